@@ -1,0 +1,30 @@
+/**
+ * A host's claim on a subnet.
+ *
+ * @module
+ */
+
+import type { Cidr } from "../net/cidr.ts";
+import type { Ipv4 } from "../net/ipv4.ts";
+
+/** The value of a lease's key (compat 3.2), read. */
+export interface LeaseAttributes {
+  readonly publicIp: Ipv4;
+  /** `udp` when the value names none, as flannel omits it for udp and alloc. */
+  readonly backendType: string;
+  readonly backendData?: unknown;
+  /** Loden's own, appended after flannel's fields; absent in flannel's leases. */
+  readonly hostId?: string;
+  /** Fields that this version does not know, kept when the value is rewritten. */
+  readonly unknownFields?: Readonly<Record<string, unknown>>;
+}
+
+/** A key under `<prefix>/subnets/` that could be read. */
+export interface Lease {
+  readonly subnet: Cidr;
+  readonly attributes: LeaseAttributes;
+  /** The etcd lease that the key hangs on; `0` for a reservation (no TTL). */
+  readonly etcdLeaseId: string;
+  /** mod_revision of the key, for compare-and-put. */
+  readonly modRevision: string;
+}

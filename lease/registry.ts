@@ -1,0 +1,98 @@
+/**
+ * Where leases live: the interface that the lease keeper and the peer watch see.
+ *
+ * Implementations: `etcd_registry.ts` (etcd v3) and the fake in `tests/fakes/`.
+ * Both pass `tests/contract/registry_contract.ts`.
+ *
+ * @module
+ */
+
+import type { Cidr } from "../net/cidr.ts";
+import type { Lease, LeaseAttributes } from "./lease.ts";
+
+/** A key that is not a lease, or whose value cannot be read: skipped, reported. */
+export interface RejectedLease {
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** All leases at one revision. */
+export interface LeaseSnapshot {
+  readonly leases: readonly Lease[];
+  readonly rejected: readonly RejectedLease[];
+  /** The store's revision; a watch that starts after it misses nothing. */
+  readonly revision: string;
+}
+
+/** One change under `<prefix>/subnets/`. */
+export type LeaseEvent =
+  | { readonly type: "put"; readonly lease: Lease; readonly revision: string }
+  | {
+    readonly type: "delete";
+    readonly subnet: Cidr;
+    readonly revision: string;
+  }
+  | {
+    readonly type: "rejected";
+    readonly rejected: RejectedLease;
+    readonly revision: string;
+  };
+
+/** The text under `<prefix>/config` and the revision it was written at. */
+export interface StoredConfig {
+  readonly text: string;
+  readonly modRevision: string;
+}
+
+/**
+ * Every method rejects with {@linkcode RegistryError}, whose `fault` says what
+ * kind of trouble it was, within a bounded time; none waits for ever. An aborted
+ * signal rejects with the signal's reason.
+ */
+export interface LeaseRegistry {
+  /** `undefined` when there is no such key. */
+  readConfig(signal: AbortSignal): Promise<StoredConfig | undefined>;
+  /**
+   * Writes the config if the key is still as in `expected` (`undefined`: absent).
+   * @returns whether it was written.
+   */
+  writeConfig(
+    text: string,
+    expected: StoredConfig | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean>;
+
+  list(signal: AbortSignal): Promise<LeaseSnapshot>;
+
+  /** Takes a subnet whose key is absent; `undefined` when somebody has it. */
+  create(
+    subnet: Cidr,
+    attributes: LeaseAttributes,
+    ttlSeconds: number,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined>;
+
+  /**
+   * Writes attributes and a new TTL over a lease that is unchanged since
+   * `lease.modRevision`; `undefined` when it has changed or gone. The old etcd
+   * lease is revoked only after the put is certain. A reservation
+   * (`etcdLeaseId` 0) keeps having no TTL.
+   */
+  renew(
+    lease: Lease,
+    attributes: LeaseAttributes,
+    ttlSeconds: number,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined>;
+
+  /** Deletes a lease that is unchanged; whether it was deleted. */
+  remove(lease: Lease, signal: AbortSignal): Promise<boolean>;
+
+  /**
+   * Changes after `revision`, in order. Ends by rejecting: `compacted` when the
+   * revision is gone, any other fault when the connection is lost.
+   */
+  watch(revision: string, signal: AbortSignal): AsyncIterable<LeaseEvent>;
+
+  close(): void;
+}

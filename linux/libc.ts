@@ -1,0 +1,92 @@
+/**
+ * The C library, as far as Loden calls it.
+ *
+ * Results are declared `i32` although `read` and its like return `ssize_t`: no
+ * transfer here reaches 2^31 bytes, -1 stays -1 in the lower half, and a 64-bit
+ * result would be a BigInt, which costs an allocation per call.
+ *
+ * Addresses are numbers (`usize`), computed once by {@linkcode addressOf}. None
+ * of the calls is `nonblocking`: those that wait belong in a Worker.
+ *
+ * @module
+ */
+
+import { SystemCallError } from "./errno.ts";
+
+const SYMBOLS = {
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
+  read: { parameters: ["i32", "usize", "usize"], result: "i32" },
+  write: { parameters: ["i32", "usize", "usize"], result: "i32" },
+  readv: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  writev: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "usize", "u32"], result: "i32" },
+  connect: { parameters: ["i32", "usize", "u32"], result: "i32" },
+  setsockopt: {
+    parameters: ["i32", "i32", "i32", "usize", "u32"],
+    result: "i32",
+  },
+  getsockopt: {
+    parameters: ["i32", "i32", "i32", "usize", "usize"],
+    result: "i32",
+  },
+  sendto: {
+    parameters: ["i32", "usize", "usize", "i32", "usize", "u32"],
+    result: "i32",
+  },
+  recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  sendmmsg: { parameters: ["i32", "usize", "u32", "i32"], result: "i32" },
+  recvmmsg: {
+    parameters: ["i32", "usize", "u32", "i32", "usize"],
+    result: "i32",
+  },
+  poll: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const;
+
+/** The calls, by their C names. */
+export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+let library: Libc | undefined;
+
+/**
+ * The C library of this thread, opened at the first use: programs that never
+ * touch the kernel (`loden docker-opts`) need no FFI permission.
+ */
+export function libc(): Libc {
+  library ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  return library;
+}
+
+/**
+ * The error number of the last failed call on this thread. Read it before any
+ * other call, since anything may overwrite it.
+ */
+export function errno(): number {
+  const location = libc().__errno_location();
+  return new Deno.UnsafePointerView(location!).getInt32();
+}
+
+/** `result`, or {@linkcode SystemCallError} "Cannot `what`: …" when it is -1. */
+export function checked(result: number, what: string, hint?: string): number {
+  if (result >= 0) return result;
+  throw new SystemCallError(what, errno(), hint === undefined ? {} : { hint });
+}
+
+/**
+ * The address of the first byte of a view. The memory must stay alive, and must
+ * not move, for as long as the number is used: keep the view.
+ */
+export function addressOf(view: ArrayBufferView<ArrayBuffer>): number {
+  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(view)));
+}
+
+/** A NUL-terminated string for a `buffer` parameter. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0") as Uint8Array<ArrayBuffer>;
+}

@@ -1,0 +1,27 @@
+/**
+ * Randomness, as the rest of the system sees it.
+ *
+ * @module
+ */
+
+/** The source of randomness behind which tests put a predictable one. */
+export interface RandomSource {
+  /** A whole number, uniform over 0 (included) to `limit` (excluded, ≤ 2^32). */
+  below(limit: number): number;
+  /** `length` random bytes. */
+  bytes(length: number): Uint8Array;
+}
+
+/** The machine's cryptographic generator. */
+export const systemRandom: RandomSource = {
+  below(limit) {
+    // Values in the incomplete last stretch of the range would favour small
+    // results, so they are drawn again.
+    const usable = 2 ** 32 - (2 ** 32 % limit);
+    for (;;) {
+      const value = crypto.getRandomValues(new Uint32Array(1))[0]!;
+      if (value < usable) return value % limit;
+    }
+  },
+  bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+};

@@ -1,0 +1,26 @@
+/**
+ * The two MTUs that must never be confused.
+ *
+ * @module
+ */
+
+declare const mtuBrand: unique symbol;
+
+/** Bytes of the largest IPv4 packet on the underlay (the outer packet). */
+export type UnderlayMtu = number & { readonly [mtuBrand]: "underlay" };
+
+/** Bytes of the largest IPv4 packet on the overlay (the inner packet). */
+export type OverlayMtu = number & { readonly [mtuBrand]: "overlay" };
+
+/** Outer IPv4 header (20) and UDP header (8): flannel's udp format, compat 7.1. */
+export const UDP_ENCAPSULATION_BYTES = 28;
+
+/** An underlay interface's MTU in bytes. */
+export function underlayMtu(bytes: number): UnderlayMtu {
+  return bytes as UnderlayMtu;
+}
+
+/** An overlay device's MTU in bytes. */
+export function overlayMtu(bytes: number): OverlayMtu {
+  return bytes as OverlayMtu;
+}
