@@ -1,0 +1,51 @@
+/**
+ * Files that could not be written.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** What a person can do about an error number; the rest speak for themselves. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  EACCES: "run as root, or give this user write permission on the directory",
+  EBUSY: "the path is a mount point: mount its directory instead",
+  EDQUOT: "raise the quota, or choose a path on another file system",
+  EISDIR: "name a file, not a directory",
+  ENAMETOOLONG: "choose a shorter path",
+  ENOENT: "see that the file system of this path is mounted",
+  ENOSPC: "free space or inodes there, or choose a path on another file system",
+  ENOTDIR: "each part of the path before the last must be a directory",
+  EPERM: "run as root; check the file attributes with lsattr",
+  EROFS: "mount it writable, or choose a path on another file system (/run)",
+};
+
+/**
+ * A file that could not be put in place; what was there before is untouched.
+ * `code` is `file.write`; waiting can cure it, so callers try again.
+ */
+export class FileWriteError extends LodenError {
+  readonly path: string;
+  /** Name of the error number (`ENOSPC`), or `unknown`. */
+  readonly reason: string;
+
+  constructor(path: string, cause: unknown) {
+    const reason = errnoNameOf(cause);
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const hint = REMEDIES[reason];
+    super("file.write", `Cannot write ${path}: ${text}`, {
+      cause,
+      ...(hint === undefined ? {} : { hint }),
+    });
+    this.path = path;
+    this.reason = reason;
+  }
+}
+
+/** Deno puts the name of the error number in `code` of what it throws. */
+function errnoNameOf(cause: unknown): string {
+  if (cause instanceof Error && "code" in cause) {
+    if (typeof cause.code === "string") return cause.code;
+  }
+  return "unknown";
+}
