@@ -1,0 +1,252 @@
+/**
+ * A real etcd for tests and demonstrations: one member, its own ports and data
+ * directory, gone without a trace after `stop`.
+ *
+ * @module
+ */
+
+/** Where and how the server runs. */
+export interface EtcdOptions {
+  /** Address of the client and peer ports; `127.0.0.1` by default. */
+  readonly listenAddress?: string;
+  /**
+   * What stands before `etcd` on the command line and ends by executing it,
+   * e.g. `["ip", "netns", "exec", "switch"]`.
+   */
+  readonly commandPrefix?: readonly string[];
+  /** Client port; a free one by default. */
+  readonly clientPort?: number;
+  /** Clients must speak TLS: the server's files, and the CA of its clients. */
+  readonly tls?: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile?: string;
+  };
+  /** More arguments for `etcd`. */
+  readonly extraArguments?: readonly string[];
+  /** Milliseconds until the server must serve; 15,000 by default. */
+  readonly startTimeoutMs?: number;
+}
+
+/** A running server. */
+export interface EtcdServer extends AsyncDisposable {
+  /** `http://address:port`, or `https://` with TLS. */
+  readonly endpoint: string;
+  readonly clientPort: number;
+  /** The directory with the database; removed by {@linkcode stop}. */
+  readonly dataDirectory: string;
+  /** Runs `etcdctl` on this server and returns what it wrote to stdout. */
+  ctl(...args: string[]): Promise<string>;
+  /** SIGSTOP: connections stay open and nothing answers. */
+  pause(): void;
+  /** SIGCONT. */
+  resume(): void;
+  /** SIGKILL, and waits for the end; the data stays. */
+  kill(): Promise<void>;
+  /** Starts again after {@linkcode kill}: same ports, same data or none. */
+  start(options?: { wipe?: boolean }): Promise<void>;
+  /** Ends the server and removes its data. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+const KEPT_LOG_LINES = 30;
+
+/**
+ * Starts etcd and waits until it serves clients.
+ *
+ * Throws when the binary is missing (Debian: `etcd-server`; `ctl` needs
+ * `etcd-client`) or when the server does not come up.
+ */
+export async function startEtcd(
+  options: EtcdOptions = {},
+): Promise<EtcdServer> {
+  const address = options.listenAddress ?? "127.0.0.1";
+  const clientPort = options.clientPort ?? freePort();
+  const peerPort = freePort();
+  const scheme = options.tls ? "https" : "http";
+  const endpoint = `${scheme}://${address}:${clientPort}`;
+  const peerUrl = `http://${address}:${peerPort}`;
+  const directory = await Deno.makeTempDir({ prefix: "loden-etcd-" });
+  const dataDirectory = `${directory}/data`;
+  const prefix = options.commandPrefix ?? [];
+  const tlsArguments = options.tls
+    ? [
+      `--cert-file=${options.tls.certFile}`,
+      `--key-file=${options.tls.keyFile}`,
+      ...(options.tls.clientCaFile
+        ? [
+          "--client-cert-auth",
+          `--trusted-ca-file=${options.tls.clientCaFile}`,
+        ]
+        : []),
+    ]
+    : [];
+  const etcdArguments = [
+    "--name=test",
+    `--data-dir=${dataDirectory}`,
+    `--listen-client-urls=${endpoint}`,
+    `--advertise-client-urls=${endpoint}`,
+    `--listen-peer-urls=${peerUrl}`,
+    `--initial-advertise-peer-urls=${peerUrl}`,
+    `--initial-cluster=test=${peerUrl}`,
+    // Nothing here has to survive the machine, and fsync is most of the time.
+    "--unsafe-no-fsync",
+    "--logger=zap",
+    "--log-outputs=stderr",
+    ...tlsArguments,
+    ...(options.extraArguments ?? []),
+  ];
+  let process: { child: Deno.ChildProcess; drained: Promise<void> } | undefined;
+
+  const start = async ({ wipe = false }: { wipe?: boolean } = {}) => {
+    if (process) throw new Error("Cannot start etcd: it is already running");
+    if (wipe) await Deno.remove(dataDirectory, { recursive: true });
+    const child = spawn([...prefix, "etcd", ...etcdArguments]);
+    const log = followLog(child.stderr);
+    process = { child, drained: log.drained };
+    const timeoutMs = options.startTimeoutMs ?? 15_000;
+    const late = Promise.withResolvers<string>();
+    const timer = setTimeout(
+      () => late.resolve(`it did not serve within ${timeoutMs} ms`),
+      timeoutMs,
+    );
+    const outcome = await Promise.race([
+      log.serving,
+      child.status.then((status) => `it ended with code ${status.code}`),
+      late.promise,
+    ]);
+    clearTimeout(timer);
+    if (outcome !== undefined) {
+      await kill();
+      throw new Error(
+        `Cannot start etcd at ${endpoint}: ${outcome}:\n${
+          log.lastLines.join("\n")
+        }`,
+      );
+    }
+  };
+
+  const end = async (signal: Deno.Signal) => {
+    if (!process) return;
+    const { child, drained } = process;
+    process = undefined;
+    try {
+      child.kill(signal);
+      // A stopped process takes SIGTERM only once it goes on.
+      if (signal !== "SIGKILL") child.kill("SIGCONT");
+    } catch {
+      // It ended by itself, which `status` below reports as well.
+    }
+    await child.status;
+    await drained;
+  };
+  const kill = () => end("SIGKILL");
+
+  const running = () => {
+    if (!process) throw new Error("Cannot signal etcd: it is not running");
+    return process.child;
+  };
+
+  const stop = async () => {
+    await end("SIGTERM");
+    await Deno.remove(directory, { recursive: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  };
+
+  const server: EtcdServer = {
+    endpoint,
+    clientPort,
+    dataDirectory,
+    ctl: (...args) => etcdctl(prefix, endpoint, args),
+    pause: () => running().kill("SIGSTOP"),
+    resume: () => running().kill("SIGCONT"),
+    kill,
+    start,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return server;
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
+function spawn(command: readonly string[]): Deno.ChildProcess {
+  try {
+    return new Deno.Command(command[0]!, {
+      args: command.slice(1),
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(
+      `Cannot start etcd: the program ${
+        command[0]
+      } must be installed (Debian package: etcd-server)`,
+      { cause: error },
+    );
+  }
+}
+
+async function etcdctl(
+  prefix: readonly string[],
+  endpoint: string,
+  args: readonly string[],
+): Promise<string> {
+  const command = [...prefix, "etcdctl", `--endpoints=${endpoint}`, ...args];
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command(command[0]!, {
+      args: command.slice(1),
+      stdin: "null",
+      env: { ETCDCTL_API: "3" },
+    }).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(
+      `Cannot run ${
+        command[0]
+      }: it must be installed (Debian package: etcd-client)`,
+      { cause: error },
+    );
+  }
+  const text = new TextDecoder();
+  if (!output.success) {
+    throw new Error(
+      `etcdctl ${args.join(" ")} failed: ${text.decode(output.stderr)}`,
+    );
+  }
+  return text.decode(output.stdout);
+}
+
+/** Reads the log to its end, so that the pipe never fills up. */
+function followLog(stderr: ReadableStream<Uint8Array>) {
+  const lastLines: string[] = [];
+  const serving = Promise.withResolvers<undefined>();
+  const drained = (async () => {
+    let rest = "";
+    for await (const chunk of stderr.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        lastLines.push(line);
+        if (lastLines.length > KEPT_LOG_LINES) lastLines.shift();
+        if (line.includes("serving client traffic")) {
+          serving.resolve(undefined);
+        }
+      }
+    }
+  })();
+  return { lastLines, serving: serving.promise, drained };
+}
