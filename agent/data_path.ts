@@ -1,0 +1,230 @@
+/**
+ * Keeps a backend running: starts it, feeds it peers, starts it anew when it
+ * fails. Nothing above it (etcd, the lease, the files) can stop it.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type {
+  Backend,
+  BackendContext,
+  BackendStatus,
+} from "../backend/backend.ts";
+import { describeError } from "../errors.ts";
+import { formatCidr } from "../net/cidr.ts";
+import type { Peer, PeerDiff } from "../net/peer.ts";
+import type { Overlay } from "../net/underlay.ts";
+import { type RetryComponents, retryUntilDone } from "./retry.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What the data path tells the agent. */
+export interface DataPathEvents {
+  /** The first start has failed and is tried again. */
+  onWaiting(error: unknown): void;
+  /** It ran and cannot carry packets any more; it is being started anew. */
+  onDown(error: unknown): void;
+  /** It carries packets (again). */
+  onUp(overlay: Overlay): void;
+}
+
+/** How to make one. */
+export interface DataPathOptions {
+  /** A new backend for each start: one that has failed is never used again. */
+  readonly createBackend: () => Backend;
+  readonly events: DataPathEvents;
+}
+
+/** A backend that runs, and the peers that it has been given. */
+interface Running {
+  readonly backend: Backend;
+  readonly context: BackendContext;
+  applied: ReadonlyMap<string, Peer>;
+}
+
+/** One backend, kept alive. */
+export class DataPath {
+  readonly #components: RetryComponents;
+  readonly #options: DataPathOptions;
+  readonly #stopping = new AbortController();
+  /** The peers as they should be; each by its subnet. */
+  readonly #peers = new Map<string, Peer>();
+  #running: Running | undefined;
+  /** Starts, changes of peers and stops follow one another. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #restarts = 0;
+
+  constructor(components: RetryComponents, options: DataPathOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  /** How often the backend was started anew after a failure. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The peers that the backend has or will have. */
+  get peers(): ReadonlyMap<string, Peer> {
+    return this.#peers;
+  }
+
+  /** `undefined` while no backend runs. */
+  status(): BackendStatus | undefined {
+    return this.#running?.backend.status();
+  }
+
+  /**
+   * Starts the backend, waiting through what waiting may cure. Once only.
+   *
+   * @throws what waiting cannot cure; the signal's reason when aborted.
+   */
+  async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
+    const ending = AbortSignal.any([signal, this.#stopping.signal]);
+    return await this.#enqueue(() =>
+      retryUntilDone(
+        () => this.#startOnce(context, ending),
+        this.#components,
+        { signal: ending, onFailure: this.#options.events.onWaiting },
+      )
+    );
+  }
+
+  /**
+   * Takes over a change of peers. While no backend runs it is only remembered:
+   * the next one is given all peers at once.
+   */
+  async apply(diff: PeerDiff): Promise<void> {
+    for (const { subnet } of diff.removed) {
+      this.#peers.delete(formatCidr(subnet));
+    }
+    for (const peer of [...diff.added, ...diff.changed]) {
+      this.#peers.set(formatCidr(peer.subnet), peer);
+    }
+    const applied = this.#enqueue(async () => {
+      const running = this.#running;
+      if (running === undefined) return;
+      try {
+        await this.#applyPeers(running);
+      } catch (error) {
+        // A data path with some unknown part of its peers is not one to go on with.
+        this.#onFailed(running.backend, error);
+      }
+    });
+    // A start may wait for hours; who brings peers must not wait with it.
+    if (this.#running !== undefined) await applied;
+  }
+
+  /** Ends the process's part; what the kernel carries by itself stays. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new DOMException("stopping", "AbortError"));
+    await this.#enqueue(async () => {
+      const running = this.#running;
+      this.#running = undefined;
+      await running?.backend.stop();
+    });
+  }
+
+  async #startOnce(
+    context: BackendContext,
+    signal: AbortSignal,
+  ): Promise<Overlay> {
+    const backend = this.#options.createBackend();
+    try {
+      const overlay = await backend.start(context, signal);
+      const running = { backend, context, applied: new Map() };
+      await this.#applyPeers(running);
+      // A start that does not look at the signal must not outlive the stop.
+      signal.throwIfAborted();
+      this.#running = running;
+      backend.failed.catch((error) => this.#onFailed(backend, error));
+      this.#options.events.onUp(overlay);
+      return overlay;
+    } catch (error) {
+      await discard(backend);
+      throw error;
+    }
+  }
+
+  async #applyPeers(running: Running): Promise<void> {
+    const wanted = new Map(this.#peers);
+    const diff = difference(running.applied, wanted);
+    if (diff.added.length + diff.changed.length + diff.removed.length === 0) {
+      return;
+    }
+    await running.backend.apply(diff);
+    running.applied = wanted;
+  }
+
+  #onFailed(backend: Backend, error: unknown): void {
+    const running = this.#running;
+    // A backend may fail twice, and once more while it is being stopped.
+    if (running?.backend !== backend || this.#stopping.signal.aborted) return;
+    this.#running = undefined;
+    this.#restarts++;
+    this.#options.events.onDown(error);
+    this.#enqueue(() => this.#restart(running)).catch((cause) => {
+      if (this.#stopping.signal.aborted) return;
+      log.error("data path restart ended", {
+        event: "data-path.restart-ended",
+        error: cause,
+      });
+    });
+  }
+
+  async #restart({ backend, context }: Running): Promise<void> {
+    const { signal } = this.#stopping;
+    await discard(backend);
+    await retryUntilDone(
+      async () => {
+        try {
+          await this.#startOnce(context, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          // Once the network has run no failure is final: somebody may mend
+          // the host. An error of no class of ours is always tried again.
+          throw new Error(describeError(error), { cause: error });
+        }
+      },
+      this.#components,
+      { signal, onFailure: this.#options.events.onDown },
+    );
+  }
+
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(task);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+}
+
+async function discard(backend: Backend): Promise<void> {
+  // Nobody waits for the failure of a backend that is not in use.
+  backend.failed.catch(() => {});
+  try {
+    await backend.stop();
+  } catch (error) {
+    log.warn("failed backend did not stop cleanly", {
+      event: "data-path.stop-failed",
+      error,
+    });
+  }
+}
+
+/** Peers are replaced, never changed in place: the same object is the same peer. */
+function difference(
+  before: ReadonlyMap<string, Peer>,
+  after: ReadonlyMap<string, Peer>,
+): PeerDiff {
+  const added: Peer[] = [];
+  const changed: Peer[] = [];
+  for (const [subnet, peer] of after) {
+    const old = before.get(subnet);
+    if (old === undefined) added.push(peer);
+    else if (old !== peer) changed.push(peer);
+  }
+  const removed = [...before].filter(([subnet]) => !after.has(subnet))
+    .map(([, peer]) => peer);
+  return { added, changed, removed };
+}

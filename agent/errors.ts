@@ -1,0 +1,66 @@
+/**
+ * The agent's own failures.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** A second agent of one network on one host. */
+export class AgentRunningError extends LodenError {
+  /** The process that holds the lock; `undefined` when it has not said yet. */
+  readonly pid: number | undefined;
+
+  constructor(prefix: string, lockPath: string, pid: number | undefined) {
+    const who = pid === undefined ? "another process" : `process ${pid}`;
+    super(
+      "agent.already-running",
+      `Cannot start the agent: one agent per network and host must run: ` +
+        `${who} holds ${lockPath} for ${prefix}`,
+      {
+        hint: "stop that one first, or give this one another --etcd-prefix " +
+          "(with its own --subnet-file and --docker-opts-file)",
+      },
+    );
+    this.pid = pid;
+  }
+}
+
+/** The run directory or a file in it cannot be used. */
+export class RunDirectoryError extends LodenError {
+  constructor(action: string, path: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super("agent.run-dir", `Cannot ${action} ${path}: ${reason}`, {
+      cause,
+      hint: "run as root, or name a directory of your own with --run-dir",
+    });
+  }
+}
+
+/** No agent answers on the instance's socket. */
+export class AgentNotRunningError extends LodenError {
+  constructor(socketPath: string, cause?: unknown) {
+    super(
+      "agent.not-running",
+      `Cannot ask the agent: nothing answers on ${socketPath}`,
+      {
+        cause,
+        hint: "is the agent running, with this --etcd-prefix and --run-dir?",
+      },
+    );
+  }
+}
+
+/** The agent's answer is not one that this version understands. */
+export class AgentAnswerError extends LodenError {
+  constructor(socketPath: string, answer: string) {
+    super(
+      "agent.answer",
+      `Cannot read the agent's answer: ${socketPath} must answer with a ` +
+        `status object: current answer is ${
+          JSON.stringify(answer.slice(0, 80))
+        }`,
+      { hint: "the agent may be of another version: restart it" },
+    );
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Asks a running agent for its state.
+ *
+ * @module
+ */
+
+import { AgentAnswerError, AgentNotRunningError } from "./errors.ts";
+import type { StatusSnapshot } from "./state.ts";
+
+/**
+ * @throws {AgentNotRunningError} when nothing listens on the socket.
+ * @throws {AgentAnswerError} when the answer is no status.
+ */
+export async function fetchStatus(
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<StatusSnapshot> {
+  using client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: socketPath },
+  });
+  let text: string;
+  try {
+    const response = await fetch("http://loden/status", { client, signal });
+    text = await response.text();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new AgentNotRunningError(socketPath, error);
+  }
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new AgentAnswerError(socketPath, text);
+  }
+  if (!isStatus(answer)) throw new AgentAnswerError(socketPath, text);
+  return answer;
+}
+
+function isStatus(value: unknown): value is StatusSnapshot {
+  return typeof value === "object" && value !== null && "schema" in value &&
+    value.schema === 1;
+}
