@@ -49,8 +49,22 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
+type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** A call whose addresses are numbers: Deno takes both and declares BigInt. */
+type WithNumberAddresses<Call> = Call extends
+  (...args: infer Parameters) => infer Result ? (
+    ...args: {
+      [Index in keyof Parameters]: Parameters[Index] extends bigint ? number
+        : Parameters[Index];
+    }
+  ) => Result
+  : never;
+
 /** The calls, by their C names. */
-export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+export type Libc = {
+  readonly [Name in keyof Symbols]: WithNumberAddresses<Symbols[Name]>;
+};
 
 let library: Libc | undefined;
 
@@ -59,7 +73,7 @@ let library: Libc | undefined;
  * touch the kernel (`loden docker-opts`) need no FFI permission.
  */
 export function libc(): Libc {
-  library ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  library ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc;
   return library;
 }
 
