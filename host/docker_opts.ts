@@ -1,0 +1,118 @@
+/**
+ * Docker's daemon options from the subnet file: flannel's mk-docker-opts.sh as
+ * a function (compat 5).
+ *
+ * @module
+ */
+
+import { writeFileAtomically } from "../linux/atomic_file.ts";
+import type { Route } from "../linux/netlink/rtnetlink.ts";
+import { type Cidr, equalCidr } from "../net/cidr.ts";
+import { DockerOptsError } from "./errors.ts";
+import { type SubnetEnv, subnetVariables } from "./subnet_env.ts";
+
+/** What the output shall contain; the script's `-i`, `-c`, `-k` and `-m`. */
+export interface DockerOptsContent {
+  /** One `DOCKER_OPT_*` line for each option (`-i`). */
+  readonly individual: boolean;
+  /** One line with all options (`-c`). */
+  readonly combined: boolean;
+  /** The name of the combined variable (`-k`). */
+  readonly combinedKey: string;
+  /** Whether `--ip-masq` is among the options (not `-m`). */
+  readonly ipMasq: boolean;
+}
+
+/**
+ * What the agent writes.
+ *
+ * The individual lines are what CoreOS had made by `mk-docker-opts.sh -i`. The
+ * combined line has the name that the flannel packages of Fedora and CentOS
+ * chose, not the script's `DOCKER_OPTS`: an EnvironmentFile overrides a unit's
+ * `Environment=DOCKER_OPTS=…`, in which CoreOS users keep options of their own.
+ */
+export const AGENT_CONTENT: DockerOptsContent = {
+  individual: true,
+  combined: true,
+  combinedKey: "DOCKER_NETWORK_OPTIONS",
+  ipMasq: true,
+};
+
+/** The default of the agent's `--docker-opts-file`. */
+export const AGENT_DOCKER_OPTS_FILE = "/run/flannel_docker_opts.env";
+
+const INDIVIDUAL_PREFIX = "DOCKER_OPT_";
+
+/**
+ * The text of Docker's environment file, byte for byte as the script of flannel
+ * HEAD writes it: individual lines in alphabetical order, then the combined
+ * line, which begins with what its variable held before. Other `DOCKER_OPT_*`
+ * variables are passed on.
+ *
+ * @param variables the environment with the subnet file's variables over it.
+ * @throws {DockerOptsError} for a FLANNEL_IPMASQ that is neither word.
+ */
+export function renderDockerOpts(
+  variables: Readonly<Record<string, string>>,
+  content: DockerOptsContent,
+): string {
+  const options = { ...variables };
+  if (variables.FLANNEL_SUBNET) {
+    options.DOCKER_OPT_BIP = `--bip=${variables.FLANNEL_SUBNET}`;
+  }
+  if (variables.FLANNEL_MTU) {
+    options.DOCKER_OPT_MTU = `--mtu=${variables.FLANNEL_MTU}`;
+  }
+  if (variables.FLANNEL_IPMASQ && content.ipMasq) {
+    // Exactly one of the two may masquerade: when we do, Docker must not.
+    options.DOCKER_OPT_IPMASQ = `--ip-masq=${!readIpMasq(
+      variables.FLANNEL_IPMASQ,
+    )}`;
+  }
+  const names = Object.keys(options).sort()
+    .filter((name) => name.startsWith(INDIVIDUAL_PREFIX));
+  const before = variables[content.combinedKey];
+  let text = "";
+  let combined = before ? `${before} ` : "";
+  for (const name of names) {
+    if (content.individual) text += `${name}="${options[name]}"\n`;
+    combined += ` ${options[name]}`;
+  }
+  return content.combined
+    ? `${text}${content.combinedKey}="${combined}"\n`
+    : text;
+}
+
+function readIpMasq(value: string): boolean {
+  if (value === "true" || value === "false") return value === "true";
+  throw new DockerOptsError(
+    `Cannot tell whether Docker must masquerade: FLANNEL_IPMASQ must be true ` +
+      `or false: current value is ${JSON.stringify(value)}`,
+  );
+}
+
+/**
+ * Writes the agent's file, mode 0644 when it is new.
+ *
+ * @throws {FileWriteError} which waiting may cure.
+ */
+export async function writeAgentDockerOpts(
+  path: string,
+  env: SubnetEnv,
+): Promise<void> {
+  const text = renderDockerOpts(subnetVariables(env), AGENT_CONTENT);
+  await writeFileAtomically(path, text, { mode: 0o644 });
+}
+
+/**
+ * A route by which this host's own subnet leaves over a gateway: Docker's bridge
+ * would not get its packets. The script refuses to go on then.
+ */
+export function findRouteAway(
+  subnet: Cidr,
+  routes: readonly Route[],
+): Route | undefined {
+  return routes.find((route) =>
+    equalCidr(route.destination, subnet) && route.gateway !== undefined
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * The file that tells the host's other programs about the overlay.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { writeFileAtomically } from "../linux/atomic_file.ts";
+import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
+import { formatIpv4, toIpv4 } from "../net/ipv4.ts";
+import { type OverlayMtu, overlayMtu } from "../net/mtu.ts";
+import { parseDotenv } from "./dotenv.ts";
+
+const log = getLogger(["loden", "host"]);
+
+/** What flannel's subnet file says (compat 4). */
+export interface SubnetEnv {
+  readonly network: Cidr;
+  /** The leased subnet; the file shows its first host address instead. */
+  readonly subnet: Cidr;
+  readonly mtuBytes: OverlayMtu;
+  /**
+   * Whether the agent masquerades. `true` makes Docker switch its own
+   * masquerade off, so the firewall rules must be in place before the file is.
+   */
+  readonly ipMasq: boolean;
+}
+
+/** The file's text, byte for byte as flannel writes it for IPv4 (compat 4). */
+export function renderSubnetEnv(env: SubnetEnv): string {
+  return formatVariables(subnetVariables(env));
+}
+
+/** The file's variables, in their order. */
+export function subnetVariables(
+  env: SubnetEnv,
+): Readonly<Record<string, string>> {
+  const gateway = formatIpv4(toIpv4(env.subnet.address + 1));
+  return {
+    FLANNEL_NETWORK: formatCidr(env.network),
+    FLANNEL_SUBNET: `${gateway}/${env.subnet.prefixLength}`,
+    FLANNEL_MTU: String(env.mtuBytes),
+    FLANNEL_IPMASQ: String(env.ipMasq),
+  };
+}
+
+function formatVariables(variables: Readonly<Record<string, string>>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => `${name}=${value}\n`).join("");
+}
+
+/**
+ * Reads such a file as flannel does at its next start: a variable may hold a
+ * list with commas, what is no IPv4 CIDR in it is skipped, and unless exactly
+ * one is left the variable counts as absent (compat 4). Never throws.
+ */
+export function parseSubnetEnv(text: string): Partial<SubnetEnv> {
+  const variables = parseDotenv(text);
+  const network = onlyCidr(variables.get("FLANNEL_NETWORK"));
+  const subnet = onlyCidr(variables.get("FLANNEL_SUBNET"));
+  const mtu = variables.get("FLANNEL_MTU") ?? "";
+  const ipMasq = variables.get("FLANNEL_IPMASQ") ?? "";
+  return {
+    ...(network && { network }),
+    ...(subnet && { subnet }),
+    ...(/^[1-9][0-9]{0,5}$/.test(mtu) && { mtuBytes: overlayMtu(Number(mtu)) }),
+    ...(/^(true|false)$/.test(ipMasq) && { ipMasq: ipMasq === "true" }),
+  };
+}
+
+function onlyCidr(list: string | undefined): Cidr | undefined {
+  const found = (list ?? "").split(",")
+    .map((text) => parseCidr(text.trim()))
+    .filter((cidr) => cidr !== undefined);
+  return found.length === 1 ? found[0] : undefined;
+}
+
+/**
+ * Puts the file in place, mode 0644 when it is new; the same content is not
+ * written again.
+ *
+ * @throws {FileWriteError} which waiting may cure.
+ */
+export async function writeSubnetEnv(
+  path: string,
+  env: SubnetEnv,
+): Promise<void> {
+  await writeFileAtomically(path, renderSubnetEnv(env), { mode: 0o644 });
+}
+
+/**
+ * What an earlier agent, Loden or flannel, left at `path`. A file that is not
+ * there or cannot be read tells nothing: it only spares a change of subnet.
+ */
+export async function readSubnetEnv(path: string): Promise<Partial<SubnetEnv>> {
+  try {
+    return parseSubnetEnv(await Deno.readTextFile(path));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      log.warn("previous subnet file cannot be read", {
+        event: "subnet-file.unreadable",
+        path,
+        error,
+      });
+    }
+    return {};
+  }
+}
