@@ -22,6 +22,14 @@ export interface EtcdOptions {
     readonly keyFile: string;
     readonly clientCaFile?: string;
   };
+  /** Where the data directory is made; the system's place by default. */
+  readonly parentDirectory?: string;
+  /**
+   * A file for the server's log. With it the server has a session of its own
+   * and no pipe to this process, so that it can outlive it; without, it logs to
+   * this process.
+   */
+  readonly logFile?: string;
   /** More arguments for `etcd`. */
   readonly extraArguments?: readonly string[];
   /** Milliseconds until the server must serve; 15,000 by default. */
@@ -50,6 +58,8 @@ export interface EtcdServer extends AsyncDisposable {
 }
 
 const KEPT_LOG_LINES = 30;
+/** What etcd logs when it is ready. */
+const SERVING = "serving client traffic";
 
 /**
  * Starts etcd and waits until it serves clients.
@@ -66,7 +76,10 @@ export async function startEtcd(
   const scheme = options.tls ? "https" : "http";
   const endpoint = `${scheme}://${address}:${clientPort}`;
   const peerUrl = `http://${address}:${peerPort}`;
-  const directory = await Deno.makeTempDir({ prefix: "loden-etcd-" });
+  const directory = await Deno.makeTempDir({
+    prefix: "loden-etcd-",
+    ...(options.parentDirectory ? { dir: options.parentDirectory } : {}),
+  });
   const dataDirectory = `${directory}/data`;
   const prefix = options.commandPrefix ?? [];
   const tlsArguments = options.tls
@@ -101,8 +114,13 @@ export async function startEtcd(
   const start = async ({ wipe = false }: { wipe?: boolean } = {}) => {
     if (process) throw new Error("Cannot start etcd: it is already running");
     if (wipe) await Deno.remove(dataDirectory, { recursive: true });
-    const child = spawn([...prefix, "etcd", ...etcdArguments]);
-    const log = followLog(child.stderr);
+    const command = [...prefix, "etcd", ...etcdArguments];
+    const child = options.logFile
+      ? spawnDetached(command, options.logFile)
+      : spawn(command);
+    const log = options.logFile
+      ? followLogFile(options.logFile, child.status)
+      : followLog(child.stderr);
     process = { child, drained: log.drained };
     const timeoutMs = options.startTimeoutMs ?? 15_000;
     const late = Promise.withResolvers<string>();
@@ -130,6 +148,7 @@ export async function startEtcd(
     if (!process) return;
     const { child, drained } = process;
     process = undefined;
+    child.ref();
     try {
       child.kill(signal);
       // A stopped process takes SIGTERM only once it goes on.
@@ -180,13 +199,29 @@ function freePort(): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
-function spawn(command: readonly string[]): Deno.ChildProcess {
+function spawnDetached(
+  command: readonly string[],
+  logFile: string,
+): Deno.ChildProcess {
+  Deno.writeTextFileSync(logFile, "");
+  const child = spawn(
+    ["sh", "-c", 'exec "$@" 2>>"$0"', logFile, ...command],
+    { stderr: "null", detached: true },
+  );
+  child.unref();
+  return child;
+}
+
+function spawn(
+  command: readonly string[],
+  options: Deno.CommandOptions = { stderr: "piped" },
+): Deno.ChildProcess {
   try {
     return new Deno.Command(command[0]!, {
       args: command.slice(1),
       stdin: "null",
       stdout: "null",
-      stderr: "piped",
+      ...options,
     }).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -230,6 +265,32 @@ async function etcdctl(
   return text.decode(output.stdout);
 }
 
+/** Looks into the log file until the server serves or ends. */
+function followLogFile(
+  path: string,
+  ended: Promise<Deno.CommandStatus>,
+) {
+  const lastLines: string[] = [];
+  const serving = Promise.withResolvers<undefined>();
+  const look = () => {
+    const text = Deno.readTextFileSync(path);
+    lastLines.splice(
+      0,
+      Infinity,
+      ...text.trimEnd().split("\n").slice(-KEPT_LOG_LINES),
+    );
+    if (!text.includes(SERVING)) return;
+    clearInterval(timer);
+    serving.resolve(undefined);
+  };
+  const timer = setInterval(look, 20);
+  const drained = ended.then(() => {
+    look();
+    clearInterval(timer);
+  });
+  return { lastLines, serving: serving.promise, drained };
+}
+
 /** Reads the log to its end, so that the pipe never fills up. */
 function followLog(stderr: ReadableStream<Uint8Array>) {
   const lastLines: string[] = [];
@@ -242,7 +303,7 @@ function followLog(stderr: ReadableStream<Uint8Array>) {
       for (const line of lines) {
         lastLines.push(line);
         if (lastLines.length > KEPT_LOG_LINES) lastLines.shift();
-        if (line.includes("serving client traffic")) {
+        if (line.includes(SERVING)) {
           serving.resolve(undefined);
         }
       }

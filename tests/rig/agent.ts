@@ -1,0 +1,241 @@
+/**
+ * One `loden` agent in a host of the rig.
+ *
+ * @module
+ */
+
+import { Daemon } from "./daemon.ts";
+import { dirname, fromFileUrl } from "@std/path";
+import type { NetNamespace } from "./namespace.ts";
+import { NotifySocket } from "./notify_socket.ts";
+import { attempt, type CommandResult, run } from "./command.ts";
+
+/** The agent's program. */
+export const CLI_PATH: string = fromFileUrl(
+  new URL("../../cli.ts", import.meta.url),
+);
+
+/** Enough for an agent that has nothing to wait for, on a busy machine. */
+const READY_TIMEOUT_MS = 20_000;
+
+/** How to start an agent. */
+export interface AgentOptions {
+  /** Comma list for `--etcd-endpoints`. */
+  readonly etcdEndpoints: string;
+  /** The underlay's device or address; `eth0` by default. */
+  readonly iface?: string;
+  /** More flags; the last of equal ones counts. */
+  readonly flags?: readonly string[];
+  /** Tells agents of one host apart: files, log. `agent` by default. */
+  readonly instance?: string;
+  /**
+   * Nothing on the command line: the settings come as `FLANNELD_*` and every
+   * file has its default place, in private copies of /run and /var/lib.
+   */
+  readonly environmentOnly?: boolean;
+}
+
+/** The agent's files. */
+export interface AgentFiles {
+  readonly subnetFile: string;
+  readonly dockerOptsFile: string;
+  readonly stateDirectory: string;
+  readonly runDirectory: string;
+}
+
+/** A running agent. */
+export class Agent implements Disposable {
+  readonly process: Daemon;
+  readonly files: AgentFiles;
+  readonly #namespace: NetNamespace;
+  readonly #notify: NotifySocket;
+
+  private constructor(
+    process: Daemon,
+    files: AgentFiles,
+    namespace: NetNamespace,
+    notify: NotifySocket,
+  ) {
+    this.process = process;
+    this.files = files;
+    this.#namespace = namespace;
+    this.#notify = notify;
+  }
+
+  /** Starts the process and does not wait for it. */
+  static async start(
+    namespace: NetNamespace,
+    directory: string,
+    options: AgentOptions,
+  ): Promise<Agent> {
+    const home = `${directory}/${options.instance ?? "agent"}`;
+    await Deno.mkdir(home, { recursive: true });
+    const files = options.environmentOnly
+      ? {
+        subnetFile: `${home}/run/flannel/subnet.env`,
+        dockerOptsFile: `${home}/run/flannel_docker_opts.env`,
+        stateDirectory: `${home}/lib/loden`,
+        runDirectory: `${home}/run/loden`,
+      }
+      : {
+        subnetFile: `${home}/subnet.env`,
+        dockerOptsFile: `${home}/docker_opts.env`,
+        stateDirectory: `${home}/state`,
+        runDirectory: `${home}/run`,
+      };
+    using cleanup = new DisposableStack();
+    const notify = cleanup.use(new NotifySocket(`${home}/notify`));
+    const process = new Daemon({
+      name: `the agent in ${namespace.name}`,
+      logFile: `${home}/log`,
+      ...(options.environmentOnly
+        ? await environmentOnly(namespace, home, options, notify)
+        : {
+          command: [
+            ...namespace.commandPrefix,
+            ...lodenCommand(),
+            `--etcd-endpoints=${options.etcdEndpoints}`,
+            `--iface=${options.iface ?? "eth0"}`,
+            "--ip-masq=true",
+            `--subnet-file=${files.subnetFile}`,
+            `--docker-opts-file=${files.dockerOptsFile}`,
+            `--state-dir=${files.stateDirectory}`,
+            `--run-dir=${files.runDirectory}`,
+            "--log-format=json",
+            ...options.flags ?? [],
+          ],
+          env: { NOTIFY_SOCKET: notify.path, DENO_NO_UPDATE_CHECK: "1" },
+        }),
+    });
+    cleanup.move();
+    return new Agent(process, files, namespace, notify);
+  }
+
+  /** Waits for `READY=1`. */
+  ready(timeoutMs = READY_TIMEOUT_MS, signal?: AbortSignal): Promise<void> {
+    return this.process.until(
+      `READY=1 of ${this.process.name}`,
+      () => this.#notify.messages().includes("READY=1"),
+      timeoutMs,
+      signal,
+    );
+  }
+
+  /** What the agent has told systemd. */
+  notifications(): readonly string[] {
+    return this.#notify.messages();
+  }
+
+  /** The variables of subnet.env. */
+  subnetEnv(): Promise<Record<string, string>> {
+    return readVariables(this.files.subnetFile);
+  }
+
+  /** The variables of the Docker options file. */
+  dockerOpts(): Promise<Record<string, string>> {
+    return readVariables(this.files.dockerOptsFile);
+  }
+
+  /** What Docker's bridge would be made from. */
+  async bridge(): Promise<{ bip: string; mtuBytes: number }> {
+    const options = await this.dockerOpts();
+    const bip = /^--bip=(\S+)$/.exec(options.DOCKER_OPT_BIP ?? "");
+    const mtu = /^--mtu=(\d+)$/.exec(options.DOCKER_OPT_MTU ?? "");
+    if (!bip || !mtu) {
+      throw new Error(
+        `Cannot make Docker's bridge: ${this.files.dockerOptsFile} must say ` +
+          `--bip and --mtu: current value is ${JSON.stringify(options)}`,
+      );
+    }
+    return { bip: bip[1]!, mtuBytes: Number(mtu[1]) };
+  }
+
+  /** `loden status --json`, read. */
+  async status(): Promise<unknown> {
+    return JSON.parse(
+      await run([
+        ...this.#namespace.commandPrefix,
+        ...lodenCommand(),
+        "status",
+        "--json",
+        `--run-dir=${this.files.runDirectory}`,
+      ]),
+    );
+  }
+
+  /** SIGTERM. @returns the exit code. */
+  stop(graceMs?: number): Promise<number> {
+    return this.process.stop(graceMs);
+  }
+
+  /** Lets go of the notify socket; the process is none of its business. */
+  [Symbol.dispose](): void {
+    this.#notify[Symbol.dispose]();
+  }
+}
+
+/** Runs a `loden` subcommand inside a namespace, to its end. */
+export function loden(
+  namespace: NetNamespace,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  return attempt([...namespace.commandPrefix, ...lodenCommand(), ...args], {
+    env: { ...env, DENO_NO_UPDATE_CHECK: "1" },
+  });
+}
+
+/**
+ * Not through `npx`: inside a namespace without a way out it would wait for the
+ * package registry.
+ */
+function lodenCommand(): string[] {
+  return [Deno.execPath(), "run", "-A", CLI_PATH];
+}
+
+async function environmentOnly(
+  namespace: NetNamespace,
+  home: string,
+  options: AgentOptions,
+  notify: NotifySocket,
+) {
+  await Deno.mkdir(`${home}/run`);
+  await Deno.mkdir(`${home}/lib`);
+  const script = [
+    "mount --make-rprivate /",
+    `mount --bind ${home}/run /run`,
+    `mount --bind ${home}/lib /var/lib`,
+    'exec "$@"',
+  ];
+  return {
+    command: [
+      ...namespace.commandPrefix,
+      "unshare",
+      "--mount",
+      "sh",
+      "-ec",
+      script.join("\n"),
+      "sh",
+      ...lodenCommand(),
+    ],
+    env: {
+      NOTIFY_SOCKET: notify.path,
+      DENO_NO_UPDATE_CHECK: "1",
+      FLANNELD_ETCD_ENDPOINTS: options.etcdEndpoints,
+      FLANNELD_IFACE: options.iface ?? "eth0",
+    },
+  };
+}
+
+/** Lines `NAME=value` or `NAME="value"`, as a shell would source them. */
+async function readVariables(path: string): Promise<Record<string, string>> {
+  const variables: Record<string, string> = {};
+  for (const line of (await Deno.readTextFile(path)).split("\n")) {
+    const match = /^([A-Z0-9_]+)=(?:"(.*)"|(.*))$/.exec(line);
+    if (match) variables[match[1]!] = match[2] ?? match[3]!;
+  }
+  return variables;
+}
+
+/** The directory of the sources, for programs that run beside the agent. */
+export const SOURCE_DIRECTORY: string = dirname(CLI_PATH);

@@ -1,0 +1,108 @@
+/**
+ * A host of the rig: a namespace on the underlay that forwards packets.
+ *
+ * @module
+ */
+
+import { Agent, type AgentOptions } from "./agent.ts";
+import {
+  attachContainer,
+  type BridgeOptions,
+  type Container,
+} from "./container.ts";
+import { NetNamespace } from "./namespace.ts";
+
+/** Where the host is. */
+export interface HostOptions {
+  /** Name of the namespace. */
+  readonly name: string;
+  /** Dotted quad on the underlay. */
+  readonly address: string;
+  /** For the host's files; made here. */
+  readonly directory: string;
+  readonly underlayMtuBytes: number;
+  /** The switch, and the device there that leads to this host. */
+  readonly uplink: { readonly namespace: NetNamespace; readonly port: string };
+  /** Address of the switch: the default route. */
+  readonly gateway: string;
+}
+
+/** A host, its `eth0` on the underlay. */
+export class RigHost {
+  readonly name: string;
+  readonly namespace: NetNamespace;
+  readonly address: string;
+  readonly directory: string;
+  readonly uplink: HostOptions["uplink"];
+  #containers = 0;
+  readonly #onBridge = new Map<string, number>();
+
+  private constructor(namespace: NetNamespace, options: HostOptions) {
+    this.name = options.name;
+    this.namespace = namespace;
+    this.address = options.address;
+    this.directory = options.directory;
+    this.uplink = options.uplink;
+  }
+
+  /** Makes the namespace and plugs it in. */
+  static async create(
+    options: HostOptions,
+    signal?: AbortSignal,
+  ): Promise<RigHost> {
+    const { address, gateway, name, underlayMtuBytes: mtu, uplink } = options;
+    await Deno.mkdir(options.directory);
+    const namespace = await NetNamespace.create(name, signal);
+    // bridge-nf-call-iptables costs about a fifth of the throughput.
+    await namespace.sysctl({
+      "net/ipv4/ip_forward": "1",
+      "net/ipv4/conf/all/rp_filter": "0",
+      "net/ipv4/conf/default/rp_filter": "0",
+      "net/ipv6/conf/all/disable_ipv6": "1",
+      "net/ipv6/conf/default/disable_ipv6": "1",
+      "net/bridge/bridge-nf-call-iptables": "0",
+    }, signal);
+    await uplink.namespace.ip([
+      `link add ${uplink.port} mtu ${mtu} type veth ` +
+      `peer name eth0 mtu ${mtu} netns ${name}`,
+      `link set ${uplink.port} master underlay up`,
+    ], signal);
+    await namespace.ip([
+      `address add ${address}/24 dev eth0`,
+      "link set eth0 up",
+      `route add default via ${gateway}`,
+    ], signal);
+    return new RigHost(namespace, options);
+  }
+
+  /** Starts an agent and does not wait for it. */
+  startAgent(options: AgentOptions): Promise<Agent> {
+    return Agent.start(this.namespace, this.directory, options);
+  }
+
+  /** Puts a new container on a bridge of this host, which it makes if needed. */
+  async addContainer(
+    bridge: BridgeOptions,
+    signal?: AbortSignal,
+  ): Promise<Container> {
+    this.#containers += 1;
+    const bridgeName = bridge.name ?? "docker0";
+    const number = (this.#onBridge.get(bridgeName) ?? 0) + 1;
+    this.#onBridge.set(bridgeName, number);
+    const namespace = await NetNamespace.create(
+      `${this.name}-c${this.#containers}`,
+      signal,
+    );
+    await namespace.sysctl({
+      "net/ipv6/conf/all/disable_ipv6": "1",
+      "net/ipv6/conf/default/disable_ipv6": "1",
+    }, signal);
+    return attachContainer(
+      this.namespace,
+      namespace,
+      number,
+      bridge,
+      signal,
+    );
+  }
+}

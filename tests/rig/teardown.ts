@@ -1,0 +1,69 @@
+/**
+ * Taking rigs down, from nothing but their names: for the owner, for a signal
+ * handler, and for whoever comes after an owner that was killed.
+ *
+ * Everything here is synchronous, see {@linkcode attemptSync}.
+ *
+ * @module
+ */
+
+import { attemptSync } from "./command.ts";
+import { belongsTo, isLeftover } from "./names.ts";
+
+const NAMESPACE_DIRECTORY = "/run/netns";
+
+/** Where rigs keep their files. */
+export function temporaryDirectory(): string {
+  return Deno.env.get("TMPDIR") ?? "/tmp";
+}
+
+/** Removes the rig `name`: its processes, namespaces and files. */
+export function destroyRig(name: string): void {
+  destroy((part) => belongsTo(part, name));
+}
+
+/**
+ * Removes what rigs of processes that are gone have left.
+ * @returns the names of what was found.
+ */
+export function destroyLeftovers(): string[] {
+  return destroy(isLeftover);
+}
+
+/** The names of namespaces for which `wanted` holds. */
+export function namespaceNames(wanted: (name: string) => boolean): string[] {
+  return entries(NAMESPACE_DIRECTORY).filter(wanted);
+}
+
+function destroy(wanted: (name: string) => boolean): string[] {
+  const namespaces = namespaceNames(wanted);
+  for (const name of namespaces) killProcesses(name);
+  for (const name of namespaces) attemptSync(["ip", "netns", "delete", name]);
+  const directories = entries(temporaryDirectory()).filter(wanted);
+  for (const directory of directories) {
+    Deno.removeSync(`${temporaryDirectory()}/${directory}`, {
+      recursive: true,
+    });
+  }
+  return [...new Set([...namespaces, ...directories])];
+}
+
+function killProcesses(namespace: string): void {
+  const { stdout } = attemptSync(["ip", "netns", "pids", namespace]);
+  for (const pid of stdout.split("\n").filter((line) => line !== "")) {
+    try {
+      Deno.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+function entries(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
