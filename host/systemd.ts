@@ -1,0 +1,94 @@
+/**
+ * What systemd is told about the agent: sd_notify(3).
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { sendUnixDatagram } from "../linux/unix_datagram.ts";
+
+const log = getLogger(["loden", "host"]);
+
+/** Longer than a busy service manager takes to read, shorter than anyone notices. */
+const SEND_TIMEOUT_MILLISECONDS = 200;
+
+/** The service manager, as the agent sees it. Nothing here throws. */
+export interface ServiceNotifier {
+  /** The overlay is up: units ordered after this one may start. */
+  ready(status: string): void;
+  /** One line for `systemctl status`; the same line again is not sent. */
+  status(text: string): void;
+  /** The agent begins to stop. */
+  stopping(): void;
+}
+
+/** How a datagram is sent; {@linkcode sendUnixDatagram} outside of tests. */
+export type DatagramSender = (
+  address: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  timeoutMilliseconds: number,
+) => void;
+
+/**
+ * Tells systemd over the socket that `$NOTIFY_SOCKET` names (`@` is an abstract
+ * one); without a name nothing is sent. A socket that fails is reported once and
+ * tried again with the next message: the overlay works without it.
+ */
+export class SystemdNotifier implements ServiceNotifier {
+  readonly #address: string | undefined;
+  readonly #send: DatagramSender;
+  #lastStatus: string | undefined;
+  #reported = false;
+
+  /** @param address the value of NOTIFY_SOCKET, if there is one. */
+  constructor(
+    address: string | undefined,
+    send: DatagramSender = sendUnixDatagram,
+  ) {
+    this.#address = address === "" ? undefined : address;
+    this.#send = send;
+  }
+
+  ready(status: string): void {
+    this.#notify("READY=1", status);
+  }
+
+  status(text: string): void {
+    if (oneLine(text) !== this.#lastStatus) this.#notify(undefined, text);
+  }
+
+  stopping(): void {
+    this.#notify("STOPPING=1", undefined);
+  }
+
+  #notify(state: string | undefined, status: string | undefined): void {
+    const lines = state === undefined ? [] : [state];
+    if (status !== undefined) lines.push(`STATUS=${oneLine(status)}`);
+    if (!this.#deliver(lines.join("\n"))) return;
+    if (status !== undefined) this.#lastStatus = oneLine(status);
+  }
+
+  #deliver(message: string): boolean {
+    if (this.#address === undefined) return true;
+    try {
+      const bytes = new TextEncoder().encode(message);
+      this.#send(this.#address, bytes, SEND_TIMEOUT_MILLISECONDS);
+      return true;
+    } catch (error) {
+      if (!this.#reported) {
+        this.#reported = true;
+        log.warn("service manager cannot be told", {
+          event: "systemd.unreachable",
+          socket: this.#address,
+          error,
+        });
+      }
+      return false;
+    }
+  }
+}
+
+/** A line break would begin another field of the message. */
+function oneLine(text: string): string {
+  return text.replace(/[\r\n]+/g, " ");
+}

@@ -1,0 +1,84 @@
+import { assertEquals } from "@std/assert";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { SystemdNotifier } from "../../../host/systemd.ts";
+
+function recorder() {
+  const sent: [string, string][] = [];
+  const send = (address: string, bytes: Uint8Array) => {
+    sent.push([address, new TextDecoder().decode(bytes)]);
+  };
+  return { sent, send };
+}
+
+Deno.test("each state is one datagram", () => {
+  const { sent, send } = recorder();
+  const notifier = new SystemdNotifier("/run/systemd/notify", send);
+  notifier.status("waiting for etcd");
+  notifier.ready("10.1.27.0/24, 2 peers");
+  notifier.stopping();
+  assertEquals(sent, [
+    ["/run/systemd/notify", "STATUS=waiting for etcd"],
+    ["/run/systemd/notify", "READY=1\nSTATUS=10.1.27.0/24, 2 peers"],
+    ["/run/systemd/notify", "STOPPING=1"],
+  ]);
+});
+
+Deno.test("a status with line breaks stays one line", () => {
+  const { sent, send } = recorder();
+  new SystemdNotifier("@x", send).status("a\nREADY=1\r\nb");
+  assertEquals(sent, [["@x", "STATUS=a READY=1 b"]]);
+});
+
+Deno.test("the same status is sent once", () => {
+  const { sent, send } = recorder();
+  const notifier = new SystemdNotifier("@x", send);
+  notifier.ready("up");
+  notifier.status("up");
+  notifier.status("down");
+  notifier.status("down");
+  notifier.status("up");
+  assertEquals(sent.map(([, text]) => text), [
+    "READY=1\nSTATUS=up",
+    "STATUS=down",
+    "STATUS=up",
+  ]);
+});
+
+for (const address of [undefined, ""]) {
+  Deno.test(`nothing is sent when NOTIFY_SOCKET is ${address ?? "unset"}`, () => {
+    const { sent, send } = recorder();
+    const notifier = new SystemdNotifier(address, send);
+    notifier.ready("up");
+    notifier.stopping();
+    assertEquals(sent, []);
+  });
+}
+
+Deno.test("a socket that fails is reported once and tried again", () => {
+  const records: LogRecord[] = [];
+  configureSync({
+    sinks: { memory: (record) => records.push(record) },
+    loggers: [
+      { category: "loden", sinks: ["memory"] },
+      { category: ["logtape", "meta"], sinks: [] },
+    ],
+  });
+  try {
+    let broken = true;
+    const sent: string[] = [];
+    const notifier = new SystemdNotifier("@gone", (_address, bytes) => {
+      if (broken) throw new Error("refused");
+      sent.push(new TextDecoder().decode(bytes));
+    });
+    notifier.ready("up");
+    notifier.status("up");
+    assertEquals(records.map((record) => record.properties.event), [
+      "systemd.unreachable",
+    ]);
+    broken = false;
+    notifier.status("up");
+    assertEquals(sent, ["STATUS=up"]);
+  } finally {
+    resetSync();
+  }
+});
