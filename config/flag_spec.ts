@@ -1,0 +1,114 @@
+/**
+ * What one row of the flag table says.
+ *
+ * @module
+ */
+
+/** Which flannel knows the flag; `loden` for our own. */
+export type FlagOrigin = "flannel" | "flannel 0.5" | "flannel HEAD" | "loden";
+
+/** The headings of `--help`, in their order. */
+export const FLAG_GROUPS = [
+  "etcd",
+  "interface",
+  "data path",
+  "lease",
+  "firewall and routes",
+  "files",
+  "health and logs",
+  "general",
+  "accepted and ignored",
+  "refused",
+] as const;
+
+/** A heading of `--help`. */
+export type FlagGroup = typeof FLAG_GROUPS[number];
+
+/**
+ * What becomes of a flag that is given.
+ *
+ * - `active`: it does what its help says.
+ * - `ignored`: accepted for the sake of flannel's scripts, with a warning.
+ * - `refused`: one clear line and exit code 2, unless its value is the default,
+ *   which asks for nothing.
+ */
+export type FlagStatus =
+  | { readonly kind: "active" }
+  | { readonly kind: "ignored"; readonly reason: string }
+  | {
+    readonly kind: "refused";
+    readonly reason: string;
+    readonly hint: string;
+  };
+
+interface FlagBase {
+  /** As on the command line, without dashes. */
+  readonly name: string;
+  readonly group: FlagGroup;
+  readonly origin: FlagOrigin;
+  readonly status: FlagStatus;
+  /** One line, without a full stop. */
+  readonly help: string;
+  /** Never shown by its value. */
+  readonly secret?: true;
+  /** Asks for information and is looked at on the command line only (compat 1.1). */
+  readonly commandLineOnly?: true;
+}
+
+/** Any text. */
+export interface StringFlag extends FlagBase {
+  readonly type: "string";
+  readonly default: string;
+  /** What the value is, for help and completion. */
+  readonly placeholder: string;
+}
+
+/** One of Go's words for true and false (compat 1.1). */
+export interface BoolFlag extends FlagBase {
+  readonly type: "bool";
+  readonly default: boolean;
+}
+
+/** A Go integer literal (compat 1.1) from `min` to `max`. */
+export interface IntFlag extends FlagBase {
+  readonly type: "int";
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  /** What one of it is; `undefined` for a plain number. */
+  readonly unit?: "minutes" | "seconds";
+}
+
+/** Repeatable; each time adds one element. */
+export interface ListFlag extends FlagBase {
+  readonly type: "list";
+  readonly default: readonly string[];
+  readonly placeholder: string;
+}
+
+/** One of a few words. */
+export interface EnumFlag extends FlagBase {
+  readonly type: "enum";
+  readonly default: string;
+  readonly words: readonly string[];
+  /** Words that will have a meaning one day, and why they have none now. */
+  readonly refusedWords?: Readonly<Record<string, string>>;
+}
+
+/** A row of a flag table. */
+export type FlagSpec = StringFlag | BoolFlag | IntFlag | ListFlag | EnumFlag;
+
+/** A value of any flag. */
+export type FlagValue = string | boolean | number | readonly string[];
+
+/** The type of a flag's value. */
+export type ValueOf<F extends FlagSpec> = F extends { type: "bool" } ? boolean
+  : F extends { type: "int" } ? number
+  : F extends { type: "list" } ? readonly string[]
+  : F extends { type: "enum"; words: readonly (infer W)[] } ? W
+  : string;
+
+/** `FLANNELD_` and the name in capitals, each `-` a `_` (compat 1.2). */
+export function environmentName(flag: FlagSpec): string {
+  return `FLANNELD_${flag.name.toUpperCase().replaceAll("-", "_")}`;
+}
