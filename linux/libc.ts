@@ -67,6 +67,8 @@ export type Libc = {
 };
 
 let library: Libc | undefined;
+/** `errno` is thread-local, and so is this module: its place never changes. */
+let errnoView: Deno.UnsafePointerView | undefined;
 
 /**
  * The C library of this thread, opened at the first use: programs that never
@@ -82,8 +84,8 @@ export function libc(): Libc {
  * other call, since anything may overwrite it.
  */
 export function errno(): number {
-  const location = libc().__errno_location();
-  return new Deno.UnsafePointerView(location!).getInt32();
+  errnoView ??= new Deno.UnsafePointerView(libc().__errno_location()!);
+  return errnoView.getInt32();
 }
 
 /** `result`, or {@linkcode SystemCallError} "Cannot `what`: …" when it is -1. */
@@ -96,8 +98,13 @@ export function checked(result: number, what: string, hint?: string): number {
  * The address of the first byte of a view. The memory must stay alive, and must
  * not move, for as long as the number is used: keep the view.
  */
-export function addressOf(view: ArrayBufferView<ArrayBuffer>): number {
-  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(view)));
+export function addressOf(view: ArrayBufferView): number {
+  return Number(
+    Deno.UnsafePointer.value(
+      // Deno takes views of shared memory too; its declaration is narrower.
+      Deno.UnsafePointer.of(view as ArrayBufferView<ArrayBuffer>),
+    ),
+  );
 }
 
 /** A NUL-terminated string for a `buffer` parameter. */
