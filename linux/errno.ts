@@ -51,15 +51,27 @@ export function errnoName(errno: number): string {
   return `errno ${errno}`;
 }
 
+/** What is known beside the error number. */
+export interface SystemCallErrorOptions extends LodenErrorOptions {
+  /** More than the number says: the kernel's own sentence, where it gives one. */
+  detail?: string | undefined;
+}
+
 /** A system call that the kernel refused. `code` is `linux.<ERRNO>`. */
 export class SystemCallError extends LodenError {
   /** The positive error number. */
   readonly errno: number;
 
-  constructor(what: string, errno: number, options: LodenErrorOptions = {}) {
+  constructor(
+    what: string,
+    errno: number,
+    { detail, ...options }: SystemCallErrorOptions = {},
+  ) {
     super(
       `linux.${errnoName(errno)}`,
-      `Cannot ${what}: the kernel answered ${errnoName(errno)}`,
+      `Cannot ${what}: the kernel answered ${errnoName(errno)}${
+        detail ? `: ${detail}` : ""
+      }`,
       options,
     );
     this.errno = errno;

@@ -19,6 +19,7 @@ export interface Link {
   readonly up: boolean;
   /** IFF_LOOPBACK. */
   readonly loopback: boolean;
+  /** Six bytes, or none for a device without an Ethernet address. */
   readonly mac: Uint8Array;
   /** IFLA_INFO_KIND, such as `tun`, `veth`, `bridge`; empty for hardware. */
   readonly kind: string;
@@ -43,8 +44,14 @@ export interface LinkAddress {
   readonly secondary: boolean;
 }
 
-/** rt_scope_t of `linux/rtnetlink.h`; other values are numbers. */
-export type RouteScope = "global" | "site" | "link" | "host" | "nowhere";
+/** rt_scope_t of `linux/rtnetlink.h`; values without a name are numbers. */
+export type RouteScope =
+  | "global"
+  | "site"
+  | "link"
+  | "host"
+  | "nowhere"
+  | number;
 
 /** An IPv4 route. */
 export interface Route {

@@ -1,0 +1,64 @@
+/**
+ * What differs between the processor architectures that Loden runs on.
+ *
+ * Little does: both are 64-bit (LP64) and little endian, so the structures that
+ * Loden shares with the kernel have one layout, and socket and ioctl constants
+ * come from the kernel's `asm-generic`. The numbers of system calls differ.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** One supported architecture. */
+export interface Architecture {
+  /** As in `Deno.build.arch` and `uname -m`. */
+  readonly name: "x86_64" | "aarch64";
+  /** Numbers of system calls that the C library has no function for. */
+  readonly systemCalls: {
+    /** `bpf(2)`: `arch/x86/entry/syscalls/syscall_64.tbl`, `asm-generic/unistd.h`. */
+    readonly bpf: number;
+  };
+}
+
+const ARCHITECTURES: readonly Architecture[] = [
+  { name: "x86_64", systemCalls: { bpf: 321 } },
+  { name: "aarch64", systemCalls: { bpf: 280 } },
+];
+
+/** This processor's layouts and numbers are not known. */
+export class UnsupportedArchitectureError extends LodenError {
+  constructor(name: string) {
+    const known = ARCHITECTURES.map((architecture) => architecture.name);
+    super(
+      "linux.architecture",
+      `Cannot talk to the kernel: the processor must be one of ${
+        known.join(", ")
+      }: current value is ${name}`,
+      { hint: "run Loden on one of these" },
+    );
+  }
+}
+
+/**
+ * The architecture of that name, of this machine by default.
+ *
+ * Throws {@linkcode UnsupportedArchitectureError} when it is none of the two, or
+ * when the processor runs big endian (which no 64-bit Linux for Deno does).
+ */
+export function architecture(
+  name: string = Deno.build.arch,
+  littleEndian: boolean = isLittleEndian(),
+): Architecture {
+  const found = ARCHITECTURES.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new UnsupportedArchitectureError(name);
+  if (!littleEndian) {
+    throw new UnsupportedArchitectureError(`${name}, big endian`);
+  }
+  return found;
+}
+
+/** Whether the lowest byte of a number comes first in memory. */
+export function isLittleEndian(): boolean {
+  return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+}

@@ -1,0 +1,43 @@
+/**
+ * What can go wrong between Loden and the kernel's netlink sockets.
+ *
+ * @module
+ */
+
+import { LodenError } from "../../errors.ts";
+import {
+  ERRNO,
+  SystemCallError,
+  type SystemCallErrorOptions,
+} from "../errno.ts";
+
+/**
+ * The kernel refused a netlink request. The message ends with the kernel's own
+ * sentence (NLMSGERR_ATTR_MSG) where it gave one.
+ */
+export class NetlinkError extends SystemCallError {
+  /** @param what What was attempted, after "Cannot": "list the links". */
+  constructor(
+    what: string,
+    errno: number,
+    options: SystemCallErrorOptions = {},
+  ) {
+    super(
+      what,
+      errno,
+      errno === ERRNO.EPERM
+        ? { hint: "run as root or with CAP_NET_ADMIN", ...options }
+        : options,
+    );
+  }
+}
+
+/** Bytes that are no netlink message; the kernel does not send such. */
+export class BadNetlinkMessageError extends LodenError {
+  constructor(rule: string, value: number | string) {
+    super(
+      "linux.netlink.bad-message",
+      `Cannot read a netlink message: ${rule}: current value is ${value}`,
+    );
+  }
+}

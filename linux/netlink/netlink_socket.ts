@@ -1,0 +1,142 @@
+/**
+ * A `NETLINK_ROUTE` socket: whole datagrams out and in, nothing about what they
+ * say.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../errno.ts";
+import { addressOf, checked, errno, libc } from "../libc.ts";
+import type { NetlinkTransport } from "./netlink_transport.ts";
+
+// `asm-generic/socket.h` and `linux/netlink.h`: equal on x86-64 and arm64.
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0x80000;
+const NETLINK_ROUTE = 0;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const MSG_PEEK = 0x2;
+const MSG_TRUNC = 0x20;
+
+/** The kernel fills up to 32 KiB a datagram of a list; single messages may be larger. */
+const FIRST_RECEIVE_BYTES = 64 * 1024;
+/**
+ * The kernel answers before a send returns, so nothing ever waits; a kernel
+ * that did not would otherwise stop the whole process without a word.
+ */
+const RECEIVE_TIMEOUT_SECONDS = 5;
+
+/**
+ * A socket in the network namespace that this thread is in when it is made, and
+ * after each {@linkcode reset}.
+ */
+export class NetlinkSocket implements NetlinkTransport {
+  #descriptor: number;
+  #buffer = new Uint8Array(FIRST_RECEIVE_BYTES);
+  #bufferAddress = addressOf(this.#buffer);
+
+  constructor() {
+    this.#descriptor = openSocket();
+  }
+
+  send(bytes: Uint8Array<ArrayBuffer>): void {
+    // No address: an unconnected netlink socket sends to the kernel.
+    checked(
+      restarted(() =>
+        libc().sendto(
+          this.#descriptor,
+          addressOf(bytes),
+          bytes.length,
+          0,
+          0,
+          0,
+        )
+      ),
+      "send a netlink request",
+    );
+  }
+
+  receive(): Uint8Array {
+    const length = this.#receive(0, MSG_PEEK | MSG_TRUNC);
+    if (length > this.#buffer.length) {
+      this.#buffer = new Uint8Array(length);
+      this.#bufferAddress = addressOf(this.#buffer);
+    }
+    return this.#buffer.subarray(0, this.#receive(this.#buffer.length, 0));
+  }
+
+  #receive(length: number, flags: number): number {
+    return checked(
+      restarted(() =>
+        libc().recv(this.#descriptor, this.#bufferAddress, length, flags)
+      ),
+      "receive a netlink answer",
+    );
+  }
+
+  reset(): void {
+    const fresh = openSocket();
+    libc().close(this.#descriptor);
+    this.#descriptor = fresh;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#descriptor < 0) return;
+    libc().close(this.#descriptor);
+    this.#descriptor = -1;
+  }
+}
+
+function openSocket(): number {
+  const descriptor = checked(
+    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+    "open a netlink socket",
+  );
+  try {
+    // struct timeval: seconds and microseconds, 64 bits each.
+    setOption(
+      descriptor,
+      SOL_SOCKET,
+      SO_RCVTIMEO,
+      BigInt64Array.of(BigInt(RECEIVE_TIMEOUT_SECONDS), 0n),
+    );
+    setOption(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, Int32Array.of(1));
+    setOption(descriptor, SOL_NETLINK, NETLINK_CAP_ACK, Int32Array.of(1));
+  } catch (error) {
+    libc().close(descriptor);
+    throw error;
+  }
+  return descriptor;
+}
+
+function setOption(
+  descriptor: number,
+  level: number,
+  option: number,
+  value: ArrayBufferView<ArrayBuffer>,
+): void {
+  const result = libc().setsockopt(
+    descriptor,
+    level,
+    option,
+    addressOf(value),
+    value.byteLength,
+  );
+  // Explanations of refusals came with Linux 4.12; older kernels just give none.
+  if (result < 0 && level === SOL_NETLINK && errno() === ERRNO.ENOPROTOOPT) {
+    return;
+  }
+  checked(result, "set a netlink socket's option");
+}
+
+/** The call's result; a call that a signal interrupted is made again. */
+function restarted(call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result >= 0 || errno() !== ERRNO.EINTR) return result;
+  }
+}

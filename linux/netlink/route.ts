@@ -1,0 +1,220 @@
+/**
+ * Messages about IPv4 routes (`RTM_*ROUTE`): `struct rtmsg` and `RTA_*`
+ * attributes.
+ *
+ * Source: `linux/rtnetlink.h`.
+ *
+ * @module
+ */
+
+import { cidrOf } from "../../net/cidr.ts";
+import {
+  type Ipv4,
+  ipv4FromBytes,
+  ipv4ToBytes,
+  toIpv4,
+} from "../../net/ipv4.ts";
+import {
+  type Attribute,
+  decodeAttributes,
+  joinPayload,
+  readU32,
+  REQUEST_FLAG,
+  splitPayload,
+  u32Attribute,
+} from "./codec.ts";
+import { AF_INET, type NetlinkRequest } from "./request.ts";
+import type { NewRoute, Route, RouteAnswer, RouteScope } from "./rtnetlink.ts";
+import { scopeNumber, scopeOf } from "./scope.ts";
+
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+
+/**
+ * family, destination length, source length, tos, table, protocol, scope, type
+ * (u8 each), flags (u32).
+ */
+const RTMSG_BYTES = 12;
+
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_PREFSRC = 7;
+const RTA_METRICS = 8;
+const RTA_MULTIPATH = 9;
+const RTA_TABLE = 15;
+const RTAX_MTU = 2;
+
+/** Who installs a route: RTPROT_BOOT, as flannel's and `ip route`'s. */
+const RTPROT_BOOT = 3;
+const RTNH_F_ONLINK = 4;
+
+/** RT_TABLE_MAIN. */
+export const MAIN_TABLE = 254;
+/** RT_TABLE_LOCAL: the host's own addresses. */
+export const LOCAL_TABLE = 255;
+
+const ROUTE_TYPES = {
+  unicast: 1,
+  local: 2,
+  blackhole: 6,
+  unreachable: 7,
+} as const;
+
+interface RouteHeader {
+  readonly destinationLength: number;
+  readonly table: number;
+  readonly protocol: number;
+  readonly scope: RouteScope;
+  readonly type: number;
+  readonly flags: number;
+}
+
+function encodeHeader(fields: RouteHeader): Uint8Array {
+  const header = new Uint8Array(RTMSG_BYTES);
+  header[0] = AF_INET;
+  header[1] = fields.destinationLength;
+  header[4] = fields.table;
+  header[5] = fields.protocol;
+  header[6] = scopeNumber(fields.scope);
+  header[7] = fields.type;
+  new DataView(header.buffer).setUint32(8, fields.flags, true);
+  return header;
+}
+
+const NO_HEADER: RouteHeader = {
+  destinationLength: 0,
+  table: 0,
+  protocol: 0,
+  scope: "global",
+  type: 0,
+  flags: 0,
+};
+
+/** Asks for every IPv4 route of every table. */
+export function listRoutesRequest(): NetlinkRequest {
+  return { type: RTM_GETROUTE, flags: 0, payload: encodeHeader(NO_HEADER) };
+}
+
+/** Asks how a packet to `destination` would leave. */
+export function routeToRequest(destination: Ipv4): NetlinkRequest {
+  return {
+    type: RTM_GETROUTE,
+    flags: 0,
+    payload: joinPayload(
+      encodeHeader({ ...NO_HEADER, destinationLength: 32 }),
+      [{ type: RTA_DST, value: ipv4ToBytes(destination) }],
+    ),
+  };
+}
+
+/**
+ * Asks for a route of the main table. An equal destination and metric is
+ * replaced.
+ */
+export function putRouteRequest(route: NewRoute): NetlinkRequest {
+  return {
+    type: RTM_NEWROUTE,
+    flags: REQUEST_FLAG.CREATE | REQUEST_FLAG.REPLACE,
+    payload: routePayload(route, RTPROT_BOOT, route.scope ?? "global"),
+  };
+}
+
+/**
+ * Asks for the end of a route of the main table. What is not named matches any,
+ * a metric of 0 too: the kernel has no way to say "metric 0".
+ */
+export function deleteRouteRequest(route: NewRoute): NetlinkRequest {
+  return {
+    type: RTM_DELROUTE,
+    flags: 0,
+    // In a removal RT_SCOPE_NOWHERE and protocol 0 match any.
+    payload: routePayload(route, 0, route.scope ?? "nowhere"),
+  };
+}
+
+function routePayload(
+  route: NewRoute,
+  protocol: number,
+  scope: RouteScope,
+): Uint8Array {
+  const attributes: Attribute[] = [
+    { type: RTA_DST, value: ipv4ToBytes(route.destination.address) },
+  ];
+  if (route.interfaceIndex !== undefined) {
+    attributes.push(u32Attribute(RTA_OIF, route.interfaceIndex));
+  }
+  if (route.gateway !== undefined) {
+    attributes.push({ type: RTA_GATEWAY, value: ipv4ToBytes(route.gateway) });
+  }
+  if (route.preferredSource !== undefined) {
+    attributes.push({
+      type: RTA_PREFSRC,
+      value: ipv4ToBytes(route.preferredSource),
+    });
+  }
+  if (route.metric !== undefined) {
+    attributes.push(u32Attribute(RTA_PRIORITY, route.metric));
+  }
+  const header = encodeHeader({
+    destinationLength: route.destination.prefixLength,
+    table: MAIN_TABLE,
+    protocol,
+    scope,
+    type: ROUTE_TYPES[route.type ?? "unicast"],
+    flags: route.onlink ? RTNH_F_ONLINK : 0,
+  });
+  return joinPayload(header, attributes);
+}
+
+/** Reads the payload of an `RTM_NEWROUTE` that a list holds. */
+export function parseRoute(payload: Uint8Array): Route {
+  const { header, attributes } = splitPayload(payload, RTMSG_BYTES);
+  const table = attributes.get(RTA_TABLE);
+  const metric = attributes.get(RTA_PRIORITY);
+  return {
+    destination: cidrOf(
+      ipv4Of(attributes.get(RTA_DST)) ?? toIpv4(0),
+      header.getUint8(1),
+    ),
+    type: routeType(header.getUint8(7)),
+    // The header has 8 bits for the table; the attribute has them all.
+    table: table === undefined ? header.getUint8(4) : readU32(table),
+    interfaceIndex: numberOf(attributes.get(RTA_OIF)),
+    gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
+    preferredSource: ipv4Of(attributes.get(RTA_PREFSRC)),
+    metric: metric === undefined ? 0 : readU32(metric),
+    scope: scopeOf(header.getUint8(6)),
+    protocol: header.getUint8(5),
+    multipath: attributes.has(RTA_MULTIPATH),
+  };
+}
+
+/** Reads the payload of the `RTM_NEWROUTE` that answers a look-up. */
+export function parseRouteAnswer(payload: Uint8Array): RouteAnswer {
+  const { attributes } = splitPayload(payload, RTMSG_BYTES);
+  const metrics = attributes.get(RTA_METRICS);
+  return {
+    interfaceIndex: numberOf(attributes.get(RTA_OIF)) ?? 0,
+    gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
+    source: ipv4Of(attributes.get(RTA_PREFSRC)),
+    mtuBytes: metrics && numberOf(decodeAttributes(metrics).get(RTAX_MTU)),
+  };
+}
+
+function routeType(number: number): Route["type"] {
+  for (const [name, value] of Object.entries(ROUTE_TYPES)) {
+    if (value === number) return name as keyof typeof ROUTE_TYPES;
+  }
+  return "other";
+}
+
+function numberOf(value: Uint8Array | undefined): number | undefined {
+  return value && readU32(value);
+}
+
+function ipv4Of(value: Uint8Array | undefined): Ipv4 | undefined {
+  return value?.length === 4 ? ipv4FromBytes(value) : undefined;
+}
