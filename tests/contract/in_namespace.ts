@@ -1,0 +1,116 @@
+/**
+ * Tests that change the network run in a network namespace of their own.
+ *
+ * A thread cannot take the others of its process into another namespace, so the
+ * test file runs itself again as a child that is there from its start. The
+ * namespace has no name: it ends with the child, however the child ends.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path";
+
+/** In the child's environment: it is where the tests shall run. */
+const INSIDE = "LODEN_TEST_IN_NAMESPACE";
+const CHILD_TIMEOUT_SECONDS = 120;
+const CONFIG = new URL("../../deno.json", import.meta.url);
+
+/**
+ * Registers the tests of `register` so that they run in a new network namespace
+ * with `lo` up, all in the same one. Outside they show as steps of one test.
+ *
+ * Where no namespace can be made the test says so: it fails where `CI` is set
+ * and is marked as ignored elsewhere.
+ *
+ * @param file `import.meta.url` of the test file; the call is all that it does.
+ */
+export function testInNamespace(
+  name: string,
+  file: string,
+  register: () => void,
+): void {
+  if (Deno.env.get(INSIDE) === file) {
+    runSync("ip", ["link", "set", "lo", "up"]);
+    return register();
+  }
+  const missing = whatIsMissing();
+  const note = missing === undefined ? "" : ` (cannot run: ${missing})`;
+  Deno.test({
+    name: `${name}, in a network namespace${note}`,
+    ignore: missing !== undefined && !Deno.env.get("CI"),
+    fn: async (context) => {
+      if (missing !== undefined) throw new Error(missing);
+      const output = await runInside(file);
+      const results = readTap(output.stdout);
+      for (const { name, passed } of results) {
+        await context.step(name, () => {
+          if (!passed) throw new Error(output.stdout);
+        });
+      }
+      if (!output.success || results.length === 0) {
+        throw new Error(output.stdout + output.stderr);
+      }
+    },
+  });
+}
+
+/** Runs a program that must succeed; its standard output. */
+export function runSync(program: string, args: readonly string[]): string {
+  const output = new Deno.Command(program, { args: [...args] }).outputSync();
+  const text = new TextDecoder();
+  if (!output.success) {
+    throw new Error(
+      `${program} ${args.join(" ")}: ${text.decode(output.stderr)}`,
+    );
+  }
+  return text.decode(output.stdout);
+}
+
+/** `unshare`'s arguments: an ordinary user becomes root of a namespace first. */
+function unshareArgs(): string[] {
+  return Deno.uid() === 0 ? ["--net"] : ["--net", "--map-root-user"];
+}
+
+function whatIsMissing(): string | undefined {
+  try {
+    runSync("unshare", [...unshareArgs(), "ip", "link", "set", "lo", "up"]);
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.trim() : error;
+    return `needs root, unshare (util-linux) and ip (iproute2): ${reason}`;
+  }
+}
+
+async function runInside(
+  file: string,
+): Promise<{ success: boolean; stdout: string; stderr: string }> {
+  const output = await new Deno.Command("unshare", {
+    args: [
+      ...unshareArgs(),
+      Deno.execPath(),
+      "test",
+      "--allow-all",
+      "--no-check",
+      "--cached-only",
+      "--reporter=tap",
+      `--config=${fromFileUrl(CONFIG)}`,
+      fromFileUrl(file),
+    ],
+    env: { [INSIDE]: file, NO_COLOR: "1" },
+    signal: AbortSignal.timeout(CHILD_TIMEOUT_SECONDS * 1000),
+  }).output();
+  const text = new TextDecoder();
+  return {
+    success: output.success,
+    stdout: text.decode(output.stdout),
+    stderr: text.decode(output.stderr),
+  };
+}
+
+/** The tests of a TAP version 14 report: `ok 1 - name`, `not ok 2 - name`. */
+function readTap(report: string): { name: string; passed: boolean }[] {
+  return [...report.matchAll(/^(not )?ok \d+ - (.*)$/gm)].map((match) => ({
+    name: match[2]!,
+    passed: match[1] === undefined,
+  }));
+}

@@ -1,0 +1,459 @@
+/**
+ * What every {@linkcode Rtnetlink} does. Run on the kernel's and on the fake.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ERRNO } from "../../linux/errno.ts";
+import { NetlinkError } from "../../linux/netlink/errors.ts";
+import { MAIN_TABLE } from "../../linux/netlink/route.ts";
+import type {
+  Link,
+  LinkAddress,
+  Route,
+  Rtnetlink,
+} from "../../linux/netlink/rtnetlink.ts";
+import {
+  type Cidr,
+  parseAddressWithPrefix,
+  parseCidr,
+} from "../../net/cidr.ts";
+import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
+
+/** A network namespace with `lo` up and 127.0.0.1/8, and nothing else in it. */
+export interface RtnetlinkWorld extends Disposable {
+  readonly rtnetlink: Rtnetlink;
+  /** Plugs in a device of kind `bridge`, down, MTU 1500; its index. */
+  addBridge(name: string): number;
+}
+
+const ABSENT_INDEX = 9999;
+
+const ip = (text: string): Ipv4 => parseIpv4(text)!;
+const net = (text: string): Cidr => parseCidr(text)!;
+const at = (text: string) => parseAddressWithPrefix(text)!;
+
+/** Registers the tests; `makeWorld` makes a new world for each. */
+export function rtnetlinkContract(
+  implementation: string,
+  makeWorld: () => RtnetlinkWorld,
+): void {
+  const test = (
+    sentence: string,
+    prove: (rtnetlink: Rtnetlink, world: RtnetlinkWorld) => void,
+  ) =>
+    Deno.test(`${implementation} ${sentence}`, () => {
+      using world = makeWorld();
+      prove(world.rtnetlink, world);
+    });
+
+  /** A device that is up and has an address. */
+  const plugIn = (world: RtnetlinkWorld, name: string, address: string) => {
+    const index = world.addBridge(name);
+    world.rtnetlink.ensureAddress(index, at(address));
+    world.rtnetlink.changeLink(index, { up: true });
+    return index;
+  };
+
+  test("lists a device as it is", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    const { mac, ...link } = linkOf(rtnetlink, index);
+    assertEquals(link, {
+      index,
+      name: "br7",
+      mtuBytes: 1500,
+      up: false,
+      loopback: false,
+      kind: "bridge",
+      alias: "",
+      rxDropped: 0,
+      txDropped: 0,
+    });
+    assertEquals(mac.length, 6);
+  });
+
+  test("lists the loopback device and its address", (rtnetlink) => {
+    const lo = rtnetlink.links().find(({ name }) => name === "lo")!;
+    assertEquals([lo.loopback, lo.up, lo.index], [true, true, 1]);
+    assertEquals(addressesOf(rtnetlink, lo.index), [{
+      interfaceIndex: 1,
+      ...at("127.0.0.1/8"),
+      scope: "host",
+      permanent: true,
+      deprecated: false,
+      secondary: false,
+    }]);
+  });
+
+  test("changes of a device only what is named", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    rtnetlink.changeLink(index, { alias: "loden: 10.1.0.0/16" });
+    rtnetlink.changeLink(index, { mtuBytes: 1400 });
+    rtnetlink.changeLink(index, { txQueueLength: 500 });
+    rtnetlink.changeLink(index, { up: true });
+    const link = linkOf(rtnetlink, index);
+    assertEquals(
+      [link.up, link.mtuBytes, link.alias],
+      [true, 1400, "loden: 10.1.0.0/16"],
+    );
+    rtnetlink.changeLink(index, { up: false, alias: "" });
+    const after = linkOf(rtnetlink, index);
+    assertEquals([after.up, after.mtuBytes, after.alias], [false, 1400, ""]);
+  });
+
+  test("refuses to change a device that is not there", (rtnetlink) => {
+    refuses(ERRNO.ENODEV, () => rtnetlink.changeLink(ABSENT_INDEX, {}));
+  });
+
+  test("refuses an MTU that the device cannot have", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    refuses(
+      ERRNO.EINVAL,
+      () => rtnetlink.changeLink(index, { mtuBytes: 70_000 }),
+    );
+    assertEquals(linkOf(rtnetlink, index).mtuBytes, 1500);
+  });
+
+  test(
+    "deletes a device once, with its addresses and routes",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      assertEquals(rtnetlink.deleteLink(index), true);
+      assertEquals(rtnetlink.deleteLink(index), false);
+      assertEquals(rtnetlink.links().map(({ name }) => name), ["lo"]);
+      assertEquals(addressesOf(rtnetlink, index), []);
+      assertEquals(mainRoutes(rtnetlink), []);
+    },
+  );
+
+  test("adds an address once", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    assertEquals(rtnetlink.ensureAddress(index, at("10.1.5.0/32")), true);
+    assertEquals(rtnetlink.ensureAddress(index, at("10.1.5.0/32")), false);
+    assertEquals(addressesOf(rtnetlink, index), [{
+      interfaceIndex: index,
+      ...at("10.1.5.0/32"),
+      scope: "global",
+      permanent: true,
+      deprecated: false,
+      secondary: false,
+    }]);
+  });
+
+  test(
+    "takes one address with two prefix lengths for two addresses",
+    (rtnetlink, world) => {
+      const index = world.addBridge("br7");
+      rtnetlink.ensureAddress(index, at("10.1.5.0/32"));
+      assertEquals(rtnetlink.ensureAddress(index, at("10.1.5.0/24")), true);
+      assertEquals(addressesOf(rtnetlink, index).length, 2);
+    },
+  );
+
+  test(
+    "marks the second address of a network as secondary",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      rtnetlink.ensureAddress(index, at("10.9.0.2/24"));
+      assertEquals(
+        addressesOf(rtnetlink, index).map(({ secondary }) => secondary),
+        [false, true],
+      );
+    },
+  );
+
+  test("refuses an address for a device that is not there", (rtnetlink) => {
+    refuses(
+      ERRNO.ENODEV,
+      () => rtnetlink.ensureAddress(ABSENT_INDEX, at("10.1.5.0/32")),
+    );
+  });
+
+  test("removes an address once", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    rtnetlink.ensureAddress(index, at("10.1.5.0/32"));
+    assertEquals(rtnetlink.removeAddress(index, at("10.1.5.0/24")), false);
+    assertEquals(rtnetlink.removeAddress(index, at("10.1.5.0/32")), true);
+    assertEquals(rtnetlink.removeAddress(index, at("10.1.5.0/32")), false);
+    assertEquals(
+      rtnetlink.removeAddress(ABSENT_INDEX, at("10.1.5.0/32")),
+      false,
+    );
+    assertEquals(addressesOf(rtnetlink, index), []);
+  });
+
+  test(
+    "has a route to the network of an address while the device is up",
+    (rtnetlink, world) => {
+      const index = world.addBridge("br7");
+      rtnetlink.ensureAddress(index, at("10.9.0.1/24"));
+      assertEquals(mainRoutes(rtnetlink), []);
+      rtnetlink.changeLink(index, { up: true });
+      assertEquals(mainRoutes(rtnetlink), [{
+        destination: net("10.9.0.0/24"),
+        type: "unicast",
+        table: MAIN_TABLE,
+        interfaceIndex: index,
+        gateway: undefined,
+        preferredSource: ip("10.9.0.1"),
+        metric: 0,
+        scope: "link",
+        protocol: 2,
+        multipath: false,
+      }]);
+      rtnetlink.changeLink(index, { up: false });
+      assertEquals(mainRoutes(rtnetlink), []);
+    },
+  );
+
+  test("adds a route with all its parts", (rtnetlink, world) => {
+    const index = plugIn(world, "br7", "10.9.0.1/24");
+    rtnetlink.replaceRoute({
+      destination: net("10.1.0.0/16"),
+      interfaceIndex: index,
+      gateway: ip("10.9.0.77"),
+      preferredSource: ip("10.9.0.1"),
+      metric: 50,
+    });
+    assertEquals(routesTo(rtnetlink, "10.1.0.0/16"), [{
+      destination: net("10.1.0.0/16"),
+      type: "unicast",
+      table: MAIN_TABLE,
+      interfaceIndex: index,
+      gateway: ip("10.9.0.77"),
+      preferredSource: ip("10.9.0.1"),
+      metric: 50,
+      scope: "global",
+      protocol: 3,
+      multipath: false,
+    }]);
+  });
+
+  test(
+    "replaces a route of equal destination and metric",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const destination = net("10.1.0.0/16");
+      rtnetlink.replaceRoute({ destination, interfaceIndex: index });
+      rtnetlink.replaceRoute({ destination, gateway: ip("10.9.0.2") });
+      rtnetlink.replaceRoute({ destination, gateway: ip("10.9.0.3") });
+      rtnetlink.replaceRoute({ destination, gateway: ip("10.9.0.3") });
+      assertEquals(
+        routesTo(rtnetlink, "10.1.0.0/16").map(({ gateway }) => gateway),
+        [ip("10.9.0.3")],
+      );
+    },
+  );
+
+  test(
+    "keeps routes of one destination apart by metric, the lower first",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      for (const metric of [200, 0, 100]) {
+        rtnetlink.replaceRoute({
+          destination: net("0.0.0.0/0"),
+          interfaceIndex: index,
+          metric,
+        });
+      }
+      assertEquals(
+        routesTo(rtnetlink, "0.0.0.0/0").map(({ metric }) => metric),
+        [0, 100, 200],
+      );
+    },
+  );
+
+  test("removes a route once", (rtnetlink, world) => {
+    const index = plugIn(world, "br7", "10.9.0.1/24");
+    const route = { destination: net("10.1.0.0/16"), interfaceIndex: index };
+    rtnetlink.replaceRoute(route);
+    assertEquals(rtnetlink.removeRoute(route), true);
+    assertEquals(rtnetlink.removeRoute(route), false);
+    assertEquals(routesTo(rtnetlink, "10.1.0.0/16"), []);
+  });
+
+  test(
+    "removes no route of another metric, device, gateway or type",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const destination = net("10.1.0.0/16");
+      rtnetlink.replaceRoute({
+        destination,
+        gateway: ip("10.9.0.2"),
+        metric: 100,
+      });
+      for (
+        const other of [
+          { destination },
+          { destination, metric: 0 },
+          { destination, metric: 50 },
+          { destination, metric: 100, gateway: ip("10.9.0.3") },
+          { destination, metric: 100, interfaceIndex: index + 1 },
+          { destination, metric: 100, type: "unreachable" as const },
+          { destination: net("10.1.0.0/24"), metric: 100 },
+        ]
+      ) assertEquals(rtnetlink.removeRoute(other), false);
+      assertEquals(routesTo(rtnetlink, "10.1.0.0/16").length, 1);
+      assertEquals(rtnetlink.removeRoute({ destination, metric: 100 }), true);
+    },
+  );
+
+  test(
+    "refuses a route by a device that is absent or down",
+    (rtnetlink, world) => {
+      const destination = net("10.1.0.0/16");
+      refuses(
+        ERRNO.ENODEV,
+        () =>
+          rtnetlink.replaceRoute({ destination, interfaceIndex: ABSENT_INDEX }),
+      );
+      const index = world.addBridge("br7");
+      refuses(
+        ERRNO.ENETDOWN,
+        () => rtnetlink.replaceRoute({ destination, interfaceIndex: index }),
+      );
+    },
+  );
+
+  test(
+    "refuses a gateway that is out of reach unless it is said to be on the link",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const route = {
+        destination: net("10.1.0.0/16"),
+        interfaceIndex: index,
+        gateway: ip("10.1.0.0"),
+      };
+      refuses(ERRNO.ENETUNREACH, () => rtnetlink.replaceRoute(route));
+      rtnetlink.replaceRoute({ ...route, onlink: true });
+      assertEquals(routesTo(rtnetlink, "10.1.0.0/16").length, 1);
+    },
+  );
+
+  test("answers by the longest prefix", (rtnetlink, world) => {
+    const near = plugIn(world, "br7", "10.9.0.1/24");
+    const far = plugIn(world, "br8", "10.8.0.1/24");
+    rtnetlink.replaceRoute({
+      destination: net("0.0.0.0/0"),
+      gateway: ip("10.9.0.254"),
+    });
+    rtnetlink.replaceRoute({
+      destination: net("10.1.0.0/16"),
+      interfaceIndex: far,
+    });
+    assertEquals(rtnetlink.routeTo(ip("192.0.2.7")), {
+      interfaceIndex: near,
+      gateway: ip("10.9.0.254"),
+      source: ip("10.9.0.1"),
+      mtuBytes: undefined,
+    });
+    assertEquals(rtnetlink.routeTo(ip("10.1.2.3")), {
+      interfaceIndex: far,
+      gateway: undefined,
+      source: ip("10.8.0.1"),
+      mtuBytes: undefined,
+    });
+  });
+
+  test(
+    "answers with the lower metric, and with the source that the route names",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      rtnetlink.ensureAddress(index, at("10.7.0.1/24"));
+      const destination = net("0.0.0.0/0");
+      rtnetlink.replaceRoute({
+        destination,
+        gateway: ip("10.9.0.2"),
+        metric: 20,
+      });
+      rtnetlink.replaceRoute({
+        destination,
+        gateway: ip("10.9.0.3"),
+        preferredSource: ip("10.7.0.1"),
+        metric: 10,
+      });
+      const answer = rtnetlink.routeTo(ip("192.0.2.7"));
+      assertEquals(
+        [answer.gateway, answer.source],
+        [ip("10.9.0.3"), ip("10.7.0.1")],
+      );
+    },
+  );
+
+  test(
+    "answers for an own address with the loopback device",
+    (rtnetlink, world) => {
+      plugIn(world, "br7", "10.9.0.1/24");
+      const answer = rtnetlink.routeTo(ip("10.9.0.1"));
+      assertEquals(
+        [answer.interfaceIndex, answer.source],
+        [1, ip("10.9.0.1")],
+      );
+    },
+  );
+
+  test("says why there is no way to a destination", (rtnetlink) => {
+    const to = (text: string) => () => rtnetlink.routeTo(ip(text));
+    refuses(ERRNO.ENETUNREACH, to("192.0.2.7"));
+    rtnetlink.replaceRoute({
+      destination: net("10.1.0.0/16"),
+      type: "unreachable",
+      metric: 4_000_000_000,
+    });
+    rtnetlink.replaceRoute({
+      destination: net("10.1.7.0/24"),
+      type: "blackhole",
+    });
+    refuses(ERRNO.EHOSTUNREACH, to("10.1.2.3"));
+    refuses(ERRNO.EINVAL, to("10.1.7.3"));
+    assertEquals(
+      mainRoutes(rtnetlink).map(({ type, metric }) => [type, metric]),
+      [["unreachable", 4_000_000_000], ["blackhole", 0]],
+    );
+    assertEquals(
+      rtnetlink.removeRoute({
+        destination: net("10.1.0.0/16"),
+        type: "unreachable",
+        metric: 4_000_000_000,
+      }),
+      true,
+    );
+    assertEquals(
+      rtnetlink.removeRoute({
+        destination: net("10.1.7.0/24"),
+        type: "blackhole",
+      }),
+      true,
+    );
+    refuses(ERRNO.ENETUNREACH, to("10.1.2.3"));
+  });
+}
+
+function linkOf(rtnetlink: Rtnetlink, index: number): Link {
+  return rtnetlink.links().find((link) => link.index === index)!;
+}
+
+function addressesOf(rtnetlink: Rtnetlink, index: number): LinkAddress[] {
+  return rtnetlink.addresses().filter(({ interfaceIndex }) =>
+    interfaceIndex === index
+  );
+}
+
+function mainRoutes(rtnetlink: Rtnetlink): Route[] {
+  return rtnetlink.routes().filter(({ table }) => table === MAIN_TABLE);
+}
+
+function routesTo(rtnetlink: Rtnetlink, destination: string): Route[] {
+  const { address, prefixLength } = net(destination);
+  return mainRoutes(rtnetlink).filter((route) =>
+    route.destination.address === address &&
+    route.destination.prefixLength === prefixLength
+  );
+}
+
+function refuses(errno: number, attempt: () => void): void {
+  const error = assertThrows(attempt, NetlinkError);
+  assertEquals(error.errno, errno);
+  assert(error.message.startsWith("Cannot "), error.message);
+}

@@ -1,0 +1,335 @@
+/**
+ * A network namespace in memory: links, addresses and routes that follow one
+ * another as in the kernel, as far as `tests/contract/rtnetlink_contract.ts`
+ * asks.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../linux/errno.ts";
+import { NetlinkError } from "../../linux/netlink/errors.ts";
+import { LOCAL_TABLE, MAIN_TABLE } from "../../linux/netlink/route.ts";
+import type {
+  Link,
+  LinkAddress,
+  LinkChange,
+  NewRoute,
+  Route,
+  RouteAnswer,
+  Rtnetlink,
+} from "../../linux/netlink/rtnetlink.ts";
+import { isSameRoute } from "../../linux/netlink/same_route.ts";
+import {
+  cidrOf,
+  contains,
+  equalCidr,
+  parseAddressWithPrefix,
+} from "../../net/cidr.ts";
+import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
+
+/** RTPROT_KERNEL: routes that come with an address. */
+const KERNEL_PROTOCOL = 2;
+/** RTPROT_BOOT. */
+const BOOT_PROTOCOL = 3;
+const LARGEST_MTU = 65535;
+const LOOPBACK_INDEX = 1;
+
+/** Starts with `lo`, up, with 127.0.0.1/8. Nothing waits; `close` does nothing. */
+export class FakeRtnetlink implements Rtnetlink {
+  #links: Link[] = [];
+  #addresses: LinkAddress[] = [];
+  #routes: Route[] = [];
+  #nextIndex = LOOPBACK_INDEX;
+
+  constructor() {
+    const lo = this.addLink({
+      name: "lo",
+      mtuBytes: 65536,
+      loopback: true,
+      up: true,
+      mac: new Uint8Array(6),
+    });
+    this.addAddress(lo.index, "127.0.0.1/8", { scope: "host" });
+  }
+
+  /** Plugs in a device: down, MTU 1500 and an Ethernet address unless told. */
+  addLink(link: Partial<Link> & { readonly name: string }): Link {
+    const index = link.index ?? this.#nextIndex;
+    this.#nextIndex = Math.max(this.#nextIndex, index) + 1;
+    const added: Link = {
+      index,
+      mtuBytes: 1500,
+      up: false,
+      loopback: false,
+      mac: Uint8Array.of(2, 0, 0, 0, index >>> 8, index & 255),
+      kind: "",
+      alias: "",
+      rxDropped: 0,
+      txDropped: 0,
+      ...link,
+    };
+    this.#links.push(added);
+    return added;
+  }
+
+  /**
+   * Gives a device an address, such as `192.168.1.5/24`, as DHCP or an
+   * administrator would; `overrides` for what cannot be said by `ensureAddress`.
+   */
+  addAddress(
+    interfaceIndex: number,
+    text: string,
+    overrides: Partial<LinkAddress> = {},
+  ): LinkAddress {
+    const parsed = parseAddressWithPrefix(text);
+    if (parsed === undefined) throw new TypeError(`not an address: ${text}`);
+    const network = cidrOf(parsed.address, parsed.prefixLength);
+    const added: LinkAddress = {
+      interfaceIndex,
+      ...parsed,
+      scope: "global",
+      permanent: true,
+      deprecated: false,
+      secondary: this.#addresses.some((other) =>
+        other.interfaceIndex === interfaceIndex &&
+        equalCidr(cidrOf(other.address, other.prefixLength), network)
+      ),
+      ...overrides,
+    };
+    this.#addresses.push(added);
+    this.#addLocalRoute(added);
+    this.#addConnectedRoute(added);
+    return added;
+  }
+
+  /** Puts any route into any table, also such as `replaceRoute` cannot make. */
+  addRoute(route: Partial<Route> & Pick<Route, "destination">): void {
+    this.#routes.push({
+      type: "unicast",
+      table: MAIN_TABLE,
+      interfaceIndex: undefined,
+      gateway: undefined,
+      preferredSource: undefined,
+      metric: 0,
+      scope: "global",
+      protocol: BOOT_PROTOCOL,
+      multipath: false,
+      ...route,
+    });
+  }
+
+  links(): Link[] {
+    return [...this.#links];
+  }
+
+  addresses(): LinkAddress[] {
+    return [...this.#addresses];
+  }
+
+  routes(): Route[] {
+    return this.#routes.toSorted((a, b) =>
+      a.table - b.table ||
+      a.destination.address - b.destination.address ||
+      b.destination.prefixLength - a.destination.prefixLength ||
+      a.metric - b.metric
+    );
+  }
+
+  routeTo(destination: Ipv4): RouteAnswer {
+    const what = "find the route";
+    const best = this.#routes
+      .filter((route) => contains(route.destination, destination))
+      .filter(({ table }) => table === MAIN_TABLE || table === LOCAL_TABLE)
+      .toSorted((a, b) =>
+        b.table - a.table ||
+        b.destination.prefixLength - a.destination.prefixLength ||
+        a.metric - b.metric
+      )[0];
+    switch (best?.type) {
+      case undefined:
+        throw new NetlinkError(what, ERRNO.ENETUNREACH);
+      case "unreachable":
+        throw new NetlinkError(what, ERRNO.EHOSTUNREACH);
+      case "blackhole":
+        throw new NetlinkError(what, ERRNO.EINVAL);
+      case "local":
+        return {
+          interfaceIndex: LOOPBACK_INDEX,
+          gateway: undefined,
+          source: destination,
+          mtuBytes: undefined,
+        };
+    }
+    const interfaceIndex = best!.interfaceIndex ?? 0;
+    return {
+      interfaceIndex,
+      gateway: best!.gateway,
+      source: best!.preferredSource ??
+        this.#sourceFor(interfaceIndex, best!.gateway ?? destination),
+      mtuBytes: undefined,
+    };
+  }
+
+  changeLink(interfaceIndex: number, change: LinkChange): void {
+    const what = `change interface ${interfaceIndex}`;
+    const link = this.#existing(interfaceIndex, what);
+    if (change.mtuBytes !== undefined && change.mtuBytes > LARGEST_MTU) {
+      throw new NetlinkError(what, ERRNO.EINVAL);
+    }
+    this.#links[this.#links.indexOf(link)] = {
+      ...link,
+      up: change.up ?? link.up,
+      mtuBytes: change.mtuBytes ?? link.mtuBytes,
+      alias: change.alias ?? link.alias,
+    };
+    if (change.up === true && !link.up) {
+      for (const address of this.#addresses) {
+        if (address.interfaceIndex === interfaceIndex) {
+          this.#addConnectedRoute(address);
+        }
+      }
+    }
+    if (change.up === false) {
+      this.#dropRoutes((route) =>
+        route.table === MAIN_TABLE && route.interfaceIndex === interfaceIndex
+      );
+    }
+  }
+
+  deleteLink(interfaceIndex: number): boolean {
+    const before = this.#links.length;
+    const others = (entry: { interfaceIndex: number | undefined }) =>
+      entry.interfaceIndex !== interfaceIndex;
+    this.#links = this.#links.filter(({ index }) => index !== interfaceIndex);
+    this.#addresses = this.#addresses.filter(others);
+    this.#routes = this.#routes.filter(others);
+    return this.#links.length < before;
+  }
+
+  ensureAddress(
+    interfaceIndex: number,
+    { address, prefixLength }: { address: Ipv4; prefixLength: number },
+  ): boolean {
+    this.#existing(interfaceIndex, `add an address to ${interfaceIndex}`);
+    if (this.#find(interfaceIndex, address, prefixLength)) return false;
+    this.addAddress(interfaceIndex, `${formatIpv4(address)}/${prefixLength}`);
+    return true;
+  }
+
+  removeAddress(
+    interfaceIndex: number,
+    { address, prefixLength }: { address: Ipv4; prefixLength: number },
+  ): boolean {
+    const found = this.#find(interfaceIndex, address, prefixLength);
+    if (found === undefined) return false;
+    this.#addresses.splice(this.#addresses.indexOf(found), 1);
+    this.#dropRoutes((route) => route.preferredSource === address);
+    return true;
+  }
+
+  replaceRoute(route: NewRoute): void {
+    const what = "put a route";
+    const type = route.type ?? "unicast";
+    const interfaceIndex = type === "unicast"
+      ? this.#nextHopInterface(route, what)
+      : undefined;
+    const metric = route.metric ?? 0;
+    this.#dropRoutes((other) =>
+      other.table === MAIN_TABLE && other.metric === metric &&
+      equalCidr(other.destination, route.destination)
+    );
+    this.addRoute({
+      destination: route.destination,
+      type,
+      interfaceIndex,
+      gateway: route.gateway,
+      preferredSource: route.preferredSource,
+      metric,
+      scope: route.scope ?? "global",
+    });
+  }
+
+  removeRoute(route: NewRoute): boolean {
+    const index = this.#routes.findIndex((other) => isSameRoute(other, route));
+    if (index >= 0) this.#routes.splice(index, 1);
+    return index >= 0;
+  }
+
+  [Symbol.dispose](): void {}
+
+  #existing(interfaceIndex: number, what: string): Link {
+    const link = this.#links.find(({ index }) => index === interfaceIndex);
+    if (link === undefined) throw new NetlinkError(what, ERRNO.ENODEV);
+    return link;
+  }
+
+  #find(
+    interfaceIndex: number,
+    address: Ipv4,
+    prefixLength: number,
+  ): LinkAddress | undefined {
+    return this.#addresses.find((other) =>
+      other.interfaceIndex === interfaceIndex && other.address === address &&
+      other.prefixLength === prefixLength
+    );
+  }
+
+  /** The device of a new route, which its gateway implies when none is named. */
+  #nextHopInterface(route: NewRoute, what: string): number | undefined {
+    const { interfaceIndex, gateway } = route;
+    if (interfaceIndex !== undefined) {
+      const link = this.#existing(interfaceIndex, what);
+      if (!link.up) throw new NetlinkError(what, ERRNO.ENETDOWN);
+    }
+    if (gateway === undefined || route.onlink) return interfaceIndex;
+    const connected = this.#routes.find((other) =>
+      other.table === MAIN_TABLE && other.scope === "link" &&
+      contains(other.destination, gateway) &&
+      (interfaceIndex ?? other.interfaceIndex) === other.interfaceIndex
+    );
+    if (connected === undefined) {
+      throw new NetlinkError(what, ERRNO.ENETUNREACH);
+    }
+    return connected.interfaceIndex;
+  }
+
+  /** As `inet_select_addr`: an address of the next hop's network, else any. */
+  #sourceFor(interfaceIndex: number, nextHop: Ipv4): Ipv4 | undefined {
+    const own = this.#addresses.filter((address) =>
+      address.interfaceIndex === interfaceIndex && !address.secondary
+    );
+    const near = own.find((entry) =>
+      contains(cidrOf(entry.address, entry.prefixLength), nextHop)
+    );
+    return (near ?? own[0])?.address;
+  }
+
+  #addLocalRoute({ address, interfaceIndex }: LinkAddress): void {
+    this.addRoute({
+      destination: cidrOf(address, 32),
+      type: "local",
+      table: LOCAL_TABLE,
+      interfaceIndex,
+      preferredSource: address,
+      scope: "host",
+      protocol: KERNEL_PROTOCOL,
+    });
+  }
+
+  #addConnectedRoute(entry: LinkAddress): void {
+    const { address, prefixLength, interfaceIndex, secondary } = entry;
+    const link = this.#links.find(({ index }) => index === interfaceIndex);
+    if (!link?.up || link.loopback || prefixLength === 32 || secondary) return;
+    this.addRoute({
+      destination: cidrOf(address, prefixLength),
+      interfaceIndex,
+      preferredSource: address,
+      scope: "link",
+      protocol: KERNEL_PROTOCOL,
+    });
+  }
+
+  #dropRoutes(condition: (route: Route) => boolean): void {
+    this.#routes = this.#routes.filter((route) => !condition(route));
+  }
+}
