@@ -10,15 +10,15 @@ export type FlagOrigin = "flannel" | "flannel 0.5" | "flannel HEAD" | "loden";
 /** The headings of `--help`, in their order. */
 export const FLAG_GROUPS = [
   "etcd",
-  "interface",
-  "data path",
-  "lease",
-  "firewall and routes",
-  "files",
-  "health and logs",
-  "general",
-  "accepted and ignored",
-  "refused",
+  "Interface",
+  "Data path",
+  "Lease",
+  "Firewall and routes",
+  "Files",
+  "Health and logs",
+  "General",
+  "Accepted and ignored",
+  "Refused",
 ] as const;
 
 /** A heading of `--help`. */

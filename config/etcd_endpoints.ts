@@ -1,0 +1,72 @@
+/**
+ * The comma list of `--etcd-endpoints`.
+ *
+ * @module
+ */
+
+/** etcd's client port, taken where a URL names none. */
+const DEFAULT_PORT = 2379;
+
+const ENDPOINT =
+  /^(?:(https?):\/\/)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)(?::([0-9]{1,5}))?\/?$/i;
+
+/** One endpoint that cannot be used. */
+export interface EndpointRefusal {
+  /** Ends the sentence "… must be". */
+  readonly rule: string;
+  /** The endpoint as given; `undefined` when it holds a password. */
+  readonly current: string | undefined;
+  readonly hint: string;
+}
+
+/**
+ * Reads the list into `scheme://host:port`, `http` where no scheme is given.
+ * Spaces around an endpoint and empty ones (a comma too many) are passed over;
+ * flannel does not trim, and cannot connect then.
+ */
+export function parseEtcdEndpoints(
+  text: string,
+): { endpoints: string[] } | { refusal: EndpointRefusal } {
+  const endpoints: string[] = [];
+  for (const part of text.split(",").map((part) => part.trim())) {
+    if (part === "") continue;
+    const endpoint = normalise(part);
+    if (endpoint === undefined) return { refusal: explain(part) };
+    endpoints.push(endpoint);
+  }
+  return endpoints.length > 0 ? { endpoints } : { refusal: explain(text) };
+}
+
+function normalise(text: string): string | undefined {
+  const match = ENDPOINT.exec(text);
+  if (match === null) return undefined;
+  const [, scheme = "http", host, portText] = match;
+  const port = portText === undefined ? DEFAULT_PORT : Number(portText);
+  const endpoint = `${scheme.toLowerCase()}://${host}:${port}`;
+  return port >= 1 && port <= 65_535 && URL.canParse(endpoint)
+    ? endpoint
+    : undefined;
+}
+
+function explain(text: string): EndpointRefusal {
+  const rule = "a comma list of http:// or https:// URLs of host and port";
+  if (text.includes("@")) {
+    return {
+      rule: `${rule}, without user and password`,
+      current: undefined,
+      hint: "use --etcd-username and FLANNELD_ETCD_PASSWORD",
+    };
+  }
+  const { scheme, rest } =
+    /^(?<scheme>[a-z]+):\/\/(?<rest>.*)$/i.exec(text)?.groups ?? {};
+  const known = scheme === undefined || /^https?$/i.test(scheme);
+  return {
+    rule,
+    current: text,
+    hint: known
+      ? `for example http://127.0.0.1:${DEFAULT_PORT}`
+      : `for example http://${
+        normalise(rest!) === undefined ? `127.0.0.1:${DEFAULT_PORT}` : rest
+      }`,
+  };
+}

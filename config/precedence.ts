@@ -1,0 +1,94 @@
+/**
+ * Which source decides the value of each flag.
+ *
+ * @module
+ */
+
+import type { CloudConfig } from "./cloud_config.ts";
+import { type Environment, readEnvironment } from "./env.ts";
+import { environmentName, type FlagSpec, type FlagValue } from "./flag_spec.ts";
+import {
+  AGENT_FLAGS,
+  type AgentFlagName,
+  type AgentFlagValues,
+} from "./flags.ts";
+import type { CommandLine } from "./go_flags.ts";
+import { describeProvenance, type Provenance } from "./provenance.ts";
+import { HIDDEN } from "./secret.ts";
+
+/** The sources, the strongest first; the table's defaults come last. */
+export interface SettingSources {
+  readonly line: CommandLine;
+  readonly env: Environment;
+  readonly file: CloudConfig;
+}
+
+/** One flag, its value and its source, as they may be shown. */
+export interface SettingEntry {
+  readonly flag: FlagSpec;
+  /** As given; a secret that is set reads {@linkcode HIDDEN}. */
+  readonly value: FlagValue;
+  readonly provenance: Provenance;
+}
+
+/** The value of every flag. */
+export interface ChosenValues {
+  readonly values: AgentFlagValues;
+  /** In the table's order. */
+  readonly entries: readonly SettingEntry[];
+  /** Where a flag's value stands, to begin a sentence with. */
+  where(name: AgentFlagName): string;
+}
+
+/**
+ * Command line, then environment, then file, then default: the nearer to this
+ * one run, the stronger. The file describes a fleet and stands where CoreOS put
+ * lines into a host's environment; a unit's environment describes one host; the
+ * command line one run. flannel's own order (compat 1.2) is unchanged by it.
+ *
+ * A repeatable flag is taken whole from one source. The environment is looked at
+ * only for flags that the command line does not give.
+ *
+ * @throws {SettingsError} for a bad value in the environment.
+ */
+export function chooseValues(sources: SettingSources): ChosenValues {
+  const values: Record<string, FlagValue> = {};
+  const entries: SettingEntry[] = [];
+  const provenances = new Map<string, Provenance>();
+  for (const flag of AGENT_FLAGS) {
+    const { value, provenance } = choose(flag, sources);
+    values[flag.name] = value;
+    provenances.set(flag.name, provenance);
+    const shown = "secret" in flag && value !== "" ? HIDDEN : value;
+    entries.push({ flag, value: shown, provenance });
+  }
+  return {
+    // The loop gives each row of the table a value of the row's own type.
+    values: values as unknown as AgentFlagValues,
+    entries,
+    where: (name) => describeProvenance(provenances.get(name)!, name),
+  };
+}
+
+function choose(
+  flag: FlagSpec,
+  { line, env, file }: SettingSources,
+): { value: FlagValue; provenance: Provenance } {
+  const given = line.given.get(flag.name);
+  if (given !== undefined) {
+    const { value, spelling } = given;
+    return { value, provenance: { source: "flag", detail: spelling } };
+  }
+  const fromEnv = readEnvironment(flag, env);
+  if (fromEnv !== undefined) {
+    const detail = environmentName(flag);
+    return { value: fromEnv, provenance: { source: "env", detail } };
+  }
+  const fromFile = file.settings.find((setting) => setting.flag === flag);
+  if (fromFile !== undefined) {
+    const { value, detail } = fromFile;
+    return { value, provenance: { source: "file", detail } };
+  }
+  const provenance: Provenance = { source: "default", detail: "" };
+  return { value: flag.default, provenance };
+}

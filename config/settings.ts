@@ -1,0 +1,243 @@
+/**
+ * All that a person can set, resolved, with where each value came from.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import {
+  type CloudConfig,
+  readCloudConfig,
+  type ReadTextFile,
+} from "./cloud_config.ts";
+import { type Environment, readEnvironment } from "./env.ts";
+import { badValueError, SettingsError } from "./errors.ts";
+import { parseEtcdEndpoints } from "./etcd_endpoints.ts";
+import { AGENT_FLAGS, type AgentFlagValues } from "./flags.ts";
+import { type CommandLine, parseGoFlags } from "./go_flags.ts";
+import { translateGoRegex } from "./go_regex.ts";
+import { nearMatch } from "./near_match.ts";
+import {
+  chooseValues,
+  type ChosenValues,
+  type SettingEntry,
+} from "./precedence.ts";
+import { Secret } from "./secret.ts";
+import { checkEntries } from "./setting_checks.ts";
+import { collectWarnings, type SettingsWarning } from "./settings_warnings.ts";
+
+/** What the agent and the commands run with. An empty text means "not set". */
+export interface Settings {
+  /** `scheme://host:port`, at least one. */
+  readonly etcdEndpoints: readonly string[];
+  /** Cleaned as flannel does, so that `${etcdPrefix}/config` is the key. */
+  readonly etcdPrefix: string;
+  readonly etcdCaFile: string;
+  /** Set if and only if `etcdKeyFile` is. */
+  readonly etcdCertFile: string;
+  readonly etcdKeyFile: string;
+  /** Set if and only if `etcdPassword` is. */
+  readonly etcdUsername: string;
+  readonly etcdPassword: Secret;
+
+  /** Names or addresses, in the order in which they are tried. */
+  readonly iface: readonly string[];
+  /** JavaScript patterns, for the `u` flag. */
+  readonly ifaceRegex: readonly string[];
+  /** An IPv4 address. */
+  readonly ifaceCanReach: string;
+  /** An IPv4 address. */
+  readonly publicIp: string;
+
+  /** At most one `%d`: the first free number. */
+  readonly deviceName: string;
+  readonly dataPath: AgentFlagValues["datapath"];
+  readonly senderCheck: AgentFlagValues["sender-check"];
+  readonly peerGraceMinutes: number;
+  readonly disabledFeatures: readonly string[];
+
+  readonly subnetLeaseRenewMarginMinutes: number;
+  readonly takeOver: boolean;
+
+  readonly ipMasq: boolean;
+  /** Whether to masquerade with `--random-fully` where the host can. */
+  readonly ipMasqFullyRandom: boolean;
+  readonly iptablesForwardRules: boolean;
+  readonly iptablesResyncSeconds: number;
+  readonly ipBlackholeRoute: boolean;
+
+  readonly subnetFile: string;
+  /** `undefined`: not to be written. */
+  readonly dockerOptsFile: string | undefined;
+  readonly stateDir: string;
+  readonly runDir: string;
+
+  readonly healthzIp: string;
+  /** `undefined`: no health server. */
+  readonly healthzPort: number | undefined;
+  readonly logFormat: AgentFlagValues["log-format"];
+  readonly verbosity: number;
+
+  /** Every flag in the table's order, as it may be shown. */
+  readonly entries: readonly SettingEntry[];
+  /** What was passed over, for the log. */
+  readonly warnings: readonly SettingsWarning[];
+}
+
+/** What settings are made from. */
+export interface SettingsInput {
+  /** The agent's command line, or one that a subcommand has parsed by itself. */
+  readonly argv: readonly string[] | CommandLine;
+  readonly env: Environment;
+  readonly readFile: ReadTextFile;
+  /** The words that `--disable-feature` knows; without it any word passes. */
+  readonly features?: readonly string[];
+}
+
+/** What a command line asks for before anything else is looked at. */
+export function requestOf(line: CommandLine): "help" | "version" | "run" {
+  if (line.help || line.given.get("help")?.value === true) return "help";
+  return line.given.get("version")?.value === true ? "version" : "run";
+}
+
+/**
+ * Resolves every setting; {@linkcode chooseValues} has the order of the sources.
+ *
+ * @throws {SettingsError} for the first value that cannot be used; it names the
+ * source, the value, the rule and what would pass.
+ */
+export async function resolveSettings(input: SettingsInput): Promise<Settings> {
+  const { argv, env } = input;
+  const line = "given" in argv
+    ? argv
+    : parseGoFlags(AGENT_FLAGS, argv, { words: "refuse" });
+  const path = configPath(line, env);
+  const file = path === "" ? NO_FILE : await readCloudConfig({
+    path,
+    flags: AGENT_FLAGS,
+    env,
+    readFile: input.readFile,
+  });
+  const chosen = chooseValues({ line, env, file });
+  checkEntries(chosen);
+  const settings = {
+    ...etcdSettings(chosen),
+    ...hostSettings(chosen.values),
+    disabledFeatures: disabledFeatures(chosen, input.features),
+    entries: chosen.entries,
+  };
+  const warnings = collectWarnings({ chosen, env, file, path });
+  return { ...settings, warnings };
+}
+
+const NO_FILE: CloudConfig = { settings: [], hasSection: true };
+
+function configPath(line: CommandLine, env: Environment): string {
+  const flag = AGENT_FLAGS.find(({ name }) => name === "config")!;
+  return String(
+    line.given.get(flag.name)?.value ?? readEnvironment(flag, env) ?? "",
+  );
+}
+
+function etcdSettings(chosen: ChosenValues) {
+  const { values } = chosen;
+  requireBoth(chosen, "etcd-certfile", "etcd-keyfile");
+  requireBoth(chosen, "etcd-username", "etcd-password");
+  const parsed = parseEtcdEndpoints(values["etcd-endpoints"]);
+  if ("refusal" in parsed) {
+    const where = chosen.where("etcd-endpoints");
+    throw badValueError({ where, ...parsed.refusal });
+  }
+  return {
+    etcdEndpoints: parsed.endpoints,
+    etcdPrefix: cleanPrefix(values["etcd-prefix"]),
+    etcdCaFile: values["etcd-cafile"],
+    etcdCertFile: values["etcd-certfile"],
+    etcdKeyFile: values["etcd-keyfile"],
+    etcdUsername: values["etcd-username"],
+    etcdPassword: new Secret(values["etcd-password"]),
+  };
+}
+
+/**
+ * flannel joins the prefix with each key by Go's `path.Join`, which removes `//`,
+ * `.`, `..` and a `/` at the end (compat 1.3); so does this join.
+ */
+function cleanPrefix(prefix: string): string {
+  return join(prefix, "config").slice(0, -"/config".length);
+}
+
+function requireBoth(
+  chosen: ChosenValues,
+  first: "etcd-certfile" | "etcd-username",
+  second: "etcd-keyfile" | "etcd-password",
+): void {
+  const { values } = chosen;
+  if ((values[first] === "") === (values[second] === "")) return;
+  const [given, missing] = values[second] === ""
+    ? [first, second]
+    : [second, first];
+  throw new SettingsError(
+    "settings.pair",
+    `Cannot use the settings: --${missing} must be set as well: ` +
+      `${chosen.where(given)} is useless without it`,
+    { hint: `set both --${first} and --${second}, or neither` },
+  );
+}
+
+function hostSettings(values: AgentFlagValues) {
+  const dockerOptsFile = values["docker-opts-file"];
+  const healthzPort = values["healthz-port"];
+  return {
+    iface: values["iface"].filter((name) => name !== ""),
+    ifaceRegex: values["iface-regex"].map(translateGoRegex),
+    ifaceCanReach: values["iface-can-reach"],
+    publicIp: values["public-ip"],
+    deviceName: values["device"],
+    dataPath: values["datapath"],
+    senderCheck: values["sender-check"],
+    peerGraceMinutes: values["peer-grace"],
+    subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],
+    takeOver: values["take-over"],
+    ipMasq: values["ip-masq"],
+    ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
+    iptablesForwardRules: values["iptables-forward-rules"],
+    iptablesResyncSeconds: values["iptables-resync"],
+    ipBlackholeRoute: values["ip-blackhole-route"],
+    subnetFile: values["subnet-file"],
+    // The word for "nowhere" where an empty text means "not set".
+    dockerOptsFile: ["", "/dev/null"].includes(dockerOptsFile)
+      ? undefined
+      : dockerOptsFile,
+    stateDir: values["state-dir"],
+    runDir: values["run-dir"],
+    healthzIp: values["healthz-ip"],
+    healthzPort: healthzPort > 0 ? healthzPort : undefined,
+    logFormat: values["log-format"],
+    verbosity: values["v"],
+  };
+}
+
+function disabledFeatures(
+  chosen: ChosenValues,
+  known: readonly string[] | undefined,
+): string[] {
+  // The environment can give one element only, so commas separate as well.
+  const features = chosen.values["disable-feature"]
+    .flatMap((text) => text.split(","))
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+  for (const feature of features) {
+    if (known === undefined || known.includes(feature)) continue;
+    const near = nearMatch(feature, known);
+    throw badValueError({
+      where: chosen.where("disable-feature"),
+      rule: `one of ${known.join(", ")}`,
+      current: feature,
+      hint: near === undefined
+        ? `for example ${known[0]}`
+        : `did you mean ${near}?`,
+    });
+  }
+  return features;
+}
