@@ -19,12 +19,26 @@ export interface LeaseAttributes {
   readonly unknownFields?: Readonly<Record<string, unknown>>;
 }
 
-/** A key under `<prefix>/subnets/` that could be read. */
-export interface Lease {
+/** One version of one key under `<prefix>/subnets/`: what a transaction compares. */
+export interface LeaseVersion {
+  /**
+   * The key below `<prefix>/subnets/`: `10.1.5.0-24`, or with `&` and an IPv6
+   * half in a dual-stack cluster (compat 3.1). Two names may share one subnet.
+   */
+  readonly name: string;
   readonly subnet: Cidr;
-  readonly attributes: LeaseAttributes;
   /** The etcd lease that the key hangs on; `0` for a reservation (no TTL). */
   readonly etcdLeaseId: string;
   /** mod_revision of the key, for compare-and-put. */
   readonly modRevision: string;
+}
+
+/** A key under `<prefix>/subnets/` that could be read. */
+export interface Lease extends LeaseVersion {
+  readonly attributes: LeaseAttributes;
+}
+
+/** Whether the lease has no TTL (compat 3.5). */
+export function isReservation(lease: LeaseVersion): boolean {
+  return lease.etcdLeaseId === "0";
 }

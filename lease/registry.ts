@@ -8,12 +8,15 @@
  */
 
 import type { Cidr } from "../net/cidr.ts";
-import type { Lease, LeaseAttributes } from "./lease.ts";
+import type { Lease, LeaseAttributes, LeaseVersion } from "./lease.ts";
 
 /** A key that is not a lease, or whose value cannot be read: skipped, reported. */
 export interface RejectedLease {
+  /** The whole key, for the operator. */
   readonly key: string;
   readonly reason: string;
+  /** Where the key could be read and only the value is bad: the subnet is held. */
+  readonly version?: LeaseVersion;
 }
 
 /** All leases at one revision. */
@@ -24,11 +27,19 @@ export interface LeaseSnapshot {
   readonly revision: string;
 }
 
+/** One subnet's key at one revision; neither member when the key is absent. */
+export interface LeaseLookup {
+  readonly lease?: Lease;
+  readonly rejected?: RejectedLease;
+  readonly revision: string;
+}
+
 /** One change under `<prefix>/subnets/`. */
 export type LeaseEvent =
   | { readonly type: "put"; readonly lease: Lease; readonly revision: string }
   | {
     readonly type: "delete";
+    readonly name: string;
     readonly subnet: Cidr;
     readonly revision: string;
   }
@@ -48,6 +59,9 @@ export interface StoredConfig {
  * Every method rejects with {@linkcode RegistryError}, whose `fault` says what
  * kind of trouble it was, within a bounded time; none waits for ever. An aborted
  * signal rejects with the signal's reason.
+ *
+ * A method that rejects after it was sent may have been carried out: read again
+ * before you decide.
  */
 export interface LeaseRegistry {
   /** `undefined` when there is no such key. */
@@ -64,6 +78,9 @@ export interface LeaseRegistry {
 
   list(signal: AbortSignal): Promise<LeaseSnapshot>;
 
+  /** The one key that {@linkcode create} would make for `subnet`. */
+  get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup>;
+
   /** Takes a subnet whose key is absent; `undefined` when somebody has it. */
   create(
     subnet: Cidr,
@@ -73,26 +90,31 @@ export interface LeaseRegistry {
   ): Promise<Lease | undefined>;
 
   /**
-   * Writes attributes and a new TTL over a lease that is unchanged since
-   * `lease.modRevision`; `undefined` when it has changed or gone. The old etcd
+   * Writes attributes and a new TTL over a key that is unchanged since
+   * `version.modRevision`; `undefined` when it has changed or gone. The old etcd
    * lease is revoked only after the put is certain. A reservation
    * (`etcdLeaseId` 0) keeps having no TTL.
    */
   renew(
-    lease: Lease,
+    version: LeaseVersion,
     attributes: LeaseAttributes,
     ttlSeconds: number,
     signal: AbortSignal,
   ): Promise<Lease | undefined>;
 
-  /** Deletes a lease that is unchanged; whether it was deleted. */
-  remove(lease: Lease, signal: AbortSignal): Promise<boolean>;
+  /** Deletes a key that is unchanged; whether it was deleted. */
+  remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean>;
 
   /**
-   * Changes after `revision`, in order. Ends by rejecting: `compacted` when the
-   * revision is gone, any other fault when the connection is lost.
+   * Changes after `revision`, in order; of one subnet's key alone when `only` is
+   * given. Ends by rejecting: `compacted` when the revision is gone, any other
+   * fault when the connection is lost.
    */
-  watch(revision: string, signal: AbortSignal): AsyncIterable<LeaseEvent>;
+  watch(
+    revision: string,
+    signal: AbortSignal,
+    only?: Cidr,
+  ): AsyncIterable<LeaseEvent>;
 
   close(): void;
 }

@@ -1,0 +1,193 @@
+/**
+ * Leases as etcd holds them: flannel's keys and values, byte for byte, in both
+ * directions (compat 3.1, 3.2).
+ *
+ * Loden appends one field of its own, {@linkcode HOST_ID_FIELD}, after flannel's,
+ * which flannel ignores. It writes no key of its own under `<prefix>/subnets`,
+ * because one that flannel cannot read costs every flannel all its peers
+ * (compat 12.1).
+ *
+ * @module
+ */
+
+import { join } from "node:path/posix";
+import { type Cidr, cidrOf } from "../net/cidr.ts";
+import {
+  formatIpv4,
+  type Ipv4,
+  isLoopback,
+  isMulticast,
+  parseIpv4,
+} from "../net/ipv4.ts";
+import type { LeaseAttributes } from "./lease.ts";
+
+/** Which installation of Loden wrote a lease; see `docs/lease.md`. */
+export const HOST_ID_FIELD = "LodenHostId";
+
+/** Something read, or why it could not be read. */
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string };
+
+/** Backend types that flannel leaves out of the value. */
+const UNNAMED_BACKENDS = new Set(["udp", "alloc"]);
+const LONGEST_HOST_ID = 128;
+
+/** `<prefix>/config`, joined and cleaned as Go's `path.Join` does. */
+export function configKey(prefix: string): string {
+  return join(prefix, "config");
+}
+
+/** What every lease's key begins with: `<prefix>/subnets/`. */
+export function subnetsPrefix(prefix: string): string {
+  return `${join(prefix, "subnets")}/`;
+}
+
+/** A lease's key below {@linkcode subnetsPrefix}: `10.1.5.0-24`. */
+export function leaseName(subnet: Cidr): string {
+  return `${formatIpv4(subnet.address)}-${subnet.prefixLength}`;
+}
+
+/**
+ * Reads a key below {@linkcode subnetsPrefix}. Of a dual-stack key the IPv4 half
+ * is taken. Lengths are flannel's: at most 31.
+ */
+export function parseLeaseName(name: string): Decoded<Cidr> {
+  const match = /^([0-9.]+)-([0-9]+)(?:&[0-9a-f:.]+-[0-9]{1,3})?$/.exec(name);
+  const address = match === null ? undefined : parseIpv4(match[1]!);
+  if (match === null || address === undefined) {
+    return refuse("the key must be like 10.1.5.0-24");
+  }
+  const length = match[2]!;
+  if (!/^(0|[1-9][0-9]?)$/.test(length) || Number(length) > 31) {
+    return refuse("the prefix length in the key must be 0 to 31");
+  }
+  const subnet = cidrOf(address, Number(length));
+  if (subnet.address !== address) {
+    return refuse(
+      `the address in the key must be that of the network: ${
+        leaseName(subnet)
+      }`,
+    );
+  }
+  return { ok: true, value: subnet };
+}
+
+/**
+ * A lease's value: flannel's fields in flannel's order and spelling, then the
+ * host id, then what was unknown in the value that this one replaces.
+ */
+export function encodeLeaseValue(attributes: LeaseAttributes): string {
+  const { backendType, backendData, hostId, unknownFields } = attributes;
+  const fields: Record<string, unknown> = {
+    PublicIP: formatIpv4(attributes.publicIp),
+    PublicIPv6: null,
+    ...(UNNAMED_BACKENDS.has(backendType) ? {} : { BackendType: backendType }),
+    ...(backendData === undefined ? {} : { BackendData: backendData }),
+    ...(hostId === undefined ? {} : { [HOST_ID_FIELD]: hostId }),
+    ...unknownFields,
+  };
+  return JSON.stringify(fields).replace(GO_ESCAPED, escapeAsGo);
+}
+
+/** Go's encoding/json writes these as `\u003c`; inside JSON they are in strings. */
+const GO_ESCAPED = /[<>&\u2028\u2029]/g;
+
+function escapeAsGo(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/**
+ * Reads a lease's value, flannel's or ours. Names of fields are matched without
+ * regard to case, as Go does.
+ */
+export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text unescaped.
+    return refuse(`the value must be JSON: current value is ${show(text)}`);
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return refuse(
+      `the value must be a JSON object: current value is ${show(json)}`,
+    );
+  }
+  const { known, unknown } = sortFields(json);
+  const publicIp = readPublicIp(known.get("publicip"));
+  if (!publicIp.ok) return publicIp;
+  const backendType = known.get("backendtype") ?? "";
+  if (typeof backendType !== "string") {
+    return refuse(
+      `BackendType must be a string: current value is ${show(backendType)}`,
+    );
+  }
+  const backendData = known.get("backenddata") ?? undefined;
+  const hostId = known.get(HOST_ID_FIELD.toLowerCase());
+  return {
+    ok: true,
+    value: {
+      publicIp: publicIp.value,
+      backendType: backendType === "" ? "udp" : backendType,
+      ...(backendData === undefined ? {} : { backendData }),
+      // A host id that is none identifies nobody, but the lease still counts.
+      ...(isHostId(hostId) ? { hostId } : {}),
+      ...(unknown.length === 0
+        ? {}
+        : { unknownFields: Object.fromEntries(unknown) }),
+    },
+  };
+}
+
+/** The IPv6 half of flannel's fields is known, and not kept: it is another host's. */
+const KNOWN_FIELDS = new Set([
+  "publicip",
+  "publicipv6",
+  "backendtype",
+  "backenddata",
+  "backendv6data",
+  HOST_ID_FIELD.toLowerCase(),
+]);
+
+function sortFields(json: object) {
+  const known = new Map<string, unknown>();
+  const unknown: [string, unknown][] = [];
+  for (const [name, value] of Object.entries(json)) {
+    const folded = name.toLowerCase();
+    if (KNOWN_FIELDS.has(folded)) known.set(folded, value);
+    else unknown.push([name, value]);
+  }
+  return { known, unknown };
+}
+
+function readPublicIp(value: unknown): Decoded<Ipv4> {
+  const address = typeof value === "string" ? parseIpv4(value) : undefined;
+  if (address === undefined) {
+    return refuse(
+      value === undefined
+        ? "PublicIP must be present"
+        : `PublicIP must be an IPv4 address: current value is ${show(value)}`,
+    );
+  }
+  const usable = address >>> 24 !== 0 && !isLoopback(address) &&
+    !isMulticast(address) && address >>> 28 !== 0xf;
+  return usable
+    ? { ok: true, value: address }
+    : refuse(`PublicIP must be a host's address: current value is ${value}`);
+}
+
+function isHostId(value: unknown): value is string {
+  return typeof value === "string" && value !== "" &&
+    value.length <= LONGEST_HOST_ID;
+}
+
+function refuse(reason: string): { ok: false; reason: string } {
+  return { ok: false, reason };
+}
+
+/** A value in a message: short whatever it is. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
