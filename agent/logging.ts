@@ -82,7 +82,7 @@ function chooseFormatter(
  * counted, and the number is the first thing that is written when it works again.
  */
 function lineSink(format: LineFormatter, output: LogOutput): Sink {
-  let ;
+  let lost = 0;
   let inLine = false;
   const write = (line: string): boolean => {
     const bytes = new TextEncoder().encode(
@@ -94,7 +94,7 @@ function lineSink(format: LineFormatter, output: LogOutput): Sink {
     return written === bytes.length;
   };
   return (record) => {
-    if (lost > 0 && write(format(lostLines(record.timestamp, lost)))) ;
+    if (lost > 0 && write(format(lostLines(record.timestamp, lost)))) lost = 0;
     if (lost > 0 || !write(format(record))) lost++;
   };
 }
