@@ -1,0 +1,80 @@
+/**
+ * Which free subnet a new host takes.
+ *
+ * @module
+ */
+
+import { type Cidr, cidrOf, cidrSize, lastAddress } from "../net/cidr.ts";
+import { toIpv4 } from "../net/ipv4.ts";
+import type { SubnetPool } from "../net/subnet_pool.ts";
+import type { RandomSource } from "../linux/random.ts";
+import { PoolExhaustedError } from "./errors.ts";
+
+/** flannel chooses among at most so many free subnets (compat 3.4, step 4). */
+const MAX_CANDIDATES = 100;
+
+/**
+ * Walks from the pool's first subnet to its last, passes over those that overlap
+ * one of `held` (of whatever length), and takes one of the first 100 free ones at
+ * random: hosts that start together rarely choose the same.
+ *
+ * @throws {PoolExhaustedError} when none is free.
+ */
+export function allocateSubnet(
+  pool: SubnetPool,
+  held: readonly Cidr[],
+  random: RandomSource,
+): Cidr {
+  const candidates = freeSubnets(pool, held, MAX_CANDIDATES);
+  if (candidates.length === 0) {
+    const heldInPool = held.filter((cidr) =>
+      lastAddress(cidr) >= pool.first && cidr.address <= poolEnd(pool)
+    );
+    throw new PoolExhaustedError(pool, heldInPool.length, poolSize(pool));
+  }
+  return candidates[random.below(candidates.length)]!;
+}
+
+/** The pool's first free subnets, at most `limit`, in order of address. */
+function freeSubnets(
+  pool: SubnetPool,
+  held: readonly Cidr[],
+  limit: number,
+): Cidr[] {
+  const byAddress = [...held].sort((a, b) => a.address - b.address);
+  const size = subnetSize(pool);
+  const free: Cidr[] = [];
+  let next = 0;
+  let lastHeld = -1;
+  // Both lists ascend, so one walk through each of them decides all overlaps.
+  for (
+    let address: number = pool.first;
+    address <= pool.last && free.length < limit;
+    address += size
+  ) {
+    for (; next < byAddress.length; next++) {
+      const cidr = byAddress[next]!;
+      if (cidr.address > address + size - 1) break;
+      lastHeld = Math.max(lastHeld, lastAddress(cidr));
+    }
+    if (lastHeld < address) {
+      free.push(cidrOf(toIpv4(address), pool.subnetLength));
+    }
+  }
+  return free;
+}
+
+function subnetSize(pool: SubnetPool): number {
+  return cidrSize({ address: pool.first, prefixLength: pool.subnetLength });
+}
+
+function poolSize(pool: SubnetPool): number {
+  return Math.max(
+    0,
+    Math.floor((pool.last - pool.first) / subnetSize(pool)) + 1,
+  );
+}
+
+function poolEnd(pool: SubnetPool): number {
+  return pool.last + subnetSize(pool) - 1;
+}
