@@ -22,8 +22,8 @@ const NETLINK_EXT_ACK = 11;
 const MSG_PEEK = 0x2;
 const MSG_TRUNC = 0x20;
 
-/** The kernel fills up to 32 KiB a datagram of a list; single messages may be larger. */
-const FIRST_RECEIVE_BYTES = 64 * 1024;
+/** The kernel fills up to 32 KiB a datagram of a list. */
+const DEFAULT_RECEIVE_BYTES = 64 * 1024;
 /**
  * The kernel answers before a send returns, so nothing ever waits; a kernel
  * that did not would otherwise stop the whole process without a word.
@@ -36,10 +36,13 @@ const RECEIVE_TIMEOUT_SECONDS = 5;
  */
 export class NetlinkSocket implements NetlinkTransport {
   #descriptor: number;
-  #buffer = new Uint8Array(FIRST_RECEIVE_BYTES);
-  #bufferAddress = addressOf(this.#buffer);
+  #buffer: Uint8Array<ArrayBuffer>;
+  #bufferAddress: ReturnType<typeof addressOf>;
 
-  constructor() {
+  /** @param receiveBytes Memory for answers, to begin with: it grows at need. */
+  constructor(receiveBytes = DEFAULT_RECEIVE_BYTES) {
+    this.#buffer = new Uint8Array(receiveBytes);
+    this.#bufferAddress = addressOf(this.#buffer);
     this.#descriptor = openSocket();
   }
 

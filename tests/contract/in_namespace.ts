@@ -42,12 +42,13 @@ export function testInNamespace(
       if (missing !== undefined) throw new Error(missing);
       const output = await runInside(file);
       const results = readTap(output.stdout);
-      for (const { name, passed } of results) {
+      for (const { name, failure } of results) {
         await context.step(name, () => {
-          if (!passed) throw new Error(output.stdout);
+          if (failure !== undefined) throw new Error(failure);
         });
       }
-      if (!output.success || results.length === 0) {
+      const explained = results.some(({ failure }) => failure !== undefined);
+      if (results.length === 0 || (!output.success && !explained)) {
         throw new Error(output.stdout + output.stderr);
       }
     },
@@ -107,10 +108,16 @@ async function runInside(
   };
 }
 
-/** The tests of a TAP version 14 report: `ok 1 - name`, `not ok 2 - name`. */
-function readTap(report: string): { name: string; passed: boolean }[] {
-  return [...report.matchAll(/^(not )?ok \d+ - (.*)$/gm)].map((match) => ({
-    name: match[2]!,
-    passed: match[1] === undefined,
+/**
+ * The tests of a TAP version 14 report: `ok 1 - name`, and `not ok 2 - name`
+ * with a JSON object that holds the message on the second line after it.
+ */
+function readTap(
+  report: string,
+): { name: string; failure: string | undefined }[] {
+  const line = /^(not )?ok \d+ - (.*)$(?:\n +---\n *(\{.*\})$)?/gm;
+  return [...report.matchAll(line)].map(([all, not, name, details]) => ({
+    name: name!,
+    failure: not && (details ? JSON.parse(details).message : all),
   }));
 }

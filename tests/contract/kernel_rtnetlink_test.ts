@@ -1,11 +1,18 @@
+import { assertEquals, assertThrows } from "@std/assert";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { listLinksRequest, parseLink } from "../../linux/netlink/link.ts";
+import { NetlinkClient } from "../../linux/netlink/netlink_client.ts";
+import { NetlinkSocket } from "../../linux/netlink/netlink_socket.ts";
+import { NetlinkError } from "../../linux/netlink/errors.ts";
+import { cidrOf, parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
+import { parseIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import {
   rtnetlinkContract,
   type RtnetlinkWorld,
 } from "./rtnetlink_contract.ts";
 
-function kernelWorld(): RtnetlinkWorld {
+function kernelWorld(): RtnetlinkWorld & { rtnetlink: KernelRtnetlink } {
   const rtnetlink = new KernelRtnetlink();
   return {
     rtnetlink,
@@ -22,6 +29,105 @@ function kernelWorld(): RtnetlinkWorld {
   };
 }
 
+/** What only the kernel can show. */
+function kernelTests(): void {
+  const plugIn = (world: RtnetlinkWorld) => {
+    const index = world.addBridge("br7");
+    world.rtnetlink.ensureAddress(
+      index,
+      parseAddressWithPrefix("10.9.0.1/24")!,
+    );
+    world.rtnetlink.changeLink(index, { up: true });
+    return index;
+  };
+
+  Deno.test("KernelRtnetlink lists thousands of routes, which come in many datagrams", () => {
+    using world = kernelWorld();
+    const interfaceIndex = plugIn(world);
+    const count = 3000;
+    for (let i = 0; i < count; i++) {
+      world.rtnetlink.replaceRoute({
+        destination: cidrOf(toIpv4(0x0a100000 + i * 256), 24),
+        interfaceIndex,
+      });
+    }
+    const found = world.rtnetlink.routes().filter(({ protocol }) =>
+      protocol === 3
+    );
+    assertEquals(found.length, count);
+    assertEquals(
+      found.at(-1)!.destination.address,
+      0x0a100000 + (count - 1) * 256,
+    );
+  });
+
+  Deno.test("KernelRtnetlink passes on the kernel's own words", () => {
+    using world = kernelWorld();
+    const interfaceIndex = plugIn(world);
+    const error = assertThrows(
+      () =>
+        world.rtnetlink.replaceRoute({
+          destination: parseCidr("10.1.0.0/16")!,
+          interfaceIndex,
+          gateway: parseIpv4("192.0.2.1")!,
+        }),
+      NetlinkError,
+    );
+    assertEquals(
+      error.message,
+      `Cannot put the unicast route 10.1.0.0/16 via 192.0.2.1 through interface ${interfaceIndex}: ` +
+        "the kernel answered ENETUNREACH: Nexthop has invalid gateway",
+    );
+  });
+
+  Deno.test("KernelRtnetlink answers with the MTU of the path", () => {
+    using world = kernelWorld();
+    plugIn(world);
+    runSync("ip", [
+      "route",
+      "add",
+      "default",
+      "via",
+      "10.9.0.2",
+      "mtu",
+      "1400",
+    ]);
+    const answer = world.rtnetlink.routeTo(parseIpv4("192.0.2.1")!);
+    assertEquals(answer.mtuBytes, 1400);
+  });
+
+  Deno.test("KernelRtnetlink tells routes with several next hops from others", () => {
+    using world = kernelWorld();
+    plugIn(world);
+    runSync("ip", [
+      ...["route", "add", "default"],
+      ...["nexthop", "via", "10.9.0.2", "nexthop", "via", "10.9.0.3"],
+    ]);
+    const route = world.rtnetlink.routes().find(({ destination }) =>
+      destination.prefixLength === 0
+    )!;
+    assertEquals([route.multipath, route.interfaceIndex], [true, undefined]);
+  });
+
+  Deno.test("a netlink socket makes room for an answer that is larger than its memory", () => {
+    using client = new NetlinkClient(new NetlinkSocket(16));
+    const links = client.list("list", listLinksRequest()).map(parseLink);
+    assertEquals(links.map(({ name }) => name), ["lo"]);
+  });
+
+  Deno.test("a netlink socket closes its descriptors", () => {
+    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const before = descriptors();
+    const socket = new NetlinkSocket();
+    socket.reset();
+    assertEquals(descriptors(), before + 1);
+    socket[Symbol.dispose]();
+    socket[Symbol.dispose]();
+    assertEquals(descriptors(), before);
+  });
+}
+
 testInNamespace("KernelRtnetlink keeps its contract", import.meta.url, () => {
   rtnetlinkContract("KernelRtnetlink", kernelWorld);
+  kernelTests();
 });
