@@ -18,6 +18,8 @@ export const exitCodes = {
   alreadyRunning: 4,
   /** etcd did not give an answer within the time that a command waits. */
   unavailable: 5,
+  /** `loden status`: an agent runs, but its network is not up yet. */
+  notReady: 6,
   /** A defect in Loden: an error that nobody expected (EX_SOFTWARE). */
   internal: 70,
 } as const;

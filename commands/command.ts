@@ -1,0 +1,39 @@
+/**
+ * What a command is given and gives back.
+ *
+ * @module
+ */
+
+import type { FlagSpec } from "../config/flag_spec.ts";
+import type { CommandSummary } from "../config/help.ts";
+
+/** The process around a command, so that a command can be tested without one. */
+export interface CommandIo {
+  /** The words after the command's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /** Calls `handler` at each arrival; the returned function ends that. */
+  onSignal(signal: Deno.Signal, handler: () => void): () => void;
+  /** Calls `handler` for what nobody caught; `undefined` ends that. */
+  onUncaught(handler: UncaughtHandler | undefined): void;
+  /** Ends the process at once: for a second signal only. */
+  exitNow(code: number): never;
+}
+
+/** @returns whether the process can go on. */
+export type UncaughtHandler = (error: unknown) => boolean;
+
+/** Does the work and says how it went (`agent/exit_codes.ts`). */
+export type Command = (io: CommandIo) => Promise<number> | number;
+
+/** A row of the command table. */
+export interface CommandEntry extends CommandSummary {
+  /** What follows the name on its usage line. */
+  readonly synopsis: string;
+  /** The flags that its help shows; `acceptedFlags` has those that it takes. */
+  readonly flags: readonly FlagSpec[];
+  /** Only the command that is run is loaded. */
+  readonly load: () => Promise<{ readonly run: Command }>;
+}

@@ -1,0 +1,69 @@
+/**
+ * The command line of a subcommand: its flags, its words and its help.
+ *
+ * @module
+ */
+
+import { type CommandLine, parseGoFlags } from "../config/go_flags.ts";
+import { UsageError } from "../config/errors.ts";
+import { renderHelp } from "../config/help.ts";
+import { resolveSettings, type Settings } from "../config/settings.ts";
+import type { CommandEntry, CommandIo } from "./command.ts";
+import { acceptedFlags } from "./flags.ts";
+import { commandTable } from "./table.ts";
+
+/**
+ * Reads `io.argv` by the flags of the command `name`.
+ *
+ * @returns `undefined` when help was asked for, which has been printed then.
+ * @throws {UsageError}
+ */
+export function readCommandLine(
+  io: CommandIo,
+  name: string,
+): CommandLine | undefined {
+  const entry = commandTable.find((each) => each.name === name)!;
+  const line = parseGoFlags(acceptedFlags(entry.flags), io.argv, {
+    words: "collect",
+  });
+  if (!line.help && line.given.get("help")?.value !== true) return line;
+  io.stdout(commandHelp(entry));
+  return undefined;
+}
+
+/** The help of one command. */
+export function commandHelp(entry: CommandEntry): string {
+  return renderHelp(entry.flags, {
+    usage: [`loden ${entry.name} ${entry.synopsis}`],
+    environment: entry.flags.some(({ commandLineOnly }) => !commandLineOnly),
+  });
+}
+
+/** Whether a flag that is false by default was set. */
+export function isSet(line: CommandLine, flagName: string): boolean {
+  return line.given.get(flagName)?.value === true;
+}
+
+/** @throws {UsageError} when there are words that the command does not take. */
+export function refuseWords(line: CommandLine, name: string): void {
+  const [word] = line.words;
+  if (word === undefined) return;
+  throw new UsageError(
+    "usage.word",
+    `Cannot run ${name}: it takes flags only: current word is ` +
+      JSON.stringify(word),
+    { hint: `see loden ${name} --help` },
+  );
+}
+
+/** The settings of a subcommand: its own flags have no part in them. */
+export function readSettings(
+  io: CommandIo,
+  line: CommandLine,
+): Promise<Settings> {
+  return resolveSettings({
+    argv: line,
+    env: io.env,
+    readFile: (path) => Deno.readTextFile(path),
+  });
+}

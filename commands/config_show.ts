@@ -1,0 +1,29 @@
+/**
+ * `loden config show`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../agent/exit_codes.ts";
+import { renderSettings, reportSettings } from "../config/show.ts";
+import type { CommandIo } from "./command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "./command_line.ts";
+
+/** Prints every setting, and where its value comes from. */
+export async function run(io: CommandIo): Promise<number> {
+  const line = readCommandLine(io, "config show");
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(line, "config show");
+  const settings = await readSettings(io, line);
+  io.stdout(
+    isSet(line, "json")
+      ? JSON.stringify(reportSettings(settings)) + "\n"
+      : renderSettings(settings),
+  );
+  return exitCodes.ok;
+}

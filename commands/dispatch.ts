@@ -1,0 +1,97 @@
+/**
+ * From the words of the command line to an exit code.
+ *
+ * @module
+ */
+
+import { UsageError } from "../config/errors.ts";
+import { nearMatch } from "../config/near_match.ts";
+import type { CommandEntry, CommandIo } from "./command.ts";
+import { exitCodeOf, printError } from "./failure.ts";
+import { commandTable, DEFAULT_COMMAND } from "./table.ts";
+
+/** Runs the command that `io.argv` names; never rejects. */
+export async function dispatch(
+  io: CommandIo,
+  table: readonly CommandEntry[] = commandTable,
+): Promise<number> {
+  try {
+    const { entry, rest } = findCommand(io.argv, table);
+    const { run } = await entry.load();
+    return await run({ ...io, argv: rest });
+  } catch (error) {
+    printError(io, error);
+    if (error instanceof UnknownCommandError) io.stderr(usage(table));
+    return exitCodeOf(error);
+  }
+}
+
+/** The first word (or two) names no command. */
+export class UnknownCommandError extends UsageError {}
+
+/** @throws {UnknownCommandError} naming what was typed and what is near. */
+export function findCommand(
+  argv: readonly string[],
+  table: readonly CommandEntry[],
+): { entry: CommandEntry; rest: readonly string[] } {
+  const [first, second] = argv;
+  // An empty word is no flag either, and must not silently start the agent.
+  if (first === undefined || first.startsWith("-")) {
+    return { entry: byName(DEFAULT_COMMAND, table)!, rest: argv };
+  }
+  const pair = second === undefined
+    ? undefined
+    : byName(`${first} ${second}`, table);
+  if (pair !== undefined) return { entry: pair, rest: argv.slice(2) };
+  const single = byName(first, table);
+  if (single !== undefined) return { entry: single, rest: argv.slice(1) };
+  throw unknownCommand(first, second, table);
+}
+
+function unknownCommand(
+  first: string,
+  second: string | undefined,
+  table: readonly CommandEntry[],
+): UnknownCommandError {
+  const group = table.filter(({ name }) => name.startsWith(`${first} `))
+    .map(({ name }) => name);
+  if (group.length > 0) {
+    return new UnknownCommandError(
+      "usage.command",
+      `Cannot run ${first}: it must be followed by one of ` +
+        `${group.map((name) => name.split(" ")[1]).join(", ")}: ` +
+        `current word is ${second === undefined ? "missing" : quote(second)}`,
+    );
+  }
+  const near = nearMatch(first, table.map(({ name }) => name.split(" ")[0]!));
+  return new UnknownCommandError(
+    "usage.command",
+    `Cannot run ${quote(first)}: there is no such command`,
+    near === undefined ? {} : { hint: `did you mean ${near}?` },
+  );
+}
+
+function byName(
+  name: string,
+  table: readonly CommandEntry[],
+): CommandEntry | undefined {
+  return table.find((entry) => entry.name === name);
+}
+
+/** The list of commands, as `loden help` prints it. */
+export function usage(table: readonly CommandEntry[] = commandTable): string {
+  const width = Math.max(...table.map(({ name }) => name.length));
+  return [
+    "Usage: loden [COMMAND] [FLAG]...",
+    "",
+    "Commands:",
+    ...table.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`),
+    "",
+    "Without a command the agent runs, with flanneld's flags: loden --help",
+    "",
+  ].join("\n");
+}
+
+function quote(word: string): string {
+  return JSON.stringify(word);
+}

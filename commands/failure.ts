@@ -1,0 +1,44 @@
+/**
+ * What a failed command prints, and the exit code it ends with.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../agent/exit_codes.ts";
+import { AgentNotRunningError, AgentRunningError } from "../agent/errors.ts";
+import { SettingsError } from "../config/errors.ts";
+import { describeError, LodenError } from "../errors.ts";
+import type { CommandIo } from "./command.ts";
+
+/** A command has waited as long as it may for etcd. */
+export class EtcdUnavailableError extends LodenError {}
+
+/** Prints one line; a defect in the program prints its stack as well. */
+export function printError(io: Pick<CommandIo, "stderr">, error: unknown) {
+  io.stderr(`loden: ${oneLine(describeError(error))}\n`);
+  if (isDefect(error)) io.stderr(`${stackOf(error)}\n`);
+}
+
+/** The row of `agent/exit_codes.ts` for an error that ended a command. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof SettingsError) return exitCodes.usage;
+  if (error instanceof AgentRunningError) return exitCodes.alreadyRunning;
+  if (error instanceof AgentNotRunningError) return exitCodes.notRunning;
+  if (error instanceof EtcdUnavailableError) return exitCodes.unavailable;
+  return isDefect(error) ? exitCodes.internal : exitCodes.failed;
+}
+
+/** Whether nobody has foreseen this error: every foreseen one has a class. */
+export function isDefect(error: unknown): boolean {
+  return !(error instanceof LodenError);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined
+    ? error.stack
+    : String(error);
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*[\r\n]+\s*/g, " ");
+}

@@ -1,0 +1,37 @@
+/**
+ * `loden status`.
+ *
+ * @module
+ */
+
+import { AgentNotRunningError } from "../agent/errors.ts";
+import { exitCodes } from "../agent/exit_codes.ts";
+import { instancePaths } from "../agent/instance.ts";
+import { fetchStatus } from "../agent/status_client.ts";
+import type { CommandIo } from "./command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "./command_line.ts";
+import { renderStatus } from "./status_text.ts";
+
+const ANSWER_TIMEOUT_MS = 2_000;
+
+/** Prints what the agent does; the exit code says whether it is ready. */
+export async function run(io: CommandIo): Promise<number> {
+  const line = readCommandLine(io, "status");
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(line, "status");
+  const settings = await readSettings(io, line);
+  const { socket } = instancePaths(settings.runDir, settings.etcdPrefix);
+  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const status = await fetchStatus(socket, timeout).catch((error) => {
+    throw timeout.aborted ? new AgentNotRunningError(socket, error) : error;
+  });
+  io.stdout(
+    isSet(line, "json") ? JSON.stringify(status) + "\n" : renderStatus(status),
+  );
+  return status.ready ? exitCodes.ok : exitCodes.notReady;
+}

@@ -1,0 +1,102 @@
+/**
+ * All commands: help, completion and dispatch are made from this table.
+ *
+ * @module
+ */
+
+import { AGENT_FLAGS } from "../config/flags.ts";
+import type { CommandEntry } from "./command.ts";
+import {
+  agentFlags,
+  DRY_RUN_FLAG,
+  ETCD_FLAG_NAMES,
+  FORCE_FLAG,
+  JSON_FLAG,
+} from "./flags.ts";
+
+/** The command that runs when the first word is a flag, or there is none. */
+export const DEFAULT_COMMAND = "agent";
+
+/** In the order of `loden help`. */
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: "agent",
+    synopsis: "[FLAG]...",
+    help: "run the agent, with flanneld's flags; the default command",
+    flags: AGENT_FLAGS,
+    load: () => import("./agent.ts"),
+  },
+  {
+    name: "status",
+    synopsis: "[--json] [FLAG]...",
+    help: "ask the running agent what it does",
+    flags: [JSON_FLAG, ...agentFlags(["etcd-prefix", "run-dir", "config"])],
+    load: () => import("./status.ts"),
+  },
+  {
+    name: "config show",
+    synopsis: "[--json] [FLAG]...",
+    help: "show every setting and where its value comes from",
+    flags: [JSON_FLAG, ...AGENT_FLAGS],
+    load: () => import("./config_show.ts"),
+  },
+  {
+    name: "config get",
+    synopsis: "[FLAG]...",
+    help: "print the network config that is in etcd",
+    flags: agentFlags(ETCD_FLAG_NAMES),
+    load: () => import("./config_get.ts"),
+  },
+  {
+    name: "config put",
+    synopsis: "[--force] [FLAG]... JSON",
+    help: "check a network config and publish it in etcd",
+    flags: [FORCE_FLAG, ...agentFlags(ETCD_FLAG_NAMES)],
+    load: () => import("./config_put.ts"),
+  },
+  {
+    name: "docker-opts",
+    synopsis: "[-f FILE] [-d FILE] [-i] [-c] [-m] [-k KEY]",
+    help: "make Docker's options from subnet.env, as mk-docker-opts.sh does",
+    flags: [],
+    load: () => import("./docker_opts.ts"),
+  },
+  {
+    name: "cleanup",
+    synopsis: "[--dry-run] [FLAG]...",
+    help: "remove what a stopped agent has left on this host",
+    flags: [
+      DRY_RUN_FLAG,
+      ...agentFlags([
+        "etcd-prefix",
+        "subnet-file",
+        "docker-opts-file",
+        "state-dir",
+        "run-dir",
+        "config",
+      ]),
+    ],
+    load: () => import("./cleanup.ts"),
+  },
+  {
+    name: "completion",
+    synopsis: "bash|zsh|fish",
+    help: "print a completion script for a shell",
+    flags: [],
+    load: () => import("./completion.ts"),
+  },
+  {
+    name: "version",
+    synopsis: "[--json]",
+    help: "print the versions of Loden, its runtime and the kernel",
+    flags: [JSON_FLAG],
+    load: () => import("./version.ts"),
+  },
+  {
+    name: "help",
+    synopsis: "[COMMAND]",
+    help: "print this list, or the help of a command",
+    flags: [],
+    load: () => import("./help.ts"),
+  },
+];
