@@ -77,7 +77,7 @@ export class Rig implements AsyncDisposable {
     destroyLeftovers();
     const name = options.name ?? uniqueRigName();
     if (namespaceNames((part) => belongsTo(part, name)).length > 0) {
-      throw new RigExistsError(name);
+      throw new RigExistsError(name, { hint: "remove it first" });
     }
     try {
       return await build(name, options);

@@ -27,7 +27,8 @@ export function destroyRig(name: string): void {
  * @returns the names of what was found.
  */
 export function destroyLeftovers(): string[] {
-  return destroy(isLeftover);
+  // Not the function itself: `filter` would give it an index as well.
+  return destroy((name) => isLeftover(name));
 }
 
 /** The names of namespaces for which `wanted` holds. */

@@ -1,0 +1,62 @@
+/**
+ * Small UDP packets: how many a second arrive at a socket.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path";
+import { type MeasuredLink, startServer } from "./link.ts";
+
+const PORT = 5999;
+/** The receiver counts this much after its first packet, and a little waits. */
+const END_TIMEOUT_MS = 5_000;
+
+/** What was sent and what arrived. */
+export interface UdpResult {
+  readonly packetsPerSecond: number;
+  /** Arrived in the window, of those that were sent meanwhile; 0 to 1. */
+  readonly delivered: number;
+}
+
+/** One sender, 64 bytes of payload, 64 packets with a system call. */
+export async function measureUdp(
+  link: MeasuredLink,
+  { seconds }: { seconds: number },
+  signal: AbortSignal,
+): Promise<UdpResult> {
+  const receiver = await startServer(
+    link,
+    program("udp_receive.ts", link.server.address, seconds),
+    /^listening$/m,
+    signal,
+  );
+  try {
+    const { sent } = JSON.parse(
+      await link.client.namespace.run(
+        program("udp_send.ts", link.server.address, seconds),
+        { signal },
+      ),
+    ) as { sent: number };
+    await receiver.ended(END_TIMEOUT_MS, signal);
+    const lastLine = receiver.log().trimEnd().split("\n").at(-1)!;
+    const { received } = JSON.parse(lastLine) as { received: number };
+    return {
+      packetsPerSecond: received / seconds,
+      delivered: sent === 0 ? 0 : received / sent,
+    };
+  } finally {
+    await receiver.stop();
+  }
+}
+
+function program(name: string, address: string, seconds: number): string[] {
+  return [
+    Deno.execPath(),
+    "run",
+    "-A",
+    fromFileUrl(new URL(`../programs/${name}`, import.meta.url)),
+    address,
+    String(PORT),
+    String(seconds),
+  ];
+}

@@ -1,0 +1,47 @@
+/**
+ * Totals from the JUnit report that `deno test` writes.
+ *
+ * @module
+ */
+
+/** How many tests ended how. Steps of a test are part of it. */
+export interface TestTotals {
+  readonly passed: number;
+  readonly failed: number;
+  /** Ignored, or never reached because their file failed before. */
+  readonly notRun: number;
+}
+
+/** Reads a report. */
+export function parseJunit(xml: string): TestTotals {
+  let passed = 0;
+  let failed = 0;
+  let notRun = 0;
+  for (const suite of xml.matchAll(/<testsuite .*?<\/testsuite>/gs)) {
+    const names = new Set<string>();
+    const cases = suite[0].matchAll(
+      /<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs,
+    );
+    for (const [, name, content = ""] of cases) {
+      if (isStep(name!, names)) continue;
+      names.add(name!);
+      if (/<(failure|error)\b/.test(content)) failed += 1;
+      else if (/<skipped\b/.test(content)) notRun += 1;
+      else passed += 1;
+    }
+  }
+  return { passed, failed, notRun };
+}
+
+/** A step is called `test > step`, and comes after its test. */
+function isStep(name: string, tests: ReadonlySet<string>): boolean {
+  const separator = " &gt; ";
+  for (
+    let end = name.indexOf(separator);
+    end >= 0;
+    end = name.indexOf(separator, end + 1)
+  ) {
+    if (tests.has(name.slice(0, end))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,154 @@
+/**
+ * The system programs that the demonstration, the measurements and the tests
+ * run, and how to get the missing ones.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** A program and the Debian package that brings it. */
+export interface Requirement {
+  /** What it is needed for, in a few words. */
+  readonly purpose: string;
+  readonly programs: readonly string[];
+  readonly debianPackage: string;
+}
+
+const NAMESPACES: Requirement = {
+  purpose: "network namespaces",
+  programs: ["ip", "bridge"],
+  debianPackage: "iproute2",
+};
+const OFFLOADS: Requirement = {
+  purpose: "offloads of the namespaces' devices",
+  programs: ["ethtool"],
+  debianPackage: "ethtool",
+};
+const ETCD: Requirement = {
+  purpose: "a real etcd",
+  programs: ["etcd"],
+  debianPackage: "etcd-server",
+};
+const ETCDCTL: Requirement = {
+  purpose: "writing to etcd as an operator does",
+  programs: ["etcdctl"],
+  debianPackage: "etcd-client",
+};
+const PING: Requirement = {
+  purpose: "round trips",
+  programs: ["ping"],
+  debianPackage: "iputils-ping",
+};
+const IPERF3: Requirement = {
+  purpose: "TCP throughput",
+  programs: ["iperf3"],
+  debianPackage: "iperf3",
+};
+const NETPERF: Requirement = {
+  purpose: "TCP request/response of one byte, with percentiles",
+  programs: ["netperf", "netserver"],
+  debianPackage: "netperf",
+};
+const IPTABLES: Requirement = {
+  purpose: "masquerading",
+  programs: ["iptables", "iptables-restore"],
+  debianPackage: "iptables",
+};
+const NFTABLES: Requirement = {
+  purpose: "masquerading",
+  programs: ["nft"],
+  debianPackage: "nftables",
+};
+
+/** What `deno task demo` runs. */
+export const DEMO_REQUIREMENTS: readonly Requirement[] = [
+  NAMESPACES,
+  ETCD,
+  ETCDCTL,
+  PING,
+  IPERF3,
+  IPTABLES,
+];
+
+/** What `deno task bench` runs. */
+export const BENCH_REQUIREMENTS: readonly Requirement[] = [
+  ...DEMO_REQUIREMENTS,
+  OFFLOADS,
+  NETPERF,
+];
+
+/** What `deno task test` runs. */
+export const TEST_REQUIREMENTS: readonly Requirement[] = [
+  ...DEMO_REQUIREMENTS,
+  OFFLOADS,
+  NFTABLES,
+];
+
+/** Programs that are missing and cannot be installed. `code` is `packages.missing`. */
+export class MissingPackagesError extends LodenError {
+  constructor(missing: readonly Requirement[], why: string) {
+    const list = missing.map((requirement) =>
+      `${requirement.programs.join(", ")} (${requirement.purpose}; Debian ` +
+      `package ${requirement.debianPackage})`
+    );
+    super(
+      "packages.missing",
+      `Cannot go on: these programs must be installed: ${list.join("; ")}`,
+      { hint: why },
+    );
+  }
+}
+
+/** How this module touches the machine. */
+export interface PackageHost {
+  /** Whether a program of this name is on the search path. */
+  hasProgram(name: string): boolean;
+  isRoot(): boolean;
+  /** Installs packages by apt. Throws when that fails. */
+  install(packages: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+/** The requirements of which a program is missing. */
+export function missingRequirements(
+  requirements: readonly Requirement[],
+  hasProgram: (name: string) => boolean,
+): Requirement[] {
+  return requirements.filter(({ programs }) => !programs.every(hasProgram));
+}
+
+/**
+ * Makes sure that the programs are there: installs what is missing where that is
+ * possible, and throws {@linkcode MissingPackagesError} elsewhere.
+ */
+export async function ensurePackages(
+  requirements: readonly Requirement[],
+  host: PackageHost,
+  report: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = missingRequirements(requirements, host.hasProgram);
+  if (missing.length === 0) return;
+  if (!host.hasProgram("apt-get")) {
+    throw new MissingPackagesError(
+      missing,
+      "there is no apt-get here to install them with",
+    );
+  }
+  if (!host.isRoot()) {
+    throw new MissingPackagesError(missing, "run this as root to install them");
+  }
+  const packages = missing.map((requirement) => requirement.debianPackage);
+  report(
+    `missing: ${packages.join(", ")}; installing with apt, which may take a ` +
+      "minute",
+  );
+  await host.install(packages, signal);
+  const still = missingRequirements(requirements, host.hasProgram);
+  if (still.length > 0) {
+    throw new MissingPackagesError(
+      still,
+      "apt-get ended well, but they are not on the search path",
+    );
+  }
+}
