@@ -1,0 +1,116 @@
+/**
+ * Other programs of the host, run to their end.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** How a program ended, and what it said (UTF-8). */
+export interface CommandResult {
+  /** The exit code; 128 + the signal's number when a signal ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What goes with a run. */
+export interface CommandOptions {
+  /** Text for its standard input; without it, there is none. */
+  readonly stdin?: string;
+  /** Ends the program (SIGTERM) and rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
+/** Where programs are run: this host, outside of tests. */
+export interface CommandRunner {
+  /**
+   * Runs a program with its words as they are, without a shell. An exit code is
+   * a result, not an error.
+   *
+   * @throws {CommandMissingError} when there is no such program.
+   */
+  run(
+    command: string,
+    words: readonly string[],
+    options: CommandOptions,
+  ): Promise<CommandResult>;
+}
+
+/** A program that this host does not have. `code` is `command.missing`. */
+export class CommandMissingError extends LodenError {
+  readonly command: string;
+
+  constructor(command: string, cause: unknown) {
+    super(
+      "command.missing",
+      `Cannot run ${command}: there is no such program`,
+      { cause },
+    );
+    this.command = command;
+  }
+}
+
+/** Where administration programs are; a service's PATH may lack them. */
+const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** Runs programs of this host, in the C locale, as their output is read. */
+export class HostCommandRunner implements CommandRunner {
+  async run(
+    command: string,
+    words: readonly string[],
+    { stdin, signal }: CommandOptions,
+  ): Promise<CommandResult> {
+    signal.throwIfAborted();
+    const child = this.#spawn(command, words, stdin !== undefined, signal);
+    const [output] = await Promise.all([
+      child.output(),
+      stdin === undefined ? undefined : feed(child.stdin, stdin),
+    ]);
+    signal.throwIfAborted();
+    return {
+      code: output.code,
+      stdout: new TextDecoder().decode(output.stdout),
+      stderr: new TextDecoder().decode(output.stderr),
+    };
+  }
+
+  #spawn(
+    command: string,
+    words: readonly string[],
+    hasInput: boolean,
+    signal: AbortSignal,
+  ): Deno.ChildProcess {
+    const path = [Deno.env.get("PATH"), ...SYSTEM_DIRECTORIES]
+      .filter((directory) => directory).join(":");
+    try {
+      return new Deno.Command(command, {
+        args: [...words],
+        env: { LC_ALL: "C", PATH: path },
+        stdin: hasInput ? "piped" : "null",
+        stdout: "piped",
+        stderr: "piped",
+        signal,
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) {
+        throw new CommandMissingError(command, error);
+      }
+      throw error;
+    }
+  }
+}
+
+async function feed(
+  input: WritableStream<Uint8Array>,
+  text: string,
+): Promise<void> {
+  const writer = input.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+  } catch (error) {
+    // A program that ends before it has read all says why by its exit code.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  CommandMissingError,
+  HostCommandRunner,
+} from "../../../linux/command.ts";
+
+const runner = new HostCommandRunner();
+const never = new AbortController().signal;
+
+Deno.test("a program's input, output, errors and exit code come through", async () => {
+  assertEquals(
+    await runner.run("sh", [
+      "-c",
+      `cat; echo "$1" >&2; exit 7`,
+      "sh",
+      "two words",
+    ], {
+      stdin: "in",
+      signal: never,
+    }),
+    { code: 7, stdout: "in", stderr: "two words\n" },
+  );
+});
+
+Deno.test("a program without input does not wait for any", async () => {
+  const { stdout } = await runner.run("cat", [], { signal: never });
+  assertEquals(stdout, "");
+});
+
+Deno.test("a program that reads nothing of a long input is no error", async () => {
+  const { code } = await runner.run("true", [], {
+    stdin: "x".repeat(1_000_000),
+    signal: never,
+  });
+  assertEquals(code, 0);
+});
+
+Deno.test("a program that is not there is named", async () => {
+  const error = await assertRejects(
+    () => runner.run("loden-no-such-program", [], { signal: never }),
+    CommandMissingError,
+    "Cannot run loden-no-such-program",
+  );
+  assertEquals(error.code, "command.missing");
+});
+
+Deno.test("programs of the system directories are found whatever PATH says", async () => {
+  const script = `printf %s "$PATH:$LC_ALL"`;
+  const { stdout } = await runner.run("sh", ["-c", script], { signal: never });
+  assert(stdout.endsWith(":/usr/local/sbin:/usr/sbin:/sbin:C"), stdout);
+});
+
+Deno.test("an abort ends the program and rejects with its reason", async () => {
+  const controller = new AbortController();
+  const begin = performance.now();
+  const run = runner.run("sleep", ["60"], { signal: controller.signal });
+  controller.abort(new Error("stop"));
+  await assertRejects(() => run, Error, "stop");
+  assert(performance.now() - begin < 5_000);
+  await assertRejects(
+    () => runner.run("true", [], { signal: controller.signal }),
+    Error,
+    "stop",
+  );
+});
