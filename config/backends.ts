@@ -1,0 +1,28 @@
+/**
+ * The backends that a network config may name.
+ *
+ * @module
+ */
+
+/** What this release carries packets with. */
+export const BACKEND_TYPES = ["udp"] as const;
+
+/** One of {@linkcode BACKEND_TYPES}. */
+export type BackendType = typeof BACKEND_TYPES[number];
+
+/** flannel's other backends (compat 2.5), which this release does not have. */
+export const FLANNEL_BACKEND_TYPES: readonly string[] = [
+  "vxlan",
+  "host-gw",
+  "alloc",
+  "wireguard",
+  "ipip",
+  "ipsec",
+  "extension",
+  "tencent-vpc",
+  "aws-vpc",
+  "gce",
+];
+
+/** The `udp` backend's port where the config names none (compat 2.5). */
+export const DEFAULT_UDP_PORT = 8285;
