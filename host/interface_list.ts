@@ -1,0 +1,73 @@
+/**
+ * The interfaces and addresses of the host at one moment.
+ *
+ * @module
+ */
+
+import type {
+  Link,
+  LinkAddress,
+  Rtnetlink,
+} from "../linux/netlink/rtnetlink.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
+import { usableAddresses } from "./usable_addresses.ts";
+
+/** A host with many containers has a hundred interfaces; none helps by then. */
+const MOST_NAMES = 10;
+
+/** What the kernel said, read once so that all decisions rest on the same. */
+export class InterfaceList {
+  /** In the order of their indexes, as flannel goes through them. */
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+
+  constructor(links: readonly Link[], addresses: readonly LinkAddress[]) {
+    this.links = links.toSorted((a, b) => a.index - b.index);
+    this.addresses = addresses;
+  }
+
+  /** Asks the kernel. */
+  static read(rtnetlink: Rtnetlink): InterfaceList {
+    return new InterfaceList(rtnetlink.links(), rtnetlink.addresses());
+  }
+
+  byIndex(index: number): Link | undefined {
+    return this.links.find((link) => link.index === index);
+  }
+
+  byName(name: string): Link | undefined {
+    return this.links.find((link) => link.name === name);
+  }
+
+  /** The first interface that has the address, in whatever state either is. */
+  ownerOf(address: Ipv4): Link | undefined {
+    return this.links.find(({ index }) =>
+      this.addresses.some((entry) =>
+        entry.interfaceIndex === index && entry.address === address
+      )
+    );
+  }
+
+  /** The addresses of an interface by which others may reach it, best first. */
+  usable(link: Link): LinkAddress[] {
+    return usableAddresses(this.addresses, link.index);
+  }
+
+  /** `eth0 (192.0.2.2), eth1`, those with addresses first; not the loopback. */
+  describe(): string {
+    const all = this.links.filter(({ loopback }) => !loopback)
+      .map((link) => ({
+        name: link.name,
+        addresses: this.usable(link).map(({ address }) => formatIpv4(address)),
+      }))
+      .toSorted((a, b) =>
+        Number(b.addresses.length > 0) - Number(a.addresses.length > 0)
+      );
+    if (all.length === 0) return "none but the loopback interface";
+    const shown = all.slice(0, MOST_NAMES).map(({ name, addresses }) =>
+      addresses.length > 0 ? `${name} (${addresses.join(", ")})` : name
+    );
+    const rest = all.length - shown.length;
+    return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What looks wrong about an underlay that can be used all the same.
+ *
+ * @module
+ */
+
+import type { Link, LinkAddress } from "../linux/netlink/rtnetlink.ts";
+import { formatIpv4, isLinkLocal, isLoopback } from "../net/ipv4.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { InterfaceList } from "./interface_list.ts";
+
+/** One finding. */
+export interface UnderlayWarning {
+  /**
+   * `underlay.shared-address`: other hosts probably have the same address, or
+   * cannot reach it. `underlay.public-ip-elsewhere`: packets leave with another
+   * source address than the one that the other hosts expect.
+   */
+  readonly code: "underlay.shared-address" | "underlay.public-ip-elsewhere";
+  /** What is wrong, for an operator. */
+  readonly text: string;
+  /** The flag that would cure it. */
+  readonly fix: string;
+}
+
+/** Addresses that a whole kind of machine has. */
+const SHARED_ADDRESSES: Readonly<Record<string, string>> = {
+  "10.0.2.15": "VirtualBox and QEMU give it to every machine behind their NAT",
+  "10.0.2.100": "slirp4netns gives it to every rootless container",
+};
+
+/** Bridges that container and machine managers make, with one subnet everywhere. */
+const MANAGED_BRIDGE =
+  /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|(virbr|lxcbr|lxdbr|cni|podman|cni-podman)\d+)$/;
+
+/** Devices of an overlay, flannel's or ours. */
+const OVERLAY_DEVICE = /^flannel/;
+
+/**
+ * Looks at an underlay beside all interfaces and addresses of the host. Empty
+ * when nothing is suspicious.
+ */
+export function underlayWarnings(
+  underlay: Underlay,
+  links: readonly Link[],
+  addresses: readonly LinkAddress[],
+): UnderlayWarning[] {
+  const host = new InterfaceList(links, addresses);
+  const warnings: UnderlayWarning[] = [];
+  const shared = whyShared(underlay, host);
+  if (shared !== undefined) {
+    warnings.push({
+      code: "underlay.shared-address",
+      text: shared,
+      fix: fixFor(underlay, host),
+    });
+  }
+  const publicIp = formatIpv4(underlay.publicIp);
+  const owner = host.ownerOf(underlay.publicIp);
+  if (underlay.publicIp !== underlay.address && owner !== undefined) {
+    warnings.push({
+      code: "underlay.public-ip-elsewhere",
+      text: `the public address ${publicIp} is on ${owner.name}, but packets ` +
+        `leave from ${formatIpv4(underlay.address)} on ` +
+        `${underlay.interfaceName}, so other hosts may refuse them`,
+      fix: `--iface=${publicIp}`,
+    });
+  }
+  return warnings;
+}
+
+function whyShared(
+  { publicIp, interfaceIndex }: Underlay,
+  host: InterfaceList,
+): string | undefined {
+  const address = formatIpv4(publicIp);
+  const others = `so other hosts can hardly reach this one at ${address}`;
+  const shared = SHARED_ADDRESSES[address];
+  if (shared !== undefined) {
+    return `${address} is probably not this host's alone: ${shared}`;
+  }
+  if (isLoopback(publicIp)) {
+    return `${address} is a loopback address: every host has it`;
+  }
+  if (isLinkLocal(publicIp)) {
+    return `${address} is a link-local address: it may change, and other hosts ` +
+      "may take it";
+  }
+  for (const link of [host.ownerOf(publicIp), host.byIndex(interfaceIndex)]) {
+    if (link === undefined) continue;
+    if (link.loopback) {
+      return `${link.name} is the loopback interface, ${others}`;
+    }
+    if (isManagedBridge(link)) {
+      return `${link.name} is a bridge inside this host, which other hosts have ` +
+        `with the same addresses, ${others}`;
+    }
+    if (isOverlay(link)) {
+      return `${link.name} is the device of an overlay, which cannot carry itself`;
+    }
+  }
+  return undefined;
+}
+
+/** Names a better interface where there is one. */
+function fixFor(underlay: Underlay, host: InterfaceList): string {
+  for (const link of host.links) {
+    const best = host.usable(link)[0];
+    if (
+      best === undefined || link.index === underlay.interfaceIndex ||
+      !link.up || link.loopback || isManagedBridge(link) || isOverlay(link) ||
+      isLinkLocal(best.address) || formatIpv4(best.address) in SHARED_ADDRESSES
+    ) continue;
+    return `--iface=${link.name} (${formatIpv4(best.address)})`;
+  }
+  return "--iface with the interface that reaches the other hosts, or " +
+    "--public-ip with the address at which they reach this one";
+}
+
+function isManagedBridge({ kind, name }: Link): boolean {
+  return kind === "bridge" && MANAGED_BRIDGE.test(name);
+}
+
+function isOverlay({ name, alias }: Link): boolean {
+  return OVERLAY_DEVICE.test(name) || alias.startsWith("loden");
+}
