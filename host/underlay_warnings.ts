@@ -52,7 +52,7 @@ export function underlayWarnings(
     warnings.push({
       code: "underlay.shared-address",
       text: shared,
-      fix: fixFor(underlay, host),
+      fix: fixFor(host),
     });
   }
   const publicIp = formatIpv4(underlay.publicIp);
@@ -103,11 +103,11 @@ function whyShared(
 }
 
 /** Names a better interface where there is one. */
-function fixFor(underlay: Underlay, host: InterfaceList): string {
+function fixFor(host: InterfaceList): string {
   for (const link of host.links) {
     const best = host.usable(link)[0];
     if (
-      best === undefined || link.index === underlay.interfaceIndex ||
+      best === undefined ||
       !link.up || link.loopback || isManagedBridge(link) || isOverlay(link) ||
       isLinkLocal(best.address) || formatIpv4(best.address) in SHARED_ADDRESSES
     ) continue;

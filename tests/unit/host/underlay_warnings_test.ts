@@ -77,6 +77,23 @@ Deno.test("addresses that many hosts have are recognised", () => {
   );
 });
 
+Deno.test("the better address may be on the same interface", () => {
+  const rtnetlink = new FakeRtnetlink();
+  rtnetlink.addLink({ name: "eth0", up: true });
+  rtnetlink.addAddress(2, "169.254.3.4/16");
+  rtnetlink.addAddress(2, "192.168.56.11/24");
+  const underlay = pickUnderlay(
+    { iface: ["169.254.3.4"], ifaceRegex: [], ifaceCanReach: "", publicIp: "" },
+    rtnetlink,
+  );
+  const [warning] = underlayWarnings(
+    underlay,
+    rtnetlink.links(),
+    rtnetlink.addresses(),
+  );
+  assertEquals(warning!.fix, "--iface=eth0 (192.168.56.11)");
+});
+
 Deno.test("bridges of container and machine managers are told from those of administrators", () => {
   const warns = (name: string, kind = "bridge") =>
     warningsFor({ chosen: name }, { name, kind, address: "10.5.0.1/24" })
