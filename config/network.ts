@@ -17,7 +17,6 @@ import {
   isJsonObject,
   type JsonObject,
   parseGoJson,
-  withoutNulls,
 } from "./network_json.ts";
 import { refusals, type Refuse } from "./network_refusal.ts";
 import {
@@ -61,6 +60,9 @@ export interface IgnoredKey {
   readonly near: string | undefined;
 }
 
+/** Where flannel reads `null` as a value, a bad one. */
+const NULL_COUNTS = ["Network", "SubnetMin", "SubnetMax", "Backend"];
+
 const NETWORK_KEYS = Object.keys(networkSchema.entries);
 
 /**
@@ -85,11 +87,11 @@ export function parseNetworkConfig(
       code: "network.type",
     });
   }
-  const top = foldKeys(json, NETWORK_KEYS);
+  const top = foldKeys(json, NETWORK_KEYS, NULL_COUNTS);
   const { Backend: backendJson, ...rest } = top.known;
   const backend = foldBackend(backendJson, refuse);
   const shape = checkShape({
-    ...takeOutNulls(rest),
+    ...rest,
     ...(backend === undefined ? {} : { Backend: backend.known }),
   });
   if ("problem" in shape) throw refuseShape(shape.problem, top.known, refuse);
@@ -108,16 +110,6 @@ export function parseNetworkConfig(
     ],
     raw: text,
   };
-}
-
-/** In these flannel reads `null` as a value, a bad one. */
-const NULL_IS_BAD = ["Network", "SubnetMin", "SubnetMax"];
-
-function takeOutNulls(object: JsonObject): JsonObject {
-  const bad = Object.entries(object).filter(([key]) =>
-    NULL_IS_BAD.includes(key)
-  );
-  return { ...withoutNulls(object), ...Object.fromEntries(bad) };
 }
 
 const CODES: Readonly<Record<string, string>> = {

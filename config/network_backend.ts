@@ -6,12 +6,7 @@
 
 import { BACKEND_TYPES, FLANNEL_BACKEND_TYPES } from "./backends.ts";
 import type { NetworkConfigError } from "./errors.ts";
-import {
-  type FoldedKeys,
-  foldKeys,
-  isJsonObject,
-  withoutNulls,
-} from "./network_json.ts";
+import { type FoldedKeys, foldKeys, isJsonObject } from "./network_json.ts";
 import type { Refuse } from "./network_refusal.ts";
 import { backendSchema } from "./network_schema.ts";
 
@@ -42,13 +37,12 @@ export function foldBackend(
     });
   }
   const folded = foldKeys(value ?? {}, BACKEND_KEYS);
-  const known = withoutNulls(folded.known);
-  const type = known["Type"];
+  const type = folded.known["Type"];
   const name = typeof type === "string" ? type.toLowerCase() : undefined;
-  if (!BACKEND_TYPES.some((known) => known === name)) {
+  if (!BACKEND_TYPES.some((type) => type === name)) {
     throw refuseBackend(type, name, refuse);
   }
-  return { known: { ...known, Type: name }, unknown: folded.unknown };
+  return { known: { ...folded.known, Type: name }, unknown: folded.unknown };
 }
 
 function refuseBackend(

@@ -58,10 +58,15 @@ export interface FoldedKeys {
   readonly unknown: readonly string[];
 }
 
-/** Matches keys whatever their case; of several for one name the last one holds. */
+/**
+ * Matches keys whatever their case; of several for one name the last one holds.
+ * A `null` leaves a field as it was, save for the names in `nullCounts`, which
+ * have a reader of their own in flannel.
+ */
 export function foldKeys(
   object: JsonObject,
   names: readonly string[],
+  nullCounts: readonly string[] = [],
 ): FoldedKeys {
   const known: Record<string, unknown> = {};
   const unknown: string[] = [];
@@ -69,14 +74,7 @@ export function foldKeys(
     const lower = key.toLowerCase();
     const name = names.find((name) => name.toLowerCase() === lower);
     if (name === undefined) unknown.push(key);
-    else known[name] = value;
+    else if (value !== null || nullCounts.includes(name)) known[name] = value;
   }
   return { known, unknown };
-}
-
-/** Go leaves a field as it was for a `null`. */
-export function withoutNulls(object: JsonObject): JsonObject {
-  return Object.fromEntries(
-    Object.entries(object).filter(([, value]) => value !== null),
-  );
 }
