@@ -1,0 +1,136 @@
+/**
+ * The rig itself: it must be honest about what crosses, and leave nothing.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { measureTcp } from "../../bench/measure/tcp.ts";
+import { ping } from "../../bench/measure/ping.ts";
+import { belongsTo } from "../rig/names.ts";
+import { Rig } from "../rig/rig.ts";
+import { namespaceNames } from "../rig/teardown.ts";
+import { createUnderlayRoutes } from "../rig/underlay_routes.ts";
+import { createVxlan } from "../rig/vxlan.ts";
+
+const never = new AbortController().signal;
+
+for (
+  const [name, make] of [
+    ["the underlay's routes", createUnderlayRoutes],
+    ["the kernel's VXLAN", createVxlan],
+  ] as const
+) {
+  Deno.test(`containers reach each other by ${name}, in both modes`, async () => {
+    await using rig = await Rig.create();
+    const containers = [];
+    for (const node of await make(rig.hosts)) {
+      containers.push(await node.host.addContainer(node));
+    }
+    const [client, server] = containers;
+    for (const mode of ["super", "software"] as const) {
+      await rig.setLinkMode(mode);
+      const echo = await ping(client!.namespace, server!.address, {
+        count: 5,
+        intervalSeconds: 0.02,
+        deadlineSeconds: 5,
+      });
+      assertEquals(echo.received, echo.sent);
+      const link = {
+        client: client!,
+        server: server!,
+        directory: rig.directory,
+      };
+      const tcp = await measureTcp(link, { seconds: 1, streams: 2 }, never);
+      assert(tcp.bytes > 0);
+    }
+  });
+}
+
+Deno.test("in mode software, packets cross one by one; in mode super, as they are", async () => {
+  await using rig = await Rig.create();
+  const containers = [];
+  for (const node of await createUnderlayRoutes(rig.hosts)) {
+    containers.push(await node.host.addContainer(node));
+  }
+  const [client, server] = containers;
+  const link = { client: client!, server: server!, directory: rig.directory };
+  const bytesAPacket = async () => {
+    const read = async (name: string) =>
+      Number(
+        await rig.host(0).namespace.run([
+          "cat",
+          `/sys/class/net/eth0/statistics/${name}`,
+        ]),
+      );
+    const before = [await read("tx_bytes"), await read("tx_packets")];
+    await measureTcp(link, { seconds: 1, streams: 1 }, never);
+    return (await read("tx_bytes") - before[0]!) /
+      (await read("tx_packets") - before[1]!);
+  };
+  await rig.setLinkMode("software");
+  assert(await bytesAPacket() <= 1514);
+  await rig.setLinkMode("super");
+  assert(await bytesAPacket() > 3_000);
+});
+
+Deno.test("a rig that is disposed of leaves no namespace and no file", async () => {
+  let name: string;
+  let directory: string;
+  {
+    await using rig = await Rig.create();
+    await rig.startEtcd();
+    ({ name, directory } = rig);
+    assertEquals(
+      namespaceNames((part) => belongsTo(part, name)).length,
+      3,
+    );
+  }
+  assertEquals(namespaceNames((part) => belongsTo(part, name)), []);
+  assertEquals(await exists(directory), false);
+});
+
+Deno.test("what a killed owner left is found and removed by the next rig, processes and all", async () => {
+  const script = `
+    import { Rig } from ${JSON.stringify(rigUrl())};
+    const rig = await Rig.create();
+    await rig.startEtcd();
+    console.log(rig.name + " " + rig.directory);
+    await new Promise(() => setInterval(() => {}, 1000));
+  `;
+  const owner = new Deno.Command(Deno.execPath(), {
+    args: ["eval", `--config=${configPath()}`, script],
+    stdout: "piped",
+  }).spawn();
+  const reader = owner.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const [name, directory] = (await reader.read()).value!.trim().split(" ");
+  await reader.cancel();
+  owner.kill("SIGKILL");
+  await owner.status;
+  const left = () => namespaceNames((part) => belongsTo(part, name!));
+  assertEquals(left().length, 3);
+  {
+    await using _next = await Rig.create({ hosts: 0 });
+    assertEquals(left(), []);
+    assertEquals(await exists(directory!), false);
+  }
+});
+
+function rigUrl(): string {
+  return new URL("../rig/rig.ts", import.meta.url).href;
+}
+
+function configPath(): string {
+  return fromFileUrl(new URL("../../deno.json", import.meta.url));
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
