@@ -127,7 +127,8 @@ export async function ensurePackages(
   report: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const missing = missingRequirements(requirements, host.hasProgram);
+  const hasProgram = (name: string) => host.hasProgram(name);
+  const missing = missingRequirements(requirements, hasProgram);
   if (missing.length === 0) return;
   if (!host.hasProgram("apt-get")) {
     throw new MissingPackagesError(
@@ -144,7 +145,7 @@ export async function ensurePackages(
       "minute",
   );
   await host.install(packages, signal);
-  const still = missingRequirements(requirements, host.hasProgram);
+  const still = missingRequirements(requirements, hasProgram);
   if (still.length > 0) {
     throw new MissingPackagesError(
       still,

@@ -1,0 +1,65 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { busySeconds } from "../../../../bench/measure/cpu.ts";
+import { residentMemory } from "../../../../bench/measure/memory.ts";
+import { parsePing } from "../../../../bench/measure/ping.ts";
+import { parseNetperf } from "../../../../bench/measure/request_response.ts";
+import { parseIperf3 } from "../../../../bench/measure/tcp.ts";
+
+Deno.test("iperf3: what the receiver got counts", () => {
+  const report = JSON.stringify({
+    end: {
+      sum_sent: { bits_per_second: 9e9, bytes: 9e9 },
+      sum_received: { bits_per_second: 8e9, bytes: 5e9 },
+    },
+  });
+  assertEquals(parseIperf3(report), { gbps: 8, bytes: 5e9 });
+});
+
+Deno.test("iperf3: its own error is passed on", () => {
+  assertThrows(
+    () => parseIperf3('{"end":{},"error":"unable to connect"}'),
+    Error,
+    "unable to connect",
+  );
+});
+
+Deno.test("netperf: rate and percentiles", () => {
+  const output = "MIGRATED TCP REQUEST/RESPONSE TEST from 0.0.0.0\n" +
+    "THROUGHPUT=12345.67\nP50_LATENCY=65\nP99_LATENCY=120\n";
+  assertEquals(parseNetperf(output), {
+    perSecond: 12345.67,
+    p50Us: 65,
+    p99Us: 120,
+  });
+  assertThrows(() => parseNetperf("THROUGHPUT=1\n"), Error, "P50_LATENCY");
+});
+
+Deno.test("ping: counts, and the mean in microseconds", () => {
+  const output = "PING 10.1.2.2 (10.1.2.2) 56(84) bytes of data.\n\n" +
+    "--- 10.1.2.2 ping statistics ---\n" +
+    "200 packets transmitted, 199 received, 0.5% packet loss, time 1059ms\n" +
+    "rtt min/avg/max/mdev = 0.050/0.104/0.600/0.040 ms\n";
+  assertEquals(parsePing(output), { sent: 200, received: 199, averageUs: 104 });
+});
+
+Deno.test("ping: nothing came back", () => {
+  const output = "--- 10.1.2.2 ping statistics ---\n" +
+    "3 packets transmitted, 0 received, +3 errors, 100% packet loss\n\n";
+  assertEquals(parsePing(output), {
+    sent: 3,
+    received: 0,
+    averageUs: undefined,
+  });
+  assertThrows(() => parsePing("ping: unknown host"), Error, "unknown host");
+});
+
+Deno.test("/proc/stat: idle, waiting and stolen time is not work", () => {
+  const stat = "cpu  100 10 200 5000 600 30 60 999 0 0\ncpu0 1 1 1 1 1 1 1\n";
+  assertEquals(busySeconds(stat), 4);
+});
+
+Deno.test("/proc/pid/status: kilobytes of 1024 become megabytes of 10^6", () => {
+  const status = "Name:\tdeno\nVmRSS:\t  100000 kB\nRssAnon:\t   50000 kB\n";
+  assertEquals(residentMemory(1, status), { rssMb: 102.4, rssAnonMb: 51.2 });
+  assertThrows(() => residentMemory(1, "Name:\tx\n"), Error, "VmRSS");
+});

@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+
+const MODULE = new URL("../../../tools/interrupt.ts", import.meta.url).href;
+
+/** Runs a program that waits for its clean-up, and signals it. */
+async function interrupted(
+  signals: readonly Deno.Signal[],
+  cleanUpMs: number,
+): Promise<{ code: number; output: string }> {
+  const script = `
+    import { onInterrupt } from ${JSON.stringify(MODULE)};
+    using interrupt = onInterrupt(() => console.log("last resort"));
+    console.log("up");
+    await new Promise((resolve) => {
+      const timer = setInterval(() => {}, 1000);
+      interrupt.signal.addEventListener("abort", () => {
+        clearInterval(timer);
+        resolve();
+      });
+    });
+    console.log("cleaning up");
+    await new Promise((resolve) => setTimeout(resolve, ${cleanUpMs}));
+    console.log("clean");
+    Deno.exit(interrupt.signal.reason.exitCode);
+  `;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", script],
+    stdout: "piped",
+  }).spawn();
+  let output = "";
+  for await (
+    const text of child.stdout.pipeThrough(new TextDecoderStream())
+  ) {
+    output += text;
+    if (text.includes("up\n") && signals.length > 0) {
+      const [next, ...rest] = signals;
+      signals = rest;
+      child.kill(next!);
+    }
+  }
+  return { code: (await child.status).code, output };
+}
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`one ${signal} lets the program clean up, and the exit code tells of it`, async () => {
+    const result = await interrupted([signal], 50);
+    assertEquals(result.output, "up\ncleaning up\nclean\n");
+    assertEquals(result.code, code);
+  });
+}
+
+Deno.test("a second signal ends the clean-up by the last resort, at once", async () => {
+  const result = await interrupted(["SIGINT", "SIGINT"], 60_000);
+  assertEquals(result.output, "up\ncleaning up\nlast resort\n");
+  assertEquals(result.code, 130);
+});

@@ -1,0 +1,47 @@
+import { assertEquals } from "@std/assert";
+import { parseJunit } from "../../../tools/junit.ts";
+
+const SUITES = (inside: string) =>
+  `<?xml version="1.0"?>\n<testsuites name="deno test">${inside}</testsuites>`;
+const SUITE = (inside: string) =>
+  `<testsuite name="./a_test.ts" tests="1">${inside}</testsuite>`;
+
+Deno.test("passed, failed and ignored tests are told apart", () => {
+  const xml = SUITES(
+    SUITE(`
+      <testcase name="one" classname="./a_test.ts" time="0.1" line="1" col="1">
+      </testcase>
+      <testcase name="two" classname="./a_test.ts" line="1" col="1">
+        <failure message="x">Error: x &lt;skipped/&gt;</failure>
+      </testcase>
+      <testcase name="three" classname="./a_test.ts" line="1" col="1">
+        <skipped/>
+      </testcase>
+      <testcase name="four" classname="./a_test.ts" line="1" col="1"/>`),
+  );
+  assertEquals(parseJunit(xml), { passed: 2, failed: 1, notRun: 1 });
+});
+
+Deno.test("steps are part of their test, also when its name looks like a step's", () => {
+  const xml = SUITES(
+    SUITE(`
+      <testcase name="a &gt; b" line="1"><failure>x</failure></testcase>
+      <testcase name="a &gt; b &gt; step" line="1"><failure>x</failure></testcase>
+      <testcase name="a &gt; c" line="1"></testcase>`),
+  );
+  assertEquals(parseJunit(xml), { passed: 1, failed: 1, notRun: 0 });
+});
+
+Deno.test("equal names in two files are two tests", () => {
+  const suite = SUITE(`<testcase name="a" line="1"></testcase>`);
+  assertEquals(parseJunit(SUITES(suite + suite)), {
+    passed: 2,
+    failed: 0,
+    notRun: 0,
+  });
+});
+
+Deno.test("a report without tests has none", () => {
+  assertEquals(parseJunit(""), { passed: 0, failed: 0, notRun: 0 });
+  assertEquals(parseJunit(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
+});
