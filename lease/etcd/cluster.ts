@@ -1,0 +1,218 @@
+/**
+ * The configured etcd endpoints as one: each call goes to one that works.
+ *
+ * @module
+ */
+
+import { RegistryError, type RegistryFault } from "../errors.ts";
+import {
+  type CallLimits,
+  type EtcdAccount,
+  EtcdConnection,
+} from "./connection.ts";
+import { TlsFileError, type TlsFiles } from "./credentials.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type CallFailure, classifyFailure } from "./faults.ts";
+import { probeEndpoint } from "./probe.ts";
+
+/** How to reach etcd. */
+export interface ClusterOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly tls: TlsFiles;
+  readonly account: EtcdAccount | undefined;
+  /** Milliseconds within which a call has its answer or its error. */
+  readonly deadlineMs: number;
+}
+
+/** What a call is, for its limits and its error message. */
+export interface CallOptions {
+  /** Ends the words "Cannot …" in a message. */
+  readonly what: string;
+  readonly signal: AbortSignal;
+  /** Whether doing it twice is the same as doing it once. */
+  readonly repeatable: boolean;
+}
+
+/** Faults of a member rather than of the request: another member may do better. */
+const MEMBER_FAULTS: ReadonlySet<RegistryFault> = new Set([
+  "dns",
+  "refused",
+  "unreachable",
+  "tls",
+  "no-leader",
+  "deadline",
+  "not-etcd",
+  "unknown",
+]);
+
+/** Of several members' faults the first in this order is the cluster's. */
+const TELLING: readonly RegistryFault[] = [
+  "no-leader",
+  "deadline",
+  "tls",
+  "not-etcd",
+  "unreachable",
+  "refused",
+  "dns",
+];
+
+/** A part of the deadline is kept for finding out what went wrong. */
+const PROBE_SHARE = 0.2;
+const MAX_PROBE_MS = 1_000;
+
+interface FailedAttempt extends CallFailure {
+  readonly endpoint: Endpoint;
+  readonly cause: unknown;
+}
+
+/** Connections to all endpoints; a call stays with the one that last worked. */
+export class EtcdCluster {
+  readonly #options: ClusterOptions;
+  readonly #connections = new Map<Endpoint, EtcdConnection>();
+  #preferred = 0;
+  #closed = false;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs `call` on one endpoint after the other until one carries it out.
+   *
+   * A call that is not `repeatable` goes to the next endpoint only when this one
+   * certainly has not carried it out.
+   *
+   * @throws {RegistryError} that names every endpoint tried, or the signal's
+   * reason.
+   */
+  async run<T>(
+    { what, signal, repeatable }: CallOptions,
+    call: (connection: EtcdConnection, limits: CallLimits) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    if (this.#closed) throw this.#closedError(what);
+    const order = this.#order();
+    const probeMs = Math.min(
+      MAX_PROBE_MS,
+      this.#options.deadlineMs * PROBE_SHARE,
+    );
+    const endsAt = performance.now() + this.#options.deadlineMs - probeMs;
+    const failures: FailedAttempt[] = [];
+    for (const [index, endpoint] of order.entries()) {
+      // One that is silent must leave time for the others.
+      const shareMs = Math.max(0, endsAt - performance.now()) /
+        (order.length - index);
+      try {
+        const result = await call(this.#connection(endpoint), {
+          deadlineMs: Date.now() + shareMs,
+          signal,
+        });
+        this.#preferred = this.#options.endpoints.indexOf(endpoint);
+        return result;
+      } catch (error) {
+        signal.throwIfAborted();
+        const failure = { ...this.#classify(error), endpoint, cause: error };
+        failures.push(failure);
+        this.#afterFailure(failure);
+        if (!MEMBER_FAULTS.has(failure.fault)) break;
+        if (failure.uncertain && !repeatable) break;
+      }
+    }
+    throw await this.#explain(what, failures, probeMs, signal);
+  }
+
+  /** The error for a stream from `connection` that broke. */
+  explainBreak(
+    what: string,
+    connection: EtcdConnection,
+    cause: unknown,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const failure = {
+      ...this.#classify(cause),
+      endpoint: connection.endpoint,
+      cause,
+    };
+    this.#afterFailure(failure);
+    return this.#explain(what, [failure], MAX_PROBE_MS, signal);
+  }
+
+  /** Ends every call; the cluster cannot be used any more. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  /** All endpoints, the preferred one first. */
+  #order(): Endpoint[] {
+    const { endpoints } = this.#options;
+    return [
+      ...endpoints.slice(this.#preferred),
+      ...endpoints.slice(0, this.#preferred),
+    ];
+  }
+
+  #connection(endpoint: Endpoint): EtcdConnection {
+    const present = this.#connections.get(endpoint);
+    if (present) return present;
+    const { tls, account } = this.#options;
+    const connection = new EtcdConnection(endpoint, tls, account);
+    this.#connections.set(endpoint, connection);
+    return connection;
+  }
+
+  #closedError(what: string): RegistryError {
+    return new RegistryError("unreachable", what, {
+      endpoints: this.#options.endpoints.map(({ url }) => url),
+      detail: "the program is stopping and has closed its connections",
+    });
+  }
+
+  #classify(error: unknown): CallFailure {
+    if (!(error instanceof TlsFileError)) return classifyFailure(error);
+    return {
+      fault: "tls",
+      detail: error.message,
+      ambiguous: false,
+      uncertain: false,
+    };
+  }
+
+  #afterFailure({ fault, endpoint }: FailedAttempt): void {
+    if (fault !== "tls") return;
+    // The next connection reads the certificate files anew.
+    this.#connections.get(endpoint)?.close();
+    this.#connections.delete(endpoint);
+  }
+
+  async #explain(
+    what: string,
+    failures: readonly FailedAttempt[],
+    probeMs: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const found = await Promise.all(failures.map(async (failure) => {
+      if (!failure.ambiguous || this.#closed) return failure;
+      const finding = await probeEndpoint(failure.endpoint, probeMs);
+      return finding === undefined ? failure : { ...failure, ...finding };
+    }));
+    if (signal.aborted) return signal.reason;
+    if (this.#closed) return this.#closedError(what);
+    const told = TELLING.map((fault) =>
+      found.find((failure) => failure.fault === fault)
+    ).find((failure) => failure !== undefined);
+    // What is no member's fault ended the search and stands last.
+    const last = found.at(-1)!;
+    const main = MEMBER_FAULTS.has(last.fault) ? told ?? last : last;
+    return new RegistryError(main.fault, what, {
+      endpoints: found.map((failure) => failure.endpoint.url),
+      detail: found.length === 1
+        ? main.detail
+        : found.map(({ endpoint, detail }) => `${endpoint.url}: ${detail}`)
+          .join("; "),
+      uncertain: found.some((failure) => failure.uncertain),
+      cause: main.cause,
+    });
+  }
+}

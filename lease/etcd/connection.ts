@@ -1,0 +1,253 @@
+/**
+ * Calls to one etcd member, each with a deadline and an abort signal.
+ *
+ * etcd3 gives the protocol, the types and the gRPC clients. Its connection pool
+ * is left out: it retries and breaks circuits by rules of its own, which hide
+ * what is wrong, resets a watch when an unrelated call is late, and opens a
+ * connection for each password exchange that it never closes.
+ *
+ * @module
+ */
+
+import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import {
+  AuthClient,
+  type ICallable,
+  type IDuplexStream,
+  type IWatchRequest,
+  type IWatchResponse,
+  KVClient,
+  LeaseClient,
+  type Services,
+} from "etcd3";
+import { Host } from "etcd3/lib/connection-pool.js";
+import { channelCredentials, type TlsFiles } from "./credentials.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** When a call must be over. */
+export interface CallLimits {
+  /** Milliseconds since 1970, wall clock, as gRPC takes it. */
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A user of etcd's own access control. */
+export interface EtcdAccount {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The calls that leases need, bound to one set of limits. */
+export interface EtcdCalls {
+  readonly kv: KVClient;
+  readonly lease: LeaseClient;
+}
+
+const CHANNEL_OPTIONS = {
+  // A server that closes each connection at once makes the transparent retry of
+  // grpc-js 1.12 loop without a pause, and nothing else in the process runs.
+  "grpc.enable_retries": 0,
+  // Back within a second or two after etcd is, however long it was away.
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 1_000,
+  // A dead connection without a FIN is found by the watch's pings. etcd refuses
+  // more than one in 5 s (--grpc-keepalive-min-time).
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 3_000,
+  // The underlay's control plane is reached directly, not by a web proxy.
+  "grpc.enable_http_proxy": 0,
+  // 10,000 leases are more than the 4 MiB of the default.
+  "grpc.max_receive_message_length": -1,
+};
+
+type ServiceName = keyof typeof Services;
+
+/** One member, connected on first use. */
+export class EtcdConnection {
+  readonly endpoint: Endpoint;
+  readonly #account: EtcdAccount | undefined;
+  readonly #host: Host;
+  readonly #clients = new Set<Client>();
+  readonly #active = new Set<{ cancel(): void }>();
+  #token: Promise<string> | undefined;
+
+  /** @throws when a TLS file cannot be read or parsed. */
+  constructor(
+    endpoint: Endpoint,
+    files: TlsFiles,
+    account: EtcdAccount | undefined,
+  ) {
+    this.endpoint = endpoint;
+    this.#account = account;
+    const shownHost = endpoint.host.includes(":")
+      ? `[${endpoint.host}]`
+      : endpoint.host;
+    this.#host = new Host(
+      `${shownHost}:${endpoint.port}`,
+      channelCredentials(endpoint, files),
+      CHANNEL_OPTIONS,
+    );
+  }
+
+  /** The typed calls, all of which end by `limits`. */
+  calls(limits: CallLimits): EtcdCalls {
+    const callable = this.#callable((service, method, request) =>
+      this.#authorized(
+        (metadata) => this.#unary(service, method, request, metadata, limits),
+        limits,
+      )
+    );
+    return { kv: new KVClient(callable), lease: new LeaseClient(callable) };
+  }
+
+  /**
+   * Opens the stream for watches; the limits are for the opening alone. etcd
+   * ends it when the member loses its leader.
+   */
+  watch(
+    limits: CallLimits,
+  ): Promise<IDuplexStream<IWatchRequest, IWatchResponse>> {
+    return this.#authorized((metadata) => {
+      metadata.set("hasleader", "true");
+      const client = this.#client("Watch") as unknown as WatchStub;
+      const stream = client.watch(metadata);
+      this.#active.add(stream);
+      stream.on("end", () => this.#active.delete(stream));
+      stream.on("error", () => this.#active.delete(stream));
+      return Promise.resolve(stream);
+    }, limits);
+  }
+
+  /** Ends every call; what still runs would keep the process alive. */
+  close(): void {
+    for (const call of this.#active) call.cancel();
+    this.#active.clear();
+    for (const client of this.#clients) client.close();
+    this.#clients.clear();
+  }
+
+  /** Runs `call` with the account's token, with a fresh one if that is refused. */
+  async #authorized<T>(
+    call: (metadata: Metadata) => Promise<T>,
+    limits: CallLimits,
+  ): Promise<T> {
+    const account = this.#account;
+    if (account === undefined) return await call(new Metadata());
+    const refused = this.#token;
+    try {
+      return await call(await this.#tokenMetadata(account, limits));
+    } catch (error) {
+      if (refused === undefined || !isTokenRefusal(error)) throw error;
+      // Unless another call has fetched a new one meanwhile.
+      if (this.#token === refused) this.#token = undefined;
+      return await call(await this.#tokenMetadata(account, limits));
+    }
+  }
+
+  async #tokenMetadata(
+    account: EtcdAccount,
+    limits: CallLimits,
+  ): Promise<Metadata> {
+    const token = this.#token ??= this.#authenticate(account, limits);
+    try {
+      const metadata = new Metadata();
+      const value = await token;
+      if (value !== "") metadata.set("token", value);
+      return metadata;
+    } catch (error) {
+      if (this.#token === token) this.#token = undefined;
+      throw error;
+    }
+  }
+
+  /** A token; empty where etcd does not ask for one, as flannel tolerates it. */
+  async #authenticate(
+    { username, password }: EtcdAccount,
+    limits: CallLimits,
+  ): Promise<string> {
+    const auth = new AuthClient(
+      this.#callable((service, method, request) =>
+        this.#unary(service, method, request, new Metadata(), limits)
+      ),
+    );
+    try {
+      return (await auth.authenticate({ name: username, password })).token;
+    } catch (error) {
+      if (/authentication is not enabled/.test((error as Error).message)) {
+        return "";
+      }
+      throw error;
+    }
+  }
+
+  #callable(
+    execute: (
+      service: ServiceName,
+      method: string,
+      request: unknown,
+    ) => Promise<unknown>,
+  ): ICallable<never> {
+    return {
+      exec: <T>(service: ServiceName, method: string, request: unknown) =>
+        execute(service, method, request) as Promise<T>,
+      withConnection: () => Promise.reject(new TypeError("Cannot stream here")),
+      markFailed: () => {},
+      callOptionsFactory: undefined,
+    };
+  }
+
+  #unary(
+    service: ServiceName,
+    method: string,
+    request: unknown,
+    metadata: Metadata,
+    { deadlineMs, signal }: CallLimits,
+  ): Promise<unknown> {
+    const client = this.#client(service) as unknown as UnaryStub;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const onAbort = () => call.cancel();
+      const call = client[method]!(
+        request,
+        metadata,
+        { deadline: deadlineMs },
+        (error, response) => {
+          signal.removeEventListener("abort", onAbort);
+          this.#active.delete(call);
+          if (signal.aborted) reject(signal.reason);
+          else if (error === null) resolve(response);
+          else reject(error);
+        },
+      );
+      this.#active.add(call);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  #client(service: ServiceName): Client {
+    const client = this.#host.getServiceClient(service);
+    this.#clients.add(client);
+    return client;
+  }
+}
+
+/** What etcd3's stubs, made from the protocol's definition, look like. */
+type UnaryStub = Record<
+  string,
+  (
+    request: unknown,
+    metadata: Metadata,
+    options: { deadline: number },
+    done: (error: ServiceError | null, response: unknown) => void,
+  ) => { cancel(): void }
+>;
+
+interface WatchStub {
+  watch(metadata: Metadata): IDuplexStream<IWatchRequest, IWatchResponse>;
+}
+
+function isTokenRefusal(error: unknown): boolean {
+  return error instanceof Error &&
+    /invalid auth token|revision of auth store is old|user name is empty/
+      .test(error.message);
+}

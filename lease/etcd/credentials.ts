@@ -1,0 +1,121 @@
+/**
+ * TLS to etcd.
+ *
+ * @module
+ */
+
+import { ChannelCredentials, credentials } from "@grpc/grpc-js";
+import { isIP } from "node:net";
+import {
+  connect,
+  type ConnectionOptions,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+} from "node:tls";
+import type { Endpoint } from "./endpoint.ts";
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** Who may sign the server's certificate; the machine's own list without it. */
+  readonly caFile?: string;
+  /** The certificate that this host shows; needs `keyFile`. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+/**
+ * Credentials for one endpoint. The files are read here, so that new ones take
+ * effect with the next connection. The scheme of the endpoint alone decides
+ * whether they are used; a CA without a certificate is enough (flannel ignores
+ * that one, compat 12.13).
+ *
+ * @throws {TlsFileError}
+ */
+export function channelCredentials(
+  endpoint: Endpoint,
+  files: TlsFiles,
+): ChannelCredentials {
+  if (!endpoint.tls) return credentials.createInsecure();
+  const { caFile, certFile, keyFile } = files;
+  const secureContext = createSecureContext({
+    ca: caFile === undefined
+      ? [...getCACertificates("default"), ...getCACertificates("system")]
+      : readPem(caFile, "CERTIFICATE"),
+    ...(certFile === undefined || keyFile === undefined ? {} : {
+      cert: readPem(certFile, "CERTIFICATE"),
+      key: readPem(keyFile, "PRIVATE KEY"),
+    }),
+  });
+  return new AddressableTlsCredentials(secureContext);
+}
+
+/** A file for TLS that is missing, may not be read or is not PEM. */
+export class TlsFileError extends Error {
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`${path}: ${reason}`, options);
+    this.name = "TlsFileError";
+  }
+}
+
+function readPem(path: string, label: string): string {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : (error as Error).message;
+    throw new TlsFileError(path, reason, { cause: error });
+  }
+  // An empty or wrong file would only show as a handshake that fails.
+  if (!new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) {
+    throw new TlsFileError(path, `it must hold a PEM ${label}`);
+  }
+  return text;
+}
+
+/**
+ * grpc-js always gives its target as the TLS server name. An IP address is not
+ * allowed there (RFC 6066, section 3), and Deno, as newer Node versions, throws:
+ * `https://192.0.2.1:2379` could not be used at all. So the connection is made
+ * here, with a server name only where there is one. The certificate is checked
+ * against the address in either case.
+ */
+class AddressableTlsCredentials extends ChannelCredentials {
+  readonly #secureContext: SecureContext;
+
+  constructor(secureContext: SecureContext) {
+    super();
+    this.#secureContext = secureContext;
+  }
+
+  compose(): ChannelCredentials {
+    throw new TypeError("Cannot compose etcd's credentials with others");
+  }
+
+  _getConnectionOptions(): ConnectionOptions {
+    const secureContext = this.#secureContext;
+    const createConnection = (_authority: URL, options: ConnectionOptions) => {
+      const { host, port, servername } = options;
+      return connect({
+        ...(host === undefined ? {} : { host }),
+        ...(port === undefined ? {} : { port }),
+        ...(servername === undefined || isIP(servername) !== 0
+          ? {}
+          : { servername }),
+        secureContext,
+        ALPNProtocols: ["h2"],
+      });
+    };
+    return { secureContext, createConnection } as ConnectionOptions;
+  }
+
+  _isSecure(): boolean {
+    return true;
+  }
+
+  _equals(other: ChannelCredentials): boolean {
+    return this === other;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What a failed gRPC call means.
+ *
+ * gRPC has a handful of status codes; the difference that an operator needs is in
+ * the words after them. Some failures leave it open (a port that closes the
+ * connection may speak TLS, be a web server, or be an etcd that just died):
+ * those are marked, and `probe.ts` asks the port itself.
+ *
+ * @module
+ */
+
+import { status } from "@grpc/grpc-js";
+import type { RegistryFault } from "../errors.ts";
+
+/** What one attempt at one endpoint came to. */
+export interface CallFailure {
+  readonly fault: RegistryFault;
+  /** For the operator: one line, without gRPC's codes and time stamps. */
+  readonly detail: string;
+  /** Whether another look at the port may name the fault better. */
+  readonly ambiguous: boolean;
+  /** Whether etcd may have carried the request out. */
+  readonly uncertain: boolean;
+}
+
+interface Rule {
+  readonly code?: number;
+  readonly words?: RegExp;
+  readonly fault: RegistryFault;
+  /** In place of gRPC's own words. */
+  readonly detail?: string;
+  readonly ambiguous?: true;
+  readonly uncertain?: true;
+}
+
+/** The first that matches decides. */
+const RULES: readonly Rule[] = [
+  // etcd's own answers: api/v3rpc/rpctypes/error.go
+  { words: /has been compacted/, fault: "compacted" },
+  { words: /etcdserver: permission denied/, fault: "permission" },
+  {
+    words:
+      /authentication failed|invalid auth token|user name is empty|password is empty|authentication is not enabled|revision of auth store/,
+    fault: "auth",
+  },
+  { words: /database space exceeded|etcdserver: no space/, fault: "no-space" },
+  {
+    words: /etcdserver: (no leader|not leader|leader changed)/,
+    fault: "no-leader",
+    uncertain: true,
+  },
+  {
+    // What a member without a quorum says after its own time limit.
+    words: /etcdserver: request timed out/,
+    fault: "no-leader",
+    uncertain: true,
+  },
+  // The connection, as grpc-js and the TLS layer put it.
+  { words: /Name resolution failed|ENOTFOUND|EAI_AGAIN/, fault: "dns" },
+  {
+    words: /ECONNREFUSED/,
+    fault: "refused",
+    detail: "nothing listens on that port",
+  },
+  { words: /EHOSTUNREACH|ENETUNREACH|EHOSTDOWN/, fault: "unreachable" },
+  { words: /ETIMEDOUT/, fault: "unreachable", ambiguous: true },
+  {
+    // A handshake that ends without a word: a plain-text port, or a dying etcd.
+    words: /before secure TLS connection|wrong version number|packet length/i,
+    fault: "tls",
+    ambiguous: true,
+  },
+  {
+    words: /certificate|altnames|self.signed|unable to verify|alert|issuer/i,
+    fault: "tls",
+  },
+  {
+    code: status.DEADLINE_EXCEEDED,
+    fault: "deadline",
+    detail: "no answer in time",
+    ambiguous: true,
+    uncertain: true,
+  },
+  // A gRPC server that is no etcd, or a web server between us and it.
+  {
+    code: status.UNIMPLEMENTED,
+    fault: "not-etcd",
+    detail: "the server there has no etcd v3 service",
+  },
+  {
+    words: /HTTP status code|without gRPC status/,
+    fault: "not-etcd",
+    ambiguous: true,
+  },
+  { code: status.UNAUTHENTICATED, fault: "auth" },
+  { code: status.PERMISSION_DENIED, fault: "permission" },
+  {
+    words: /Protocol error|PROTOCOL_ERROR|frame|HTTP\/2/i,
+    fault: "not-etcd",
+    ambiguous: true,
+    uncertain: true,
+  },
+  {
+    words:
+      /EPIPE|ECONNRESET|Connection dropped|No connection established|session|RST_STREAM|socket|closed/i,
+    fault: "unreachable",
+    detail: "the connection broke",
+    ambiguous: true,
+    uncertain: true,
+  },
+  { code: status.INTERNAL, fault: "unknown", ambiguous: true, uncertain: true },
+];
+
+/** Words of grpc-js for calls that never left this process. */
+const NEVER_SENT =
+  /No connection established|Name resolution failed|Waiting for LB pick|Failed to start HTTP\/2 stream/;
+
+/** Reads the error of a gRPC call, or of making its connection. */
+export function classifyFailure(error: unknown): CallFailure {
+  const { code, words } = wordsOf(error);
+  const rule = RULES.find((rule) =>
+    (rule.code === undefined || rule.code === code) &&
+    (rule.words === undefined || rule.words.test(words))
+  );
+  return {
+    fault: rule?.fault ?? "unknown",
+    detail: rule?.detail ?? tidy(words),
+    ambiguous: rule?.ambiguous ?? false,
+    uncertain: (rule?.uncertain ?? rule === undefined) &&
+      !NEVER_SENT.test(words),
+  };
+}
+
+function wordsOf(error: unknown): { code: number | undefined; words: string } {
+  if (!(error instanceof Error)) {
+    return { code: undefined, words: String(error) };
+  }
+  const { code, details } = error as Error & {
+    code?: unknown;
+    details?: unknown;
+  };
+  return {
+    code: typeof code === "number" ? code : undefined,
+    words: typeof details === "string" && details !== ""
+      ? details
+      : error.message,
+  };
+}
+
+/** The last words are the cause; the rest is grpc-js's own state. */
+function tidy(words: string): string {
+  return words
+    .replace(/^.*Last error: /s, "")
+    .replace(/^\d+ [A-Z_]+: /, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "")
+    .replace(/^Name resolution failed for target dns:/, "no address for ")
+    .replaceAll(/\s+/g, " ");
+}

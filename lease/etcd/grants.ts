@@ -1,0 +1,98 @@
+/**
+ * etcd's own leases, the timers that our keys hang on.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { systemRandom } from "../../linux/random.ts";
+import type { EtcdCluster } from "./cluster.ts";
+
+const log = getLogger(["loden", "lease"]);
+
+/** Beyond it the oldest are left to their TTL. */
+const MAX_ABANDONED = 64;
+
+/**
+ * Grants etcd leases and takes back those that nothing hangs on, so that no
+ * restart and no renewal leaves one behind (flannel does, compat 12.8).
+ *
+ * Revoking deletes the keys of a lease. Whether a key hangs on one is therefore
+ * always asked of etcd, never concluded: a put that was reported as failed may
+ * have been carried out.
+ */
+export class LeaseGrants {
+  readonly #abandoned = new Set<string>();
+
+  /** A new etcd lease; the id is ours, so that a lost answer loses no lease. */
+  async grant(
+    cluster: EtcdCluster,
+    ttlSeconds: number,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const id = randomLeaseId();
+    try {
+      await cluster.run(
+        { what: "get a time to live", signal, repeatable: false },
+        (connection, limits) =>
+          connection.calls(limits).lease.leaseGrant({
+            ID: id,
+            TTL: ttlSeconds,
+          }),
+      );
+    } catch (error) {
+      this.abandon(id);
+      throw error;
+    }
+    return id;
+  }
+
+  /** Nothing of ours should hang on this one any more, as far as we know. */
+  abandon(id: string): void {
+    if (id === "0") return;
+    this.#abandoned.add(id);
+    if (this.#abandoned.size > MAX_ABANDONED) {
+      this.#abandoned.delete(this.#abandoned.values().next().value!);
+    }
+  }
+
+  /**
+   * Revokes the abandoned ones on which really nothing hangs. Failure costs only
+   * an idle entry in etcd until its TTL is over, so it is logged, not thrown.
+   */
+  async sweep(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
+    for (const id of this.#abandoned) {
+      try {
+        await cluster.run(
+          { what: "give back a time to live", signal, repeatable: true },
+          async (connection, limits) => {
+            const { lease } = connection.calls(limits);
+            const { TTL, keys } = await lease.leaseTimeToLive({
+              ID: id,
+              keys: true,
+            });
+            const exists = Number(TTL) >= 0;
+            if (exists && keys.length === 0) {
+              await lease.leaseRevoke({ ID: id });
+            }
+          },
+        );
+        this.#abandoned.delete(id);
+      } catch (error) {
+        log.debug("an unused etcd lease could not be revoked", {
+          event: "lease.revoke-failed",
+          etcdLeaseId: id,
+          error,
+        });
+        return;
+      }
+    }
+  }
+}
+
+/** 63 random bits, never 0, as a decimal number. */
+function randomLeaseId(): string {
+  const bytes = systemRandom.bytes(8);
+  const bits = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
+  return ((bits >> 1n) || 1n).toString();
+}

@@ -1,0 +1,188 @@
+/**
+ * A look at a port that does not answer as etcd does: what is it?
+ *
+ * @module
+ */
+
+import { connect as connectTls } from "node:tls";
+import type { RegistryFault } from "../errors.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** What the port turned out to be. */
+export interface ProbeFinding {
+  readonly fault: RegistryFault;
+  readonly detail: string;
+}
+
+/**
+ * Connects to the endpoint and says the first words of HTTP/2.
+ *
+ * @returns `undefined` when the port behaves as an etcd would, so that the fault
+ * lies elsewhere. Never throws; over after about `timeoutMs`.
+ */
+export async function probeEndpoint(
+  endpoint: Endpoint,
+  timeoutMs: number,
+): Promise<ProbeFinding | undefined> {
+  const answer = await firstBytes(endpoint, timeoutMs);
+  if (endpoint.tls) {
+    if (answer.kind === "failed") return answer.finding;
+    if (isHttp2Settings(answer.bytes)) {
+      return {
+        fault: "not-etcd",
+        detail: "the port speaks plain text, not TLS: use http://",
+      };
+    }
+    switch (await handshake(endpoint, timeoutMs)) {
+      case "secure":
+        return undefined;
+      case "refused-us":
+        return {
+          fault: "tls",
+          detail:
+            "the server ends the connection after the handshake: it asks for a client certificate that it trusts",
+        };
+      case "none":
+        return describeForeign(answer.bytes, "does not speak TLS");
+    }
+  }
+  if (answer.kind === "failed") return answer.finding;
+  if (isHttp2Settings(answer.bytes)) return undefined;
+  const speaksTls = isTls(answer.bytes) ||
+    await handshake(endpoint, timeoutMs) !== "none";
+  if (speaksTls) {
+    return {
+      fault: "not-etcd",
+      detail: "the port speaks TLS, not plain text: use https://",
+    };
+  }
+  return describeForeign(answer.bytes, "does not speak HTTP/2");
+}
+
+type Answer =
+  | { readonly kind: "answered"; readonly bytes: Uint8Array }
+  | { readonly kind: "failed"; readonly finding: ProbeFinding };
+
+/** The connection preface and an empty SETTINGS frame (RFC 9113, 3.4 and 6.5). */
+const HTTP2_PREFACE = new TextEncoder().encode(
+  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+);
+
+/** What the port says to a client of HTTP/2; empty when it hangs up. */
+async function firstBytes(
+  { host, port }: Endpoint,
+  timeoutMs: number,
+): Promise<Answer> {
+  const timeout = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => timeout.resolve(undefined), timeoutMs);
+  const connecting = Deno.connect({ hostname: host, port });
+  try {
+    const connection = await Promise.race([connecting, timeout.promise]);
+    if (connection === undefined) {
+      // It may still come up after we have gone.
+      connecting.then((late) => late.close(), () => {});
+      return failed("unreachable", "no answer to the connection attempt");
+    }
+    try {
+      const buffer = new Uint8Array(64);
+      const read = connection.write(HTTP2_PREFACE)
+        .then(() => connection.read(buffer))
+        // A reset is a way to hang up.
+        .catch(() => null);
+      const count = await Promise.race([read, timeout.promise]);
+      return count === undefined
+        ? failed("deadline", "the port accepts connections, and says nothing")
+        : { kind: "answered", bytes: buffer.subarray(0, count ?? 0) };
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    return { kind: "failed", finding: explainConnectError(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function explainConnectError(error: unknown): ProbeFinding {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return { fault: "refused", detail: "nothing listens on that port" };
+  }
+  if (/lookup|resolve|name or service/i.test(message)) {
+    return { fault: "dns", detail: message };
+  }
+  return { fault: "unreachable", detail: message };
+}
+
+/** How long a server may take to refuse what it has shaken hands with. */
+const REFUSAL_MS = 300;
+
+/**
+ * Whether a TLS handshake succeeds, whatever the certificate. In TLS 1.3 the
+ * server's refusal of the client comes only after the client's side is done.
+ */
+function handshake(
+  { host, port }: Endpoint,
+  timeoutMs: number,
+): Promise<"secure" | "refused-us" | "none"> {
+  return new Promise((resolve) => {
+    const socket = connectTls({
+      host,
+      port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ["h2"],
+    });
+    let secure = false;
+    let timer = setTimeout(() => finish("none"), timeoutMs);
+    const finish = (result: "secure" | "refused-us" | "none") => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(result);
+    };
+    socket.once("secureConnect", () => {
+      secure = true;
+      clearTimeout(timer);
+      timer = setTimeout(() => finish("secure"), REFUSAL_MS);
+    });
+    socket.on("error", (error) => {
+      finish(secure || /alert/i.test(error.message) ? "refused-us" : "none");
+    });
+    socket.once("close", () => finish(secure ? "refused-us" : "none"));
+  });
+}
+
+/** Frame type 4 on stream 0. */
+function isHttp2Settings(bytes: Uint8Array): boolean {
+  return bytes.length >= 9 && bytes[3] === 4 &&
+    bytes.subarray(5, 9).every((byte) => byte === 0);
+}
+
+/** A TLS record: an alert, as the answer to what is no handshake. */
+function isTls(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x15 && bytes[1] === 0x03;
+}
+
+function describeForeign(bytes: Uint8Array, otherwise: string): ProbeFinding {
+  const text = new TextDecoder().decode(bytes);
+  if (text.startsWith("HTTP/1")) {
+    return {
+      fault: "not-etcd",
+      detail: "an HTTP/1 server answers on that port",
+    };
+  }
+  if (bytes.length === 0) {
+    return {
+      fault: "unreachable",
+      detail: "the port accepts connections and closes them at once",
+    };
+  }
+  const start = JSON.stringify(text.slice(0, 24));
+  return {
+    fault: "not-etcd",
+    detail: `the server there ${otherwise}: it begins with ${start}`,
+  };
+}
+
+function failed(fault: RegistryFault, detail: string): Answer {
+  return { kind: "failed", finding: { fault, detail } };
+}

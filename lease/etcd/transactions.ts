@@ -1,0 +1,82 @@
+/**
+ * The conditional writes that leases are made of, as etcd v3 requests.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type {
+  CompareResult,
+  CompareTarget,
+  ICompare,
+  IRequestOp,
+  ITxnRequest,
+} from "etcd3";
+
+// Numbers of the protocol (etcdserverpb.Compare). etcd3's types also take names,
+// in a spelling that its encoder does not know and silently reads as 0.
+const EQUAL: CompareResult = 0;
+const VERSION: CompareTarget = 0;
+const MOD_REVISION: CompareTarget = 2;
+
+/** What is written, and the etcd lease that it lives as long as (`0`: for ever). */
+export interface PutContent {
+  readonly value: string;
+  readonly etcdLeaseId: string;
+}
+
+/** Writes a key that does not exist. */
+export function putIfAbsent(key: string, content: PutContent): ITxnRequest {
+  return { compare: [isAbsent(key)], success: [put(key, content)] };
+}
+
+/** Writes a key that is as it was at `modRevision`. */
+export function putIfUnchanged(
+  key: string,
+  modRevision: string,
+  content: PutContent,
+): ITxnRequest {
+  return { compare: [isAt(key, modRevision)], success: [put(key, content)] };
+}
+
+/** Deletes a key that is as it was at `modRevision`. */
+export function deleteIfUnchanged(
+  key: string,
+  modRevision: string,
+): ITxnRequest {
+  return {
+    compare: [isAt(key, modRevision)],
+    success: [{ request_delete_range: { key: Buffer.from(key) } }],
+  };
+}
+
+/** Where a range over all keys that begin with `prefix` ends. */
+export function endOfPrefix(prefix: string): Uint8Array {
+  const end = new TextEncoder().encode(prefix);
+  // Prefixes here end in "/", so the last byte can always be raised.
+  end[end.length - 1]! += 1;
+  return end;
+}
+
+function isAbsent(key: string): ICompare {
+  return { key: Buffer.from(key), result: EQUAL, target: VERSION, version: 0 };
+}
+
+function isAt(key: string, modRevision: string): ICompare {
+  return {
+    key: Buffer.from(key),
+    result: EQUAL,
+    target: MOD_REVISION,
+    mod_revision: modRevision,
+  };
+}
+
+function put(key: string, { value, etcdLeaseId }: PutContent): IRequestOp {
+  return {
+    request_put: {
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+      lease: etcdLeaseId,
+    },
+  };
+}

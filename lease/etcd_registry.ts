@@ -1,0 +1,363 @@
+/**
+ * Leases in etcd v3.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { IKeyValue, IRangeRequest, ITxnRequest } from "etcd3";
+import type { Cidr } from "../net/cidr.ts";
+import { RegistryError } from "./errors.ts";
+import type { EtcdCluster } from "./etcd/cluster.ts";
+import type { TlsFiles } from "./etcd/credentials.ts";
+import { parseEndpoint } from "./etcd/endpoint.ts";
+import { LeaseGrants } from "./etcd/grants.ts";
+import {
+  deleteIfUnchanged,
+  endOfPrefix,
+  putIfAbsent,
+  putIfUnchanged,
+} from "./etcd/transactions.ts";
+import {
+  isReservation,
+  type Lease,
+  type LeaseAttributes,
+  type LeaseVersion,
+} from "./lease.ts";
+import {
+  configKey,
+  decodeLeaseValue,
+  encodeLeaseValue,
+  leaseName,
+  parseLeaseName,
+  subnetsPrefix,
+} from "./lease_codec.ts";
+import type {
+  LeaseEvent,
+  LeaseLookup,
+  LeaseRegistry,
+  LeaseSnapshot,
+  RejectedLease,
+  StoredConfig,
+} from "./registry.ts";
+
+/** How to reach etcd, and where in it the network lives. */
+export interface EtcdRegistryOptions {
+  /** `http://` or `https://` URLs; each call goes to one that works. */
+  readonly endpoints: readonly string[];
+  /** flannel's `--etcd-prefix`. */
+  readonly prefix: string;
+  /** PEM files for https endpoints, read when a connection is made. */
+  readonly tls?: TlsFiles;
+  readonly username?: string;
+  readonly password?: string;
+  /** Milliseconds until a call has its answer or its error; 5,000 by default. */
+  readonly deadlineMs?: number;
+}
+
+const DEFAULT_DEADLINE_MS = 5_000;
+
+/** {@linkcode LeaseRegistry} over the keys and values of compat 3. */
+export class EtcdLeaseRegistry implements LeaseRegistry {
+  readonly #configKey: string;
+  readonly #subnetsPrefix: string;
+  readonly #grants = new LeaseGrants();
+  readonly #endpoints: readonly string[];
+  readonly #client: Promise<EtcdClient>;
+
+  /**
+   * Begins to load the gRPC client, which takes longer than the rest of a
+   * program's start; the connection is made by the first call.
+   *
+   * @throws {BadEndpointError}
+   */
+  constructor(options: EtcdRegistryOptions) {
+    const endpoints = options.endpoints.map(parseEndpoint);
+    this.#endpoints = endpoints.map(({ url }) => url);
+    this.#configKey = configKey(options.prefix);
+    this.#subnetsPrefix = subnetsPrefix(options.prefix);
+    const { username, password = "" } = options;
+    this.#client = loadClient().then(({ EtcdCluster, watchKeys }) => ({
+      watchKeys,
+      cluster: new EtcdCluster({
+        endpoints,
+        tls: options.tls ?? {},
+        account: username ? { username, password } : undefined,
+        deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+      }),
+    }));
+    // Every call reports it; before the first one it is nobody's error yet.
+    this.#client.catch(() => {});
+  }
+
+  async readConfig(signal: AbortSignal): Promise<StoredConfig | undefined> {
+    const { kvs } = await this.#range(
+      "read the network config",
+      { key: Buffer.from(this.#configKey) },
+      signal,
+    );
+    const stored = kvs[0];
+    if (stored === undefined) return undefined;
+    const text = decodeText(stored.value);
+    if (text === undefined) {
+      throw new RegistryError("bad-value", "read the network config", {
+        endpoints: this.#endpoints,
+        detail: `the value of ${this.#configKey} is not UTF-8 text`,
+        hint: "publish it again: loden config put",
+      });
+    }
+    return { text, modRevision: stored.mod_revision };
+  }
+
+  async writeConfig(
+    text: string,
+    expected: StoredConfig | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const content = { value: text, etcdLeaseId: "0" };
+    const { succeeded } = await this.#transact(
+      "write the network config",
+      expected === undefined
+        ? putIfAbsent(this.#configKey, content)
+        : putIfUnchanged(this.#configKey, expected.modRevision, content),
+      signal,
+    );
+    return succeeded;
+  }
+
+  async list(signal: AbortSignal): Promise<LeaseSnapshot> {
+    const { kvs, header } = await this.#range(
+      "list the leases",
+      {
+        key: Buffer.from(this.#subnetsPrefix),
+        range_end: Buffer.from(endOfPrefix(this.#subnetsPrefix)),
+      },
+      signal,
+    );
+    const leases: Lease[] = [];
+    const rejected: RejectedLease[] = [];
+    for (const kv of kvs) {
+      const entry = this.#read(kv);
+      if ("attributes" in entry) leases.push(entry);
+      else rejected.push(entry);
+    }
+    return { leases, rejected, revision: header.revision };
+  }
+
+  async get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup> {
+    const { kvs, header } = await this.#range(
+      "read this host's lease",
+      { key: Buffer.from(this.#key(leaseName(subnet))) },
+      signal,
+    );
+    const { revision } = header;
+    const kv = kvs[0];
+    if (kv === undefined) return { revision };
+    const entry = this.#read(kv);
+    return "attributes" in entry
+      ? { lease: entry, revision }
+      : { rejected: entry, revision };
+  }
+
+  async create(
+    subnet: Cidr,
+    attributes: LeaseAttributes,
+    ttlSeconds: number,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const name = leaseName(subnet);
+    const { cluster } = await this.#client;
+    const etcdLeaseId = await this.#grants.grant(cluster, ttlSeconds, signal);
+    return await this.#put(
+      "take a subnet",
+      { name, subnet, etcdLeaseId },
+      attributes,
+      (content) => putIfAbsent(this.#key(name), content),
+      signal,
+    );
+  }
+
+  async renew(
+    version: LeaseVersion,
+    attributes: LeaseAttributes,
+    ttlSeconds: number,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const { name, subnet, modRevision } = version;
+    const { cluster } = await this.#client;
+    const etcdLeaseId = isReservation(version)
+      ? "0"
+      : await this.#grants.grant(cluster, ttlSeconds, signal);
+    const lease = await this.#put(
+      "renew the lease",
+      { name, subnet, etcdLeaseId },
+      attributes,
+      (content) => putIfUnchanged(this.#key(name), modRevision, content),
+      signal,
+    );
+    if (lease !== undefined) await this.#abandon(version.etcdLeaseId, signal);
+    return lease;
+  }
+
+  async remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean> {
+    const { succeeded } = await this.#transact(
+      "delete a lease",
+      deleteIfUnchanged(this.#key(version.name), version.modRevision),
+      signal,
+    );
+    if (succeeded) await this.#abandon(version.etcdLeaseId, signal);
+    return succeeded;
+  }
+
+  async *watch(
+    revision: string,
+    signal: AbortSignal,
+    only?: Cidr,
+  ): AsyncGenerator<LeaseEvent> {
+    const { cluster, watchKeys } = await this.#client;
+    const bytes = new TextEncoder();
+    const keys = only === undefined
+      ? {
+        key: bytes.encode(this.#subnetsPrefix),
+        rangeEnd: endOfPrefix(this.#subnetsPrefix),
+      }
+      : { key: bytes.encode(this.#key(leaseName(only))) };
+    const changes = watchKeys(cluster, keys, revision, signal);
+    for await (const { type, keyValue } of changes) {
+      const event = type === "put"
+        ? this.#putEvent(keyValue)
+        : this.#deleteEvent(keyValue);
+      if (event !== undefined) yield event;
+    }
+  }
+
+  close(): void {
+    this.#client.then(({ cluster }) => cluster.close(), () => {});
+  }
+
+  #key(name: string): string {
+    return this.#subnetsPrefix + name;
+  }
+
+  async #range(what: string, request: IRangeRequest, signal: AbortSignal) {
+    const { cluster } = await this.#client;
+    return await cluster.run(
+      { what, signal, repeatable: true },
+      (connection, limits) => connection.calls(limits).kv.range(request),
+    );
+  }
+
+  async #transact(what: string, request: ITxnRequest, signal: AbortSignal) {
+    const { cluster } = await this.#client;
+    return await cluster.run(
+      { what, signal, repeatable: false },
+      (connection, limits) => connection.calls(limits).kv.txn(request),
+    );
+  }
+
+  /** Writes a lease under a condition; `undefined` when that does not hold. */
+  async #put(
+    what: string,
+    version: Omit<LeaseVersion, "modRevision">,
+    attributes: LeaseAttributes,
+    transaction: (
+      content: { value: string; etcdLeaseId: string },
+    ) => ITxnRequest,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const { etcdLeaseId } = version;
+    const content = { value: encodeLeaseValue(attributes), etcdLeaseId };
+    try {
+      const { succeeded, header } = await this.#transact(
+        what,
+        transaction(content),
+        signal,
+      );
+      if (succeeded) {
+        return { ...version, modRevision: header.revision, attributes };
+      }
+    } catch (error) {
+      this.#grants.abandon(etcdLeaseId);
+      throw error;
+    }
+    await this.#abandon(etcdLeaseId, signal);
+    return undefined;
+  }
+
+  async #abandon(etcdLeaseId: string, signal: AbortSignal): Promise<void> {
+    const { cluster } = await this.#client;
+    this.#grants.abandon(etcdLeaseId);
+    await this.#grants.sweep(cluster, signal);
+  }
+
+  #read(kv: IKeyValue): Lease | RejectedLease {
+    const key = decodeText(kv.key);
+    if (key === undefined) {
+      const shown = new TextDecoder().decode(kv.key);
+      return { key: shown, reason: "the key must be UTF-8 text" };
+    }
+    const name = key.slice(this.#subnetsPrefix.length);
+    const subnet = parseLeaseName(name);
+    if (!subnet.ok) return { key, reason: subnet.reason };
+    const version: LeaseVersion = {
+      name,
+      subnet: subnet.value,
+      etcdLeaseId: kv.lease,
+      modRevision: kv.mod_revision,
+    };
+    const text = decodeText(kv.value);
+    if (text === undefined) {
+      return { key, reason: "the value must be UTF-8 text", version };
+    }
+    const attributes = decodeLeaseValue(text);
+    return attributes.ok
+      ? { ...version, attributes: attributes.value }
+      : { key, reason: attributes.reason, version };
+  }
+
+  #putEvent(kv: IKeyValue): LeaseEvent {
+    const entry = this.#read(kv);
+    const revision = kv.mod_revision;
+    return "attributes" in entry
+      ? { type: "put", lease: entry, revision }
+      : { type: "rejected", rejected: entry, revision };
+  }
+
+  /** `undefined` for a key that never was a lease. */
+  #deleteEvent(kv: IKeyValue): LeaseEvent | undefined {
+    const name = decodeText(kv.key)?.slice(this.#subnetsPrefix.length);
+    const subnet = name === undefined ? undefined : parseLeaseName(name);
+    if (name === undefined || !subnet?.ok) return undefined;
+    return {
+      type: "delete",
+      name,
+      subnet: subnet.value,
+      revision: kv.mod_revision,
+    };
+  }
+}
+
+interface EtcdClient {
+  readonly cluster: EtcdCluster;
+  readonly watchKeys: typeof import("./etcd/watch.ts").watchKeys;
+}
+
+async function loadClient() {
+  const [{ EtcdCluster }, { watchKeys }] = await Promise.all([
+    import("./etcd/cluster.ts"),
+    import("./etcd/watch.ts"),
+  ]);
+  return { EtcdCluster, watchKeys };
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** `undefined` when the bytes are not UTF-8. */
+function decodeText(bytes: Uint8Array): string | undefined {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return undefined;
+  }
+}

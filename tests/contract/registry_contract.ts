@@ -1,0 +1,316 @@
+/**
+ * What every lease registry must do, run on the fake and on a real etcd.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { RegistryError } from "../../lease/errors.ts";
+import { isReservation, type LeaseAttributes } from "../../lease/lease.ts";
+import type { LeaseEvent, LeaseRegistry } from "../../lease/registry.ts";
+import { formatCidr, parseCidr } from "../../net/cidr.ts";
+import { parseIpv4 } from "../../net/ipv4.ts";
+
+/** A fresh, empty store, with a back door that knows no conditions. */
+export interface RegistryStore extends AsyncDisposable {
+  readonly registry: LeaseRegistry;
+  /** A name below `subnets/`, as an administrator would write it: no TTL. */
+  put(name: string, value: string): Promise<void>;
+  delete(name: string): Promise<void>;
+  value(name: string): Promise<string | undefined>;
+  /** Everything up to now leaves the history. */
+  compact(): Promise<void>;
+  /** How many etcd leases exist, used or not. */
+  etcdLeaseCount(): Promise<number>;
+  /** Lets so many seconds pass, or a little more, for TTLs. */
+  pass(seconds: number): Promise<void>;
+}
+
+const subnet = parseCidr("10.1.5.0/24")!;
+const other = parseCidr("10.1.6.0/24")!;
+const name = "10.1.5.0-24";
+const ours: LeaseAttributes = {
+  publicIp: parseIpv4("198.51.100.1")!,
+  backendType: "udp",
+  hostId: "host-1",
+};
+const theirs: LeaseAttributes = {
+  publicIp: parseIpv4("198.51.100.2")!,
+  backendType: "vxlan",
+  backendData: { VtepMAC: "22:3d:a5:7d:cb:62" },
+};
+const DAY = 86_400;
+const never = new AbortController().signal;
+
+/** Registers the tests under `title`; each gets a store of its own. */
+export function registryContract(
+  title: string,
+  makeStore: () => Promise<RegistryStore>,
+): void {
+  const test = (
+    sentence: string,
+    run: (store: RegistryStore) => Promise<void>,
+  ) =>
+    Deno.test(`${title}: ${sentence}`, async () => {
+      await using store = await makeStore();
+      await run(store);
+    });
+
+  test("an absent config is undefined, not an error", async ({ registry }) => {
+    assertEquals(await registry.readConfig(never), undefined);
+  });
+
+  test("a config is written only over the version that was read", async ({ registry }) => {
+    assert(await registry.writeConfig("{}", undefined, never));
+    assert(!await registry.writeConfig("{1}", undefined, never));
+    const first = await registry.readConfig(never);
+    assertEquals(first?.text, "{}");
+    assert(await registry.writeConfig("{2}", first, never));
+    assert(!await registry.writeConfig("{3}", first, never));
+    assertEquals((await registry.readConfig(never))?.text, "{2}");
+  });
+
+  test("an empty store lists nothing", async ({ registry }) => {
+    const snapshot = await registry.list(never);
+    assertEquals(snapshot.leases, []);
+    assertEquals(snapshot.rejected, []);
+    assert(BigInt(snapshot.revision) > 0n);
+  });
+
+  test("a created lease has flannel's bytes and is listed", async (store) => {
+    const lease = await store.registry.create(subnet, ours, DAY, never);
+    assertEquals(
+      await store.value(name),
+      '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1"}',
+    );
+    const { leases, revision } = await store.registry.list(never);
+    assertEquals(leases, [lease!]);
+    assertEquals(lease?.modRevision, revision);
+    assert(!isReservation(lease!));
+    const lookup = await store.registry.get(subnet, never);
+    assertEquals(lookup.lease, lease);
+    assertEquals(lookup.revision, revision);
+  });
+
+  test("a subnet that is held cannot be taken, and no etcd lease stays behind", async (store) => {
+    const lease = await store.registry.create(subnet, theirs, DAY, never);
+    assertEquals(
+      await store.registry.create(subnet, ours, DAY, never),
+      undefined,
+    );
+    assertEquals((await store.registry.get(subnet, never)).lease, lease);
+    assertEquals(await store.etcdLeaseCount(), 1);
+  });
+
+  test("of many that take one subnet at once one gets it", async (store) => {
+    const results = await Promise.all(
+      Array.from({ length: 8 }, (_, host) =>
+        store.registry.create(
+          subnet,
+          { ...ours, hostId: `host-${host}` },
+          DAY,
+          never,
+        )),
+    );
+    const winners = results.filter((lease) => lease !== undefined);
+    assertEquals(winners.length, 1);
+    assertEquals(
+      (await store.registry.get(subnet, never)).lease,
+      winners[0],
+    );
+    assertEquals(await store.etcdLeaseCount(), 1);
+  });
+
+  test("a renewal keeps the key, changes the etcd lease and leaves no old one", async (store) => {
+    const lease = (await store.registry.create(subnet, ours, DAY, never))!;
+    const moved = { ...ours, publicIp: parseIpv4("198.51.100.9")! };
+    const renewed = (await store.registry.renew(lease, moved, DAY, never))!;
+    assert(renewed.etcdLeaseId !== lease.etcdLeaseId);
+    assert(BigInt(renewed.modRevision) > BigInt(lease.modRevision));
+    assertEquals((await store.registry.get(subnet, never)).lease, renewed);
+    assertEquals(renewed.attributes, moved);
+    assertEquals(await store.etcdLeaseCount(), 1);
+  });
+
+  test("a lease that somebody changed is not renewed", async (store) => {
+    const lease = (await store.registry.create(subnet, ours, DAY, never))!;
+    await store.put(name, '{"PublicIP":"198.51.100.7"}');
+    assertEquals(
+      await store.registry.renew(lease, ours, DAY, never),
+      undefined,
+    );
+    assertEquals(await store.value(name), '{"PublicIP":"198.51.100.7"}');
+  });
+
+  test("a lease that is gone is not renewed", async (store) => {
+    const lease = (await store.registry.create(subnet, ours, DAY, never))!;
+    await store.delete(name);
+    assertEquals(
+      await store.registry.renew(lease, ours, DAY, never),
+      undefined,
+    );
+    assertEquals(await store.value(name), undefined);
+  });
+
+  test("a reservation stays one when it is renewed", async (store) => {
+    await store.put(name, '{"PublicIP":"198.51.100.1"}');
+    const reserved = (await store.registry.get(subnet, never)).lease!;
+    assert(isReservation(reserved));
+    const renewed = (await store.registry.renew(reserved, ours, DAY, never))!;
+    assert(isReservation(renewed));
+    assertEquals(await store.etcdLeaseCount(), 0);
+    assertEquals((await store.registry.get(subnet, never)).lease, renewed);
+  });
+
+  test("a lease is removed only while it is unchanged, with its etcd lease", async (store) => {
+    const lease = (await store.registry.create(subnet, ours, DAY, never))!;
+    const renewed = (await store.registry.renew(lease, ours, DAY, never))!;
+    assert(!await store.registry.remove(lease, never));
+    assertEquals((await store.registry.get(subnet, never)).lease, renewed);
+    assert(await store.registry.remove(renewed, never));
+    assertEquals(await store.value(name), undefined);
+    assertEquals(await store.etcdLeaseCount(), 0);
+  });
+
+  test("bad keys and values are rejected one by one, the others are leases", async (store) => {
+    await store.put("garbage", '{"PublicIP":"198.51.100.1"}');
+    await store.put("10.1.7.0-24", "garbage");
+    await store.put(
+      "10.1.8.0-24&fc00:0:0:8::-64",
+      '{"PublicIP":"198.51.100.8"}',
+    );
+    await store.registry.create(other, theirs, DAY, never);
+    const { leases, rejected } = await store.registry.list(never);
+    assertEquals(leases.map(({ name }) => name), [
+      "10.1.6.0-24",
+      "10.1.8.0-24&fc00:0:0:8::-64",
+    ]);
+    assertEquals(leases[0]?.attributes, theirs);
+    assertEquals(leases.map((lease) => formatCidr(lease.subnet)), [
+      "10.1.6.0/24",
+      "10.1.8.0/24",
+    ]);
+    assertEquals(
+      rejected.map(({ key }) => key.split("/subnets/")[1]).sort(),
+      ["10.1.7.0-24", "garbage"],
+    );
+    const value = rejected.find(({ version }) => version !== undefined)!;
+    assertEquals(value.version!.name, "10.1.7.0-24");
+    assert(rejected.every(({ reason }) => reason.includes("must be")));
+  });
+
+  test("a key with a bad value can be looked up and overwritten", async (store) => {
+    await store.put(name, "garbage");
+    const { rejected, lease } = await store.registry.get(subnet, never);
+    assertEquals(lease, undefined);
+    const renewed = await store.registry.renew(
+      rejected!.version!,
+      ours,
+      DAY,
+      never,
+    );
+    assertEquals((await store.registry.get(subnet, never)).lease, renewed);
+  });
+
+  test("a watch sees every change after its revision, in order, and no other", async (store) => {
+    const { registry } = store;
+    await registry.create(other, theirs, DAY, never);
+    const { revision } = await registry.list(never);
+    const lease = (await registry.create(subnet, ours, DAY, never))!;
+    const events = collect(registry.watch(revision, never), 5);
+    await store.put("10.1.7.0-24", "garbage");
+    const renewed = (await registry.renew(lease, ours, DAY, never))!;
+    await registry.remove(renewed, never);
+    await store.put("10.1.8.0-24", '{"PublicIP":"198.51.100.8"}');
+    const seen = await events;
+    assertEquals(seen.map(describe), [
+      "put 10.1.5.0/24",
+      "rejected 10.1.7.0-24",
+      "put 10.1.5.0/24",
+      "delete 10.1.5.0/24",
+      "put 10.1.8.0/24",
+    ]);
+    assertEquals(
+      seen[2]?.type === "put" ? seen[2].lease : undefined,
+      renewed,
+    );
+    const revisions = seen.map((event) => BigInt(event.revision));
+    assertEquals(revisions, revisions.toSorted((a, b) => a < b ? -1 : 1));
+  });
+
+  test("a watch of one subnet sees that one alone", async (store) => {
+    const { revision } = await store.registry.list(never);
+    const events = collect(store.registry.watch(revision, never, subnet), 2);
+    await store.put("10.1.6.0-24", '{"PublicIP":"198.51.100.6"}');
+    await store.put("10.1.5.0-24&fc00::-64", '{"PublicIP":"198.51.100.6"}');
+    await store.put(name, '{"PublicIP":"198.51.100.1"}');
+    await store.delete(name);
+    assertEquals((await events).map(describe), [
+      "put 10.1.5.0/24",
+      "delete 10.1.5.0/24",
+    ]);
+  });
+
+  test("a lease ends with its TTL, and the watch sees that", async (store) => {
+    await store.registry.create(subnet, ours, 2, never);
+    const { revision } = await store.registry.list(never);
+    const events = collect(store.registry.watch(revision, never), 1);
+    await store.pass(4);
+    assertEquals((await events).map(describe), ["delete 10.1.5.0/24"]);
+    assertEquals((await store.registry.list(never)).leases, []);
+  });
+
+  test("a watch from a revision that was compacted says so", async (store) => {
+    const { revision } = await store.registry.list(never);
+    await store.put(name, '{"PublicIP":"198.51.100.1"}');
+    await store.put(name, '{"PublicIP":"198.51.100.2"}');
+    await store.compact();
+    const error = await assertRejects(
+      () => collect(store.registry.watch(revision, never), 1),
+      RegistryError,
+    );
+    assertEquals((error as RegistryError).fault, "compacted");
+  });
+
+  test("an aborted call and an aborted watch reject with the signal's reason", async (store) => {
+    const reason = new Error("the test is over");
+    const aborted = AbortSignal.abort(reason);
+    assertEquals(
+      await store.registry.list(aborted).catch((error) => error),
+      reason,
+    );
+    const { revision } = await store.registry.list(never);
+    const later = new AbortController();
+    const events = collect(store.registry.watch(revision, later.signal), 1);
+    setTimeout(() => later.abort(reason), 50);
+    assertEquals(await events.catch((error) => error), reason);
+  });
+
+  test("after close every call rejects with a registry error", async (store) => {
+    store.registry.close();
+    await assertRejects(() => store.registry.list(never), RegistryError);
+  });
+}
+
+async function collect(
+  watch: AsyncIterable<LeaseEvent>,
+  count: number,
+): Promise<LeaseEvent[]> {
+  const events: LeaseEvent[] = [];
+  for await (const event of watch) {
+    events.push(event);
+    if (events.length === count) break;
+  }
+  return events;
+}
+
+function describe(event: LeaseEvent): string {
+  switch (event.type) {
+    case "put":
+      return `put ${formatCidr(event.lease.subnet)}`;
+    case "delete":
+      return `delete ${formatCidr(event.subnet)}`;
+    case "rejected":
+      return `rejected ${event.rejected.key.split("/subnets/")[1]}`;
+  }
+}
