@@ -62,6 +62,16 @@ export const warningDefinitions = {
     impairs: "another host may take this host's subnet",
     restartMayCure: false,
   },
+  "underlay.public-ip-elsewhere": {
+    severity: "warning",
+    impairs: "other hosts may refuse this host's packets",
+    restartMayCure: false,
+  },
+  "data-path.not-started": {
+    severity: "error",
+    impairs: "packets to and from other hosts",
+    restartMayCure: false,
+  },
   "data-path.down": {
     severity: "error",
     impairs: "packets to and from other hosts",

@@ -1,0 +1,93 @@
+/**
+ * `loden config put`: the replacement for `etcdctl set <prefix>/config …` in an
+ * ExecStartPre line.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../agent/exit_codes.ts";
+import { UsageError } from "../config/errors.ts";
+import { parseNetworkConfig } from "../config/network.ts";
+import type { LeaseRegistry, StoredConfig } from "../lease/registry.ts";
+import type { CommandIo } from "./command.ts";
+import { isSet, readCommandLine, readSettings } from "./command_line.ts";
+import { etcdAccess, type RegistryAccess, withRegistry } from "./etcd.ts";
+
+/** Checks the config and publishes it, unless it is there already. */
+export async function run(
+  io: CommandIo,
+  access: RegistryAccess = etcdAccess,
+): Promise<number> {
+  const line = readCommandLine(io, "config put");
+  if (line === undefined) return exitCodes.ok;
+  const text = onlyWord(line.words);
+  if (!isSet(line, "force")) {
+    const { ignoredKeys } = parseNetworkConfig(text, "the command line");
+    for (const { key, near } of ignoredKeys) {
+      const guess = near === undefined ? "" : `: did you mean ${near}?`;
+      io.stderr(`loden: ${key} means nothing and has no effect${guess}\n`);
+    }
+  }
+  const settings = await readSettings(io, line);
+  const key = `${settings.etcdPrefix}/config`;
+  const before = await withRegistry(
+    io,
+    settings,
+    access,
+    (registry, signal) => publish(registry, text, signal),
+  );
+  io.stdout(
+    before === undefined
+      ? `${key} is created\n`
+      : isSameJson(before.text, text)
+      ? `${key} has this value already: nothing is written\n`
+      : `${key} is replaced; it was ${before.text}\n`,
+  );
+  return exitCodes.ok;
+}
+
+/** @returns what was there. */
+async function publish(
+  registry: LeaseRegistry,
+  text: string,
+  signal: AbortSignal,
+): Promise<StoredConfig | undefined> {
+  for (;;) {
+    const before = await registry.readConfig(signal);
+    if (before !== undefined && isSameJson(before.text, text)) return before;
+    // Another host may be doing the same: then look again at what it wrote.
+    if (await registry.writeConfig(text, before, signal)) return before;
+  }
+}
+
+function onlyWord(words: readonly string[]): string {
+  const [text, ...rest] = words;
+  if (text !== undefined && rest.length === 0) return text;
+  throw new UsageError(
+    "usage.config-put",
+    `Cannot publish a network config: it must be one word of JSON: current ` +
+      `number of words is ${words.length}`,
+    { hint: `for example loden config put '{ "Network": "10.1.0.0/16" }'` },
+  );
+}
+
+/** Spaces and the order of keys do not count. */
+function isSameJson(a: string, b: string): boolean {
+  if (a === b) return true;
+  try {
+    return canonical(JSON.parse(a)) === canonical(JSON.parse(b));
+  } catch {
+    return false;
+  }
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{${
+    Object.entries(value)
+      .sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`)
+      .join()
+  }}`;
+}

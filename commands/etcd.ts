@@ -1,0 +1,121 @@
+/**
+ * The commands' way to etcd: opened, waited for as long as a command may, closed.
+ *
+ * @module
+ */
+
+import { retryUntilDone } from "../agent/retry.ts";
+import type { Settings } from "../config/settings.ts";
+import { describeError } from "../errors.ts";
+import { RegistryError, type RegistryFault } from "../lease/errors.ts";
+import { EtcdLeaseRegistry } from "../lease/etcd_registry.ts";
+import type { LeaseRegistry } from "../lease/registry.ts";
+import { type Clock, systemClock } from "../linux/clock.ts";
+import { systemRandom } from "../linux/random.ts";
+import type { CommandIo } from "./command.ts";
+import { EtcdUnavailableError } from "./failure.ts";
+
+/**
+ * How long a command waits for an etcd that does not answer: at boot it may
+ * start beside us, and systemd gives an ExecStartPre 90 seconds.
+ */
+const PATIENCE_MS = 20_000;
+
+/** The registry that the settings name. */
+export function openRegistry(settings: Settings): LeaseRegistry {
+  const { etcdCaFile, etcdCertFile, etcdKeyFile } = settings;
+  return new EtcdLeaseRegistry({
+    endpoints: settings.etcdEndpoints,
+    prefix: settings.etcdPrefix,
+    tls: {
+      ...(etcdCaFile === "" ? {} : { caFile: etcdCaFile }),
+      ...(etcdCertFile === "" ? {} : { certFile: etcdCertFile }),
+      ...(etcdKeyFile === "" ? {} : { keyFile: etcdKeyFile }),
+    },
+    ...(settings.etcdUsername === "" ? {} : {
+      username: settings.etcdUsername,
+      password: settings.etcdPassword.reveal(),
+    }),
+  });
+}
+
+/** What {@linkcode withRegistry} can be given by tests. */
+export interface RegistryAccess {
+  readonly open: (settings: Settings) => LeaseRegistry;
+  readonly clock: Clock;
+  readonly patienceMs: number;
+}
+
+/** The real one. */
+export const etcdAccess: RegistryAccess = {
+  open: openRegistry,
+  clock: systemClock,
+  patienceMs: PATIENCE_MS,
+};
+
+/** What an etcd that is being started, or a network that comes up, does. */
+const PASSING_FAULTS: readonly RegistryFault[] = [
+  "dns",
+  "refused",
+  "unreachable",
+  "no-leader",
+  "deadline",
+];
+
+/**
+ * Runs `work` against etcd, again while etcd cannot be reached; says once per
+ * change of reason that it waits.
+ *
+ * @throws {EtcdUnavailableError} when the patience is over; what is no matter of
+ * waiting for etcd (a wrong password, a certificate), at once.
+ */
+export async function withRegistry<T>(
+  io: Pick<CommandIo, "stderr">,
+  settings: Settings,
+  access: RegistryAccess,
+  work: (registry: LeaseRegistry, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const registry = access.open(settings);
+  const done = new AbortController();
+  const late = new AbortController();
+  access.clock.sleep(access.patienceMs, done.signal)
+    .then(() => late.abort(), () => {});
+  let reason: string | undefined;
+  try {
+    const outcome = await retryUntilDone<{ value: T } | { error: unknown }>(
+      async (signal) => {
+        try {
+          return { value: await work(registry, signal) };
+        } catch (error) {
+          if (isPassing(error)) throw error;
+          return { error };
+        }
+      },
+      { clock: access.clock, random: systemRandom },
+      {
+        signal: late.signal,
+        onFailure: (error) => {
+          if (reason === describeError(error)) return;
+          reason = describeError(error);
+          io.stderr(`loden: waiting for etcd: ${reason}\n`);
+        },
+      },
+    );
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  } catch (error) {
+    if (!late.signal.aborted) throw error;
+    throw new EtcdUnavailableError(
+      "etcd.unavailable",
+      `Cannot use etcd: it must answer within ${access.patienceMs / 1000} ` +
+        `seconds: ${reason ?? "it has not answered"}`,
+    );
+  } finally {
+    done.abort();
+    registry.close();
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof RegistryError && PASSING_FAULTS.includes(error.fault);
+}
