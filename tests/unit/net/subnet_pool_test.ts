@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import { parseCidr } from "../../../net/cidr.ts";
+import { parseIpv4 } from "../../../net/ipv4.ts";
+import { poolAdmits, type SubnetPool } from "../../../net/subnet_pool.ts";
+
+const pool: SubnetPool = {
+  network: parseCidr("10.1.0.0/16")!,
+  subnetLength: 28,
+  first: parseIpv4("10.1.10.0")!,
+  last: parseIpv4("10.1.50.0")!,
+};
+
+Deno.test("both bounds and what lies between may be leased", () => {
+  for (const text of ["10.1.10.0/28", "10.1.10.16/28", "10.1.50.0/28"]) {
+    assertEquals(poolAdmits(pool, parseCidr(text)!), true, text);
+  }
+});
+
+Deno.test("what lies outside the bounds or has another length may not", () => {
+  for (
+    const text of [
+      "10.1.9.240/28",
+      "10.1.50.16/28",
+      "10.1.0.0/28",
+      "10.2.10.0/28",
+      "10.1.10.0/24",
+      "10.1.10.0/29",
+      "10.1.0.0/16",
+    ]
+  ) assertEquals(poolAdmits(pool, parseCidr(text)!), false, text);
+});
+
+Deno.test("a pool at the end of the address space has its last subnet", () => {
+  const high: SubnetPool = {
+    network: parseCidr("240.0.0.0/4")!,
+    subnetLength: 24,
+    first: parseIpv4("240.0.1.0")!,
+    last: parseIpv4("255.255.255.0")!,
+  };
+  assertEquals(poolAdmits(high, parseCidr("255.255.255.0/24")!), true);
+  assertEquals(poolAdmits(high, parseCidr("240.0.0.0/24")!), false);
+});

@@ -1,0 +1,115 @@
+/**
+ * The generated parts of `docs/configuration.md`.
+ *
+ * @module
+ */
+
+import { toJsonSchema } from "@valibot/to-json-schema";
+import {
+  environmentName,
+  FLAG_GROUPS,
+  type FlagSpec,
+} from "../../config/flag_spec.ts";
+import { AGENT_FLAGS } from "../../config/flags.ts";
+import { describeDefault, flagForm } from "../../config/help.ts";
+import { networkSchema } from "../../config/network_schema.ts";
+import { code, markdownTable } from "./markdown_table.ts";
+
+/** Each part by its name in the document. */
+export function renderConfigurationParts(): Record<string, string> {
+  return {
+    flags: flagTables(),
+    ignored: inertTable("ignored"),
+    refused: inertTable("refused"),
+    "network-keys": networkTable(),
+  };
+}
+
+function withStatus(kind: FlagSpec["status"]["kind"]): FlagSpec[] {
+  return AGENT_FLAGS.filter(({ status }) => status.kind === kind);
+}
+
+function flagTables(): string {
+  return FLAG_GROUPS.map((group) => ({
+    group,
+    members: withStatus("active").filter((flag) => flag.group === group),
+  }))
+    .filter(({ members }) => members.length > 0)
+    .map(({ group, members }) =>
+      `### ${group}\n\n` + markdownTable(
+        ["flag", "default", "environment", "from", "meaning"],
+        members.map(flagRow),
+      )
+    )
+    .join("\n");
+}
+
+function flagRow(flag: FlagSpec): string[] {
+  const fallback = describeDefault(flag);
+  return [
+    code(flagForm(flag)),
+    fallback === undefined ? "" : code(fallback),
+    flag.commandLineOnly ? "" : code(environmentName(flag)),
+    flag.origin,
+    flag.help + describeRange(flag) + describeFuture(flag),
+  ];
+}
+
+function describeRange(flag: FlagSpec): string {
+  if (flag.type !== "int" || flag.name === "v") return "";
+  return `; ${flag.min} to ${flag.max}`;
+}
+
+function describeFuture(flag: FlagSpec): string {
+  if (flag.type !== "enum" || flag.refusedWords === undefined) return "";
+  return Object.entries(flag.refusedWords)
+    .map(([word, reason]) => `; ${code(word)} is refused: ${reason}`).join("");
+}
+
+function inertTable(kind: "ignored" | "refused"): string {
+  return markdownTable(
+    ["flag", "from", "meant", "why"],
+    withStatus(kind).map((flag) => [
+      code(flagForm(flag)),
+      flag.origin,
+      flag.help,
+      flag.status.kind === "active" ? "" : flag.status.reason,
+    ]),
+  );
+}
+
+interface Property {
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Property>>;
+}
+
+function networkTable(): string {
+  const { properties = {}, required = [] } = toJsonSchema(networkSchema);
+  const rows = propertyRows(properties as Record<string, Property>, "");
+  return markdownTable(
+    ["key", "type", "meaning"],
+    rows.map(([key, type, meaning]) => [
+      code(key!),
+      type!,
+      required.includes(key!) ? `${meaning}; must be given` : meaning!,
+    ]),
+  );
+}
+
+function propertyRows(
+  properties: Readonly<Record<string, Property>>,
+  prefix: string,
+): string[][] {
+  return Object.entries(properties).flatMap(([key, property]) => [
+    [
+      prefix + key,
+      property.const === undefined
+        ? property.type ?? ""
+        : code(JSON.stringify(property.const)),
+      property.description ?? "",
+    ],
+    ...propertyRows(property.properties ?? {}, `${prefix}${key}.`),
+  ]);
+}
