@@ -1,0 +1,51 @@
+/**
+ * What `nft list table` prints and `nft -f` reads.
+ *
+ * @module
+ */
+
+import { formatCidr } from "../../net/cidr.ts";
+import type { AddressMatch, PlannedRule } from "./rule_plan.ts";
+
+/** A rule as `nft -a list` shows it. */
+export interface ListedRule {
+  readonly handle: number;
+  /** Empty when it has none. */
+  readonly comment: string;
+}
+
+/** Reads the output of `nft -a list table`: each chain with its rules. */
+export function parseNftTable(text: string): Map<string, ListedRule[]> {
+  const chains = new Map<string, ListedRule[]>();
+  let rules: ListedRule[] = [];
+  for (const line of text.split("\n")) {
+    const chain = /^\tchain (\S+) \{/.exec(line)?.[1];
+    const handle = /^\t\t.* # handle (\d+)$/.exec(line)?.[1];
+    if (chain !== undefined) {
+      rules = [];
+      chains.set(chain, rules);
+    } else if (handle !== undefined) {
+      const comment = /\bcomment "([^"]*)" # handle/.exec(line)?.[1] ?? "";
+      rules.push({ handle: Number(handle), comment });
+    }
+  }
+  return chains;
+}
+
+/** A rule in nft's words, without its comment. */
+export function formatNftRule(rule: PlannedRule, randomFully: boolean): string {
+  const words: string[] = [];
+  if (rule.mark !== undefined) {
+    const mark = `0x${rule.mark.toString(16)}`;
+    words.push(`meta mark and ${mark} == ${mark}`);
+  }
+  if (rule.source) words.push(`ip saddr ${formatMatch(rule.source)}`);
+  if (rule.destination) words.push(`ip daddr ${formatMatch(rule.destination)}`);
+  words.push(rule.verdict);
+  if (rule.verdict === "masquerade" && randomFully) words.push("fully-random");
+  return words.join(" ");
+}
+
+function formatMatch(match: AddressMatch): string {
+  return `${match.negated ? "!= " : ""}${formatCidr(match.cidr)}`;
+}

@@ -1,0 +1,4 @@
+import { FakeFirewall } from "../fakes/fake_firewall.ts";
+import { testFirewall } from "./firewall_contract.ts";
+
+testFirewall("fake firewall", () => new FakeFirewall());
