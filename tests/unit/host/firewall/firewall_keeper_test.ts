@@ -1,0 +1,227 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import {
+  FirewallError,
+  NoFirewallToolError,
+} from "../../../../host/firewall/errors.ts";
+import { FirewallKeeper } from "../../../../host/firewall/firewall_keeper.ts";
+import type { FirewallSelection } from "../../../../host/firewall/select_firewall.ts";
+import { parseCidr } from "../../../../net/cidr.ts";
+import { RULES } from "../../../contract/firewall_contract.ts";
+import { FakeClock } from "../../../fakes/fake_clock.ts";
+import { FakeFirewall } from "../../../fakes/fake_firewall.ts";
+
+const signal = new AbortController().signal;
+
+interface Scene {
+  readonly clock: FakeClock;
+  readonly firewall: FakeFirewall;
+  readonly keeper: FirewallKeeper;
+  /** What `select` answers, or throws. */
+  selection: FirewallSelection | Error;
+  /** What `onResult` was told. */
+  readonly results: (string | undefined)[];
+  readonly events: () => unknown[];
+}
+
+async function withKeeper(
+  body: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  const records: LogRecord[] = [];
+  configureSync({
+    sinks: { memory: (record) => records.push(record) },
+    loggers: [
+      { category: "loden", sinks: ["memory"], lowestLevel: "info" },
+      { category: ["logtape", "meta"], sinks: [] },
+    ],
+  });
+  const clock = new FakeClock();
+  const firewall = new FakeFirewall();
+  const results: (string | undefined)[] = [];
+  const keeper = new FirewallKeeper({
+    clock,
+    select: () =>
+      scene.selection instanceof Error
+        ? Promise.reject(scene.selection)
+        : Promise.resolve(scene.selection),
+  }, {
+    resyncSeconds: 5,
+    onResult: (error) =>
+      results.push(error instanceof FirewallError ? error.code : undefined),
+  });
+  const scene: Scene = {
+    clock,
+    firewall,
+    keeper,
+    selection: { firewall, reason: "test", others: [] },
+    results,
+    events: () => records.map((record) => record.properties.event),
+  };
+  try {
+    await body(scene);
+  } finally {
+    await keeper.stop();
+    resetSync();
+  }
+}
+
+Deno.test("rules are in place when ensure has resolved", async () => {
+  await withKeeper(async ({ keeper, firewall, events }) => {
+    assertEquals(keeper.status(), { tool: undefined, inPlace: false });
+    await keeper.ensure(RULES, signal);
+    assertEquals(await firewall.check(RULES, signal), []);
+    assertEquals(keeper.status(), { tool: "iptables", inPlace: true });
+    assertEquals(events(), ["firewall.chosen", "firewall.set"]);
+  });
+});
+
+Deno.test("rules that others remove are set again within the resync time", async () => {
+  await withKeeper(async ({ keeper, firewall, clock, events }) => {
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    firewall.sets.clear();
+    await clock.advance(4_999);
+    assertEquals(firewall.sets.size, 0);
+    await clock.advance(1);
+    assertEquals(firewall.sets.size, 1);
+    await clock.advance(5_000);
+    assertEquals(firewall.ensureCalls, 3);
+    assertEquals(
+      events().filter((event) => event === "firewall.set").length,
+      2,
+    );
+  });
+});
+
+Deno.test("the rules of the last ensure are the ones that are kept", async () => {
+  await withKeeper(async ({ keeper, firewall, clock }) => {
+    const moved = { ...RULES, subnet: parseCidr("10.1.28.0/24")! };
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await keeper.ensure(moved, signal);
+    firewall.sets.clear();
+    await clock.advance(5_000);
+    assertEquals(await firewall.check(moved, signal), []);
+  });
+});
+
+Deno.test("a failure is told each time, logged once, and its end too", async () => {
+  await withKeeper(async ({ keeper, firewall, clock, results, events }) => {
+    firewall.failure = new FirewallError("refused", "no");
+    await assertRejects(
+      () => keeper.ensure(RULES, signal),
+      FirewallError,
+      "no",
+    );
+    keeper.start(signal);
+    await clock.advance(10_000);
+    assertEquals(keeper.status().inPlace, false);
+    firewall.failure = undefined;
+    await clock.advance(5_000);
+    assertEquals(keeper.status().inPlace, true);
+    const refused = "firewall.refused";
+    assertEquals(results, [refused, refused, refused, undefined]);
+    assertEquals(
+      events().filter((event) => event !== "firewall.chosen"),
+      ["firewall.failed", "firewall.set", "firewall.recovered"],
+    );
+  });
+});
+
+Deno.test("a tool that is installed later is found", async () => {
+  await withKeeper(async (scene) => {
+    const { keeper, clock, firewall, selection } = scene;
+    scene.selection = new NoFirewallToolError(["no iptables", "no nft"]);
+    await assertRejects(
+      () => keeper.ensure(RULES, signal),
+      NoFirewallToolError,
+    );
+    keeper.start(signal);
+    scene.selection = selection;
+    await clock.advance(5_000);
+    assertEquals(await firewall.check(RULES, signal), []);
+  });
+});
+
+Deno.test("after a failure the tool is chosen again", async () => {
+  await withKeeper(async (scene) => {
+    const { keeper, clock, firewall } = scene;
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    firewall.failure = new NoFirewallToolError(["iptables was removed"]);
+    const next = new FakeFirewall("nftables");
+    scene.selection = { firewall: next, reason: "test", others: [] };
+    await clock.advance(10_000);
+    assertEquals(await next.check(RULES, signal), []);
+    assertEquals(keeper.status().tool, "nftables");
+  });
+});
+
+Deno.test("no tool is needed when no rules are wanted", async () => {
+  await withKeeper(async (scene) => {
+    scene.selection = new NoFirewallToolError([]);
+    const none = { ...RULES, masquerade: false, forward: false };
+    await scene.keeper.ensure(none, signal);
+    assertEquals(scene.events(), []);
+  });
+});
+
+Deno.test("this network's rules in another tool go, other networks' stay", async () => {
+  await withKeeper(async (scene) => {
+    const { keeper, firewall } = scene;
+    const other = new FakeFirewall("nftables");
+    const foreign = { ...RULES, network: parseCidr("10.9.0.0/16")! };
+    await other.ensure(RULES, signal);
+    await other.ensure(foreign, signal);
+    scene.selection = { firewall, reason: "test", others: [other] };
+    await keeper.ensure(RULES, signal);
+    assertEquals([...other.sets.keys()], ["10.9.0.0/16"]);
+    assertEquals(await firewall.check(RULES, signal), []);
+  });
+});
+
+Deno.test("another tool that fails does not keep the rules from being set", async () => {
+  await withKeeper(async (scene) => {
+    const other = new FakeFirewall("nftables");
+    other.failure = new FirewallError("refused", "no");
+    scene.selection = {
+      ...scene.selection,
+      others: [other],
+    } as FirewallSelection;
+    await scene.keeper.ensure(RULES, signal);
+    assert(scene.keeper.status().inPlace);
+    assertEquals(scene.events().at(-1), "firewall.other-stays");
+  });
+});
+
+Deno.test("after stop nothing is looked at, and the rules stay", async () => {
+  await withKeeper(async ({ keeper, firewall, clock }) => {
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.advance(5_000);
+    await keeper.stop();
+    const calls = firewall.ensureCalls;
+    await clock.advance(60_000);
+    assertEquals(firewall.ensureCalls, calls);
+    assertEquals(clock.sleepers, 0);
+    assertEquals(firewall.sets.size, 1);
+  });
+});
+
+Deno.test("an abort ends the watching and rejects an ensure without a report", async () => {
+  await withKeeper(async ({ keeper, clock, events }) => {
+    const controller = new AbortController();
+    await keeper.ensure(RULES, signal);
+    keeper.start(controller.signal);
+    await clock.settle();
+    controller.abort(new Error("stop"));
+    await clock.settle();
+    assertEquals(clock.sleepers, 0);
+    await assertRejects(
+      () => keeper.ensure(RULES, controller.signal),
+      Error,
+      "stop",
+    );
+    assert(!events().includes("firewall.failed"));
+  });
+});
