@@ -4,9 +4,9 @@
  * @module
  */
 
-import { join } from "@std/path";
 import { isMulticast, parseIpv4 } from "../net/ipv4.ts";
 import { badValueError, SettingsError } from "./errors.ts";
+import { cleanEtcdPrefix } from "./etcd_prefix.ts";
 import type { AgentFlagName } from "./flags.ts";
 import { translateGoRegex } from "./go_regex.ts";
 import type { ChosenValues, SettingEntry } from "./precedence.ts";
@@ -122,8 +122,7 @@ function checkDeviceName(text: string): TextRefusal | undefined {
 }
 
 function checkPrefix(text: string): TextRefusal | undefined {
-  // What path cleaning leaves nothing of, such as ".".
-  return join(text, "config") === "config"
+  return cleanEtcdPrefix(text) === undefined
     ? { rule: "a key prefix", hint: "for example /coreos.com/network" }
     : undefined;
 }

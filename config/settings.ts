@@ -4,7 +4,6 @@
  * @module
  */
 
-import { join } from "@std/path";
 import {
   type CloudConfig,
   readCloudConfig,
@@ -13,6 +12,7 @@ import {
 import { type Environment, readEnvironment } from "./env.ts";
 import { badValueError, SettingsError } from "./errors.ts";
 import { parseEtcdEndpoints } from "./etcd_endpoints.ts";
+import { cleanEtcdPrefix } from "./etcd_prefix.ts";
 import { AGENT_FLAGS, type AgentFlagValues } from "./flags.ts";
 import { type CommandLine, parseGoFlags } from "./go_flags.ts";
 import { translateGoRegex } from "./go_regex.ts";
@@ -150,21 +150,14 @@ function etcdSettings(chosen: ChosenValues) {
   }
   return {
     etcdEndpoints: parsed.endpoints,
-    etcdPrefix: cleanPrefix(values["etcd-prefix"]),
+    // The checks have refused what leaves nothing.
+    etcdPrefix: cleanEtcdPrefix(values["etcd-prefix"])!,
     etcdCaFile: values["etcd-cafile"],
     etcdCertFile: values["etcd-certfile"],
     etcdKeyFile: values["etcd-keyfile"],
     etcdUsername: values["etcd-username"],
     etcdPassword: new Secret(values["etcd-password"]),
   };
-}
-
-/**
- * flannel joins the prefix with each key by Go's `path.Join`, which removes `//`,
- * `.`, `..` and a `/` at the end (compat 1.3); so does this join.
- */
-function cleanPrefix(prefix: string): string {
-  return join(prefix, "config").slice(0, -"/config".length);
 }
 
 function requireBoth(
