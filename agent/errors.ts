@@ -15,11 +15,11 @@ export class AgentRunningError extends LodenError {
     const who = pid === undefined ? "another process" : `process ${pid}`;
     super(
       "agent.already-running",
-      `Cannot start the agent: one agent per network and host must run: ` +
-        `${who} holds ${lockPath} for ${prefix}`,
+      `Cannot go on: no agent of ${prefix} must run on this host: ` +
+        `${who} holds ${lockPath}`,
       {
-        hint: "stop that one first, or give this one another --etcd-prefix " +
-          "(with its own --subnet-file and --docker-opts-file)",
+        hint: "stop it first; an agent of another network needs its own " +
+          "--etcd-prefix, --subnet-file and --docker-opts-file",
       },
     );
     this.pid = pid;

@@ -67,14 +67,7 @@ export const commandTable: readonly CommandEntry[] = [
     help: "remove what a stopped agent has left on this host",
     flags: [
       DRY_RUN_FLAG,
-      ...agentFlags([
-        "etcd-prefix",
-        "subnet-file",
-        "docker-opts-file",
-        "state-dir",
-        "run-dir",
-        "config",
-      ]),
+      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
     ],
     load: () => import("./cleanup.ts"),
   },

@@ -1,0 +1,70 @@
+/**
+ * What this agent leaves on the host, written down for `loden cleanup`: so that
+ * it needs to be told the network's prefix only, and removes nobody else's.
+ *
+ * The file lies in the run directory and is gone after a reboot, as is all that
+ * it names except files.
+ *
+ * @module
+ */
+
+import { writeFileAtomically } from "../linux/atomic_file.ts";
+import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
+import type { InstancePaths } from "./instance.ts";
+
+/** Beside devices, which carry their owner's name in their alias. */
+export interface Footprint {
+  /** The whole overlay: firewall rules and the unreachable route are its. */
+  readonly network: Cidr;
+  /** This host's subnet, for a blackhole route. */
+  readonly subnet: Cidr;
+  /** Written for Docker and others. */
+  readonly files: readonly string[];
+}
+
+/** The alias of every device that an agent of `etcdPrefix` makes. */
+export function deviceAlias(etcdPrefix: string): string {
+  return `loden:${etcdPrefix}`;
+}
+
+/** Where the footprint is kept. */
+export function footprintPath(paths: InstancePaths): string {
+  return `${paths.runDir}/${paths.name}.json`;
+}
+
+/** @throws {FileWriteError} */
+export async function writeFootprint(
+  paths: InstancePaths,
+  { network, subnet, files }: Footprint,
+): Promise<void> {
+  const text = JSON.stringify({
+    schema: 1,
+    network: formatCidr(network),
+    subnet: formatCidr(subnet),
+    files,
+  });
+  await writeFileAtomically(footprintPath(paths), `${text}\n`, { mode: 0o644 });
+}
+
+/** `undefined` when there is none, or one that cannot be understood. */
+export async function readFootprint(
+  paths: InstancePaths,
+): Promise<Footprint | undefined> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await Deno.readTextFile(footprintPath(paths)));
+  } catch (error) {
+    const isAbsent = error instanceof Deno.errors.NotFound ||
+      error instanceof SyntaxError;
+    if (isAbsent) return undefined;
+    throw error;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { network, subnet, files } = value as Record<string, unknown>;
+  const networkCidr = parseCidr(String(network));
+  const subnetCidr = parseCidr(String(subnet));
+  return networkCidr && subnetCidr && Array.isArray(files) &&
+      files.every((path) => typeof path === "string")
+    ? { network: networkCidr, subnet: subnetCidr, files }
+    : undefined;
+}

@@ -1,0 +1,116 @@
+/**
+ * What a stopped agent has left on this host, and how to remove it.
+ *
+ * @module
+ */
+
+import { deviceAlias, type Footprint } from "../agent/footprint.ts";
+import type { Firewall } from "../host/firewall/firewall.ts";
+import type { Route, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
+import { equalCidr, formatCidr } from "../net/cidr.ts";
+
+/** One thing to remove. */
+export interface CleanupStep {
+  /** What it is, as in "would remove …". */
+  readonly what: string;
+  readonly remove: () => Promise<unknown> | unknown;
+  /** Whether it tells what else there is to remove. */
+  readonly isRecord?: true;
+}
+
+/** What is looked at. */
+export interface CleanupComponents {
+  readonly rtnetlink: Rtnetlink;
+  /** Every tool that works here. */
+  readonly firewalls: readonly Firewall[];
+  /** Whether there is such a file. */
+  readonly exists: (path: string) => Promise<boolean>;
+  readonly removeFile: (path: string) => Promise<void>;
+}
+
+/**
+ * The safety routes that an agent makes have a metric that no other program
+ * gives: an administrator's own unreachable route stays.
+ */
+const LEAST_METRIC = 0x1000_0000;
+
+/**
+ * Rules go first and routes last: at no moment do packets leave by the default
+ * route, masqueraded wrongly.
+ */
+export async function planCleanup(
+  etcdPrefix: string,
+  footprint: Footprint | undefined,
+  components: CleanupComponents,
+  signal: AbortSignal,
+): Promise<CleanupStep[]> {
+  return [
+    ...(footprint === undefined ? [] : await planFiles(footprint, components)),
+    ...planDevices(etcdPrefix, components.rtnetlink),
+    ...(footprint === undefined
+      ? []
+      : await planFirewalls(footprint, components.firewalls, signal)),
+    ...(footprint === undefined
+      ? []
+      : planRoutes(footprint, components.rtnetlink)),
+  ];
+}
+
+async function planFiles(
+  { files }: Footprint,
+  { exists, removeFile }: CleanupComponents,
+): Promise<CleanupStep[]> {
+  const present: CleanupStep[] = [];
+  for (const path of files) {
+    if (!await exists(path)) continue;
+    present.push({ what: `file ${path}`, remove: () => removeFile(path) });
+  }
+  return present;
+}
+
+function planDevices(etcdPrefix: string, rtnetlink: Rtnetlink): CleanupStep[] {
+  const alias = deviceAlias(etcdPrefix);
+  return rtnetlink.links().filter((link) => link.alias === alias)
+    .map(({ name, index }) => ({
+      what: `device ${name} (alias ${alias})`,
+      remove: () => rtnetlink.deleteLink(index),
+    }));
+}
+
+async function planFirewalls(
+  { network }: Footprint,
+  firewalls: readonly Firewall[],
+  signal: AbortSignal,
+): Promise<CleanupStep[]> {
+  const steps: CleanupStep[] = [];
+  for (const firewall of firewalls) {
+    const lines = await firewall.remove({ network, dryRun: true }, signal);
+    if (lines.length === 0) continue;
+    steps.push({
+      what: `${firewall.tool} rules of ${formatCidr(network)}: ${
+        lines.join("; ")
+      }`,
+      remove: () => firewall.remove({ network }, signal),
+    });
+  }
+  return steps;
+}
+
+function planRoutes(
+  { network, subnet }: Footprint,
+  rtnetlink: Rtnetlink,
+): CleanupStep[] {
+  const isOurs = ({ type, destination, metric }: Route) =>
+    (type === "unreachable" || type === "blackhole") &&
+    metric >= LEAST_METRIC &&
+    (equalCidr(destination, network) || equalCidr(destination, subnet));
+  return rtnetlink.routes().filter(isOurs).map((route) => ({
+    what: `route ${route.type} ${formatCidr(route.destination)}`,
+    remove: () =>
+      rtnetlink.removeRoute({
+        destination: route.destination,
+        type: route.type === "blackhole" ? "blackhole" : "unreachable",
+        metric: route.metric,
+      }),
+  }));
+}

@@ -1,0 +1,134 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  deviceAlias,
+  type Footprint,
+  footprintPath,
+  readFootprint,
+  writeFootprint,
+} from "../../../agent/footprint.ts";
+import { instancePaths } from "../../../agent/instance.ts";
+import { InstanceLock } from "../../../agent/instance_lock.ts";
+import { planCleanup } from "../../../commands/cleanup_plan.ts";
+import { dispatch } from "../../../commands/dispatch.ts";
+import { parseCidr } from "../../../net/cidr.ts";
+import { FakeCommandIo } from "../../fakes/fake_command_io.ts";
+import { FakeFirewall } from "../../fakes/fake_firewall.ts";
+import { FakeRtnetlink } from "../../fakes/fake_rtnetlink.ts";
+
+const network = parseCidr("10.1.0.0/16")!;
+const subnet = parseCidr("10.1.5.0/24")!;
+const footprint: Footprint = {
+  network,
+  subnet,
+  files: ["/run/flannel/subnet.env", "/run/gone.env"],
+};
+const noSignal = new AbortController().signal;
+
+async function host() {
+  const rtnetlink = new FakeRtnetlink();
+  rtnetlink.addLink({ name: "flannel0", alias: deviceAlias("/a") });
+  rtnetlink.addLink({ name: "flannel1", alias: deviceAlias("/a/b") });
+  rtnetlink.addLink({ name: "flannel.1", alias: "" });
+  rtnetlink.replaceRoute({
+    destination: network,
+    type: "unreachable",
+    metric: 0xffff_0000,
+  });
+  rtnetlink.replaceRoute({
+    destination: network,
+    type: "unreachable",
+    metric: 5,
+  });
+  const firewall = new FakeFirewall();
+  for (const each of [network, parseCidr("10.2.0.0/16")!]) {
+    await firewall.ensure({
+      network: each,
+      subnet,
+      masquerade: true,
+      forward: true,
+      randomFully: true,
+    }, noSignal);
+  }
+  const files = new Set(["/run/flannel/subnet.env"]);
+  const components = {
+    rtnetlink,
+    firewalls: [firewall],
+    exists: (path: string) => Promise.resolve(files.has(path)),
+    removeFile: (path: string) => {
+      files.delete(path);
+      return Promise.resolve();
+    },
+  };
+  return { rtnetlink, firewall, files, components };
+}
+
+Deno.test("a plan names all that is this network's, and changes nothing", async () => {
+  const { rtnetlink, components } = await host();
+  const steps = await planCleanup("/a", footprint, components, noSignal);
+  assertEquals(steps.map(({ what }) => what), [
+    "file /run/flannel/subnet.env",
+    "device flannel0 (alias loden:/a)",
+    "iptables rules of 10.1.0.0/16: remove rules of 10.1.0.0/16",
+    "route unreachable 10.1.0.0/16",
+  ]);
+  assertEquals(rtnetlink.links().length, 4);
+});
+
+Deno.test("what is removed is this network's alone", async () => {
+  const { rtnetlink, firewall, files, components } = await host();
+  for (
+    const { remove } of await planCleanup("/a", footprint, components, noSignal)
+  ) {
+    await remove();
+  }
+  assertEquals(rtnetlink.links().map(({ name }) => name), [
+    "lo",
+    "flannel1",
+    "flannel.1",
+  ]);
+  const left = rtnetlink.routes().filter(({ type }) => type === "unreachable");
+  assertEquals(left.map(({ metric }) => metric), [5]);
+  assertEquals([...firewall.sets.keys()], ["10.2.0.0/16"]);
+  assertEquals(files.size, 0);
+  assertEquals(await planCleanup("/a", footprint, components, noSignal), []);
+});
+
+Deno.test("without a record, devices are still known by their alias", async () => {
+  const { components } = await host();
+  const steps = await planCleanup("/a", undefined, components, noSignal);
+  assertEquals(steps.map(({ what }) => what), [
+    "device flannel0 (alias loden:/a)",
+  ]);
+});
+
+Deno.test("a record is read back; a damaged one counts as none", async () => {
+  const paths = instancePaths(await Deno.makeTempDir(), "/a");
+  assertEquals(await readFootprint(paths), undefined);
+  await writeFootprint(paths, footprint);
+  assertEquals(await readFootprint(paths), footprint);
+  for (
+    const text of ["", "null", '{"network":"x"}', '{"network":"10.1.0.0/16"']
+  ) {
+    await Deno.writeTextFile(footprintPath(paths), text);
+    assertEquals(await readFootprint(paths), undefined);
+  }
+  await Deno.remove(paths.runDir, { recursive: true });
+});
+
+Deno.test("cleanup refuses while the agent runs, and says which process", async () => {
+  const runDir = await Deno.makeTempDir();
+  const paths = instancePaths(runDir, "/x/y");
+  {
+    using _lock = InstanceLock.acquire(paths, "/x/y", 4711);
+    for (const argv of [["cleanup"], ["cleanup", "--dry-run"]]) {
+      const io = new FakeCommandIo([
+        ...argv,
+        "--etcd-prefix=/x/y",
+        `--run-dir=${runDir}`,
+      ]);
+      assertEquals(await dispatch(io), 4);
+      assertStringIncludes(io.err, "process 4711");
+    }
+  }
+  await Deno.remove(runDir, { recursive: true });
+});
