@@ -170,6 +170,22 @@ Deno.test("a read-only file system keeps the old content and is named", async ()
   });
 });
 
+Deno.test("a directory without write permission is named with what to do", async () => {
+  await withDirectory(async (directory) => {
+    // Root passes over permission bits, unless it lacks this capability.
+    const output = await inMountNamespace(
+      directory,
+      `mkdir d; echo old > d/f; chmod 555 d; printf %s "$WRITER" |
+       setpriv --bounding-set=-dac_override --inh-caps=-dac_override ${RUN} d/f 3
+       cat d/f; ls -A d; chmod 755 d`,
+    );
+    const [result, ...rest] = output.trimEnd().split("\n");
+    assert(result!.startsWith("EACCES | Cannot write d/f: "), result);
+    assert(result!.includes("write permission"), result);
+    assertEquals(rest, ["old", "f"]);
+  });
+});
+
 Deno.test("many writers at once leave one whole content and nothing else", async () => {
   await withDirectory(async (directory) => {
     const path = join(directory, "f");
