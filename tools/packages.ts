@@ -60,6 +60,11 @@ const NFTABLES: Requirement = {
   programs: ["nft"],
   debianPackage: "nftables",
 };
+const BUSYBOX: Requirement = {
+  purpose: "small programs for tests of the firewall",
+  programs: ["busybox"],
+  debianPackage: "busybox-static",
+};
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -83,6 +88,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   ...DEMO_REQUIREMENTS,
   OFFLOADS,
   NFTABLES,
+  BUSYBOX,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */
