@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join } from "node:path/posix";
 import { FileWriteError } from "./file_errors.ts";
 import { systemRandom } from "./random.ts";
 

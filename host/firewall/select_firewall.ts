@@ -50,23 +50,31 @@ async function probe(
   runner: CommandRunner,
   signal: AbortSignal,
 ): Promise<{ working: Firewall[]; problems: string[] }> {
-  const working: Firewall[] = [];
-  const problems: string[] = [];
   const candidates = [
     new IptablesFirewall({ runner }),
     new NftablesFirewall({ runner }),
   ];
-  for (const firewall of candidates) {
-    try {
-      // Reading needs the program, the kernel's part and the permission.
-      await firewall.remove({ dryRun: true }, signal);
-      working.push(firewall);
-    } catch (error) {
-      if (!(error instanceof FirewallError)) throw error;
-      problems.push(error.message);
-    }
+  const problems = await Promise.all(
+    candidates.map((candidate) => problemOf(candidate, signal)),
+  );
+  return {
+    working: candidates.filter((_, index) => problems[index] === undefined),
+    problems: problems.filter((problem) => problem !== undefined),
+  };
+}
+
+/** Why a tool does not work here; reading needs all that writing does. */
+async function problemOf(
+  firewall: Firewall,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await firewall.remove({ dryRun: true }, signal);
+    return undefined;
+  } catch (error) {
+    if (error instanceof FirewallError) return error.message;
+    throw error;
   }
-  return { working, problems };
 }
 
 function reasonFor(
