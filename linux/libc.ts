@@ -51,11 +51,15 @@ const SYMBOLS = {
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** A call whose addresses are numbers: Deno takes both and declares BigInt. */
+/**
+ * A call whose addresses and sizes may be numbers: Deno takes both and declares
+ * BigInt. On a hot path only a BigInt will do: see `PacketMemory.addresses`.
+ */
 type WithNumberAddresses<Call> = Call extends
   (...args: infer Parameters) => infer Result ? (
     ...args: {
-      [Index in keyof Parameters]: Parameters[Index] extends bigint ? number
+      [Index in keyof Parameters]: Parameters[Index] extends bigint
+        ? number | bigint
         : Parameters[Index];
     }
   ) => Result

@@ -1,0 +1,56 @@
+/**
+ * The WASM module that does the byte work of the data path.
+ *
+ * @module
+ */
+
+import type { PacketMemory } from "../../../linux/packet_memory.ts";
+
+/**
+ * The module's functions. Offsets and lengths are bytes in the shared memory,
+ * addresses are in host byte order. Source: `wasm/*.as.ts`.
+ */
+export interface PacketKernel {
+  /** One of TRANSMIT_* for the packet read from the TUN. */
+  transmit(vnetHeader: number, packet: number, bytes: number): number;
+  /** The next pieces of a super-packet; the number of iovecs, 0 at its end. */
+  cut(): number;
+  /** Adds a packet to the batch in TX_IOV. */
+  gather(index: number, packet: number, bytes: number): void;
+  /** Begins a round of receives. */
+  beginReceive(): void;
+  /** Checks and merges what was received; the bytes looked at. */
+  receive(
+    offset: number,
+    bytes: number,
+    segmentBytes: number,
+    sender: number,
+  ): number;
+  /** Ends the round; the number of records to write to the TUN. */
+  endReceive(): number;
+  useTable(offset: number): void;
+  peerOf(address: number): number;
+  isPeerAddress(address: number): boolean;
+  addCount(counter: number, by: number): void;
+  setMemoryBase(address: bigint): void;
+}
+
+/** Compiles the module; it can be sent to a Worker and instantiated there. */
+export function compilePacketKernel(): WebAssembly.Module {
+  return new WebAssembly.Module(
+    Deno.readFileSync(new URL("./kernel.wasm", import.meta.url)),
+  );
+}
+
+/** An instance on a shared memory. */
+export function instantiatePacketKernel(
+  module: WebAssembly.Module,
+  memory: PacketMemory,
+): PacketKernel {
+  const instance = new WebAssembly.Instance(module, {
+    env: { memory: memory.memory },
+  });
+  const kernel = instance.exports as unknown as PacketKernel;
+  kernel.setMemoryBase(BigInt(memory.address));
+  return kernel;
+}

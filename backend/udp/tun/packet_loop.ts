@@ -1,0 +1,396 @@
+/**
+ * The loop that moves packets between a TUN device and a UDP socket.
+ *
+ * Nothing here allocates per packet: packets lie in the shared memory, the WASM
+ * kernel works on them where they lie, and system calls get offsets.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../../linux/errno.ts";
+import type { PacketMemory } from "../../../linux/packet_memory.ts";
+import type { Poller } from "../../../linux/poll.ts";
+import type { TunPort } from "../../../linux/tun.ts";
+import type { UdpPort } from "../../../linux/udp_socket.ts";
+import { forbidsFragmentation } from "../../../net/icmp_error.ts";
+import { UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
+import type { IcmpResponder } from "./icmp_responder.ts";
+import * as layout from "./layout.ts";
+import type { PacketKernel } from "./packet_kernel.ts";
+
+/** What the loop stands on; every part has a fake. */
+export interface PacketLoopParts {
+  readonly memory: PacketMemory;
+  readonly kernel: PacketKernel;
+  readonly tun: TunPort;
+  readonly udp: UdpPort;
+  /** Descriptors in the order TUN, UDP, wake-up. */
+  readonly poller: Poller;
+  readonly icmp: IcmpResponder;
+  /** Called when the main thread has asked for something. */
+  readonly acknowledgeWakeUp: () => void;
+  /** Waits a moment for room in the socket's send buffer. */
+  readonly waitForRoom: () => void;
+}
+
+/** How the loop works. */
+export interface PacketLoopOptions {
+  /** Send many datagrams by one call (UDP_SEGMENT). */
+  readonly segmentSends: boolean;
+}
+
+const TUN = 0;
+const UDP = 1;
+const WAKE_UP = 2;
+
+/**
+ * Reads from one side before the other has its turn. A turn of super-packets
+ * takes well under a millisecond or two.
+ */
+const TUN_READS_PER_TURN = 64;
+const RECEIVE_ROUNDS_PER_TURN = 4;
+/** Receives of less are delivered at once. */
+const MERGE_WORTH_BYTES = 2048;
+
+/** How often a send that finds the socket full is tried before it is given up. */
+const SEND_ATTEMPTS = 20;
+const IOVEC_BYTES = 16;
+
+/** See the module's text. One instance a worker. */
+export class PacketLoop {
+  readonly #parts: PacketLoopParts;
+  readonly #memory: PacketMemory;
+  readonly #kernel: PacketKernel;
+  readonly #tun: TunPort;
+  readonly #udp: UdpPort;
+  readonly #icmp: IcmpResponder;
+  #segmentSends: boolean;
+  /** The error number that ends the loop, 0 while all is well. */
+  #failure = 0;
+  #droppedBySocket = 0;
+
+  // The packets that were read and wait to leave in one send: an iovec each.
+  #batchCount = 0;
+  #batchPeer = 0;
+  #batchSegmentBytes = 0;
+  #batchBytes = 0;
+  /** A packet shorter than the others may only be the last. */
+  #batchClosed = false;
+
+  constructor(parts: PacketLoopParts, options: PacketLoopOptions) {
+    this.#parts = parts;
+    this.#memory = parts.memory;
+    this.#kernel = parts.kernel;
+    this.#tun = parts.tun;
+    this.#udp = parts.udp;
+    this.#icmp = parts.icmp;
+    this.#segmentSends = options.segmentSends;
+  }
+
+  /**
+   * Runs until the main thread asks to stop (returns 0) or the TUN device is
+   * gone (returns the error number).
+   */
+  run(): number {
+    const { poller, acknowledgeWakeUp } = this.#parts;
+    const words = this.#memory.words;
+    this.#takeTable();
+    while (Atomics.load(words, layout.CONTROL_STOP >> 2) === 0) {
+      poller.wait(-1);
+      if (poller.readable(WAKE_UP)) {
+        acknowledgeWakeUp();
+        this.#takeTable();
+      }
+      if (poller.broken(TUN)) return ERRNO.ENODEV;
+      if (poller.readable(TUN)) this.transmitTurn();
+      if (poller.readable(UDP)) this.receiveTurn();
+      if (this.#failure !== 0) return this.#failure;
+    }
+    return 0;
+  }
+
+  /** Uses the peer table that the main thread has made ready, and says so. */
+  #takeTable(): void {
+    const words = this.#memory.words;
+    const wanted = Atomics.load(words, layout.CONTROL_TABLE_WANTED >> 2);
+    this.#kernel.useTable(wanted);
+    Atomics.store(words, layout.CONTROL_TABLE_ACTIVE >> 2, wanted);
+    Atomics.notify(
+      this.#memory.signals,
+      layout.CONTROL_TABLE_ACTIVE >> 2,
+    );
+  }
+
+  /** From the TUN to the peers, until there is nothing more or others wait. */
+  transmitTurn(): void {
+    let slot = 0;
+    for (let reads = 0; reads < TUN_READS_PER_TURN; reads++) {
+      const bytes = this.#tun.read(slot);
+      if (bytes < 0) {
+        if (bytes !== -ERRNO.EAGAIN) this.#failure = -bytes;
+        break;
+      }
+      const at = layout.TX_BUFFER + slot * layout.TX_SLOT_BYTES;
+      const packet = at + layout.VNET_HEADER_BYTES;
+      const length = bytes - layout.VNET_HEADER_BYTES;
+      switch (this.#kernel.transmit(at, packet, length)) {
+        case layout.TRANSMIT_SINGLE:
+          this.#addToBatch(packet, length);
+          slot += Math.ceil(bytes / layout.TX_SLOT_BYTES);
+          if (slot < layout.TX_SLOTS) continue;
+          break;
+        case layout.TRANSMIT_SUPER: {
+          const peer = this.#resultPeer();
+          this.#flush();
+          this.#sendSuper(peer);
+          break;
+        }
+        case layout.TRANSMIT_NO_PEER:
+          this.#icmp.netUnreachable(packet, length);
+          continue;
+        case layout.TRANSMIT_TTL_EXCEEDED:
+          this.#icmp.timeExceeded(packet, length);
+          continue;
+        default:
+          continue;
+      }
+      this.#flush();
+      slot = 0;
+    }
+    this.#flush();
+  }
+
+  #resultPeer(): number {
+    return this.#memory.words[layout.RESULT_PEER_ADDRESS >> 2]!;
+  }
+
+  #addToBatch(packet: number, length: number): void {
+    const peer = this.#resultPeer();
+    if (
+      this.#batchCount > 0 &&
+      (this.#batchClosed || peer !== this.#batchPeer ||
+        length > this.#batchSegmentBytes ||
+        this.#batchCount === layout.MAX_SEGMENTS ||
+        this.#batchBytes + length > layout.MAX_SEND_BYTES)
+    ) {
+      this.#flush();
+    }
+    if (this.#batchCount === 0) {
+      this.#batchPeer = peer;
+      this.#batchSegmentBytes = length;
+      this.#batchClosed = !this.#segmentSends;
+    } else if (length < this.#batchSegmentBytes) {
+      this.#batchClosed = true;
+    }
+    this.#kernel.gather(this.#batchCount, packet, length);
+    this.#batchCount++;
+    this.#batchBytes += length;
+  }
+
+  #flush(): void {
+    const packets = this.#batchCount;
+    if (packets === 0) return;
+    this.#batchCount = 0;
+    this.#batchBytes = 0;
+    this.#send(this.#batchPeer, packets, 1, this.#batchSegmentBytes);
+  }
+
+  /** Sends the super-packet that the kernel has just looked at. */
+  #sendSuper(peer: number): void {
+    const words = this.#memory.words;
+    while (this.#kernel.cut() > 0) {
+      const packets = words[layout.RESULT_SEGMENT_COUNT >> 2]!;
+      const segmentBytes = words[layout.RESULT_SEGMENT_BYTES >> 2]!;
+      this.#send(peer, packets, 2, segmentBytes);
+    }
+  }
+
+  /** Sends `packets` packets from TX_IOV, each in `pieces` iovecs. */
+  #send(
+    peer: number,
+    packets: number,
+    pieces: number,
+    segmentBytes: number,
+  ): void {
+    if (packets > 1) {
+      if (this.#segmentSends) {
+        const sent = this.#trySend(
+          peer,
+          layout.TX_IOV,
+          packets * pieces,
+          segmentBytes,
+        );
+        if (sent >= 0) return this.#countSent(packets, sent);
+        if (sent === -ERRNO.EIO) {
+          // The underlay cannot finish checksums (Linux before 6.2 wants the
+          // device to): it never will, so the question is not asked again.
+          this.#segmentSends = false;
+        } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
+          return this.#countUnsent(packets, -sent);
+        }
+      }
+      for (let packet = 0; packet < packets; packet++) {
+        const go = this.#sendOne(
+          peer,
+          layout.TX_IOV + packet * pieces * IOVEC_BYTES,
+          pieces,
+        );
+        if (!go) {
+          this.#kernel.addCount(
+            layout.TX_DROP_TOO_BIG,
+            packets - packet - 1,
+          );
+          return;
+        }
+      }
+      return;
+    }
+    this.#sendOne(peer, layout.TX_IOV, pieces);
+  }
+
+  /**
+   * Sends one packet as one datagram. Returns false when it is too big for the
+   * path and the rest of its super-packet is, too.
+   */
+  #sendOne(peer: number, iovecs: number, pieces: number): boolean {
+    let sent = this.#trySend(peer, iovecs, pieces, 0);
+    if (sent === -ERRNO.EMSGSIZE) {
+      const { packet, length } = this.#firstPiece(iovecs);
+      const header = this.#memory.bytes.subarray(packet, packet + 20);
+      if (forbidsFragmentation(header)) {
+        const mtuBytes = this.#udp.pathMtuBytes(peer) - UDP_ENCAPSULATION_BYTES;
+        this.#icmp.fragmentationNeeded(packet, length, mtuBytes);
+        this.#kernel.addCount(layout.TX_DROP_TOO_BIG, 1);
+        return pieces === 1;
+      }
+      sent = this.#udp.sendFragmentable(peer, iovecs, pieces);
+    }
+    if (sent >= 0) this.#countSent(1, sent);
+    else this.#countUnsent(1, -sent);
+    return true;
+  }
+
+  #firstPiece(iovecs: number): { packet: number; length: number } {
+    const words = this.#memory.words;
+    return {
+      packet: (words[iovecs >> 2]! - this.#memory.address) >>> 0,
+      length: words[(iovecs >> 2) + 2]!,
+    };
+  }
+
+  #trySend(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number {
+    for (let attempt = 1;; attempt++) {
+      const sent = this.#udp.send(peer, iovecs, count, segmentBytes);
+      if (sent !== -ERRNO.EAGAIN || attempt === SEND_ATTEMPTS) return sent;
+      this.#kernel.addCount(layout.TX_SOCKET_FULL, 1);
+      this.#parts.waitForRoom();
+    }
+  }
+
+  #countSent(packets: number, bytes: number): void {
+    this.#kernel.addCount(layout.TX_PACKETS, packets);
+    this.#kernel.addCount(layout.TX_BYTES, bytes);
+    this.#kernel.addCount(layout.TX_SENDS, 1);
+  }
+
+  #countUnsent(packets: number, errorNumber: number): void {
+    let counter: number = layout.TX_DROP_REFUSED;
+    switch (errorNumber) {
+      case ERRNO.ENETUNREACH:
+      case ERRNO.EHOSTUNREACH:
+      case ERRNO.ENETDOWN:
+        counter = layout.TX_DROP_UNREACHABLE;
+        break;
+      case ERRNO.EAGAIN:
+      case ERRNO.ENOBUFS:
+      case ERRNO.ENOMEM:
+        counter = layout.TX_DROP_NO_BUFFER;
+        break;
+    }
+    this.#kernel.addCount(counter, packets);
+  }
+
+  /** From the peers to the TUN, until there is nothing more or others wait. */
+  receiveTurn(): void {
+    for (let round = 0; round < RECEIVE_ROUNDS_PER_TURN; round++) {
+      if (!this.#receiveRound()) break;
+    }
+    const dropped = this.#udp.droppedBySocket;
+    if (dropped !== this.#droppedBySocket) {
+      // The kernel's counter has 32 bits and wraps.
+      const lost = (dropped - this.#droppedBySocket) >>> 0;
+      this.#kernel.addCount(layout.RX_SOCKET_DROPPED, lost);
+      this.#droppedBySocket = dropped;
+    }
+  }
+
+  /**
+   * Several receives whose packets are merged together: the sender's limit of
+   * one send is just below a full super-packet, so the rest comes in the next.
+   * Returns whether there may be more.
+   */
+  #receiveRound(): boolean {
+    let more = true;
+    this.#kernel.beginReceive();
+    for (let buffer = 0; buffer < layout.RX_BUFFER_COUNT; buffer++) {
+      const at = layout.RX_BUFFER + buffer * layout.RX_BUFFER_BYTES;
+      const bytes = this.#udp.receive(at, layout.RX_BUFFER_BYTES);
+      if (bytes < 0) {
+        more = false;
+        break;
+      }
+      this.#kernel.addCount(layout.RX_RECEIVES, 1);
+      this.#admit(at, bytes);
+      // A lone small packet is what somebody waits for: it is not held back.
+      if (bytes < MERGE_WORTH_BYTES) break;
+    }
+    this.#writeRecords();
+    return more;
+  }
+
+  #admit(at: number, bytes: number): void {
+    const from = this.#udp.receivedFrom;
+    const segmentBytes = this.#udp.receivedSegmentBytes || bytes;
+    let done = this.#kernel.receive(at, bytes, segmentBytes, from);
+    while (done < bytes) {
+      // No room for more records: write those that there are.
+      this.#writeRecords();
+      this.#kernel.beginReceive();
+      done += this.#kernel.receive(at + done, bytes - done, segmentBytes, from);
+    }
+  }
+
+  #writeRecords(): void {
+    const words = this.#memory.words;
+    const records = this.#kernel.endReceive();
+    for (let index = 0; index < records; index++) {
+      this.#writeRecord(
+        (layout.RX_RECORDS + index * layout.RX_RECORD_STRIDE) >> 2,
+      );
+    }
+    const requests = words[layout.RESULT_ICMP_COUNT >> 2]!;
+    for (let index = 0; index < requests; index++) {
+      const request = (layout.ICMP_REQUESTS + index * 8) >> 2;
+      this.#icmp.timeExceeded(words[request]!, words[request + 1]!);
+    }
+  }
+
+  #writeRecord(record: number): void {
+    const words = this.#memory.words;
+    const written = this.#tun.write(
+      words[record + (layout.RECORD_IOV >> 2)]!,
+      words[record + (layout.RECORD_IOV_COUNT >> 2)]!,
+    );
+    if (written >= 0) return;
+    this.#kernel.addCount(
+      layout.RX_DROP_DEVICE,
+      words[record + (layout.RECORD_PACKETS >> 2)]!,
+    );
+    if (written === -ERRNO.EBADFD) this.#failure = ERRNO.EBADFD;
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * What the main thread and the data path's worker tell each other.
+ *
+ * Only the start and the end are messages. In between, the worker sits in
+ * poll(2) and never comes back to its event loop: peers and counters go through
+ * the shared memory, and an eventfd wakes the worker.
+ *
+ * @module
+ */
+
+import type { OffloadFeatures } from "../../../linux/offload.ts";
+
+/** Main thread to worker, once. */
+export interface StartMessage {
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  readonly tunDescriptor: number;
+  readonly udpDescriptor: number;
+  readonly wakeUpDescriptor: number;
+  readonly udpPort: number;
+  readonly features: OffloadFeatures;
+}
+
+/** Worker to main thread. */
+export type WorkerMessage =
+  | { readonly type: "running" }
+  /** `errno` is 0 after a stop that was asked for. */
+  | { readonly type: "ended"; readonly errno: number }
+  | { readonly type: "failed"; readonly message: string };

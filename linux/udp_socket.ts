@@ -1,0 +1,325 @@
+/**
+ * The UDP socket that carries encapsulated packets.
+ *
+ * @module
+ */
+
+import { formatIpv4, type Ipv4, ipv4ToBytes } from "../net/ipv4.ts";
+import { ERRNO, SystemCallError } from "./errno.ts";
+import { addressOf, checked, errno, libc } from "./libc.ts";
+import type { PacketMemory } from "./packet_memory.ts";
+
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0x800;
+const SOCK_CLOEXEC = 0x80000;
+
+// asm-generic/socket.h
+const SOL_SOCKET = 1;
+const SO_RXQ_OVFL = 40;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+
+// linux/in.h
+const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+const IP_MTU = 14;
+const IP_PMTUDISC_DONT = 0;
+const IP_PMTUDISC_DO = 2;
+
+// linux/udp.h
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
+
+const MSG_DONTWAIT = 0x40;
+
+const SOCKADDR_BYTES = 16;
+const CONTROL_BYTES = 64;
+/** cmsghdr (16) and an int, aligned to 8. */
+const CMSG_INT_BYTES = 24;
+
+/** Bytes that {@linkcode KernelUdpPort} takes of the memory for its structures. */
+export const UDP_PORT_AREA_BYTES = 512;
+
+/** An open, bound UDP socket. */
+export interface UdpSocket {
+  readonly descriptor: number;
+  /** What the kernel has of what was asked. */
+  readonly segment: boolean;
+  readonly gro: boolean;
+}
+
+/** How to open the socket. */
+export interface UdpSocketOptions {
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly segment: boolean;
+  readonly gro: boolean;
+  /** Bytes the kernel may hold in each direction. */
+  readonly bufferBytes: number;
+}
+
+/**
+ * Opens and binds the socket.
+ *
+ * Path MTU discovery is on: a packet that is too big for the path is refused to
+ * the sender, not fragmented behind its back.
+ *
+ * Throws {@linkcode SystemCallError}, with a hint for the usual causes.
+ */
+export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
+  const where = `${formatIpv4(options.address)}:${options.port}`;
+  const descriptor = checked(
+    libc().socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+    "make a UDP socket",
+  );
+  try {
+    const name = sockaddr(options.address, options.port);
+    if (libc().bind(descriptor, addressOf(name), name.length) < 0) {
+      throw bindError(where, errno());
+    }
+    setOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    // Without CAP_NET_ADMIN the sizes stay at the system's default.
+    setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, options.bufferBytes);
+    setOption(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, options.bufferBytes);
+    setOption(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    return {
+      descriptor,
+      // Segment size 0 changes nothing and fails where the option is unknown.
+      segment: options.segment &&
+        setOption(descriptor, SOL_UDP, UDP_SEGMENT, 0),
+      gro: options.gro && setOption(descriptor, SOL_UDP, UDP_GRO, 1),
+    };
+  } catch (error) {
+    libc().close(descriptor);
+    throw error;
+  }
+}
+
+function bindError(where: string, number: number): SystemCallError {
+  const hint = number === ERRNO.EADDRINUSE
+    ? "another agent or flanneld uses this port: stop it, or give this network another Backend.Port"
+    : number === ERRNO.EADDRNOTAVAIL
+    ? "the address is no longer on this host"
+    : undefined;
+  return new SystemCallError(
+    `listen on UDP ${where}`,
+    number,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+function setOption(
+  descriptor: number,
+  level: number,
+  option: number,
+  value: number,
+): boolean {
+  const buffer = Int32Array.of(value);
+  return libc().setsockopt(descriptor, level, option, addressOf(buffer), 4) >=
+    0;
+}
+
+/** struct sockaddr_in. */
+function sockaddr(address: Ipv4, port: number): Uint8Array {
+  const bytes = new Uint8Array(SOCKADDR_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET, true);
+  view.setUint16(2, port);
+  bytes.set(ipv4ToBytes(address), 4);
+  return bytes;
+}
+
+/** The packet side of the socket; `memory_udp.ts` in the tests is its twin. */
+export interface UdpPort {
+  /**
+   * Sends `bytes` bytes from `count` iovecs at `iovecs` to a peer, as datagrams
+   * of `segmentBytes` each (0: as one). Returns the bytes, or a negative error
+   * number.
+   */
+  send(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number;
+  /** The same for one datagram, which may be fragmented on its way. */
+  sendFragmentable(peer: number, iovecs: number, count: number): number;
+  /** The largest outer packet in bytes that the kernel knows to reach a peer. */
+  pathMtuBytes(peer: number): number;
+  /**
+   * Receives into `capacity` bytes at `offset` and sets the `received*` fields.
+   * Returns the bytes, or a negative error number (`-EAGAIN`: nothing there).
+   */
+  receive(offset: number, capacity: number): number;
+  /** Sender's address, host byte order. */
+  readonly receivedFrom: number;
+  /** Bytes of each datagram in the buffer (the last may be shorter). */
+  readonly receivedSegmentBytes: number;
+  /** Datagrams that the socket's full buffer has cost so far. */
+  readonly droppedBySocket: number;
+}
+
+/** A UDP socket whose packets lie in a {@linkcode PacketMemory}. */
+export class KernelUdpPort implements UdpPort {
+  receivedFrom = 0;
+  receivedSegmentBytes = 0;
+  droppedBySocket = 0;
+
+  readonly #libc = libc();
+  readonly #descriptor: number;
+  readonly #port: number;
+  readonly #memory: PacketMemory;
+  // Offsets of the structures, for sending and for receiving.
+  readonly #sendName: number;
+  readonly #sendHeader: number;
+  readonly #sendControl: number;
+  readonly #receiveName: number;
+  readonly #receiveHeader: number;
+  readonly #receiveControl: number;
+  readonly #receiveIovec: number;
+  /** Addresses of the two message headers: see {@linkcode PacketMemory.addresses}. */
+  readonly #headers: BigUint64Array;
+
+  /**
+   * @param port The port of every peer (compat 2.5: it is cluster-wide).
+   * @param area Offset of {@linkcode UDP_PORT_AREA_BYTES} bytes, a multiple of 8.
+   */
+  constructor(
+    descriptor: number,
+    port: number,
+    memory: PacketMemory,
+    area: number,
+  ) {
+    this.#descriptor = descriptor;
+    this.#port = port;
+    this.#memory = memory;
+    this.#sendName = area;
+    this.#sendHeader = area + 16;
+    this.#sendControl = area + 80;
+    this.#receiveName = area + 256;
+    this.#receiveHeader = area + 272;
+    this.#receiveControl = area + 336;
+    this.#receiveIovec = area + 400;
+    this.#headers = BigUint64Array.of(
+      BigInt(memory.address + this.#sendHeader),
+      BigInt(memory.address + this.#receiveHeader),
+    );
+    this.#prepare();
+  }
+
+  #prepare(): void {
+    const memory = this.#memory;
+    memory.bytes.fill(0, this.#sendName, this.#sendName + UDP_PORT_AREA_BYTES);
+    memory.view.setUint16(this.#sendName, AF_INET, true);
+    memory.view.setUint16(this.#sendName + 2, this.#port);
+    memory.storePointer(this.#sendHeader, this.#sendName);
+    memory.storeSize(this.#sendHeader + 8, SOCKADDR_BYTES);
+    memory.storePointer(this.#sendHeader + 32, this.#sendControl);
+    memory.storeSize(this.#sendControl, 18); // CMSG_LEN(sizeof(u16))
+    memory.view.setInt32(this.#sendControl + 8, SOL_UDP, true);
+    memory.view.setInt32(this.#sendControl + 12, UDP_SEGMENT, true);
+
+    memory.storePointer(this.#receiveHeader, this.#receiveName);
+    memory.storePointer(this.#receiveHeader + 16, this.#receiveIovec);
+    memory.storeSize(this.#receiveHeader + 24, 1);
+    memory.storePointer(this.#receiveHeader + 32, this.#receiveControl);
+  }
+
+  send(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number {
+    const { words, view } = this.#memory;
+    view.setUint32(this.#sendName + 4, peer);
+    this.#memory.storePointer(this.#sendHeader + 16, iovecs);
+    words[(this.#sendHeader + 24) >> 2] = count;
+    words[(this.#sendHeader + 40) >> 2] = segmentBytes === 0
+      ? 0
+      : CMSG_INT_BYTES;
+    view.setUint16(this.#sendControl + 16, segmentBytes, true);
+    const bytes = this.#libc.sendmsg(
+      this.#descriptor,
+      this.#headers[0]!,
+      MSG_DONTWAIT,
+    );
+    return bytes < 0 ? -errno() : bytes;
+  }
+
+  sendFragmentable(peer: number, iovecs: number, count: number): number {
+    setOption(
+      this.#descriptor,
+      IPPROTO_IP,
+      IP_MTU_DISCOVER,
+      IP_PMTUDISC_DONT,
+    );
+    const result = this.send(peer, iovecs, count, 0);
+    setOption(this.#descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    return result;
+  }
+
+  pathMtuBytes(peer: number): number {
+    // The kernel tells it of a connected socket only, and this one is not.
+    const probe = checked(
+      libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+      "make a UDP socket",
+    );
+    try {
+      const name = sockaddr(peer as Ipv4, this.#port);
+      const what = `ask for the path MTU to ${formatIpv4(peer as Ipv4)}`;
+      checked(libc().connect(probe, addressOf(name), name.length), what);
+      const value = new Int32Array(1);
+      const length = Int32Array.of(4);
+      checked(
+        libc().getsockopt(
+          probe,
+          IPPROTO_IP,
+          IP_MTU,
+          addressOf(value),
+          addressOf(length),
+        ),
+        what,
+      );
+      return value[0]!;
+    } finally {
+      libc().close(probe);
+    }
+  }
+
+  receive(offset: number, capacity: number): number {
+    const memory = this.#memory;
+    const words = memory.words;
+    words[(this.#receiveHeader + 8) >> 2] = SOCKADDR_BYTES;
+    words[(this.#receiveHeader + 40) >> 2] = CONTROL_BYTES;
+    memory.storePointer(this.#receiveIovec, offset);
+    words[(this.#receiveIovec + 8) >> 2] = capacity;
+    const bytes = this.#libc.recvmsg(
+      this.#descriptor,
+      this.#headers[1]!,
+      MSG_DONTWAIT,
+    );
+    if (bytes < 0) return -errno();
+    this.receivedFrom = memory.view.getUint32(this.#receiveName + 4);
+    this.receivedSegmentBytes = bytes;
+    this.#readControl();
+    return bytes;
+  }
+
+  #readControl(): void {
+    const words = this.#memory.words;
+    const used = words[(this.#receiveHeader + 40) >> 2]!;
+    for (let at = 0; at + CMSG_INT_BYTES <= used; at += CMSG_INT_BYTES) {
+      const cmsg = (this.#receiveControl + at) >> 2;
+      const level = words[cmsg + 2]!;
+      const type = words[cmsg + 3]!;
+      if (level === SOL_UDP && type === UDP_GRO) {
+        this.receivedSegmentBytes = words[cmsg + 4]!;
+      } else if (level === SOL_SOCKET && type === SO_RXQ_OVFL) {
+        this.droppedBySocket = words[cmsg + 4]!;
+      }
+    }
+  }
+}
