@@ -176,12 +176,17 @@ export class EtcdCluster {
       detail: error.message,
       ambiguous: false,
       uncertain: false,
+      connecting: false,
     };
   }
 
-  #afterFailure({ fault, endpoint }: FailedAttempt): void {
-    if (fault !== "tls") return;
-    // The next connection reads the certificate files anew.
+  /**
+   * Drops a connection that is better made anew: to read the certificate files
+   * again, or because the kernel repeats an unanswered attempt after ever longer
+   * pauses, and would come back long after the network has.
+   */
+  #afterFailure({ fault, connecting, endpoint }: FailedAttempt): void {
+    if (fault !== "tls" && !connecting) return;
     this.#connections.get(endpoint)?.close();
     this.#connections.delete(endpoint);
   }

@@ -9,7 +9,14 @@
  * @module
  */
 
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import "./http2_guard.ts";
+import {
+  Channel,
+  type ChannelOptions,
+  type Client,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import {
   AuthClient,
   type ICallable,
@@ -43,7 +50,9 @@ export interface EtcdCalls {
   readonly lease: LeaseClient;
 }
 
-const CHANNEL_OPTIONS = {
+const CHANNEL_OPTIONS: ChannelOptions = {
+  // Closing this connection ends its sockets, whoever else talks to that member.
+  "grpc.use_local_subchannel_pool": 1,
   // A server that closes each connection at once makes the transparent retry of
   // grpc-js 1.12 loop without a pause, and nothing else in the process runs.
   "grpc.enable_retries": 0,
@@ -66,8 +75,8 @@ type ServiceName = keyof typeof Services;
 export class EtcdConnection {
   readonly endpoint: Endpoint;
   readonly #account: EtcdAccount | undefined;
+  readonly #channel: Channel;
   readonly #host: Host;
-  readonly #clients = new Set<Client>();
   readonly #active = new Set<{ cancel(): void }>();
   #token: Promise<string> | undefined;
 
@@ -82,11 +91,12 @@ export class EtcdConnection {
     const shownHost = endpoint.host.includes(":")
       ? `[${endpoint.host}]`
       : endpoint.host;
-    this.#host = new Host(
-      `${shownHost}:${endpoint.port}`,
-      channelCredentials(endpoint, files),
-      CHANNEL_OPTIONS,
-    );
+    const target = `${shownHost}:${endpoint.port}`;
+    const credentials = channelCredentials(endpoint, files);
+    this.#channel = new Channel(target, credentials, CHANNEL_OPTIONS);
+    // One channel for all services, so that they share a connection.
+    const options = { channelOverride: this.#channel } as ChannelOptions;
+    this.#host = new Host(target, credentials, options);
   }
 
   /** The typed calls, all of which end by `limits`. */
@@ -122,8 +132,7 @@ export class EtcdConnection {
   close(): void {
     for (const call of this.#active) call.cancel();
     this.#active.clear();
-    for (const client of this.#clients) client.close();
-    this.#clients.clear();
+    this.#channel.close();
   }
 
   /** Runs `call` with the account's token, with a fresh one if that is refused. */
@@ -225,9 +234,7 @@ export class EtcdConnection {
   }
 
   #client(service: ServiceName): Client {
-    const client = this.#host.getServiceClient(service);
-    this.#clients.add(client);
-    return client;
+    return this.#host.getServiceClient(service);
   }
 }
 

@@ -21,6 +21,8 @@ export interface CallFailure {
   readonly ambiguous: boolean;
   /** Whether etcd may have carried the request out. */
   readonly uncertain: boolean;
+  /** Whether the connection was still being made when the time was over. */
+  readonly connecting: boolean;
 }
 
 interface Rule {
@@ -53,6 +55,12 @@ const RULES: readonly Rule[] = [
     // What a member without a quorum says after its own time limit.
     words: /etcdserver: request timed out/,
     fault: "no-leader",
+    uncertain: true,
+  },
+  {
+    words: /etcdserver: server stopped/,
+    fault: "unreachable",
+    detail: "this etcd member is stopping",
     uncertain: true,
   },
   // The connection, as grpc-js and the TLS layer put it.
@@ -90,12 +98,13 @@ const RULES: readonly Rule[] = [
   {
     words: /HTTP status code|without gRPC status/,
     fault: "not-etcd",
+    detail: "a web server answers there, not gRPC",
     ambiguous: true,
   },
   { code: status.UNAUTHENTICATED, fault: "auth" },
   { code: status.PERMISSION_DENIED, fault: "permission" },
   {
-    words: /Protocol error|PROTOCOL_ERROR|frame|HTTP\/2/i,
+    words: /Protocol error|PROTOCOL_ERROR|FRAME_SIZE/,
     fault: "not-etcd",
     ambiguous: true,
     uncertain: true,
@@ -115,6 +124,8 @@ const RULES: readonly Rule[] = [
 const NEVER_SENT =
   /No connection established|Name resolution failed|Waiting for LB pick|Failed to start HTTP\/2 stream/;
 
+const CONNECTING = /Waiting for LB pick/;
+
 /** Reads the error of a gRPC call, or of making its connection. */
 export function classifyFailure(error: unknown): CallFailure {
   const { code, words } = wordsOf(error);
@@ -128,6 +139,7 @@ export function classifyFailure(error: unknown): CallFailure {
     ambiguous: rule?.ambiguous ?? false,
     uncertain: (rule?.uncertain ?? rule === undefined) &&
       !NEVER_SENT.test(words),
+    connecting: CONNECTING.test(words),
   };
 }
 
@@ -152,6 +164,7 @@ function tidy(words: string): string {
   return words
     .replace(/^.*Last error: /s, "")
     .replace(/^\d+ [A-Z_]+: /, "")
+    .replace(/^Received RST_STREAM .* client error: /, "")
     .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "")
     .replace(/^Name resolution failed for target dns:/, "no address for ")
     .replaceAll(/\s+/g, " ");
