@@ -79,9 +79,13 @@ const RULES: readonly Rule[] = [
     ambiguous: true,
   },
   {
-    words: /certificate|altnames|self.signed|unable to verify|alert|issuer/i,
+    // Deno's words for every certificate it does not accept, an expired one too.
+    words: /unable to verify/,
     fault: "tls",
+    detail: "the server's certificate is not signed by a trusted authority",
+    ambiguous: true,
   },
+  { words: /certificate|altnames|self.signed|alert|issuer/i, fault: "tls" },
   {
     code: status.DEADLINE_EXCEEDED,
     fault: "deadline",

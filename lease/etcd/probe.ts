@@ -33,9 +33,10 @@ export async function probeEndpoint(
         detail: "the port speaks plain text, not TLS: use http://",
       };
     }
-    switch (await handshake(endpoint, timeoutMs)) {
+    const shaken = await handshake(endpoint, timeoutMs);
+    switch (shaken.result) {
       case "secure":
-        return undefined;
+        return explainDates(shaken.validFrom, shaken.validTo);
       case "refused-us":
         return {
           fault: "tls",
@@ -49,7 +50,7 @@ export async function probeEndpoint(
   if (answer.kind === "failed") return answer.finding;
   if (isHttp2Settings(answer.bytes)) return undefined;
   const speaksTls = isTls(answer.bytes) ||
-    await handshake(endpoint, timeoutMs) !== "none";
+    (await handshake(endpoint, timeoutMs)).result !== "none";
   if (speaksTls) {
     return {
       fault: "not-etcd",
@@ -117,6 +118,15 @@ function explainConnectError(error: unknown): ProbeFinding {
 /** How long a server may take to refuse what it has shaken hands with. */
 const REFUSAL_MS = 300;
 
+type Handshake =
+  | {
+    readonly result: "secure";
+    /** Dates of the server's certificate, as it words them. */
+    readonly validFrom: string;
+    readonly validTo: string;
+  }
+  | { readonly result: "refused-us" | "none" };
+
 /**
  * Whether a TLS handshake succeeds, whatever the certificate. In TLS 1.3 the
  * server's refusal of the client comes only after the client's side is done.
@@ -124,7 +134,7 @@ const REFUSAL_MS = 300;
 function handshake(
   { host, port }: Endpoint,
   timeoutMs: number,
-): Promise<"secure" | "refused-us" | "none"> {
+): Promise<Handshake> {
   return new Promise((resolve) => {
     const socket = connectTls({
       host,
@@ -133,22 +143,52 @@ function handshake(
       ALPNProtocols: ["h2"],
     });
     let secure = false;
-    let timer = setTimeout(() => finish("none"), timeoutMs);
-    const finish = (result: "secure" | "refused-us" | "none") => {
+    let timer = setTimeout(() => finish({ result: "none" }), timeoutMs);
+    const finish = (shaken: Handshake) => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(result);
+      resolve(shaken);
     };
     socket.once("secureConnect", () => {
       secure = true;
+      const { valid_from, valid_to } = socket.getPeerCertificate();
       clearTimeout(timer);
-      timer = setTimeout(() => finish("secure"), REFUSAL_MS);
+      timer = setTimeout(() =>
+        finish({
+          result: "secure",
+          validFrom: valid_from,
+          validTo: valid_to,
+        }), REFUSAL_MS);
     });
     socket.on("error", (error) => {
-      finish(secure || /alert/i.test(error.message) ? "refused-us" : "none");
+      const inTls = secure || /alert/i.test(error.message);
+      finish({ result: inTls ? "refused-us" : "none" });
     });
-    socket.once("close", () => finish(secure ? "refused-us" : "none"));
+    socket.once(
+      "close",
+      () => finish({ result: secure ? "refused-us" : "none" }),
+    );
   });
+}
+
+function explainDates(
+  validFrom: string,
+  validTo: string,
+): ProbeFinding | undefined {
+  const now = Date.now();
+  if (Date.parse(validTo) < now) {
+    return {
+      fault: "tls",
+      detail: `the server's certificate has expired: it ended ${validTo}`,
+    };
+  }
+  return Date.parse(validFrom) > now
+    ? {
+      fault: "tls",
+      detail:
+        `the server's certificate is not valid yet by this host's clock: it begins ${validFrom}`,
+    }
+    : undefined;
 }
 
 /** Frame type 4 on stream 0. */
