@@ -112,6 +112,11 @@ export const warningDefinitions = {
     impairs: "a restart while etcd is away",
     restartMayCure: false,
   },
+  "footprint.not-saved": {
+    severity: "warning",
+    impairs: "loden cleanup",
+    restartMayCure: false,
+  },
   "health.not-served": {
     severity: "warning",
     impairs: "/healthz and /readyz",

@@ -117,6 +117,7 @@ export class Network {
     const { config, subnet, underlay } = this.plan;
     const ending = AbortSignal.any([signal, this.#stopping.signal]);
     const network = config.pool.network;
+    ending.throwIfAborted();
     state.enter("starting-data-path");
     // The rules need no device: both at once.
     const firewall = this.#setFirewall(ending);

@@ -74,6 +74,8 @@ export interface StatusSnapshot {
   /** What the phase waits for, `null` when it is not waiting. */
   readonly waitingFor: string | null;
   readonly network: string | null;
+  /** The subnet that Docker was told of; a lease may be lost in the meantime. */
+  readonly subnet: string | null;
   readonly underlay: UnderlayStatus | null;
   readonly overlay: { device: string | null; mtuBytes: number } | null;
   readonly lease: LeaseStatus | null;
@@ -84,6 +86,11 @@ export interface StatusSnapshot {
   readonly files: readonly FileStatus[];
   readonly warnings: readonly StatusWarning[];
 }
+
+/** What one line about the state is made from. */
+export type StatusSummary = Omit<StatusSnapshot, "peers"> & {
+  readonly peerCount: number;
+};
 
 /** A warning in `status --json`. */
 export interface StatusWarning extends Omit<Warning, "sinceMs"> {
@@ -106,6 +113,7 @@ export type AgentFacts = Pick<
   | "ready"
   | "fromSavedState"
   | "network"
+  | "subnet"
   | "underlay"
   | "overlay"
   | "lease"
@@ -118,12 +126,14 @@ export interface LiveParts {
   backend(): BackendStatus | undefined;
   backendRestarts(): number;
   peers(): readonly PeerStatus[];
+  peerCount(): number;
 }
 
 const NO_PARTS: LiveParts = {
   backend: () => undefined,
   backendRestarts: () => 0,
   peers: () => [],
+  peerCount: () => 0,
 };
 
 /** The agent's state, and who listens to its changes. */
@@ -139,6 +149,7 @@ export class AgentState {
     ready: false,
     fromSavedState: false,
     network: null,
+    subnet: null,
     underlay: null,
     overlay: null,
     lease: null,
@@ -217,7 +228,16 @@ export class AgentState {
     return () => this.#listeners.delete(listener);
   }
 
+  /** The snapshot without the peers themselves, of which there may be thousands. */
+  summary(): StatusSummary {
+    return { ...this.#compose([]), peerCount: this.#parts.peerCount() };
+  }
+
   snapshot(): StatusSnapshot {
+    return this.#compose(this.#parts.peers());
+  }
+
+  #compose(peers: readonly PeerStatus[]): StatusSnapshot {
     return {
       schema: 1,
       ...this.#identity,
@@ -227,7 +247,7 @@ export class AgentState {
       ...this.#facts,
       backend: this.#parts.backend() ?? null,
       backendRestarts: this.#parts.backendRestarts(),
-      peers: this.#parts.peers(),
+      peers,
       warnings: this.#health.warnings().map(({ sinceMs, ...warning }) => ({
         ...warning,
         since: formatTime(sinceMs),

@@ -4,29 +4,29 @@
  * @module
  */
 
-import type { StatusSnapshot } from "./state.ts";
+import type { StatusSummary } from "./state.ts";
 
 /** One line, without a newline (which would end sd_notify's STATUS field). */
-export function describeStatus(snapshot: StatusSnapshot): string {
-  return oneLine(sentence(snapshot));
+export function describeStatus(status: StatusSummary): string {
+  return oneLine(sentence(status));
 }
 
-function sentence(snapshot: StatusSnapshot): string {
-  const { phase, waitingFor } = snapshot;
+function sentence(status: StatusSummary): string {
+  const { phase, waitingFor } = status;
   if (phase === "stopping" || phase === "stopped") return phase;
-  if (!snapshot.ready) {
+  if (!status.ready) {
     const step = phase.replaceAll("-", " ");
     return waitingFor === null ? step : `${step}: waiting: ${waitingFor}`;
   }
-  const subnet = snapshot.lease?.subnet ?? "no subnet";
-  const peers = snapshot.peers.length;
+  const subnet = status.subnet ?? "no subnet";
+  const peers = status.peerCount;
   const serving = `${subnet}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
-  const path = snapshot.backend === null
+  const path = status.backend === null
     ? "data path down"
-    : `${snapshot.backend.type} (${snapshot.backend.dataPath})`;
+    : `${status.backend.type} (${status.backend.dataPath})`;
   const remarks = [
-    ...(snapshot.fromSavedState ? [`etcd away, serving from saved state`] : []),
-    ...snapshot.warnings.map(({ text }) => text),
+    ...(status.fromSavedState ? ["etcd away, serving from saved state"] : []),
+    ...status.warnings.map(({ text }) => text),
   ];
   return [`${serving}, ${path}`, ...remarks].join("; ");
 }

@@ -48,7 +48,7 @@ function section(title: string, rows: readonly string[]): string[] {
 function describeNetwork(status: StatusSnapshot): string {
   return status.network === null
     ? "not known yet"
-    : `${status.network}  this host ${status.lease?.subnet ?? "-"}`;
+    : `${status.network}  this host ${status.subnet ?? "-"}`;
 }
 
 function describeState(status: StatusSnapshot): string {
@@ -63,7 +63,7 @@ function describeState(status: StatusSnapshot): string {
 
 function describeLease({ lease }: StatusSnapshot): string {
   if (lease === null) return "-";
-  const words = [`${lease.state} since ${lease.since}`];
+  const words = [lease.subnet ?? "none", `${lease.state} since ${lease.since}`];
   if (lease.cause !== null) words.push(`because ${lease.cause}`);
   if (lease.expires !== null) words.push(`expires ${lease.expires}`);
   return words.join(", ");

@@ -1,0 +1,50 @@
+/**
+ * This host among the others, as the agent sees it: its lease and its peers.
+ *
+ * @module
+ */
+
+import type { BackendAdvertisement } from "../backend/backend.ts";
+import type { NetworkConfig } from "../config/network.ts";
+import type { Lease } from "../lease/lease.ts";
+import type { Peer, PeerDiff } from "../net/peer.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type { LeaseStatus } from "./state.ts";
+
+/** What an earlier run of this agent wrote down. */
+export interface SavedNetwork {
+  readonly config: NetworkConfig;
+  readonly subnet: Lease["subnet"];
+  readonly peers: readonly Peer[];
+}
+
+/** What the agent asks for. */
+export interface LeaseRequest {
+  readonly config: NetworkConfig;
+  readonly underlay: Underlay;
+  readonly advertisement: BackendAdvertisement;
+}
+
+/** What the agent is told. */
+export interface MembershipEvents {
+  onLease(lease: LeaseStatus): void;
+  /** etcd does not answer, and why; `undefined`: it does again. */
+  onEtcd(reason: unknown | undefined): void;
+  onPeers(diff: PeerDiff): Promise<void>;
+  /** All peers of a first listing have been told. */
+  onPeersKnown(): void;
+}
+
+/** The part of the agent that speaks with etcd about leases. */
+export interface Membership {
+  /** `undefined` when there is nothing that this host could start from. */
+  saved(underlay: Underlay): Promise<SavedNetwork | undefined>;
+  /**
+   * Waits, through every fault of etcd, for a subnet of this host's own.
+   *
+   * @throws the signal's reason when aborted; what waiting cannot cure.
+   */
+  acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
+  /** Keeps the lease and follows the peers, until aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}

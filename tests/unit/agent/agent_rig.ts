@@ -1,0 +1,218 @@
+/**
+ * An agent among fakes.
+ *
+ * @module
+ */
+
+import {
+  Agent,
+  type AgentComponents,
+  type UnderlayChoice,
+} from "../../../agent/agent.ts";
+import type { HostFile } from "../../../agent/host_files.ts";
+import type { SavedNetwork } from "../../../agent/membership.ts";
+import { AgentState } from "../../../agent/state.ts";
+import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
+import type { SysctlFinding } from "../../../host/sysctl_check.ts";
+import { parseIpv4 } from "../../../net/ipv4.ts";
+import { underlayMtu } from "../../../net/mtu.ts";
+import {
+  FakeBackend,
+  type FakeBackendOptions,
+} from "../../fakes/fake_backend.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
+import { FakeFirewall } from "../../fakes/fake_firewall.ts";
+import { FakeMembership } from "../../fakes/fake_membership.ts";
+import { FakeRandom } from "../../fakes/fake_random.ts";
+import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+
+export const CONFIG = '{ "Network": "10.1.0.0/16" }';
+const SUBNET_FILE = "/run/flannel/subnet.env";
+const DOCKER_FILE = "/run/flannel_docker_opts.env";
+
+/** What a test can set before the agent starts, or change while it runs. */
+export interface RigOptions {
+  readonly ipMasq?: boolean;
+  readonly forwardRules?: boolean;
+  readonly backend?: FakeBackendOptions;
+  readonly saved?: SavedNetwork;
+  readonly acquireDelay?: () => Promise<void>;
+}
+
+export const underlay = {
+  interfaceName: "eth0",
+  interfaceIndex: 2,
+  address: parseIpv4("192.0.2.11")!,
+  publicIp: parseIpv4("192.0.2.11")!,
+  mtuBytes: underlayMtu(1500),
+  mac: new Uint8Array(6),
+};
+
+/** Records every call to every part, in order. */
+export class AgentRig {
+  readonly clock = new FakeClock();
+  readonly etcd = new FakeEtcd(this.clock);
+  readonly firewall = new FakeFirewall();
+  readonly calls: string[] = [];
+  readonly backends: FakeBackend[] = [];
+  readonly files = new Map<string, string>();
+  readonly state: AgentState;
+  readonly agent: Agent;
+  membership!: FakeMembership;
+  underlayError: (() => unknown) | undefined;
+  underlayWarnings: UnderlayChoice["warnings"] = [];
+  fileError: (path: string) => unknown = () => undefined;
+  footprintError: unknown;
+  sysctls: SysctlFinding[] = [];
+  readonly #ending = new AbortController();
+  readonly #options: RigOptions;
+  #running: Promise<void> | undefined;
+
+  constructor(options: RigOptions = {}) {
+    this.#options = options;
+    this.etcd.putConfig(CONFIG);
+    this.state = new AgentState({
+      version: "0.1.0",
+      pid: 4711,
+      instance: "coreos.com-network",
+      etcdPrefix: "/coreos.com/network",
+      etcdEndpoints: ["http://192.0.2.1:2379"],
+    }, this.clock);
+    this.agent = new Agent(this.#components(), {
+      etcd: {
+        etcdEndpoints: ["http://192.0.2.1:2379"],
+        etcdPrefix: "/coreos.com/network",
+        etcdCaFile: "",
+        etcdCertFile: "",
+        etcdKeyFile: "",
+        etcdUsername: "",
+      },
+      network: {
+        ipMasq: options.ipMasq ?? false,
+        forwardRules: options.forwardRules ?? true,
+        randomFully: true,
+        formerNetwork: undefined,
+      },
+    });
+  }
+
+  /** Starts the agent, and lets it come as far as it can without time passing. */
+  async start(): Promise<void> {
+    this.#running = this.agent.run(this.#ending.signal);
+    this.#running.catch(() => {});
+    await this.settle();
+  }
+
+  /** How the run ended; pending while it has not. */
+  get ended(): Promise<void> {
+    return this.#running!;
+  }
+
+  /** Sends the agent its signal; resolves when it has stopped. */
+  async stop(): Promise<void> {
+    this.#ending.abort(new DOMException("SIGTERM", "AbortError"));
+    await this.clock.advance(1_000);
+    await this.ended;
+  }
+
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 5; turn++) await this.clock.settle();
+  }
+
+  #components(): AgentComponents {
+    const call = (name: string) => this.calls.push(name);
+    const registry = new FakeRegistry(this.etcd);
+    return {
+      clock: this.clock,
+      random: new FakeRandom(),
+      state: this.state,
+      registry: {
+        readConfig: (signal) => {
+          call("registry.readConfig");
+          return registry.readConfig(signal);
+        },
+        close: () => {
+          call("registry.close");
+          registry.close();
+        },
+      },
+      createMembership: (events) => {
+        this.membership = new FakeMembership(events, {
+          clock: this.clock,
+          onCall: call,
+          ...this.#options.saved && { saved: this.#options.saved },
+          ...this.#options.acquireDelay &&
+            { acquireDelay: this.#options.acquireDelay },
+        });
+        return this.membership;
+      },
+      pickUnderlay: () => {
+        call("underlay");
+        const error = this.underlayError?.();
+        if (error !== undefined) throw error;
+        return { underlay, warnings: this.underlayWarnings };
+      },
+      createBackend: () => {
+        const backend = new FakeBackend({
+          ...this.#options.backend,
+          onCall: call,
+        });
+        this.backends.push(backend);
+        return backend;
+      },
+      createFirewall: (_config, onResult) => {
+        const keeper = new FirewallKeeper({
+          select: () =>
+            Promise.resolve({
+              firewall: this.firewall,
+              reason: "a test",
+              others: [],
+            }),
+          clock: this.clock,
+        }, { resyncSeconds: 5, onResult });
+        return {
+          ensure: async (rules, signal) => {
+            await keeper.ensure(rules, signal);
+            call("firewall.set");
+          },
+          start: (signal) => keeper.start(signal),
+          stop: () => keeper.stop(),
+          status: () => keeper.status(),
+        };
+      },
+      files: [
+        this.#file(SUBNET_FILE, "files.subnet-env"),
+        this.#file(DOCKER_FILE, "files.docker-opts"),
+      ],
+      checkSysctls: () => this.sysctls,
+      notifier: {
+        ready: (status) => call(`READY ${status}`),
+        status: (text) => this.statuses.push(text),
+        stopping: () => call("STOPPING"),
+      },
+      saveFootprint: () => {
+        call("footprint");
+        return this.footprintError === undefined
+          ? Promise.resolve()
+          : Promise.reject(this.footprintError);
+      },
+    };
+  }
+
+  /** Every STATUS text, in order. */
+  readonly statuses: string[] = [];
+
+  #file(path: string, warning: HostFile["warning"]): HostFile {
+    return {
+      path,
+      warning,
+      write: (env) => {
+        const error = this.fileError(path);
+        if (error !== undefined) return Promise.reject(error);
+        this.calls.push(`write ${path}`);
+        this.files.set(path, JSON.stringify(env));
+        return Promise.resolve();
+      },
+    };
+  }
+}
