@@ -4,8 +4,12 @@
  * @module
  */
 
-import { LodenError } from "../errors.ts";
+import { getLogger } from "@logtape/logtape";
+import { describeError, LodenError } from "../errors.ts";
+import { type RetryComponents, retryUntilDone } from "./retry.ts";
 import type { AgentState } from "./state.ts";
+
+const log = getLogger(["loden", "agent"]);
 
 /** The address is taken or not ours. Another process may give it back. */
 export class HealthServerError extends LodenError {
@@ -60,6 +64,38 @@ export class HealthServer {
   async stop(): Promise<void> {
     await this.#server.shutdown();
   }
+}
+
+/**
+ * Serves until aborted; an address that is taken is tried again, and is never a
+ * reason to stop the network.
+ */
+export async function serveHealth(
+  options: HealthServerOptions,
+  components: RetryComponents & { readonly state: AgentState },
+  signal: AbortSignal,
+): Promise<void> {
+  const { state } = components;
+  const server = await retryUntilDone(
+    () => HealthServer.start(options, state),
+    components,
+    {
+      signal,
+      maxMs: 30_000,
+      onFailure: (error) => {
+        if (!state.raise("health.not-served", describeError(error))) return;
+        log.warn("health cannot be served", {
+          event: "health.not-served",
+          error,
+        });
+      },
+    },
+  );
+  state.clear("health.not-served");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  await server.stop();
 }
 
 /**
