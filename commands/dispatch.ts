@@ -15,13 +15,15 @@ export async function dispatch(
   io: CommandIo,
   table: readonly CommandEntry[] = commandTable,
 ): Promise<number> {
+  let usageText = usage(table);
   try {
     const { entry, rest } = findCommand(io.argv, table);
+    usageText = usageOf(entry);
     const { run } = await entry.load();
     return await run({ ...io, argv: rest });
   } catch (error) {
     printError(io, error);
-    if (error instanceof UnknownCommandError) io.stderr(usage(table));
+    if (error instanceof UsageError) io.stderr(usageText);
     return exitCodeOf(error);
   }
 }
@@ -90,6 +92,11 @@ export function usage(table: readonly CommandEntry[] = commandTable): string {
     "Without a command the agent runs, with flanneld's flags: loden --help",
     "",
   ].join("\n");
+}
+
+function usageOf({ name, synopsis }: CommandEntry): string {
+  const command = name === DEFAULT_COMMAND ? "loden" : `loden ${name}`;
+  return `Usage: ${command} ${synopsis}\nAll flags: ${command} --help\n`;
 }
 
 function quote(word: string): string {
