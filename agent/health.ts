@@ -92,6 +92,11 @@ export const warningDefinitions = {
     impairs: "packets between containers and other hosts",
     restartMayCure: false,
   },
+  "host.blackhole-route": {
+    severity: "warning",
+    impairs: "packets to a container that is gone may leave this host",
+    restartMayCure: false,
+  },
   "files.subnet-env": {
     severity: "error",
     impairs: "Docker and others do not learn the subnet",

@@ -61,6 +61,11 @@ export interface NetworkComponents extends RetryComponents {
   ) => FirewallSupervisor;
   /** In the order in which they are written. */
   readonly files: readonly HostFile[];
+  /**
+   * Makes sure that packets for this host's subnet are dropped while no bridge
+   * takes them (`--ip-blackhole-route`).
+   */
+  readonly ensureBlackholeRoute: (subnet: Cidr) => void;
   /** Looks for kernel settings that keep packets back. */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
 }
@@ -70,6 +75,9 @@ export interface NetworkOptions {
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   readonly randomFully: boolean;
+  readonly blackholeRoute: boolean;
+  /** How often the blackhole route is looked at. */
+  readonly resyncSeconds: number;
   /** The network that the last run's subnet file names. */
   readonly formerNetwork: Cidr | undefined;
 }
@@ -124,6 +132,12 @@ export class Network {
     // A failure is seen where it is awaited, unless the data path fails first.
     firewall.catch(() => {});
     await this.dataPath.start({ network, subnet, underlay }, ending);
+    if (this.#options.blackholeRoute) {
+      this.#components.tasks.spawn(
+        "blackhole route",
+        () => this.#keepBlackholeRoute(this.#stopping.signal),
+      );
+    }
     if (this.#options.ipMasq) {
       // FLANNEL_IPMASQ=true makes Docker drop its own masquerade: rules first.
       state.enter("setting-firewall");
@@ -175,6 +189,27 @@ export class Network {
       }
     }
     if (ipMasq || forwardRules) this.#firewall.start(signal);
+  }
+
+  /** As flannel does, beside its firewall rules (compat 1.3). */
+  async #keepBlackholeRoute(signal: AbortSignal): Promise<void> {
+    const { clock, state, ensureBlackholeRoute } = this.#components;
+    while (!signal.aborted) {
+      try {
+        ensureBlackholeRoute(this.plan.subnet);
+        state.clear("host.blackhole-route");
+      } catch (error) {
+        if (state.raise("host.blackhole-route", describeError(error))) {
+          log.warn("blackhole route cannot be set", {
+            event: "host.blackhole-route-failed",
+            error,
+          });
+        }
+      }
+      // The stop ends the pause.
+      await clock.sleep(this.#options.resyncSeconds * 1_000, signal)
+        .catch(() => {});
+    }
   }
 
   #onFirewall(error: unknown | undefined): void {

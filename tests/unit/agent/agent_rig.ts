@@ -34,6 +34,7 @@ const DOCKER_FILE = "/run/flannel_docker_opts.env";
 export interface RigOptions {
   readonly ipMasq?: boolean;
   readonly forwardRules?: boolean;
+  readonly blackholeRoute?: boolean;
   readonly backend?: FakeBackendOptions;
   readonly saved?: SavedNetwork;
   readonly acquireDelay?: () => Promise<void>;
@@ -63,6 +64,7 @@ export class AgentRig {
   underlayWarnings: UnderlayChoice["warnings"] = [];
   fileError: (path: string) => unknown = () => undefined;
   footprintError: unknown;
+  blackholeError: unknown;
   sysctls: SysctlFinding[] = [];
   readonly #ending = new AbortController();
   readonly #options: RigOptions;
@@ -91,6 +93,8 @@ export class AgentRig {
         ipMasq: options.ipMasq ?? false,
         forwardRules: options.forwardRules ?? true,
         randomFully: true,
+        blackholeRoute: options.blackholeRoute ?? false,
+        resyncSeconds: 5,
         formerNetwork: undefined,
       },
     });
@@ -184,6 +188,10 @@ export class AgentRig {
         this.#file(SUBNET_FILE, "files.subnet-env"),
         this.#file(DOCKER_FILE, "files.docker-opts"),
       ],
+      ensureBlackholeRoute: () => {
+        call("blackhole");
+        if (this.blackholeError !== undefined) throw this.blackholeError;
+      },
       checkSysctls: () => this.sysctls,
       notifier: {
         ready: (status) => call(`READY ${status}`),

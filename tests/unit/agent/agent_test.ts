@@ -387,6 +387,21 @@ Deno.test("a record that cannot be written is a warning and delays nothing", () 
     await rig.stop();
   }));
 
+Deno.test("the blackhole route is set again and again, and a refusal is a warning", () =>
+  withAgent(async (rig) => {
+    rig.blackholeError = new LodenError("netlink", "not permitted");
+    await rig.start();
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(rig.state.warnings().map(({ code }) => code), [
+      "host.blackhole-route",
+    ]);
+    rig.blackholeError = undefined;
+    await rig.clock.advance(11_000);
+    assertEquals(rig.calls.filter((call) => call === "blackhole").length, 3);
+    assertEquals(rig.state.warnings(), []);
+    await rig.stop();
+  }, { blackholeRoute: true }));
+
 Deno.test("a kernel that does not forward is pointed out with the command that mends it", () =>
   withAgent(async (rig, events) => {
     rig.sysctls = [{
