@@ -1,0 +1,214 @@
+/**
+ * Durable state in one file per network (etcd prefix).
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { writeFileAtomically } from "../linux/atomic_file.ts";
+import type { Clock } from "../linux/clock.ts";
+import type { RandomSource } from "../linux/random.ts";
+import { decodeState, type DurableState, encodeState } from "./state_codec.ts";
+import type { StateStore, StoredLease, StoredPeer } from "./state_store.ts";
+
+const log = getLogger(["loden", "lease"]);
+
+/** Between two writes; peers of a large network may change many times a second. */
+const PAUSE_MS = 2_000;
+/** Between two attempts on a disk that is full or read-only. */
+const RETRY_MS = 30_000;
+const OWNER_ONLY = 0o600;
+
+/** The edges of the store. */
+export interface FileStateComponents {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+}
+
+/** Which state it is. */
+export interface FileStateOptions {
+  /** The file: one per network. */
+  readonly path: string;
+  /** The underlay's hardware address as text; empty where there is none. */
+  readonly underlayMac: string;
+}
+
+/**
+ * Keeps the state in memory and writes it behind the caller's back, the newest
+ * only. On a disk that cannot be written it goes on in memory.
+ */
+export class FileStateStore implements StateStore {
+  readonly #clock: Clock;
+  readonly #path: string;
+  readonly #closing = new AbortController();
+  #state: DurableState;
+  #dirty = false;
+  #writing: Promise<void> | undefined;
+  #lastReason: string | undefined;
+
+  private constructor(clock: Clock, path: string, state: DurableState) {
+    this.#clock = clock;
+    this.#path = path;
+    this.#state = state;
+  }
+
+  /**
+   * Reads the file. One that cannot be understood is set aside; one that was
+   * written on another underlay (a cloned machine) is not ours. In both cases,
+   * and without a file, the state begins anew with a fresh host id.
+   */
+  static async open(
+    { clock, random }: FileStateComponents,
+    { path, underlayMac }: FileStateOptions,
+  ): Promise<FileStateStore> {
+    const found = await readState(path);
+    if (found !== undefined && found.underlayMac === underlayMac) {
+      return new FileStateStore(clock, path, found);
+    }
+    if (found !== undefined) {
+      log.warn("saved state is of another underlay and is not used", {
+        event: "state.other-underlay",
+        path,
+        savedMac: found.underlayMac,
+        underlayMac,
+      });
+    }
+    const state = { hostId: makeHostId(random), underlayMac, peers: [] };
+    const store = new FileStateStore(clock, path, state);
+    store.#save({});
+    return store;
+  }
+
+  get hostId(): string {
+    return this.#state.hostId;
+  }
+
+  get configText(): string | undefined {
+    return this.#state.configText;
+  }
+
+  get lease(): StoredLease | undefined {
+    return this.#state.lease;
+  }
+
+  get peers(): readonly StoredPeer[] {
+    return this.#state.peers;
+  }
+
+  saveConfig(configText: string): void {
+    this.#save({ configText });
+  }
+
+  saveLease(lease: StoredLease): void {
+    this.#save({ lease });
+  }
+
+  savePeers(peers: readonly StoredPeer[]): void {
+    this.#save({ peers });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#writing;
+    if (this.#dirty) await this.#write();
+  }
+
+  #save(change: Partial<DurableState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#dirty = true;
+    this.#writing ??= this.#writeBehind();
+  }
+
+  /** Writes until nothing is left to write, with pauses between. */
+  async #writeBehind(): Promise<void> {
+    while (this.#dirty && !this.#closing.signal.aborted) {
+      const pauseMs = await this.#write() ? PAUSE_MS : RETRY_MS;
+      await this.#clock.sleep(pauseMs, this.#closing.signal).catch(() => {});
+    }
+    // In the same turn as the last look at the flag: nothing comes in between.
+    this.#writing = undefined;
+  }
+
+  /** @returns whether it was written. */
+  async #write(): Promise<boolean> {
+    this.#dirty = false;
+    try {
+      await writeFileAtomically(this.#path, encodeState(this.#state), {
+        mode: OWNER_ONLY,
+      });
+      if (this.#lastReason !== undefined) {
+        log.info("state is saved again", {
+          event: "state.saved",
+          path: this.#path,
+        });
+      }
+      this.#lastReason = undefined;
+      return true;
+    } catch (error) {
+      this.#dirty = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== this.#lastReason) {
+        log.warn(
+          "state cannot be saved: a restart while etcd is away would not find it",
+          {
+            event: "state.not-saved",
+            path: this.#path,
+            error,
+          },
+        );
+      }
+      this.#lastReason = reason;
+      return false;
+    }
+  }
+}
+
+async function readState(path: string): Promise<DurableState | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      log.warn("saved state cannot be read", {
+        event: "state.unreadable",
+        path,
+        error,
+      });
+    }
+    return undefined;
+  }
+  try {
+    return decodeState(text);
+  } catch (error) {
+    await setAside(path, error);
+    return undefined;
+  }
+}
+
+/** Kept for whoever wants to know what happened to it. */
+async function setAside(path: string, error: unknown): Promise<void> {
+  const aside = `${path}.unreadable`;
+  log.warn("saved state cannot be understood and is set aside", {
+    event: "state.set-aside",
+    path,
+    aside,
+    error,
+  });
+  try {
+    await Deno.rename(path, aside);
+  } catch (error) {
+    log.warn("saved state cannot be set aside", {
+      event: "state.set-aside-failed",
+      path,
+      error,
+    });
+  }
+}
+
+/** 128 random bits as hexadecimal digits. */
+function makeHostId(random: RandomSource): string {
+  return Array.from(
+    random.bytes(16),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}

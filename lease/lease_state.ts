@@ -1,0 +1,144 @@
+/**
+ * What a host's lease is going through, as values.
+ *
+ * ```
+ *              acquired          renewal-begun, lost
+ *   acquiring ----------> held ----------------------> renewing
+ *
+ *   held, renewing ------------- failed -------------> degraded
+ *   held, renewing, degraded --- ttl-passed ---------> expired-but-serving
+ *   all but acquiring ---------- taken --------------> conflict
+ *   conflict ------------------- lost ---------------> renewing
+ *   all but acquiring ---------- confirmed ----------> held
+ * ```
+ *
+ * In every phase but `acquiring` the data path carries packets, and none leads
+ * back to it. `docs/lease.md` has the table for operators.
+ *
+ * @module
+ */
+
+/**
+ * - `acquiring`: no lease yet; a data path that already runs is left alone.
+ * - `held`: etcd has confirmed the lease.
+ * - `renewing`: the lease is being written again, on its margin or after a loss.
+ * - `degraded`: etcd cannot be asked or refuses; the TTL has not run out.
+ * - `expired-but-serving`: the TTL has run out meanwhile.
+ * - `conflict`: the key has another holder.
+ */
+export type LeasePhase =
+  | "acquiring"
+  | "held"
+  | "renewing"
+  | "degraded"
+  | "expired-but-serving"
+  | "conflict";
+
+/** Why a phase is not `held`. */
+export interface LeaseCause {
+  /** Stable, e.g. `registry.refused`, `lease.pool-exhausted`, `lease.taken`. */
+  readonly code: string;
+  /** For the operator. */
+  readonly message: string;
+}
+
+/** A phase, since when, and why. */
+export interface LeaseState {
+  readonly phase: LeasePhase;
+  /** Wall clock, milliseconds since 1970, at which the phase began. */
+  readonly sinceMs: number;
+  readonly cause?: LeaseCause;
+}
+
+/** What happens to a lease. */
+export type LeaseHappening =
+  /** The first lease of this run. */
+  | { readonly type: "acquired" }
+  | { readonly type: "renewal-begun" }
+  /** etcd has the lease as we know it, and its TTL is not due. */
+  | { readonly type: "confirmed" }
+  /** A call or a watch failed, or no subnet is free. */
+  | { readonly type: "failed"; readonly cause: LeaseCause }
+  | { readonly type: "ttl-passed" }
+  /** The key is gone, or unreadable: it is written again. */
+  | { readonly type: "lost"; readonly cause: LeaseCause }
+  /** The key has another holder. */
+  | { readonly type: "taken"; readonly cause: LeaseCause };
+
+/** Where every run begins. */
+export function initialLeaseState(nowMs: number): LeaseState {
+  return { phase: "acquiring", sinceMs: nowMs };
+}
+
+/**
+ * The state after a happening. The very same object when nothing changed that an
+ * operator would want to read again: neither the phase nor the cause's code.
+ */
+export function nextLeaseState(
+  state: LeaseState,
+  happening: LeaseHappening,
+  nowMs: number,
+): LeaseState {
+  const phase = nextPhase(state.phase, happening.type);
+  const cause = nextCause(state, phase, happening);
+  if (phase === state.phase && cause?.code === state.cause?.code) return state;
+  return {
+    phase,
+    sinceMs: phase === state.phase ? state.sinceMs : nowMs,
+    ...(cause === undefined ? {} : { cause }),
+  };
+}
+
+/** What is not named leaves the phase as it is. */
+const TRANSITIONS: Record<
+  LeasePhase,
+  Partial<Record<LeaseHappening["type"], LeasePhase>>
+> = {
+  acquiring: { acquired: "held" },
+  held: {
+    "renewal-begun": "renewing",
+    "failed": "degraded",
+    "ttl-passed": "expired-but-serving",
+    "lost": "renewing",
+    "taken": "conflict",
+  },
+  renewing: {
+    "confirmed": "held",
+    "failed": "degraded",
+    "ttl-passed": "expired-but-serving",
+    "taken": "conflict",
+  },
+  degraded: {
+    "confirmed": "held",
+    "ttl-passed": "expired-but-serving",
+    "taken": "conflict",
+  },
+  "expired-but-serving": { "confirmed": "held", "taken": "conflict" },
+  // Only the holder's going ends it: that etcd is away too changes nothing.
+  conflict: { "confirmed": "held", "lost": "renewing" },
+};
+
+function nextPhase(
+  phase: LeasePhase,
+  happening: LeaseHappening["type"],
+): LeasePhase {
+  return TRANSITIONS[phase][happening] ?? phase;
+}
+
+function nextCause(
+  state: LeaseState,
+  phase: LeasePhase,
+  happening: LeaseHappening,
+): LeaseCause | undefined {
+  if (phase === "held") return undefined;
+  if (!("cause" in happening)) return state.cause;
+  switch (happening.type) {
+    case "failed":
+      return phase === "conflict" ? state.cause : happening.cause;
+    case "lost":
+      // Elsewhere the key is gone because of what is the cause already.
+      return phase === "renewing" ? happening.cause : state.cause;
+    case "taken":
+      return happening.cause;
+  }
+}

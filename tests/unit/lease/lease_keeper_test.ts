@@ -1,0 +1,565 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import {
+  LeaseKeeper,
+  type LeaseKeeperOptions,
+} from "../../../lease/lease_keeper.ts";
+import type { LeaseAttributes } from "../../../lease/lease.ts";
+import { encodeLeaseValue } from "../../../lease/lease_codec.ts";
+import type { StoredLease } from "../../../lease/state_store.ts";
+import { formatCidr, parseCidr } from "../../../net/cidr.ts";
+import { parseIpv4 } from "../../../net/ipv4.ts";
+import type { SubnetPool } from "../../../net/subnet_pool.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
+import { FakeRandom } from "../../fakes/fake_random.ts";
+import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+
+const HOUR = 3_600_000;
+
+const pool: SubnetPool = {
+  network: parseCidr("10.1.0.0/16")!,
+  subnetLength: 24,
+  first: parseIpv4("10.1.1.0")!,
+  last: parseIpv4("10.1.255.0")!,
+};
+
+function attributesOf(host: number): LeaseAttributes {
+  return {
+    publicIp: parseIpv4(`198.51.100.${host}`)!,
+    backendType: "udp",
+    hostId: `host-${host}`,
+  };
+}
+
+/** One host with its keeper, and the store that it shares with others. */
+class Host implements AsyncDisposable {
+  readonly clock: FakeClock;
+  readonly attributes: LeaseAttributes;
+  readonly keeper: LeaseKeeper;
+  /** Phase and cause at each change, e.g. `degraded registry.refused`. */
+  readonly states: string[] = [];
+  readonly saved: StoredLease[] = [];
+  readonly #end = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly etcd: FakeEtcd,
+    { number = 1, ...options }: LeaseKeeperOptions & { number?: number } = {},
+  ) {
+    this.clock = etcd.clock as FakeClock;
+    this.attributes = attributesOf(number);
+    this.keeper = new LeaseKeeper({
+      registry: new FakeRegistry(etcd),
+      clock: this.clock,
+      random: new FakeRandom(number),
+      store: { saveLease: (lease) => this.saved.push(lease) },
+    }, options);
+    this.keeper.onStatus(({ state }) => {
+      const text = [state.phase, state.cause?.code].filter(Boolean).join(" ");
+      if (this.states.at(-1) !== text) this.states.push(text);
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  get phase(): string {
+    return this.keeper.status.state.phase;
+  }
+
+  /** The name of the key that this host holds. */
+  get name(): string {
+    return this.keeper.status.lease!.name;
+  }
+
+  acquire(): Promise<unknown> {
+    return this.keeper.acquire(pool, this.attributes, this.signal);
+  }
+
+  /** Acquires, and keeps the lease from then on. */
+  async join(): Promise<this> {
+    await this.acquire();
+    this.#running = this.keeper.run(this.signal);
+    await this.settle();
+    this.states.length = 0;
+    return this;
+  }
+
+  /** Lets time go by for clocks and TTLs, in steps as fine as a second. */
+  async pass(milliseconds: number): Promise<void> {
+    const steps = Math.min(100, Math.ceil(milliseconds / 1_000));
+    for (let step = 0; step < steps; step++) {
+      await this.clock.advance(milliseconds / steps);
+      this.etcd.expire();
+      await this.settle();
+    }
+  }
+
+  async settle(): Promise<void> {
+    for (let i = 0; i < 5; i++) await this.clock.settle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(new Error("the test is over"));
+    await this.#running;
+  }
+}
+
+function makeEtcd(): FakeEtcd {
+  return new FakeEtcd(new FakeClock());
+}
+
+Deno.test("a first host takes a subnet of the pool for 24 hours", async () => {
+  const etcd = makeEtcd();
+  await using host = new Host(etcd);
+  await host.acquire();
+  assertEquals(etcd.names, [host.name]);
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(host.states, ["acquiring", "held"]);
+  assertEquals(host.saved.length, 1);
+  assertEquals(
+    host.keeper.status.expiresAtMs! - host.clock.now(),
+    24 * HOUR,
+  );
+});
+
+Deno.test("a host that restarts takes its subnet again, without leaving an etcd lease behind", async () => {
+  const etcd = makeEtcd();
+  await using first = new Host(etcd);
+  await first.acquire();
+  for (let restart = 0; restart < 5; restart++) {
+    await using again = new Host(etcd);
+    await again.acquire();
+    assertEquals(again.name, first.name);
+  }
+  assertEquals(etcd.names.length, 1);
+  assertEquals(etcd.etcdLeaseCount, 1);
+});
+
+Deno.test("a host whose PublicIP has changed rewrites the same key", async () => {
+  const etcd = makeEtcd();
+  await using before = new Host(etcd);
+  await before.acquire();
+  await using after = new Host(etcd);
+  const moved = {
+    ...after.attributes,
+    publicIp: parseIpv4("198.51.100.99")!,
+  };
+  await after.keeper.acquire(pool, moved, after.signal);
+  assertEquals(etcd.names, [before.name]);
+  assertEquals(etcd.value(before.name), encodeLeaseValue(moved));
+});
+
+Deno.test("the remembered subnet is taken when etcd has forgotten it", async () => {
+  const etcd = makeEtcd();
+  const subnet = parseCidr("10.1.77.0/24")!;
+  await using host = new Host(etcd, {
+    previous: [{ subnet, source: "subnet-file" }],
+  });
+  await host.acquire();
+  assertEquals(host.name, "10.1.77.0-24");
+});
+
+Deno.test("fields of a later version survive a restart", async () => {
+  const etcd = makeEtcd();
+  etcd.put(
+    "10.1.5.0-24",
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1","Later":1}',
+  );
+  await using host = await new Host(etcd).join();
+  assertEquals(
+    etcd.value("10.1.5.0-24"),
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1","Later":1}',
+  );
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a lease that no longer fits the config is deleted and another taken", async () => {
+  const etcd = makeEtcd();
+  etcd.put("10.2.5.0-24", encodeLeaseValue(attributesOf(1)));
+  await using host = new Host(etcd);
+  await host.acquire();
+  assertEquals(etcd.names, [host.name]);
+  assertNotEquals(host.name, "10.2.5.0-24");
+});
+
+Deno.test("a subnet that another host took in between is left to it", async () => {
+  const etcd = makeEtcd();
+  const taken: string[] = [];
+  etcd.before = (operation) => {
+    if (operation !== "create" || taken.length >= 5) return;
+    // Whatever the host has chosen: everything free is taken before it.
+    for (let i = 1; i <= 100; i++) {
+      const name = `10.1.${i}.0-24`;
+      if (etcd.value(name) === undefined) {
+        etcd.put(name, encodeLeaseValue(attributesOf(2)));
+      }
+    }
+    taken.push("once");
+  };
+  await using host = new Host(etcd);
+  await host.acquire();
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assert(Number(host.name.split(".")[2]) > 100);
+});
+
+Deno.test("two hundred hosts that join at once get two hundred subnets", async () => {
+  const etcd = makeEtcd();
+  const hosts = Array.from(
+    { length: 200 },
+    (_, number) => new Host(etcd, { number }),
+  );
+  let joined = 0;
+  const joining = Promise.all(
+    hosts.map((host) => host.acquire().then(() => joined++)),
+  );
+  for (let i = 0; i < 100 && joined < 200; i++) await hosts[0]!.pass(1_000);
+  await joining;
+  const names = new Set(hosts.map((host) => host.name));
+  assertEquals(names.size, 200);
+  assertEquals(etcd.names.length, 200);
+  assertEquals(etcd.etcdLeaseCount, 200);
+});
+
+Deno.test("etcd away at the start is waited for, with one state per reason", async () => {
+  const etcd = makeEtcd();
+  etcd.fault = "refused";
+  await using host = new Host(etcd);
+  const acquiring = host.acquire();
+  await host.pass(60_000);
+  assertEquals(host.states, ["acquiring registry.refused"]);
+  etcd.fault = "no-leader";
+  await host.pass(60_000);
+  etcd.fault = undefined;
+  const back = host.clock.monotonic();
+  await host.pass(3_000);
+  await acquiring;
+  assertEquals(host.states, [
+    "acquiring registry.refused",
+    "acquiring registry.no-leader",
+    "held",
+  ]);
+  assert(host.clock.monotonic() - back <= 3_000);
+});
+
+Deno.test("waiting for etcd ends at once when it is aborted", async () => {
+  const etcd = makeEtcd();
+  etcd.fault = "refused";
+  const host = new Host(etcd);
+  const outcome = host.acquire().catch((error) => error.message);
+  await host.pass(5_000);
+  await host[Symbol.asyncDispose]();
+  assertEquals(await outcome, "the test is over");
+  assertEquals(host.clock.sleepers, 0);
+});
+
+Deno.test("an exhausted pool is waited for, until a lease ends", async () => {
+  const etcd = makeEtcd();
+  for (let i = 1; i <= 255; i++) {
+    etcd.put(`10.1.${i}.0-24`, encodeLeaseValue(attributesOf(2)));
+  }
+  await using host = new Host(etcd);
+  const acquiring = host.acquire();
+  await host.pass(30_000);
+  assertEquals(host.states, ["acquiring lease.pool-exhausted"]);
+  etcd.delete("10.1.9.0-24");
+  await host.pass(11_000);
+  await acquiring;
+  assertEquals(host.name, "10.1.9.0-24");
+});
+
+Deno.test("a lease is renewed on its margin, again and again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { modRevision } = etcd.key(host.name)!;
+  await host.pass(22 * HOUR);
+  assertEquals(etcd.key(host.name)!.modRevision, modRevision);
+  await host.pass(1 * HOUR);
+  const renewed = etcd.key(host.name)!.modRevision;
+  assert(renewed > modRevision);
+  for (let day = 0; day < 10; day++) {
+    await host.pass(24 * HOUR);
+    assertEquals(etcd.names, [host.name]);
+  }
+  assertEquals(etcd.etcdLeaseCount, 1);
+  assertEquals(new Set(host.states), new Set(["held", "renewing"]));
+  assertEquals(host.saved.at(-1)?.expiresAtMs, host.keeper.status.expiresAtMs);
+});
+
+Deno.test("hosts that started together do not renew together", async () => {
+  const etcd = makeEtcd();
+  const renewals = new Set<number>();
+  etcd.before = (operation) => {
+    if (operation === "renew") renewals.add(etcd.clock.monotonic());
+  };
+  await using stack = new AsyncDisposableStack();
+  for (let number = 1; number <= 20; number++) {
+    stack.use(await new Host(etcd, { number }).join());
+  }
+  await new Host(etcd).pass(23 * HOUR);
+  assert(renewals.size >= 19, `${renewals.size} moments for 20 hosts`);
+});
+
+Deno.test("a machine that slept renews as soon as its wall clock says so", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { modRevision } = etcd.key(host.name)!;
+  host.clock.jumpWallClock(23.5 * HOUR);
+  await host.pass(60_000);
+  assert(etcd.key(host.name)!.modRevision > modRevision);
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a wall clock that is set back does not delay the renewal", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { modRevision } = etcd.key(host.name)!;
+  host.clock.jumpWallClock(-100 * HOUR);
+  await host.pass(23.5 * HOUR);
+  assert(etcd.key(host.name)!.modRevision > modRevision);
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a reservation keeps having no TTL, and is never renewed", async () => {
+  const etcd = makeEtcd();
+  etcd.put("10.1.5.0-24", '{"PublicIP":"198.51.100.1"}');
+  await using host = await new Host(etcd).join();
+  assertEquals(host.name, "10.1.5.0-24");
+  assertEquals(host.keeper.status.expiresAtMs, undefined);
+  const { modRevision } = etcd.key(host.name)!;
+  await host.pass(100 * HOUR);
+  assertEquals(etcd.key(host.name), {
+    value: encodeLeaseValue(host.attributes),
+    etcdLeaseId: "0",
+    modRevision,
+  });
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("etcd away for a while is degraded and then held again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.fault = "refused";
+  etcd.breakWatches("refused");
+  await host.pass(600_000);
+  assertEquals(host.states, ["degraded registry.refused"]);
+  etcd.fault = undefined;
+  await host.pass(2_000);
+  assertEquals(host.states, ["degraded registry.refused", "held"]);
+  assertEquals(etcd.names, [host.name]);
+});
+
+Deno.test("etcd away for longer than the TTL: expired, serving, and the same subnet again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.fault = "unreachable";
+  etcd.breakWatches("unreachable");
+  await host.pass(23 * HOUR);
+  assertEquals(host.phase, "degraded");
+  await host.pass(2 * HOUR);
+  assertEquals(host.phase, "expired-but-serving");
+  assertEquals(etcd.names, []);
+  etcd.fault = undefined;
+  await host.pass(2_000);
+  assertEquals(host.phase, "held");
+  assertEquals(etcd.names, [name]);
+  assertEquals(host.states, [
+    "degraded registry.unreachable",
+    "expired-but-serving registry.unreachable",
+    "held",
+  ]);
+});
+
+Deno.test("an etcd that can be read and not written stays degraded, and is not hammered", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  let writes = 0;
+  etcd.before = (operation) => {
+    if (operation !== "renew") return;
+    writes++;
+    throw etcd.error("no-space", "renew");
+  };
+  await host.pass(23 * HOUR);
+  await host.pass(60_000);
+  assertEquals(host.states, ["renewing", "degraded registry.no-space"]);
+  assert(writes < 700, `${writes} attempts in an hour`);
+  etcd.before = () => {};
+  await host.pass(11_000);
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a deleted key is taken again at once", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.delete(name);
+  await host.settle();
+  assertEquals(etcd.value(name), encodeLeaseValue(host.attributes));
+  assertEquals(host.states, ["renewing lease.deleted", "held"]);
+  etcd.revoke(etcd.key(name)!.etcdLeaseId);
+  await host.settle();
+  assertEquals(etcd.names, [name]);
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a wiped etcd gets the lease again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.wipe();
+  await host.pass(3_000);
+  assertEquals(etcd.names, [name]);
+  assertEquals(host.phase, "held");
+  etcd.delete(name);
+  await host.settle();
+  assertEquals(etcd.names, [name], "the watch follows the new history");
+});
+
+Deno.test("a value that was overwritten with garbage is written again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.put(host.name, "garbage");
+  await host.settle();
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(host.states, ["renewing lease.unreadable", "held"]);
+});
+
+Deno.test("an old backup with our host id is brought up to date", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const old = { ...host.attributes, publicIp: parseIpv4("198.51.100.50")! };
+  etcd.put(host.name, encodeLeaseValue(old));
+  await host.settle();
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("a foreign host on our key is a conflict: reported, served, not fought, and ended when the key is free", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  const theirs = encodeLeaseValue(attributesOf(2));
+  etcd.put(name, theirs);
+  await host.settle();
+  assertEquals(host.states, ["conflict lease.taken"]);
+  assertEquals(
+    host.keeper.status.state.cause?.message,
+    `${
+      formatCidr(parseCidr(name.replace("-", "/"))!)
+    } is now held by 198.51.100.2, with host id host-2`,
+  );
+  await host.pass(48 * HOUR);
+  etcd.put(name, theirs);
+  await host.settle();
+  assertEquals(etcd.value(name), theirs);
+  assertEquals(host.states, ["conflict lease.taken"]);
+  etcd.delete(name);
+  await host.settle();
+  assertEquals(etcd.value(name), encodeLeaseValue(host.attributes));
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("flannel's put of our own address without a host id is a conflict too", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.put(host.name, '{"PublicIP":"198.51.100.1","PublicIPv6":null}');
+  await host.settle();
+  assertEquals(host.phase, "conflict");
+});
+
+Deno.test("a conflict that arose while etcd was away is found when it is back", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.fault = "unreachable";
+  etcd.breakWatches("unreachable");
+  await host.pass(25 * HOUR);
+  etcd.put(name, encodeLeaseValue(attributesOf(2)));
+  etcd.fault = undefined;
+  await host.pass(3_000);
+  assertEquals(host.phase, "conflict");
+});
+
+Deno.test("a renewal that etcd carried out and whose answer was lost does no harm", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  let lost = 0;
+  etcd.after = (operation) => {
+    if (operation !== "renew" || lost++ > 0) return;
+    throw etcd.error("deadline", "renew", true);
+  };
+  await host.pass(23 * HOUR);
+  await host.pass(60_000);
+  assertEquals(lost >= 2, true);
+  assertEquals(etcd.names, [name]);
+  assertEquals(host.phase, "held");
+  await host.pass(30 * HOUR);
+  assertEquals(etcd.names, [name]);
+});
+
+Deno.test("an acquisition whose answer was lost finds its own lease", async () => {
+  const etcd = makeEtcd();
+  let lost = 0;
+  etcd.after = (operation) => {
+    if (operation !== "create" || lost++ > 0) return;
+    throw etcd.error("deadline", "create", true);
+  };
+  await using host = new Host(etcd);
+  const acquiring = host.acquire();
+  await host.pass(5_000);
+  await acquiring;
+  assertEquals(etcd.names, [host.name]);
+});
+
+Deno.test("compacted history is no trouble", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.compact();
+  await host.settle();
+  etcd.breakWatches("compacted");
+  await host.settle();
+  etcd.delete(host.name);
+  await host.settle();
+  assertEquals(etcd.names, [host.name]);
+  assertEquals(host.states, ["renewing lease.deleted", "held"]);
+});
+
+Deno.test("a shortened TTL with a margin above it is renewed at half time", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd, {
+    ttlSeconds: 60,
+    renewMarginSeconds: 3_600,
+  }).join();
+  let renewals = 0;
+  etcd.before = (operation) => {
+    if (operation === "renew") renewals++;
+  };
+  await host.pass(600_000);
+  assertEquals(etcd.names, [host.name]);
+  assert(renewals >= 19 && renewals <= 25, `${renewals} in ten minutes`);
+});
+
+Deno.test("an error that nobody expected is a state too, and is overcome", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.before = (operation) => {
+    if (operation === "get") throw new TypeError("a defect");
+  };
+  etcd.breakWatches("unreachable");
+  await host.pass(20_000);
+  assertEquals(host.phase, "degraded");
+  assertEquals(host.keeper.status.state.cause?.code, "lease.unexpected");
+  etcd.before = () => {};
+  await host.pass(11_000);
+  assertEquals(host.phase, "held");
+});
+
+Deno.test("stopping leaves the key in etcd and no timer behind", async () => {
+  const etcd = makeEtcd();
+  const host = await new Host(etcd).join();
+  await host[Symbol.asyncDispose]();
+  assertEquals(etcd.names, [host.name]);
+  assertEquals(host.clock.sleepers, 0);
+});
