@@ -99,3 +99,8 @@ export function waitWritable(descriptor: number, timeoutMs: number): void {
   entry[2] = POLLOUT;
   libc().poll(addressOf(entry), 1, timeoutMs);
 }
+
+/** Lets another thread of the same priority run, if one waits. */
+export function yieldProcessor(): void {
+  libc().sched_yield();
+}

@@ -119,9 +119,10 @@ function setOffloads(
   descriptor: number,
   wanted: { tcpOffload: boolean; udpOffload: boolean },
 ): { tcpOffload: boolean; udpOffload: boolean } {
+  const { tcpOffload, udpOffload } = wanted;
   const attempts = [
-    wanted,
-    { tcpOffload: wanted.tcpOffload, udpOffload: false },
+    { tcpOffload, udpOffload },
+    { tcpOffload, udpOffload: false },
     { tcpOffload: false, udpOffload: false },
   ];
   for (const attempt of attempts) {

@@ -41,10 +41,10 @@ export const SENDER_CHECK_STRICT = 2;
 
 /** Underlay address of the peer, host byte order. */
 export const RESULT_PEER_ADDRESS = 0x1080;
-/** Bytes of each packet of a segmented super-packet (the last may be shorter). */
+/** Bytes of each packet of a super-packet (the last may be shorter). */
 export const RESULT_SEGMENT_BYTES = 0x1084;
-/** Packets that a super-packet was cut into. */
-export const RESULT_SEGMENT_COUNT = 0x1088;
+/** Bytes of the packets that `cut` has just made. */
+export const RESULT_CUT_BYTES = 0x1088;
 /** ICMP errors that are due, in ICMP_REQUESTS. */
 export const RESULT_ICMP_COUNT = 0x108c;
 
@@ -54,7 +54,7 @@ export const RESULT_ICMP_COUNT = 0x108c;
 export const TRANSMIT_DROP = 0;
 /** One packet, ready where it lies. */
 export const TRANSMIT_SINGLE = 1;
-/** A super-packet: `cut` gives its packets, up to MAX_SEGMENTS at a time. */
+/** A super-packet: `cut` gives its packets. */
 export const TRANSMIT_SUPER = 2;
 /** Nobody holds the destination: ICMP net unreachable is due. */
 export const TRANSMIT_NO_PEER = 3;
@@ -115,10 +115,10 @@ export const MAX_SEND_BYTES = 65507;
 
 /** `struct virtio_net_hdr` (10 bytes) of the packet just read. */
 export const VNET_HEADER_BYTES = 10;
-/** Headers of the packets that a super-packet is cut into, 128 bytes apart. */
+/** Headers of packets cut from super-packets, 128 bytes for each of a batch. */
 export const TX_HEADERS = 0x2000;
 export const TX_HEADER_STRIDE = 128;
-/** `struct iovec`s: header, payload, header, payload, … */
+/** `struct iovec`s of a batch: one a packet, or two (header, payload) if cut. */
 export const TX_IOV = 0x6000;
 /**
  * Where packets are read to: slot after slot. A packet that is longer than a slot

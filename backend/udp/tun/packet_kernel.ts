@@ -13,10 +13,10 @@ import type { PacketMemory } from "../../../linux/packet_memory.ts";
 export interface PacketKernel {
   /** One of TRANSMIT_* for the packet read from the TUN. */
   transmit(vnetHeader: number, packet: number, bytes: number): number;
-  /** The next pieces of a super-packet; the number of iovecs, 0 at its end. */
-  cut(): number;
-  /** Adds a packet to the batch in TX_IOV. */
-  gather(index: number, packet: number, bytes: number): void;
+  /** Cuts packets off a super-packet; their number, 0 at its end. */
+  cut(packet: number, iovec: number, room: number): number;
+  /** Writes an iovec of the batch. */
+  gather(iovec: number, data: number, bytes: number): void;
   /** Begins a round of receives. */
   beginReceive(): void;
   /** Checks and merges what was received; the bytes looked at. */

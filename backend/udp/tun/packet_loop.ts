@@ -17,6 +17,7 @@ import { UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
 import type { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
+import type { PacketWaiter } from "./packet_waiter.ts";
 
 /** What the loop stands on; every part has a fake. */
 export interface PacketLoopParts {
@@ -26,6 +27,7 @@ export interface PacketLoopParts {
   readonly udp: UdpPort;
   /** Descriptors in the order TUN, UDP, wake-up. */
   readonly poller: Poller;
+  readonly waiter: Pick<PacketWaiter, "wait">;
   readonly icmp: IcmpResponder;
   /** Called when the main thread has asked for something. */
   readonly acknowledgeWakeUp: () => void;
@@ -69,13 +71,16 @@ export class PacketLoop {
   #failure = 0;
   #droppedBySocket = 0;
 
-  // The packets that were read and wait to leave in one send: an iovec each.
-  #batchCount = 0;
+  // The packets that were read and wait to leave in one send.
+  #batchPackets = 0;
+  #batchIovecs = 0;
+  #batchBytes = 0;
   #batchPeer = 0;
   #batchSegmentBytes = 0;
-  #batchBytes = 0;
   /** A packet shorter than the others may only be the last. */
   #batchClosed = false;
+  /** Iovecs of each packet of the batch. */
+  readonly #pieces = new Uint8Array(layout.MAX_SEGMENTS);
 
   constructor(parts: PacketLoopParts, options: PacketLoopOptions) {
     this.#parts = parts;
@@ -92,11 +97,11 @@ export class PacketLoop {
    * gone (returns the error number).
    */
   run(): number {
-    const { poller, acknowledgeWakeUp } = this.#parts;
+    const { poller, waiter, acknowledgeWakeUp } = this.#parts;
     const words = this.#memory.words;
     this.#takeTable();
     while (Atomics.load(words, layout.CONTROL_STOP >> 2) === 0) {
-      poller.wait(-1);
+      waiter.wait();
       if (poller.readable(WAKE_UP)) {
         acknowledgeWakeUp();
         this.#takeTable();
@@ -135,16 +140,11 @@ export class PacketLoop {
       const length = bytes - layout.VNET_HEADER_BYTES;
       switch (this.#kernel.transmit(at, packet, length)) {
         case layout.TRANSMIT_SINGLE:
-          this.#addToBatch(packet, length);
-          slot += Math.ceil(bytes / layout.TX_SLOT_BYTES);
-          if (slot < layout.TX_SLOTS) continue;
+          this.#addPacket(packet, length);
           break;
-        case layout.TRANSMIT_SUPER: {
-          const peer = this.#resultPeer();
-          this.#flush();
-          this.#sendSuper(peer);
+        case layout.TRANSMIT_SUPER:
+          this.#addSuper();
           break;
-        }
         case layout.TRANSMIT_NO_PEER:
           this.#icmp.netUnreachable(packet, length);
           continue;
@@ -154,138 +154,168 @@ export class PacketLoop {
         default:
           continue;
       }
-      this.#flush();
-      slot = 0;
+      // What waits in the batch lies in the slots and must not be read over.
+      slot += Math.ceil(bytes / layout.TX_SLOT_BYTES);
+      if (this.#batchPackets === 0) slot = 0;
+      if (slot >= layout.TX_SLOTS) {
+        this.#flush();
+        slot = 0;
+      }
     }
     this.#flush();
+  }
+
+  #addPacket(packet: number, length: number): void {
+    const peer = this.#resultPeer();
+    if (
+      length > this.#batchSegmentBytes || peer !== this.#batchPeer ||
+      this.#room(length) === 0
+    ) {
+      this.#flush();
+      this.#beginBatch(peer, length);
+    }
+    this.#pieces[this.#batchPackets] = 1;
+    this.#kernel.gather(this.#batchIovecs, packet, length);
+    this.#batchPackets++;
+    this.#batchIovecs++;
+    this.#batchBytes += length;
+    if (length < this.#batchSegmentBytes) this.#batchClosed = true;
+  }
+
+  /** The packets of the super-packet that the kernel has just looked at. */
+  #addSuper(): void {
+    const peer = this.#resultPeer();
+    const segmentBytes = this.#memory.words[layout.RESULT_SEGMENT_BYTES >> 2]!;
+    for (;;) {
+      if (
+        segmentBytes !== this.#batchSegmentBytes || peer !== this.#batchPeer ||
+        this.#room(segmentBytes) === 0
+      ) {
+        this.#flush();
+        this.#beginBatch(peer, segmentBytes);
+      }
+      const first = this.#batchPackets;
+      const packets = this.#kernel.cut(
+        first,
+        this.#batchIovecs,
+        this.#room(segmentBytes),
+      );
+      if (packets === 0) return;
+      this.#pieces.fill(2, first, first + packets);
+      const bytes = this.#memory.words[layout.RESULT_CUT_BYTES >> 2]!;
+      this.#batchPackets += packets;
+      this.#batchIovecs += 2 * packets;
+      this.#batchBytes += bytes;
+      if (bytes < packets * segmentBytes) this.#batchClosed = true;
+    }
   }
 
   #resultPeer(): number {
     return this.#memory.words[layout.RESULT_PEER_ADDRESS >> 2]!;
   }
 
-  #addToBatch(packet: number, length: number): void {
-    const peer = this.#resultPeer();
-    if (
-      this.#batchCount > 0 &&
-      (this.#batchClosed || peer !== this.#batchPeer ||
-        length > this.#batchSegmentBytes ||
-        this.#batchCount === layout.MAX_SEGMENTS ||
-        this.#batchBytes + length > layout.MAX_SEND_BYTES)
-    ) {
-      this.#flush();
-    }
-    if (this.#batchCount === 0) {
-      this.#batchPeer = peer;
-      this.#batchSegmentBytes = length;
-      this.#batchClosed = !this.#segmentSends;
-    } else if (length < this.#batchSegmentBytes) {
-      this.#batchClosed = true;
-    }
-    this.#kernel.gather(this.#batchCount, packet, length);
-    this.#batchCount++;
-    this.#batchBytes += length;
+  /** How many packets of a length the batch can still take. */
+  #room(length: number): number {
+    if (this.#batchClosed) return 0;
+    const packets = this.#segmentSends ? layout.MAX_SEGMENTS : 1;
+    return Math.min(
+      packets - this.#batchPackets,
+      Math.floor((layout.MAX_SEND_BYTES - this.#batchBytes) / length),
+    );
   }
 
+  #beginBatch(peer: number, segmentBytes: number): void {
+    this.#batchPeer = peer;
+    this.#batchSegmentBytes = segmentBytes;
+    this.#batchClosed = false;
+  }
+
+  /** Sends the batch. */
   #flush(): void {
-    const packets = this.#batchCount;
+    const packets = this.#batchPackets;
     if (packets === 0) return;
-    this.#batchCount = 0;
+    const iovecs = this.#batchIovecs;
+    this.#batchPackets = 0;
+    this.#batchIovecs = 0;
     this.#batchBytes = 0;
-    this.#send(this.#batchPeer, packets, 1, this.#batchSegmentBytes);
-  }
-
-  /** Sends the super-packet that the kernel has just looked at. */
-  #sendSuper(peer: number): void {
-    const words = this.#memory.words;
-    while (this.#kernel.cut() > 0) {
-      const packets = words[layout.RESULT_SEGMENT_COUNT >> 2]!;
-      const segmentBytes = words[layout.RESULT_SEGMENT_BYTES >> 2]!;
-      this.#send(peer, packets, 2, segmentBytes);
-    }
-  }
-
-  /** Sends `packets` packets from TX_IOV, each in `pieces` iovecs. */
-  #send(
-    peer: number,
-    packets: number,
-    pieces: number,
-    segmentBytes: number,
-  ): void {
     if (packets > 1) {
-      if (this.#segmentSends) {
-        const sent = this.#trySend(
-          peer,
-          layout.TX_IOV,
-          packets * pieces,
-          segmentBytes,
-        );
-        if (sent >= 0) return this.#countSent(packets, sent);
-        if (sent === -ERRNO.EIO) {
-          // The underlay cannot finish checksums (Linux before 6.2 wants the
-          // device to): it never will, so the question is not asked again.
-          this.#segmentSends = false;
-        } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
-          return this.#countUnsent(packets, -sent);
-        }
+      const sent = this.#trySend(
+        layout.TX_IOV,
+        iovecs,
+        this.#batchSegmentBytes,
+      );
+      if (sent >= 0) return this.#countSent(packets, sent);
+      if (sent === -ERRNO.EIO) {
+        // The underlay device cannot finish checksums, which segmentation
+        // wants of it before Linux 6.2: it never will, so never ask again.
+        this.#segmentSends = false;
+      } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
+        return this.#countUnsent(packets, -sent);
       }
-      for (let packet = 0; packet < packets; packet++) {
-        const go = this.#sendOne(
-          peer,
-          layout.TX_IOV + packet * pieces * IOVEC_BYTES,
-          pieces,
-        );
-        if (!go) {
-          this.#kernel.addCount(
-            layout.TX_DROP_TOO_BIG,
-            packets - packet - 1,
-          );
-          return;
-        }
-      }
-      return;
     }
-    this.#sendOne(peer, layout.TX_IOV, pieces);
+    this.#sendOneByOne(packets);
   }
 
-  /**
-   * Sends one packet as one datagram. Returns false when it is too big for the
-   * path and the rest of its super-packet is, too.
-   */
-  #sendOne(peer: number, iovecs: number, pieces: number): boolean {
-    let sent = this.#trySend(peer, iovecs, pieces, 0);
-    if (sent === -ERRNO.EMSGSIZE) {
-      const { packet, length } = this.#firstPiece(iovecs);
-      const header = this.#memory.bytes.subarray(packet, packet + 20);
-      if (forbidsFragmentation(header)) {
-        const mtuBytes = this.#udp.pathMtuBytes(peer) - UDP_ENCAPSULATION_BYTES;
-        this.#icmp.fragmentationNeeded(packet, length, mtuBytes);
-        this.#kernel.addCount(layout.TX_DROP_TOO_BIG, 1);
-        return pieces === 1;
+  #sendOneByOne(packets: number): void {
+    let iovecs = layout.TX_IOV;
+    let answeredFlow = 0;
+    for (let packet = 0; packet < packets; packet++) {
+      const pieces = this.#pieces[packet]!;
+      let sent = this.#trySend(iovecs, pieces, 0);
+      if (sent === -ERRNO.EMSGSIZE) {
+        const { at, length } = this.#firstPiece(iovecs);
+        if (
+          forbidsFragmentation(this.#memory.bytes.subarray(at, at + 20))
+        ) {
+          // One answer is enough for all packets of a super-packet.
+          const flow = this.#flowOf(at);
+          if (flow !== answeredFlow) this.#answerTooBig(at, length);
+          answeredFlow = flow;
+          this.#kernel.addCount(layout.TX_DROP_TOO_BIG, 1);
+          iovecs += pieces * IOVEC_BYTES;
+          continue;
+        }
+        sent = this.#udp.sendFragmentable(this.#batchPeer, iovecs, pieces);
       }
-      sent = this.#udp.sendFragmentable(peer, iovecs, pieces);
+      if (sent >= 0) this.#countSent(1, sent);
+      else this.#countUnsent(1, -sent);
+      iovecs += pieces * IOVEC_BYTES;
     }
-    if (sent >= 0) this.#countSent(1, sent);
-    else this.#countUnsent(1, -sent);
-    return true;
   }
 
-  #firstPiece(iovecs: number): { packet: number; length: number } {
+  #answerTooBig(packet: number, length: number): void {
+    const mtuBytes = this.#udp.pathMtuBytes(this.#batchPeer) -
+      UDP_ENCAPSULATION_BYTES;
+    this.#icmp.fragmentationNeeded(packet, length, mtuBytes);
+  }
+
+  /** A number that differs between most flows: addresses and ports, folded. */
+  #flowOf(packet: number): number {
+    const view = this.#memory.view;
+    return (view.getUint32(packet + 12) ^ view.getUint32(packet + 16) ^
+      view.getUint32(packet + 20)) >>> 0;
+  }
+
+  #firstPiece(iovecs: number): { at: number; length: number } {
     const words = this.#memory.words;
     return {
-      packet: (words[iovecs >> 2]! - this.#memory.address) >>> 0,
+      at: (words[iovecs >> 2]! - this.#memory.address) >>> 0,
       length: words[(iovecs >> 2) + 2]!,
     };
   }
 
   #trySend(
-    peer: number,
     iovecs: number,
     count: number,
     segmentBytes: number,
   ): number {
     for (let attempt = 1;; attempt++) {
-      const sent = this.#udp.send(peer, iovecs, count, segmentBytes);
+      const sent = this.#udp.send(
+        this.#batchPeer,
+        iovecs,
+        count,
+        segmentBytes,
+      );
       if (sent !== -ERRNO.EAGAIN || attempt === SEND_ATTEMPTS) return sent;
       this.#kernel.addCount(layout.TX_SOCKET_FULL, 1);
       this.#parts.waitForRoom();

@@ -6,16 +6,21 @@
 
 /// <reference lib="deno.worker" />
 
-import { systemClock } from "../../../linux/clock.ts";
 import { KernelIcmpPort } from "../../../linux/icmp_socket.ts";
 import { PacketMemory } from "../../../linux/packet_memory.ts";
-import { clearEvent, KernelPoller, waitWritable } from "../../../linux/poll.ts";
+import {
+  clearEvent,
+  KernelPoller,
+  waitWritable,
+  yieldProcessor,
+} from "../../../linux/poll.ts";
 import { KernelTunPort } from "../../../linux/tun.ts";
 import { KernelUdpPort } from "../../../linux/udp_socket.ts";
 import { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import { instantiatePacketKernel } from "./packet_kernel.ts";
 import { PacketLoop } from "./packet_loop.ts";
+import { BUSY_POLL_WINDOW_MS, PacketWaiter } from "./packet_waiter.ts";
 import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
 
 /** Long enough for a device to send something, short enough not to be missed. */
@@ -24,6 +29,12 @@ const ROOM_WAIT_MS = 5;
 function run(start: StartMessage): number {
   const memory = new PacketMemory(start.memory);
   const kernel = instantiatePacketKernel(start.module, memory);
+  const poller = new KernelPoller([
+    start.tunDescriptor,
+    start.udpDescriptor,
+    start.wakeUpDescriptor,
+  ]);
+  const clock = { monotonic: () => performance.now() };
   using icmpPort = new KernelIcmpPort();
   const loop = new PacketLoop({
     memory,
@@ -41,15 +52,15 @@ function run(start: StartMessage): number {
       memory,
       layout.SYSTEM_CALL_AREA,
     ),
-    poller: new KernelPoller([
-      start.tunDescriptor,
-      start.udpDescriptor,
-      start.wakeUpDescriptor,
-    ]),
+    poller,
+    waiter: new PacketWaiter(
+      { poller, clock, yieldProcessor },
+      start.features.busyPoll ? BUSY_POLL_WINDOW_MS : 0,
+    ),
     icmp: new IcmpResponder({
       memory,
       port: icmpPort,
-      clock: systemClock,
+      clock,
       addCount: kernel.addCount,
     }),
     acknowledgeWakeUp: () => clearEvent(start.wakeUpDescriptor),

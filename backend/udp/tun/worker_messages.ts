@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { OffloadFeatures } from "../../../linux/offload.ts";
+import type { DataPathFeatures } from "../features.ts";
 
 /** Main thread to worker, once. */
 export interface StartMessage {
@@ -18,7 +18,7 @@ export interface StartMessage {
   readonly udpDescriptor: number;
   readonly wakeUpDescriptor: number;
   readonly udpPort: number;
-  readonly features: OffloadFeatures;
+  readonly features: DataPathFeatures;
 }
 
 /** Worker to main thread. */

@@ -55,25 +55,25 @@ export function sealIpHeader(ip: usize, headerBytes: u32): void {
 }
 
 /** Network-order 16-bit load. */
-@inline
+
 export function load16(at: usize, offset: usize): u32 {
   return <u32> bswap<u16>(load<u16>(at + offset));
 }
 
 /** Network-order 32-bit load. */
-@inline
+
 export function load32(at: usize, offset: usize): u32 {
   return bswap<u32>(load<u32>(at + offset));
 }
 
 /** Network-order 16-bit store. */
-@inline
+
 export function store16(at: usize, value: u32, offset: usize): void {
   store<u16>(at + offset, bswap<u16>(<u16> value));
 }
 
 /** Network-order 32-bit store. */
-@inline
+
 export function store32(at: usize, value: u32, offset: usize): void {
   store<u32>(at + offset, bswap<u32>(value));
 }

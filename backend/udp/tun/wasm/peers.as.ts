@@ -33,7 +33,6 @@ export function peerOf(address: u32): u32 {
   return load<u32>(load<u32>(table, TABLE_PEERS) + (slot - 1) * PEER_BYTES);
 }
 
-@inline
 function flatSlot(address: u32): u32 {
   // An address below the network wraps to a huge index, so one comparison
   // covers both ends.

@@ -225,7 +225,9 @@ function placeTcp(ip: usize, length: u32): void {
   }
   const payload = length - header;
   if (flow) {
-    if (tcpFits(flow, ip, header, payload) && append(flow, ip, header, payload)) {
+    if (
+      tcpFits(flow, ip, header, payload) && append(flow, ip, header, payload)
+    ) {
       const record: usize = load<u32>(flow, FLOW_RECORD);
       store<u32>(flow, load32(t, 4) + payload, FLOW_NEXT_SEQUENCE);
       if (flags & PSH) {
@@ -320,7 +322,9 @@ function append(flow: usize, ip: usize, header: u32, payload: u32): bool {
   const record: usize = load<u32>(flow, FLOW_RECORD);
   const packets = load<u32>(record, RECORD_PACKETS);
   const total = load<u32>(record, RECORD_PAYLOAD_BYTES) + payload;
-  if (packets >= <u32> MAX_SEGMENTS || header + total > MAX_PACKET_BYTES) return false;
+  if (packets >= <u32> MAX_SEGMENTS || header + total > MAX_PACKET_BYTES) {
+    return false;
+  }
   if (packets == 1 && mergeAreas >= <u32> RX_MERGE_AREAS) return false;
   const head: usize = load<u32>(record, RECORD_HEAD);
   if (!load<u32>(flow, FLOW_VERIFIED)) {

@@ -10,14 +10,13 @@ export function setMemoryBase(base: u64): void {
   memoryBase = base;
 }
 
-@inline
 export function count(counter: u32, by: u64): void {
   const at: usize = COUNTERS + counter * COUNTER_BYTES;
   store<u64>(at, load<u64>(at) + by);
 }
 
 /** Writes a `struct iovec` for `bytes` bytes at offset `data` of the memory. */
-@inline
+
 export function storeIovec(at: usize, data: usize, bytes: u32): void {
   store<u64>(at, memoryBase + <u64> data);
   store<u64>(at, <u64> bytes, 8);
@@ -27,7 +26,7 @@ export function storeIovec(at: usize, data: usize, bytes: u32): void {
  * Takes one from the TTL and mends the header checksum (RFC 1624, equation 3;
  * RFC 1141 is wrong for 0xffff).
  */
-@inline
+
 export function decrementTtl(ip: usize): void {
   const before = load16(ip, 8);
   const after = before - 0x100;
@@ -38,7 +37,7 @@ export function decrementTtl(ip: usize): void {
   store16(ip, ~s & 0xffff, 10);
 }
 
-/** The iovec of the packet number `index` of a batch, in TX_IOV. */
-export function gather(index: u32, packet: usize, bytes: u32): void {
-  storeIovec(TX_IOV + (index << 4), packet, bytes);
+/** The iovec number `index` of a batch: `bytes` bytes at `data`. */
+export function gather(index: u32, data: usize, bytes: u32): void {
+  storeIovec(TX_IOV + (index << 4), data, bytes);
 }

@@ -5,11 +5,10 @@
 // UDP (RFC 768).
 
 import {
-  MAX_SEGMENTS,
   MAX_SEND_BYTES,
+  RESULT_CUT_BYTES,
   RESULT_PEER_ADDRESS,
   RESULT_SEGMENT_BYTES,
-  RESULT_SEGMENT_COUNT,
   TRANSMIT_DROP,
   TRANSMIT_NO_PEER,
   TRANSMIT_SINGLE,
@@ -23,7 +22,6 @@ import {
   TX_DROP_TTL,
   TX_HEADER_STRIDE,
   TX_HEADERS,
-  TX_IOV,
   TX_SUPER_PACKETS,
 } from "../layout";
 import {
@@ -36,7 +34,7 @@ import {
   sum,
 } from "./checksum.as";
 import { peerOf } from "./peers.as";
-import { count, decrementTtl, storeIovec } from "./shared.as";
+import { count, decrementTtl, gather } from "./shared.as";
 
 const NEEDS_CSUM: u32 = 1;
 const GSO_TCPV4: u32 = 1;
@@ -144,36 +142,35 @@ function beginSuper(
   } else {
     transportSum += <u64> load<u32>(t); // the ports
   }
+  store<u32>(RESULT_SEGMENT_BYTES, headerBytes + gsoSize);
   count(TX_SUPER_PACKETS, 1);
   return TRANSMIT_SUPER;
 }
 
 /**
- * The next packets of the super-packet: their headers in TX_HEADERS, the pieces
- * of one `sendmsg` with UDP_SEGMENT in TX_IOV. Returns the number of iovecs, two
- * a packet; 0 when all is cut. RESULT_SEGMENT_BYTES and RESULT_SEGMENT_COUNT say
- * what the send is.
+ * Cuts up to `room` packets off the super-packet: their headers from the slot
+ * number `packet` of TX_HEADERS on, their iovecs (two each) from number `iovec`
+ * of TX_IOV on. Returns their number, 0 when nothing is left; RESULT_CUT_BYTES is
+ * what they are together.
  */
-export function cut(): u32 {
-  const whole = headerBytes + gsoBytes;
-  const most = min<u32>(MAX_SEGMENTS, MAX_SEND_BYTES / whole);
-  let header: usize = TX_HEADERS;
-  let iov: usize = TX_IOV;
+export function cut(packet: u32, iovec: u32, room: u32): u32 {
+  let header: usize = TX_HEADERS + packet * TX_HEADER_STRIDE;
   let packets: u32 = 0;
-  while (done < payloadBytes && packets < most) {
+  let bytes: u32 = 0;
+  while (done < payloadBytes && packets < room) {
     const payload = min<u32>(gsoBytes, payloadBytes - done);
     writeHeaders(header, payload);
-    storeIovec(iov, header, headerBytes);
-    storeIovec(iov + 16, superIp + headerBytes + done, payload);
+    gather(iovec, header, headerBytes);
+    gather(iovec + 1, superIp + headerBytes + done, payload);
     done += payload;
     segment++;
     packets++;
+    bytes += headerBytes + payload;
     header += TX_HEADER_STRIDE;
-    iov += 32;
+    iovec += 2;
   }
-  store<u32>(RESULT_SEGMENT_BYTES, whole);
-  store<u32>(RESULT_SEGMENT_COUNT, packets);
-  return packets << 1;
+  store<u32>(RESULT_CUT_BYTES, bytes);
+  return packets;
 }
 
 function writeHeaders(header: usize, payload: u32): void {

@@ -1,0 +1,59 @@
+/**
+ * What keeps a backend from carrying packets.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+import { ERRNO, type SystemCallError } from "../linux/errno.ts";
+
+/** Refusals that the next attempt would meet as well. */
+const LASTING: ReadonlySet<number> = new Set([
+  ERRNO.EPERM,
+  ERRNO.EACCES,
+  ERRNO.ENOENT,
+  ERRNO.EBUSY,
+  ERRNO.EINVAL,
+  ERRNO.EADDRINUSE,
+]);
+
+/** The data path could not be started. Its code is `backend.start`. */
+export class BackendStartError extends LodenError {
+  /**
+   * Whether waiting may help: not when a permission, a device file or a free
+   * port is what is missing.
+   */
+  readonly retryable: boolean;
+
+  constructor(cause: SystemCallError) {
+    super("backend.start", cause.message, {
+      cause,
+      ...(cause.hint === undefined ? {} : { hint: cause.hint }),
+    });
+    this.retryable = !LASTING.has(cause.errno);
+  }
+}
+
+/** The overlay does not fit the host. Its code is `backend.mtu`. */
+export class UnderlayMtuError extends LodenError {
+  readonly retryable = false;
+
+  constructor(interfaceName: string, mtuBytes: number, leastBytes: number) {
+    super(
+      "backend.mtu",
+      `Cannot encapsulate packets: the MTU of ${interfaceName} must be at least ${leastBytes} bytes: current value is ${mtuBytes}`,
+      { hint: `ip link set ${interfaceName} mtu 1500` },
+    );
+  }
+}
+
+/** The data path ran and cannot go on. Its code is `backend.failed`. */
+export class BackendFailedError extends LodenError {
+  constructor(device: string, reason: string, options?: ErrorOptions) {
+    super(
+      "backend.failed",
+      `Cannot go on carrying packets through ${device}: ${reason}`,
+      options,
+    );
+  }
+}

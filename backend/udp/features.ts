@@ -1,0 +1,49 @@
+/**
+ * What the user-space data path can do without, word by word.
+ *
+ * @module
+ */
+
+import type { OffloadFeatures } from "../../linux/offload.ts";
+
+/**
+ * The words of `--disable-feature`. Each names something that the data path asks
+ * the kernel for and has a slower way around.
+ */
+export const UDP_FEATURES = {
+  /** TCP super-packets from and to the TUN. */
+  "tun-tcp-offload": "tunTcp",
+  /** UDP super-packets from and to the TUN. */
+  "tun-udp-offload": "tunUdp",
+  /** Many datagrams in one send. */
+  "udp-segment": "udpSegment",
+  /** Many datagrams in one receive. */
+  "udp-gro": "udpGro",
+  /** Looking for the next packet a little while before going to sleep. */
+  "busy-poll": "busyPoll",
+} as const satisfies Record<string, keyof DataPathFeatures>;
+
+/** A word of `--disable-feature`. */
+export type UdpFeatureName = keyof typeof UDP_FEATURES;
+
+/** Which features are to be used, or are in use. */
+export interface DataPathFeatures extends OffloadFeatures {
+  readonly busyPoll: boolean;
+}
+
+/** Everything but what is switched off. */
+export function wantedFeatures(
+  disabled: readonly string[],
+): DataPathFeatures {
+  const off = new Set<string>(disabled);
+  const wanted = Object.entries(UDP_FEATURES)
+    .map(([word, feature]) => [feature, !off.has(word)]);
+  return Object.fromEntries(wanted) as unknown as DataPathFeatures;
+}
+
+/** The words of the features that are in use, for the log and `loden status`. */
+export function describeFeatures(features: DataPathFeatures): string[] {
+  return Object.entries(UDP_FEATURES)
+    .filter(([, feature]) => features[feature])
+    .map(([word]) => word);
+}

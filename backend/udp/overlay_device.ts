@@ -1,0 +1,113 @@
+/**
+ * The overlay device's address, MTU and routes.
+ *
+ * @module
+ */
+
+import type { Link, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { MAIN_TABLE } from "../../linux/netlink/route.ts";
+import { type Cidr, equalCidr } from "../../net/cidr.ts";
+import type { OverlayMtu } from "../../net/mtu.ts";
+import { BackendFailedError } from "../errors.ts";
+
+/**
+ * Metric of the route behind the device's: high, so that it counts only while
+ * the device's is not there.
+ */
+export const UNREACHABLE_METRIC = 4_278_198_272;
+
+/**
+ * Packets that wait while the worker is busy. The kernel's default of 500 drops
+ * when one burst of small packets meets a busy processor.
+ */
+const TX_QUEUE_LENGTH = 2_000;
+
+/** The device as it should be. */
+export interface OverlayDevice {
+  readonly name: string;
+  /** What marks the device as ours. */
+  readonly alias: string;
+  readonly network: Cidr;
+  readonly subnet: Cidr;
+  readonly mtuBytes: OverlayMtu;
+}
+
+/** The name of the device with this alias, if there is one. */
+export function findOwnedDevice(
+  rtnetlink: Rtnetlink,
+  alias: string,
+): string | undefined {
+  return rtnetlink.links()
+    .find((link) => link.alias === alias && link.kind === "tun")?.name;
+}
+
+/**
+ * Gives the device what flannel gives its own (compat 7.1: the subnet's .0/32, a
+ * route for the whole network) and takes from it what an earlier lease or
+ * network has left.
+ *
+ * Behind the device's route stands an `unreachable` one: without it, packets for
+ * the overlay would leave by the default route once the device is gone, and
+ * conntrack would keep their wrong masquerade.
+ */
+export function configureOverlayDevice(
+  rtnetlink: Rtnetlink,
+  device: OverlayDevice,
+): void {
+  const link = findLink(rtnetlink, device.name);
+  const address = { address: device.subnet.address, prefixLength: 32 };
+  rtnetlink.changeLink(link.index, {
+    alias: device.alias,
+    mtuBytes: device.mtuBytes,
+    txQueueLength: TX_QUEUE_LENGTH,
+  });
+  for (const other of rtnetlink.addresses()) {
+    if (
+      other.interfaceIndex === link.index &&
+      (other.address !== address.address || other.prefixLength !== 32)
+    ) {
+      rtnetlink.removeAddress(link.index, other);
+    }
+  }
+  rtnetlink.ensureAddress(link.index, address);
+  rtnetlink.changeLink(link.index, { up: true });
+  rtnetlink.replaceRoute({
+    destination: device.network,
+    type: "unreachable",
+    metric: UNREACHABLE_METRIC,
+  });
+  rtnetlink.replaceRoute({
+    destination: device.network,
+    interfaceIndex: link.index,
+    scope: "global",
+  });
+  removeFormerRoutes(rtnetlink, link, device.network);
+}
+
+function findLink(rtnetlink: Rtnetlink, name: string): Link {
+  const link = rtnetlink.links().find((candidate) => candidate.name === name);
+  if (link === undefined) {
+    throw new BackendFailedError(name, "somebody has deleted the device");
+  }
+  return link;
+}
+
+/** Routes into the device for a network that the overlay no longer is. */
+function removeFormerRoutes(
+  rtnetlink: Rtnetlink,
+  link: Link,
+  network: Cidr,
+): void {
+  for (const route of rtnetlink.routes()) {
+    if (
+      route.interfaceIndex === link.index && route.table === MAIN_TABLE &&
+      route.type === "unicast" && !equalCidr(route.destination, network)
+    ) {
+      rtnetlink.removeRoute({
+        destination: route.destination,
+        interfaceIndex: link.index,
+        metric: route.metric,
+      });
+    }
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The main thread's side of the memory that it shares with the worker.
+ *
+ * @module
+ */
+
+import { type Cidr, netmask } from "../../../net/cidr.ts";
+import type { Peer } from "../../../net/peer.ts";
+import { readCounters } from "./counters.ts";
+import * as layout from "./layout.ts";
+import { peerTableBytes, writePeerTable } from "./peer_table.ts";
+
+/** As the WASM module declares its memory: `tools/build_wasm.ts`. */
+export const MEMORY_PAGES = { initial: 16, maximum: 1024 } as const;
+
+/** How the worker checks senders. */
+export type SenderCheck = "strict" | "count" | "off";
+
+/** What stands in the memory when the worker starts. */
+export interface SharedStateOptions {
+  readonly network: Cidr;
+  readonly subnet: Cidr;
+  readonly senderCheck: SenderCheck;
+  readonly coalesceTcp: boolean;
+  readonly coalesceUdp: boolean;
+}
+
+const SENDER_CHECKS: Readonly<Record<SenderCheck, number>> = {
+  strict: layout.SENDER_CHECK_STRICT,
+  count: layout.SENDER_CHECK_COUNT,
+  off: layout.SENDER_CHECK_OFF,
+};
+
+interface Region {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Control words, counters and the two peer tables. */
+export class SharedState {
+  readonly memory: WebAssembly.Memory;
+  readonly #network: Cidr;
+  /** The table in use, and the one that is written next. */
+  #active: Region;
+  #spare: Region;
+
+  constructor(options: SharedStateOptions) {
+    this.memory = new WebAssembly.Memory({ ...MEMORY_PAGES, shared: true });
+    this.#network = options.network;
+    const half = (MEMORY_PAGES.initial * layout.PAGE_BYTES - layout.TABLES) / 2;
+    this.#active = { offset: layout.TABLES, bytes: half };
+    this.#spare = { offset: layout.TABLES + half, bytes: half };
+    const words = this.#words();
+    words[layout.CONFIG_OWN_SUBNET >> 2] = options.subnet.address;
+    words[layout.CONFIG_OWN_MASK >> 2] = netmask(options.subnet.prefixLength);
+    words[layout.CONFIG_SENDER_CHECK >> 2] = SENDER_CHECKS[options.senderCheck];
+    words[layout.CONFIG_COALESCE_TCP >> 2] = Number(options.coalesceTcp);
+    words[layout.CONFIG_COALESCE_UDP >> 2] = Number(options.coalesceUdp);
+    this.writePeers([]);
+  }
+
+  // A view does not grow with its memory, so each is made when it is needed.
+  #words(): Uint32Array {
+    return new Uint32Array(this.memory.buffer);
+  }
+
+  /** Asks the worker to leave its loop; it must be woken as well. */
+  requestStop(): void {
+    Atomics.store(this.#words(), layout.CONTROL_STOP >> 2, 1);
+  }
+
+  /**
+   * Writes a table beside the one in use and names it as the one to use next.
+   * It may be called again only after {@linkcode peersTaken} has resolved.
+   */
+  writePeers(peers: readonly Peer[]): void {
+    const bytes = peerTableBytes(this.#network, peers);
+    if (bytes > this.#spare.bytes) this.#spare = this.#allocate(bytes);
+    const table = this.#spare;
+    writePeerTable(this.#words(), table.offset, this.#network, peers);
+    Atomics.store(
+      this.#words(),
+      layout.CONTROL_TABLE_WANTED >> 2,
+      table.offset,
+    );
+    this.#spare = this.#active;
+    this.#active = table;
+  }
+
+  /** Twice what is needed, so that a growing cluster seldom comes here. */
+  #allocate(bytes: number): Region {
+    const pages = Math.ceil(2 * bytes / layout.PAGE_BYTES);
+    const before = this.memory.grow(pages);
+    return {
+      offset: before * layout.PAGE_BYTES,
+      bytes: pages * layout.PAGE_BYTES,
+    };
+  }
+
+  /** Resolves to whether the worker uses the table written last, in time. */
+  async peersTaken(timeoutMs: number): Promise<boolean> {
+    const signals = new Int32Array(this.memory.buffer);
+    const index = layout.CONTROL_TABLE_ACTIVE >> 2;
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const current = Atomics.load(signals, index);
+      if (current === this.#active.offset) return true;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      await Atomics.waitAsync(signals, index, current, left).value;
+    }
+  }
+
+  counters(): Record<string, number> {
+    return readCounters(this.memory.buffer);
+  }
+}
