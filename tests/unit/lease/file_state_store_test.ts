@@ -1,0 +1,142 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { FileStateStore } from "../../../lease/file_state_store.ts";
+import type { StoredPeer } from "../../../lease/state_store.ts";
+import { parseCidr } from "../../../net/cidr.ts";
+import { parseIpv4 } from "../../../net/ipv4.ts";
+import { systemClock } from "../../../linux/clock.ts";
+import { systemRandom } from "../../../linux/random.ts";
+
+const components = { clock: systemClock, random: systemRandom };
+const MAC = "02:00:00:00:00:01";
+const lease = {
+  subnet: parseCidr("10.1.5.0/24")!,
+  publicIp: parseIpv4("198.51.100.1")!,
+  expiresAtMs: Date.UTC(2026, 0, 2),
+};
+const peer: StoredPeer = {
+  subnet: parseCidr("10.1.6.0/24")!,
+  publicIp: parseIpv4("198.51.100.2")!,
+  backendType: "udp",
+  stale: false,
+};
+
+async function inDirectory(
+  run: (directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "loden-state-" });
+  try {
+    await run(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function open(path: string, underlayMac = MAC): Promise<FileStateStore> {
+  return FileStateStore.open(components, { path, underlayMac });
+}
+
+Deno.test("a first run makes a host id, and later runs keep it", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/deep/network.json`;
+    const first = await open(path);
+    await first.close();
+    const second = await open(path);
+    assertEquals(second.hostId, first.hostId);
+    assertEquals(second.hostId.length, 32);
+    await second.close();
+    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
+  }));
+
+Deno.test("lease, peers and config are found by the next run", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/network.json`;
+    const first = await open(path);
+    first.saveConfig("{}");
+    first.saveLease(lease);
+    first.savePeers([peer]);
+    await first.close();
+    const second = await open(path);
+    assertEquals(second.lease, lease);
+    assertEquals(second.peers, [peer]);
+    assertEquals(second.configText, "{}");
+    await second.close();
+  }));
+
+Deno.test("networks on one host do not share their state", () =>
+  inDirectory(async (directory) => {
+    const one = await open(`${directory}/one.json`);
+    const two = await open(`${directory}/two.json`);
+    one.saveLease(lease);
+    await one.close();
+    await two.close();
+    assertEquals((await open(`${directory}/two.json`)).lease, undefined);
+  }));
+
+Deno.test("a cloned machine, with another MAC, becomes another host", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/network.json`;
+    const original = await open(path);
+    original.saveLease(lease);
+    await original.close();
+    const clone = await open(path, "02:00:00:00:00:02");
+    assertNotEquals(clone.hostId, original.hostId);
+    assertEquals(clone.lease, undefined);
+    await clone.close();
+    const again = await open(path, "02:00:00:00:00:02");
+    assertEquals(again.hostId, clone.hostId);
+    await again.close();
+  }));
+
+for (
+  const text of [
+    "",
+    "garbage",
+    "{}",
+    '{"version":2}',
+    "\xff\xfe",
+    "[".repeat(99_999),
+  ]
+) {
+  Deno.test(`a state file with ${JSON.stringify(text.slice(0, 12))} is set aside, and the run goes on`, () =>
+    inDirectory(async (directory) => {
+      const path = `${directory}/network.json`;
+      await Deno.writeTextFile(path, text);
+      const store = await open(path);
+      assertEquals(store.peers, []);
+      await store.close();
+      assertEquals(await Deno.readTextFile(`${path}.unreadable`), text);
+      assertEquals((await open(path)).hostId, store.hostId);
+    }));
+}
+
+Deno.test("a state directory that cannot be written costs memory only", () =>
+  inDirectory(async (directory) => {
+    await Deno.writeTextFile(`${directory}/file`, "");
+    const store = await open(`${directory}/file/network.json`);
+    store.saveLease(lease);
+    assertEquals(store.lease, lease);
+    await store.close();
+  }));
+
+Deno.test("many changes are few writes, and the last one is on disk", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/network.json`;
+    const store = await open(path);
+    let writes = 0;
+    const watcher = Deno.watchFs(directory);
+    const counting = (async () => {
+      for await (const event of watcher) {
+        if (event.kind === "rename" || event.kind === "modify") writes++;
+      }
+    })();
+    for (let i = 0; i < 200; i++) {
+      store.savePeers([{ ...peer, publicIp: parseIpv4(`198.51.100.${i}`)! }]);
+      await systemClock.sleep(1);
+    }
+    await store.close();
+    watcher.close();
+    await counting;
+    assert(writes < 40, `${writes} events`);
+    const again = await open(path);
+    assertEquals(again.peers[0]?.publicIp, parseIpv4("198.51.100.199")!);
+  }));
