@@ -84,7 +84,7 @@ export class Agent {
     this.#tasks = new TaskGroup((name, error) => this.#onTaskDied(name, error));
     this.#membership = components.createMembership({
       onLease: (lease) => this.#onLease(lease),
-      onEtcd: (reason) => this.#onEtcd(reason),
+      onEtcd: (trouble) => this.#onEtcd(trouble),
       onPeers: (diff) => this.#onPeers(diff),
       onPeersKnown: () => this.#peersKnown.resolve(),
     });
@@ -227,7 +227,7 @@ export class Agent {
       state.raise("config.invalid", reason);
       state.clear("config.missing");
     } else {
-      this.#onEtcd(error);
+      this.#onEtcd(reason);
     }
     this.#waitFor(error);
   }
@@ -374,16 +374,14 @@ export class Agent {
     });
   }
 
-  #onEtcd(error: unknown | undefined): void {
+  /** Who speaks with etcd logs the trouble itself. */
+  #onEtcd(trouble: string | undefined): void {
     const { state } = this.#components;
-    if (error === undefined) {
-      if (!state.clear("etcd.unavailable")) return;
-      log.info("etcd answers again", { event: "etcd.available" });
+    if (trouble === undefined) {
+      state.clear("etcd.unavailable");
       return;
     }
-    if (state.raise("etcd.unavailable", describeError(error))) {
-      log.warn("etcd is unavailable", { event: "etcd.unavailable", error });
-    }
+    state.raise("etcd.unavailable", trouble);
     if (this.#savedTried || this.#network !== undefined) return;
     this.#savedTried = true;
     this.#tasks.spawn("saved state", async (signal) => {
@@ -474,6 +472,7 @@ export class Agent {
     const stopped = Promise.allSettled([
       this.#tasks.stop(),
       this.#network?.stop(),
+      this.#membership.close(),
     ]);
     const results = await Promise.race([
       stopped,

@@ -28,8 +28,8 @@ export interface LeaseRequest {
 /** What the agent is told. */
 export interface MembershipEvents {
   onLease(lease: LeaseStatus): void;
-  /** etcd does not answer, and why; `undefined`: it does again. */
-  onEtcd(reason: unknown | undefined): void;
+  /** Why etcd cannot be used; `undefined`: it can (again). */
+  onEtcd(trouble: string | undefined): void;
   onPeers(diff: PeerDiff): Promise<void>;
   /** All peers of a first listing have been told. */
   onPeersKnown(): void;
@@ -47,4 +47,6 @@ export interface Membership {
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
   /** Keeps the lease and follows the peers, until aborted. */
   run(signal: AbortSignal): Promise<void>;
+  /** Writes down what is not written yet. */
+  close(): Promise<void>;
 }

@@ -5,6 +5,7 @@
  */
 
 import { LodenError } from "../errors.ts";
+import { Backoff } from "../lease/backoff.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
 
@@ -29,19 +30,19 @@ const FIRST_MS = 500;
 const MAX_MS = 5_000;
 
 /**
- * Repeats `attempt` until it succeeds. Pauses are spread by a fifth to either
- * side, so that a thousand hosts do not ask a returning etcd in the same instant.
+ * Repeats `attempt` until it succeeds, with pauses that grow.
  *
  * @throws the signal's reason when aborted; at once an error that
  * {@linkcode waitingMayCure} denies.
  */
 export async function retryUntilDone<T>(
   attempt: (signal: AbortSignal) => Promise<T> | T,
-  components: RetryComponents,
+  { clock, random }: RetryComponents,
   options: RetryOptions,
 ): Promise<T> {
   const { signal, firstMs = FIRST_MS, maxMs = MAX_MS, onFailure } = options;
-  for (let pauseMs = firstMs;; pauseMs = Math.min(maxMs, pauseMs * 2)) {
+  const backoff = new Backoff(random, { firstMs, maxMs });
+  for (;;) {
     signal.throwIfAborted();
     try {
       return await attempt(signal);
@@ -50,8 +51,7 @@ export async function retryUntilDone<T>(
       if (!waitingMayCure(error)) throw error;
       onFailure(error);
     }
-    const spread = 0.8 + 0.4 * components.random.below(1_000) / 1_000;
-    await components.clock.sleep(pauseMs * spread, signal);
+    await clock.sleep(backoff.next(), signal);
   }
 }
 

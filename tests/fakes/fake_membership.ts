@@ -96,4 +96,8 @@ export class FakeMembership implements Membership {
       expires: null,
     });
   }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
