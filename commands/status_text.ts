@@ -105,8 +105,10 @@ function describePeer(
   return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${backendType}${remark}`;
 }
 
+/** What has never happened is left out; `--json` has it. */
 function describeCounters({ backend }: StatusSnapshot): string[] {
-  const counters = Object.entries(backend?.counters ?? {});
+  const counters = Object.entries(backend?.counters ?? {})
+    .filter(([, value]) => value !== 0);
   const width = Math.max(0, ...counters.map(([name]) => name.length));
   return counters.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
 }

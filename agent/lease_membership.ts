@@ -1,0 +1,170 @@
+/**
+ * This host's lease and peers in etcd, and what is remembered of them.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { parseNetworkConfig } from "../config/network.ts";
+import { describeError } from "../errors.ts";
+import type { PreviousSubnet } from "../lease/acquisition_plan.ts";
+import type { Lease } from "../lease/lease.ts";
+import {
+  LeaseKeeper,
+  type LeaseStatus as KeeperStatus,
+} from "../lease/lease_keeper.ts";
+import { PeerWatch } from "../lease/peer_watch.ts";
+import type { LeaseRegistry } from "../lease/registry.ts";
+import type { StateStore } from "../lease/state_store.ts";
+import type { Cidr } from "../net/cidr.ts";
+import { formatCidr } from "../net/cidr.ts";
+import { poolAdmits } from "../net/subnet_pool.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type {
+  LeaseRequest,
+  Membership,
+  MembershipEvents,
+  SavedNetwork,
+} from "./membership.ts";
+import type { RetryComponents } from "./retry.ts";
+import { formatTime } from "./state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What a membership stands on. */
+export interface LeaseMembershipComponents extends RetryComponents {
+  readonly registry: LeaseRegistry;
+  /** Opens the durable state of this network, as it was on this underlay. */
+  readonly openStore: (underlay: Underlay) => Promise<StateStore>;
+}
+
+/** What a person sets, and what the last run's subnet file says. */
+export interface LeaseMembershipOptions {
+  readonly renewMarginSeconds: number;
+  readonly peerGraceSeconds: number;
+  readonly formerSubnet: Cidr | undefined;
+}
+
+/** {@linkcode Membership} by a lease keeper and a peer watch. */
+export class LeaseMembership implements Membership {
+  readonly #components: LeaseMembershipComponents;
+  readonly #options: LeaseMembershipOptions;
+  readonly #events: MembershipEvents;
+  #store: Promise<StateStore> | undefined;
+  #keeper: LeaseKeeper | undefined;
+  #watch: PeerWatch | undefined;
+  #leaseTrouble: string | undefined;
+  #peersTrouble: string | undefined;
+
+  constructor(
+    components: LeaseMembershipComponents,
+    options: LeaseMembershipOptions,
+    events: MembershipEvents,
+  ) {
+    this.#components = components;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  async saved(underlay: Underlay): Promise<SavedNetwork | undefined> {
+    const { configText, lease, peers } = await this.#open(underlay);
+    if (configText === undefined || lease === undefined) return undefined;
+    // Another address is another host, as far as the others know.
+    if (lease.publicIp !== underlay.publicIp) return undefined;
+    try {
+      const config = parseNetworkConfig(configText, "the saved state");
+      return poolAdmits(config.pool, lease.subnet)
+        ? { config, subnet: lease.subnet, peers }
+        : undefined;
+    } catch (error) {
+      log.warn("saved network config cannot be used", {
+        event: "state.config-refused",
+        error,
+      });
+      return undefined;
+    }
+  }
+
+  async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
+    const { config, underlay, advertisement } = request;
+    const store = await this.#open(underlay);
+    const { hostId, peers: initialPeers } = store;
+    const keeper = new LeaseKeeper({ ...this.#components, store }, {
+      renewMarginSeconds: this.#options.renewMarginSeconds,
+      previous: this.#previousSubnets(store),
+    });
+    this.#keeper = keeper;
+    keeper.onStatus((status) => this.#onLease(status));
+    const attributes = {
+      publicIp: underlay.publicIp,
+      hostId,
+      ...advertisement,
+    };
+    const lease = await keeper.acquire(config.pool, attributes, signal);
+    store.saveConfig(config.raw);
+    this.#watch = new PeerWatch({ ...this.#components, store }, {
+      self: {
+        subnet: lease.subnet,
+        publicIp: underlay.publicIp,
+        backendType: advertisement.backendType,
+        hostId,
+      },
+      initialPeers,
+      peerGraceSeconds: this.#options.peerGraceSeconds,
+      onDiff: (diff) => this.#events.onPeers(diff),
+      onSynced: () => this.#events.onPeersKnown(),
+      onFault: (error) => {
+        this.#peersTrouble = error === undefined
+          ? undefined
+          : describeError(error);
+        this.#tellTrouble();
+      },
+    });
+    return lease;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#keeper!.run(signal), this.#watch!.run(signal)]);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#store)?.close();
+  }
+
+  /** Once, whoever asks first. */
+  #open(underlay: Underlay): Promise<StateStore> {
+    this.#store ??= this.#components.openStore(underlay);
+    return this.#store;
+  }
+
+  /** The subnet file survives a lost state directory, and flannel wrote it too. */
+  #previousSubnets({ lease }: StateStore): PreviousSubnet[] {
+    const { formerSubnet } = this.#options;
+    const previous: PreviousSubnet[] = [];
+    if (formerSubnet !== undefined) {
+      previous.push({ subnet: formerSubnet, source: "subnet-file" });
+    }
+    if (lease !== undefined) {
+      previous.push({ subnet: lease.subnet, source: "state" });
+    }
+    return previous;
+  }
+
+  #onLease({ state, lease, expiresAtMs }: KeeperStatus): void {
+    this.#events.onLease({
+      subnet: lease === undefined ? null : formatCidr(lease.subnet),
+      state: state.phase,
+      cause: state.cause?.message ?? null,
+      since: formatTime(state.sinceMs),
+      expires: expiresAtMs === undefined ? null : formatTime(expiresAtMs),
+    });
+    this.#leaseTrouble = state.cause?.code.startsWith("registry.")
+      ? state.cause.message
+      : undefined;
+    this.#tellTrouble();
+  }
+
+  #tellTrouble(): void {
+    this.#events.onEtcd(this.#leaseTrouble ?? this.#peersTrouble);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * `loden agent`, and `loden` without a command: flanneld.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Agent } from "../agent/agent.ts";
+import { exitCodes, signalExitCode } from "../agent/exit_codes.ts";
+import { serveHealth } from "../agent/health_server.ts";
+import { instancePaths } from "../agent/instance.ts";
+import { InstanceLock } from "../agent/instance_lock.ts";
+import { configureLogging } from "../agent/logging.ts";
+import { AgentState } from "../agent/state.ts";
+import { StatusServer } from "../agent/status_server.ts";
+import { AGENT_FLAGS } from "../config/flags.ts";
+import { parseGoFlags } from "../config/go_flags.ts";
+import { renderHelp } from "../config/help.ts";
+import {
+  requestOf,
+  resolveSettings,
+  type Settings,
+} from "../config/settings.ts";
+import { systemClock } from "../linux/clock.ts";
+import { systemRandom } from "../linux/random.ts";
+import { VERSION } from "../version.ts";
+import { composeAgent, FEATURES } from "./agent_parts.ts";
+import type { CommandIo } from "./command.ts";
+import { exitCodeOf } from "./failure.ts";
+import { commandTable } from "./table.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** Runs the agent until a signal or what waiting cannot cure ends it. */
+export async function run(io: CommandIo): Promise<number> {
+  const line = parseGoFlags(AGENT_FLAGS, io.argv, { words: "refuse" });
+  switch (requestOf(line)) {
+    case "help":
+      io.stdout(agentHelp());
+      return exitCodes.ok;
+    case "version":
+      // The bare version, and on stderr, as flanneld (compat 1.1).
+      io.stderr(`${VERSION}\n`);
+      return exitCodes.ok;
+    case "run":
+      break;
+  }
+  const settings = await resolveSettings({
+    argv: line,
+    env: io.env,
+    readFile: (path) => Deno.readTextFile(path),
+    features: FEATURES,
+  });
+  configureLogging({
+    format: settings.logFormat,
+    verbosity: settings.verbosity,
+  });
+  try {
+    await runAgent(io, settings);
+    return exitCodes.ok;
+  } catch (error) {
+    log.fatal("agent cannot go on", { event: "agent.failed", error });
+    return exitCodeOf(error);
+  }
+}
+
+function agentHelp(): string {
+  return renderHelp(AGENT_FLAGS, {
+    usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
+    commands: commandTable,
+    environment: true,
+  });
+}
+
+async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
+  const paths = instancePaths(settings.runDir, settings.etcdPrefix);
+  using _lock = InstanceLock.acquire(paths, settings.etcdPrefix);
+  const state = new AgentState({
+    version: VERSION,
+    pid: Deno.pid,
+    instance: paths.name,
+    etcdPrefix: settings.etcdPrefix,
+    etcdEndpoints: settings.etcdEndpoints,
+  }, systemClock);
+  const ending = new AbortController();
+  let agent: Agent | undefined;
+  const detach = listen(io, ending, state, () => agent?.logCounters());
+  try {
+    using parts = await composeAgent(settings, io.env, paths, state);
+    agent = parts.agent;
+    logStart(settings);
+    const status = StatusServer.start(paths, () => state.snapshot());
+    try {
+      await Promise.all([
+        agent.run(ending.signal).finally(() => ending.abort()),
+        serveHealthUntil(settings, state, ending.signal),
+      ]);
+    } finally {
+      await status.stop();
+    }
+  } finally {
+    detach();
+  }
+}
+
+function logStart(settings: Settings): void {
+  log.info("starting", {
+    event: "agent.starting",
+    version: VERSION,
+    pid: Deno.pid,
+    etcdEndpoints: settings.etcdEndpoints,
+    etcdPrefix: settings.etcdPrefix,
+  });
+  for (const { code, text } of settings.warnings) {
+    log.warn("setting has no effect", {
+      event: "settings.warning",
+      code,
+      reason: text,
+    });
+  }
+}
+
+async function serveHealthUntil(
+  settings: Settings,
+  state: AgentState,
+  signal: AbortSignal,
+): Promise<void> {
+  const { healthzIp: hostname, healthzPort: port } = settings;
+  if (port === undefined) return;
+  try {
+    await serveHealth(
+      { hostname, port },
+      { clock: systemClock, random: systemRandom, state },
+      signal,
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/**
+ * The first SIGTERM or SIGINT stops in order, the second at once. SIGHUP is
+ * ignored: a terminal that is closed, or a reload that we do not have, must not
+ * take the network down (flanneld ends).
+ */
+function listen(
+  io: CommandIo,
+  ending: AbortController,
+  state: AgentState,
+  logCounters: () => void,
+): () => void {
+  const onEnd = (name: "SIGTERM" | "SIGINT") => () => {
+    if (ending.signal.aborted) io.exitNow(signalExitCode(name));
+    log.info("signal received", { event: "agent.signal", signal: name });
+    ending.abort(new DOMException(name, "AbortError"));
+  };
+  const ends = [
+    io.onSignal("SIGTERM", onEnd("SIGTERM")),
+    io.onSignal("SIGINT", onEnd("SIGINT")),
+    io.onSignal("SIGUSR1", logCounters),
+    io.onSignal(
+      "SIGHUP",
+      () =>
+        log.info("signal ignored", { event: "agent.signal", signal: "SIGHUP" }),
+    ),
+  ];
+  io.onUncaught((error) => onUncaught(error, state));
+  return () => {
+    for (const end of ends) end();
+    io.onUncaught(undefined);
+  };
+}
+
+/** A network that runs is worth more than the part that has just failed. */
+function onUncaught(error: unknown, state: AgentState): boolean {
+  log.error("an error was not caught: this is a defect in Loden", {
+    event: "internal.uncaught",
+    error,
+    stack: error instanceof Error ? error.stack : undefined,
+  });
+  if (!state.facts.ready) return false;
+  const reason = error instanceof Error ? error.message : String(error);
+  state.raise("agent.task-died", `an error was not caught: ${reason}`);
+  return true;
+}

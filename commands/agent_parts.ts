@@ -1,0 +1,165 @@
+/**
+ * The agent, made of its real parts: the kernel, etcd, the host's files.
+ *
+ * @module
+ */
+
+import { Agent } from "../agent/agent.ts";
+import { deviceAlias, writeFootprint } from "../agent/footprint.ts";
+import type { HostFile } from "../agent/host_files.ts";
+import type { InstancePaths } from "../agent/instance.ts";
+import { LeaseMembership } from "../agent/lease_membership.ts";
+import type { AgentState } from "../agent/state.ts";
+import { UDP_FEATURES } from "../backend/udp/features.ts";
+import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
+import { UdpBackend } from "../backend/udp/udp_backend.ts";
+import type { NetworkConfig } from "../config/network.ts";
+import type { Settings } from "../config/settings.ts";
+import { writeAgentDockerOpts } from "../host/docker_opts.ts";
+import { FirewallKeeper } from "../host/firewall/firewall_keeper.ts";
+import { selectFirewall } from "../host/firewall/select_firewall.ts";
+import { pickUnderlay } from "../host/interface_picker.ts";
+import {
+  readSubnetEnv,
+  type SubnetEnv,
+  writeSubnetEnv,
+} from "../host/subnet_env.ts";
+import { checkSysctls } from "../host/sysctl_check.ts";
+import { SystemdNotifier } from "../host/systemd.ts";
+import { underlayWarnings } from "../host/underlay_warnings.ts";
+import { FileStateStore } from "../lease/file_state_store.ts";
+import { systemClock } from "../linux/clock.ts";
+import { HostCommandRunner } from "../linux/command.ts";
+import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
+import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
+import { systemRandom } from "../linux/random.ts";
+import { formatMac } from "../net/mac.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { openRegistry } from "./etcd.ts";
+
+/** The words of `--disable-feature`. */
+export const FEATURES: readonly string[] = Object.keys(UDP_FEATURES);
+
+/** The agent, and what must be closed after it. */
+export interface AgentParts extends Disposable {
+  readonly agent: Agent;
+}
+
+/** Puts the parts together; nothing is started. */
+export async function composeAgent(
+  settings: Settings,
+  env: Readonly<Record<string, string>>,
+  paths: InstancePaths,
+  state: AgentState,
+): Promise<AgentParts> {
+  // First, because it loads in the background what takes longest to load.
+  const registry = openRegistry(settings);
+  const rtnetlink = new KernelRtnetlink();
+  const former = await readSubnetEnv(settings.subnetFile);
+  const agent = new Agent({
+    clock: systemClock,
+    random: systemRandom,
+    state,
+    registry,
+    createMembership: (events) =>
+      new LeaseMembership({
+        clock: systemClock,
+        random: systemRandom,
+        registry,
+        openStore: (underlay) => openStore(settings, paths, underlay),
+      }, {
+        renewMarginSeconds: settings.subnetLeaseRenewMarginMinutes * 60,
+        peerGraceSeconds: settings.peerGraceMinutes * 60,
+        formerSubnet: former.subnet,
+      }, events),
+    pickUnderlay: () => chooseUnderlay(settings, rtnetlink),
+    createBackend: (config) => createBackend(settings, config, rtnetlink),
+    createFirewall: (config, onResult) =>
+      createFirewall(settings, config, onResult),
+    files: hostFiles(settings),
+    ensureBlackholeRoute: (subnet) =>
+      rtnetlink.replaceRoute({
+        destination: subnet,
+        type: "blackhole",
+        metric: UNREACHABLE_METRIC,
+      }),
+    checkSysctls,
+    notifier: new SystemdNotifier(env.NOTIFY_SOCKET),
+    saveFootprint: (footprint) => writeFootprint(paths, footprint),
+  }, {
+    etcd: settings,
+    network: {
+      ipMasq: settings.ipMasq,
+      forwardRules: settings.iptablesForwardRules,
+      randomFully: settings.ipMasqFullyRandom,
+      blackholeRoute: settings.ipBlackholeRoute,
+      resyncSeconds: settings.iptablesResyncSeconds,
+      formerNetwork: former.network,
+    },
+  });
+  return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
+}
+
+function chooseUnderlay(settings: Settings, rtnetlink: Rtnetlink) {
+  const underlay = pickUnderlay(settings, rtnetlink);
+  const warnings = underlayWarnings(
+    underlay,
+    rtnetlink.links(),
+    rtnetlink.addresses(),
+  );
+  return { underlay, warnings };
+}
+
+function openStore(
+  { stateDir }: Settings,
+  { name }: InstancePaths,
+  { mac }: Underlay,
+): Promise<FileStateStore> {
+  return FileStateStore.open(
+    { clock: systemClock, random: systemRandom },
+    { path: `${stateDir}/${name}.json`, underlayMac: formatMac(mac) },
+  );
+}
+
+function createBackend(
+  settings: Settings,
+  config: NetworkConfig,
+  rtnetlink: Rtnetlink,
+): UdpBackend {
+  return new UdpBackend({ rtnetlink }, {
+    port: config.backend.options.port,
+    device: settings.deviceName,
+    deviceAlias: deviceAlias(settings.etcdPrefix),
+    senderCheck: settings.senderCheck,
+    disabledFeatures: settings.disabledFeatures,
+  });
+}
+
+function createFirewall(
+  settings: Settings,
+  config: NetworkConfig,
+  onResult: (error: unknown | undefined) => void,
+): FirewallKeeper {
+  const runner = new HostCommandRunner();
+  const options = { enableNftables: config.enableNfTables };
+  return new FirewallKeeper({
+    select: (signal) => selectFirewall(runner, options, signal),
+    clock: systemClock,
+  }, { resyncSeconds: settings.iptablesResyncSeconds, onResult });
+}
+
+function hostFiles({ subnetFile, dockerOptsFile }: Settings): HostFile[] {
+  const files: HostFile[] = [{
+    path: subnetFile,
+    warning: "files.subnet-env",
+    write: (env: SubnetEnv) => writeSubnetEnv(subnetFile, env),
+  }];
+  if (dockerOptsFile !== undefined) {
+    files.push({
+      path: dockerOptsFile,
+      warning: "files.docker-opts",
+      write: (env: SubnetEnv) => writeAgentDockerOpts(dockerOptsFile, env),
+    });
+  }
+  return files;
+}
