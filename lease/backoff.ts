@@ -27,10 +27,10 @@ export class Backoff {
     this.#pauseMs = limits.firstMs;
   }
 
-  /** The next pause, in milliseconds; never longer than `ceilingMs`. */
-  next(ceilingMs = this.#limits.maxMs): number {
-    const pauseMs = Math.min(this.#pauseMs, ceilingMs);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, this.#limits.maxMs);
+  /** The next pause, in milliseconds. */
+  next(): number {
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(pauseMs * 2, this.#limits.maxMs);
     return pauseMs / 2 + this.#random.below(Math.floor(pauseMs / 2) + 1);
   }
 

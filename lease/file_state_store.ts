@@ -42,6 +42,8 @@ export class FileStateStore implements StateStore {
   readonly #path: string;
   readonly #closing = new AbortController();
   #state: DurableState;
+  /** Not asked yet: a list of thousands is made once per write, not per change. */
+  #newerPeers: (() => readonly StoredPeer[]) | undefined;
   #dirty = false;
   #writing: Promise<void> | undefined;
   #lastReason: string | undefined;
@@ -92,6 +94,10 @@ export class FileStateStore implements StateStore {
   }
 
   get peers(): readonly StoredPeer[] {
+    if (this.#newerPeers !== undefined) {
+      this.#state = { ...this.#state, peers: this.#newerPeers() };
+      this.#newerPeers = undefined;
+    }
     return this.#state.peers;
   }
 
@@ -103,8 +109,9 @@ export class FileStateStore implements StateStore {
     this.#save({ lease });
   }
 
-  savePeers(peers: readonly StoredPeer[]): void {
-    this.#save({ peers });
+  savePeers(peers: () => readonly StoredPeer[]): void {
+    this.#newerPeers = peers;
+    this.#save({});
   }
 
   async close(): Promise<void> {
@@ -133,7 +140,8 @@ export class FileStateStore implements StateStore {
   async #write(): Promise<boolean> {
     this.#dirty = false;
     try {
-      await writeFileAtomically(this.#path, encodeState(this.#state), {
+      const state = { ...this.#state, peers: this.peers };
+      await writeFileAtomically(this.#path, encodeState(state), {
         mode: OWNER_ONLY,
       });
       if (this.#lastReason !== undefined) {

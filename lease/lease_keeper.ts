@@ -17,7 +17,6 @@ import {
   type PreviousSubnet,
 } from "./acquisition_plan.ts";
 import { allocateSubnet } from "./allocator.ts";
-import { Backoff } from "./backoff.ts";
 import { RegistryError } from "./errors.ts";
 import { isReservation, type Lease, type LeaseAttributes } from "./lease.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
@@ -30,6 +29,7 @@ import {
   nextLeaseState,
 } from "./lease_state.ts";
 import type { LeaseRegistry } from "./registry.ts";
+import { RegistryPauses } from "./registry_pauses.ts";
 import type { StateStore } from "./state_store.ts";
 
 /** The keeper's edges. */
@@ -60,21 +60,9 @@ export interface LeaseStatus {
 const DEFAULT_TTL_SECONDS = 86_400;
 const DEFAULT_RENEW_MARGIN_SECONDS = 3_600;
 
-/** A returning etcd is noticed within {@linkcode RETRY}.maxMs. */
-const RETRY = { firstMs: 250, maxMs: 2_000 };
-/** What etcd refuses is not asked for again as often as one that is away. */
-const REFUSED = { firstMs: 1_000, maxMs: 10_000 };
 /** Lost races and changes under our hands that are answered without a pause. */
 const MAX_QUICK_TRIES = 10;
-
-/** Faults of an etcd that is not there; the others are answers. */
-const AWAY = new Set([
-  "registry.dns",
-  "registry.refused",
-  "registry.unreachable",
-  "registry.no-leader",
-  "registry.deadline",
-]);
+const RACE_LOST = "lease.race-lost";
 
 /**
  * Acquires a lease and keeps it. Nothing that etcd does ends it: every trouble is
@@ -89,8 +77,7 @@ export class LeaseKeeper {
   readonly #times: LeaseTimes;
   readonly #previous: readonly PreviousSubnet[];
   readonly #leaseClock: LeaseClock;
-  readonly #away: Backoff;
-  readonly #refused: Backoff;
+  readonly #pauses: RegistryPauses;
   readonly #listeners = new Set<(status: LeaseStatus) => void>();
   #state: LeaseState;
   #lease: Lease | undefined;
@@ -112,8 +99,7 @@ export class LeaseKeeper {
     };
     this.#previous = options.previous ?? [];
     this.#leaseClock = new LeaseClock(clock, random, this.#times);
-    this.#away = new Backoff(random, RETRY);
-    this.#refused = new Backoff(random, REFUSED);
+    this.#pauses = new RegistryPauses(random);
     this.#state = initialLeaseState(clock.now());
   }
 
@@ -152,7 +138,7 @@ export class LeaseKeeper {
         if (lease !== undefined) return lease;
         if (++quickTries < MAX_QUICK_TRIES) continue;
         quickTries = 0;
-        await this.#clock.sleep(this.#away.next(), signal);
+        await this.#clock.sleep(this.#pauses.next(RACE_LOST), signal);
       } catch (error) {
         signal.throwIfAborted();
         await this.#failAndPause(error, signal);
@@ -207,11 +193,11 @@ export class LeaseKeeper {
     const since = this.#leaseClock.mark();
     const lease = await this.#take(pool, step, attributes, signal);
     if (lease === undefined) {
-      this.#log.debug("another host was faster", { event: "lease.race-lost" });
+      this.#log.debug("another host was faster", { event: RACE_LOST });
       return undefined;
     }
     this.#hold(lease, since);
-    this.#resetPauses();
+    this.#pauses.reset();
     this.#log.info("lease acquired", {
       event: "lease.acquired",
       subnet: formatCidr(lease.subnet),
@@ -403,21 +389,15 @@ export class LeaseKeeper {
   /** The key is ours. A renewal that is due has to succeed first, too. */
   #confirm(): void {
     if (this.#leaseClock.isDue) return;
-    this.#resetPauses();
+    this.#pauses.reset();
     this.#happen({ type: "confirmed" });
-  }
-
-  #resetPauses(): void {
-    this.#away.reset();
-    this.#refused.reset();
   }
 
   /** Never throws but for the signal. */
   async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
     const cause = causeOf(error);
     this.#happen({ type: "failed", cause }, error);
-    const backoff = AWAY.has(cause.code) ? this.#away : this.#refused;
-    const pauseMs = backoff.next();
+    const pauseMs = this.#pauses.next(cause.code);
     if (this.#lease !== undefined && this.#leaseClock.isExpired) {
       this.#happen({ type: "ttl-passed" });
     }

@@ -37,7 +37,8 @@ export interface StateStore {
   readonly peers: readonly StoredPeer[];
   saveConfig(text: string): void;
   saveLease(lease: StoredLease): void;
-  savePeers(peers: readonly StoredPeer[]): void;
+  /** `peers` is asked when they are written, which may be later. */
+  savePeers(peers: () => readonly StoredPeer[]): void;
   /** Writes what is not written yet, and ends. */
   close(): Promise<void>;
 }

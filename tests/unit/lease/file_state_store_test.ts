@@ -53,7 +53,7 @@ Deno.test("lease, peers and config are found by the next run", () =>
     const first = await open(path);
     first.saveConfig("{}");
     first.saveLease(lease);
-    first.savePeers([peer]);
+    first.savePeers(() => [peer]);
     await first.close();
     const second = await open(path);
     assertEquals(second.lease, lease);
@@ -130,7 +130,8 @@ Deno.test("many changes are few writes, and the last one is on disk", () =>
       }
     })();
     for (let i = 0; i < 200; i++) {
-      store.savePeers([{ ...peer, publicIp: parseIpv4(`198.51.100.${i}`)! }]);
+      const publicIp = parseIpv4(`198.51.100.${i}`)!;
+      store.savePeers(() => [{ ...peer, publicIp }]);
       await systemClock.sleep(1);
     }
     await store.close();

@@ -1,0 +1,352 @@
+/**
+ * Which of the leases are peers, and what changed: no I/O, time is an argument.
+ *
+ * A lease is a peer unless it is ours, overlaps our subnet, names our own
+ * PublicIP or another backend type. Leases of different length that overlap each
+ * other are both peers: the data path sends by the longest prefix, as the kernel
+ * does with flannel's routes.
+ *
+ * A peer whose key vanishes is kept as stale for a grace: an etcd that was wiped,
+ * or a key that its owner is about to restore, must not cost a packet. The grace
+ * ends at once when a lease claims the vanished one's subnet or address.
+ *
+ * @module
+ */
+
+import { type Cidr, equalCidr, formatCidr, overlaps } from "../net/cidr.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
+import type { Peer, PeerDiff } from "../net/peer.ts";
+import type { Lease } from "./lease.ts";
+import { leaseName } from "./lease_codec.ts";
+import type { StoredPeer } from "./state_store.ts";
+
+/** What this host is among the others. */
+export interface PeerSelf {
+  readonly subnet: Cidr;
+  readonly publicIp: Ipv4;
+  readonly backendType: string;
+  readonly hostId?: string;
+}
+
+/** A lease that is worth a word to the operator. */
+export interface PeerNotice {
+  readonly code:
+    | "overlaps-us"
+    | "our-address"
+    | "our-host-id"
+    | "other-backend"
+    | "overlap";
+  /** The key below `<prefix>/subnets/`. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+interface Entry {
+  readonly name: string;
+  /** Stale ones have `stale` set. */
+  readonly peer: Peer;
+  /** Why the lease is no peer. */
+  readonly notice?: PeerNotice;
+  /** Monotonic milliseconds at which the key vanished. */
+  readonly vanishedAtMs?: number;
+}
+
+/** The leases of the other hosts and the peers that follow from them. */
+export class PeerSet {
+  readonly #self: PeerSelf;
+  readonly #graceMs: number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #stale = new Set<string>();
+  /** Names other than the plain one, of dual-stack keys, by the subnet's name. */
+  readonly #aliases = new Map<string, Set<string>>();
+  /** As last told, by the subnet's name. */
+  readonly #told = new Map<string, Peer>();
+  readonly #notices = new Map<string, PeerNotice>();
+  #overlaps: readonly PeerNotice[] = [];
+
+  constructor(self: PeerSelf, graceMs: number) {
+    this.#self = self;
+    this.#graceMs = graceMs;
+  }
+
+  /** As last told. */
+  get peers(): readonly Peer[] {
+    return [...this.#told.values()];
+  }
+
+  /** Whether {@linkcode expire} may have something to do. */
+  get hasStale(): boolean {
+    return this.#stale.size > 0;
+  }
+
+  /** What deserves a word; each as long as it holds. */
+  get notices(): readonly PeerNotice[] {
+    return [...this.#notices.values(), ...this.#overlaps];
+  }
+
+  /** What an earlier run knew; `nowMs` and `wallMs` are the same moment. */
+  restore(
+    stored: readonly StoredPeer[],
+    nowMs: number,
+    wallMs: number,
+  ): PeerDiff {
+    const touched: Cidr[] = [];
+    for (const { vanishedAtMs, ...peer } of stored) {
+      const name = leaseName(peer.subnet);
+      if (this.#judge(name, peer, undefined) !== undefined) continue;
+      // A wall clock that was set back must not make the grace longer.
+      const vanished = peer.stale
+        ? {
+          vanishedAtMs: nowMs - Math.max(0, wallMs - (vanishedAtMs ?? wallMs)),
+        }
+        : {};
+      this.#set({ name, peer, ...vanished });
+      touched.push(peer.subnet);
+    }
+    return this.#tell(touched);
+  }
+
+  /** What the next run should know. */
+  stored(nowMs: number, wallMs: number): StoredPeer[] {
+    const stored: StoredPeer[] = [];
+    for (const { peer, notice, vanishedAtMs } of this.#entries.values()) {
+      if (notice !== undefined) continue;
+      stored.push({
+        ...peer,
+        ...(vanishedAtMs === undefined
+          ? {}
+          : { vanishedAtMs: wallMs - (nowMs - vanishedAtMs) }),
+      });
+    }
+    return stored;
+  }
+
+  /** Leases that exist; those that are not named stay as they are. */
+  put(leases: readonly Lease[]): PeerDiff {
+    const touched: Cidr[] = [];
+    for (const lease of leases) this.#putOne(lease, touched);
+    return this.#tell(touched);
+  }
+
+  /** The key is gone, or its value cannot be read any more. */
+  vanish(names: readonly string[], nowMs: number): PeerDiff {
+    const touched: Cidr[] = [];
+    for (const name of names) this.#vanishOne(name, nowMs, touched);
+    return this.#tell(touched);
+  }
+
+  /** All leases that exist: everything else has vanished. */
+  replace(leases: readonly Lease[], nowMs: number): PeerDiff {
+    const touched: Cidr[] = [];
+    for (const lease of leases) this.#putOne(lease, touched);
+    for (const name of this.#missing(leases)) {
+      this.#vanishOne(name, nowMs, touched);
+    }
+    this.#overlaps = this.#findOverlaps();
+    return this.#tell(touched);
+  }
+
+  /** How many peers that are not stale there are, and how many of them lack in `leases`. */
+  countMissing(leases: readonly Lease[]): { live: number; missing: number } {
+    let live = 0;
+    for (const { notice, peer } of this.#entries.values()) {
+      if (notice === undefined && !peer.stale) live++;
+    }
+    const missing = this.#missing(leases).filter((name) =>
+      this.#entries.get(name)!.notice === undefined
+    );
+    return { live, missing: missing.length };
+  }
+
+  /** Ends the grace of those that vanished long enough ago. */
+  expire(nowMs: number): PeerDiff {
+    const touched: Cidr[] = [];
+    for (const name of this.#stale) {
+      const { peer, vanishedAtMs } = this.#entries.get(name)!;
+      if (nowMs - vanishedAtMs! < this.#graceMs) continue;
+      this.#delete(name);
+      touched.push(peer.subnet);
+    }
+    return this.#tell(touched);
+  }
+
+  #putOne(lease: Lease, touched: Cidr[]): void {
+    const { name, subnet, attributes } = lease;
+    if (equalCidr(subnet, this.#self.subnet)) return;
+    const { publicIp, backendType, backendData } = attributes;
+    const peer: Peer = {
+      subnet,
+      publicIp,
+      backendType,
+      ...(backendData === undefined ? {} : { backendData }),
+      stale: false,
+    };
+    const notice = this.#judge(name, peer, attributes.hostId);
+    this.#set({ name, peer, ...(notice === undefined ? {} : { notice }) });
+    touched.push(subnet);
+    for (const other of this.#stale) {
+      const { peer: vanished } = this.#entries.get(other)!;
+      if (!claims(peer, vanished)) continue;
+      this.#delete(other);
+      touched.push(vanished.subnet);
+    }
+  }
+
+  #vanishOne(name: string, nowMs: number, touched: Cidr[]): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined || entry.peer.stale) return;
+    const { peer, notice } = entry;
+    touched.push(peer.subnet);
+    this.#delete(name);
+    if (notice !== undefined || this.#isClaimed(peer)) return;
+    this.#set({
+      name,
+      peer: { ...peer, stale: true },
+      vanishedAtMs: nowMs,
+    });
+  }
+
+  #isClaimed(vanished: Peer): boolean {
+    for (const { peer } of this.#entries.values()) {
+      if (!peer.stale && claims(peer, vanished)) return true;
+    }
+    return false;
+  }
+
+  /** Why a lease is no peer; `undefined` when it is one. */
+  #judge(
+    name: string,
+    { subnet, publicIp, backendType }: Peer,
+    hostId: string | undefined,
+  ): PeerNotice | undefined {
+    const self = this.#self;
+    if (overlaps(subnet, self.subnet)) {
+      return {
+        code: "overlaps-us",
+        name,
+        reason: `it overlaps this host's subnet ${formatCidr(self.subnet)}`,
+      };
+    }
+    if (hostId !== undefined && hostId === self.hostId) {
+      return {
+        code: "our-host-id",
+        name,
+        reason: "its host id is this host's",
+      };
+    }
+    if (publicIp === self.publicIp) {
+      return {
+        code: "our-address",
+        name,
+        reason: `its PublicIP ${formatIpv4(publicIp)} is this host's own`,
+      };
+    }
+    if (backendType !== self.backendType) {
+      return {
+        code: "other-backend",
+        name,
+        reason:
+          `its backend type is ${backendType}, this host's is ${self.backendType}`,
+      };
+    }
+    return undefined;
+  }
+
+  /** Names of the entries, stale ones aside, that are not in `leases`. */
+  #missing(leases: readonly Lease[]): string[] {
+    const present = new Set(leases.map(({ name }) => name));
+    return [...this.#entries.values()]
+      .filter(({ name, peer }) => !peer.stale && !present.has(name))
+      .map(({ name }) => name);
+  }
+
+  #set(entry: Entry): void {
+    const { name, peer, notice } = entry;
+    this.#entries.set(name, entry);
+    if (notice === undefined) this.#notices.delete(name);
+    else this.#notices.set(name, notice);
+    if (peer.stale) this.#stale.add(name);
+    else this.#stale.delete(name);
+    const plain = leaseName(peer.subnet);
+    if (name === plain) return;
+    const aliases = this.#aliases.get(plain) ?? new Set();
+    this.#aliases.set(plain, aliases.add(name));
+  }
+
+  #delete(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return;
+    this.#entries.delete(name);
+    this.#notices.delete(name);
+    this.#stale.delete(name);
+    this.#aliases.get(leaseName(entry.peer.subnet))?.delete(name);
+  }
+
+  /** The difference to what was told, as far as `subnets` go. */
+  #tell(subnets: readonly Cidr[]): PeerDiff {
+    const added: Peer[] = [];
+    const changed: Peer[] = [];
+    const removed: Peer[] = [];
+    for (const name of new Set(subnets.map(leaseName))) {
+      const before = this.#told.get(name);
+      const now = this.#peerOf(name);
+      if (now === undefined) {
+        if (before !== undefined) removed.push(before);
+        this.#told.delete(name);
+      } else if (before === undefined || !isSamePeer(before, now)) {
+        (before === undefined ? added : changed).push(now);
+        this.#told.set(name, now);
+      }
+    }
+    return { added, changed, removed };
+  }
+
+  /** Of several keys for one subnet a living one counts, the plain one first. */
+  #peerOf(subnetName: string): Peer | undefined {
+    const names = [subnetName, ...this.#aliases.get(subnetName) ?? []];
+    const peers = names.flatMap((name) => {
+      const entry = this.#entries.get(name);
+      return entry === undefined || entry.notice !== undefined
+        ? []
+        : [entry.peer];
+    });
+    return peers.find(({ stale }) => !stale) ?? peers[0];
+  }
+
+  /** Peers that lie in another peer's subnet. */
+  #findOverlaps(): PeerNotice[] {
+    const peers = [...this.#entries.values()]
+      .filter(({ notice, peer }) => notice === undefined && !peer.stale)
+      .sort((a, b) =>
+        a.peer.subnet.address - b.peer.subnet.address ||
+        a.peer.subnet.prefixLength - b.peer.subnet.prefixLength
+      );
+    const notices: PeerNotice[] = [];
+    // Subnets nest or are disjoint, so the widest one open is the one to ask.
+    let widest: Cidr | undefined;
+    for (const { name, peer: { subnet } } of peers) {
+      if (widest === undefined || !overlaps(widest, subnet)) {
+        widest = subnet;
+        continue;
+      }
+      notices.push({
+        code: "overlap",
+        name,
+        reason: `it overlaps the lease of ${formatCidr(widest)}`,
+      });
+    }
+    return notices;
+  }
+}
+
+/** Whether a living lease says that the vanished one will not come back. */
+function claims(living: Peer, vanished: Peer): boolean {
+  return living.publicIp === vanished.publicIp ||
+    overlaps(living.subnet, vanished.subnet);
+}
+
+function isSamePeer(a: Peer, b: Peer): boolean {
+  return a.publicIp === b.publicIp && a.backendType === b.backendType &&
+    a.stale === b.stale &&
+    JSON.stringify(a.backendData) === JSON.stringify(b.backendData);
+}

@@ -1,0 +1,413 @@
+/**
+ * Follows the other hosts' leases: list, watch, and list again.
+ *
+ * @module
+ */
+
+import { getLogger, type Logger } from "@logtape/logtape";
+import { LodenError } from "../errors.ts";
+import type { Clock } from "../linux/clock.ts";
+import type { RandomSource } from "../linux/random.ts";
+import { formatCidr } from "../net/cidr.ts";
+import type { Peer, PeerDiff } from "../net/peer.ts";
+import { ChangingReports } from "./changing_reports.ts";
+import { type PeerSelf, PeerSet } from "./peer_set.ts";
+import type {
+  LeaseEvent,
+  LeaseRegistry,
+  LeaseSnapshot,
+  RejectedLease,
+} from "./registry.ts";
+import { RegistryPauses } from "./registry_pauses.ts";
+import type { StateStore, StoredPeer } from "./state_store.ts";
+
+/** The watch's edges. */
+export interface PeerWatchComponents {
+  readonly registry: Pick<LeaseRegistry, "list" | "watch">;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Told of every change. */
+  readonly store?: Pick<StateStore, "savePeers">;
+  readonly log?: Logger;
+}
+
+/** Who is told what, and when things are done. */
+export interface PeerWatchOptions {
+  readonly self: PeerSelf;
+  /**
+   * Every change, one after the other: the next comes when this one is done. One
+   * that rejects is brought again until it is taken.
+   */
+  readonly onDiff: (diff: PeerDiff) => Promise<void>;
+  /** All peers of a first listing have been told. */
+  readonly onSynced?: () => void;
+  /** etcd fails, once per change of fault; `undefined`: it works again. */
+  readonly onFault?: (error: unknown) => void;
+  /** What an earlier run knew; told before etcd is asked. */
+  readonly initialPeers?: readonly StoredPeer[];
+  /** How long a peer whose key vanished is kept. */
+  readonly peerGraceSeconds?: number;
+  /** Between two listings without a cause. */
+  readonly resyncSeconds?: number;
+  /** Before a listing that lacks most peers is believed. */
+  readonly confirmSeconds?: number;
+}
+
+const DEFAULT_GRACE_SECONDS = 600;
+const DEFAULT_RESYNC_SECONDS = 300;
+const DEFAULT_CONFIRM_SECONDS = 5;
+/** How often the ends of graces are looked for. */
+const EXPIRY_CHECK_MS = 5_000;
+/** A watch that holds so long is a good one. */
+const GOOD_WATCH_MS = 5_000;
+/** Before a change that was not taken is brought again. */
+const DELIVERY_PAUSE_MS = 1_000;
+const SHOWN_SUBNETS = 5;
+
+/**
+ * Tells of every change of the peers, in order. No trouble with etcd ends it or
+ * takes a peer away, and one lease that cannot be read costs that lease alone.
+ */
+export class PeerWatch {
+  readonly #registry: Pick<LeaseRegistry, "list" | "watch">;
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+  readonly #store: Pick<StateStore, "savePeers"> | undefined;
+  readonly #log: Logger;
+  readonly #options: PeerWatchOptions;
+  readonly #set: PeerSet;
+  readonly #pauses: RegistryPauses;
+  readonly #reports: ChangingReports;
+  /** Keys that cannot be read, by the whole key. */
+  readonly #rejected = new Map<string, string>();
+  readonly #graceMs: number;
+  #faultCode: string | undefined;
+  #isSynced = false;
+  /**
+   * The last watch broke soon after it began. Then a listing alone is no sign of
+   * recovery, or the log would tell of trouble and recovery in turns.
+   */
+  #watchBreaks = false;
+  /** Changes are applied one after the other. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(components: PeerWatchComponents, options: PeerWatchOptions) {
+    const { registry, clock, random, store, log } = components;
+    this.#registry = registry;
+    this.#clock = clock;
+    this.#random = random;
+    this.#store = store;
+    this.#log = log ?? getLogger(["loden", "peers"]);
+    this.#options = options;
+    this.#graceMs = 1_000 *
+      (options.peerGraceSeconds ?? DEFAULT_GRACE_SECONDS);
+    this.#set = new PeerSet(options.self, this.#graceMs);
+    this.#pauses = new RegistryPauses(random);
+    this.#reports = new ChangingReports();
+  }
+
+  /** As last told. */
+  get peers(): readonly Peer[] {
+    return this.#set.peers;
+  }
+
+  /** Follows until the signal is aborted, then resolves. */
+  async run(signal: AbortSignal): Promise<void> {
+    const tasks = [this.#follow(signal), this.#endGraces(signal)];
+    await Promise.all(tasks);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { initialPeers = [] } = this.#options;
+    await this.#change(
+      signal,
+      (nowMs) => this.#set.restore(initialPeers, nowMs, this.#clock.now()),
+    );
+    while (!signal.aborted) {
+      try {
+        const revision = await this.#resync(signal);
+        const beganMs = this.#clock.monotonic();
+        try {
+          await this.#watchUntilResync(revision, signal);
+        } finally {
+          const heldMs = this.#clock.monotonic() - beganMs;
+          if (heldMs >= GOOD_WATCH_MS) this.#pauses.reset();
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#failAndPause(error, signal);
+      }
+    }
+  }
+
+  /** Reads all leases. @returns the revision from which to watch. */
+  async #resync(signal: AbortSignal): Promise<string> {
+    let snapshot = await this.#registry.list(signal);
+    this.#noteRejected(snapshot.rejected);
+    const { live, missing } = this.#set.countMissing(snapshot.leases);
+    const { leases } = snapshot;
+    // What is new is welcome whatever is missing.
+    await this.#change(signal, () => this.#set.put(leases));
+    if (!this.#isSynced) {
+      this.#isSynced = true;
+      this.#options.onSynced?.();
+    }
+    if (!this.#watchBreaks) this.#recover();
+    if (missing * 2 > live) {
+      snapshot = await this.#confirm(missing, live, signal);
+    }
+    await this.#change(
+      signal,
+      (nowMs) => this.#set.replace(snapshot.leases, nowMs),
+    );
+    this.#reportNotices();
+    return snapshot.revision;
+  }
+
+  /** A listing that lacks most peers may be an etcd that is being restored. */
+  async #confirm(
+    missing: number,
+    live: number,
+    signal: AbortSignal,
+  ): Promise<LeaseSnapshot> {
+    const { confirmSeconds = DEFAULT_CONFIRM_SECONDS } = this.#options;
+    this.#log.warn("etcd lacks most of the peers: it is read a second time", {
+      event: "peers.confirming",
+      missing,
+      known: live,
+      confirmSeconds,
+    });
+    await this.#clock.sleep(confirmSeconds * 1_000, signal);
+    const snapshot = await this.#registry.list(signal);
+    this.#noteRejected(snapshot.rejected);
+    return snapshot;
+  }
+
+  /** Returns when a listing is due; throws when the watch breaks. */
+  async #watchUntilResync(
+    revision: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const due = new AbortController();
+    const either = AbortSignal.any([signal, due.signal]);
+    const { resyncSeconds = DEFAULT_RESYNC_SECONDS } = this.#options;
+    // A fifth to either side, so that a thousand hosts do not list together.
+    const jitter = 0.8 + 0.4 * this.#random.below(1_000) / 1_000;
+    const timers = [
+      this.#clock.sleep(resyncSeconds * 1_000 * jitter, either)
+        .then(() => due.abort(), () => {}),
+      this.#clock.sleep(GOOD_WATCH_MS, either)
+        .then(() => this.#onGoodWatch(), () => {}),
+    ];
+    // Until it has held for a while.
+    this.#watchBreaks = true;
+    try {
+      for await (const event of this.#registry.watch(revision, either)) {
+        await this.#onEvent(event, signal);
+      }
+    } catch (error) {
+      if (signal.aborted || !due.signal.aborted) throw error;
+    } finally {
+      due.abort();
+      await Promise.all(timers);
+    }
+  }
+
+  #onGoodWatch(): void {
+    this.#watchBreaks = false;
+    this.#pauses.reset();
+    this.#recover();
+  }
+
+  async #onEvent(event: LeaseEvent, signal: AbortSignal): Promise<void> {
+    switch (event.type) {
+      case "put": {
+        this.#forgetRejected(event.lease.name);
+        await this.#change(signal, () => this.#set.put([event.lease]));
+        break;
+      }
+      case "delete": {
+        this.#forgetRejected(event.name);
+        await this.#change(
+          signal,
+          (nowMs) => this.#set.vanish([event.name], nowMs),
+        );
+        break;
+      }
+      case "rejected": {
+        const { key, reason, version } = event.rejected;
+        this.#rejected.set(key, reason);
+        if (version !== undefined) {
+          await this.#change(
+            signal,
+            (nowMs) => this.#set.vanish([version.name], nowMs),
+          );
+        }
+        break;
+      }
+    }
+    this.#reportNotices();
+  }
+
+  /** Ends the grace of stale peers in time. */
+  async #endGraces(signal: AbortSignal): Promise<void> {
+    const pauseMs = Math.min(EXPIRY_CHECK_MS, this.#graceMs / 2 + 1);
+    while (!signal.aborted) {
+      // It rejects when the signal is aborted, which ends the loop.
+      await this.#clock.sleep(pauseMs, signal).catch(() => {});
+      if (signal.aborted || !this.#set.hasStale) continue;
+      await this.#change(signal, (nowMs) => this.#set.expire(nowMs))
+        .catch(() => {});
+    }
+  }
+
+  /** Makes a change and tells of it; in the order of the calls. */
+  #change(
+    signal: AbortSignal,
+    make: (nowMs: number) => PeerDiff,
+  ): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      const diff = make(this.#clock.monotonic());
+      if (isEmpty(diff)) return;
+      this.#logStale(diff);
+      await this.#deliver(diff, signal);
+      this.#store?.savePeers(() =>
+        this.#set.stored(this.#clock.monotonic(), this.#clock.now())
+      );
+    });
+    // The caller has its error; the next change goes on all the same.
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #deliver(diff: PeerDiff, signal: AbortSignal): Promise<void> {
+    let reason: string | undefined;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#options.onDiff(diff);
+      } catch (error) {
+        signal.throwIfAborted();
+        const message = error instanceof Error ? error.message : String(error);
+        if (message !== reason) {
+          this.#log.error(
+            "changed peers are not taken, they are brought again",
+            {
+              event: "peers.not-taken",
+              error,
+            },
+          );
+        }
+        reason = message;
+      }
+      await this.#clock.sleep(DELIVERY_PAUSE_MS, signal);
+    }
+  }
+
+  #logStale({ changed, removed }: PeerDiff): void {
+    const stale = changed.filter(({ stale }) => stale);
+    if (stale.length > 0) {
+      this.#log.warn(
+        "peers vanished from etcd, their traffic goes on for the grace",
+        {
+          event: "peers.stale",
+          count: stale.length,
+          graceSeconds: this.#graceMs / 1_000,
+          subnets: showSubnets(stale),
+        },
+      );
+    }
+    const ended = removed.filter(({ stale }) => stale);
+    if (ended.length > 0) {
+      this.#log.info("peers that had vanished are gone", {
+        event: "peers.grace-ended",
+        count: ended.length,
+        subnets: showSubnets(ended),
+      });
+    }
+  }
+
+  #noteRejected(rejected: readonly RejectedLease[]): void {
+    this.#rejected.clear();
+    for (const { key, reason } of rejected) this.#rejected.set(key, reason);
+  }
+
+  #forgetRejected(name: string): void {
+    for (const key of this.#rejected.keys()) {
+      if (key.endsWith(`/${name}`)) this.#rejected.delete(key);
+    }
+  }
+
+  /** Each once, and again when its reason changes or it comes back. */
+  #reportNotices(): void {
+    const notices = [
+      ...[...this.#rejected].map(([key, reason]) => ({
+        key,
+        code: "rejected",
+        reason,
+      })),
+      ...this.#set.notices.map(({ name, code, reason }) => ({
+        key: name,
+        code,
+        reason,
+      })),
+    ];
+    for (const { key, code, reason } of this.#reports.changed(notices)) {
+      if (code === "rejected") {
+        this.#log.warn("key cannot be read and is skipped", {
+          event: "peers.key-rejected",
+          key,
+          reason,
+        });
+      } else if (code === "overlap") {
+        this.#log.warn("leases overlap: the longer prefix is used", {
+          event: "peers.overlap",
+          key,
+          reason,
+        });
+      } else {
+        this.#log.warn("lease is no peer of this host", {
+          event: "peers.not-a-peer",
+          key,
+          code,
+          reason,
+        });
+      }
+    }
+  }
+
+  #recover(): void {
+    if (this.#faultCode === undefined) return;
+    this.#faultCode = undefined;
+    this.#log.info("peers are followed again", { event: "peers.recovered" });
+    this.#options.onFault?.(undefined);
+  }
+
+  async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
+    const code = error instanceof LodenError ? error.code : "peers.unexpected";
+    // The history is gone, not etcd: the next listing is all it takes.
+    const isTrouble = code !== "registry.compacted";
+    if (isTrouble && code !== this.#faultCode) {
+      this.#faultCode = code;
+      this.#log.warn("peers cannot be followed, those that are known stay", {
+        event: "peers.degraded",
+        error,
+      });
+      this.#options.onFault?.(error);
+    }
+    // It rejects when the signal is aborted, which ends the loop.
+    await this.#clock.sleep(this.#pauses.next(code), signal).catch(() => {});
+  }
+}
+
+function isEmpty({ added, changed, removed }: PeerDiff): boolean {
+  return added.length + changed.length + removed.length === 0;
+}
+
+function showSubnets(peers: readonly Peer[]): string {
+  const shown = peers.slice(0, SHOWN_SUBNETS).map(({ subnet }) =>
+    formatCidr(subnet)
+  );
+  const more = peers.length - shown.length;
+  return shown.join(" ") + (more > 0 ? ` and ${more} more` : "");
+}
