@@ -1,0 +1,200 @@
+import { assert, assertEquals } from "@std/assert";
+import type { LeaseAttributes } from "../../lease/lease.ts";
+import { LeaseKeeper } from "../../lease/lease_keeper.ts";
+import { PeerWatch } from "../../lease/peer_watch.ts";
+import { EtcdLeaseRegistry } from "../../lease/etcd_registry.ts";
+import { systemClock } from "../../linux/clock.ts";
+import { systemRandom } from "../../linux/random.ts";
+import { formatCidr, parseCidr } from "../../net/cidr.ts";
+import { parseIpv4 } from "../../net/ipv4.ts";
+import type { SubnetPool } from "../../net/subnet_pool.ts";
+import { type EtcdServer, startEtcd } from "../support/etcd.ts";
+
+const PREFIX = "/coreos.com/network";
+const SUBNETS = `${PREFIX}/subnets/`;
+
+const pool: SubnetPool = {
+  network: parseCidr("10.1.0.0/16")!,
+  subnetLength: 24,
+  first: parseIpv4("10.1.1.0")!,
+  last: parseIpv4("10.1.255.0")!,
+};
+const components = { clock: systemClock, random: systemRandom };
+
+/** A host with a lease keeper and a peer watch on a real etcd. */
+class Host implements AsyncDisposable {
+  readonly #end = new AbortController();
+  readonly #registry: EtcdLeaseRegistry;
+  readonly keeper: LeaseKeeper;
+  readonly attributes: LeaseAttributes;
+  readonly phases: string[] = [];
+  readonly peers = new Map<string, boolean>();
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(etcd: EtcdServer, number: number, ttlSeconds = 86_400) {
+    this.#registry = new EtcdLeaseRegistry({
+      endpoints: [etcd.endpoint],
+      prefix: PREFIX,
+      deadlineMs: 2_000,
+    });
+    this.attributes = {
+      publicIp: parseIpv4(`198.51.${100 + (number >> 8)}.${number & 255}`)!,
+      backendType: "udp",
+      hostId: `host-${number}`,
+    };
+    this.keeper = new LeaseKeeper(
+      { ...components, registry: this.#registry },
+      { ttlSeconds, renewMarginSeconds: ttlSeconds / 2 },
+    );
+    this.keeper.onStatus(({ state: { phase } }) => {
+      if (this.phases.at(-1) !== phase) this.phases.push(phase);
+    });
+  }
+
+  get subnet(): string {
+    return formatCidr(this.keeper.status.lease!.subnet);
+  }
+
+  get key(): string {
+    return `${SUBNETS}${this.keeper.status.lease!.name}`;
+  }
+
+  get phase(): string {
+    return this.keeper.status.state.phase;
+  }
+
+  async join(): Promise<this> {
+    const { signal } = this.#end;
+    const { subnet } = await this.keeper.acquire(pool, this.attributes, signal);
+    const watch = new PeerWatch({ ...components, registry: this.#registry }, {
+      self: { subnet, backendType: "udp", publicIp: this.attributes.publicIp },
+      confirmSeconds: 0.2,
+      onDiff: ({ added, changed, removed }) => {
+        for (const peer of [...added, ...changed]) {
+          this.peers.set(formatCidr(peer.subnet), peer.stale);
+        }
+        for (const peer of removed) this.peers.delete(formatCidr(peer.subnet));
+        return Promise.resolve();
+      },
+    });
+    this.#running = Promise.all([this.keeper.run(signal), watch.run(signal)]);
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(new Error("the test is over"));
+    await this.#running;
+    this.#registry.close();
+  }
+}
+
+/** Waits until `condition` holds. */
+async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 10_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`it did not happen: ${what}`);
+    await systemClock.sleep(50);
+  }
+}
+
+Deno.test("leases on a real etcd: loss, conflict and peers of two hosts", async (test) => {
+  await using etcd = await startEtcd();
+  await using one = await new Host(etcd, 1).join();
+  await using two = await new Host(etcd, 2).join();
+  const value = async () =>
+    (await etcd.ctl("get", "--print-value-only", one.key)).trim();
+  const own =
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1"}';
+
+  await test.step("each is the other's peer", async () => {
+    await until(() => one.peers.get(two.subnet) === false, "two is a peer");
+    await until(() => two.peers.get(one.subnet) === false, "one is a peer");
+    assertEquals([one.peers.size, two.peers.size], [1, 1]);
+    assertEquals(await value(), own);
+  });
+
+  await test.step("a deleted key is taken again, and its peers lose nothing", async () => {
+    await etcd.ctl("del", one.key);
+    await until(async () => await value() === own, "the key is back");
+    await until(() => two.peers.get(one.subnet) === false, "one is not stale");
+  });
+
+  await test.step("a revoked etcd lease is replaced", async () => {
+    // As text: the number is larger than JSON.parse can keep apart.
+    const text = await etcd.ctl("get", one.key, "--write-out=json");
+    const hex = BigInt(/"lease":(\d+)/.exec(text)![1]!).toString(16);
+    await etcd.ctl("lease", "revoke", hex);
+    await until(async () => await value() === own, "the key is back");
+  });
+
+  await test.step("a foreign value is a conflict within a second, until the key is free", async () => {
+    const theirs = '{"PublicIP":"198.51.100.77"}';
+    await etcd.ctl("put", one.key, theirs);
+    await until(() => one.phase === "conflict", "conflict", 1_000);
+    assertEquals(await value(), theirs);
+    await etcd.ctl("del", one.key);
+    await until(() => one.phase === "held", "held again");
+    assertEquals(await value(), own);
+  });
+
+  await test.step("odd keys and values cost no peer", async () => {
+    await etcd.ctl("put", `${SUBNETS}garbage`, "garbage");
+    await etcd.ctl("put", `${SUBNETS}10.1.200.0-24`, "garbage");
+    await etcd.ctl("put", `${SUBNETS}10.1.201.0-24`, '{"PublicIP":"9.9.9.9"}');
+    await until(() => one.peers.has("10.1.201.0/24"), "the good one");
+    assertEquals(
+      [...one.peers.keys()].sort(),
+      [
+        two.subnet,
+        "10.1.201.0/24",
+      ].sort(),
+    );
+  });
+
+  await test.step("an etcd without its data gets both leases again", async () => {
+    await etcd.kill();
+    await until(() => one.phase === "degraded", "degraded");
+    await etcd.start({ wipe: true });
+    await until(async () => await value() === own, "the key is back");
+    await until(
+      () =>
+        one.peers.get(two.subnet) === false &&
+        two.peers.get(one.subnet) === false,
+      "both are peers again",
+    );
+  });
+});
+
+Deno.test("leases on a real etcd: an etcd that is away for longer than the TTL", async () => {
+  await using etcd = await startEtcd();
+  await using host = await new Host(etcd, 1, 4).join();
+  const { subnet } = host;
+  await until(() => host.phases.includes("renewing"), "a renewal");
+  await etcd.kill();
+  await until(() => host.phase === "expired-but-serving", "expiry", 15_000);
+  await etcd.start();
+  await until(() => host.phase === "held", "held again", 3_000);
+  assertEquals(host.subnet, subnet);
+  const list = JSON.parse(await etcd.ctl("lease", "list", "--write-out=json"));
+  assert((list.leases?.length ?? 0) <= 2, "at most one old lease is ending");
+});
+
+Deno.test("leases on a real etcd: fifty hosts that join at once get fifty subnets", async () => {
+  await using etcd = await startEtcd();
+  await using stack = new AsyncDisposableStack();
+  const hosts = Array.from(
+    { length: 50 },
+    (_, number) => stack.use(new Host(etcd, number + 1)),
+  );
+  const began = performance.now();
+  await Promise.all(hosts.map((host) => host.join()));
+  const tookMs = performance.now() - began;
+  assert(tookMs < 10_000, `it took ${tookMs} ms`);
+  assertEquals(new Set(hosts.map((host) => host.subnet)).size, 50);
+  const list = JSON.parse(await etcd.ctl("lease", "list", "--write-out=json"));
+  assertEquals(list.leases.length, 50);
+});
