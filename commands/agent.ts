@@ -26,6 +26,7 @@ import { systemRandom } from "../linux/random.ts";
 import { VERSION } from "../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
 import type { CommandIo } from "./command.ts";
+import { closeDebugger } from "./debugger_guard.ts";
 import { exitCodeOf } from "./failure.ts";
 import { commandTable } from "./table.ts";
 
@@ -157,7 +158,11 @@ function listen(
   const ends = [
     io.onSignal("SIGTERM", onEnd("SIGTERM")),
     io.onSignal("SIGINT", onEnd("SIGINT")),
-    io.onSignal("SIGUSR1", logCounters),
+    io.onSignal("SIGUSR1", () => {
+      logCounters();
+      // What fails in it is reported like all that is not caught.
+      closeDebugger();
+    }),
     io.onSignal(
       "SIGHUP",
       () =>
