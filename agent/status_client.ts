@@ -20,7 +20,12 @@ export async function fetchStatus(
   });
   let text: string;
   try {
-    const response = await fetch("http://loden/status", { client, signal });
+    // An address, since a name would be looked up, although nothing is sent to
+    // it: where DNS is away, that takes longer than anybody waits.
+    const response = await fetch("http://127.0.0.1/status", {
+      client,
+      signal,
+    });
     text = await response.text();
   } catch (error) {
     signal.throwIfAborted();
