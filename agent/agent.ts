@@ -39,6 +39,8 @@ const log = getLogger(["loden", "agent"]);
 
 /** READY does not wait longer for the first list of peers. */
 const PEERS_PATIENCE_MS = 5_000;
+/** An etcd that says nothing for so long is as good as away. */
+const ETCD_PATIENCE_MS = 2_000;
 /** What has not stopped by then is left behind: the whole stop takes a second. */
 const STOP_PATIENCE_MS = 800;
 
@@ -149,7 +151,7 @@ export class Agent {
     const { state, clock } = this.#components;
     if (state.facts.fromSavedState) {
       state.set({ fromSavedState: false });
-      log.info("etcd is back: the network runs on live state", {
+      log.info("network runs on live state", {
         event: "agent.live",
       });
     }
@@ -188,9 +190,15 @@ export class Agent {
     const { registry, state } = this.#components;
     const { etcd } = this.#options;
     const source = `${etcd.etcdPrefix}/config`;
+    const answered = new AbortController();
+    this.#components.clock.sleep(
+      ETCD_PATIENCE_MS,
+      AbortSignal.any([signal, answered.signal]),
+    ).then(() => this.#startFromSaved(), () => {});
     const config = await retryUntilDone(
       async (ending) => {
         const stored = await registry.readConfig(ending);
+        answered.abort();
         this.#onEtcd(undefined);
         if (stored === undefined) throw new ConfigMissingError(etcd);
         return parseNetworkConfig(stored.text, source);
@@ -229,6 +237,8 @@ export class Agent {
     } else {
       this.#onEtcd(reason);
     }
+    // A config that was wiped or spoilt must not cost more than etcd itself.
+    this.#startFromSaved();
     this.#waitFor(error);
   }
 
@@ -332,8 +342,8 @@ export class Agent {
   }
 
   /**
-   * etcd is away at the start: goes on with what an earlier run saved, if there
-   * is such a thing, while the start goes on waiting.
+   * Nothing can be learnt from etcd at the start: goes on with what an earlier run
+   * saved, if there is such a thing, while the start goes on waiting.
    */
   async #serveSaved(signal: AbortSignal): Promise<void> {
     const underlay = await this.#findUnderlay(signal);
@@ -343,7 +353,7 @@ export class Agent {
     const { config, subnet, peers } = saved;
     const { state } = this.#components;
     state.set({ network: formatCidr(config.pool.network) });
-    log.warn("etcd is away: the network starts from saved state", {
+    log.warn("network starts from saved state", {
       event: "agent.from-saved-state",
       subnet: formatCidr(subnet),
       peers: peers.length,
@@ -382,6 +392,11 @@ export class Agent {
       return;
     }
     state.raise("etcd.unavailable", trouble);
+    this.#startFromSaved();
+  }
+
+  /** Once, and only while nothing runs. */
+  #startFromSaved(): void {
     if (this.#savedTried || this.#network !== undefined) return;
     this.#savedTried = true;
     this.#tasks.spawn("saved state", async (signal) => {

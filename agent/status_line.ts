@@ -25,7 +25,7 @@ function sentence(status: StatusSummary): string {
     ? "data path down"
     : `${status.backend.type} (${status.backend.dataPath})`;
   const remarks = [
-    ...(status.fromSavedState ? ["etcd away, serving from saved state"] : []),
+    ...(status.fromSavedState ? ["serving from saved state"] : []),
     ...status.warnings.map(({ text }) => text),
   ];
   return [`${serving}, ${path}`, ...remarks].join("; ");

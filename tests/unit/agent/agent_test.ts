@@ -339,6 +339,36 @@ Deno.test("a lease of another subnet than the saved one: network and files chang
     await rig.stop();
   }, { saved: SAVED }));
 
+Deno.test("a wiped or spoilt config does not keep a saved network down", async (t) => {
+  for (const config of [undefined, "{"]) {
+    await t.step(String(config), () =>
+      withAgent(async (rig) => {
+        if (config === undefined) rig.etcd.wipe();
+        else rig.etcd.putConfig(config);
+        await rig.start();
+        assertEquals(rig.state.snapshot().fromSavedState, true);
+        assertStringIncludes(rig.statuses.at(-1)!, "network config");
+        rig.etcd.putConfig(CONFIG);
+        await rig.clock.advance(10_000);
+        assertEquals(rig.state.snapshot().fromSavedState, false);
+        assertEquals(rig.state.warnings(), []);
+        await rig.stop();
+      }, { saved: SAVED }));
+  }
+});
+
+Deno.test("an etcd that says nothing for two seconds is as good as away", () =>
+  withAgent(async (rig) => {
+    rig.etcd.before = () => new Promise(() => {});
+    await rig.start();
+    await rig.clock.advance(1_900);
+    assertEquals(rig.state.snapshot().ready, false);
+    await rig.clock.advance(200);
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(rig.state.snapshot().fromSavedState, true);
+    await rig.stop();
+  }, { saved: SAVED }));
+
 Deno.test("etcd away and nothing saved: the start waits", () =>
   withAgent(async (rig) => {
     rig.etcd.fault = "unreachable";
