@@ -1,5 +1,5 @@
 /**
- * Totals from the JUnit report that `deno test` writes.
+ * Totals from the JUnit report that `deno test` writes, and from its last line.
  *
  * @module
  */
@@ -31,6 +31,17 @@ export function parseJunit(xml: string): TestTotals {
     }
   }
   return { passed, failed, notRun };
+}
+
+/**
+ * The number of failures in the last line of what `deno test` prints, which
+ * counts files that failed outside their tests as well.
+ */
+export function parseSummary(text: string): number {
+  // deno-lint-ignore no-control-regex -- the colours are control characters
+  const plain = text.replaceAll(/\x1b\[[\d;]*m/g, "");
+  const matches = [...plain.matchAll(/^(?:ok|FAILED) \|.*?\| (\d+) failed/gm)];
+  return Number(matches.at(-1)?.[1] ?? 0);
 }
 
 /** A step is called `test > step`, and comes after its test. */

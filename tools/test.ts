@@ -16,10 +16,13 @@ import { uniqueRigName } from "../tests/rig/names.ts";
 import { destroyLeftovers, temporaryDirectory } from "../tests/rig/teardown.ts";
 import { AptHost } from "./apt.ts";
 import { Interrupted, onInterrupt } from "./interrupt.ts";
-import { parseJunit, type TestTotals } from "./junit.ts";
+import { parseJunit, parseSummary, type TestTotals } from "./junit.ts";
 import { requireLinuxRoot } from "./linux_root.ts";
 import { ensurePackages, TEST_REQUIREMENTS } from "./packages.ts";
+import { writeStdout } from "./stdout.ts";
 import { extendSystemPath } from "./system_path.ts";
+
+const SUMMARY_CHARACTERS = 1_000;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -49,9 +52,10 @@ async function main(args: readonly string[]): Promise<number> {
     const { pid, status } = child;
     const stop = () => killGroup(pid, "SIGTERM");
     interrupt.signal.addEventListener("abort", stop, { once: true });
-    const { code } = await status;
+    const summary = await passOn(child.stdout);
+    const { success } = await status;
     interrupt.signal.throwIfAborted();
-    const totals = countTests(report, code);
+    const totals = countTests(report, summary, success);
     console.log(`${totals.passed} passed, ${totals.failed} failed`);
     return totals.failed === 0 && totals.passed > 0 ? 0 : 1;
   } catch (error) {
@@ -87,13 +91,38 @@ function startTests(
       ...args,
       ...names ? [] : ["tests/"],
     ],
-    env: { TMPDIR: directory, DENO_NO_UPDATE_CHECK: "1" },
+    env: {
+      TMPDIR: directory,
+      DENO_NO_UPDATE_CHECK: "1",
+      ...Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : {},
+    },
     stdin: "null",
+    stdout: "piped",
     detached: true,
   }).spawn();
 }
 
-function countTests(report: string, exitCode: number): TestTotals {
+/** Shows the output as it comes. @returns its end, where the summary is. */
+async function passOn(output: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let end = "";
+  for await (const bytes of output) {
+    const text = decoder.decode(bytes, { stream: true });
+    writeStdout(text);
+    end = (end + text).slice(-SUMMARY_CHARACTERS);
+  }
+  return end;
+}
+
+/**
+ * The report knows of tests that did not run, the summary of failures that no
+ * test has: a file that failed outside its tests.
+ */
+function countTests(
+  report: string,
+  summary: string,
+  success: boolean,
+): TestTotals {
   let xml = "";
   try {
     xml = Deno.readTextFileSync(report);
@@ -104,9 +133,8 @@ function countTests(report: string, exitCode: number): TestTotals {
   const { failed, notRun, passed } = parseJunit(xml);
   if (notRun > 0) console.log(`${notRun} tests did not run`);
   if (passed + failed + notRun === 0) console.log("no tests ran");
-  // A file that fails outside its tests is a failure that no test has.
-  const outside = exitCode !== 0 && failed + notRun === 0 ? 1 : 0;
-  return { passed, failed: failed + notRun + outside, notRun };
+  const all = Math.max(failed, parseSummary(summary)) + notRun;
+  return { passed, failed: success ? all : Math.max(all, 1), notRun };
 }
 
 function killGroup(pid: number, signal: Deno.Signal): void {

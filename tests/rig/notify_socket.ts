@@ -20,6 +20,7 @@ export class NotifySocket implements Disposable {
   readonly #buffer = new Uint8Array(4096);
   readonly #bufferAddress = addressOf(this.#buffer);
   readonly #received: string[] = [];
+  #closed = false;
 
   /** Binds `path`, which must not exist. */
   constructor(path: string) {
@@ -46,7 +47,7 @@ export class NotifySocket implements Disposable {
 
   /** Every assignment received so far, in order, e.g. `READY=1`. */
   messages(): readonly string[] {
-    for (;;) {
+    while (!this.#closed) {
       const length = libc().recv(
         this.#descriptor,
         this.#bufferAddress,
@@ -61,9 +62,12 @@ export class NotifySocket implements Disposable {
       const text = new TextDecoder().decode(this.#buffer.subarray(0, length));
       this.#received.push(...text.split("\n").filter((line) => line !== ""));
     }
+    return this.#received;
   }
 
   [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
     libc().close(this.#descriptor);
     Deno.removeSync(this.path);
   }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { parseJunit } from "../../../tools/junit.ts";
+import { parseJunit, parseSummary } from "../../../tools/junit.ts";
 
 const SUITES = (inside: string) =>
   `<?xml version="1.0"?>\n<testsuites name="deno test">${inside}</testsuites>`;
@@ -44,4 +44,15 @@ Deno.test("equal names in two files are two tests", () => {
 Deno.test("a report without tests has none", () => {
   assertEquals(parseJunit(""), { passed: 0, failed: 0, notRun: 0 });
   assertEquals(parseJunit(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
+});
+
+Deno.test("the summary's failures are read, in colour or not", () => {
+  const plain =
+    "FAILED | 1 passed (1 step) | 2 failed (1 step) | 1 ignored (7ms)";
+  const colour =
+    "\n\x1b[0m\x1b[31mFAILED\x1b[0m | 90 passed | 12 failed (1s)\n\n";
+  assertEquals(parseSummary(plain), 2);
+  assertEquals(parseSummary(colour), 12);
+  assertEquals(parseSummary("ok | 5 passed | 0 failed (9s)"), 0);
+  assertEquals(parseSummary("error: Type checking failed."), 0);
 });
