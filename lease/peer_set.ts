@@ -131,7 +131,7 @@ export class PeerSet {
   /** The key is gone, or its value cannot be read any more. */
   vanish(names: readonly string[], nowMs: number): PeerDiff {
     const touched: Cidr[] = [];
-    for (const name of names) this.#vanishOne(name, nowMs, touched);
+    this.#vanishAll(names, nowMs, touched);
     return this.#tell(touched);
   }
 
@@ -139,9 +139,7 @@ export class PeerSet {
   replace(leases: readonly Lease[], nowMs: number): PeerDiff {
     const touched: Cidr[] = [];
     for (const lease of leases) this.#putOne(lease, touched);
-    for (const name of this.#missing(leases)) {
-      this.#vanishOne(name, nowMs, touched);
-    }
+    this.#vanishAll(this.#missing(leases), nowMs, touched);
     this.#overlaps = this.#findOverlaps();
     return this.#tell(touched);
   }
@@ -192,18 +190,24 @@ export class PeerSet {
     }
   }
 
-  #vanishOne(name: string, nowMs: number, touched: Cidr[]): void {
-    const entry = this.#entries.get(name);
-    if (entry === undefined || entry.peer.stale) return;
-    const { peer, notice } = entry;
-    touched.push(peer.subnet);
-    this.#delete(name);
-    if (notice !== undefined || this.#isClaimed(peer)) return;
-    this.#set({
-      name,
-      peer: { ...peer, stale: true },
-      vanishedAtMs: nowMs,
-    });
+  /** Together: of those that vanish at once none claims what another one had. */
+  #vanishAll(names: readonly string[], nowMs: number, touched: Cidr[]): void {
+    const vanished: Entry[] = [];
+    for (const name of names) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined || entry.peer.stale) continue;
+      this.#delete(name);
+      vanished.push(entry);
+    }
+    for (const { name, peer, notice } of vanished) {
+      touched.push(peer.subnet);
+      if (notice !== undefined || this.#isClaimed(peer)) continue;
+      this.#set({
+        name,
+        peer: { ...peer, stale: true },
+        vanishedAtMs: nowMs,
+      });
+    }
   }
 
   #isClaimed(vanished: Peer): boolean {

@@ -152,6 +152,14 @@ Deno.test("a peer that moved before its old key vanished has no grace", () => {
   assertEquals(told(set.vanish([two.name], 0)), ["- 10.1.2.0/24"]);
 });
 
+Deno.test("two leases of one host that vanish together both have their grace", () => {
+  const set = make(two, lease("10.1.9.0-24", "198.51.100.2"));
+  assertEquals(told(set.replace([], 0)), [
+    "~ 10.1.2.0/24 198.51.100.2 stale",
+    "~ 10.1.9.0/24 198.51.100.2 stale",
+  ]);
+});
+
 Deno.test("leases with our address, over our subnet or of another backend are reported and no peers", () => {
   const set = make(
     lease("10.1.4.0-24", "198.51.100.1"),
@@ -277,12 +285,11 @@ class Model {
         return this.vanish(operation.name);
       case "replace":
         for (const lease of operation.leases) this.put(lease);
-        for (const name of [...this.live.keys()]) {
-          if (!operation.leases.some((lease) => lease.name === name)) {
-            this.vanish(name);
-          }
-        }
-        return;
+        return this.vanish(
+          ...[...this.live.keys()].filter((name) =>
+            !operation.leases.some((lease) => lease.name === name)
+          ),
+        );
       case "wait":
         this.now += operation.milliseconds;
         for (const [name, { at }] of this.stale) {
@@ -300,15 +307,16 @@ class Model {
     }
   }
 
-  vanish(name: string): void {
-    const lease = this.live.get(name);
-    if (lease === undefined) return;
-    this.live.delete(name);
-    const claimed = [...this.live.values()].some((other) =>
-      claims(other, lease)
-    );
-    if (!claimed && isPeer(lease)) {
-      this.stale.set(name, { lease, at: this.now });
+  vanish(...names: string[]): void {
+    const gone = names.flatMap((name) => this.live.get(name) ?? []);
+    for (const { name } of gone) this.live.delete(name);
+    for (const lease of gone) {
+      const claimed = [...this.live.values()].some((other) =>
+        claims(other, lease)
+      );
+      if (!claimed && isPeer(lease)) {
+        this.stale.set(lease.name, { lease, at: this.now });
+      }
     }
   }
 
