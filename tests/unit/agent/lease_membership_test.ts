@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { LeaseMembership } from "../../../agent/lease_membership.ts";
+import { parseNetworkConfig } from "../../../config/network.ts";
+import { FileStateStore } from "../../../lease/file_state_store.ts";
+import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
+import { parseIpv4 } from "../../../net/ipv4.ts";
+import type { PeerDiff } from "../../../net/peer.ts";
+import type { LeaseStatus } from "../../../agent/state.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
+import { FakeRandom } from "../../fakes/fake_random.ts";
+import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+import { CONFIG, underlay } from "./agent_rig.ts";
+
+const PEER = '{"PublicIP":"192.0.2.12","PublicIPv6":null}';
+const request = {
+  config: parseNetworkConfig(CONFIG),
+  underlay,
+  advertisement: { backendType: "udp" },
+};
+
+/** One host: several runs of its agent, one after the other. */
+class Host {
+  readonly clock = new FakeClock();
+  readonly etcd = new FakeEtcd(this.clock);
+  readonly directory = Deno.makeTempDirSync();
+  leases: LeaseStatus[] = [];
+  troubles: (string | undefined)[] = [];
+  diffs: PeerDiff[] = [];
+  synced = 0;
+
+  run(formerSubnet?: Cidr): LeaseMembership {
+    const random = new FakeRandom();
+    return new LeaseMembership(
+      {
+        clock: this.clock,
+        random,
+        registry: new FakeRegistry(this.etcd),
+        openStore: () =>
+          FileStateStore.open({ clock: this.clock, random }, {
+            path: `${this.directory}/state.json`,
+            underlayMac: "02:00:00:00:00:01",
+          }),
+      },
+      { renewMarginSeconds: 3_600, peerGraceSeconds: 600, formerSubnet },
+      {
+        onLease: (lease) => this.leases.push(lease),
+        onEtcd: (trouble) => this.troubles.push(trouble),
+        onPeers: (diff) => {
+          this.diffs.push(diff);
+          return Promise.resolve();
+        },
+        onPeersKnown: () => this.synced++,
+      },
+    );
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+}
+
+/** Runs a membership until the test is done, then stops it as the agent does. */
+async function running(
+  host: Host,
+  membership: LeaseMembership,
+  test: () => Promise<void>,
+): Promise<void> {
+  const ending = new AbortController();
+  const ended = membership.run(ending.signal);
+  await host.clock.settle();
+  await test();
+  ending.abort();
+  await host.clock.settle();
+  await ended;
+  await membership.close();
+}
+
+const never = new AbortController().signal;
+
+Deno.test("a lease carries the host id; peers and their first listing are told", async () => {
+  using host = new Host();
+  host.etcd.put("10.1.6.0-24", PEER);
+  const membership = host.run();
+  const lease = await membership.acquire(request, never);
+  assert(lease.attributes.hostId);
+  await running(host, membership, async () => {
+    assertEquals(host.synced, 1);
+    assertEquals(
+      host.diffs.flatMap(({ added }) =>
+        added.map((peer) => formatCidr(peer.subnet))
+      ),
+      ["10.1.6.0/24"],
+    );
+    const status = host.leases.at(-1)!;
+    assertEquals(status.subnet, formatCidr(lease.subnet));
+    assertEquals(status.state, "held");
+    assertEquals(status.cause, null);
+    await Promise.resolve();
+  });
+});
+
+Deno.test("a first run has nothing saved; the next one has config, lease and peers", async () => {
+  using host = new Host();
+  host.etcd.put("10.1.6.0-24", PEER);
+  const first = host.run();
+  assertEquals(await first.saved(underlay), undefined);
+  const { subnet } = await first.acquire(request, never);
+  await running(host, first, () => Promise.resolve());
+  const saved = await host.run().saved(underlay);
+  assertEquals(saved?.subnet, subnet);
+  assertEquals(saved?.config.pool, request.config.pool);
+  assertEquals(saved?.peers.map((peer) => formatCidr(peer.subnet)), [
+    "10.1.6.0/24",
+  ]);
+});
+
+Deno.test("what was saved is of no use with another address", async () => {
+  using host = new Host();
+  const first = host.run();
+  await first.acquire(request, never);
+  await first.close();
+  const moved = { ...underlay, publicIp: parseIpv4("192.0.2.99")! };
+  assertEquals(await host.run().saved(moved), undefined);
+});
+
+Deno.test("a saved subnet that the saved config does not admit is not used", async () => {
+  using host = new Host();
+  const first = host.run();
+  await first.acquire(request, never);
+  await first.close();
+  const path = `${host.directory}/state.json`;
+  const state = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(
+    path,
+    JSON.stringify({ ...state, config: '{"Network":"10.9.0.0/16"}' }),
+  );
+  assertEquals(await host.run().saved(underlay), undefined);
+  await Deno.writeTextFile(path, JSON.stringify({ ...state, config: "{" }));
+  assertEquals(await host.run().saved(underlay), undefined);
+});
+
+Deno.test("the subnet file's subnet is taken again when the state is lost", async () => {
+  using host = new Host();
+  const former = parseCidr("10.1.77.0/24")!;
+  const membership = host.run(former);
+  const lease = await membership.acquire(request, never);
+  assertEquals(formatCidr(lease.subnet), "10.1.77.0/24");
+  await membership.close();
+});
+
+Deno.test("etcd's troubles are told once each, from whoever meets them, and their end", async () => {
+  using host = new Host();
+  const membership = host.run();
+  await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    assertEquals(host.troubles.at(-1), undefined);
+    host.etcd.fault = "refused";
+    host.etcd.breakWatches("refused");
+    await host.clock.advance(30_000);
+    assertStringIncludes(host.troubles.at(-1)!, "must accept connections");
+    assertEquals(host.leases.at(-1)!.state, "degraded");
+    host.etcd.fault = undefined;
+    await host.clock.advance(30_000);
+    assertEquals(host.troubles.at(-1), undefined);
+    assertEquals(host.leases.at(-1)!.state, "held");
+  });
+});
+
+Deno.test("a lease that cannot be had yet is told with its reason", async () => {
+  using host = new Host();
+  host.etcd.fault = "unreachable";
+  const membership = host.run();
+  // Reads the state file, for which the fake clock does not wait.
+  await membership.saved(underlay);
+  const acquired = membership.acquire(request, never);
+  await host.clock.advance(10_000);
+  assertEquals(host.leases.at(-1)!.subnet, null);
+  assertStringIncludes(host.leases.at(-1)!.cause!, "must be reachable");
+  host.etcd.fault = undefined;
+  await host.clock.advance(10_000);
+  await acquired;
+  assertEquals(host.leases.at(-1)!.cause, null);
+  await membership.close();
+});

@@ -1,0 +1,133 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { AgentState } from "../../../agent/state.ts";
+import { describeStatus } from "../../../agent/status_line.ts";
+import { StatusReporter } from "../../../agent/status_reporter.ts";
+import { renderStatus } from "../../../commands/status_text.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
+
+function agentState(): AgentState {
+  return new AgentState({
+    version: "0.1.0",
+    pid: 4711,
+    instance: "a",
+    etcdPrefix: "/a",
+    etcdEndpoints: ["http://192.0.2.1:2379"],
+  }, new FakeClock());
+}
+
+function ready(state: AgentState): AgentState {
+  state.set({
+    ready: true,
+    network: "10.1.0.0/16",
+    subnet: "10.1.5.0/24",
+    underlay: {
+      interface: "eth0",
+      address: "10.0.0.5",
+      publicIp: "192.0.2.11",
+      mtuBytes: 1500,
+    },
+    overlay: { device: "flannel0", mtuBytes: 1472 },
+    files: [{ path: "/run/x", written: true }, {
+      path: "/run/y",
+      written: false,
+    }],
+  });
+  state.attach({
+    backend: () => ({
+      type: "udp",
+      dataPath: "tun",
+      reason: "the only one",
+      device: "flannel0",
+      peers: 1,
+      counters: { "tx.packets": 3, "rx.drop.ttl": 0 },
+    }),
+    backendRestarts: () => 2,
+    peerCount: () => 2,
+    peers: () => [{
+      subnet: "10.1.6.0/24",
+      publicIp: "192.0.2.12",
+      backendType: "udp",
+      stale: true,
+    }],
+  });
+  state.enter("running");
+  return state;
+}
+
+Deno.test("the line says what is waited for, then what is served, then what is wrong", () => {
+  const state = agentState();
+  state.enter("reading-config");
+  assertEquals(describeStatus(state.summary()), "reading config");
+  state.waitFor("etcd is away");
+  assertEquals(
+    describeStatus(state.summary()),
+    "reading config: waiting: etcd is away",
+  );
+  ready(state);
+  state.raise("lease.not-held", "lease is degraded\nbecause");
+  assertEquals(
+    describeStatus(state.summary()),
+    "10.1.5.0/24, 2 peers, udp (tun); lease is degraded because",
+  );
+  state.enter("stopping");
+  assertEquals(describeStatus(state.summary()), "stopping");
+});
+
+Deno.test("several changes of one moment are one STATUS", async () => {
+  const state = agentState();
+  const lines: string[] = [];
+  const reporter = new StatusReporter(state, {
+    status: (line) => lines.push(line),
+  });
+  reporter.start();
+  state.enter("reading-config");
+  state.waitFor("etcd is away");
+  await Promise.resolve();
+  assertEquals(lines, ["reading config: waiting: etcd is away"]);
+  reporter.stop();
+  state.enter("running");
+  await Promise.resolve();
+  assertEquals(lines.length, 1);
+});
+
+Deno.test("a reason is news only when it is another one", () => {
+  const state = agentState();
+  assertEquals(state.waitFor("a"), true);
+  assertEquals(state.waitFor("a"), false);
+  assertEquals(state.waitFor("b"), true);
+  state.enter("finding-underlay");
+  assertEquals(state.snapshot().waitingFor, null);
+  assertEquals(state.waitFor("b"), true);
+});
+
+Deno.test("the text for people has every fact, and counters that count", () => {
+  const text = renderStatus(ready(agentState()).snapshot());
+  for (
+    const part of [
+      "network    10.1.0.0/16  this host 10.1.5.0/24",
+      "ready, running since 2026-01-01T00:00:00.000Z",
+      "eth0 10.0.0.5, public 192.0.2.11, MTU 1500",
+      "flannel0, MTU 1472",
+      "udp, tun (the only one), started anew 2 times",
+      "/run/x, /run/y (NOT WRITTEN)",
+      "0.1.0, process 4711",
+      "stale: its key has vanished",
+      "tx.packets  3",
+    ]
+  ) assertStringIncludes(text, part);
+  assertEquals(text.includes("rx.drop.ttl"), false);
+});
+
+Deno.test("what etcd holds cannot talk to the terminal", () => {
+  const state = ready(agentState());
+  state.attach({
+    peers: () => [{
+      subnet: "10.1.6.0/24",
+      publicIp: "192.0.2.12",
+      backendType: "\x1b]0;owned\x07\n",
+      stale: false,
+    }],
+  });
+  const text = renderStatus(state.snapshot());
+  assertStringIncludes(text, "?]0;owned??");
+});
