@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
@@ -156,5 +156,18 @@ export class PoolExhaustedError extends LodenError {
     );
     this.heldCount = heldCount;
     this.poolSize = poolSize;
+  }
+}
+
+/** Somebody changes this host's key faster than it can be answered. */
+export class RestlessKeyError extends LodenError {
+  constructor(subnet: Cidr) {
+    super(
+      "lease.restless",
+      `Cannot keep the lease: the key of ${
+        formatCidr(subnet)
+      } must stay as it is written: something changes it all the time`,
+      { hint: "look for a second agent that uses the same state directory" },
+    );
   }
 }

@@ -8,7 +8,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { describeError, LodenError } from "../errors.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
-import { type Cidr, formatCidr } from "../net/cidr.ts";
+import { formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
 import {
@@ -17,10 +17,11 @@ import {
   type PreviousSubnet,
 } from "./acquisition_plan.ts";
 import { allocateSubnet } from "./allocator.ts";
-import { RegistryError } from "./errors.ts";
+import { RegistryError, RestlessKeyError } from "./errors.ts";
 import { isReservation, type Lease, type LeaseAttributes } from "./lease.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
 import { encodeLeaseValue } from "./lease_codec.ts";
+import { formatExpiry, logLeaseState } from "./lease_log.ts";
 import {
   initialLeaseState,
   type LeaseCause,
@@ -28,7 +29,7 @@ import {
   type LeaseState,
   nextLeaseState,
 } from "./lease_state.ts";
-import type { LeaseRegistry } from "./registry.ts";
+import type { LeaseRegistry, RejectedLease } from "./registry.ts";
 import { RegistryPauses } from "./registry_pauses.ts";
 import type { StateStore } from "./state_store.ts";
 
@@ -203,7 +204,7 @@ export class LeaseKeeper {
       subnet: formatCidr(lease.subnet),
       publicIp: formatIpv4(attributes.publicIp),
       how: step.type === "allocate" ? "allocated" : step.reason,
-      expires: formatTime(this.#leaseClock.expiresAtMs),
+      expires: formatExpiry(this.#leaseClock.expiresAtMs),
     });
     this.#happen({ type: "acquired" });
     return lease;
@@ -271,54 +272,66 @@ export class LeaseKeeper {
         this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
         return revision;
       }
-      const since = this.#leaseClock.mark();
-      let written: Lease | undefined;
-      if (lease !== undefined) {
-        if (this.#isKnown(lease)) {
-          this.#confirm();
-          return revision;
-        }
-        // Ours, but not as we left it: an uncertain write, or a restored backup.
-        // Its TTL is unknown, so it gets a new one.
-        written = await this.#write(lease, ours.attributes, signal);
-      } else if (rejected?.version !== undefined) {
-        this.#happen({
-          type: "lost",
-          cause: {
-            code: "lease.unreadable",
-            message:
-              `the key ${rejected.key} cannot be read: ${rejected.reason}`,
-          },
-        });
-        const { version } = rejected;
-        const { ttlSeconds } = this.#times;
-        written = await this.#registry.renew(
-          version,
-          ours.attributes,
-          ttlSeconds,
-          signal,
-        );
-      } else {
-        this.#happen({
-          type: "lost",
-          cause: {
-            code: "lease.deleted",
-            message: `the key of ${formatCidr(ours.subnet)} is gone from etcd`,
-          },
-        });
-        written = await this.#registry.create(
-          ours.subnet,
-          ours.attributes,
-          this.#times.ttlSeconds,
-          signal,
-        );
+      if (lease !== undefined && this.#isKnown(lease)) {
+        this.#confirm();
+        return revision;
       }
+      const since = this.#leaseClock.mark();
+      const written = await this.#restore({ lease, rejected }, signal);
       if (written === undefined) continue;
       this.#hold(written, since);
       this.#confirm();
       return written.modRevision;
     }
     throw new RestlessKeyError(this.#lease!.subnet);
+  }
+
+  /** Writes our key again; `undefined` when somebody was faster. */
+  async #restore(
+    { lease, rejected }: {
+      readonly lease: Lease | undefined;
+      readonly rejected: RejectedLease | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const ours = this.#lease!;
+    const { subnet, attributes } = ours;
+    const { ttlSeconds } = this.#times;
+    if (lease !== undefined) {
+      // Ours, but not as we left it: an uncertain write, or a restored backup.
+      // Its TTL is unknown, so it gets a new one.
+      return await this.#write(lease, attributes, signal);
+    }
+    if (rejected?.version !== undefined) {
+      this.#happen({
+        type: "lost",
+        cause: {
+          code: "lease.unreadable",
+          message: `the key ${rejected.key} cannot be read: ${rejected.reason}`,
+        },
+      });
+      const { version } = rejected;
+      if (!isReservation(version) || isReservation(ours)) {
+        return await this.#registry.renew(
+          version,
+          attributes,
+          ttlSeconds,
+          signal,
+        );
+      }
+      // `etcdctl put` takes the TTL off. Written over, the key would look like a
+      // reservation and never end.
+      if (!await this.#registry.remove(version, signal)) return undefined;
+    } else {
+      this.#happen({
+        type: "lost",
+        cause: {
+          code: "lease.deleted",
+          message: `the key of ${formatCidr(subnet)} is gone from etcd`,
+        },
+      });
+    }
+    return await this.#registry.create(subnet, attributes, ttlSeconds, signal);
   }
 
   /**
@@ -368,7 +381,7 @@ export class LeaseKeeper {
       this.#log.info("lease renewed", {
         event: "lease.renewed",
         subnet: formatCidr(renewed.subnet),
-        expires: formatTime(this.#leaseClock.expiresAtMs),
+        expires: formatExpiry(this.#leaseClock.expiresAtMs),
       });
       this.#confirm();
     }
@@ -435,61 +448,12 @@ export class LeaseKeeper {
     const before = this.#state;
     this.#state = nextLeaseState(before, happening, this.#clock.now());
     if (this.#state === before) return;
-    this.#logChange(before, error);
+    logLeaseState(this.#log, before, this.#state, {
+      ...(this.#lease === undefined ? {} : { subnet: this.#lease.subnet }),
+      expiresAtMs: this.#leaseClock.expiresAtMs,
+      error,
+    });
     this.#tell();
-  }
-
-  #logChange(before: LeaseState, error: unknown): void {
-    const { phase, cause } = this.#state;
-    const subnet = this.#lease && formatCidr(this.#lease.subnet);
-    const fields = {
-      state: phase,
-      ...(subnet === undefined ? {} : { subnet }),
-      ...(cause === undefined ? {} : { cause: cause.code }),
-      ...(error === undefined
-        ? cause === undefined ? {} : { reason: cause.message }
-        : { error }),
-    };
-    switch (phase) {
-      case "acquiring":
-        return this.#log.warn("waiting for a lease", {
-          event: "lease.waiting",
-          ...fields,
-        });
-      case "held":
-        if (before.cause === undefined) return;
-        return this.#log.info("lease is held again", {
-          event: "lease.recovered",
-          was: before.phase,
-          because: before.cause.code,
-          ...fields,
-        });
-      case "renewing":
-        if (cause === undefined) return;
-        return this.#log.warn("lease is lost and is taken again", {
-          event: "lease.lost",
-          ...fields,
-        });
-      case "degraded":
-        return this.#log.warn(
-          "lease cannot be checked or renewed, traffic goes on",
-          {
-            event: "lease.degraded",
-            ...fields,
-            expires: formatTime(this.#leaseClock.expiresAtMs),
-          },
-        );
-      case "expired-but-serving":
-        return this.#log.error("lease has expired, traffic goes on", {
-          event: "lease.expired",
-          ...fields,
-        });
-      case "conflict":
-        return this.#log.error("subnet has another holder, traffic goes on", {
-          event: "lease.conflict",
-          ...fields,
-        });
-    }
   }
 
   #tell(): void {
@@ -498,28 +462,9 @@ export class LeaseKeeper {
   }
 }
 
-/** Somebody changes our key faster than we can answer. */
-class RestlessKeyError extends LodenError {
-  constructor(subnet: Cidr) {
-    super(
-      "lease.restless",
-      `Cannot keep the lease: the key of ${
-        formatCidr(subnet)
-      } must stay as it is written: something changes it all the time`,
-      { hint: "look for a second agent that uses the same state directory" },
-    );
-  }
-}
-
 function causeOf(error: unknown): LeaseCause {
   return {
     code: error instanceof LodenError ? error.code : "lease.unexpected",
     message: describeError(error),
   };
-}
-
-function formatTime(milliseconds: number | undefined): string {
-  return milliseconds === undefined
-    ? "never"
-    : new Date(milliseconds).toISOString();
 }

@@ -422,7 +422,12 @@ Deno.test("a value that was overwritten with garbage is written again", async ()
   etcd.put(host.name, "garbage");
   await host.settle();
   assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertNotEquals(etcd.key(host.name)!.etcdLeaseId, "0", "it has a TTL");
   assertEquals(host.states, ["renewing lease.unreadable", "held"]);
+  etcd.put(host.name, "{}", etcd.key(host.name)!.etcdLeaseId);
+  await host.settle();
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(etcd.etcdLeaseCount, 1);
 });
 
 Deno.test("an old backup with our host id is brought up to date", async () => {
