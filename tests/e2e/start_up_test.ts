@@ -9,7 +9,9 @@ import { delay } from "@std/async/delay";
 import { ping } from "../../bench/measure/ping.ts";
 import type { Agent } from "../rig/agent.ts";
 import { Rig } from "../rig/rig.ts";
-import { CONFIG } from "./overlay.ts";
+import { CONFIG, serve } from "./overlay.ts";
+import { program } from "./programs/path.ts";
+import { ProcessEndedError } from "../rig/errors.ts";
 
 const WAIT_MS = 10_000;
 
@@ -114,24 +116,66 @@ Deno.test("an unknown backend ends the agent with one clear line and code 1", as
 });
 
 for (
-  const [what, flags, code, pattern] of [
-    ["an unknown flag", ["--no-such-flag"], 2, /no-such-flag/],
-    ["a bad value", ["--ip-masq=perhaps"], 2, /ip-masq.*perhaps/],
-    ["an interface that is not there", ["--iface=eth7"], 1, /eth7/],
-    [
-      "an address that is not there",
-      ["--iface=203.0.113.9"],
-      1,
-      /203\.0\.113\.9/,
-    ],
+  const [what, flags, pattern] of [
+    ["an unknown flag", ["--no-such-flag"], /no-such-flag/],
+    ["a bad value", ["--ip-masq=perhaps"], /ip-masq.*perhaps/],
   ] as const
 ) {
-  Deno.test(`${what} ends the agent with code ${code}, and its log names it`, async () => {
+  Deno.test(`${what} ends the agent with code 2 and is named`, async () => {
     await using rig = await Rig.create({ hosts: 1 });
-    await rig.startEtcd();
-    await rig.publish(CONFIG);
     const agent = await rig.startAgent(rig.host(0), { flags });
-    assertEquals(await agent.process.ended(WAIT_MS), code);
+    assertEquals(await agent.process.ended(WAIT_MS), 2);
     assertMatch(agent.process.log(), pattern);
   });
 }
+
+for (
+  const [what, iface, remedy] of [
+    ["an interface", "eth7", [
+      "link add eth7 type veth peer name eth8",
+      "address add 192.0.2.77/24 dev eth7",
+      "link set eth8 up",
+      "link set eth7 up",
+    ]],
+    ["an address", "192.0.2.78", ["address add 192.0.2.78/24 dev eth0"]],
+  ] as const
+) {
+  Deno.test(`${what} that is not there yet is named, once, and waited for`, async () => {
+    await using rig = await Rig.create({ hosts: 1 });
+    await rig.startEtcd();
+    await rig.publish(CONFIG);
+    const agent = await rig.startAgent(rig.host(0), { iface });
+    await agent.process.untilLogged(
+      new RegExp(`"level":"(warn|warning|error)".*${iface}`),
+      WAIT_MS,
+    );
+    await delay(2_500);
+    assertEquals(repeated(agent), []);
+    assert(!agent.notifications().includes("READY=1"));
+    await rig.host(0).namespace.ip(remedy);
+    await agent.ready(WAIT_MS);
+  });
+}
+
+Deno.test("a port that another program has is named", async () => {
+  await using rig = await Rig.create({ hosts: 1 });
+  await rig.startEtcd();
+  await rig.publish(CONFIG);
+  const host = rig.host(0);
+  await using _other = await serve(
+    rig,
+    host.namespace,
+    program("udp_capture.ts", "0.0.0.0", "8285"),
+  );
+  const agent = await rig.startAgent(host);
+  await agent.process.untilLogged(
+    /"level":"(warn|warning|error)".*8285/,
+    WAIT_MS,
+  )
+    .catch((error) => {
+      // It may as well end: then the line is its last word.
+      if (!(error instanceof ProcessEndedError)) throw error;
+      assertMatch(agent.process.log(), /8285/);
+    });
+  assert(!agent.notifications().includes("READY=1"));
+});
