@@ -372,9 +372,9 @@ export class Agent {
 
   #sayReady(): void {
     const { state, notifier } = this.#components;
+    state.enter("running");
     if (state.facts.ready) return;
     state.set({ ready: true });
-    state.enter("running");
     notifier.ready(describeStatus(state.summary()));
     log.info("ready", {
       event: "agent.ready",

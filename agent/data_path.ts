@@ -12,12 +12,17 @@ import type {
   BackendStatus,
 } from "../backend/backend.ts";
 import { describeError } from "../errors.ts";
+import { Backoff } from "../lease/backoff.ts";
 import { formatCidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import type { Overlay } from "../net/underlay.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
 
 const log = getLogger(["loden", "agent"]);
+
+/** A backend that ran so long was a good one: the next is started at once. */
+const GOOD_RUN_MS = 10_000;
+const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
 /** What the data path tells the agent. */
 export interface DataPathEvents {
@@ -40,6 +45,7 @@ export interface DataPathOptions {
 interface Running {
   readonly backend: Backend;
   readonly context: BackendContext;
+  readonly startedAtMs: number;
   applied: ReadonlyMap<string, Peer>;
 }
 
@@ -54,9 +60,12 @@ export class DataPath {
   /** Starts, changes of peers and stops follow one another. */
   #queue: Promise<unknown> = Promise.resolve();
   #restarts = 0;
+  /** Between backends that start well and fail soon. */
+  readonly #pauses: Backoff;
 
   constructor(components: RetryComponents, options: DataPathOptions) {
     this.#components = components;
+    this.#pauses = new Backoff(components.random, PAUSES);
     this.#options = options;
   }
 
@@ -133,7 +142,8 @@ export class DataPath {
     const backend = this.#options.createBackend();
     try {
       const overlay = await backend.start(context, signal);
-      const running = { backend, context, applied: new Map() };
+      const startedAtMs = this.#components.clock.monotonic();
+      const running = { backend, context, startedAtMs, applied: new Map() };
       await this.#applyPeers(running);
       // A start that does not look at the signal must not outlive the stop.
       signal.throwIfAborted();
@@ -173,9 +183,12 @@ export class DataPath {
     });
   }
 
-  async #restart({ backend, context }: Running): Promise<void> {
+  async #restart({ backend, context, startedAtMs }: Running): Promise<void> {
     const { signal } = this.#stopping;
+    const { clock } = this.#components;
     await discard(backend);
+    if (clock.monotonic() - startedAtMs >= GOOD_RUN_MS) this.#pauses.reset();
+    else await clock.sleep(this.#pauses.next(), signal);
     await retryUntilDone(
       async () => {
         try {

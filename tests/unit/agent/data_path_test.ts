@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DataPath } from "../../../agent/data_path.ts";
 import { LodenError } from "../../../errors.ts";
 import { parseCidr } from "../../../net/cidr.ts";
@@ -98,6 +98,7 @@ Deno.test("a backend that fails is replaced by a new one with all peers", async 
     ...none,
     added: [peer("10.1.6.0/24"), peer("10.1.7.0/24")],
   });
+  await clock.advance(10_000);
   backends[0]!.fail(new Error("flannel0 was deleted"));
   await clock.settle();
   assertEquals(backends.length, 2);
@@ -105,6 +106,19 @@ Deno.test("a backend that fails is replaced by a new one with all peers", async 
   assertEquals([...backends[1]!.peers.keys()], ["10.1.6.0/24", "10.1.7.0/24"]);
   assertEquals(events, ["up: 1472", "down: flannel0 was deleted", "up: 1472"]);
   assertEquals(dataPath.restarts, 1);
+});
+
+Deno.test("backends that start well and fail soon are not started in a tight loop", async () => {
+  const { clock, backends, dataPath } = rig();
+  await dataPath.start(context, noSignal);
+  for (let second = 0; second < 60; second++) {
+    backends.at(-1)!.fail(new Error("worker died"));
+    await clock.advance(1_000);
+  }
+  assert(backends.length < 30, `${backends.length} starts in a minute`);
+  assert(backends.length > 5, `${backends.length} starts in a minute`);
+  await dataPath.stop();
+  assertEquals(clock.sleepers, 0);
 });
 
 Deno.test("changes of peers during a restart reach the new backend", async () => {
