@@ -47,6 +47,8 @@ export interface Poller {
    */
   wait(timeoutMs: number): number;
   readable(index: number): boolean;
+  /** Whether to look at a descriptor at all; at first, at every one. */
+  watch(index: number, watched: boolean): void;
   /** The descriptor will never work again, such as that of a deleted TUN. */
   broken(index: number): boolean;
 }
@@ -54,12 +56,14 @@ export interface Poller {
 /** poll(2) over a fixed list of descriptors. */
 export class KernelPoller implements Poller {
   readonly #libc = libc();
+  readonly #descriptors: readonly number[];
   readonly #entries: Int16Array;
   /** One address: see `PacketMemory.addresses` for why it is kept so. */
   readonly #address: BigUint64Array;
   readonly #count: bigint;
 
   constructor(descriptors: readonly number[]) {
+    this.#descriptors = descriptors;
     this.#count = BigInt(descriptors.length);
     const view = new DataView(
       new ArrayBuffer(descriptors.length * POLLFD_BYTES),
@@ -81,6 +85,14 @@ export class KernelPoller implements Poller {
 
   readable(index: number): boolean {
     return (this.#events(index) & POLLIN) !== 0;
+  }
+
+  watch(index: number, watched: boolean): void {
+    // poll(2) passes over a negative descriptor and clears its events.
+    const descriptor = this.#descriptors[index]!;
+    new Int32Array(this.#entries.buffer)[index * 2] = watched
+      ? descriptor
+      : -1 - descriptor;
   }
 
   broken(index: number): boolean {

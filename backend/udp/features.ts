@@ -21,6 +21,8 @@ export const UDP_FEATURES = {
   "udp-gro": "udpGro",
   /** Looking for the next packet a little while before going to sleep. */
   "busy-poll": "busyPoll",
+  /** A second thread that receives while much moves. */
+  "helper-thread": "helperThread",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
 /** A word of `--disable-feature`. */
@@ -29,6 +31,7 @@ export type UdpFeatureName = keyof typeof UDP_FEATURES;
 /** Which features are to be used, or are in use. */
 export interface DataPathFeatures extends OffloadFeatures {
   readonly busyPoll: boolean;
+  readonly helperThread: boolean;
 }
 
 /** Everything but what is switched off. */

@@ -19,10 +19,19 @@ export const PAGE_BYTES = 65536;
 export const CONTROL_STOP = 0x1000;
 /** Offset of the peer table that the worker should use from now on. */
 export const CONTROL_TABLE_WANTED = 0x1004;
-/** Offset of the peer table that the worker uses; written by the worker. */
+/** Offset of the peer table that a worker uses; written by that worker. */
 export const CONTROL_TABLE_ACTIVE = 0x1008;
-/** Why the worker left its loop: an error number, 0 for a stop. */
-export const CONTROL_FAILURE = 0x100c;
+export const CONTROL_TABLE_HELPER = 0x1030;
+/** Which worker receives: RECEIVER_PRIMARY or RECEIVER_HELPER. */
+export const CONTROL_RECEIVER = 0x1024;
+/** Not zero: the helper is there and can be given the receiving. */
+export const CONTROL_HELPER_READY = 0x1028;
+/** Not zero: the primary worker moves much. */
+export const CONTROL_PRIMARY_BUSY = 0x102c;
+
+export const RECEIVER_PRIMARY = 0;
+export const RECEIVER_HELPER = 1;
+
 /** This host's subnet and its mask, host byte order. */
 export const CONFIG_OWN_SUBNET = 0x1010;
 export const CONFIG_OWN_MASK = 0x1014;

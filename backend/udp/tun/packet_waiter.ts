@@ -6,7 +6,9 @@
  * for a short while, as KVM's halt polling does (Documentation/virt/kvm/
  * halt-polling.rst), and only while that pays: after a wait that was longer than
  * the window it goes to sleep at once, until packets come close together again.
- * Between two looks it yields, so that who needs the processor gets it.
+ * Between two looks it yields, so that who needs the processor gets it. Where
+ * much moves at once there is no use in looking: what comes in the meantime waits
+ * and makes the next turn larger, which costs less a byte.
  *
  * @module
  */
@@ -19,6 +21,9 @@ import type { Poller } from "../../../linux/poll.ts";
  * far apart; a processor is never kept busy by packets that are further apart.
  */
 export const BUSY_POLL_WINDOW_MS = 0.05;
+
+/** More than this in the last turns is a bulk transfer: half a super-packet. */
+const BULK_BYTES = 32_768;
 
 /** What the waiter stands on. */
 export interface PacketWaiterParts {
@@ -35,6 +40,8 @@ export class PacketWaiter {
   readonly #yieldProcessor: () => void;
   readonly #windowMs: number;
   #looking = false;
+  /** Bytes moved in the last turns; older ones count less and less. */
+  #recentBytes = 0;
 
   /** @param windowMs The longest time to look, 0 to go to sleep at once. */
   constructor(parts: PacketWaiterParts, windowMs: number) {
@@ -44,9 +51,19 @@ export class PacketWaiter {
     this.#windowMs = windowMs;
   }
 
-  /** Returns when a descriptor of the poller is readable or broken. */
-  wait(): void {
-    if (this.#windowMs === 0) {
+  /** Whether much has been moved lately. */
+  get busy(): boolean {
+    return this.#recentBytes > BULK_BYTES;
+  }
+
+  /**
+   * Returns when a descriptor of the poller is readable or broken.
+   *
+   * @param movedBytes What the turn since the last wait has moved.
+   */
+  wait(movedBytes: number): void {
+    this.#recentBytes = this.#recentBytes * 0.75 + movedBytes;
+    if (this.#windowMs === 0 || this.busy) {
       this.#poller.wait(-1);
       return;
     }

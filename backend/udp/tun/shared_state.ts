@@ -97,11 +97,18 @@ export class SharedState {
     };
   }
 
-  /** Resolves to whether the worker uses the table written last, in time. */
+  /** Resolves to whether all workers use the table written last, in time. */
   async peersTaken(timeoutMs: number): Promise<boolean> {
-    const signals = new Int32Array(this.memory.buffer);
-    const index = layout.CONTROL_TABLE_ACTIVE >> 2;
     const deadline = performance.now() + timeoutMs;
+    return await this.#taken(layout.CONTROL_TABLE_ACTIVE, deadline) &&
+      // A helper that is not ready yet takes the table when it gets work.
+      (this.#words()[layout.CONTROL_HELPER_READY >> 2] === 0 ||
+        await this.#taken(layout.CONTROL_TABLE_HELPER, deadline));
+  }
+
+  async #taken(word: number, deadline: number): Promise<boolean> {
+    const signals = new Int32Array(this.memory.buffer);
+    const index = word >> 2;
     for (;;) {
       const current = Atomics.load(signals, index);
       if (current === this.#active.offset) return true;

@@ -1,5 +1,5 @@
 /**
- * The user-space data path: a worker between a TUN device and a UDP socket.
+ * The user-space data path: workers between a TUN device and a UDP socket.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { BackendFailedError } from "../../errors.ts";
 import type { DataPathFeatures } from "../features.ts";
 import { compilePacketKernel } from "./packet_kernel.ts";
 import { SharedState, type SharedStateOptions } from "./shared_state.ts";
-import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
+import { WorkerThread } from "./worker_thread.ts";
 
 /** A worker that takes longer than this to look up is stuck. */
 const WORKER_PATIENCE_MS = 2_000;
@@ -29,24 +29,27 @@ export interface TunDataPathOptions
   readonly features: DataPathFeatures;
 }
 
-/** Owns the worker and, once started, the two descriptors. */
+/** Owns the workers and, once started, the descriptors. */
 export class TunDataPath {
   readonly #options: TunDataPathOptions;
   readonly #state: SharedState;
-  readonly #wakeUp: number;
-  readonly #worker: Worker;
-  readonly #running = Promise.withResolvers<void>();
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #module = compilePacketKernel();
+  readonly #wakePrimary = openEventDescriptor();
+  readonly #wakeHelper = openEventDescriptor();
+  readonly #primary: WorkerThread;
+  #helper: WorkerThread | undefined;
+  readonly #failure = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
   #tableChanges: Promise<void> = Promise.resolve();
 
-  /** Rejects when the worker ends unasked; resolves after `stop`. */
+  /** Rejects when a worker ends unasked; resolves after `stop`. */
   get failed(): Promise<void> {
-    return this.#ended.promise;
+    return this.#failure.promise;
   }
 
   private constructor(options: TunDataPathOptions) {
     this.#options = options;
+    this.#failure.promise.catch(() => {});
     this.#state = new SharedState({
       network: options.network,
       subnet: options.subnet,
@@ -54,41 +57,46 @@ export class TunDataPath {
       coalesceTcp: options.features.tunTcp,
       coalesceUdp: options.features.tunUdp,
     });
-    this.#wakeUp = openEventDescriptor();
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      type: "module",
-      name: "data-path",
-    });
-    this.#ended.promise.catch(() => {});
-    this.#running.promise.catch(() => {});
-    this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) =>
-      this.#onMessage(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#fail(event.message);
-    };
+    this.#primary = this.#startWorker("primary");
   }
 
   /** Starts the worker; resolves when it forwards packets. */
   static async start(options: TunDataPathOptions): Promise<TunDataPath> {
     const path = new TunDataPath(options);
-    const message: StartMessage = {
-      memory: path.#state.memory,
-      module: compilePacketKernel(),
-      tunDescriptor: options.tun.descriptor,
-      udpDescriptor: options.socket.descriptor,
-      wakeUpDescriptor: path.#wakeUp,
-      udpPort: options.udpPort,
-      features: options.features,
-    };
-    path.#worker.postMessage(message);
     try {
-      await path.#running.promise;
+      await path.#primary.running;
     } catch (error) {
       await path.stop();
       throw error;
     }
     return path;
+  }
+
+  #startWorker(role: "primary" | "helper"): WorkerThread {
+    const { tun, socket, udpPort, features } = this.#options;
+    const isPrimary = role === "primary";
+    return new WorkerThread({
+      role,
+      memory: this.#state.memory,
+      module: this.#module,
+      tunDescriptor: tun.descriptor,
+      udpDescriptor: socket.descriptor,
+      wakeUpDescriptor: isPrimary ? this.#wakePrimary : this.#wakeHelper,
+      otherWakeUpDescriptor: isPrimary ? this.#wakeHelper : this.#wakePrimary,
+      udpPort,
+      features,
+    }, {
+      onWantsHelper: () => this.#startHelper(),
+      onFailure: (reason) =>
+        this.#failure.reject(new BackendFailedError(tun.name, reason)),
+    });
+  }
+
+  #startHelper(): void {
+    if (this.#stopping || this.#helper || navigator.hardwareConcurrency < 2) {
+      return;
+    }
+    this.#helper = this.#startWorker("helper");
   }
 
   /** Replaces all peers at once, while packets flow. */
@@ -101,7 +109,7 @@ export class TunDataPath {
   async #replaceTable(peers: readonly Peer[]): Promise<void> {
     if (this.#stopping) return;
     this.#state.writePeers(peers);
-    signalEvent(this.#wakeUp);
+    this.#wakeAll();
     if (!await this.#state.peersTaken(WORKER_PATIENCE_MS)) {
       throw new BackendFailedError(
         this.#options.tun.name,
@@ -110,11 +118,16 @@ export class TunDataPath {
     }
   }
 
+  #wakeAll(): void {
+    signalEvent(this.#wakePrimary);
+    signalEvent(this.#wakeHelper);
+  }
+
   counters(): Record<string, number> {
     return this.#state.counters();
   }
 
-  /** Ends the worker and closes the descriptors; the device stays. */
+  /** Ends the workers and closes the descriptors; the device stays. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -122,46 +135,21 @@ export class TunDataPath {
 
   async #stop(): Promise<void> {
     this.#state.requestStop();
-    signalEvent(this.#wakeUp);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      this.#ended.promise.catch(() => {}),
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, STOP_PATIENCE_MS);
-      }),
+    this.#wakeAll();
+    await Promise.all([
+      this.#primary.end(STOP_PATIENCE_MS),
+      this.#helper?.end(STOP_PATIENCE_MS),
     ]);
-    clearTimeout(timer);
-    this.#worker.terminate();
-    this.#ended.resolve();
+    this.#failure.resolve();
     for (
       const descriptor of [
         this.#options.tun.descriptor,
         this.#options.socket.descriptor,
-        this.#wakeUp,
+        this.#wakePrimary,
+        this.#wakeHelper,
       ]
     ) {
       libc().close(descriptor);
     }
-  }
-
-  #onMessage(message: WorkerMessage): void {
-    switch (message.type) {
-      case "running":
-        this.#running.resolve();
-        break;
-      case "ended":
-        if (message.errno === 0) this.#ended.resolve();
-        else this.#fail("the device is gone or refuses to be read");
-        break;
-      case "failed":
-        this.#fail(message.message);
-        break;
-    }
-  }
-
-  #fail(reason: string): void {
-    const error = new BackendFailedError(this.#options.tun.name, reason);
-    this.#running.reject(error);
-    this.#ended.reject(error);
   }
 }

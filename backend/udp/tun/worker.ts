@@ -1,5 +1,5 @@
 /**
- * The thread of the data path: puts the loop together and runs it.
+ * A thread of the data path: puts its loop together and runs it.
  *
  * @module
  */
@@ -11,32 +11,81 @@ import { PacketMemory } from "../../../linux/packet_memory.ts";
 import {
   clearEvent,
   KernelPoller,
+  signalEvent,
   waitWritable,
   yieldProcessor,
 } from "../../../linux/poll.ts";
 import { KernelTunPort } from "../../../linux/tun.ts";
-import { KernelUdpPort } from "../../../linux/udp_socket.ts";
+import {
+  KernelUdpPort,
+  UDP_PORT_AREA_BYTES,
+} from "../../../linux/udp_socket.ts";
+import { HelperLoop } from "./helper_loop.ts";
 import { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import { instantiatePacketKernel } from "./packet_kernel.ts";
-import { PacketLoop } from "./packet_loop.ts";
 import { BUSY_POLL_WINDOW_MS, PacketWaiter } from "./packet_waiter.ts";
+import { PrimaryLoop } from "./primary_loop.ts";
+import { Receiver } from "./receiver.ts";
+import { Transmitter } from "./transmitter.ts";
 import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
 
 /** Long enough for a device to send something, short enough not to be missed. */
 const ROOM_WAIT_MS = 5;
 
-function run(start: StartMessage): number {
-  const memory = new PacketMemory(start.memory);
-  const kernel = instantiatePacketKernel(start.module, memory);
+function runPrimary(start: StartMessage, icmpPort: KernelIcmpPort): number {
+  const parts = makeParts(start, icmpPort);
   const poller = new KernelPoller([
     start.tunDescriptor,
     start.udpDescriptor,
     start.wakeUpDescriptor,
   ]);
-  const clock = { monotonic: () => performance.now() };
-  using icmpPort = new KernelIcmpPort();
-  const loop = new PacketLoop({
+  const loop = new PrimaryLoop({
+    ...parts,
+    poller,
+    waiter: new PacketWaiter(
+      { poller, clock, yieldProcessor },
+      start.features.busyPoll ? BUSY_POLL_WINDOW_MS : 0,
+    ),
+    transmitter: new Transmitter({
+      ...parts,
+      waitForRoom: () => waitWritable(start.udpDescriptor, ROOM_WAIT_MS),
+    }, { segmentSends: start.features.udpSegment }),
+    receiver: new Receiver(parts),
+    askForHelper: () => {
+      if (start.features.helperThread) tell({ type: "wants-helper" });
+    },
+    wakeHelper: () => signalEvent(start.otherWakeUpDescriptor),
+  });
+  tell({ type: "running" });
+  return loop.run();
+}
+
+function runHelper(start: StartMessage, icmpPort: KernelIcmpPort): number {
+  const parts = makeParts(start, icmpPort);
+  const poller = new KernelPoller([
+    start.udpDescriptor,
+    start.wakeUpDescriptor,
+  ]);
+  const loop = new HelperLoop({
+    ...parts,
+    poller,
+    // It is there for bulk transfers only, where looking does not pay.
+    waiter: new PacketWaiter({ poller, clock, yieldProcessor }, 0),
+    receiver: new Receiver(parts),
+    wakePrimary: () => signalEvent(start.otherWakeUpDescriptor),
+  });
+  tell({ type: "running" });
+  return loop.run();
+}
+
+const clock = { monotonic: () => performance.now() };
+
+function makeParts(start: StartMessage, icmpPort: KernelIcmpPort) {
+  const memory = new PacketMemory(start.memory);
+  const kernel = instantiatePacketKernel(start.module, memory);
+  const area = start.role === "primary" ? 0 : UDP_PORT_AREA_BYTES;
+  return {
     memory,
     kernel,
     tun: new KernelTunPort(start.tunDescriptor, memory, {
@@ -50,12 +99,7 @@ function run(start: StartMessage): number {
       start.udpDescriptor,
       start.udpPort,
       memory,
-      layout.SYSTEM_CALL_AREA,
-    ),
-    poller,
-    waiter: new PacketWaiter(
-      { poller, clock, yieldProcessor },
-      start.features.busyPoll ? BUSY_POLL_WINDOW_MS : 0,
+      layout.SYSTEM_CALL_AREA + area,
     ),
     icmp: new IcmpResponder({
       memory,
@@ -64,19 +108,18 @@ function run(start: StartMessage): number {
       addCount: kernel.addCount,
     }),
     acknowledgeWakeUp: () => clearEvent(start.wakeUpDescriptor),
-    waitForRoom: () => waitWritable(start.udpDescriptor, ROOM_WAIT_MS),
-  }, { segmentSends: start.features.udpSegment });
-  tell({ type: "running" });
-  return loop.run();
+  };
 }
 
 function tell(message: WorkerMessage): void {
   self.postMessage(message);
 }
 
-self.onmessage = (event: MessageEvent<StartMessage>) => {
+self.onmessage = ({ data: start }: MessageEvent<StartMessage>) => {
   try {
-    tell({ type: "ended", errno: run(event.data) });
+    using icmpPort = new KernelIcmpPort();
+    const run = start.role === "primary" ? runPrimary : runHelper;
+    tell({ type: "ended", errno: run(start, icmpPort) });
   } catch (error) {
     tell({
       type: "failed",

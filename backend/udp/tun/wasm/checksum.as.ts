@@ -1,23 +1,41 @@
-// One's complement sums (RFC 1071), 32 bytes at a time.
+// One's complement sums (RFC 1071), 64 bytes at a time.
 //
 // Sums are of native little-endian words, which a one's complement sum allows
 // (RFC 1071, section 2B): only `fold` swaps the bytes, once.
 
-/** Sum of `bytes` bytes at `at`; an odd last byte counts as the low one. */
+/**
+ * Sum of `bytes` bytes at `at`, below 2^48; an odd last byte counts as the low one.
+ *
+ * SIMD has no addition with carry. So each 64-bit word is added whole, modulo
+ * 2^64, and its upper half once more by itself: with the sum of the upper halves
+ * known, that of the lower ones follows from the first. That is three operations
+ * for 16 bytes, where to widen both halves takes four.
+ */
 export function sum(at: usize, bytes: usize): u64 {
-  let acc: v128 = i64x2.splat(0);
+  let whole: v128 = i64x2.splat(0);
+  let upper: v128 = i64x2.splat(0);
   let i: usize = 0;
-  const end = bytes & ~31;
+  const end = bytes & ~63;
   while (i < end) {
     const a = v128.load(at + i);
     const b = v128.load(at + i, 16);
-    acc = i64x2.add(acc, i64x2.extend_low_i32x4_u(a));
-    acc = i64x2.add(acc, i64x2.extend_high_i32x4_u(a));
-    acc = i64x2.add(acc, i64x2.extend_low_i32x4_u(b));
-    acc = i64x2.add(acc, i64x2.extend_high_i32x4_u(b));
-    i += 32;
+    const c = v128.load(at + i, 32);
+    const d = v128.load(at + i, 48);
+    whole = i64x2.add(whole, i64x2.add(i64x2.add(a, b), i64x2.add(c, d)));
+    upper = i64x2.add(
+      upper,
+      i64x2.add(
+        i64x2.add(i64x2.shr_u(a, 32), i64x2.shr_u(b, 32)),
+        i64x2.add(i64x2.shr_u(c, 32), i64x2.shr_u(d, 32)),
+      ),
+    );
+    i += 64;
   }
-  let s: u64 = i64x2.extract_lane(acc, 0) + i64x2.extract_lane(acc, 1);
+  const wholeSum: u64 = i64x2.extract_lane(whole, 0) +
+    i64x2.extract_lane(whole, 1);
+  const upperSum: u64 = i64x2.extract_lane(upper, 0) +
+    i64x2.extract_lane(upper, 1);
+  let s = upperSum + (wholeSum - (upperSum << 32));
   while (i + 4 <= bytes) {
     s += <u64> load<u32>(at + i);
     i += 4;

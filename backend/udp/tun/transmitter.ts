@@ -1,5 +1,5 @@
 /**
- * The loop that moves packets between a TUN device and a UDP socket.
+ * From the TUN device to the peers.
  *
  * Nothing here allocates per packet: packets lie in the shared memory, the WASM
  * kernel works on them where they lie, and system calls get offsets.
@@ -9,7 +9,6 @@
 
 import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketMemory } from "../../../linux/packet_memory.ts";
-import type { Poller } from "../../../linux/poll.ts";
 import type { TunPort } from "../../../linux/tun.ts";
 import type { UdpPort } from "../../../linux/udp_socket.ts";
 import { forbidsFragmentation } from "../../../net/icmp_error.ts";
@@ -17,59 +16,42 @@ import { UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
 import type { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
-import type { PacketWaiter } from "./packet_waiter.ts";
 
-/** What the loop stands on; every part has a fake. */
-export interface PacketLoopParts {
+/** What the transmitter stands on; every part has a fake. */
+export interface TransmitterParts {
   readonly memory: PacketMemory;
   readonly kernel: PacketKernel;
-  readonly tun: TunPort;
-  readonly udp: UdpPort;
-  /** Descriptors in the order TUN, UDP, wake-up. */
-  readonly poller: Poller;
-  readonly waiter: Pick<PacketWaiter, "wait">;
+  readonly tun: Pick<TunPort, "read">;
+  readonly udp: Omit<UdpPort, "receive">;
   readonly icmp: IcmpResponder;
-  /** Called when the main thread has asked for something. */
-  readonly acknowledgeWakeUp: () => void;
   /** Waits a moment for room in the socket's send buffer. */
   readonly waitForRoom: () => void;
 }
 
-/** How the loop works. */
-export interface PacketLoopOptions {
+/** How the transmitter works. */
+export interface TransmitterOptions {
   /** Send many datagrams by one call (UDP_SEGMENT). */
   readonly segmentSends: boolean;
 }
 
-const TUN = 0;
-const UDP = 1;
-const WAKE_UP = 2;
-
-/**
- * Reads from one side before the other has its turn. A turn of super-packets
- * takes well under a millisecond or two.
- */
-const TUN_READS_PER_TURN = 64;
-const RECEIVE_ROUNDS_PER_TURN = 4;
-/** Receives of less are delivered at once. */
-const MERGE_WORTH_BYTES = 2048;
-
+/** Reads before the other direction has its turn. */
+const READS_PER_TURN = 64;
 /** How often a send that finds the socket full is tried before it is given up. */
 const SEND_ATTEMPTS = 20;
 const IOVEC_BYTES = 16;
 
-/** See the module's text. One instance a worker. */
-export class PacketLoop {
-  readonly #parts: PacketLoopParts;
+/** See the module's text. */
+export class Transmitter {
   readonly #memory: PacketMemory;
   readonly #kernel: PacketKernel;
-  readonly #tun: TunPort;
-  readonly #udp: UdpPort;
+  readonly #tun: Pick<TunPort, "read">;
+  readonly #udp: Omit<UdpPort, "receive">;
   readonly #icmp: IcmpResponder;
+  readonly #waitForRoom: () => void;
   #segmentSends: boolean;
-  /** The error number that ends the loop, 0 while all is well. */
-  #failure = 0;
-  #droppedBySocket = 0;
+  #movedBytes = 0;
+  /** The error number for which the device can no longer be read, or 0. */
+  failure = 0;
 
   // The packets that were read and wait to leave in one send.
   #batchPackets = 0;
@@ -82,57 +64,24 @@ export class PacketLoop {
   /** Iovecs of each packet of the batch. */
   readonly #pieces = new Uint8Array(layout.MAX_SEGMENTS);
 
-  constructor(parts: PacketLoopParts, options: PacketLoopOptions) {
-    this.#parts = parts;
+  constructor(parts: TransmitterParts, options: TransmitterOptions) {
     this.#memory = parts.memory;
     this.#kernel = parts.kernel;
     this.#tun = parts.tun;
     this.#udp = parts.udp;
     this.#icmp = parts.icmp;
+    this.#waitForRoom = parts.waitForRoom;
     this.#segmentSends = options.segmentSends;
   }
 
-  /**
-   * Runs until the main thread asks to stop (returns 0) or the TUN device is
-   * gone (returns the error number).
-   */
-  run(): number {
-    const { poller, waiter, acknowledgeWakeUp } = this.#parts;
-    const words = this.#memory.words;
-    this.#takeTable();
-    while (Atomics.load(words, layout.CONTROL_STOP >> 2) === 0) {
-      waiter.wait();
-      if (poller.readable(WAKE_UP)) {
-        acknowledgeWakeUp();
-        this.#takeTable();
-      }
-      if (poller.broken(TUN)) return ERRNO.ENODEV;
-      if (poller.readable(TUN)) this.transmitTurn();
-      if (poller.readable(UDP)) this.receiveTurn();
-      if (this.#failure !== 0) return this.#failure;
-    }
-    return 0;
-  }
-
-  /** Uses the peer table that the main thread has made ready, and says so. */
-  #takeTable(): void {
-    const words = this.#memory.words;
-    const wanted = Atomics.load(words, layout.CONTROL_TABLE_WANTED >> 2);
-    this.#kernel.useTable(wanted);
-    Atomics.store(words, layout.CONTROL_TABLE_ACTIVE >> 2, wanted);
-    Atomics.notify(
-      this.#memory.signals,
-      layout.CONTROL_TABLE_ACTIVE >> 2,
-    );
-  }
-
-  /** From the TUN to the peers, until there is nothing more or others wait. */
-  transmitTurn(): void {
+  /** Forwards until there is nothing more or others wait; the bytes sent. */
+  turn(): number {
+    this.#movedBytes = 0;
     let slot = 0;
-    for (let reads = 0; reads < TUN_READS_PER_TURN; reads++) {
+    for (let reads = 0; reads < READS_PER_TURN; reads++) {
       const bytes = this.#tun.read(slot);
       if (bytes < 0) {
-        if (bytes !== -ERRNO.EAGAIN) this.#failure = -bytes;
+        if (bytes !== -ERRNO.EAGAIN) this.failure = -bytes;
         break;
       }
       const at = layout.TX_BUFFER + slot * layout.TX_SLOT_BYTES;
@@ -163,6 +112,7 @@ export class PacketLoop {
       }
     }
     this.#flush();
+    return this.#movedBytes;
   }
 
   #addPacket(packet: number, length: number): void {
@@ -318,11 +268,12 @@ export class PacketLoop {
       );
       if (sent !== -ERRNO.EAGAIN || attempt === SEND_ATTEMPTS) return sent;
       this.#kernel.addCount(layout.TX_SOCKET_FULL, 1);
-      this.#parts.waitForRoom();
+      this.#waitForRoom();
     }
   }
 
   #countSent(packets: number, bytes: number): void {
+    this.#movedBytes += bytes;
     this.#kernel.addCount(layout.TX_PACKETS, packets);
     this.#kernel.addCount(layout.TX_BYTES, bytes);
     this.#kernel.addCount(layout.TX_SENDS, 1);
@@ -343,84 +294,5 @@ export class PacketLoop {
         break;
     }
     this.#kernel.addCount(counter, packets);
-  }
-
-  /** From the peers to the TUN, until there is nothing more or others wait. */
-  receiveTurn(): void {
-    for (let round = 0; round < RECEIVE_ROUNDS_PER_TURN; round++) {
-      if (!this.#receiveRound()) break;
-    }
-    const dropped = this.#udp.droppedBySocket;
-    if (dropped !== this.#droppedBySocket) {
-      // The kernel's counter has 32 bits and wraps.
-      const lost = (dropped - this.#droppedBySocket) >>> 0;
-      this.#kernel.addCount(layout.RX_SOCKET_DROPPED, lost);
-      this.#droppedBySocket = dropped;
-    }
-  }
-
-  /**
-   * Several receives whose packets are merged together: the sender's limit of
-   * one send is just below a full super-packet, so the rest comes in the next.
-   * Returns whether there may be more.
-   */
-  #receiveRound(): boolean {
-    let more = true;
-    this.#kernel.beginReceive();
-    for (let buffer = 0; buffer < layout.RX_BUFFER_COUNT; buffer++) {
-      const at = layout.RX_BUFFER + buffer * layout.RX_BUFFER_BYTES;
-      const bytes = this.#udp.receive(at, layout.RX_BUFFER_BYTES);
-      if (bytes < 0) {
-        more = false;
-        break;
-      }
-      this.#kernel.addCount(layout.RX_RECEIVES, 1);
-      this.#admit(at, bytes);
-      // A lone small packet is what somebody waits for: it is not held back.
-      if (bytes < MERGE_WORTH_BYTES) break;
-    }
-    this.#writeRecords();
-    return more;
-  }
-
-  #admit(at: number, bytes: number): void {
-    const from = this.#udp.receivedFrom;
-    const segmentBytes = this.#udp.receivedSegmentBytes || bytes;
-    let done = this.#kernel.receive(at, bytes, segmentBytes, from);
-    while (done < bytes) {
-      // No room for more records: write those that there are.
-      this.#writeRecords();
-      this.#kernel.beginReceive();
-      done += this.#kernel.receive(at + done, bytes - done, segmentBytes, from);
-    }
-  }
-
-  #writeRecords(): void {
-    const words = this.#memory.words;
-    const records = this.#kernel.endReceive();
-    for (let index = 0; index < records; index++) {
-      this.#writeRecord(
-        (layout.RX_RECORDS + index * layout.RX_RECORD_STRIDE) >> 2,
-      );
-    }
-    const requests = words[layout.RESULT_ICMP_COUNT >> 2]!;
-    for (let index = 0; index < requests; index++) {
-      const request = (layout.ICMP_REQUESTS + index * 8) >> 2;
-      this.#icmp.timeExceeded(words[request]!, words[request + 1]!);
-    }
-  }
-
-  #writeRecord(record: number): void {
-    const words = this.#memory.words;
-    const written = this.#tun.write(
-      words[record + (layout.RECORD_IOV >> 2)]!,
-      words[record + (layout.RECORD_IOV_COUNT >> 2)]!,
-    );
-    if (written >= 0) return;
-    this.#kernel.addCount(
-      layout.RX_DROP_DEVICE,
-      words[record + (layout.RECORD_PACKETS >> 2)]!,
-    );
-    if (written === -ERRNO.EBADFD) this.#failure = ERRNO.EBADFD;
   }
 }

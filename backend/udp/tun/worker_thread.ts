@@ -1,0 +1,83 @@
+/**
+ * One worker of the data path, as the main thread holds it.
+ *
+ * @module
+ */
+
+import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
+
+/** What the worker may want of the main thread. */
+export interface WorkerThreadEvents {
+  onWantsHelper(): void;
+  /** The worker has ended unasked or could not start. */
+  onFailure(reason: string): void;
+}
+
+/** Starts at once; ends when it is told to through the shared memory. */
+export class WorkerThread {
+  readonly #worker: Worker;
+  readonly #events: WorkerThreadEvents;
+  readonly #running = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+
+  /** Resolves when the worker's loop runs, rejects when it will not. */
+  get running(): Promise<void> {
+    return this.#running.promise;
+  }
+
+  constructor(start: StartMessage, events: WorkerThreadEvents) {
+    this.#events = events;
+    this.#running.promise.catch(() => {});
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      type: "module",
+      name: `data-path-${start.role}`,
+    });
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) =>
+      this.#onMessage(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(event.message);
+    };
+    this.#worker.postMessage(start);
+  }
+
+  #onMessage(message: WorkerMessage): void {
+    switch (message.type) {
+      case "running":
+        this.#running.resolve();
+        break;
+      case "wants-helper":
+        this.#events.onWantsHelper();
+        break;
+      case "ended":
+        if (message.errno === 0) this.#ended.resolve();
+        else this.#fail("the device is gone or refuses to be used");
+        break;
+      case "failed":
+        this.#fail(message.message);
+        break;
+    }
+  }
+
+  #fail(reason: string): void {
+    this.#running.reject(new Error(reason));
+    this.#ended.resolve();
+    this.#events.onFailure(reason);
+  }
+
+  /**
+   * Waits for the worker, which has been told to stop, and lets go of it. A
+   * worker that hangs in a system call cannot be ended: it goes with the process.
+   */
+  async end(patienceMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      this.#ended.promise,
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, patienceMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    this.#worker.terminate();
+  }
+}
