@@ -28,9 +28,13 @@ import { composeAgent, FEATURES } from "./agent_parts.ts";
 import type { CommandIo } from "./command.ts";
 import { closeDebugger } from "./debugger_guard.ts";
 import { exitCodeOf } from "./failure.ts";
+import { collectStartGarbage } from "./start_garbage.ts";
 import { commandTable } from "./table.ts";
 
 const log = getLogger(["loden", "agent"]);
+
+/** Packets and Docker come first. */
+const AFTER_READY_MS = 1_000;
 
 /** Runs the agent until a signal or what waiting cannot cure ends it. */
 export async function run(io: CommandIo): Promise<number> {
@@ -91,6 +95,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     agent = parts.agent;
     logStart(settings);
     const status = StatusServer.start(paths, () => state.snapshot());
+    onceReady(state, ending.signal, collectStartGarbage);
     try {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
@@ -102,6 +107,19 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
   } finally {
     detach();
   }
+}
+
+/** Does something when the start is over and the processor free for it. */
+function onceReady(
+  state: AgentState,
+  signal: AbortSignal,
+  action: () => Promise<void>,
+): void {
+  const end = state.onChange(() => {
+    if (!state.facts.ready) return;
+    end();
+    systemClock.sleep(AFTER_READY_MS, signal).then(action, () => {});
+  });
 }
 
 function logStart(settings: Settings): void {
