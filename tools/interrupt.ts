@@ -16,21 +16,32 @@ export class Interrupted extends Error {
   }
 }
 
+/**
+ * Ctrl-C reaches the whole foreground, and `deno task` hands its own on: what
+ * follows at once is the same key press.
+ */
+const SAME_PRESS_MS = 250;
+
 const SIGNALS = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
 
 /**
  * The first signal aborts `signal` with {@linkcode Interrupted}, so that the
- * program can end in order. The second one runs `lastResort`, which must not
- * wait for anything, and ends the process.
+ * program can end in order. A later one runs `lastResort`, which must not wait
+ * for anything, and ends the process.
  */
 export function onInterrupt(
   lastResort: () => void,
 ): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
+  let firstAtMs = 0;
   const listeners = SIGNALS.map(([name, number]) => {
     const listener = () => {
       const reason = new Interrupted(name, number);
-      if (!controller.signal.aborted) return controller.abort(reason);
+      if (!controller.signal.aborted) {
+        firstAtMs = performance.now();
+        return controller.abort(reason);
+      }
+      if (performance.now() - firstAtMs < SAME_PRESS_MS) return;
       lastResort();
       Deno.exit(reason.exitCode);
     };

@@ -4,9 +4,12 @@
  * @module
  */
 
+/** What writing to a terminal that was closed gives: asm-generic/errno-base.h. */
+const EIO = /os error 5\b/;
+
 /**
- * Writes text, all of it. A reader that has gone (`… | head`) is no reason to
- * leave a network behind half way: the work goes on unseen.
+ * Writes text, all of it. A reader that has gone (`… | head`, a closed terminal)
+ * is no reason to leave a network behind half way: the work goes on unseen.
  */
 export function writeStdout(text: string): void {
   let bytes = new TextEncoder().encode(text);
@@ -15,6 +18,8 @@ export function writeStdout(text: string): void {
       bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
     }
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    if (error instanceof Error && EIO.test(error.message)) return;
+    throw error;
   }
 }

@@ -17,7 +17,7 @@ interface DemoRun {
   readonly left: readonly string[];
 }
 
-/** Runs it; sends the signals, 100 ms apart, when the output matches `when`. */
+/** Runs it; sends the signals, 300 ms apart, when the output matches `when`. */
 async function demo(
   args: readonly string[],
   when?: RegExp,
@@ -36,7 +36,7 @@ async function demo(
     if (signalled || !when?.test(output)) continue;
     signalled = true;
     for (const [index, signal] of signals.entries()) {
-      setTimeout(() => kill(child, signal), index * 100);
+      setTimeout(() => kill(child, signal), index * 300);
     }
   }
   const { code } = await child.status;

@@ -2,9 +2,9 @@ import { assertEquals } from "@std/assert";
 
 const MODULE = new URL("../../../tools/interrupt.ts", import.meta.url).href;
 
-/** Runs a program that waits for its clean-up, and signals it. */
+/** Runs a program that waits for its clean-up; each signal has a time in ms. */
 async function interrupted(
-  signals: readonly Deno.Signal[],
+  signals: readonly (readonly [Deno.Signal, number])[],
   cleanUpMs: number,
 ): Promise<{ code: number; output: string }> {
   const script = `
@@ -32,10 +32,9 @@ async function interrupted(
     const text of child.stdout.pipeThrough(new TextDecoderStream())
   ) {
     output += text;
-    if (text.includes("up\n") && signals.length > 0) {
-      const [next, ...rest] = signals;
-      signals = rest;
-      child.kill(next!);
+    if (output !== "up\n") continue;
+    for (const [signal, afterMs] of signals) {
+      setTimeout(() => child.kill(signal), afterMs);
     }
   }
   return { code: (await child.status).code, output };
@@ -43,14 +42,20 @@ async function interrupted(
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test(`one ${signal} lets the program clean up, and the exit code tells of it`, async () => {
-    const result = await interrupted([signal], 50);
+    const result = await interrupted([[signal, 0]], 50);
     assertEquals(result.output, "up\ncleaning up\nclean\n");
     assertEquals(result.code, code);
   });
 }
 
+Deno.test("the same key press that comes twice is one", async () => {
+  const result = await interrupted([["SIGINT", 0], ["SIGINT", 10]], 100);
+  assertEquals(result.output, "up\ncleaning up\nclean\n");
+  assertEquals(result.code, 130);
+});
+
 Deno.test("a second signal ends the clean-up by the last resort, at once", async () => {
-  const result = await interrupted(["SIGINT", "SIGINT"], 60_000);
+  const result = await interrupted([["SIGINT", 0], ["SIGINT", 400]], 60_000);
   assertEquals(result.output, "up\ncleaning up\nlast resort\n");
   assertEquals(result.code, 130);
 });
