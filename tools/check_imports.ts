@@ -1,0 +1,158 @@
+/**
+ * Checks that imports go one way through the sources, as `docs/architecture.md`
+ * draws it, and that no files import each other in a circle.
+ *
+ * A lazy `import()` is held to the first rule only: it is how the table of
+ * commands names files that need that table, and nothing is evaluated in a
+ * circle by it.
+ *
+ *     deno run --allow-read=. tools/check_imports.ts
+ *
+ * Exit code 1 when something breaks the rule; each finding is a line.
+ *
+ * @module
+ */
+
+/** A source file; the path starts at the root of the project. */
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * The parts from the bottom up. A part imports from the rows below its own, never
+ * from another part of its row.
+ */
+const ROWS: readonly (readonly string[])[] = [
+  ["errors.ts", "version.ts"],
+  ["net"],
+  ["linux"],
+  ["config", "lease", "backend", "host"],
+  ["agent"],
+  ["commands"],
+  ["cli.ts", "mod.ts"],
+];
+
+/** What is run beside the product: it may import everything, nobody imports it. */
+const WORKSHOP: ReadonlySet<string> = new Set(["bench", "tests", "tools"]);
+
+/** One file of the project that another one imports. */
+export interface Import {
+  readonly target: string;
+  /** Loaded when it is needed, not with the file that names it. */
+  readonly lazy: boolean;
+}
+
+/** `import … from "x"` and `export … from "x"`, which stand at a line's start. */
+const STATIC =
+  /^(?:import|export)\s+(?:(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\}|\w+(?:\s*,\s*\{[^}]*\})?)\s+from\s+)?"([^"]+)"/gm;
+/** A worker's file. */
+const WORKER = /\bnew URL\(\s*"([^"]+\.ts)"\s*,\s*import\.meta\.url\s*,?\s*\)/g;
+const LAZY = /\bimport\(\s*"([^"]+)"\s*,?\s*\)/g;
+
+/** What a file imports of the project. */
+export function importsOf({ path, text }: SourceFile): Import[] {
+  const find = (pattern: RegExp, lazy: boolean) =>
+    [...text.matchAll(pattern)]
+      .map(([, specifier]) => specifier!)
+      .filter((specifier) => specifier.startsWith("."))
+      .map((specifier) => ({ target: resolve(path, specifier), lazy }))
+      .filter(({ target }) => target.endsWith(".ts"));
+  return [...find(STATIC, false), ...find(WORKER, false), ...find(LAZY, true)];
+}
+
+/** AssemblyScript names its modules without the extension. */
+function resolve(from: string, specifier: string): string {
+  const name = /\.(ts|json|wasm|js)$/.test(specifier)
+    ? specifier
+    : `${specifier}.ts`;
+  return new URL(name, `file:///${from}`).pathname.slice(1);
+}
+
+/** What breaks the rule, a line each; empty when nothing does. */
+export function importViolations(files: readonly SourceFile[]): string[] {
+  const graph = new Map(files.map((file) => [file.path, importsOf(file)]));
+  const findings: string[] = [];
+  for (const [path, imports] of graph) {
+    for (const { target } of imports) {
+      const why = whyForbidden(partOf(path), partOf(target));
+      if (why !== undefined) {
+        findings.push(`${path} imports ${target}: ${why}`);
+      }
+    }
+  }
+  return [...findings, ...cyclesOf(graph)].sort();
+}
+
+function partOf(path: string): string {
+  return path.split("/")[0]!;
+}
+
+function whyForbidden(from: string, to: string): string | undefined {
+  if (from === to || WORKSHOP.has(from)) return undefined;
+  if (WORKSHOP.has(to)) return `${to} is not part of the product`;
+  const fromRow = rowOf(from);
+  const toRow = rowOf(to);
+  if (fromRow < 0) return `${from} has no place in the order of parts`;
+  if (toRow < 0) return `${to} has no place in the order of parts`;
+  if (fromRow === toRow) return `${from} and ${to} stand side by side`;
+  return fromRow < toRow ? `${from} stands below ${to}` : undefined;
+}
+
+function rowOf(part: string): number {
+  return ROWS.findIndex((row) => row.includes(part));
+}
+
+/** One line for each circle that a walk over all files meets. */
+function cyclesOf(graph: ReadonlyMap<string, readonly Import[]>): string[] {
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (path: string) => {
+    const start = way.indexOf(path);
+    if (start >= 0) {
+      cycles.push(`circle: ${[...way.slice(start), path].join(" -> ")}`);
+      return;
+    }
+    if (done.has(path)) return;
+    way.push(path);
+    for (const { target, lazy } of graph.get(path) ?? []) {
+      if (!lazy) visit(target);
+    }
+    way.pop();
+    done.add(path);
+  };
+  for (const path of graph.keys()) visit(path);
+  return cycles;
+}
+
+/** Every TypeScript file of the project. */
+export function readSources(root: URL): SourceFile[] {
+  const files: SourceFile[] = [];
+  const walk = (directory: string) => {
+    for (const entry of Deno.readDirSync(new URL(directory, root))) {
+      const path = `${directory}${entry.name}`;
+      const isSource = entry.isFile && entry.name.endsWith(".ts");
+      if (isSource) {
+        files.push({ path, text: Deno.readTextFileSync(new URL(path, root)) });
+      } else if (entry.isDirectory && isPart(path)) walk(`${path}/`);
+    }
+  };
+  walk("./");
+  return files.map(({ path, text }) => ({ path: path.slice(2), text }));
+}
+
+function isPart(path: string): boolean {
+  const name = path.split("/")[1]!;
+  return !name.startsWith(".") && name !== "node_modules" && name !== "dist";
+}
+
+if (import.meta.main) {
+  const files = readSources(new URL("../", import.meta.url));
+  const findings = importViolations(files);
+  for (const finding of findings) console.error(finding);
+  console.log(
+    `imports of ${files.length} files: ${findings.length} break the rule`,
+  );
+  Deno.exitCode = findings.length === 0 ? 0 : 1;
+}
