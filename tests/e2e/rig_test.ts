@@ -4,10 +4,11 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { measureTcp } from "../../bench/measure/tcp.ts";
 import { ping } from "../../bench/measure/ping.ts";
+import { RigExistsError } from "../rig/errors.ts";
 import { belongsTo } from "../rig/names.ts";
 import { Rig } from "../rig/rig.ts";
 import { namespaceNames } from "../rig/teardown.ts";
@@ -89,6 +90,18 @@ Deno.test("a rig that is disposed of leaves no namespace and no file", async () 
   }
   assertEquals(namespaceNames((part) => belongsTo(part, name)), []);
   assertEquals(await exists(directory), false);
+});
+
+Deno.test("a rig of a name that is taken is refused, and the first one stays", async () => {
+  await using first = await Rig.create({ hosts: 0 });
+  await assertRejects(
+    () => Rig.create({ hosts: 0, name: first.name }),
+    RigExistsError,
+  );
+  assertEquals(
+    namespaceNames((part) => belongsTo(part, first.name)).length,
+    1,
+  );
 });
 
 Deno.test("what a killed owner left is found and removed by the next rig, processes and all", async () => {

@@ -179,3 +179,17 @@ Deno.test("a port that another program has is named", async () => {
     });
   assert(!agent.notifications().includes("READY=1"));
 });
+
+Deno.test("a host without /dev/net/tun is told so", async () => {
+  await using rig = await Rig.create({ hosts: 1 });
+  await rig.startEtcd();
+  await rig.publish(CONFIG);
+  const agent = await rig.startAgent(rig.host(0), {
+    prepare: ["mount -t tmpfs none /dev/net"],
+  });
+  await agent.process.untilLogged(
+    /"level":"(warn|warning|error)".*\/dev\/net\/tun/,
+    WAIT_MS,
+  );
+  assert(!agent.notifications().includes("READY=1"));
+});

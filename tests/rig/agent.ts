@@ -5,7 +5,7 @@
  */
 
 import { Daemon } from "./daemon.ts";
-import { dirname, fromFileUrl } from "@std/path";
+import { fromFileUrl } from "@std/path";
 import type { NetNamespace } from "./namespace.ts";
 import { NotifySocket } from "./notify_socket.ts";
 import { attempt, type CommandResult, run } from "./command.ts";
@@ -33,6 +33,11 @@ export interface AgentOptions {
    * file has its default place, in private copies of /run and /var/lib.
    */
   readonly environmentOnly?: boolean;
+  /**
+   * Shell commands that run before the agent, in a mount namespace of its own:
+   * to take something away from it, such as a device.
+   */
+  readonly prepare?: readonly string[];
 }
 
 /** The agent's files. */
@@ -83,29 +88,26 @@ export class Agent implements Disposable {
         stateDirectory: `${home}/state`,
         runDirectory: `${home}/run`,
       };
+    const mounts = [
+      ...options.environmentOnly ? await privateDirectories(home) : [],
+      ...options.prepare ?? [],
+    ];
     using cleanup = new DisposableStack();
     const notify = cleanup.use(new NotifySocket(`${home}/notify`));
     const process = new Daemon({
       name: `the agent in ${namespace.name}`,
       logFile: `${home}/log`,
-      ...(options.environmentOnly
-        ? await environmentOnly(namespace, home, options, notify)
-        : {
-          command: [
-            ...namespace.commandPrefix,
-            ...lodenCommand(),
-            `--etcd-endpoints=${options.etcdEndpoints}`,
-            `--iface=${options.iface ?? "eth0"}`,
-            "--ip-masq=true",
-            `--subnet-file=${files.subnetFile}`,
-            `--docker-opts-file=${files.dockerOptsFile}`,
-            `--state-dir=${files.stateDirectory}`,
-            `--run-dir=${files.runDirectory}`,
-            "--log-format=json",
-            ...options.flags ?? [],
-          ],
-          env: { NOTIFY_SOCKET: notify.path, DENO_NO_UPDATE_CHECK: "1" },
-        }),
+      command: [
+        ...namespace.commandPrefix,
+        ...mounts.length > 0 ? withMounts(mounts) : [],
+        ...lodenCommand(),
+        ...options.environmentOnly ? [] : flags(options, files),
+      ],
+      env: {
+        NOTIFY_SOCKET: notify.path,
+        DENO_NO_UPDATE_CHECK: "1",
+        ...options.environmentOnly ? environment(options) : {},
+      },
     });
     cleanup.move();
     return new Agent(process, files, namespace, notify);
@@ -193,38 +195,38 @@ function lodenCommand(): string[] {
   return [Deno.execPath(), "run", "-A", CLI_PATH];
 }
 
-async function environmentOnly(
-  namespace: NetNamespace,
-  home: string,
-  options: AgentOptions,
-  notify: NotifySocket,
-) {
+function flags(options: AgentOptions, files: AgentFiles): string[] {
+  return [
+    `--etcd-endpoints=${options.etcdEndpoints}`,
+    `--iface=${options.iface ?? "eth0"}`,
+    "--ip-masq=true",
+    `--subnet-file=${files.subnetFile}`,
+    `--docker-opts-file=${files.dockerOptsFile}`,
+    `--state-dir=${files.stateDirectory}`,
+    `--run-dir=${files.runDirectory}`,
+    "--log-format=json",
+    ...options.flags ?? [],
+  ];
+}
+
+function environment(options: AgentOptions): Record<string, string> {
+  return {
+    FLANNELD_ETCD_ENDPOINTS: options.etcdEndpoints,
+    FLANNELD_IFACE: options.iface ?? "eth0",
+  };
+}
+
+/** Makes the directories; the commands put them into the usual places. */
+async function privateDirectories(home: string): Promise<string[]> {
   await Deno.mkdir(`${home}/run`);
   await Deno.mkdir(`${home}/lib`);
-  const script = [
-    "mount --make-rprivate /",
-    `mount --bind ${home}/run /run`,
-    `mount --bind ${home}/lib /var/lib`,
-    'exec "$@"',
-  ];
-  return {
-    command: [
-      ...namespace.commandPrefix,
-      "unshare",
-      "--mount",
-      "sh",
-      "-ec",
-      script.join("\n"),
-      "sh",
-      ...lodenCommand(),
-    ],
-    env: {
-      NOTIFY_SOCKET: notify.path,
-      DENO_NO_UPDATE_CHECK: "1",
-      FLANNELD_ETCD_ENDPOINTS: options.etcdEndpoints,
-      FLANNELD_IFACE: options.iface ?? "eth0",
-    },
-  };
+  return [`mount --bind ${home}/run /run`, `mount --bind ${home}/lib /var/lib`];
+}
+
+/** What stands before a command to run it with mounts that only it sees. */
+function withMounts(mounts: readonly string[]): string[] {
+  const script = ["mount --make-rprivate /", ...mounts, 'exec "$@"'];
+  return ["unshare", "--mount", "sh", "-ec", script.join("\n"), "sh"];
 }
 
 /** Lines `NAME=value` or `NAME="value"`, as a shell would source them. */
@@ -236,6 +238,3 @@ async function readVariables(path: string): Promise<Record<string, string>> {
   }
   return variables;
 }
-
-/** The directory of the sources, for programs that run beside the agent. */
-export const SOURCE_DIRECTORY: string = dirname(CLI_PATH);

@@ -92,8 +92,6 @@ export class Rig implements AsyncDisposable {
       await Deno.mkdir(directory, { mode: 0o700 });
       const namespace = await NetNamespace.create(`${name}-sw`, signal);
       await namespace.sysctl({
-        "net/ipv6/conf/all/disable_ipv6": "1",
-        "net/ipv6/conf/default/disable_ipv6": "1",
         "net/bridge/bridge-nf-call-iptables": "0",
       }, signal);
       await namespace.ip([
