@@ -39,6 +39,8 @@ const log = getLogger(["loden", "agent"]);
 
 /** READY does not wait longer for the first list of peers. */
 const PEERS_PATIENCE_MS = 5_000;
+/** Between attempts to tell the service manager. */
+const READY_PAUSE_MS = 1_000;
 /** An etcd that says nothing for so long is as good as away. */
 const ETCD_PATIENCE_MS = 2_000;
 /** What has not stopped by then is left behind: the whole stop takes a second. */
@@ -111,8 +113,8 @@ export class Agent {
    * @throws what waiting cannot cure, after having stopped everything.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { state, notifier } = this.#components;
-    const reporter = new StatusReporter(state, notifier);
+    const { state, notifier, clock } = this.#components;
+    const reporter = new StatusReporter(state, notifier, clock);
     reporter.start();
     const ending = AbortSignal.any([signal, this.#tasks.signal]);
     const end = untilAborted(ending);
@@ -371,17 +373,25 @@ export class Agent {
   }
 
   #sayReady(): void {
-    const { state, notifier } = this.#components;
+    const { state } = this.#components;
     state.enter("running");
     if (state.facts.ready) return;
     state.set({ ready: true });
-    notifier.ready(describeStatus(state.summary()));
+    this.#tasks.spawn("ready", (signal) => this.#notifyReady(signal));
     log.info("ready", {
       event: "agent.ready",
       ...describePlan(this.#network!.plan),
       peers: this.#network!.dataPath.peers.size,
       fromSavedState: state.facts.fromSavedState,
     });
+  }
+
+  /** Again until it is taken: a lost READY is a unit that times out. */
+  async #notifyReady(signal: AbortSignal): Promise<void> {
+    const { state, notifier, clock } = this.#components;
+    while (!notifier.ready(describeStatus(state.summary()))) {
+      await clock.sleep(READY_PAUSE_MS, signal);
+    }
   }
 
   /** Who speaks with etcd logs the trouble itself. */

@@ -14,8 +14,12 @@ const SEND_TIMEOUT_MILLISECONDS = 200;
 
 /** The service manager, as the agent sees it. Nothing here throws. */
 export interface ServiceNotifier {
-  /** The overlay is up: units ordered after this one may start. */
-  ready(status: string): void;
+  /**
+   * The overlay is up: units ordered after this one may start.
+   *
+   * @returns whether the manager, if there is one, has taken the message.
+   */
+  ready(status: string): boolean;
   /** One line for `systemctl status`; the same line again is not sent. */
   status(text: string): void;
   /** The agent begins to stop. */
@@ -49,8 +53,8 @@ export class SystemdNotifier implements ServiceNotifier {
     this.#send = send;
   }
 
-  ready(status: string): void {
-    this.#notify("READY=1", status);
+  ready(status: string): boolean {
+    return this.#notify("READY=1", status);
   }
 
   status(text: string): void {
@@ -61,11 +65,12 @@ export class SystemdNotifier implements ServiceNotifier {
     this.#notify("STOPPING=1", undefined);
   }
 
-  #notify(state: string | undefined, status: string | undefined): void {
+  #notify(state: string | undefined, status: string | undefined): boolean {
     const lines = state === undefined ? [] : [state];
     if (status !== undefined) lines.push(`STATUS=${oneLine(status)}`);
-    if (!this.#deliver(lines.join("\n"))) return;
-    if (status !== undefined) this.#lastStatus = oneLine(status);
+    const delivered = this.#deliver(lines.join("\n"));
+    if (delivered && status !== undefined) this.#lastStatus = oneLine(status);
+    return delivered;
   }
 
   #deliver(message: string): boolean {

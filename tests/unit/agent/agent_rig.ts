@@ -64,6 +64,7 @@ export class AgentRig {
   underlayWarnings: UnderlayChoice["warnings"] = [];
   fileError: (path: string) => unknown = () => undefined;
   footprintError: unknown;
+  isManagerDeaf = false;
   blackholeError: unknown;
   sysctls: SysctlFinding[] = [];
   readonly #ending = new AbortController();
@@ -194,7 +195,11 @@ export class AgentRig {
       },
       checkSysctls: () => this.sysctls,
       notifier: {
-        ready: (status) => call(`READY ${status}`),
+        ready: (status) => {
+          if (this.isManagerDeaf) return false;
+          call(`READY ${status}`);
+          return true;
+        },
         status: (text) => this.statuses.push(text),
         stopping: () => call("STOPPING"),
       },

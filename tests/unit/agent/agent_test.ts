@@ -270,7 +270,7 @@ Deno.test("a lost lease stops nothing and is seen in the status", () =>
       "lease is expired-but-serving: etcd has been away for a day",
     );
     rig.membership.tell("held", null);
-    await rig.settle();
+    await rig.clock.advance(100);
     assertEquals(rig.statuses.at(-1), "10.1.5.0/24, 1 peer, udp (fake)");
     await rig.stop();
   }));
@@ -284,6 +284,21 @@ Deno.test("READY does not wait for ever for the first list of peers", () =>
     await rig.clock.advance(5_000);
     assertEquals(rig.state.snapshot().ready, true);
     assertEquals(named(events, "peers.unknown").length, 1);
+    await rig.stop();
+  }));
+
+Deno.test("a READY that the service manager does not take is said again", () =>
+  withAgent(async (rig) => {
+    rig.isManagerDeaf = true;
+    await rig.start();
+    await rig.clock.advance(5_000);
+    assertEquals(rig.calls.filter((call) => call.startsWith("READY")), []);
+    rig.isManagerDeaf = false;
+    await rig.clock.advance(5_000);
+    assertEquals(
+      rig.calls.filter((call) => call.startsWith("READY")).length,
+      1,
+    );
     await rig.stop();
   }));
 
@@ -351,6 +366,7 @@ Deno.test("a wiped or spoilt config does not keep a saved network down", async (
         else rig.etcd.putConfig(config);
         await rig.start();
         assertEquals(rig.state.snapshot().fromSavedState, true);
+        await rig.clock.advance(100);
         assertStringIncludes(rig.statuses.at(-1)!, "network config");
         rig.etcd.putConfig(CONFIG);
         await rig.clock.advance(10_000);

@@ -76,18 +76,20 @@ Deno.test("the line says what is waited for, then what is served, then what is w
 Deno.test("several changes of one moment are one STATUS", async () => {
   const state = agentState();
   const lines: string[] = [];
+  const clock = new FakeClock();
   const reporter = new StatusReporter(state, {
     status: (line) => lines.push(line),
-  });
+  }, clock);
   reporter.start();
   state.enter("reading-config");
   state.waitFor("etcd is away");
-  await Promise.resolve();
+  await clock.advance(100);
   assertEquals(lines, ["reading config: waiting: etcd is away"]);
-  reporter.stop();
   state.enter("running");
-  await Promise.resolve();
+  reporter.stop();
+  await clock.advance(100);
   assertEquals(lines.length, 1);
+  assertEquals(clock.sleepers, 0);
 });
 
 Deno.test("a reason is news only when it is another one", () => {
