@@ -33,15 +33,22 @@ export function parseJunit(xml: string): TestTotals {
   return { passed, failed, notRun };
 }
 
-/**
- * The number of failures in the last line of what `deno test` prints, which
- * counts files that failed outside their tests as well.
- */
-export function parseSummary(text: string): number {
+/** What the last line of `deno test` says beyond the report. */
+export interface TestSummary {
+  /** Files that failed outside their tests included. */
+  readonly failed: number;
+  /** Left out by `--filter`; in the report they look like ignored ones. */
+  readonly filteredOut: number;
+}
+
+/** Reads the last line, with or without colours. */
+export function parseSummary(text: string): TestSummary {
   // deno-lint-ignore no-control-regex -- the colours are control characters
   const plain = text.replaceAll(/\x1b\[[\d;]*m/g, "");
-  const matches = [...plain.matchAll(/^(?:ok|FAILED) \|.*?\| (\d+) failed/gm)];
-  return Number(matches.at(-1)?.[1] ?? 0);
+  const line = [...plain.matchAll(/^(?:ok|FAILED) \|.*$/gm)].at(-1)?.[0] ?? "";
+  const number = (what: string) =>
+    Number(new RegExp(`\\| (\\d+) ${what}`).exec(line)?.[1] ?? 0);
+  return { failed: number("failed"), filteredOut: number("filtered out") };
 }
 
 /** A step is called `test > step`, and comes after its test. */

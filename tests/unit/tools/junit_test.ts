@@ -46,13 +46,17 @@ Deno.test("a report without tests has none", () => {
   assertEquals(parseJunit(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
 });
 
-Deno.test("the summary's failures are read, in colour or not", () => {
+Deno.test("the summary is read, in colour or not", () => {
   const plain =
     "FAILED | 1 passed (1 step) | 2 failed (1 step) | 1 ignored (7ms)";
   const colour =
     "\n\x1b[0m\x1b[31mFAILED\x1b[0m | 90 passed | 12 failed (1s)\n\n";
-  assertEquals(parseSummary(plain), 2);
-  assertEquals(parseSummary(colour), 12);
-  assertEquals(parseSummary("ok | 5 passed | 0 failed (9s)"), 0);
-  assertEquals(parseSummary("error: Type checking failed."), 0);
+  const filtered = "ok | 5 passed | 0 failed | 3 filtered out (9s)";
+  assertEquals(parseSummary(plain), { failed: 2, filteredOut: 0 });
+  assertEquals(parseSummary(colour), { failed: 12, filteredOut: 0 });
+  assertEquals(parseSummary(filtered), { failed: 0, filteredOut: 3 });
+  assertEquals(parseSummary("error: Type checking failed."), {
+    failed: 0,
+    filteredOut: 0,
+  });
 });
