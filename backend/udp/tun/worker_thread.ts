@@ -4,7 +4,17 @@
  * @module
  */
 
+import { setFlagsFromString } from "node:v8";
 import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
+
+/**
+ * Before the first worker is made, since a heap keeps the limits it was born
+ * with. A worker allocates next to nothing, but what little it does would fill
+ * half spaces of 16 MiB before anything is collected.
+ */
+function limitYoungGeneration(): void {
+  setFlagsFromString("--max-semi-space-size=1");
+}
 
 /** What the worker may want of the main thread. */
 export interface WorkerThreadEvents {
@@ -28,6 +38,7 @@ export class WorkerThread {
   constructor(start: StartMessage, events: WorkerThreadEvents) {
     this.#events = events;
     this.#running.promise.catch(() => {});
+    limitYoungGeneration();
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: `data-path-${start.role}`,
