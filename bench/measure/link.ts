@@ -16,7 +16,6 @@ export interface MeasuredLink {
 }
 
 const START_TIMEOUT_MS = 10_000;
-let servers = 0;
 
 /**
  * Starts a server at the receiving end and waits until its log matches, which
@@ -28,11 +27,10 @@ export async function startServer(
   listening: RegExp,
   signal: AbortSignal,
 ): Promise<Daemon> {
-  servers += 1;
   const server = new Daemon({
     name: command[0]!,
     command: [...link.server.namespace.commandPrefix, ...command],
-    logFile: `${link.directory}/server-${servers}.log`,
+    logFile: `${link.directory}/${crypto.randomUUID()}.log`,
   });
   try {
     await server.untilLogged(listening, START_TIMEOUT_MS, signal);
