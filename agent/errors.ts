@@ -51,6 +51,18 @@ export class AgentNotRunningError extends LodenError {
   }
 }
 
+/** The socket is there, but not for this user. */
+export class AgentAccessError extends LodenError {
+  constructor(socketPath: string, cause: unknown) {
+    super(
+      "agent.access",
+      `Cannot ask the agent: ${socketPath} must be readable by this user: ` +
+        `permission denied`,
+      { cause, hint: "run as root: the agent answers its own user only" },
+    );
+  }
+}
+
 /** The agent's answer is not one that this version understands. */
 export class AgentAnswerError extends LodenError {
   constructor(socketPath: string, answer: string) {

@@ -4,11 +4,16 @@
  * @module
  */
 
-import { AgentAnswerError, AgentNotRunningError } from "./errors.ts";
+import {
+  AgentAccessError,
+  AgentAnswerError,
+  AgentNotRunningError,
+} from "./errors.ts";
 import type { StatusSnapshot } from "./state.ts";
 
 /**
  * @throws {AgentNotRunningError} when nothing listens on the socket.
+ * @throws {AgentAccessError} when this user may not open it.
  * @throws {AgentAnswerError} when the answer is no status.
  */
 export async function fetchStatus(
@@ -29,7 +34,7 @@ export async function fetchStatus(
     text = await response.text();
   } catch (error) {
     signal.throwIfAborted();
-    throw new AgentNotRunningError(socketPath, error);
+    throw connectionError(socketPath, error);
   }
   let answer: unknown;
   try {
@@ -44,4 +49,15 @@ export async function fetchStatus(
 function isStatus(value: unknown): value is StatusSnapshot {
   return typeof value === "object" && value !== null && "schema" in value &&
     value.schema === 1;
+}
+
+/** What a failed fetch over the socket means. Its cause has the errno as text. */
+export function connectionError(
+  socketPath: string,
+  error: unknown,
+): AgentAccessError | AgentNotRunningError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && cause.message.includes("(os error 13)")
+    ? new AgentAccessError(socketPath, error)
+    : new AgentNotRunningError(socketPath, error);
 }

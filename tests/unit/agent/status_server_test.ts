@@ -1,12 +1,13 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  AgentAccessError,
   AgentAnswerError,
   AgentNotRunningError,
   RunDirectoryError,
 } from "../../../agent/errors.ts";
 import { type InstancePaths, instancePaths } from "../../../agent/instance.ts";
 import { AgentState } from "../../../agent/state.ts";
-import { fetchStatus } from "../../../agent/status_client.ts";
+import { connectionError, fetchStatus } from "../../../agent/status_client.ts";
 import { StatusServer } from "../../../agent/status_server.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 
@@ -123,3 +124,18 @@ Deno.test("an agent that does not answer is given up on", () =>
       DOMException,
     );
   }));
+
+Deno.test("a user who may not ask is told so, not that nobody answers", () => {
+  // As Deno 2.9.6 words it; a test that runs as root is never refused.
+  const denied = new TypeError("fetch failed", {
+    cause: new Error(
+      "error sending request for url (http://loden/status): client error " +
+        "(Connect): Permission denied (os error 13)",
+    ),
+  });
+  assert(connectionError("/run/a.sock", denied) instanceof AgentAccessError);
+  assert(
+    connectionError("/run/a.sock", new TypeError("x")) instanceof
+      AgentNotRunningError,
+  );
+});
