@@ -45,7 +45,7 @@ export interface EtcdServer extends AsyncDisposable {
   readonly dataDirectory: string;
   /** Runs `etcdctl` on this server and returns what it wrote to stdout. */
   ctl(...args: string[]): Promise<string>;
-  /** SIGSTOP: connections stay open and nothing answers. */
+  /** SIGSTOP: connections stay open and nothing answers any more. */
   pause(): void;
   /** SIGCONT. */
   resume(): void;
@@ -178,7 +178,7 @@ export async function startEtcd(
     clientPort,
     dataDirectory,
     ctl: (...args) => etcdctl(prefix, endpoint, args),
-    pause: () => running().kill("SIGSTOP"),
+    pause: () => stopAllThreads(running()),
     resume: () => running().kill("SIGCONT"),
     kill,
     start,
@@ -192,6 +192,24 @@ export async function startEtcd(
     throw error;
   }
   return server;
+}
+
+/** The signal reaches a thread when it next enters the kernel, not at once. */
+function stopAllThreads(child: Deno.ChildProcess): void {
+  child.kill("SIGSTOP");
+  const tasks = `/proc/${child.pid}/task`;
+  const stopped = (thread: string) => {
+    try {
+      const stat = Deno.readTextFileSync(`${tasks}/${thread}/stat`);
+      return / T [^)]*$/.test(stat);
+    } catch {
+      // It has ended meanwhile: look again.
+      return false;
+    }
+  };
+  while (![...Deno.readDirSync(tasks)].every(({ name }) => stopped(name))) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
 }
 
 function freePort(): number {
