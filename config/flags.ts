@@ -223,15 +223,6 @@ export const AGENT_FLAGS = [
     help: "renew the lease this long before its 24 hours are over",
   },
   {
-    name: "take-over",
-    type: "bool",
-    default: false,
-    group: "Lease",
-    origin: "loden",
-    status: ACTIVE,
-    help: "take the lease of this public address also from a host that lives",
-  },
-  {
     name: "ip-masq",
     type: "bool",
     default: false,

@@ -57,7 +57,6 @@ export interface Settings {
   readonly disabledFeatures: readonly string[];
 
   readonly subnetLeaseRenewMarginMinutes: number;
-  readonly takeOver: boolean;
 
   readonly ipMasq: boolean;
   /** Whether to masquerade with `--random-fully` where the host can. */
@@ -191,7 +190,6 @@ function hostSettings(values: AgentFlagValues) {
     senderCheck: values["sender-check"],
     peerGraceMinutes: values["peer-grace"],
     subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],
-    takeOver: values["take-over"],
     ipMasq: values["ip-masq"],
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],
