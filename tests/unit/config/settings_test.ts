@@ -69,7 +69,6 @@ Deno.test("without any source every setting has flannel's default", async () => 
     peerGraceMinutes: 10,
     disabledFeatures: [],
     subnetLeaseRenewMarginMinutes: 60,
-    takeOver: false,
     ipMasq: false,
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,
