@@ -24,7 +24,11 @@ import { HelperLoop } from "./helper_loop.ts";
 import { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import { instantiatePacketKernel } from "./packet_kernel.ts";
-import { BUSY_POLL_WINDOW_MS, PacketWaiter } from "./packet_waiter.ts";
+import {
+  BULK_LOOKS,
+  BUSY_POLL_WINDOW_MS,
+  PacketWaiter,
+} from "./packet_waiter.ts";
 import { PrimaryLoop } from "./primary_loop.ts";
 import { Receiver } from "./receiver.ts";
 import { Transmitter } from "./transmitter.ts";
@@ -43,10 +47,7 @@ function runPrimary(start: StartMessage, icmpPort: KernelIcmpPort): number {
   const loop = new PrimaryLoop({
     ...parts,
     poller,
-    waiter: new PacketWaiter(
-      { poller, clock, yieldProcessor },
-      start.features.busyPoll ? BUSY_POLL_WINDOW_MS : 0,
-    ),
+    waiter: makeWaiter(start, poller, BUSY_POLL_WINDOW_MS),
     transmitter: new Transmitter({
       ...parts,
       waitForRoom: () => waitWritable(start.udpDescriptor, ROOM_WAIT_MS),
@@ -70,13 +71,26 @@ function runHelper(start: StartMessage, icmpPort: KernelIcmpPort): number {
   const loop = new HelperLoop({
     ...parts,
     poller,
-    // It is there for bulk transfers only, where looking does not pay.
-    waiter: new PacketWaiter({ poller, clock, yieldProcessor }, 0),
+    // It is there for bulk transfers: while little moves it has nothing to do.
+    waiter: makeWaiter(start, poller, 0),
     receiver: new Receiver(parts),
     wakePrimary: () => signalEvent(start.otherWakeUpDescriptor),
   });
   tell({ type: "running" });
   return loop.run();
+}
+
+function makeWaiter(
+  { features: { busyPoll } }: StartMessage,
+  poller: KernelPoller,
+  windowMs: number,
+): PacketWaiter {
+  return new PacketWaiter(
+    { poller, clock, yieldProcessor },
+    busyPoll
+      ? { windowMs, bulkLooks: BULK_LOOKS }
+      : { windowMs: 0, bulkLooks: 0 },
+  );
 }
 
 const clock = { monotonic: () => performance.now() };

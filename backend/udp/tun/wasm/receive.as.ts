@@ -190,14 +190,14 @@ function refuse(reason: u32): bool {
 /** Merges a packet into its flow's open record, or makes a record for it. */
 function place(ip: usize, length: u32): void {
   const protocol: u32 = load<u8>(ip, 9);
-  if (load16(ip, 6) & FRAGMENT) {
-    // A fragment has no ports (or its successors have none): nothing of any
-    // flow may overtake it.
+  if ((load16(ip, 6) & FRAGMENT) || load<u8>(ip) != 0x45) {
+    // A fragment has no ports (or its successors have none), and behind options
+    // they are elsewhere: nothing of any flow may overtake such a packet.
     closeFlows();
     addRecord(ip, length);
     return;
   }
-  if (load<u8>(ip) != 0x45 || length < IP + 8) {
+  if (length < IP + 8) {
     addRecord(ip, length);
     return;
   }
