@@ -1,0 +1,118 @@
+import { assert, assertEquals } from "@std/assert";
+import { COUNTER_NAMES } from "../../backend/udp/tun/counters.ts";
+import { UDP_FEATURES } from "../../backend/udp/features.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Every Markdown file of the project, by its path from the root. */
+function documents(directory = ""): string[] {
+  return [...Deno.readDirSync(new URL(directory, ROOT))].flatMap((entry) => {
+    const path = `${directory}${entry.name}`;
+    if (entry.isFile) return entry.name.endsWith(".md") ? [path] : [];
+    const isOurs = entry.isDirectory && !entry.name.startsWith(".") &&
+      entry.name !== "node_modules" && entry.name !== "dist";
+    return isOurs ? documents(`${path}/`) : [];
+  });
+}
+
+function read(path: string): string {
+  return Deno.readTextFileSync(new URL(path, ROOT));
+}
+
+/** What stands in code is no link and no heading. */
+function withoutCode(text: string): string {
+  return text.replaceAll(/^ *```[^]*?^ *```/gm, "").replaceAll(
+    /`[^`\n]*`/g,
+    "",
+  );
+}
+
+function linksOf(text: string): string[] {
+  return [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/** As the usual renderers make them of headings. */
+function anchorsOf(text: string): string[] {
+  const prose = text.replaceAll(/^ *```[^]*?^ *```/gm, "");
+  return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}\- _]/gu, "")
+      .replaceAll(" ", "-")
+  );
+}
+
+function isBroken(document: string, link: string): boolean {
+  const [path, anchor] = link.split("#") as [string, string?];
+  const target = path === ""
+    ? document
+    : new URL(path, `file:///${document}`).pathname.slice(1);
+  try {
+    Deno.statSync(new URL(target, ROOT));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+  return anchor !== undefined && !anchorsOf(read(target)).includes(anchor);
+}
+
+/** The first cells of the table under a heading, without their backquotes. */
+function firstCells(text: string, heading: string): string[] {
+  const part = text.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+  return [...part.matchAll(/^\| `([^`]+)`/gm)].map(([, cell]) => cell!);
+}
+
+Deno.test("every relative link in the documents leads to a file and a heading", () => {
+  const all = documents();
+  assert(all.includes("README.md") && all.includes("docs/README.md"));
+  const broken = all.flatMap((document) =>
+    linksOf(read(document))
+      .filter((link) => isBroken(document, link))
+      .map((link) => `${document}: ${link}`)
+  );
+  assertEquals(broken, []);
+});
+
+Deno.test("a missing file and a missing heading are broken links", () => {
+  assert(isBroken("README.md", "docs/nowhere.md"));
+  assert(isBroken("docs/README.md", "lease.md#nowhere"));
+  assert(!isBroken("docs/README.md", "lease.md#causes"));
+  assertEquals(linksOf("[a](b.md) `[c](d.md)` [e](https://f.example)"), [
+    "b.md",
+  ]);
+});
+
+Deno.test("every task that the documents name is in deno.json", () => {
+  const { tasks } = JSON.parse(read("deno.json"));
+  const named = documents().flatMap((document) =>
+    [
+      ...read(document).matchAll(
+        /\b(?:deno|deno@[\d.]+)\s+task\s+([a-z][\w:]*)/g,
+      ),
+    ]
+      .map(([, task]) => ({ document, task: task! }))
+  );
+  assert(named.length > 0);
+  assertEquals(named.filter(({ task }) => !(task in tasks)), []);
+});
+
+Deno.test("every page has its row in the documents' index", () => {
+  const index = linksOf(read("docs/README.md"));
+  const pages = documents("docs/").map((path) => path.slice("docs/".length))
+    .filter((page) => page !== "README.md");
+  assertEquals(pages.filter((page) => !index.includes(page)), []);
+});
+
+Deno.test("the data path's page has every counter, and no other", () => {
+  assertEquals(
+    firstCells(read("docs/datapath.md"), "Counters").sort(),
+    Object.keys(COUNTER_NAMES).sort(),
+  );
+});
+
+Deno.test("the data path's page has every word of --disable-feature, and no other", () => {
+  assertEquals(
+    firstCells(read("docs/datapath.md"), "Features").sort(),
+    Object.keys(UDP_FEATURES).sort(),
+  );
+});
