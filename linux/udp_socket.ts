@@ -146,7 +146,10 @@ export interface UdpPort {
   ): number;
   /** The same for one datagram, which may be fragmented on its way. */
   sendFragmentable(peer: number, iovecs: number, count: number): number;
-  /** The largest outer packet in bytes that the kernel knows to reach a peer. */
+  /**
+   * The largest outer packet in bytes that the kernel knows to reach a peer, or a
+   * negative error number.
+   */
   pathMtuBytes(peer: number): number;
   /**
    * Receives into `capacity` bytes at `offset` and sets the `received*` fields.
@@ -263,27 +266,23 @@ export class KernelUdpPort implements UdpPort {
 
   pathMtuBytes(peer: number): number {
     // The kernel tells it of a connected socket only, and this one is not.
-    const probe = checked(
-      libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-      "make a UDP socket",
-    );
+    const probe = libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) return -errno();
     try {
       const name = sockaddr(peer as Ipv4, this.#port);
-      const what = `ask for the path MTU to ${formatIpv4(peer as Ipv4)}`;
-      checked(libc().connect(probe, addressOf(name), name.length), what);
+      if (libc().connect(probe, addressOf(name), name.length) < 0) {
+        return -errno();
+      }
       const value = new Int32Array(1);
       const length = Int32Array.of(4);
-      checked(
-        libc().getsockopt(
-          probe,
-          IPPROTO_IP,
-          IP_MTU,
-          addressOf(value),
-          addressOf(length),
-        ),
-        what,
+      const result = libc().getsockopt(
+        probe,
+        IPPROTO_IP,
+        IP_MTU,
+        addressOf(value),
+        addressOf(length),
       );
-      return value[0]!;
+      return result < 0 ? -errno() : value[0]!;
     } finally {
       libc().close(probe);
     }

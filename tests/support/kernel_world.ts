@@ -20,6 +20,7 @@ import { PacketMemory } from "../../linux/packet_memory.ts";
 import { type Cidr, parseCidr } from "../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
+import { gather } from "./gather.ts";
 import {
   formatVnetHeader,
   parseVnetHeader,
@@ -178,35 +179,6 @@ export class KernelWorld {
   gathered(iovecs: number, count: number): Uint8Array {
     return gather(this.memory, iovecs, count);
   }
-}
-
-/** As writev(2) reads: the bytes that `count` iovecs at an offset name. */
-export function gather(
-  memory: PacketMemory,
-  iovecs: number,
-  count: number,
-): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) {
-    const at = iovecs + i * 16;
-    const offset = Number(
-      memory.view.getBigUint64(at, true) - BigInt(memory.address),
-    );
-    const length = Number(memory.view.getBigUint64(at + 8, true));
-    if (offset < 0 || offset + length > memory.bytes.length) {
-      throw new RangeError(`an iovec of ${length} bytes at ${offset}`);
-    }
-    pieces.push(memory.bytes.slice(offset, offset + length));
-  }
-  const whole = new Uint8Array(
-    pieces.reduce((sum, { length }) => sum + length, 0),
-  );
-  let end = 0;
-  for (const piece of pieces) {
-    whole.set(piece, end);
-    end += piece.length;
-  }
-  return whole;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -188,6 +188,8 @@ export class Transmitter {
     this.#batchPackets = 0;
     this.#batchIovecs = 0;
     this.#batchBytes = 0;
+    // The next packet begins a batch of its own length, whatever this one's was.
+    this.#batchClosed = true;
     if (packets > 1) {
       const sent = this.#trySend(
         layout.TX_IOV,
@@ -234,9 +236,17 @@ export class Transmitter {
   }
 
   #answerTooBig(packet: number, length: number): void {
-    const mtuBytes = this.#udp.pathMtuBytes(this.#batchPeer) -
-      UDP_ENCAPSULATION_BYTES;
-    this.#icmp.fragmentationNeeded(packet, length, mtuBytes);
+    const outerBytes = this.#udp.pathMtuBytes(this.#batchPeer);
+    if (outerBytes < 0) {
+      // The route has gone in between: there is no size that would pass.
+      this.#kernel.addCount(layout.ICMP_FAILED, 1);
+      return;
+    }
+    this.#icmp.fragmentationNeeded(
+      packet,
+      length,
+      outerBytes - UDP_ENCAPSULATION_BYTES,
+    );
   }
 
   /** A number that differs between most flows: addresses and ports, folded. */
