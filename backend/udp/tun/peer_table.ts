@@ -137,35 +137,43 @@ interface Range {
   readonly peer: number;
 }
 
-/** Cuts wide subnets around the narrow ones inside them; sorted by address. */
+/**
+ * Cuts wide subnets around the narrow ones inside them; sorted by address.
+ *
+ * Subnets nest or are apart, so one walk from the lowest address up meets each
+ * after those around it, and has left those that end before it.
+ */
 function disjointRanges(bySize: readonly Peer[]): Range[] {
-  let ranges: Range[] = [];
-  bySize.forEach(({ subnet }, peer) => {
-    const added: Range = {
+  const byAddress = bySize
+    .map(({ subnet }, peer): Range => ({
       first: subnet.address,
       last: lastAddress(subnet),
       peer,
-    };
-    // Subnets nest or are apart, so at most one earlier (wider) range is cut.
-    const at = ranges.findIndex((range) =>
-      range.first <= added.first && range.last >= added.last
-    );
-    if (at < 0) {
-      ranges.push(added);
-      return;
+    }))
+    .sort((a, b) => a.first - b.first || b.last - a.last || a.peer - b.peer);
+  const ranges: Range[] = [];
+  const around: Range[] = [];
+  let next = 0;
+  const cover = (last: number, peer: number) => {
+    if (last < next) return;
+    ranges.push({ first: next, last, peer });
+    next = last + 1;
+  };
+  const leaveThoseBefore = (address: number) => {
+    for (;;) {
+      const innermost = around.at(-1);
+      if (innermost === undefined || innermost.last >= address) return;
+      cover(innermost.last, innermost.peer);
+      around.pop();
     }
-    const around = ranges[at]!;
-    ranges = ranges.toSpliced(
-      at,
-      1,
-      ...(around.first < added.first
-        ? [{ ...around, last: added.first - 1 }]
-        : []),
-      added,
-      ...(around.last > added.last
-        ? [{ ...around, first: added.last + 1 }]
-        : []),
-    );
-  });
-  return ranges.sort((a, b) => a.first - b.first);
+  };
+  for (const range of byAddress) {
+    leaveThoseBefore(range.first);
+    const innermost = around.at(-1);
+    if (innermost !== undefined) cover(range.first - 1, innermost.peer);
+    next = range.first;
+    around.push(range);
+  }
+  leaveThoseBefore(Infinity);
+  return ranges;
 }
