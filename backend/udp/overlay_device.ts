@@ -92,7 +92,7 @@ function findLink(rtnetlink: Rtnetlink, name: string): Link {
   return link;
 }
 
-/** Routes into the device for a network that the overlay no longer is. */
+/** The routes of a network that the overlay no longer is. */
 function removeFormerRoutes(
   rtnetlink: Rtnetlink,
   link: Link,
@@ -107,6 +107,11 @@ function removeFormerRoutes(
         destination: route.destination,
         interfaceIndex: link.index,
         metric: route.metric,
+      });
+      rtnetlink.removeRoute({
+        destination: route.destination,
+        type: "unreachable",
+        metric: UNREACHABLE_METRIC,
       });
     }
   }
