@@ -56,6 +56,9 @@ export function configureOverlayDevice(
 ): void {
   const link = findLink(rtnetlink, device.name);
   const address = { address: device.subnet.address, prefixLength: 32 };
+  // First: with the device's last address the kernel takes its routes away, and
+  // they tell which network it was made for.
+  removeFormerRoutes(rtnetlink, link, device.network);
   rtnetlink.changeLink(link.index, {
     alias: device.alias,
     mtuBytes: device.mtuBytes,
@@ -81,7 +84,6 @@ export function configureOverlayDevice(
     interfaceIndex: link.index,
     scope: "global",
   });
-  removeFormerRoutes(rtnetlink, link, device.network);
 }
 
 function findLink(rtnetlink: Rtnetlink, name: string): Link {
