@@ -4,6 +4,8 @@
  * @module
  */
 
+import { libc } from "../linux/libc.ts";
+
 /**
  * Collects it once: about 10 MB, which V8 would otherwise keep for good, because
  * an agent that has started allocates almost nothing.
@@ -16,4 +18,6 @@ export async function collectStartGarbage(): Promise<void> {
   setFlagsFromString("--expose-gc");
   const collect: unknown = runInNewContext("globalThis.gc");
   if (typeof collect === "function") collect();
+  // What that has freed inside the C library's heap goes back to the system.
+  libc().malloc_trim(0);
 }
