@@ -126,7 +126,7 @@ function createBackend(
   config: NetworkConfig,
   rtnetlink: Rtnetlink,
 ): UdpBackend {
-  return new UdpBackend({ rtnetlink }, {
+  return new UdpBackend({ rtnetlink, clock: systemClock }, {
     port: config.backend.options.port,
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),

@@ -86,6 +86,37 @@ export function configureOverlayDevice(
   });
 }
 
+/**
+ * Whether the device is still as {@linkcode configureOverlayDevice} left it. One
+ * that is gone counts as right: nothing here can bring it back, and its worker
+ * ends by itself.
+ */
+export function isOverlayDeviceRight(
+  rtnetlink: Rtnetlink,
+  device: OverlayDevice,
+): boolean {
+  const link = rtnetlink.links().find(({ name }) => name === device.name);
+  if (link === undefined) return true;
+  return link.up && link.mtuBytes === device.mtuBytes &&
+    rtnetlink.addresses().some((address) =>
+      address.interfaceIndex === link.index &&
+      address.address === device.subnet.address
+    ) &&
+    hasRoutes(rtnetlink, link, device.network);
+}
+
+function hasRoutes(
+  rtnetlink: Rtnetlink,
+  link: Link,
+  network: Cidr,
+): boolean {
+  const routes = rtnetlink.routes().filter((route) =>
+    route.table === MAIN_TABLE && equalCidr(route.destination, network)
+  );
+  return routes.some((route) => route.interfaceIndex === link.index) &&
+    routes.some((route) => route.type === "unreachable");
+}
+
 function findLink(rtnetlink: Rtnetlink, name: string): Link {
   const link = rtnetlink.links().find((candidate) => candidate.name === name);
   if (link === undefined) {

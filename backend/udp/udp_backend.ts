@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../linux/clock.ts";
 import { SystemCallError } from "../../linux/errno.ts";
 import { libc } from "../../linux/libc.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
@@ -31,7 +32,12 @@ import {
   describeFeatures,
   wantedFeatures,
 } from "./features.ts";
-import { configureOverlayDevice, findOwnedDevice } from "./overlay_device.ts";
+import {
+  configureOverlayDevice,
+  findOwnedDevice,
+  type OverlayDevice,
+} from "./overlay_device.ts";
+import { OverlayKeeper } from "./overlay_keeper.ts";
 import type { SenderCheck } from "./tun/shared_state.ts";
 import { TunDataPath } from "./tun/tun_data_path.ts";
 
@@ -45,6 +51,7 @@ const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 /** What the backend stands on. */
 export interface UdpBackendParts {
   readonly rtnetlink: Rtnetlink;
+  readonly clock: Pick<Clock, "sleep">;
 }
 
 /** How the backend works. */
@@ -68,7 +75,9 @@ export class UdpBackend implements Backend {
   readonly #options: UdpBackendOptions;
   readonly #failure = Promise.withResolvers<void>();
   readonly #peers = new Map<string, Peer>();
+  readonly #stopping = new AbortController();
   #path: TunDataPath | undefined;
+  #keeping: Promise<void> | undefined;
   #device: string | undefined;
   #features: DataPathFeatures;
 
@@ -97,13 +106,14 @@ export class UdpBackend implements Backend {
       udpSegment: socket.segment,
       udpGro: socket.gro,
     };
+    const overlayDevice: OverlayDevice = {
+      ...context,
+      name: tun.name,
+      alias: this.#options.deviceAlias,
+      mtuBytes,
+    };
     try {
-      configureOverlayDevice(this.#parts.rtnetlink, {
-        ...context,
-        name: tun.name,
-        alias: this.#options.deviceAlias,
-        mtuBytes,
-      });
+      configureOverlayDevice(this.#parts.rtnetlink, overlayDevice);
     } catch (error) {
       libc().close(tun.descriptor);
       libc().close(socket.descriptor);
@@ -118,7 +128,10 @@ export class UdpBackend implements Backend {
       udpPort: this.#options.port,
       features: this.#features,
     });
-    this.#path.failed.then(this.#failure.resolve, this.#failure.reject);
+    this.#path.failed.then(this.#failure.resolve, this.#failure.reject)
+      .finally(() => this.#stopping.abort());
+    this.#keeping = new OverlayKeeper(this.#parts, overlayDevice)
+      .run(this.#stopping.signal);
     log.info("data path started", {
       event: "backend.started",
       dataPath: "tun",
@@ -181,6 +194,8 @@ export class UdpBackend implements Backend {
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#keeping;
     await this.#path?.stop();
     this.#failure.resolve();
   }

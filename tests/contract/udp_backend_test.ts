@@ -26,6 +26,8 @@ import {
 } from "../support/kernel_world.ts";
 import { somePayload, udpPacket } from "../support/packet_builder.ts";
 import { hasRightChecksums } from "../support/slow_packets.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
+import { CapturedLogs } from "../support/capture_logs.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
 const PORT = 8285;
@@ -111,6 +113,7 @@ class Socket implements Disposable {
 }
 
 const rtnetlink = new KernelRtnetlink();
+const clock = new FakeClock();
 const deviceNames = () =>
   rtnetlink.links().map(({ name }) => name)
     .filter((name) => name.startsWith("flannel"));
@@ -123,7 +126,7 @@ const addressesOf = (device: string) =>
     .map(([, found]) => found);
 
 function backendWith(options: Partial<UdpBackendOptions> = {}): UdpBackend {
-  return new UdpBackend({ rtnetlink }, { ...OPTIONS, ...options });
+  return new UdpBackend({ rtnetlink, clock }, { ...OPTIONS, ...options });
 }
 
 /** A started backend; its device goes with it. */
@@ -281,6 +284,37 @@ function backendTests(): void {
     await proveThatPacketsFlow();
     await second.stop();
   });
+
+  /** What somebody does to the device, and has to be undone. */
+  const CHANGES: readonly [string, readonly string[]][] = [
+    ["set down", ["link set flannel0 down"]],
+    ["set down and up", ["link set flannel0 down", "link set flannel0 up"]],
+    ["given another MTU", ["link set flannel0 mtu 1300"]],
+    ["robbed of its address", ["address flush dev flannel0"]],
+    ["robbed of its route", ["route delete 10.1.0.0/16 dev flannel0"]],
+    ["robbed of what is behind it", [
+      "route delete unreachable 10.1.0.0/16 metric 4278198272",
+    ]],
+  ];
+  for (const [what, lines] of CHANGES) {
+    Deno.test(`a device that is ${what} is put right within five seconds`, async () => {
+      using logs = new CapturedLogs();
+      await using _running = await started();
+      for (const line of lines) ip(line);
+      await clock.advance(5_000);
+      assertEquals(logs.events("backend.device-mended"), [{
+        event: "backend.device-mended",
+        device: "flannel0",
+      }]);
+      assertEquals(routes(), [
+        "10.1.0.0/16 dev flannel0",
+        "unreachable 10.1.0.0/16 metric 4278198272",
+      ]);
+      await proveThatPacketsFlow();
+      await clock.advance(60_000);
+      assertEquals(logs.events("backend.device-mended").length, 1);
+    });
+  }
 
   Deno.test("a device that is deleted makes the backend fail, and another starts in its place", async () => {
     const backend = backendWith();
