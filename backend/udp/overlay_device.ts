@@ -16,12 +16,6 @@ import { BackendFailedError } from "../errors.ts";
  */
 export const UNREACHABLE_METRIC = 4_278_198_272;
 
-/**
- * Packets that wait while the worker is busy. The kernel's default of 500 drops
- * when one burst of small packets meets a busy processor.
- */
-const TX_QUEUE_LENGTH = 2_000;
-
 /** The device as it should be. */
 export interface OverlayDevice {
   readonly name: string;
@@ -62,7 +56,6 @@ export function configureOverlayDevice(
   rtnetlink.changeLink(link.index, {
     alias: device.alias,
     mtuBytes: device.mtuBytes,
-    txQueueLength: TX_QUEUE_LENGTH,
   });
   for (const other of rtnetlink.addresses()) {
     if (
