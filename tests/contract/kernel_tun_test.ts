@@ -149,7 +149,9 @@ function kernelTests(): void {
   Deno.test("the device stays when its program ends, and is taken again by its name", () => {
     const first = open();
     assertEquals(first.name, "flannel0");
+    ip("address add 10.1.1.0/32 dev flannel0");
     libc().close(first.descriptor);
+    assert(ip("address show dev flannel0").includes("10.1.1.0/32"));
     const again = open({ name: "flannel0" });
     assertEquals(again, { ...first, descriptor: again.descriptor });
     const second = open();

@@ -133,9 +133,10 @@ function backendWith(options: Partial<UdpBackendOptions> = {}): UdpBackend {
 async function started(
   options: Partial<UdpBackendOptions> = {},
   subnet = "10.1.1.0/24",
+  net = "10.1.0.0/16",
 ) {
   const backend = backendWith(options);
-  await backend.start(contextOf(subnet), signal);
+  await backend.start(contextOf(subnet, net), signal);
   await backend.apply(PEERS);
   return {
     backend,
@@ -363,6 +364,33 @@ function backendTests(): void {
     await cycle();
     await cycle();
     assertEquals(descriptors(), before);
+  });
+
+  Deno.test("while peers change again and again, no packet misses its peer", async () => {
+    await using running = await started({}, "10.1.1.0/24", "10.0.0.0/8");
+    using host = new Socket("10.1.1.0", HOST_PORT);
+    const changes: Promise<void>[] = [];
+    const rounds = 30;
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < 20; i++) host.send(address(REMOTE), somePayload(9));
+      for (let change = 0; change < 4; change++) {
+        // A /28 in a /8 makes a table of 4 MiB, which takes long to write.
+        changes.push(running.backend.apply({
+          added: [peer("10.200.0.0/28", `127.0.1.${change}`)],
+          changed: [],
+          removed: [],
+        }));
+      }
+      await delay(1);
+    }
+    await Promise.all(changes);
+    const sent = () => running.backend.status().counters["tx.packets"]!;
+    for (let i = 0; i < 1_000 && sent() < rounds * 20; i++) await delay(1);
+    const { counters } = running.backend.status();
+    assertEquals(
+      [counters["tx.packets"], counters["tx.drop.noPeer"]],
+      [rounds * 20, 0],
+    );
   });
 
   Deno.test("peers that change many times at once end as the last change says", async () => {

@@ -119,7 +119,8 @@ function packetOf(
     tos: oddity === "tos" ? 0x03 : 0,
     id: oddity === "id" ? state.id + 5 & 0xffff : state.id,
     fragment: oddity === "fragment" ? MF : forbids ? DF : 0,
-    sourcePort: 1000 + flow,
+    // Each UDP flow has the ports of a TCP flow.
+    sourcePort: 1000 + flow % 5,
     destinationPort: 80,
     payload: somePayload(length, index),
     ...(oddity === "ip options"

@@ -208,6 +208,23 @@ for (const [oddity, expected] of UDP_SHAPES) {
   });
 }
 
+Deno.test("TCP packets whose options differ are not merged", () => {
+  const steps = [...run(3, 3), ...run(3, 1, "other options"), ...run(3, 3)];
+  assertEquals(shape(check(trafficOf(steps))), [3, 1, 3]);
+});
+
+Deno.test("fragments are not merged with one another", () => {
+  for (const flow of [1, 6]) {
+    const steps = run(flow, 3, "fragment");
+    assertEquals(shape(check(trafficOf(steps))), [1, 1, 1]);
+  }
+});
+
+Deno.test("a TCP and a UDP flow between the same ports are two flows", () => {
+  const steps = Array.from({ length: 4 }, () => [...run(1, 1), ...run(6, 1)]);
+  assertEquals(shape(check(trafficOf(steps.flat()))), [4, 4]);
+});
+
 Deno.test("IDs must count on where a packet may be fragmented, and not where it may not", () => {
   const odd = (flow: number) =>
     shape(check(
