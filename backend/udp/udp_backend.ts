@@ -202,7 +202,8 @@ export class UdpBackend implements Backend {
 }
 
 function overlayMtuOf({ underlay }: BackendContext): OverlayMtu {
-  const bytes = underlay.mtuBytes - UDP_ENCAPSULATION_BYTES;
+  // A loopback's MTU is above what an IPv4 packet can be.
+  const bytes = Math.min(underlay.mtuBytes, 65535) - UDP_ENCAPSULATION_BYTES;
   if (bytes < LEAST_OVERLAY_MTU_BYTES) {
     throw new UnderlayMtuError(
       underlay.interfaceName,
