@@ -4,6 +4,8 @@
  * @module
  */
 
+import { fnv1a } from "../net/fnv1a.ts";
+
 const PLAIN = /^[A-Za-z0-9_.]$/;
 const LONGEST_NAME = 60;
 
@@ -56,13 +58,4 @@ function escapeSegment(segment: string): string {
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }
   return escaped;
-}
-
-/** FNV-1a, 32 bits, as eight hexadecimal digits. */
-function fnv1a(text: string): string {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
-  return (hash >>> 0).toString(16).padStart(8, "0");
 }
