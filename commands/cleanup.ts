@@ -10,9 +10,7 @@ import { footprintPath, readFootprint } from "../agent/footprint.ts";
 import { type InstancePaths, instancePaths } from "../agent/instance.ts";
 import { InstanceLock } from "../agent/instance_lock.ts";
 import { describeError } from "../errors.ts";
-import { NoFirewallToolError } from "../host/firewall/errors.ts";
-import type { Firewall } from "../host/firewall/firewall.ts";
-import { selectFirewall } from "../host/firewall/select_firewall.ts";
+import { workingFirewalls } from "../host/firewall/select_firewall.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
@@ -73,7 +71,9 @@ async function plan(
   const rtnetlink = new KernelRtnetlink();
   const steps = await planCleanup(etcdPrefix, footprint, {
     rtnetlink,
-    firewalls: footprint === undefined ? [] : await workingFirewalls(signal),
+    firewalls: footprint === undefined
+      ? []
+      : await workingFirewalls(new HostCommandRunner(), signal),
     exists: isThere,
     removeFile: (path) => Deno.remove(path),
   }, signal);
@@ -86,21 +86,6 @@ async function plan(
     });
   }
   return steps;
-}
-
-async function workingFirewalls(signal: AbortSignal): Promise<Firewall[]> {
-  try {
-    const { firewall, others } = await selectFirewall(
-      new HostCommandRunner(),
-      { enableNftables: false },
-      signal,
-    );
-    return [firewall, ...others];
-  } catch (error) {
-    // Without a tool there are no rules that it could have set.
-    if (error instanceof NoFirewallToolError) return [];
-    throw error;
-  }
 }
 
 async function isThere(path: string): Promise<boolean> {

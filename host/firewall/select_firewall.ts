@@ -38,7 +38,10 @@ export async function selectFirewall(
   return { firewall, others, reason: reasonFor(firewall, options) };
 }
 
-/** Every tool that works here: what `loden cleanup` has to look through. */
+/**
+ * Every tool that works here: what `loden cleanup` has to look through. None:
+ * there are no rules that one could have set.
+ */
 export async function workingFirewalls(
   runner: CommandRunner,
   signal: AbortSignal,
