@@ -38,9 +38,6 @@ export const AGENT_CONTENT: DockerOptsContent = {
   ipMasq: true,
 };
 
-/** The default of the agent's `--docker-opts-file`. */
-export const AGENT_DOCKER_OPTS_FILE = "/run/flannel_docker_opts.env";
-
 const INDIVIDUAL_PREFIX = "DOCKER_OPT_";
 
 /**

@@ -19,7 +19,6 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
   read: { parameters: ["i32", "usize", "usize"], result: "i32" },
   write: { parameters: ["i32", "usize", "usize"], result: "i32" },
-  readv: { parameters: ["i32", "usize", "i32"], result: "i32" },
   writev: { parameters: ["i32", "usize", "i32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "usize", "u32"], result: "i32" },

@@ -18,6 +18,3 @@ export interface OffloadFeatures {
   /** UDP_GRO: one receive gives many datagrams. Linux 5.0. */
   readonly udpGro: boolean;
 }
-
-/** The names by which a feature is switched off. */
-export type OffloadFeatureName = keyof OffloadFeatures;

@@ -25,9 +25,6 @@ export const UDP_FEATURES = {
   "helper-thread": "helperThread",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
-/** A word of `--disable-feature`. */
-export type UdpFeatureName = keyof typeof UDP_FEATURES;
-
 /** Which features are to be used, or are in use. */
 export interface DataPathFeatures extends OffloadFeatures {
   readonly busyPoll: boolean;
