@@ -26,6 +26,21 @@ export class AgentRunningError extends LodenError {
   }
 }
 
+/** Another agent on this host, of another network, writes the same file. */
+export class FileOfOtherAgentError extends LodenError {
+  constructor(path: string, instance: string, pid: number | undefined) {
+    const who = pid === undefined ? "another process" : `process ${pid}`;
+    super(
+      "agent.file-shared",
+      `Cannot go on: ${path} must be written by one agent only: ` +
+        `${who}, the agent of ${instance}, writes it`,
+      {
+        hint: "give this network its own --subnet-file and --docker-opts-file",
+      },
+    );
+  }
+}
+
 /** The run directory or a file in it cannot be used. */
 export class RunDirectoryError extends LodenError {
   constructor(action: string, path: string, cause: unknown) {

@@ -1,0 +1,54 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { FileOfOtherAgentError } from "../../../agent/errors.ts";
+import { writeFootprint } from "../../../agent/footprint.ts";
+import { instancePaths } from "../../../agent/instance.ts";
+import { InstanceLock } from "../../../agent/instance_lock.ts";
+import { refuseFilesOfOthers } from "../../../agent/neighbours.ts";
+import { parseCidr } from "../../../net/cidr.ts";
+
+const PREFIX = "/one";
+const FILE = "/run/flannel/subnet.env";
+
+async function withNeighbour(
+  isRunning: boolean,
+  test: (runDir: string) => Promise<void>,
+): Promise<void> {
+  const runDir = await Deno.makeTempDir();
+  try {
+    const paths = instancePaths(runDir, PREFIX);
+    await writeFootprint(paths, {
+      network: parseCidr("10.1.0.0/16")!,
+      subnet: parseCidr("10.1.5.0/24")!,
+      files: [FILE],
+    });
+    using _lock = isRunning ? InstanceLock.acquire(paths, PREFIX) : undefined;
+    await test(runDir);
+  } finally {
+    await Deno.remove(runDir, { recursive: true });
+  }
+}
+
+Deno.test("an agent refuses a file that a running agent of another network writes, and names both", async () => {
+  await withNeighbour(true, async (runDir) => {
+    const error = await assertRejects(
+      () => refuseFilesOfOthers(instancePaths(runDir, "/two"), ["/x", FILE]),
+      FileOfOtherAgentError,
+    );
+    assertEquals(
+      error.message,
+      `Cannot go on: ${FILE} must be written by one agent only: ` +
+        `process ${Deno.pid}, the agent of one, writes it`,
+    );
+  });
+});
+
+Deno.test("the file of an agent that has stopped, an agent's own file and other files are no hindrance", async () => {
+  await withNeighbour(
+    false,
+    (runDir) => refuseFilesOfOthers(instancePaths(runDir, "/two"), [FILE]),
+  );
+  await withNeighbour(true, async (runDir) => {
+    await refuseFilesOfOthers(instancePaths(runDir, PREFIX), [FILE]);
+    await refuseFilesOfOthers(instancePaths(runDir, "/two"), ["/x"]);
+  });
+});
