@@ -15,6 +15,7 @@ import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
 import { UdpBackend } from "../backend/udp/udp_backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import type { Settings } from "../config/settings.ts";
+import { describeError } from "../errors.ts";
 import { writeAgentDockerOpts } from "../host/docker_opts.ts";
 import { FirewallKeeper } from "../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
@@ -66,7 +67,7 @@ export async function composeAgent(
         clock: systemClock,
         random: systemRandom,
         registry,
-        openStore: (underlay) => openStore(settings, paths, underlay),
+        openStore: (underlay) => openStore(settings, paths, underlay, state),
       }, {
         renewMarginSeconds: settings.subnetLeaseRenewMarginMinutes * 60,
         peerGraceSeconds: settings.peerGraceMinutes * 60,
@@ -114,11 +115,16 @@ function openStore(
   { stateDir }: Settings,
   { name }: InstancePaths,
   { mac }: Underlay,
+  state: AgentState,
 ): Promise<FileStateStore> {
-  return FileStateStore.open(
-    { clock: systemClock, random: systemRandom },
-    { path: `${stateDir}/${name}.json`, underlayMac: formatMac(mac) },
-  );
+  return FileStateStore.open({ clock: systemClock, random: systemRandom }, {
+    path: `${stateDir}/${name}.json`,
+    underlayMac: formatMac(mac),
+    onResult: (error) => {
+      if (error === undefined) state.clear("state.not-saved");
+      else state.raise("state.not-saved", describeError(error));
+    },
+  });
 }
 
 function createBackend(

@@ -31,6 +31,8 @@ export interface FileStateOptions {
   readonly path: string;
   /** The underlay's hardware address as text; empty where there is none. */
   readonly underlayMac: string;
+  /** Told after each attempt to write: what is wrong, or that nothing is. */
+  readonly onResult?: (error: unknown | undefined) => void;
 }
 
 /**
@@ -40,6 +42,7 @@ export interface FileStateOptions {
 export class FileStateStore implements StateStore {
   readonly #clock: Clock;
   readonly #path: string;
+  readonly #onResult: (error: unknown | undefined) => void;
   readonly #closing = new AbortController();
   #state: DurableState;
   /** Not asked yet: a list of thousands is made once per write, not per change. */
@@ -48,9 +51,14 @@ export class FileStateStore implements StateStore {
   #writing: Promise<void> | undefined;
   #lastReason: string | undefined;
 
-  private constructor(clock: Clock, path: string, state: DurableState) {
+  private constructor(
+    clock: Clock,
+    { path, onResult = () => {} }: FileStateOptions,
+    state: DurableState,
+  ) {
     this.#clock = clock;
     this.#path = path;
+    this.#onResult = onResult;
     this.#state = state;
   }
 
@@ -61,11 +69,12 @@ export class FileStateStore implements StateStore {
    */
   static async open(
     { clock, random }: FileStateComponents,
-    { path, underlayMac }: FileStateOptions,
+    options: FileStateOptions,
   ): Promise<FileStateStore> {
+    const { path, underlayMac } = options;
     const found = await readState(path);
     if (found !== undefined && found.underlayMac === underlayMac) {
-      return new FileStateStore(clock, path, found);
+      return new FileStateStore(clock, options, found);
     }
     if (found !== undefined) {
       log.warn("saved state is of another underlay and is not used", {
@@ -76,7 +85,7 @@ export class FileStateStore implements StateStore {
       });
     }
     const state = { hostId: makeHostId(random), underlayMac, peers: [] };
-    const store = new FileStateStore(clock, path, state);
+    const store = new FileStateStore(clock, options, state);
     store.#save({});
     return store;
   }
@@ -151,6 +160,7 @@ export class FileStateStore implements StateStore {
         });
       }
       this.#lastReason = undefined;
+      this.#onResult(undefined);
       return true;
     } catch (error) {
       this.#dirty = true;
@@ -166,6 +176,7 @@ export class FileStateStore implements StateStore {
         );
       }
       this.#lastReason = reason;
+      this.#onResult(error);
       return false;
     }
   }

@@ -4,6 +4,7 @@ import type { StoredPeer } from "../../../lease/state_store.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import { systemClock } from "../../../linux/clock.ts";
+import { FileWriteError } from "../../../linux/file_errors.ts";
 import { systemRandom } from "../../../linux/random.ts";
 
 const components = { clock: systemClock, random: systemRandom };
@@ -116,6 +117,25 @@ Deno.test("a state directory that cannot be written costs memory only", () =>
     store.saveLease(lease);
     assertEquals(store.lease, lease);
     await store.close();
+  }));
+
+Deno.test("each attempt to save is told, whether it fails or works again", () =>
+  inDirectory(async (directory) => {
+    const blocker = `${directory}/file`;
+    await Deno.writeTextFile(blocker, "");
+    const results: unknown[] = [];
+    const store = await FileStateStore.open(components, {
+      path: `${blocker}/network.json`,
+      underlayMac: MAC,
+      onResult: (error) => results.push(error),
+    });
+    for (let tries = 0; tries < 1_000 && results.length === 0; tries++) {
+      await systemClock.sleep(1);
+    }
+    assert(results[0] instanceof FileWriteError);
+    await Deno.remove(blocker);
+    await store.close();
+    assertEquals(results.at(-1), undefined);
   }));
 
 Deno.test("many changes are few writes, and the last one is on disk", () =>
