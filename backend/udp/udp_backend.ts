@@ -93,7 +93,11 @@ export class UdpBackend implements Backend {
     return { backendType: this.type };
   }
 
-  /** Throws {@linkcode BackendStartError} or {@linkcode UnderlayMtuError}. */
+  /**
+   * Throws {@linkcode BackendStartError}, {@linkcode UnderlayMtuError} or, when
+   * the device or the worker is not as it must be, {@linkcode BackendFailedError};
+   * {@linkcode NetlinkError} when the kernel refuses the device's address or routes.
+   */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);
     signal.throwIfAborted();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { describeError } from "../../../errors.ts";
 import { libc } from "../../../linux/libc.ts";
 import { openEventDescriptor, signalEvent } from "../../../linux/poll.ts";
 import type { TunDevice } from "../../../linux/tun.ts";
@@ -60,14 +61,19 @@ export class TunDataPath {
     this.#primary = this.#startWorker("primary");
   }
 
-  /** Starts the worker; resolves when it forwards packets. */
+  /**
+   * Starts the worker; resolves when it forwards packets. Throws
+   * {@linkcode BackendFailedError} when it cannot; the descriptors are closed then.
+   */
   static async start(options: TunDataPathOptions): Promise<TunDataPath> {
     const path = new TunDataPath(options);
     try {
       await path.#primary.running;
-    } catch (error) {
+    } catch (cause) {
       await path.stop();
-      throw error;
+      throw new BackendFailedError(options.tun.name, describeError(cause), {
+        cause,
+      });
     }
     return path;
   }

@@ -6,6 +6,7 @@
 
 /// <reference lib="deno.worker" />
 
+import { describeError } from "../../../errors.ts";
 import { KernelIcmpPort } from "../../../linux/icmp_socket.ts";
 import { PacketMemory } from "../../../linux/packet_memory.ts";
 import {
@@ -137,7 +138,7 @@ self.onmessage = ({ data: start }: MessageEvent<StartMessage>) => {
   } catch (error) {
     tell({
       type: "failed",
-      message: error instanceof Error ? error.message : String(error),
+      message: describeError(error),
     });
   }
 };
