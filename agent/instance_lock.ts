@@ -4,8 +4,11 @@
  * @module
  */
 
+import { getLogger } from "@logtape/logtape";
 import { AgentRunningError, RunDirectoryError } from "./errors.ts";
 import type { InstancePaths } from "./instance.ts";
+
+const log = getLogger(["loden", "agent"]);
 
 /**
  * A lock that ends with the process, however it ends (flock(2)). The file stays:
@@ -48,8 +51,17 @@ export class InstanceLock implements Disposable {
       file.close();
       throw new AgentRunningError(etcdPrefix, paths.lock, holder);
     }
-    file.truncateSync(0);
-    file.writeSync(new TextEncoder().encode(`${pid}\n`));
+    try {
+      file.truncateSync(0);
+      file.writeSync(new TextEncoder().encode(`${pid}\n`));
+    } catch (error) {
+      // The lock holds without it; a full disk must not keep packets waiting.
+      log.warn("process id cannot be written into the lock", {
+        event: "agent.lock-without-pid",
+        path: paths.lock,
+        error,
+      });
+    }
     return new InstanceLock(file);
   }
 

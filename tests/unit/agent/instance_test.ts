@@ -65,3 +65,18 @@ Deno.test("a run directory that cannot be made is one clear error", async () => 
   );
   await Deno.remove(file);
 });
+
+Deno.test("a lock whose process id cannot be written, as on a full disk, holds all the same", async () => {
+  const runDir = await Deno.makeTempDir();
+  try {
+    const paths = instancePaths(runDir, "/full");
+    await Deno.symlink("/dev/full", paths.lock);
+    {
+      using _lock = InstanceLock.acquire(paths, "/full");
+      assertEquals(InstanceLock.holder(paths), { pid: undefined });
+    }
+    assertEquals(InstanceLock.holder(paths), undefined);
+  } finally {
+    await Deno.remove(runDir, { recursive: true });
+  }
+});
