@@ -14,7 +14,7 @@ import { describeError } from "../errors.ts";
 import type { ServiceNotifier } from "../host/systemd.ts";
 import type { UnderlayWarning } from "../host/underlay_warnings.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
 import type { Underlay } from "../net/underlay.ts";
@@ -58,6 +58,8 @@ export interface AgentComponents extends Omit<NetworkComponents, "tasks"> {
   readonly createMembership: (events: MembershipEvents) => Membership;
   readonly pickUnderlay: () => UnderlayChoice;
   readonly notifier: ServiceNotifier;
+  /** Throws when another agent of this host has a network that overlaps. */
+  readonly refuseNetworkOfOthers: (network: Cidr) => Promise<void>;
   /** Writes down what the agent is about to leave on the host. */
   readonly saveFootprint: (footprint: Footprint) => Promise<void>;
 }
@@ -321,6 +323,8 @@ export class Agent {
       await before.stop();
       await network.dataPath.apply({ added: peers, changed: [], removed: [] });
     }
+    const { refuseNetworkOfOthers } = this.#components;
+    await refuseNetworkOfOthers(network.plan.config.pool.network);
     await this.#saveFootprint(network.plan);
     await network.start(signal);
   }
@@ -466,7 +470,11 @@ export class Agent {
 
   #waitFor(error: unknown): void {
     const { state } = this.#components;
-    if (state.facts.ready || !state.waitFor(describeError(error))) return;
+    const { ready, fromSavedState } = state.facts;
+    // A network that runs on what was saved is still waiting for etcd.
+    if ((ready && !fromSavedState) || !state.waitFor(describeError(error))) {
+      return;
+    }
     log.warn("start is waiting", {
       event: "agent.waiting",
       phase: state.phase,

@@ -5,6 +5,7 @@
  */
 
 import { LodenError } from "../errors.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 
 /** A second agent of one network on one host. */
 export class AgentRunningError extends LodenError {
@@ -37,6 +38,26 @@ export class FileOfOtherAgentError extends LodenError {
       {
         hint: "give this network its own --subnet-file and --docker-opts-file",
       },
+    );
+  }
+}
+
+/** An agent of another network runs whose addresses are ours as well. */
+export class NetworkOfOtherAgentError extends LodenError {
+  readonly retryable = false;
+
+  constructor(
+    network: Cidr,
+    theirs: Cidr,
+    instance: string,
+    pid: number | undefined,
+  ) {
+    super(
+      "agent.network-shared",
+      `Cannot go on: the network ${formatCidr(network)} must not overlap ` +
+        `another one of this host: ${formatCidr(theirs)} is ${instance}'s` +
+        (pid === undefined ? "" : ` (process ${pid})`),
+      { hint: "give one of the two networks other addresses" },
     );
   }
 }

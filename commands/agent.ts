@@ -22,14 +22,14 @@ import {
   resolveSettings,
   type Settings,
 } from "../config/settings.ts";
-import { systemClock } from "../linux/clock.ts";
+import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
 import { VERSION } from "../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
 import type { CommandIo } from "./command.ts";
 import { closeDebugger } from "./debugger_guard.ts";
 import { exitCodeOf } from "./failure.ts";
-import { collectStartGarbage } from "./start_garbage.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { commandTable } from "./table.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -100,7 +100,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     agent = parts.agent;
     logStart(settings);
     const status = StatusServer.start(paths, () => state.snapshot());
-    onceReady(state, ending.signal, collectStartGarbage);
+    onceReady(state, ending.signal, keepHeapSmall);
     try {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
@@ -118,12 +118,13 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
 function onceReady(
   state: AgentState,
   signal: AbortSignal,
-  action: () => Promise<void>,
+  action: (clock: Clock, signal: AbortSignal) => Promise<void>,
 ): void {
   const end = state.onChange(() => {
     if (!state.facts.ready) return;
     end();
-    systemClock.sleep(AFTER_READY_MS, signal).then(action, () => {});
+    systemClock.sleep(AFTER_READY_MS, signal)
+      .then(() => action(systemClock, signal), () => {});
   });
 }
 

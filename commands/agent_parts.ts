@@ -9,6 +9,7 @@ import { deviceAlias, writeFootprint } from "../agent/footprint.ts";
 import type { HostFile } from "../agent/host_files.ts";
 import type { InstancePaths } from "../agent/instance.ts";
 import { LeaseMembership } from "../agent/lease_membership.ts";
+import { refuseNetworkOfOthers } from "../agent/neighbours.ts";
 import type { AgentState } from "../agent/state.ts";
 import { UDP_FEATURES } from "../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
@@ -86,6 +87,7 @@ export async function composeAgent(
       }),
     checkSysctls,
     notifier: new SystemdNotifier(env.NOTIFY_SOCKET),
+    refuseNetworkOfOthers: (network) => refuseNetworkOfOthers(paths, network),
     saveFootprint: (footprint) => writeFootprint(paths, footprint),
   }, {
     etcd: settings,
@@ -136,6 +138,7 @@ function createBackend(
     port: config.backend.options.port,
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),
+    dataPath: settings.dataPath,
     senderCheck: settings.senderCheck,
     disabledFeatures: settings.disabledFeatures,
   });

@@ -62,6 +62,8 @@ export interface UdpBackendOptions {
   readonly device: string;
   /** The alias that marks the device as this network's. */
   readonly deviceAlias: string;
+  /** Which data path a person wants. */
+  readonly dataPath: "auto" | "tun";
   readonly senderCheck: SenderCheck;
   /** Words of {@linkcode UDP_FEATURES}. */
   readonly disabledFeatures: readonly string[];
@@ -131,7 +133,7 @@ export class UdpBackend implements Backend {
       socket,
       udpPort: this.#options.port,
       features: this.#features,
-    });
+    }, signal);
     this.#path.failed.then(this.#failure.resolve, this.#failure.reject)
       .finally(() => this.#stopping.abort());
     this.#keeping = new OverlayKeeper(this.#parts, overlayDevice)
@@ -190,7 +192,9 @@ export class UdpBackend implements Backend {
     return {
       type: this.type,
       dataPath: "tun",
-      reason: "the only data path of this version",
+      reason: this.#options.dataPath === "tun"
+        ? "asked for by --datapath=tun"
+        : "the only data path of this version",
       device: this.#device,
       peers: this.#peers.size,
       counters: this.#path?.counters() ?? {},

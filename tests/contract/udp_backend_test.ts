@@ -46,6 +46,7 @@ const OPTIONS: UdpBackendOptions = {
   port: PORT,
   device: "flannel%d",
   deviceAlias: "loden:/test",
+  dataPath: "auto",
   senderCheck: "strict",
   disabledFeatures: [],
 };

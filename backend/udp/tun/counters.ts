@@ -30,6 +30,7 @@ export const COUNTER_NAMES: Readonly<Record<string, number>> = {
   "rx.bytes": layout.RX_BYTES,
   "rx.superPackets": layout.RX_SUPER_PACKETS,
   "rx.receives": layout.RX_RECEIVES,
+  "rx.receiveFailed": layout.RX_RECEIVE_FAILED,
   "rx.senderMismatchPassed": layout.RX_SENDER_MISMATCH_PASSED,
   "rx.drop.empty": layout.RX_DROP_EMPTY,
   "rx.drop.short": layout.RX_DROP_SHORT,

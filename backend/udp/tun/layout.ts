@@ -108,6 +108,7 @@ export const RX_DROP_DEVICE = 29;
 export const RX_RECEIVES = 30;
 export const RX_SOCKET_DROPPED = 31;
 export const RX_SENDER_MISMATCH_PASSED = 32;
+export const RX_RECEIVE_FAILED = 33;
 
 export const ICMP_SENT = 40;
 export const ICMP_RATE_LIMITED = 41;

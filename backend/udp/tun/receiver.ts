@@ -83,6 +83,9 @@ export class Receiver {
       const at = layout.RX_BUFFER + buffer * layout.RX_BUFFER_BYTES;
       const bytes = this.#udp.receive(at, layout.RX_BUFFER_BYTES);
       if (bytes < 0) {
+        if (bytes !== -ERRNO.EAGAIN) {
+          this.#kernel.addCount(layout.RX_RECEIVE_FAILED, 1);
+        }
         more = false;
         break;
       }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { deadline } from "@std/async/deadline";
+import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../../errors.ts";
 import { libc } from "../../../linux/libc.ts";
 import { openEventDescriptor, signalEvent } from "../../../linux/poll.ts";
@@ -16,8 +18,12 @@ import { compilePacketKernel } from "./packet_kernel.ts";
 import { SharedState, type SharedStateOptions } from "./shared_state.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
+const log = getLogger(["loden", "backend"]);
+
 /** A worker that takes longer than this to look up is stuck. */
 const WORKER_PATIENCE_MS = 2_000;
+/** Loading its code takes some 50 ms; a busy host may need many times that. */
+const START_PATIENCE_MS = 10_000;
 /** The whole agent stops within a second. */
 const STOP_PATIENCE_MS = 400;
 
@@ -35,8 +41,8 @@ export class TunDataPath {
   readonly #options: TunDataPathOptions;
   readonly #state: SharedState;
   readonly #module = compilePacketKernel();
-  readonly #wakePrimary = openEventDescriptor();
-  readonly #wakeHelper = openEventDescriptor();
+  readonly #wakePrimary: number;
+  readonly #wakeHelper: number;
   readonly #primary: WorkerThread;
   #helper: WorkerThread | undefined;
   readonly #failure = Promise.withResolvers<void>();
@@ -48,8 +54,14 @@ export class TunDataPath {
     return this.#failure.promise;
   }
 
-  private constructor(options: TunDataPathOptions) {
+  private constructor(
+    options: TunDataPathOptions,
+    wakePrimary: number,
+    wakeHelper: number,
+  ) {
     this.#options = options;
+    this.#wakePrimary = wakePrimary;
+    this.#wakeHelper = wakeHelper;
     this.#failure.promise.catch(() => {});
     this.#state = new SharedState({
       network: options.network,
@@ -63,19 +75,38 @@ export class TunDataPath {
 
   /**
    * Starts the worker; resolves when it forwards packets. Throws
-   * {@linkcode BackendFailedError} when it cannot; the descriptors are closed then.
+   * {@linkcode BackendFailedError} when it cannot or takes too long, and the
+   * signal's reason; the descriptors are closed then.
    */
-  static async start(options: TunDataPathOptions): Promise<TunDataPath> {
-    const path = new TunDataPath(options);
+  static async start(
+    options: TunDataPathOptions,
+    signal: AbortSignal,
+  ): Promise<TunDataPath> {
+    const path = TunDataPath.#create(options);
     try {
-      await path.#primary.running;
+      await deadline(path.#primary.running, START_PATIENCE_MS, { signal });
     } catch (cause) {
       await path.stop();
+      signal.throwIfAborted();
       throw new BackendFailedError(options.tun.name, describeError(cause), {
         cause,
       });
     }
     return path;
+  }
+
+  static #create(options: TunDataPathOptions): TunDataPath {
+    const descriptors = [options.tun.descriptor, options.socket.descriptor];
+    try {
+      const wakePrimary = openEventDescriptor();
+      descriptors.push(wakePrimary);
+      const wakeHelper = openEventDescriptor();
+      descriptors.push(wakeHelper);
+      return new TunDataPath(options, wakePrimary, wakeHelper);
+    } catch (error) {
+      closeAll(descriptors);
+      throw error;
+    }
   }
 
   #startWorker(role: "primary" | "helper"): WorkerThread {
@@ -142,20 +173,29 @@ export class TunDataPath {
   async #stop(): Promise<void> {
     this.#state.requestStop();
     this.#wakeAll();
-    await Promise.all([
+    const ended = await Promise.all([
       this.#primary.end(STOP_PATIENCE_MS),
-      this.#helper?.end(STOP_PATIENCE_MS),
+      this.#helper?.end(STOP_PATIENCE_MS) ?? true,
     ]);
     this.#failure.resolve();
-    for (
-      const descriptor of [
-        this.#options.tun.descriptor,
-        this.#options.socket.descriptor,
-        this.#wakePrimary,
-        this.#wakeHelper,
-      ]
-    ) {
-      libc().close(descriptor);
+    if (!ended.every((one) => one)) {
+      // It may come back from its system call, and must not find the numbers of
+      // its descriptors given to something else.
+      log.error("a worker did not stop: its descriptors stay open", {
+        event: "backend.worker-stuck",
+        device: this.#options.tun.name,
+      });
+      return;
     }
+    closeAll([
+      this.#options.tun.descriptor,
+      this.#options.socket.descriptor,
+      this.#wakePrimary,
+      this.#wakeHelper,
+    ]);
   }
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) libc().close(descriptor);
 }

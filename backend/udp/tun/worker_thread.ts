@@ -77,18 +77,19 @@ export class WorkerThread {
   }
 
   /**
-   * Waits for the worker, which has been told to stop, and lets go of it. A
-   * worker that hangs in a system call cannot be ended: it goes with the process.
+   * Waits for the worker, which has been told to stop, and lets go of it. Returns
+   * whether it has ended: one that hangs in a system call goes with the process.
    */
-  async end(patienceMs: number): Promise<void> {
+  async end(patienceMs: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      this.#ended.promise,
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, patienceMs);
+    const ended = await Promise.race([
+      this.#ended.promise.then(() => true),
+      new Promise<boolean>((resolve) => {
+        timer = setTimeout(() => resolve(false), patienceMs);
       }),
     ]);
     clearTimeout(timer);
     this.#worker.terminate();
+    return ended;
   }
 }

@@ -64,6 +64,7 @@ export class AgentRig {
   underlayWarnings: UnderlayChoice["warnings"] = [];
   fileError: (path: string) => unknown = () => undefined;
   footprintError: unknown;
+  networkError: unknown;
   isManagerDeaf = false;
   blackholeError: unknown;
   sysctls: SysctlFinding[] = [];
@@ -203,6 +204,10 @@ export class AgentRig {
         status: (text) => this.statuses.push(text),
         stopping: () => call("STOPPING"),
       },
+      refuseNetworkOfOthers: () =>
+        this.networkError === undefined
+          ? Promise.resolve()
+          : Promise.reject(this.networkError),
       saveFootprint: () => {
         call("footprint");
         return this.footprintError === undefined

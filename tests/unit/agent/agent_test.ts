@@ -59,8 +59,8 @@ Deno.test("parts start in their order, and READY comes last", () =>
       "registry.readConfig",
       "underlay",
       "membership.acquire",
-      "footprint",
       "membership.run",
+      "footprint",
       "backend.start",
       "backend.apply",
       "firewall.set",
@@ -435,6 +435,19 @@ Deno.test("a record that cannot be written is a warning and delays nothing", () 
       "footprint.not-saved",
     ]);
     await rig.stop();
+  }));
+
+Deno.test("an agent whose network is a neighbour's as well ends before it leaves anything on the host", () =>
+  withAgent(async (rig) => {
+    rig.networkError = new LodenError("agent.network-shared", "overlaps");
+    await rig.start();
+    await assertRejects(() => rig.ended, LodenError, "overlaps");
+    assertEquals(
+      rig.calls.filter((call) =>
+        call === "footprint" || call === "backend.start"
+      ),
+      [],
+    );
   }));
 
 Deno.test("the blackhole route is set again and again, and a refusal is a warning", () =>

@@ -1,9 +1,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { FileOfOtherAgentError } from "../../../agent/errors.ts";
+import {
+  FileOfOtherAgentError,
+  NetworkOfOtherAgentError,
+} from "../../../agent/errors.ts";
 import { writeFootprint } from "../../../agent/footprint.ts";
 import { instancePaths } from "../../../agent/instance.ts";
 import { InstanceLock } from "../../../agent/instance_lock.ts";
-import { refuseFilesOfOthers } from "../../../agent/neighbours.ts";
+import {
+  refuseFilesOfOthers,
+  refuseNetworkOfOthers,
+} from "../../../agent/neighbours.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 
 const PREFIX = "/one";
@@ -51,4 +57,29 @@ Deno.test("the file of an agent that has stopped, an agent's own file and other 
     await refuseFilesOfOthers(instancePaths(runDir, PREFIX), [FILE]);
     await refuseFilesOfOthers(instancePaths(runDir, "/two"), ["/x"]);
   });
+});
+
+Deno.test("an agent refuses a network that overlaps that of a running agent, and names both", async () => {
+  await withNeighbour(true, async (runDir) => {
+    const paths = instancePaths(runDir, "/two");
+    const error = await assertRejects(
+      () => refuseNetworkOfOthers(paths, parseCidr("10.0.0.0/8")!),
+      NetworkOfOtherAgentError,
+    );
+    assertEquals(
+      error.message,
+      "Cannot go on: the network 10.0.0.0/8 must not overlap another one of " +
+        `this host: 10.1.0.0/16 is one's (process ${Deno.pid})`,
+    );
+    await refuseNetworkOfOthers(paths, parseCidr("10.2.0.0/16")!);
+  });
+});
+
+Deno.test("the network of an agent that has stopped, and a run directory that is gone, are no hindrance", async () => {
+  const network = parseCidr("10.1.0.0/16")!;
+  await withNeighbour(
+    false,
+    (runDir) => refuseNetworkOfOthers(instancePaths(runDir, "/two"), network),
+  );
+  await refuseNetworkOfOthers(instancePaths("/run/no-such", "/two"), network);
 });

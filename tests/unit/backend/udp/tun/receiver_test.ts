@@ -70,6 +70,15 @@ Deno.test("a lone small packet is written before anything else is received", () 
   assertEquals(waiting, [0, 1, 2]);
 });
 
+Deno.test("a receive that the kernel refuses is counted and ends the turn; an empty socket is not", () => {
+  const world = new PathWorld();
+  world.receiver.turn();
+  assertEquals(world.counters()["rx.receiveFailed"], undefined);
+  world.udp.receive = () => -ERRNO.ENOMEM;
+  world.receiver.turn();
+  assertEquals(world.counters()["rx.receiveFailed"], 1);
+});
+
 Deno.test("a turn ends although more keeps coming, so that the other direction has its own", () => {
   const world = new PathWorld();
   for (let i = 0; i < 40; i++) world.udp.arrive(FIRST, ...packets(5, 1_028));

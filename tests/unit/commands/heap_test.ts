@@ -1,0 +1,33 @@
+import { assert } from "@std/assert";
+import { memoryUsage } from "node:process";
+import { keepHeapSmall } from "../../../commands/heap.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
+
+/** Objects that nobody needs any more; V8 must not see that nobody reads them. */
+function makeGarbage(): void {
+  const garbage = Array.from(
+    { length: 200_000 },
+    (_, index) => ({ index, text: `number ${index}` }),
+  );
+  assert(garbage.length > 0);
+}
+
+function assertFreed(before: number): void {
+  const freedBytes = before - memoryUsage().heapUsed;
+  assert(freedBytes > 5_000_000, `${freedBytes} bytes were freed`);
+}
+
+Deno.test("what only the start needed is given back at once, and the keeping ends with the signal", async () => {
+  makeGarbage();
+  const before = memoryUsage().heapUsed;
+  const clock = new FakeClock();
+  const ending = new AbortController();
+  const keeping = keepHeapSmall(clock, ending.signal);
+  while (clock.sleepers === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assertFreed(before);
+  await clock.advance(30_000);
+  ending.abort();
+  await keeping;
+});
