@@ -28,8 +28,7 @@ export async function keepHeapSmall(
   const collect = await exposeCollector();
   if (collect === undefined) return;
   collect({ type: "major" });
-  // What that has freed inside the C library's heap goes back to the system.
-  libc().malloc_trim(0);
+  trim();
   while (!signal.aborted) {
     try {
       await clock.sleep(PAUSE_MS, signal);
@@ -38,7 +37,13 @@ export async function keepHeapSmall(
       return;
     }
     collect({ type: "minor" });
+    trim();
   }
+}
+
+/** What is free inside the C library's heap goes back to the system. */
+function trim(): void {
+  libc().malloc_trim(0);
 }
 
 async function exposeCollector(): Promise<Collector | undefined> {

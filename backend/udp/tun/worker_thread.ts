@@ -5,15 +5,21 @@
  */
 
 import { setFlagsFromString } from "node:v8";
+import { libc } from "../../../linux/libc.ts";
 import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
+
+/** mallopt(3): the most heaps that the C library makes for its threads. */
+const M_ARENA_MAX = -8;
 
 /**
  * Before the first worker is made, since a heap keeps the limits it was born
  * with. A worker allocates next to nothing, but what little it does would fill
- * half spaces of 16 MiB before anything is collected.
+ * half spaces of 16 MiB before anything is collected; and each thread would have
+ * an arena of the C library for itself, nearly empty.
  */
-function limitYoungGeneration(): void {
+function keepWorkersSmall(): void {
   setFlagsFromString("--max-semi-space-size=1");
+  libc().mallopt(M_ARENA_MAX, 1);
 }
 
 /** What the worker may want of the main thread. */
@@ -38,7 +44,7 @@ export class WorkerThread {
   constructor(start: StartMessage, events: WorkerThreadEvents) {
     this.#events = events;
     this.#running.promise.catch(() => {});
-    limitYoungGeneration();
+    keepWorkersSmall();
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: `data-path-${start.role}`,
@@ -55,6 +61,8 @@ export class WorkerThread {
   #onMessage(message: WorkerMessage): void {
     switch (message.type) {
       case "running":
+        // What loading its code has left in the C library's heap.
+        libc().malloc_trim(0);
         this.#running.resolve();
         break;
       case "wants-helper":
