@@ -325,6 +325,11 @@ Deno.test("etcd away at the start: saved state carries packets, READY says so", 
     assertStringIncludes(ready, "10.1.5.0/24, 1 peer, udp (fake)");
     assertStringIncludes(ready, "serving from saved state");
     assertEquals([...rig.backends[0]!.peers.keys()], ["10.1.9.0/24"]);
+    // READY or not, a new reason for waiting is said, once.
+    const waits = named(events, "agent.waiting").length;
+    rig.etcd.fault = "refused";
+    await rig.clock.advance(20_000);
+    assertEquals(named(events, "agent.waiting").length, waits + 1);
     const calls = rig.calls.length;
     rig.etcd.fault = undefined;
     await rig.clock.advance(10_000);
