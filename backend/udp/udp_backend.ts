@@ -54,6 +54,11 @@ export interface UdpBackendParts {
   readonly clock: Pick<Clock, "sleep">;
 }
 
+/** `auto` is the best that works here. */
+export type DataPathChoice = "auto" | "ebpf" | "tun";
+/** `auto` is the best for each underlay device. */
+export type ReceiveChoice = "auto" | "xdp" | "gro" | "direct";
+
 /** How the backend works. */
 export interface UdpBackendOptions {
   /** Of every host of the cluster (compat 2.5). */
@@ -63,7 +68,9 @@ export interface UdpBackendOptions {
   /** The alias that marks the device as this network's. */
   readonly deviceAlias: string;
   /** Which data path a person wants. */
-  readonly dataPath: "auto" | "tun";
+  readonly dataPath: DataPathChoice;
+  /** How the kernel data path takes packets from the underlay. */
+  readonly receive: ReceiveChoice;
   readonly senderCheck: SenderCheck;
   /** Words of {@linkcode UDP_FEATURES}. */
   readonly disabledFeatures: readonly string[];

@@ -46,7 +46,8 @@ const OPTIONS: UdpBackendOptions = {
   port: PORT,
   device: "flannel%d",
   deviceAlias: "loden:/test",
-  dataPath: "auto",
+  dataPath: "tun",
+  receive: "auto",
   senderCheck: "strict",
   disabledFeatures: [],
 };
