@@ -139,6 +139,7 @@ function createBackend(
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),
     dataPath: settings.dataPath,
+    receive: settings.ebpfReceive,
     senderCheck: settings.senderCheck,
     disabledFeatures: settings.disabledFeatures,
   });

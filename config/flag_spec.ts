@@ -91,8 +91,6 @@ export interface EnumFlag extends FlagBase {
   readonly type: "enum";
   readonly default: string;
   readonly words: readonly string[];
-  /** Words that will have a meaning one day, and why they have none now. */
-  readonly refusedWords?: Readonly<Record<string, string>>;
 }
 
 /** A row of a flag table. */

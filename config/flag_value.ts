@@ -60,15 +60,11 @@ export function parseFlagValue(flag: FlagSpec, text: string): ParsedValue {
         ? intRule(flag, value)
         : { value };
     }
-    case "enum": {
-      if (flag.words.includes(text)) return { value: text };
-      const reason = flag.refusedWords?.[text];
-      const words = joinWords(flag.words);
-      return {
-        rule: reason === undefined ? words : `${words} (${reason})`,
+    case "enum":
+      return flag.words.includes(text) ? { value: text } : {
+        rule: joinWords(flag.words),
         example: nearMatch(text, flag.words) ?? flag.default,
       };
-    }
   }
 }
 

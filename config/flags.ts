@@ -170,12 +170,24 @@ export const AGENT_FLAGS = [
     name: "datapath",
     type: "enum",
     default: "auto",
-    words: ["auto", "tun"],
-    refusedWords: { ebpf: "the kernel data path is not in this release" },
+    words: ["auto", "ebpf", "tun"],
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "what carries the packets; auto is the best that works here",
+    help:
+      "what carries the packets: programs in the kernel, or this process; " +
+      "auto is ebpf where it works, else tun",
+  },
+  {
+    name: "ebpf-receive",
+    type: "enum",
+    default: "auto",
+    words: ["auto", "xdp", "gro", "direct"],
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "how the kernel data path takes packets from the underlay; auto is " +
+      "the best that is harmless there",
   },
   {
     name: "sender-check",

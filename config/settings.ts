@@ -52,6 +52,8 @@ export interface Settings {
   /** At most one `%d`: the first free number. */
   readonly deviceName: string;
   readonly dataPath: AgentFlagValues["datapath"];
+  /** How the kernel data path takes packets from the underlay. */
+  readonly ebpfReceive: AgentFlagValues["ebpf-receive"];
   readonly senderCheck: AgentFlagValues["sender-check"];
   readonly peerGraceMinutes: number;
   readonly disabledFeatures: readonly string[];
@@ -187,6 +189,7 @@ function hostSettings(values: AgentFlagValues) {
     publicIp: values["public-ip"],
     deviceName: values["device"],
     dataPath: values["datapath"],
+    ebpfReceive: values["ebpf-receive"],
     senderCheck: values["sender-check"],
     peerGraceMinutes: values["peer-grace"],
     subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],

@@ -51,19 +51,13 @@ function flagRow(flag: FlagSpec): string[] {
     fallback === undefined ? "" : code(fallback),
     flag.commandLineOnly ? "" : code(environmentName(flag)),
     flag.origin,
-    flag.help + describeRange(flag) + describeFuture(flag),
+    flag.help + describeRange(flag),
   ];
 }
 
 function describeRange(flag: FlagSpec): string {
   if (flag.type !== "int" || flag.name === "v") return "";
   return `; ${flag.min} to ${flag.max}`;
-}
-
-function describeFuture(flag: FlagSpec): string {
-  if (flag.type !== "enum" || flag.refusedWords === undefined) return "";
-  return Object.entries(flag.refusedWords)
-    .map(([word, reason]) => `; ${code(word)} is refused: ${reason}`).join("");
 }
 
 function inertTable(kind: "ignored" | "refused"): string {

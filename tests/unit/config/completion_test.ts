@@ -52,7 +52,11 @@ Deno.test("bash offers the flags of the command, with = where a value follows", 
 
 Deno.test("bash offers values, joined or apart, but none apart for a bool", async () => {
   assertEquals(await offers("loden", "--datapath", "=", "t"), ["tun"]);
-  assertEquals(await offers("loden", "--datapath", "="), ["auto", "tun"]);
+  assertEquals(await offers("loden", "--datapath", "="), [
+    "auto",
+    "ebpf",
+    "tun",
+  ]);
   assertEquals(await offers("loden", "--datapath=t"), ["tun"]);
   assertEquals(await offers("loden", "-datapath", "t"), ["tun"]);
   assertEquals(await offers("loden", "--ip-masq", "=", "f"), ["false"]);

@@ -93,25 +93,24 @@ Deno.test("a number too large for any integer is refused, not rounded", () => {
   });
 });
 
-Deno.test("a word of the future is refused with the reason", () => {
+Deno.test("a word that is none of the flag's is refused with the nearest one", () => {
   const flag: EnumFlag = {
     name: "path",
     type: "enum",
     default: "auto",
-    words: ["auto", "tun"],
-    refusedWords: { ebpf: "not yet" },
+    words: ["auto", "ebpf", "tun"],
     group: "Lease",
     origin: "loden",
     status: { kind: "active" },
     help: "a path",
   };
-  assertEquals(parseFlagValue(flag, "tun"), { value: "tun" });
-  assertEquals(parseFlagValue(flag, "ebpf"), {
-    rule: "auto or tun (not yet)",
-    example: "auto",
-  });
+  assertEquals(parseFlagValue(flag, "ebpf"), { value: "ebpf" });
   assertEquals(parseFlagValue(flag, "tum"), {
-    rule: "auto or tun",
+    rule: "auto, ebpf or tun",
     example: "tun",
+  });
+  assertEquals(parseFlagValue(flag, "kernel"), {
+    rule: "auto, ebpf or tun",
+    example: "auto",
   });
 });

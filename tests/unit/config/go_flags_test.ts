@@ -146,10 +146,9 @@ Deno.test("a bad value is refused with value, rule and one that passes", () => {
       "--iptables-resync=1)",
   );
   assertEquals(
-    refusal("--datapath=ebpf"),
-    "Cannot read the command line: --datapath must be auto or tun (the " +
-      'kernel data path is not in this release): current value is "ebpf" ' +
-      "(for example --datapath=auto)",
+    refusal("--datapath=bpf"),
+    "Cannot read the command line: --datapath must be auto, ebpf or tun: " +
+      'current value is "bpf" (for example --datapath=ebpf)',
   );
 });
 

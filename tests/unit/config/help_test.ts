@@ -20,7 +20,7 @@ Deno.test("help gives value, unit and default of a flag", () => {
     "\n  --iptables-resync=SECONDS\n" +
       "      how often the firewall rules are looked at (default 5)\n",
   ));
-  assert(text.includes("\n  --datapath=auto|tun\n"));
+  assert(text.includes("\n  --datapath=auto|ebpf|tun\n"));
   assert(text.includes("\n  --ip-masq\n      masquerade what leaves"));
   assert(text.includes("\n  -v=N\n"));
 });

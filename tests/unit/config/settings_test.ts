@@ -65,6 +65,7 @@ Deno.test("without any source every setting has flannel's default", async () => 
     publicIp: "",
     deviceName: "flannel%d",
     dataPath: "auto",
+    ebpfReceive: "auto",
     senderCheck: "strict",
     peerGraceMinutes: 10,
     disabledFeatures: [],
