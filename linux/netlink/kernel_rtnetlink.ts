@@ -6,6 +6,7 @@
 
 import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
+import { formatMac } from "../../net/mac.ts";
 import { architecture } from "../arch.ts";
 import { ERRNO } from "../errno.ts";
 import {
@@ -19,11 +20,13 @@ import { REQUEST_FLAG } from "./codec.ts";
 import { NetlinkError } from "./errors.ts";
 import {
   listLinksRequest,
+  newVethPairRequest,
+  noIpv6AddressRequest,
   parseLink,
   removeLinkRequest,
   setLinkRequest,
 } from "./link.ts";
-import { NetlinkClient } from "./netlink_client.ts";
+import { NetlinkClient, type Refusal } from "./netlink_client.ts";
 import { NetlinkSocket } from "./netlink_socket.ts";
 import type { NetlinkRequest } from "./request.ts";
 import {
@@ -40,9 +43,12 @@ import type {
   LinkAddress,
   LinkChange,
   NewRoute,
+  NewVethPair,
   Route,
   RouteAnswer,
+  RouteQuery,
   Rtnetlink,
+  VethPair,
 } from "./rtnetlink.ts";
 
 /**
@@ -82,9 +88,12 @@ export class KernelRtnetlink implements Rtnetlink {
       .map(parseRoute);
   }
 
-  routeTo(destination: Ipv4): RouteAnswer {
+  routeTo(destination: Ipv4, query: RouteQuery = {}): RouteAnswer {
     const what = `find the route to ${formatIpv4(destination)}`;
-    const [answer] = this.#client.request(what, routeToRequest(destination));
+    const [answer] = this.#client.request(
+      what,
+      routeToRequest(destination, query),
+    );
     if (answer === undefined) {
       throw new NetlinkError(what, ERRNO.ENETUNREACH, {
         detail: "it named no route",
@@ -98,6 +107,42 @@ export class KernelRtnetlink implements Rtnetlink {
       `change interface ${interfaceIndex} (${describeChange(change)})`,
       setLinkRequest(interfaceIndex, change),
     );
+  }
+
+  createVethPair(pair: NewVethPair): VethPair {
+    const before = new Set(this.links().map(({ index }) => index));
+    this.#client.request(
+      `make the veth pair ${pair.name} and ${pair.peerName}`,
+      newVethPairRequest(pair),
+    );
+    const link = this.links().find((candidate) =>
+      !before.has(candidate.index) && isFirstEnd(candidate, pair)
+    );
+    if (link?.peerIndex === undefined) {
+      throw new NetlinkError(`find the new veth ${pair.name}`, ERRNO.ENODEV, {
+        hint: "another program deleted, renamed or moved it at once",
+      });
+    }
+    try {
+      for (const index of [link.index, link.peerIndex]) {
+        // Where the host has no IPv6 there is nothing to switch off.
+        this.#unless(
+          [ERRNO.EAFNOSUPPORT],
+          `keep interface ${index} without IPv6 addresses`,
+          noIpv6AddressRequest(index),
+        );
+        if (pair.alias !== undefined) {
+          this.changeLink(index, { alias: pair.alias });
+        }
+      }
+      return {
+        link: this.#existing(link.index),
+        peer: this.#existing(link.peerIndex),
+      };
+    } catch (error) {
+      this.deleteLink(link.index);
+      throw error;
+    }
   }
 
   deleteLink(interfaceIndex: number): boolean {
@@ -135,22 +180,69 @@ export class KernelRtnetlink implements Rtnetlink {
     );
   }
 
-  removeRoute(route: NewRoute): boolean {
-    // The kernel takes metric 0 for "any" and would remove another route.
-    if (
-      !route.metric && !this.routes().some((other) => isSameRoute(other, route))
-    ) {
-      return false;
-    }
-    return this.#unless(
-      [ERRNO.ESRCH],
-      `remove the ${describeRoute(route)}`,
-      deleteRouteRequest(route),
+  replaceRoutes(routes: readonly NewRoute[]): void {
+    this.#throwFirst(
+      this.#client.requestMany("put routes", routes.map(putRouteRequest)),
+      (index) => `put the ${describeRoute(routes[index]!)}`,
     );
+  }
+
+  removeRoute(route: NewRoute): boolean {
+    return this.removeRoutes([route]) > 0;
+  }
+
+  removeRoutes(routes: readonly NewRoute[]): number {
+    const wanted = this.#presentOrNumbered(routes);
+    const refusals = this.#client.requestMany(
+      "remove routes",
+      wanted.map(deleteRouteRequest),
+    );
+    this.#throwFirst(
+      refusals.filter(({ errno }) => errno !== ERRNO.ESRCH),
+      (index) => `remove the ${describeRoute(wanted[index]!)}`,
+    );
+    return wanted.length - refusals.length;
   }
 
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
+  }
+
+  /**
+   * Without the routes of metric 0 that are not there: the kernel takes 0 for "any
+   * metric" and would remove another route.
+   */
+  #presentOrNumbered(routes: readonly NewRoute[]): NewRoute[] {
+    if (routes.every(({ metric }) => metric)) return [...routes];
+    const present = Map.groupBy(
+      this.routes(),
+      ({ destination }) => destination.address,
+    );
+    return routes.filter((route) =>
+      route.metric ||
+      present.get(route.destination.address)?.some((other) =>
+        isSameRoute(other, route)
+      )
+    );
+  }
+
+  #throwFirst(
+    refusals: readonly Refusal[],
+    what: (index: number) => string,
+  ): void {
+    const [first] = refusals;
+    if (first === undefined) return;
+    const more = refusals.length - 1;
+    throw new NetlinkError(what(first.index), first.errno, {
+      detail: [first.detail, more > 0 ? `${more} more were refused` : undefined]
+        .filter((part) => part !== undefined).join("; "),
+    });
+  }
+
+  #existing(interfaceIndex: number): Link {
+    const link = this.links().find(({ index }) => index === interfaceIndex);
+    if (link !== undefined) return link;
+    throw new NetlinkError(`read interface ${interfaceIndex}`, ERRNO.ENODEV);
   }
 
   /** Makes a change; `false` when the kernel says one of `harmless`. */
@@ -171,6 +263,13 @@ export class KernelRtnetlink implements Rtnetlink {
   }
 }
 
+/** The name may be a pattern; a MAC tells the two ends apart even then. */
+function isFirstEnd(link: Link, { name, mac }: NewVethPair): boolean {
+  return link.kind === "veth" &&
+    (name.includes("%") || link.name === name) &&
+    formatMac(link.mac) === formatMac(mac);
+}
+
 function describeAddress({ address, prefixLength }: AddressWithPrefix): string {
   return `${formatIpv4(address)}/${prefixLength}`;
 }
@@ -183,6 +282,7 @@ function describeRoute(route: NewRoute): string {
     words.push(`through interface ${route.interfaceIndex}`);
   }
   if (route.metric !== undefined) words.push(`metric ${route.metric}`);
+  if (route.mtuBytes !== undefined) words.push(`MTU ${route.mtuBytes}`);
   return words.join(" ");
 }
 
@@ -191,8 +291,10 @@ function describeChange(change: LinkChange): string {
   if (change.up !== undefined) words.push(change.up ? "up" : "down");
   if (change.mtuBytes !== undefined) words.push(`MTU ${change.mtuBytes}`);
   if (change.alias !== undefined) words.push(`alias ${change.alias}`);
-  if (change.txQueueLength !== undefined) {
-    words.push(`transmit queue length ${change.txQueueLength}`);
+  if (change.name !== undefined) words.push(`name ${change.name}`);
+  if (change.arp !== undefined) words.push(change.arp ? "ARP" : "no ARP");
+  if (change.gsoMaxBytes !== undefined) {
+    words.push(`GSO up to ${change.gsoMaxBytes} bytes`);
   }
   return words.join(", ");
 }

@@ -11,15 +11,18 @@ import {
   type Attribute,
   decodeAttributes,
   joinPayload,
+  nestedAttribute,
   readText,
   readU32,
+  REQUEST_FLAG,
   splitPayload,
   textAttribute,
   u32Attribute,
 } from "./codec.ts";
 import type { NetlinkRequest } from "./request.ts";
-import type { Link, LinkChange } from "./rtnetlink.ts";
+import type { Link, LinkChange, NewVethPair } from "./rtnetlink.ts";
 
+const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
@@ -29,15 +32,30 @@ const IFINFOMSG_BYTES = 16;
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
+const IFF_NOARP = 0x80;
+const IFF_MULTICAST = 0x1000;
+const IFF_LOWER_UP = 0x10000;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
-const IFLA_TXQLEN = 13;
+const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
 const IFLA_IFALIAS = 20;
 const IFLA_STATS64 = 23;
+const IFLA_AF_SPEC = 26;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_GSO_MAX_SIZE = 41;
+const IFLA_GSO_IPV4_MAX_SIZE = 63;
+
+/** `linux/veth.h`. */
+const VETH_INFO_PEER = 1;
+
+const AF_INET6 = 10;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 
 /** Offsets of two u64 in `struct rtnl_link_stats64`. */
 const RX_DROPPED_OFFSET = 48;
@@ -71,18 +89,74 @@ export function setLinkRequest(
   if (change.alias !== undefined) {
     attributes.push(textAttribute(IFLA_IFALIAS, change.alias));
   }
-  if (change.txQueueLength !== undefined) {
-    attributes.push(u32Attribute(IFLA_TXQLEN, change.txQueueLength));
+  if (change.name !== undefined) {
+    attributes.push(textAttribute(IFLA_IFNAME, change.name));
+  }
+  if (change.gsoMaxBytes !== undefined) {
+    // Linux 6.3 gave IPv4 a limit of its own; older ones pass over the second.
+    attributes.push(
+      u32Attribute(IFLA_GSO_MAX_SIZE, change.gsoMaxBytes),
+      u32Attribute(IFLA_GSO_IPV4_MAX_SIZE, change.gsoMaxBytes),
+    );
   }
   const header = linkHeader(
     interfaceIndex,
-    change.up ? IFF_UP : 0,
-    change.up === undefined ? 0 : IFF_UP,
+    (change.up ? IFF_UP : 0) | (change.arp === false ? IFF_NOARP : 0),
+    (change.up === undefined ? 0 : IFF_UP) |
+      (change.arp === undefined ? 0 : IFF_NOARP),
   );
   return {
     type: RTM_SETLINK,
     flags: 0,
     payload: joinPayload(header, attributes),
+  };
+}
+
+/**
+ * Asks for a pair of veth devices. `drivers/net/veth.c` configures each by its
+ * own `struct ifinfomsg` and attributes.
+ */
+export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
+  // Without IFF_MULTICAST a host that forwards IPv6 reports no groups there.
+  const header = linkHeader(0, IFF_NOARP, IFF_NOARP | IFF_MULTICAST);
+  const end = (name: string, mac: Uint8Array, mtuBytes: number) => [
+    textAttribute(IFLA_IFNAME, name),
+    { type: IFLA_ADDRESS, value: mac },
+    u32Attribute(IFLA_MTU, mtuBytes),
+  ];
+  const peer = joinPayload(
+    header,
+    end(pair.peerName, pair.peerMac, pair.peerMtuBytes),
+  );
+  const info = nestedAttribute(IFLA_LINKINFO, [
+    textAttribute(IFLA_INFO_KIND, "veth"),
+    nestedAttribute(IFLA_INFO_DATA, [{ type: VETH_INFO_PEER, value: peer }]),
+  ]);
+  return {
+    type: RTM_NEWLINK,
+    flags: REQUEST_FLAG.CREATE | REQUEST_FLAG.EXCLUSIVE,
+    payload: joinPayload(header, [
+      ...end(pair.name, pair.mac, pair.mtuBytes),
+      info,
+    ]),
+  };
+}
+
+/**
+ * Asks that a device never gives itself an IPv6 address. The kernel does not take
+ * this at a device's creation.
+ */
+export function noIpv6AddressRequest(interfaceIndex: number): NetlinkRequest {
+  const mode = {
+    type: IFLA_INET6_ADDR_GEN_MODE,
+    value: Uint8Array.of(IN6_ADDR_GEN_MODE_NONE),
+  };
+  return {
+    type: RTM_SETLINK,
+    flags: 0,
+    payload: joinPayload(linkHeader(interfaceIndex, 0, 0), [
+      nestedAttribute(IFLA_AF_SPEC, [nestedAttribute(AF_INET6, [mode])]),
+    ]),
   };
 }
 
@@ -108,17 +182,26 @@ export function parseLink(payload: Uint8Array): Link {
   const info = attributes.get(IFLA_LINKINFO);
   const kind = info && decodeAttributes(info).get(IFLA_INFO_KIND);
   const statistics = attributes.get(IFLA_STATS64);
+  const peer = attributes.get(IFLA_LINK);
+  const gso = attributes.get(IFLA_GSO_IPV4_MAX_SIZE) ??
+    attributes.get(IFLA_GSO_MAX_SIZE);
   return {
     index: header.getInt32(4, true),
     name: text(IFLA_IFNAME),
     mtuBytes: mtu === undefined ? 0 : readU32(mtu),
     up: (flags & IFF_UP) !== 0,
+    carrier: (flags & IFF_LOWER_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
+    noArp: (flags & IFF_NOARP) !== 0,
     // Tunnels have an IP address there, InfiniBand has 20 bytes.
     mac: hardwareAddress?.length === MAC_BYTES
       ? hardwareAddress.slice()
       : new Uint8Array(0),
     kind: kind === undefined ? "" : readText(kind),
+    peerIndex: peer === undefined || attributes.has(IFLA_LINK_NETNSID)
+      ? undefined
+      : readU32(peer) || undefined,
+    gsoMaxBytes: gso === undefined ? 0 : readU32(gso),
     alias: text(IFLA_IFALIAS),
     rxDropped: counter(statistics, RX_DROPPED_OFFSET),
     txDropped: counter(statistics, TX_DROPPED_OFFSET),

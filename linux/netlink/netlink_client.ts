@@ -30,6 +30,21 @@ const ECHOED_HEADER_BYTES = 16;
 /** How often a list is read again when it changed meanwhile or was cut short. */
 const LIST_ATTEMPTS = 10;
 
+/**
+ * Changes in one datagram. Refusals wait in the socket's memory until the kernel
+ * has gone through all: 128 of about 1 KiB fit the usual 208 KiB.
+ */
+const CHANGES_PER_DATAGRAM = 128;
+
+/** One change of many that the kernel did not make. */
+export interface Refusal {
+  /** Its place among the requests. */
+  readonly index: number;
+  readonly errno: number;
+  /** The kernel's own sentence. */
+  readonly detail: string | undefined;
+}
+
 /** The kernel's last word on a request: 0 is consent. */
 interface Verdict {
   readonly errno: number;
@@ -59,13 +74,30 @@ export class NetlinkClient implements Disposable {
    * @param what What is attempted, after "Cannot": "set the MTU of eth0".
    */
   request(what: string, request: NetlinkRequest): Uint8Array[] {
-    const { payloads, verdict } = this.#tryConversation(
+    const { payloads, verdict } = this.#cleanly(
       what,
-      request,
-      REQUEST_FLAG.ACK,
+      () => this.#converse(request, REQUEST_FLAG.ACK),
     );
     throwRefusal(what, verdict);
     return payloads;
+  }
+
+  /**
+   * Makes many changes with few system calls, each whatever becomes of the others.
+   * Gives those that were refused, in order.
+   *
+   * @param what What is attempted, after "Cannot": "put routes".
+   */
+  requestMany(what: string, requests: readonly NetlinkRequest[]): Refusal[] {
+    const refusals: Refusal[] = [];
+    for (let at = 0; at < requests.length; at += CHANGES_PER_DATAGRAM) {
+      const some = requests.slice(at, at + CHANGES_PER_DATAGRAM);
+      const verdicts = this.#cleanly(what, () => this.#converseMany(some));
+      for (const [index, verdict] of verdicts) {
+        refusals.push({ index: at + index, ...verdict });
+      }
+    }
+    return refusals;
   }
 
   /**
@@ -76,10 +108,9 @@ export class NetlinkClient implements Disposable {
     let errno: number = ERRNO.EAGAIN;
     for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
       try {
-        const { payloads, verdict, interrupted } = this.#tryConversation(
+        const { payloads, verdict, interrupted } = this.#cleanly(
           what,
-          request,
-          REQUEST_FLAG.DUMP,
+          () => this.#converse(request, REQUEST_FLAG.DUMP),
         );
         throwRefusal(what, verdict);
         if (!interrupted) return payloads;
@@ -100,13 +131,9 @@ export class NetlinkClient implements Disposable {
   }
 
   /** A conversation that broke off leaves no answers behind for the next one. */
-  #tryConversation(
-    what: string,
-    request: NetlinkRequest,
-    flags: number,
-  ): Conversation {
+  #cleanly<Result>(what: string, converse: () => Result): Result {
     try {
-      return this.#converse(request, flags);
+      return converse();
     } catch (error) {
       this.#transport.reset();
       if (!(error instanceof SystemCallError)) throw error;
@@ -129,25 +156,60 @@ export class NetlinkClient implements Disposable {
     }));
     const payloads: Uint8Array[] = [];
     let interrupted = false;
+    return this.#readUntil((message) => {
+      if (message.sequence !== sequence) return undefined;
+      if (message.flags & ANSWER_FLAG.DUMP_INTERRUPTED) interrupted = true;
+      switch (message.type) {
+        case CONTROL.ERROR:
+        case CONTROL.DONE:
+          return { payloads, verdict: verdictOf(message), interrupted };
+        default:
+          payloads.push(message.payload);
+      }
+    });
+  }
+
+  /**
+   * The kernel always answers a refused change, so only the last one asks for an
+   * acknowledgement: it comes when all others are done.
+   */
+  #converseMany(requests: readonly NetlinkRequest[]): Map<number, Verdict> {
+    const indexes = new Map<number, number>();
+    const messages = requests.map(({ type, flags, payload }, index) => {
+      const sequence = this.#nextSequence();
+      indexes.set(sequence, index);
+      const last = index === requests.length - 1;
+      return encodeMessage({
+        type,
+        flags: REQUEST_FLAG.REQUEST | flags | (last ? REQUEST_FLAG.ACK : 0),
+        sequence,
+        payload,
+      });
+    });
+    this.#transport.send(concat(messages));
+    const refusals = new Map<number, Verdict>();
+    return this.#readUntil((message) => {
+      const index = indexes.get(message.sequence);
+      if (index === undefined || message.type !== CONTROL.ERROR) return;
+      const verdict = verdictOf(message);
+      if (verdict.errno !== 0) refusals.set(index, verdict);
+      return index === requests.length - 1 ? refusals : undefined;
+    });
+  }
+
+  /** Shows each answer to `read` until that has a result. */
+  #readUntil<Result>(
+    read: (message: NetlinkMessage) => Result | undefined,
+  ): Result {
     for (;;) {
       // A copy, because the transport uses its memory again.
       for (const message of decodeMessages(this.#transport.receive().slice())) {
-        if (message.sequence !== sequence) continue;
-        if (message.flags & ANSWER_FLAG.DUMP_INTERRUPTED) interrupted = true;
-        switch (message.type) {
-          case CONTROL.NOOP:
-            break;
-          case CONTROL.OVERRUN:
-            throw new SystemCallError(
-              "receive a netlink answer",
-              ERRNO.ENOBUFS,
-            );
-          case CONTROL.ERROR:
-          case CONTROL.DONE:
-            return { payloads, verdict: verdictOf(message), interrupted };
-          default:
-            payloads.push(message.payload);
+        if (message.type === CONTROL.OVERRUN) {
+          throw new SystemCallError("receive a netlink answer", ERRNO.ENOBUFS);
         }
+        if (message.type === CONTROL.NOOP) continue;
+        const result = read(message);
+        if (result !== undefined) return result;
       }
     }
   }
@@ -161,6 +223,18 @@ export class NetlinkClient implements Disposable {
   [Symbol.dispose](): void {
     this.#transport[Symbol.dispose]();
   }
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(
+    parts.reduce((total, { length }) => total + length, 0),
+  );
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function throwRefusal(what: string, { errno, detail }: Verdict): void {

@@ -18,13 +18,20 @@ import {
   type Attribute,
   decodeAttributes,
   joinPayload,
+  nestedAttribute,
   readU32,
   REQUEST_FLAG,
   splitPayload,
   u32Attribute,
 } from "./codec.ts";
 import { AF_INET, type NetlinkRequest } from "./request.ts";
-import type { NewRoute, Route, RouteAnswer, RouteScope } from "./rtnetlink.ts";
+import type {
+  NewRoute,
+  Route,
+  RouteAnswer,
+  RouteQuery,
+  RouteScope,
+} from "./rtnetlink.ts";
 import { scopeNumber, scopeOf } from "./scope.ts";
 
 const RTM_NEWROUTE = 24;
@@ -45,6 +52,7 @@ const RTA_PREFSRC = 7;
 const RTA_METRICS = 8;
 const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
+const RTA_MARK = 16;
 const RTAX_MTU = 2;
 
 /** Who installs a route: RTPROT_BOOT, as flannel's and `ip route`'s. */
@@ -99,13 +107,25 @@ export function listRoutesRequest(): NetlinkRequest {
 }
 
 /** Asks how a packet to `destination` would leave. */
-export function routeToRequest(destination: Ipv4): NetlinkRequest {
+export function routeToRequest(
+  destination: Ipv4,
+  query: RouteQuery = {},
+): NetlinkRequest {
+  const attributes: Attribute[] = [
+    { type: RTA_DST, value: ipv4ToBytes(destination) },
+  ];
+  if (query.interfaceIndex !== undefined) {
+    attributes.push(u32Attribute(RTA_OIF, query.interfaceIndex));
+  }
+  if (query.mark !== undefined) {
+    attributes.push(u32Attribute(RTA_MARK, query.mark));
+  }
   return {
     type: RTM_GETROUTE,
     flags: 0,
     payload: joinPayload(
       encodeHeader({ ...NO_HEADER, destinationLength: 32 }),
-      [{ type: RTA_DST, value: ipv4ToBytes(destination) }],
+      attributes,
     ),
   };
 }
@@ -158,6 +178,11 @@ function routePayload(
   if (route.metric !== undefined) {
     attributes.push(u32Attribute(RTA_PRIORITY, route.metric));
   }
+  if (route.mtuBytes !== undefined) {
+    attributes.push(
+      nestedAttribute(RTA_METRICS, [u32Attribute(RTAX_MTU, route.mtuBytes)]),
+    );
+  }
   const header = encodeHeader({
     destinationLength: route.destination.prefixLength,
     table: MAIN_TABLE,
@@ -188,6 +213,7 @@ export function parseRoute(payload: Uint8Array): Route {
     metric: metric === undefined ? 0 : readU32(metric),
     scope: scopeOf(header.getUint8(6)),
     protocol: header.getUint8(5),
+    mtuBytes: mtuOf(attributes.get(RTA_METRICS)),
     multipath: attributes.has(RTA_MULTIPATH),
   };
 }
@@ -195,12 +221,11 @@ export function parseRoute(payload: Uint8Array): Route {
 /** Reads the payload of the `RTM_NEWROUTE` that answers a look-up. */
 export function parseRouteAnswer(payload: Uint8Array): RouteAnswer {
   const { attributes } = splitPayload(payload, RTMSG_BYTES);
-  const metrics = attributes.get(RTA_METRICS);
   return {
     interfaceIndex: numberOf(attributes.get(RTA_OIF)) ?? 0,
     gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
     source: ipv4Of(attributes.get(RTA_PREFSRC)),
-    mtuBytes: metrics && numberOf(decodeAttributes(metrics).get(RTAX_MTU)),
+    mtuBytes: mtuOf(attributes.get(RTA_METRICS)),
   };
 }
 
@@ -209,6 +234,10 @@ function routeType(number: number): Route["type"] {
     if (value === number) return name as keyof typeof ROUTE_TYPES;
   }
   return "other";
+}
+
+function mtuOf(metrics: Uint8Array | undefined): number | undefined {
+  return metrics && numberOf(decodeAttributes(metrics).get(RTAX_MTU));
 }
 
 function numberOf(value: Uint8Array | undefined): number | undefined {

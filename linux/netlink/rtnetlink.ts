@@ -17,12 +17,23 @@ export interface Link {
   readonly mtuBytes: number;
   /** IFF_UP: the administrative state. */
   readonly up: boolean;
+  /** IFF_LOWER_UP: up, and what is at the other end is there too. */
+  readonly carrier: boolean;
   /** IFF_LOOPBACK. */
   readonly loopback: boolean;
+  /** IFF_NOARP: neighbours are not asked for their addresses. */
+  readonly noArp: boolean;
   /** Six bytes, or none for a device without an Ethernet address. */
   readonly mac: Uint8Array;
   /** IFLA_INFO_KIND, such as `tun`, `veth`, `bridge`; empty for hardware. */
   readonly kind: string;
+  /**
+   * IFLA_LINK: the other end of a veth, the device below a VLAN. Undefined when
+   * there is none or when it lies in another network namespace.
+   */
+  readonly peerIndex: number | undefined;
+  /** Largest packet that the device is given to cut, 0 where it is unknown. */
+  readonly gsoMaxBytes: number;
   /** IFLA_IFALIAS, empty when there is none. Loden marks its devices with it. */
   readonly alias: string;
   /** Counters of packets that the device dropped, IFLA_STATS64. */
@@ -66,6 +77,8 @@ export interface Route {
   readonly scope: RouteScope;
   /** rtm_protocol: who installed the route. */
   readonly protocol: number;
+  /** RTAX_MTU: packets by this route are no larger; undefined: as the device. */
+  readonly mtuBytes: number | undefined;
   /** Whether the route has several next hops (RTA_MULTIPATH). */
   readonly multipath: boolean;
 }
@@ -81,6 +94,16 @@ export interface NewRoute {
   readonly scope?: RouteScope;
   /** RTNH_F_ONLINK: do not ask whether the gateway is reachable. */
   readonly onlink?: boolean;
+  /** RTAX_MTU. */
+  readonly mtuBytes?: number;
+}
+
+/** A look-up for other than ordinary packets. */
+export interface RouteQuery {
+  /** RTA_OIF: only by this device. */
+  readonly interfaceIndex?: number;
+  /** RTA_MARK: for packets with this firewall mark. */
+  readonly mark?: number;
 }
 
 /** How the kernel would send to an address. */
@@ -88,6 +111,7 @@ export interface RouteAnswer {
   readonly interfaceIndex: number;
   readonly gateway: Ipv4 | undefined;
   readonly source: Ipv4 | undefined;
+  /** Of the route, or what an ICMP message has taught; else as the device. */
   readonly mtuBytes: number | undefined;
 }
 
@@ -96,7 +120,37 @@ export interface LinkChange {
   readonly up?: boolean;
   readonly mtuBytes?: number;
   readonly alias?: string;
-  readonly txQueueLength?: number;
+  /** A new name, for a device that is down. */
+  readonly name?: string;
+  /** Whether to ask neighbours for their addresses. */
+  readonly arp?: boolean;
+  /** Largest packet that the device is given to cut. */
+  readonly gsoMaxBytes?: number;
+}
+
+/**
+ * Two Ethernet devices of which each receives what the other one sends. Neither
+ * asks for neighbours (NOARP), joins multicast groups, or gives itself an IPv6
+ * address.
+ */
+export interface NewVethPair {
+  /** Up to 15 bytes. With `%d` in it the kernel chooses a number. */
+  readonly name: string;
+  /** The same for the other end; the kernel may choose another number there. */
+  readonly peerName: string;
+  /** Six bytes. A device without would get random ones, which udev changes. */
+  readonly mac: Uint8Array;
+  readonly peerMac: Uint8Array;
+  readonly mtuBytes: number;
+  readonly peerMtuBytes: number;
+  /** Of both. */
+  readonly alias?: string;
+}
+
+/** Both ends, as they are. */
+export interface VethPair {
+  readonly link: Link;
+  readonly peer: Link;
 }
 
 /**
@@ -111,7 +165,9 @@ export interface Rtnetlink extends Disposable {
   /** Every IPv4 route of every table, in the kernel's order. */
   routes(): Route[];
   /** RTM_GETROUTE for one destination. Throws when there is no route. */
-  routeTo(destination: Ipv4): RouteAnswer;
+  routeTo(destination: Ipv4, query?: RouteQuery): RouteAnswer;
+  /** A new pair, down. Throws `EEXIST` when one of the names is taken. */
+  createVethPair(pair: NewVethPair): VethPair;
   changeLink(interfaceIndex: number, change: LinkChange): void;
   deleteLink(interfaceIndex: number): boolean;
   ensureAddress(
@@ -124,5 +180,12 @@ export interface Rtnetlink extends Disposable {
   ): boolean;
   /** Adds the route, or takes the place of one with its destination and metric. */
   replaceRoute(route: NewRoute): void;
+  /**
+   * The same for thousands, in few system calls. A refused one does not keep the
+   * others out; the first refusal is thrown at the end.
+   */
+  replaceRoutes(routes: readonly NewRoute[]): void;
   removeRoute(route: NewRoute): boolean;
+  /** The same for thousands; how many were there. */
+  removeRoutes(routes: readonly NewRoute[]): number;
 }

@@ -22,5 +22,6 @@ export function isSameRoute(route: Route, wanted: NewRoute): boolean {
     matches(route.interfaceIndex, wanted.interfaceIndex) &&
     matches(route.gateway, wanted.gateway) &&
     matches(route.preferredSource, wanted.preferredSource) &&
-    matches(route.scope, wanted.scope);
+    matches(route.scope, wanted.scope) &&
+    matches(route.mtuBytes, wanted.mtuBytes);
 }

@@ -4,13 +4,20 @@
  * @module
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertThrows,
+} from "@std/assert";
 import { ERRNO } from "../../linux/errno.ts";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
 import type {
   Link,
   LinkAddress,
+  NewRoute,
+  NewVethPair,
   Route,
   Rtnetlink,
 } from "../../linux/netlink/rtnetlink.ts";
@@ -19,7 +26,7 @@ import {
   parseAddressWithPrefix,
   parseCidr,
 } from "../../net/cidr.ts";
-import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
+import { type Ipv4, parseIpv4, toIpv4 } from "../../net/ipv4.ts";
 
 /** A network namespace with `lo` up and 127.0.0.1/8, and nothing else in it. */
 export interface RtnetlinkWorld extends Disposable {
@@ -29,6 +36,14 @@ export interface RtnetlinkWorld extends Disposable {
 }
 
 const ABSENT_INDEX = 9999;
+const PAIR: NewVethPair = {
+  name: "flannel0",
+  peerName: "flannel0p",
+  mac: Uint8Array.of(2, 0, 10, 1, 27, 0),
+  peerMac: Uint8Array.of(2, 1, 10, 1, 27, 0),
+  mtuBytes: 1472,
+  peerMtuBytes: 65535,
+};
 
 const ip = (text: string): Ipv4 => parseIpv4(text)!;
 const net = (text: string): Cidr => parseCidr(text)!;
@@ -64,8 +79,12 @@ export function rtnetlinkContract(
       name: "br7",
       mtuBytes: 1500,
       up: false,
+      carrier: false,
       loopback: false,
+      noArp: false,
       kind: "bridge",
+      peerIndex: undefined,
+      gsoMaxBytes: 65536,
       alias: "",
       rxDropped: 0,
       txDropped: 0,
@@ -90,16 +109,111 @@ export function rtnetlinkContract(
     const index = world.addBridge("br7");
     rtnetlink.changeLink(index, { alias: "loden: 10.1.0.0/16" });
     rtnetlink.changeLink(index, { mtuBytes: 1400 });
-    rtnetlink.changeLink(index, { txQueueLength: 500 });
+    rtnetlink.changeLink(index, { gsoMaxBytes: 50_000 });
+    rtnetlink.changeLink(index, { arp: false });
+    rtnetlink.changeLink(index, { name: "br8" });
     rtnetlink.changeLink(index, { up: true });
-    const link = linkOf(rtnetlink, index);
-    assertEquals(
-      [link.up, link.mtuBytes, link.alias],
-      [true, 1400, "loden: 10.1.0.0/16"],
-    );
+    const changed = {
+      name: "br8",
+      mtuBytes: 1400,
+      gsoMaxBytes: 50_000,
+      noArp: true,
+    };
+    assertObjectMatch(linkOf(rtnetlink, index), {
+      ...changed,
+      up: true,
+      alias: "loden: 10.1.0.0/16",
+    });
     rtnetlink.changeLink(index, { up: false, alias: "" });
-    const after = linkOf(rtnetlink, index);
-    assertEquals([after.up, after.mtuBytes, after.alias], [false, 1400, ""]);
+    assertObjectMatch(linkOf(rtnetlink, index), {
+      ...changed,
+      up: false,
+      alias: "",
+    });
+    rtnetlink.changeLink(index, { arp: true });
+    assertEquals(linkOf(rtnetlink, index).noArp, false);
+  });
+
+  test("gives a device no name that another one has", (rtnetlink, world) => {
+    const index = world.addBridge("br7");
+    world.addBridge("br8");
+    refuses(ERRNO.EEXIST, () => rtnetlink.changeLink(index, { name: "br8" }));
+  });
+
+  test("makes a pair of devices, each with what it shall have", (rtnetlink) => {
+    const { link, peer } = rtnetlink.createVethPair({
+      ...PAIR,
+      alias: "loden: 10.1.0.0/16",
+    });
+    const common = {
+      up: false,
+      carrier: false,
+      loopback: false,
+      noArp: true,
+      kind: "veth",
+      alias: "loden: 10.1.0.0/16",
+      gsoMaxBytes: 65536,
+      rxDropped: 0,
+      txDropped: 0,
+    };
+    assertEquals(link, {
+      ...common,
+      index: link.index,
+      name: "flannel0",
+      mtuBytes: 1472,
+      mac: PAIR.mac,
+      peerIndex: peer.index,
+    });
+    assertEquals(peer, {
+      ...common,
+      index: peer.index,
+      name: "flannel0p",
+      mtuBytes: 65535,
+      mac: PAIR.peerMac,
+      peerIndex: link.index,
+    });
+    assertEquals(linkOf(rtnetlink, link.index), link);
+    assertEquals(linkOf(rtnetlink, peer.index), peer);
+  });
+
+  test("lets the kernel number the devices of a pair", (rtnetlink) => {
+    const pattern = { ...PAIR, name: "flannel%d", peerName: "flannel%dp" };
+    const names = [1, 2].map(() => {
+      const { link, peer } = rtnetlink.createVethPair(pattern);
+      return [link.name, peer.name];
+    });
+    assertEquals(names, [["flannel0", "flannel0p"], ["flannel1", "flannel1p"]]);
+  });
+
+  test("makes no pair when a name is taken", (rtnetlink, world) => {
+    world.addBridge("br7");
+    for (const taken of [{ name: "br7" }, { peerName: "br7" }]) {
+      refuses(
+        ERRNO.EEXIST,
+        () => rtnetlink.createVethPair({ ...PAIR, ...taken }),
+      );
+    }
+    assertEquals(rtnetlink.links().map(({ name }) => name), ["lo", "br7"]);
+  });
+
+  test("has a carrier when both ends of a pair are up", (rtnetlink) => {
+    const { link, peer } = rtnetlink.createVethPair(PAIR);
+    const carriers = () =>
+      [link, peer].map(({ index }) => linkOf(rtnetlink, index).carrier);
+    rtnetlink.changeLink(link.index, { up: true });
+    assertEquals(carriers(), [false, false]);
+    rtnetlink.changeLink(peer.index, { up: true });
+    assertEquals(carriers(), [true, true]);
+    rtnetlink.changeLink(link.index, { up: false });
+    assertEquals(carriers(), [false, false]);
+  });
+
+  test("deletes a pair by either end", (rtnetlink) => {
+    for (const end of ["link", "peer"] as const) {
+      const pair = rtnetlink.createVethPair(PAIR);
+      assertEquals(rtnetlink.deleteLink(pair[end].index), true);
+      assertEquals(rtnetlink.links().map(({ name }) => name), ["lo"]);
+    }
   });
 
   test("refuses to change a device that is not there", (rtnetlink) => {
@@ -200,6 +314,7 @@ export function rtnetlinkContract(
         metric: 0,
         scope: "link",
         protocol: 2,
+        mtuBytes: undefined,
         multipath: false,
       }]);
       rtnetlink.changeLink(index, { up: false });
@@ -215,6 +330,7 @@ export function rtnetlinkContract(
       gateway: ip("10.9.0.77"),
       preferredSource: ip("10.9.0.1"),
       metric: 50,
+      mtuBytes: 1300,
     });
     assertEquals(routesTo(rtnetlink, "10.1.0.0/16"), [{
       destination: net("10.1.0.0/16"),
@@ -226,6 +342,7 @@ export function rtnetlinkContract(
       metric: 50,
       scope: "global",
       protocol: 3,
+      mtuBytes: 1300,
       multipath: false,
     }]);
   });
@@ -330,6 +447,92 @@ export function rtnetlinkContract(
       assertEquals(routesTo(rtnetlink, "10.1.0.0/16").length, 1);
     },
   );
+
+  /** One route per peer of the overlay. */
+  const peerRoutes = (interfaceIndex: number, count: number): NewRoute[] =>
+    Array.from({ length: count }, (_, number) => {
+      const gateway = toIpv4(0x0a100000 + number * 256);
+      return {
+        destination: { address: gateway, prefixLength: 24 },
+        interfaceIndex,
+        gateway,
+        onlink: true,
+      };
+    });
+
+  test("puts and removes many routes at once", (rtnetlink, world) => {
+    const index = plugIn(world, "br7", "10.9.0.1/24");
+    const routes = peerRoutes(index, 700);
+    const gateways = () =>
+      mainRoutes(rtnetlink).filter(({ protocol }) => protocol === 3)
+        .map(({ gateway }) => gateway);
+    rtnetlink.replaceRoutes(routes);
+    rtnetlink.replaceRoutes(routes);
+    assertEquals(gateways(), routes.map(({ gateway }) => gateway));
+    assertEquals(rtnetlink.removeRoutes(routes.slice(100)), 600);
+    assertEquals(gateways().length, 100);
+    assertEquals(rtnetlink.removeRoutes(routes), 100);
+    assertEquals(rtnetlink.removeRoutes(routes), 0);
+    assertEquals(rtnetlink.removeRoutes([]), 0);
+    assertEquals(gateways(), []);
+  });
+
+  test(
+    "removes none of many routes that has another metric than is named",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const routes = peerRoutes(index, 3);
+      rtnetlink.replaceRoutes(
+        routes.map((route) => ({ ...route, metric: 100 })),
+      );
+      assertEquals(rtnetlink.removeRoutes(routes), 0);
+      assertEquals(
+        rtnetlink.removeRoutes(
+          routes.map((route, i) => ({ ...route, metric: 99 + i })),
+        ),
+        1,
+      );
+    },
+  );
+
+  test(
+    "puts the others of many routes when it refuses some",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const routes = peerRoutes(index, 300);
+      routes[7] = { ...routes[7]!, interfaceIndex: ABSENT_INDEX };
+      routes[200] = { ...routes[200]!, onlink: false };
+      routes[299] = { ...routes[299]!, interfaceIndex: ABSENT_INDEX };
+      refuses(ERRNO.ENODEV, () => rtnetlink.replaceRoutes(routes));
+      assertEquals(mainRoutes(rtnetlink).length, 1 + 297);
+    },
+  );
+
+  test("removes no route of another MTU", (rtnetlink, world) => {
+    const interfaceIndex = plugIn(world, "br7", "10.9.0.1/24");
+    const route = { destination: net("10.1.0.0/16"), interfaceIndex };
+    rtnetlink.replaceRoute({ ...route, mtuBytes: 1300 });
+    assertEquals(rtnetlink.removeRoute({ ...route, mtuBytes: 1301 }), false);
+    assertEquals(rtnetlink.removeRoute(route), true);
+  });
+
+  test("answers with the MTU of the route", (rtnetlink, world) => {
+    const interfaceIndex = plugIn(world, "br7", "10.9.0.1/24");
+    const destination = net("10.1.0.0/16");
+    rtnetlink.replaceRoute({ destination, interfaceIndex, mtuBytes: 1300 });
+    assertEquals(rtnetlink.routeTo(ip("10.1.2.3")).mtuBytes, 1300);
+  });
+
+  test("answers for one device when it is named", (rtnetlink, world) => {
+    const near = plugIn(world, "br7", "10.9.0.1/24");
+    const far = plugIn(world, "br8", "10.8.0.1/24");
+    const destination = net("10.1.0.0/16");
+    rtnetlink.replaceRoute({ destination, interfaceIndex: near, metric: 1 });
+    rtnetlink.replaceRoute({ destination, interfaceIndex: far, metric: 2 });
+    const devices = [{}, { interfaceIndex: near }, { interfaceIndex: far }]
+      .map((query) => rtnetlink.routeTo(ip("10.1.2.3"), query).interfaceIndex);
+    assertEquals(devices, [near, near, far]);
+  });
 
   test("answers by the longest prefix", (rtnetlink, world) => {
     const near = plugIn(world, "br7", "10.9.0.1/24");

@@ -14,9 +14,12 @@ import type {
   LinkAddress,
   LinkChange,
   NewRoute,
+  NewVethPair,
   Route,
   RouteAnswer,
+  RouteQuery,
   Rtnetlink,
+  VethPair,
 } from "../../linux/netlink/rtnetlink.ts";
 import { isSameRoute } from "../../linux/netlink/same_route.ts";
 import {
@@ -60,9 +63,13 @@ export class FakeRtnetlink implements Rtnetlink {
       index,
       mtuBytes: 1500,
       up: false,
+      carrier: link.up ?? false,
       loopback: false,
+      noArp: false,
       mac: Uint8Array.of(2, 0, 0, 0, index >>> 8, index & 255),
       kind: "",
+      peerIndex: undefined,
+      gsoMaxBytes: 65536,
       alias: "",
       rxDropped: 0,
       txDropped: 0,
@@ -113,6 +120,7 @@ export class FakeRtnetlink implements Rtnetlink {
       metric: 0,
       scope: "global",
       protocol: BOOT_PROTOCOL,
+      mtuBytes: undefined,
       multipath: false,
       ...route,
     });
@@ -135,10 +143,17 @@ export class FakeRtnetlink implements Rtnetlink {
     );
   }
 
-  routeTo(destination: Ipv4): RouteAnswer {
+  /** Has no rules, so a mark changes nothing. */
+  routeTo(
+    destination: Ipv4,
+    { interfaceIndex: device }: RouteQuery = {},
+  ): RouteAnswer {
     const what = "find the route";
     const best = this.#routes
       .filter((route) => contains(route.destination, destination))
+      .filter((route) =>
+        device === undefined || route.interfaceIndex === device
+      )
       .filter(({ table }) => table === MAIN_TABLE || table === LOCAL_TABLE)
       .toSorted((a, b) =>
         b.table - a.table ||
@@ -166,7 +181,7 @@ export class FakeRtnetlink implements Rtnetlink {
       gateway: best!.gateway,
       source: best!.preferredSource ??
         this.#sourceFor(interfaceIndex, best!.gateway ?? destination),
-      mtuBytes: undefined,
+      mtuBytes: best!.mtuBytes,
     };
   }
 
@@ -176,12 +191,20 @@ export class FakeRtnetlink implements Rtnetlink {
     if (change.mtuBytes !== undefined && change.mtuBytes > LARGEST_MTU) {
       throw new NetlinkError(what, ERRNO.EINVAL);
     }
+    if (change.name !== undefined) this.#requireFree(change.name, what);
     this.#links[this.#links.indexOf(link)] = {
       ...link,
+      name: change.name ?? link.name,
       up: change.up ?? link.up,
+      noArp: change.arp === undefined ? link.noArp : !change.arp,
       mtuBytes: change.mtuBytes ?? link.mtuBytes,
+      gsoMaxBytes: change.gsoMaxBytes ?? link.gsoMaxBytes,
       alias: change.alias ?? link.alias,
     };
+    this.#links = this.#links.map((one, _, all) => {
+      const peer = all.find(({ index }) => index === one.peerIndex);
+      return { ...one, carrier: one.up && (peer?.up ?? true) };
+    });
     if (change.up === true && !link.up) {
       for (const address of this.#addresses) {
         if (address.interfaceIndex === interfaceIndex) {
@@ -196,7 +219,41 @@ export class FakeRtnetlink implements Rtnetlink {
     }
   }
 
+  createVethPair(pair: NewVethPair): VethPair {
+    const what = `make the veth pair ${pair.name} and ${pair.peerName}`;
+    const name = this.#chooseName(pair.name);
+    const peerName = this.#chooseName(pair.peerName);
+    for (const wanted of [name, peerName]) this.#requireFree(wanted, what);
+    // The kernel makes the peer first.
+    const peerIndex = this.#nextIndex;
+    const common = { kind: "veth", noArp: true, alias: pair.alias ?? "" };
+    const peer = this.addLink({
+      ...common,
+      name: peerName,
+      index: peerIndex,
+      peerIndex: peerIndex + 1,
+      mac: pair.peerMac,
+      mtuBytes: pair.peerMtuBytes,
+    });
+    const link = this.addLink({
+      ...common,
+      name,
+      peerIndex,
+      mac: pair.mac,
+      mtuBytes: pair.mtuBytes,
+    });
+    return { link, peer };
+  }
+
   deleteLink(interfaceIndex: number): boolean {
+    const peerIndex = this.#links.find(({ index }) => index === interfaceIndex)
+      ?.peerIndex;
+    const deleted = this.#deleteOne(interfaceIndex);
+    if (peerIndex !== undefined) this.#deleteOne(peerIndex);
+    return deleted;
+  }
+
+  #deleteOne(interfaceIndex: number): boolean {
     const before = this.#links.length;
     const others = (entry: { interfaceIndex: number | undefined }) =>
       entry.interfaceIndex !== interfaceIndex;
@@ -246,7 +303,20 @@ export class FakeRtnetlink implements Rtnetlink {
       preferredSource: route.preferredSource,
       metric,
       scope: route.scope ?? "global",
+      mtuBytes: route.mtuBytes,
     });
+  }
+
+  replaceRoutes(routes: readonly NewRoute[]): void {
+    const refusals: unknown[] = [];
+    for (const route of routes) {
+      try {
+        this.replaceRoute(route);
+      } catch (error) {
+        refusals.push(error);
+      }
+    }
+    if (refusals.length > 0) throw refusals[0];
   }
 
   removeRoute(route: NewRoute): boolean {
@@ -255,7 +325,26 @@ export class FakeRtnetlink implements Rtnetlink {
     return index >= 0;
   }
 
+  removeRoutes(routes: readonly NewRoute[]): number {
+    return routes.filter((route) => this.removeRoute(route)).length;
+  }
+
   [Symbol.dispose](): void {}
+
+  #chooseName(pattern: string): string {
+    for (let number = 0;; number++) {
+      const name = pattern.replace("%d", String(number));
+      if (name === pattern || !this.#nameTaken(name)) return name;
+    }
+  }
+
+  #nameTaken(name: string): boolean {
+    return this.#links.some((link) => link.name === name);
+  }
+
+  #requireFree(name: string, what: string): void {
+    if (this.#nameTaken(name)) throw new NetlinkError(what, ERRNO.EEXIST);
+  }
 
   #existing(interfaceIndex: number, what: string): Link {
     const link = this.#links.find(({ index }) => index === interfaceIndex);

@@ -135,6 +135,7 @@ Deno.test("a route that takes the own subnet away over a gateway is found, a bri
     metric: 0,
     scope: "link",
     protocol: 2,
+    mtuBytes: undefined,
     multipath: false,
   };
   const away = { ...bridge, gateway: parseIpv4("192.0.2.1") };

@@ -3,6 +3,8 @@ import { formatMac } from "../../../../net/mac.ts";
 import { BadNetlinkMessageError } from "../../../../linux/netlink/errors.ts";
 import {
   listLinksRequest,
+  newVethPairRequest,
+  noIpv6AddressRequest,
   parseLink,
   removeLinkRequest,
   setLinkRequest,
@@ -22,15 +24,61 @@ Deno.test("a change names the device, the flags to change and what is new", () =
     up: true,
     mtuBytes: 1472,
     alias: "loden",
-    txQueueLength: 1000,
+    name: "fl",
+    arp: false,
+    gsoMaxBytes: 65536,
   });
   assertEquals(type, 19);
   assertEquals(
     toHex(payload),
-    "00 00 00 00 07 00 00 00 01 00 00 00 01 00 00 00 " +
+    "00 00 00 00 07 00 00 00 81 00 00 00 81 00 00 00 " +
       "08 00 04 00 c0 05 00 00 " +
       "09 00 14 00 6c 6f 64 65 6e 00 00 00 " +
-      "08 00 0d 00 e8 03 00 00",
+      "06 00 03 00 66 6c 00 00 " +
+      "08 00 29 00 00 00 01 00 08 00 3f 00 00 00 01 00",
+  );
+});
+
+Deno.test("a change to ARP has IFF_NOARP in its mask only", () => {
+  assertEquals(
+    toHex(setLinkRequest(7, { arp: true }).payload),
+    "00 00 00 00 07 00 00 00 00 00 00 00 80 00 00 00",
+  );
+});
+
+Deno.test("a pair is two devices, the second one inside the first's type", () => {
+  const { type, flags, payload } = newVethPairRequest({
+    name: "f0",
+    peerName: "f0p",
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    peerMac: Uint8Array.of(2, 0, 0, 0, 0, 2),
+    mtuBytes: 1472,
+    peerMtuBytes: 65535,
+  });
+  assertEquals([type, flags], [16, 0x600]);
+  assertEquals(
+    toHex(payload),
+    "00 00 00 00 00 00 00 00 80 00 00 00 80 10 00 00 " +
+      "06 00 03 00 66 30 00 00 " +
+      "0a 00 01 00 02 00 00 00 00 01 00 00 " +
+      "08 00 04 00 c0 05 00 00 " +
+      "40 00 12 80 " +
+      "08 00 01 00 76 65 74 68 " +
+      "34 00 02 80 30 00 01 00 " +
+      "00 00 00 00 00 00 00 00 80 00 00 00 80 10 00 00 " +
+      "07 00 03 00 66 30 70 00 " +
+      "0a 00 01 00 02 00 00 00 00 02 00 00 " +
+      "08 00 04 00 ff ff 00 00",
+  );
+});
+
+Deno.test("the end of IPv6 addresses names the device and the mode", () => {
+  const { type, payload } = noIpv6AddressRequest(7);
+  assertEquals(type, 19);
+  assertEquals(
+    toHex(payload),
+    "00 00 00 00 07 00 00 00 00 00 00 00 00 00 00 00 " +
+      "10 00 1a 80 0c 00 0a 80 05 00 08 00 01 00 00 00",
   );
 });
 
@@ -61,6 +109,8 @@ Deno.test("a device is read with all that is known of it", () => {
   const { mac, ...link } = parseLink(fromHex(`${HEADER}
     0a 00 03 00 76 65 74 68 30 00 00 00
     08 00 04 00 dc 05 00 00
+    08 00 05 00 06 00 00 00
+    08 00 29 00 00 00 02 00  08 00 3f 00 00 00 01 00
     0a 00 01 00 02 fc 00 00 00 01 00 00
     10 00 12 00 09 00 01 00 76 65 74 68 00 00 00 00
     0a 00 14 00 6c 6f 64 65 6e 00 00 00
@@ -76,8 +126,12 @@ Deno.test("a device is read with all that is known of it", () => {
     name: "veth0",
     mtuBytes: 1500,
     up: true,
+    carrier: true,
     loopback: false,
+    noArp: false,
     kind: "veth",
+    peerIndex: 6,
+    gsoMaxBytes: 65536,
     alias: "loden",
     rxDropped: 0x1_0000_002a,
     txDropped: 8,
@@ -92,14 +146,42 @@ Deno.test("a device is read when the kernel tells nothing but its header", () =>
       name: "",
       mtuBytes: 0,
       up: false,
+      carrier: false,
       loopback: true,
+      noArp: false,
       mac: new Uint8Array(),
       kind: "",
+      peerIndex: undefined,
+      gsoMaxBytes: 0,
       alias: "",
       rxDropped: 0,
       txDropped: 0,
     },
   );
+});
+
+Deno.test("a device without neighbour addresses is told by its flag", () => {
+  const { noArp } = parseLink(
+    fromHex("00 00 01 00 07 00 00 00 c1 00 01 00 00 00 00 00"),
+  );
+  assertEquals(noArp, true);
+});
+
+Deno.test("the other end of a veth is unknown when it is gone or elsewhere", () => {
+  const peerOf = (attributes: string) =>
+    parseLink(fromHex(`${HEADER} ${attributes}`)).peerIndex;
+  assertEquals(peerOf("08 00 05 00 00 00 00 00"), undefined);
+  assertEquals(
+    peerOf("08 00 05 00 06 00 00 00 08 00 25 00 00 00 00 00"),
+    undefined,
+  );
+});
+
+Deno.test("a kernel before 6.3 has one limit of GSO for all protocols", () => {
+  const { gsoMaxBytes } = parseLink(
+    fromHex(`${HEADER} 08 00 29 00 00 00 01 00`),
+  );
+  assertEquals(gsoMaxBytes, 65536);
 });
 
 Deno.test("a tunnel's IP address is no hardware address", () => {

@@ -22,6 +22,7 @@ type Datagram = readonly Answer[] | number;
 /** A kernel that answers the n-th request by the n-th part of a script. */
 class ScriptedKernel implements NetlinkTransport {
   readonly requests: NetlinkMessage[] = [];
+  datagrams = 0;
   resets = 0;
   readonly #script: Datagram[][];
   #pending: Datagram[] = [];
@@ -32,6 +33,7 @@ class ScriptedKernel implements NetlinkTransport {
   }
 
   send(bytes: Uint8Array): void {
+    this.datagrams++;
     this.requests.push(...decodeMessages(bytes));
     this.#pending.push(...this.#script.shift()!);
   }
@@ -94,6 +96,68 @@ Deno.test("a request asks for an acknowledgement and has a new number each time"
 Deno.test("a request gives the payloads that come before its acknowledgement", () => {
   const { client } = clientOf([[entry("01 02 03 04", 0)], [ACK]]);
   assertEquals(client.request("try", REQUEST), [fromHex("01 02 03 04")]);
+});
+
+/** The verdict on the n-th request since the script began. */
+const refused = (sequence: number, errno: number): Answer => {
+  const payload = new Uint8Array(20);
+  new DataView(payload.buffer).setInt32(0, -errno, true);
+  return { type: 2, sequence, payload };
+};
+
+Deno.test("many changes go in one datagram, and only the last asks for an answer", () => {
+  const { kernel, client } = clientOf([[ACK]]);
+  const change = { ...REQUEST, flags: 0x500 };
+  assertEquals(client.requestMany("try", [change, change, change]), []);
+  assertEquals(
+    kernel.requests.map(({ flags, sequence }) => [flags, sequence]),
+    [[0x501, 1], [0x501, 2], [0x505, 3]],
+  );
+  assertEquals(kernel.datagrams, 1);
+});
+
+Deno.test("of many changes those that were refused are named, the last one too", () => {
+  const { client } = clientOf([
+    [refused(77, ERRNO.EPERM), refused(2, ERRNO.EEXIST)],
+    [refused(4, ERRNO.ENODEV)],
+  ]);
+  assertEquals(
+    client.requestMany("try", [REQUEST, REQUEST, REQUEST, REQUEST]),
+    [
+      { index: 1, errno: ERRNO.EEXIST, detail: undefined },
+      { index: 3, errno: ERRNO.ENODEV, detail: undefined },
+    ],
+  );
+});
+
+Deno.test("very many changes go in several datagrams", () => {
+  const { kernel, client } = clientOf(
+    [[ACK]],
+    [[refused(130, ERRNO.EEXIST)], [ACK]],
+    [[ACK]],
+  );
+  const many = Array.from({ length: 300 }, () => REQUEST);
+  assertEquals(
+    client.requestMany("try", many).map(({ index }) => index),
+    [129],
+  );
+  assertEquals([kernel.requests.length, kernel.datagrams], [300, 3]);
+});
+
+Deno.test("no changes are no datagram", () => {
+  const { kernel, client } = clientOf();
+  assertEquals(client.requestMany("try", []), []);
+  assertEquals(kernel.datagrams, 0);
+});
+
+Deno.test("a lost verdict on many changes leaves a clean socket behind", () => {
+  const { kernel, client } = clientOf([ERRNO.ENOBUFS], [[ACK]]);
+  const error = assertThrows(
+    () => client.requestMany("put routes", [REQUEST]),
+    NetlinkError,
+  );
+  assertEquals([error.errno, kernel.resets], [ERRNO.ENOBUFS, 1]);
+  assertEquals(client.requestMany("put routes", [REQUEST]), []);
 });
 
 Deno.test("a list comes in several datagrams, whose memory is used again", () => {

@@ -30,6 +30,17 @@ Deno.test("a look-up names one address with all of its bits", () => {
   );
 });
 
+Deno.test("a look-up can name a device and a mark", () => {
+  const { payload } = routeToRequest(ip("8.8.4.4"), {
+    interfaceIndex: 3,
+    mark: 0x80000001,
+  });
+  assertEquals(
+    toHex(payload).slice(36),
+    "08 00 01 00 08 08 04 04 08 00 04 00 03 00 00 00 08 00 10 00 01 00 00 80",
+  );
+});
+
 Deno.test("a plain route is global, of the boot protocol, in the main table", () => {
   const { type, flags, payload } = putRouteRequest({
     destination: net("10.1.0.0/16"),
@@ -52,13 +63,14 @@ Deno.test("a route with everything has each part in its place", () => {
     metric: 0xfffffffe,
     scope: "link",
     onlink: true,
+    mtuBytes: 1400,
   });
   assertEquals(
     toHex(payload),
     "02 18 00 00 fe 03 fd 01 04 00 00 00 " +
       "08 00 01 00 0a 01 05 00 08 00 04 00 03 00 00 00 " +
       "08 00 05 00 0a 01 05 00 08 00 07 00 0a 01 1b 00 " +
-      "08 00 06 00 fe ff ff ff",
+      "08 00 06 00 fe ff ff ff 0c 00 08 80 08 00 02 00 78 05 00 00",
   );
 });
 
@@ -99,6 +111,7 @@ Deno.test("a default route is read", () => {
     metric: 300,
     scope: "global",
     protocol: 3,
+    mtuBytes: 1400,
     multipath: false,
   });
 });
