@@ -53,7 +53,8 @@ export interface UnderlayChoice {
 }
 
 /** The agent's parts. */
-export interface AgentComponents extends Omit<NetworkComponents, "tasks"> {
+export interface AgentComponents
+  extends Omit<NetworkComponents, "tasks" | "advertise"> {
   readonly registry: Pick<LeaseRegistry, "readConfig" | "close">;
   readonly createMembership: (events: MembershipEvents) => Membership;
   readonly pickUnderlay: () => UnderlayChoice;
@@ -299,7 +300,11 @@ export class Agent {
     }
     const network = new Network(
       plan,
-      { ...this.#components, tasks: this.#tasks },
+      {
+        ...this.#components,
+        tasks: this.#tasks,
+        advertise: (advertisement) => this.#membership.advertise(advertisement),
+      },
       this.#options.network,
     );
     this.#network = network;

@@ -8,6 +8,7 @@
 import { getLogger } from "@logtape/logtape";
 import type {
   Backend,
+  BackendAdvertisement,
   BackendContext,
   BackendStatus,
 } from "../backend/backend.ts";
@@ -31,7 +32,7 @@ export interface DataPathEvents {
   /** It ran and cannot carry packets any more; it is being started anew. */
   onDown(error: unknown): void;
   /** It carries packets (again). */
-  onUp(overlay: Overlay): void;
+  onUp(overlay: Overlay, advertisement: BackendAdvertisement): void;
 }
 
 /** How to make one. */
@@ -149,7 +150,7 @@ export class DataPath {
       signal.throwIfAborted();
       this.#running = running;
       backend.failed.catch((error) => this.#onFailed(backend, error));
-      this.#options.events.onUp(overlay);
+      this.#options.events.onUp(overlay, backend.advertise());
       return overlay;
     } catch (error) {
       await discard(backend);

@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { BackendAdvertisement } from "../backend/backend.ts";
 import { parseNetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
 import type { PreviousSubnet } from "../lease/acquisition_plan.ts";
@@ -53,6 +54,7 @@ export class LeaseMembership implements Membership {
   #store: Promise<StateStore> | undefined;
   #keeper: LeaseKeeper | undefined;
   #watch: PeerWatch | undefined;
+  #advertised: BackendAdvertisement | undefined;
   #leaseTrouble: string | undefined;
   #peersTrouble: string | undefined;
 
@@ -94,6 +96,7 @@ export class LeaseMembership implements Membership {
       previous: this.#previousSubnets(store),
     });
     this.#keeper = keeper;
+    if (this.#advertised !== undefined) keeper.advertise(this.#advertised);
     keeper.onStatus((status) => this.#onLease(status));
     const attributes = {
       publicIp: underlay.publicIp,
@@ -121,6 +124,11 @@ export class LeaseMembership implements Membership {
       },
     });
     return lease;
+  }
+
+  advertise(advertisement: BackendAdvertisement): void {
+    this.#advertised = advertisement;
+    this.#keeper?.advertise(advertisement);
   }
 
   async run(signal: AbortSignal): Promise<void> {

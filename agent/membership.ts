@@ -45,6 +45,12 @@ export interface Membership {
    * @throws the signal's reason when aborted; what waiting cannot cure.
    */
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
+  /**
+   * What the lease must say of the backend from now on, whether there is a lease
+   * yet or not. Returns at once; it is written when etcd can be had, and only if
+   * the lease says something else.
+   */
+  advertise(advertisement: BackendAdvertisement): void;
   /** Keeps the lease and follows the peers, until aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Writes down what is not written yet. */

@@ -5,7 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, BackendAdvertisement } from "../backend/backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
@@ -55,6 +55,8 @@ export interface NetworkComponents extends RetryComponents {
   readonly tasks: TaskGroup;
   /** A new backend for each start. */
   readonly createBackend: (config: NetworkConfig) => Backend;
+  /** What the host's lease must say of the backend from now on. */
+  readonly advertise: (advertisement: BackendAdvertisement) => void;
   readonly createFirewall: (
     config: NetworkConfig,
     onResult: (error: unknown | undefined) => void,
@@ -106,7 +108,10 @@ export class Network {
       events: {
         onWaiting: (error) => this.#onWaiting(error),
         onDown: (error) => this.#onDown(error),
-        onUp: (overlay) => this.#onUp(overlay),
+        onUp: (overlay, advertisement) => {
+          components.advertise(advertisement);
+          this.#onUp(overlay);
+        },
       },
     });
     this.#firewall = components.createFirewall(

@@ -5,7 +5,7 @@
  */
 
 import type { Cidr } from "../net/cidr.ts";
-import type { PeerDiff } from "../net/peer.ts";
+import type { DataPathName, PeerDiff } from "../net/peer.ts";
 import type { Overlay, Underlay } from "../net/underlay.ts";
 
 /** What a backend is told before it starts. */
@@ -22,6 +22,8 @@ export interface BackendAdvertisement {
   /** Omitted from the lease when it is `udp`. */
   readonly backendType: string;
   readonly backendData?: unknown;
+  /** What carries the packets; absent until it is known, which a start may decide. */
+  readonly dataPath?: DataPathName;
 }
 
 /** What `loden status` and the log show of a backend. */
@@ -32,6 +34,8 @@ export interface BackendStatus {
   readonly reason: string;
   readonly device: string | undefined;
   readonly peers: number;
+  /** What else is worth a line to a person, by its name: `receive on eth0`. */
+  readonly details?: Readonly<Record<string, string>>;
   /** Packets and bytes moved, and drops by reason; names are an interface. */
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -43,6 +47,7 @@ export interface BackendStatus {
  */
 export interface Backend {
   readonly type: string;
+  /** Asked before the start, and again whenever the backend has been started. */
   advertise(): BackendAdvertisement;
   start(context: BackendContext, signal: AbortSignal): Promise<Overlay>;
   /** Brings the peers up to date while traffic flows. */

@@ -6,6 +6,7 @@
 
 import type { Cidr } from "../net/cidr.ts";
 import type { Ipv4 } from "../net/ipv4.ts";
+import type { DataPathName } from "../net/peer.ts";
 
 /** The value of a lease's key (compat 3.2), read. */
 export interface LeaseAttributes {
@@ -15,9 +16,17 @@ export interface LeaseAttributes {
   readonly backendData?: unknown;
   /** Loden's own, appended after flannel's fields; absent in flannel's leases. */
   readonly hostId?: string;
+  /** Loden's own: what carries the holder's packets. */
+  readonly dataPath?: DataPathName;
   /** Fields that this version does not know, kept when the value is rewritten. */
   readonly unknownFields?: Readonly<Record<string, unknown>>;
 }
+
+/** The part of the value that a backend decides, and may change while it runs. */
+export type LeaseAdvertisement = Pick<
+  LeaseAttributes,
+  "backendType" | "backendData" | "dataPath"
+>;
 
 /** One version of one key under `<prefix>/subnets/`: what a transaction compares. */
 export interface LeaseVersion {

@@ -2,8 +2,8 @@
  * Leases as etcd holds them: flannel's keys and values, byte for byte, in both
  * directions (compat 3.1, 3.2).
  *
- * Loden appends one field of its own, {@linkcode HOST_ID_FIELD}, after flannel's,
- * which flannel ignores. It writes no key of its own under `<prefix>/subnets`,
+ * Loden appends two fields of its own, {@linkcode HOST_ID_FIELD} and
+ * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It writes no key of its own under `<prefix>/subnets`,
  * because one that flannel cannot read costs every flannel all its peers
  * (compat 12.1).
  *
@@ -19,10 +19,14 @@ import {
   isMulticast,
   parseIpv4,
 } from "../net/ipv4.ts";
+import { isDataPathName } from "../net/peer.ts";
 import type { LeaseAttributes } from "./lease.ts";
 
 /** Which installation of Loden wrote a lease; see `docs/lease.md`. */
 export const HOST_ID_FIELD = "LodenHostId";
+
+/** What carries the holder's packets: `ebpf` or `tun`. */
+export const DATA_PATH_FIELD = "LodenDataPath";
 
 /** Something read, or why it could not be read. */
 export type Decoded<T> =
@@ -75,16 +79,18 @@ export function parseLeaseName(name: string): Decoded<Cidr> {
 
 /**
  * A lease's value: flannel's fields in flannel's order and spelling, then the
- * host id, then what was unknown in the value that this one replaces.
+ * host id and the data path, then what was unknown in the value that this one replaces.
  */
 export function encodeLeaseValue(attributes: LeaseAttributes): string {
-  const { backendType, backendData, hostId, unknownFields } = attributes;
+  const { backendType, backendData, hostId, dataPath, unknownFields } =
+    attributes;
   const fields: Record<string, unknown> = {
     PublicIP: formatIpv4(attributes.publicIp),
     PublicIPv6: null,
     ...(UNNAMED_BACKENDS.has(backendType) ? {} : { BackendType: backendType }),
     ...(backendData === undefined ? {} : { BackendData: backendData }),
     ...(hostId === undefined ? {} : { [HOST_ID_FIELD]: hostId }),
+    ...(dataPath === undefined ? {} : { [DATA_PATH_FIELD]: dataPath }),
     ...unknownFields,
   };
   return JSON.stringify(fields).replace(GO_ESCAPED, escapeAsGo);
@@ -125,6 +131,7 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
   }
   const backendData = known.get("backenddata") ?? undefined;
   const hostId = known.get(HOST_ID_FIELD.toLowerCase());
+  const dataPath = known.get(DATA_PATH_FIELD.toLowerCase());
   return {
     ok: true,
     value: {
@@ -133,6 +140,8 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
       ...(backendData === undefined ? {} : { backendData }),
       // A host id that is none identifies nobody, but the lease still counts.
       ...(isHostId(hostId) ? { hostId } : {}),
+      // One of a later version says nothing that this one could use.
+      ...(isDataPathName(dataPath) ? { dataPath } : {}),
       ...(unknown.length === 0
         ? {}
         : { unknownFields: Object.fromEntries(unknown) }),
@@ -148,6 +157,7 @@ const KNOWN_FIELDS = new Set([
   "backenddata",
   "backendv6data",
   HOST_ID_FIELD.toLowerCase(),
+  DATA_PATH_FIELD.toLowerCase(),
 ]);
 
 function sortFields(json: object) {

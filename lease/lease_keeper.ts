@@ -18,7 +18,12 @@ import {
 } from "./acquisition_plan.ts";
 import { allocateSubnet } from "./allocator.ts";
 import { RegistryError, RestlessKeyError } from "./errors.ts";
-import { isReservation, type Lease, type LeaseAttributes } from "./lease.ts";
+import {
+  isReservation,
+  type Lease,
+  type LeaseAdvertisement,
+  type LeaseAttributes,
+} from "./lease.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
 import { encodeLeaseValue } from "./lease_codec.ts";
 import { formatExpiry, logLeaseState } from "./lease_log.ts";
@@ -82,6 +87,10 @@ export class LeaseKeeper {
   readonly #listeners = new Set<(status: LeaseStatus) => void>();
   #state: LeaseState;
   #lease: Lease | undefined;
+  /** What the value must say; `undefined`: what it was acquired with. */
+  #advertisement: LeaseAdvertisement | undefined;
+  /** Set while the keeper waits for something to write. */
+  #onAdvertised: (() => void) | undefined;
 
   constructor(
     components: LeaseKeeperComponents,
@@ -119,6 +128,16 @@ export class LeaseKeeper {
   onStatus(listener: (status: LeaseStatus) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * What the lease's value must say from now on. It is written by {@linkcode run},
+   * and before that by an {@linkcode acquire} that is still under way; not at all
+   * when the value says so already.
+   */
+  advertise(advertisement: LeaseAdvertisement): void {
+    this.#advertisement = advertisement;
+    this.#onAdvertised?.();
   }
 
   /**
@@ -170,9 +189,10 @@ export class LeaseKeeper {
   /** One listing and one write; `undefined` when somebody was faster. */
   async #tryAcquire(
     pool: SubnetPool,
-    attributes: LeaseAttributes,
+    acquiredWith: LeaseAttributes,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
+    const attributes = { ...acquiredWith, ...this.#advertisement };
     const snapshot = await this.#registry.list(signal);
     const { discard, step } = planAcquisition(
       snapshot,
@@ -218,7 +238,13 @@ export class LeaseKeeper {
   ): Promise<Lease | undefined> {
     if (step.type === "renew") {
       if (step.reason === "taken-over") this.#logTakeOver(step.lease);
-      return this.#write(step.lease, attributes, signal);
+      const { dataPath } = step.lease.attributes;
+      // What this host said last holds until its data path has started: programs
+      // in the kernel outlive the agent.
+      const kept = step.reason === "own" && dataPath !== undefined
+        ? { dataPath }
+        : {};
+      return this.#write(step.lease, { ...kept, ...attributes }, signal);
     }
     const subnet = step.type === "create"
       ? step.subnet
@@ -295,7 +321,8 @@ export class LeaseKeeper {
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
     const ours = this.#lease!;
-    const { subnet, attributes } = ours;
+    const { subnet } = ours;
+    const attributes = this.#wanted();
     const { ttlSeconds } = this.#times;
     if (lease !== undefined) {
       // Ours, but not as we left it: an uncertain write, or a restored backup.
@@ -335,7 +362,7 @@ export class LeaseKeeper {
   }
 
   /**
-   * Watches the key and renews it when that is due; returns when the key must be
+   * Watches the key and renews it when that is due or its value must change; returns when the key must be
    * read again, throws when etcd fails.
    */
   async #untilInDoubt(revision: string, signal: AbortSignal): Promise<void> {
@@ -371,19 +398,36 @@ export class LeaseKeeper {
   /** Returns when the key was not as we left it. */
   async #renewOnTime(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await this.#leaseClock.untilDue(signal);
+      await this.#untilDueOrChanged(signal);
       this.#happen({ type: "renewal-begun" });
       const since = this.#leaseClock.mark();
       const lease = this.#lease!;
-      const renewed = await this.#write(lease, lease.attributes, signal);
+      const renewed = await this.#write(lease, this.#wanted(), signal);
       if (renewed === undefined) return;
       this.#hold(renewed, since);
       this.#log.info("lease renewed", {
         event: "lease.renewed",
         subnet: formatCidr(renewed.subnet),
+        dataPath: renewed.attributes.dataPath,
         expires: formatExpiry(this.#leaseClock.expiresAtMs),
       });
       this.#confirm();
+    }
+  }
+
+  async #untilDueOrChanged(signal: AbortSignal): Promise<void> {
+    if (!this.#saysWhatItMust()) return;
+    const changed = new AbortController();
+    this.#onAdvertised = () => {
+      if (!this.#saysWhatItMust()) changed.abort();
+    };
+    const either = AbortSignal.any([signal, changed.signal]);
+    try {
+      await this.#leaseClock.untilDue(either);
+    } catch (error) {
+      if (signal.aborted || !changed.signal.aborted) throw error;
+    } finally {
+      this.#onAdvertised = undefined;
     }
   }
 
@@ -399,9 +443,9 @@ export class LeaseKeeper {
     this.#tell();
   }
 
-  /** The key is ours. A renewal that is due has to succeed first, too. */
+  /** The key is ours. A write that is due has to succeed first, too. */
   #confirm(): void {
-    if (this.#leaseClock.isDue) return;
+    if (this.#leaseClock.isDue || !this.#saysWhatItMust()) return;
     this.#pauses.reset();
     this.#happen({ type: "confirmed" });
   }
@@ -427,9 +471,20 @@ export class LeaseKeeper {
     return lease.modRevision === this.#lease!.modRevision;
   }
 
+  /** As we left it, or as we are about to. */
   #hasOurValue({ attributes }: Lease): boolean {
-    return encodeLeaseValue(attributes) ===
-      encodeLeaseValue(this.#lease!.attributes);
+    const value = encodeLeaseValue(attributes);
+    return value === encodeLeaseValue(this.#lease!.attributes) ||
+      value === encodeLeaseValue(this.#wanted());
+  }
+
+  #wanted(): LeaseAttributes {
+    return { ...this.#lease!.attributes, ...this.#advertisement };
+  }
+
+  #saysWhatItMust(): boolean {
+    return encodeLeaseValue(this.#lease!.attributes) ===
+      encodeLeaseValue(this.#wanted());
   }
 
   #describeHolder({ subnet, attributes }: Lease): LeaseCause {

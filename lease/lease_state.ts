@@ -21,7 +21,8 @@
 /**
  * - `acquiring`: no lease yet; a data path that already runs is left alone.
  * - `held`: etcd has confirmed the lease.
- * - `renewing`: the lease is being written again, on its margin or after a loss.
+ * - `renewing`: the lease is being written again: on its margin, with another
+ *   value, or after a loss.
  * - `degraded`: etcd cannot be asked or refuses; the TTL has not run out.
  * - `expired-but-serving`: the TTL has run out meanwhile.
  * - `conflict`: the key has another holder.

@@ -171,12 +171,13 @@ export class PeerSet {
   #putOne(lease: Lease, touched: Cidr[]): void {
     const { name, subnet, attributes } = lease;
     if (equalCidr(subnet, this.#self.subnet)) return;
-    const { publicIp, backendType, backendData } = attributes;
+    const { publicIp, backendType, backendData, dataPath } = attributes;
     const peer: Peer = {
       subnet,
       publicIp,
       backendType,
       ...(backendData === undefined ? {} : { backendData }),
+      ...(dataPath === undefined ? {} : { dataPath }),
       stale: false,
     };
     const notice = this.#judge(name, peer, attributes.hostId);
@@ -351,6 +352,6 @@ function claims(living: Peer, vanished: Peer): boolean {
 
 function isSamePeer(a: Peer, b: Peer): boolean {
   return a.publicIp === b.publicIp && a.backendType === b.backendType &&
-    a.stale === b.stale &&
+    a.dataPath === b.dataPath && a.stale === b.stale &&
     JSON.stringify(a.backendData) === JSON.stringify(b.backendData);
 }

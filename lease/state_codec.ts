@@ -6,6 +6,7 @@
 
 import { formatCidr, parseCidr } from "../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../net/ipv4.ts";
+import { isDataPathName } from "../net/peer.ts";
 import type { StoredLease, StoredPeer } from "./state_store.ts";
 
 /** Everything that is remembered. */
@@ -38,6 +39,7 @@ export function encodeState(state: DurableState): string {
       publicIp: formatIpv4(peer.publicIp),
       backendType: peer.backendType,
       backendData: peer.backendData,
+      dataPath: peer.dataPath,
       stale: peer.stale || undefined,
       vanished: formatTime(peer.vanishedAtMs),
     })),
@@ -78,13 +80,16 @@ function decodeLease(value: unknown): StoredLease {
 }
 
 function decodePeer(value: unknown): StoredPeer {
-  const { subnet, publicIp, backendType, backendData, stale, vanished } =
-    object(value, "a peer");
+  const fields = object(value, "a peer");
+  const { subnet, publicIp, backendType, backendData } = fields;
+  const { dataPath, stale, vanished } = fields;
   return {
     subnet: cidr(subnet),
     publicIp: address(publicIp),
     backendType: string(backendType, "backendType"),
     ...(backendData === undefined ? {} : { backendData }),
+    // A later version may have written another word: it says nothing to us.
+    ...(isDataPathName(dataPath) ? { dataPath } : {}),
     stale: stale === true,
     ...(vanished === undefined ? {} : { vanishedAtMs: time(vanished) }),
   };

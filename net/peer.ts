@@ -7,6 +7,14 @@
 import type { Cidr } from "./cidr.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
+/** What carries a host's packets: programs in its kernel, or its agent. */
+export type DataPathName = "ebpf" | "tun";
+
+/** Whether it is one that this version knows. */
+export function isDataPathName(value: unknown): value is DataPathName {
+  return value === "ebpf" || value === "tun";
+}
+
 /** A host that holds a lease, and where to send its packets. */
 export interface Peer {
   readonly subnet: Cidr;
@@ -17,6 +25,11 @@ export interface Peer {
   /** The lease's BackendData, unread. */
   readonly backendData?: unknown;
   /**
+   * What the peer's receiver can take, as its lease says; absent for flannel and
+   * for a Loden that says nothing. It never decides whether packets are accepted.
+   */
+  readonly dataPath?: DataPathName;
+  /**
    * The key has vanished but the peer is kept for its grace: its packets still
    * flow, in both directions.
    */
@@ -26,7 +39,7 @@ export interface Peer {
 /** What changed between two sets of peers. Subnets are the identity. */
 export interface PeerDiff {
   readonly added: readonly Peer[];
-  /** Same subnet, another address, backend or staleness: the new values. */
+  /** Same subnet, another address, backend, data path or staleness: the new values. */
   readonly changed: readonly Peer[];
   readonly removed: readonly Peer[];
 }

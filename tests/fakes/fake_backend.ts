@@ -12,7 +12,7 @@ import type {
 } from "../../backend/backend.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { overlayMtu, UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
-import type { Peer, PeerDiff } from "../../net/peer.ts";
+import type { DataPathName, Peer, PeerDiff } from "../../net/peer.ts";
 import type { Overlay } from "../../net/underlay.ts";
 
 /** What a test can make go wrong. */
@@ -25,6 +25,8 @@ export interface FakeBackendOptions {
   readonly startDelay?: () => Promise<void>;
   /** A stop that takes until this resolves. */
   readonly stopDelay?: () => Promise<void>;
+  /** What a start finds to be the data path; none by default. */
+  readonly dataPath?: () => DataPathName;
   /** Told of every call, in order. */
   readonly onCall?: (call: string) => void;
 }
@@ -45,7 +47,8 @@ export class FakeBackend implements Backend {
   }
 
   advertise(): BackendAdvertisement {
-    return { backendType: "udp" };
+    const dataPath = this.context && this.#options.dataPath?.();
+    return { backendType: "udp", ...dataPath && { dataPath } };
   }
 
   async start(context: BackendContext): Promise<Overlay> {

@@ -10,6 +10,7 @@ import type {
   MembershipEvents,
   SavedNetwork,
 } from "../../agent/membership.ts";
+import type { BackendAdvertisement } from "../../backend/backend.ts";
 import type { Lease } from "../../lease/lease.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../net/cidr.ts";
@@ -32,6 +33,8 @@ export class FakeMembership implements Membership {
   /** Told as peers by the first listing; `undefined`: it does not come. */
   peers: string[] | undefined = ["10.1.6.0/24"];
   running = false;
+  requested: LeaseRequest | undefined;
+  readonly advertised: BackendAdvertisement[] = [];
 
   constructor(events: MembershipEvents, options: FakeMembershipOptions) {
     this.events = events;
@@ -45,6 +48,7 @@ export class FakeMembership implements Membership {
 
   async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     this.#options.onCall("membership.acquire");
+    this.requested = request;
     const { promise, reject } = Promise.withResolvers<never>();
     signal.addEventListener("abort", () => reject(signal.reason), {
       once: true,
@@ -61,6 +65,10 @@ export class FakeMembership implements Membership {
       etcdLeaseId: "1",
       modRevision: "1",
     };
+  }
+
+  advertise(advertisement: BackendAdvertisement): void {
+    this.advertised.push(advertisement);
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -62,8 +62,11 @@ export class FakeEtcd {
   fault: RegistryFault | undefined;
   /** Called before each operation with its name; may throw or wait. */
   before: (operation: string) => void | Promise<void> = () => {};
-  /** Called after an operation was carried out; throwing makes it uncertain. */
-  after: (operation: string) => void = () => {};
+  /**
+   * Called after an operation was carried out: throwing makes it uncertain,
+   * waiting makes its answer late.
+   */
+  after: (operation: string) => void | Promise<void> = () => {};
 
   constructor(clock: Clock = new FakeClock()) {
     this.clock = clock;
@@ -384,7 +387,8 @@ export class FakeRegistry implements LeaseRegistry {
     const { fault } = this.#etcd;
     if (fault !== undefined) throw this.#etcd.error(fault, operation);
     const result = execute();
-    this.#etcd.after(operation);
+    await this.#etcd.after(operation);
+    signal.throwIfAborted();
     return result;
   }
 }

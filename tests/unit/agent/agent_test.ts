@@ -227,6 +227,29 @@ Deno.test("a backend that fails while running is started anew, and nothing else 
     await rig.stop();
   }));
 
+Deno.test("the lease says what carries the packets: after each start of the data path, and READY does not wait", () => {
+  let dataPath: "ebpf" | "tun" = "ebpf";
+  return withAgent(async (rig) => {
+    await rig.start();
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(rig.membership.requested?.advertisement, {
+      backendType: "udp",
+    });
+    assertEquals(rig.membership.advertised, [
+      { backendType: "udp", dataPath: "ebpf" },
+    ]);
+    await rig.clock.advance(10_000);
+    dataPath = "tun";
+    rig.backends[1]!.fail(new Error("a program was removed"));
+    await rig.settle();
+    assertEquals(rig.membership.advertised.at(-1), {
+      backendType: "udp",
+      dataPath: "tun",
+    });
+    await rig.stop();
+  }, { backend: { dataPath: () => dataPath } });
+});
+
 Deno.test("/healthz fails while the data path is down", () => {
   let gone = false;
   return withAgent(async (rig) => {

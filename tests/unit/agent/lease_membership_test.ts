@@ -148,6 +148,22 @@ Deno.test("the subnet file's subnet is taken again when the state is lost", asyn
   await membership.close();
 });
 
+Deno.test("what the backend says of itself goes into the lease, before it is acquired and after", async () => {
+  using host = new Host();
+  const membership = host.run();
+  membership.advertise({ backendType: "udp", dataPath: "ebpf" });
+  const lease = await membership.acquire(request, never);
+  assertEquals(lease.attributes.dataPath, "ebpf");
+  await running(host, membership, async () => {
+    membership.advertise({ backendType: "udp", dataPath: "tun" });
+    for (let turn = 0; turn < 5; turn++) await host.clock.settle();
+    assertStringIncludes(
+      host.etcd.value(lease.name)!,
+      '"LodenDataPath":"tun"',
+    );
+  });
+});
+
 Deno.test("etcd's troubles are told once each, from whoever meets them, and their end", async () => {
   using host = new Host();
   const membership = host.run();

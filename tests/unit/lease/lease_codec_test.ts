@@ -105,6 +105,25 @@ Deno.test("a udp lease has flannel HEAD's bytes, then the host id", () => {
   );
 });
 
+Deno.test("the data path comes after the host id; a word of a later version says nothing", () => {
+  const attributes: LeaseAttributes = {
+    publicIp,
+    backendType: "udp",
+    hostId: "h1",
+    dataPath: "ebpf",
+  };
+  const text = '{"PublicIP":"198.51.100.1","PublicIPv6":null,' +
+    '"LodenHostId":"h1","LodenDataPath":"ebpf"}';
+  assertEquals(encodeLeaseValue(attributes), text);
+  assertEquals(valueOf(decodeLeaseValue(text)), attributes);
+  for (const bad of ['"io_uring"', '"EBPF"', '""', "null", "7", "{}"]) {
+    const { dataPath } = valueOf(
+      decodeLeaseValue(text.replace('"ebpf"', bad)),
+    );
+    assertEquals(dataPath, undefined, bad);
+  }
+});
+
 Deno.test("a vxlan lease has flannel HEAD's bytes", () => {
   assertEquals(
     encodeLeaseValue({
@@ -238,6 +257,7 @@ const attributesArbitrary: fc.Arbitrary<LeaseAttributes> = fc.record({
   backendData: fc.jsonValue().filter((value) => value !== null)
     .map((value) => JSON.parse(JSON.stringify(value))),
   hostId: fc.string({ minLength: 1, maxLength: 128 }),
+  dataPath: fc.constantFrom("ebpf", "tun"),
 }, { requiredKeys: ["publicIp", "backendType"] });
 
 Deno.test("what is written reads back the same", () => {

@@ -517,6 +517,169 @@ Deno.test("an acquisition whose answer was lost finds its own lease", async () =
   assertEquals(etcd.names, [host.name]);
 });
 
+const EBPF = { backendType: "udp", dataPath: "ebpf" } as const;
+
+Deno.test("what carries the packets is written into the lease once it is known, and only when it changes", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  host.keeper.advertise(EBPF);
+  await host.settle();
+  const said = encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" });
+  assertEquals(etcd.value(name), said);
+  assertEquals(host.states, ["renewing", "held"]);
+  const { modRevision } = etcd.key(name)!;
+  host.keeper.advertise(EBPF);
+  await host.pass(HOUR);
+  assertEquals(etcd.key(name)!.modRevision, modRevision);
+  await host.pass(48 * HOUR);
+  assertEquals(etcd.value(name), said, "renewals say it too");
+  host.keeper.advertise({ backendType: "udp", dataPath: "tun" });
+  await host.settle();
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "tun" }),
+  );
+  assertEquals(etcd.names, [name]);
+  assertEquals(etcd.etcdLeaseCount, 1);
+});
+
+Deno.test("what is known before the lease is part of its first write", async () => {
+  const etcd = makeEtcd();
+  const writes: string[] = [];
+  etcd.before = (operation) => void writes.push(operation);
+  await using host = new Host(etcd);
+  host.keeper.advertise(EBPF);
+  await host.join();
+  assertEquals(
+    etcd.value(host.name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
+  );
+  assert(!writes.includes("renew"), writes.join());
+});
+
+Deno.test("what a host said of its data path holds through a restart, until it says otherwise", async () => {
+  const etcd = makeEtcd();
+  const before = encodeLeaseValue({ ...attributesOf(1), dataPath: "ebpf" });
+  etcd.put("10.1.5.0-24", before);
+  await using host = await new Host(etcd).join();
+  assertEquals(etcd.value("10.1.5.0-24"), before);
+  host.keeper.advertise({ backendType: "udp", dataPath: "tun" });
+  await host.settle();
+  assertEquals(
+    etcd.value("10.1.5.0-24"),
+    encodeLeaseValue({ ...attributesOf(1), dataPath: "tun" }),
+  );
+});
+
+Deno.test("what another host said of its data path is not said for this one", async () => {
+  const etcd = makeEtcd();
+  const other = { ...attributesOf(1), hostId: "reinstalled" };
+  etcd.put("10.1.5.0-24", encodeLeaseValue({ ...other, dataPath: "ebpf" }));
+  await using host = await new Host(etcd).join();
+  assertEquals(etcd.value("10.1.5.0-24"), encodeLeaseValue(host.attributes));
+});
+
+Deno.test("what was learnt while etcd was away is written when it is back", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.fault = "unreachable";
+  etcd.breakWatches("unreachable");
+  await host.settle();
+  host.keeper.advertise(EBPF);
+  await host.pass(HOUR);
+  etcd.fault = undefined;
+  await host.pass(3_000);
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
+  );
+  assertEquals(host.states, ["degraded registry.unreachable", "held"]);
+});
+
+Deno.test("a value that etcd refuses keeps the lease, and is not hammered", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  let writes = 0;
+  etcd.before = (operation) => {
+    if (operation !== "renew") return;
+    writes++;
+    throw etcd.error("permission", "renew");
+  };
+  host.keeper.advertise(EBPF);
+  await host.pass(HOUR);
+  assertEquals(host.states, ["renewing", "degraded registry.permission"]);
+  assert(writes > 100 && writes < 1_000, `${writes} attempts in an hour`);
+  assertEquals(etcd.value(name), encodeLeaseValue(host.attributes));
+  etcd.before = () => {};
+  await host.pass(11_000);
+  assertEquals(host.phase, "held");
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
+  );
+});
+
+Deno.test("a key in foreign hands is not written over by what this host has to say", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  const theirs = encodeLeaseValue(attributesOf(2));
+  etcd.put(name, theirs);
+  await host.settle();
+  host.keeper.advertise(EBPF);
+  await host.pass(HOUR);
+  assertEquals(etcd.value(name), theirs);
+  const before = etcd.revision;
+  etcd.delete(name);
+  await host.settle();
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
+  );
+  assertEquals(etcd.revision - before, 2, "deleted, and written once");
+});
+
+Deno.test("the watch may tell of a new value before its writer has the answer", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { revision } = etcd;
+  etcd.after = async (operation) => {
+    if (operation === "renew") await host.clock.sleep(1_000, host.signal);
+  };
+  host.keeper.advertise(EBPF);
+  await host.settle();
+  assertEquals(
+    etcd.value(host.name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
+  );
+  await host.pass(10_000);
+  assertEquals(host.phase, "held");
+  assertEquals(etcd.revision - revision, 1, "written once");
+});
+
+Deno.test("a data path that changes during a write is written after it", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.before = (operation) => {
+    if (operation !== "renew") return;
+    etcd.before = () => {};
+    host.keeper.advertise({ backendType: "udp", dataPath: "tun" });
+  };
+  host.keeper.advertise(EBPF);
+  await host.pass(3_000);
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({ ...host.attributes, dataPath: "tun" }),
+  );
+  assertEquals(host.phase, "held");
+  await host.pass(48 * HOUR);
+  assertEquals(etcd.names, [name]);
+});
+
 Deno.test("compacted history is no trouble", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();

@@ -88,6 +88,18 @@ Deno.test("changed backend data is a change", () => {
   assertEquals(told(set.put([next])), ["~ 10.1.2.0/24 198.51.100.2"]);
 });
 
+Deno.test("a changed data path is a change, and is kept with a stale peer", () => {
+  const on = (dataPath: "ebpf" | "tun") =>
+    lease("10.1.2.0-24", "198.51.100.2", { dataPath });
+  const set = make(two);
+  assertEquals(told(set.put([on("ebpf")])), ["~ 10.1.2.0/24 198.51.100.2"]);
+  assertEquals(told(set.put([on("ebpf")])), []);
+  assertEquals(told(set.put([on("tun")])), ["~ 10.1.2.0/24 198.51.100.2"]);
+  const [stale] = set.vanish([two.name], 1).changed;
+  assertEquals(stale?.dataPath, "tun");
+  assertEquals(told(set.put([two])), ["~ 10.1.2.0/24 198.51.100.2"]);
+});
+
 Deno.test("a vanished peer is stale for its grace and then gone", () => {
   const set = make(two, three);
   assertEquals(told(set.vanish([two.name], 1_000)), [

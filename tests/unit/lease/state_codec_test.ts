@@ -22,6 +22,7 @@ const STATE: DurableState = {
     subnet: parseCidr("10.1.6.0/24")!,
     publicIp: parseIpv4("198.51.100.2")!,
     backendType: "udp",
+    dataPath: "ebpf",
     stale: false,
   }, {
     subnet: parseCidr("10.1.7.0/24")!,
