@@ -7,15 +7,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { internetChecksum } from "../../net/checksum.ts";
 import { innerPacket } from "../support/inner_packet.ts";
-import {
-  CONFIG,
-  eventually,
-  type Overlay,
-  serve,
-  startOverlay,
-  statusOf,
-  SUBNETS,
-} from "./overlay.ts";
+import { EACH_PATH } from "./data_paths.ts";
+import { CONFIG, eventually, serve, statusOf, SUBNETS } from "./overlay.ts";
+import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
 import { Rig } from "../rig/rig.ts";
 
@@ -24,131 +18,126 @@ const OVERLAY_PORT = "8285";
 const HEAD_VALUE = '{"PublicIP":"192.0.2.13","PublicIPv6":null}';
 const V055_VALUE = '{"PublicIP":"192.0.2.13"}';
 
-let overlay: Overlay;
+const suite = new OverlaySuite({ hosts: 3, agents: 2 });
 
-Deno.test.beforeAll(async () => {
-  overlay = await startOverlay({ hosts: 3, agents: 2 });
-});
-Deno.test.afterAll(async () => {
-  await overlay?.[Symbol.asyncDispose]();
-});
-
-for (
-  const [version, value, number] of [
-    ["HEAD", HEAD_VALUE, 201],
-    ["v0.5.5", V055_VALUE, 202],
-  ] as const
-) {
-  Deno.test(`a lease that flannel ${version} wrote is a peer: packets go there in flannel's format`, async () => {
-    const { container, host } = overlay.node(0);
-    const third = overlay.rig.host(2);
-    await using capture = await serve(
-      overlay.rig,
-      third.namespace,
-      program("udp_capture.ts", third.address, OVERLAY_PORT),
-    );
-    await overlay.rig.etcd.ctl("put", `${SUBNETS}/10.1.${number}.0-24`, value);
-    await eventually(
-      "the peer",
-      () => statusOf(overlay.node(0)),
-      ({ peers }) =>
-        peers.some((peer) =>
-          peer.subnet === `10.1.${number}.0/24` &&
-          peer.publicIp === third.address
-        ),
-    );
-    const destination = `10.1.${number}.9`;
-    await container.namespace.attempt(
-      ["ping", "-n", "-c1", "-W1", destination],
-    );
-    const [, sender, hex] = await capture.untilLogged(
-      /^(\S+) (45\w*)$/m,
-      5_000,
-    );
-    // flannel sends from its port, and nothing but the packet (compat 7.2).
-    assertEquals(sender, `${host.address}:${OVERLAY_PORT}`);
-    const packet = Uint8Array.fromHex(hex!);
-    const view = new DataView(packet.buffer);
-    assertEquals(view.getUint16(2), packet.length);
-    assertEquals(internetChecksum(packet.subarray(0, 20)), 0);
-    assertEquals([...packet.subarray(12, 16)].join("."), container.address);
-    assertEquals([...packet.subarray(16, 20)].join("."), destination);
-    // One hop in the host's kernel, one in the agent (compat 7.5).
-    assertEquals(packet[8], 62);
-  });
-}
-
-Deno.test("a packet in flannel's format is delivered", async () => {
-  const { container, host } = overlay.node(0);
-  await using capture = await serve(
-    overlay.rig,
-    container.namespace,
-    program("udp_capture.ts", container.address, "7000"),
-  );
-  const packet = innerPacket({
-    source: "10.1.201.9",
-    destination: container.address,
-    port: 7000,
-    payload: new TextEncoder().encode("hello"),
-  });
-  await overlay.rig.host(2).namespace.run(
-    program("udp_inject.ts", host.address, OVERLAY_PORT),
-    { stdin: packet.toHex() },
-  );
-  const [, sender] = await capture.untilLogged(/^(\S+) 68656c6c6f$/m, 5_000);
-  assertEquals(sender, "10.1.201.9:7000");
-});
-
-Deno.test("a lease of another backend, and keys and values that are none, leave the peers alone", async () => {
-  const { etcd } = overlay.rig;
-  const before = (await statusOf(overlay.node(0))).peers.map((peer) =>
-    peer.subnet
-  ).sort();
-  await etcd.ctl(
-    "put",
-    `${SUBNETS}/10.1.210.0-24`,
-    '{"PublicIP":"192.0.2.14","PublicIPv6":null,"BackendType":"vxlan",' +
-      '"BackendData":{"VNI":1,"VtepMAC":"22:3d:a5:7d:cb:62"}}',
-  );
-  await etcd.ctl("put", `${SUBNETS}/garbage`, "x");
-  await etcd.ctl("put", `${SUBNETS}/10.1.211.0-24`, "not JSON");
-  await etcd.ctl("put", `${SUBNETS}/10.1.212.0-24`, '{"PublicIP":7}');
-  // A right one after them shows that all of them have been read.
-  await etcd.ctl("put", `${SUBNETS}/10.1.213.0-24`, HEAD_VALUE);
-  const after = await eventually(
-    "the last peer",
-    async () =>
-      (await statusOf(overlay.node(0))).peers.map((peer) => peer.subnet),
-    (subnets) => subnets.includes("10.1.213.0/24"),
-  );
-  assertEquals(after.sort(), [...before, "10.1.213.0/24"].sort());
-  for (const { agent } of overlay.nodes) {
-    assertMatch(agent.process.log(), /garbage/);
-    assertMatch(agent.process.log(), /10\.1\.211\.0/);
-    assertEquals(agent.process.exitCode, undefined);
+suite.each(EACH_PATH, (test) => {
+  for (
+    const [version, value, number] of [
+      ["HEAD", HEAD_VALUE, 201],
+      ["v0.5.5", V055_VALUE, 202],
+    ] as const
+  ) {
+    test(`a lease that flannel ${version} wrote is a peer: packets go there in flannel's format`, async () => {
+      const { container, host, traits } = suite.node(0);
+      const third = suite.rig.host(2);
+      await using capture = await serve(
+        suite.rig,
+        third.namespace,
+        program("udp_capture.ts", third.address, OVERLAY_PORT),
+      );
+      await suite.rig.etcd.ctl("put", `${SUBNETS}/10.1.${number}.0-24`, value);
+      await eventually(
+        "the peer",
+        () => statusOf(suite.node(0)),
+        ({ peers }) =>
+          peers.some((peer) =>
+            peer.subnet === `10.1.${number}.0/24` &&
+            peer.publicIp === third.address
+          ),
+      );
+      const destination = `10.1.${number}.9`;
+      await container.namespace.attempt(
+        ["ping", "-n", "-c1", "-W1", destination],
+      );
+      const [, sender, hex] = await capture.untilLogged(
+        /^(\S+) (45\w*)$/m,
+        5_000,
+      );
+      // flannel sends from its port, and nothing but the packet (compat 7.2).
+      assertEquals(sender, `${host.address}:${OVERLAY_PORT}`);
+      const packet = Uint8Array.fromHex(hex!);
+      const view = new DataView(packet.buffer);
+      assertEquals(view.getUint16(2), packet.length);
+      assertEquals(internetChecksum(packet.subarray(0, 20)), 0);
+      assertEquals([...packet.subarray(12, 16)].join("."), container.address);
+      assertEquals([...packet.subarray(16, 20)].join("."), destination);
+      // One hop in the host's kernel; flannel's agent takes another (compat 7.5).
+      assertEquals(packet[8], 63 - traits.ttlTaken);
+    });
   }
-});
 
-Deno.test("Loden's own lease reads as flannel's", async () => {
-  const { FLANNEL_SUBNET } = await overlay.node(0).agent.subnetEnv();
-  const [address, length] = FLANNEL_SUBNET!.split("/");
-  const key = `${SUBNETS}/${address!.replace(/\.1$/, ".0")}-${length}`;
-  const stored = await overlay.rig.etcd.ctl("get", key, "--write-out=json");
-  const value = atob(JSON.parse(stored).kvs[0].value);
-  assert(
-    value.startsWith('{"PublicIP":"192.0.2.11","PublicIPv6":null'),
-    value,
-  );
-  assertEquals(JSON.parse(value).BackendType, undefined);
-  // It hangs on an etcd lease of a day (compat 3.3).
-  // The id has more digits than a JSON number keeps.
-  const leaseId = BigInt(/"lease":(\d+)/.exec(stored)![1]!);
-  const ttl = await overlay.rig.etcd.ctl(
-    "lease",
-    "timetolive",
-    leaseId.toString(16),
-  );
-  assertMatch(ttl, /granted with TTL\(86400s\)/);
+  test("a packet in flannel's format is delivered", async () => {
+    const { container, host } = suite.node(0);
+    await using capture = await serve(
+      suite.rig,
+      container.namespace,
+      program("udp_capture.ts", container.address, "7000"),
+    );
+    const packet = innerPacket({
+      source: "10.1.201.9",
+      destination: container.address,
+      port: 7000,
+      payload: new TextEncoder().encode("hello"),
+    });
+    await suite.rig.host(2).namespace.run(
+      program("udp_inject.ts", host.address, OVERLAY_PORT),
+      { stdin: packet.toHex() },
+    );
+    const [, sender] = await capture.untilLogged(/^(\S+) 68656c6c6f$/m, 5_000);
+    assertEquals(sender, "10.1.201.9:7000");
+  });
+
+  test("a lease of another backend, and keys and values that are none, leave the peers alone", async () => {
+    const { etcd } = suite.rig;
+    const before = (await statusOf(suite.node(0))).peers.map((peer) =>
+      peer.subnet
+    ).sort();
+    await etcd.ctl(
+      "put",
+      `${SUBNETS}/10.1.210.0-24`,
+      '{"PublicIP":"192.0.2.14","PublicIPv6":null,"BackendType":"vxlan",' +
+        '"BackendData":{"VNI":1,"VtepMAC":"22:3d:a5:7d:cb:62"}}',
+    );
+    await etcd.ctl("put", `${SUBNETS}/garbage`, "x");
+    await etcd.ctl("put", `${SUBNETS}/10.1.211.0-24`, "not JSON");
+    await etcd.ctl("put", `${SUBNETS}/10.1.212.0-24`, '{"PublicIP":7}');
+    // A right one after them shows that all of them have been read.
+    await etcd.ctl("put", `${SUBNETS}/10.1.213.0-24`, HEAD_VALUE);
+    const after = await eventually(
+      "the last peer",
+      async () =>
+        (await statusOf(suite.node(0))).peers.map((peer) => peer.subnet),
+      (subnets) => subnets.includes("10.1.213.0/24"),
+    );
+    assertEquals(after.sort(), [...before, "10.1.213.0/24"].sort());
+    for (const { agent } of suite.nodes) {
+      assertMatch(agent.process.log(), /garbage/);
+      assertMatch(agent.process.log(), /10\.1\.211\.0/);
+      assertEquals(agent.process.exitCode, undefined);
+    }
+  });
+
+  test("Loden's own lease reads as flannel's", async () => {
+    const { FLANNEL_SUBNET } = await suite.node(0).agent.subnetEnv();
+    const [address, length] = FLANNEL_SUBNET!.split("/");
+    const key = `${SUBNETS}/${address!.replace(/\.1$/, ".0")}-${length}`;
+    const stored = await suite.rig.etcd.ctl("get", key, "--write-out=json");
+    const value = atob(JSON.parse(stored).kvs[0].value);
+    assert(
+      value.startsWith('{"PublicIP":"192.0.2.11","PublicIPv6":null'),
+      value,
+    );
+    assertEquals(JSON.parse(value).BackendType, undefined);
+    // It hangs on an etcd lease of a day (compat 3.3).
+    // The id has more digits than a JSON number keeps.
+    const leaseId = BigInt(/"lease":(\d+)/.exec(stored)![1]!);
+    const ttl = await suite.rig.etcd.ctl(
+      "lease",
+      "timetolive",
+      leaseId.toString(16),
+    );
+    assertMatch(ttl, /granted with TTL\(86400s\)/);
+  });
 });
 
 Deno.test("an agent that is given FLANNELD_ETCD_ENDPOINTS and FLANNELD_IFACE alone works, with flannel's files", async () => {

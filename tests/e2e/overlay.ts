@@ -10,12 +10,22 @@ import type { Container } from "../rig/container.ts";
 import type { RigHost } from "../rig/host.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
 import { Rig } from "../rig/rig.ts";
+import {
+  type DataPath,
+  type DataPathTraits,
+  type Setup,
+  traitsOf,
+} from "./data_paths.ts";
 
 /** One host with all that runs on it. */
 export interface Node {
   readonly host: RigHost;
   agent: Agent;
   readonly container: Container;
+  /** What its data path does in its own way. */
+  readonly traits: DataPathTraits;
+  /** The flags that it was first started with. */
+  readonly flags: readonly string[];
 }
 
 /** A rig whose first hosts are on the overlay. */
@@ -27,6 +37,8 @@ export interface Overlay extends AsyncDisposable {
 
 /** What the hosts are asked to do. */
 export interface OverlayOptions {
+  /** Data paths and cables. */
+  readonly setup: Setup;
   /** Hosts in the rig, 2 by default. */
   readonly hosts?: number;
   /** How many of them run an agent; all by default. */
@@ -41,19 +53,25 @@ export const CONFIG = { Network: "10.1.0.0/16" };
 export const SUBNETS = "/coreos.com/network/subnets";
 
 /** Builds it; nothing is left when that fails. */
-export async function startOverlay(
-  options: OverlayOptions = {},
-): Promise<Overlay> {
+export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
+  const { setup } = options;
   await using cleanup = new AsyncDisposableStack();
   const rig = cleanup.use(await Rig.create({ hosts: options.hosts ?? 2 }));
+  // Before the agents: they look at the cable when they start.
+  await rig.setLinkMode(setup.linkMode);
   await rig.startEtcd();
   await rig.publish(CONFIG);
   const hosts = rig.hosts.slice(0, options.agents ?? rig.hosts.length);
   const nodes: Node[] = [];
-  for (const host of hosts) {
+  for (const [index, host] of hosts.entries()) {
     // As Docker leaves it: what is not accepted is not forwarded.
     await host.namespace.run(["iptables", "-P", "FORWARD", "DROP"]);
-    nodes.push(await join(rig, host, { flags: options.flags ?? [] }));
+    nodes.push(
+      await join(rig, host, {
+        dataPath: setup.dataPaths[index] ?? setup.dataPaths[0]!,
+        flags: [...setup.flags, ...options.flags ?? []],
+      }),
+    );
   }
   const kept = cleanup.move();
   return {
@@ -68,16 +86,39 @@ export async function startOverlay(
   };
 }
 
+/** How a host takes part. */
+export interface JoinOptions extends Partial<AgentOptions> {
+  readonly dataPath: DataPath;
+}
+
 /** Starts an agent on a host and puts a container behind it. */
 export async function join(
   rig: Rig,
   host: RigHost,
-  options: Partial<AgentOptions> = {},
+  { dataPath, ...options }: JoinOptions,
 ): Promise<Node> {
-  const agent = await rig.startAgent(host, options);
+  const flags = [`--datapath=${dataPath}`, ...options.flags ?? []];
+  const agent = await rig.startAgent(host, { ...options, flags });
   await agent.ready();
   const container = await host.addContainer(await agent.bridge());
-  return { host, agent, container };
+  return { host, agent, container, flags, traits: traitsOf(dataPath) };
+}
+
+/**
+ * Starts a node's agent anew, once it has ended, with its first flags and then
+ * the given ones. Does not wait for it when `waits` is false.
+ */
+export async function restart(
+  rig: Rig,
+  node: Node,
+  flags: readonly string[] = [],
+  waits = true,
+): Promise<void> {
+  node.agent[Symbol.dispose]();
+  node.agent = await rig.startAgent(node.host, {
+    flags: [...node.flags, ...flags],
+  });
+  if (waits) await node.agent.ready();
 }
 
 /** Starts a program of this directory that says `listening`. */
@@ -105,7 +146,12 @@ export interface StatusView {
     readonly publicIp: string;
     readonly stale: boolean;
   }[];
-  readonly backend: { readonly counters: Record<string, number> } | null;
+  readonly backend: {
+    readonly dataPath: string;
+    readonly reason: string;
+    readonly device: string | null;
+    readonly counters: Record<string, number>;
+  } | null;
 }
 
 /** Asks a node's agent. */

@@ -5,111 +5,101 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually, type Overlay, startOverlay, statusOf } from "./overlay.ts";
+import { EACH_PATH } from "./data_paths.ts";
+import { eventually, restart, statusOf } from "./overlay.ts";
+import { OverlaySuite } from "./overlay_suite.ts";
 
 /** What a signal may take, by the issue. */
 const STOP_MS = 1_000;
 const REFUSE_MS = 10_000;
 
-let overlay: Overlay;
+const suite = new OverlaySuite({ hosts: 1 });
 
-Deno.test.beforeAll(async () => {
-  overlay = await startOverlay({ hosts: 1 });
-});
-Deno.test.afterAll(async () => {
-  await overlay?.[Symbol.asyncDispose]();
-});
-
-Deno.test("the status names the process and its lease", async () => {
-  const { agent } = overlay.node(0);
-  const status = await statusOf(overlay.node(0));
-  assertEquals(status.pid, agent.process.pid);
-  assertEquals(status.ready, true);
-  assertMatch(status.lease!.subnet, /^10\.1\.\d+\.0\/24$/);
-  assertEquals(status.lease!.state, "held");
-});
-
-Deno.test("a second agent of the same network is refused and names the first", async () => {
-  const { agent, host } = overlay.node(0);
-  const second = await overlay.rig.startAgent(host, {
-    instance: "second",
-    flags: [`--run-dir=${agent.files.runDirectory}`],
+suite.each(EACH_PATH, (test) => {
+  test("the status names the process and its lease", async () => {
+    const { agent } = suite.node(0);
+    const status = await statusOf(suite.node(0));
+    assertEquals(status.pid, agent.process.pid);
+    assertEquals(status.ready, true);
+    assertMatch(status.lease!.subnet, /^10\.1\.\d+\.0\/24$/);
+    assertEquals(status.lease!.state, "held");
   });
-  const code = await second.process.ended(REFUSE_MS);
-  assert(code !== 0);
-  assertMatch(second.process.log(), new RegExp(`\\b${agent.process.pid}\\b`));
-  assertEquals(agent.process.exitCode, undefined);
-});
 
-Deno.test("a second agent of another network on the same port is refused and names the port", async () => {
-  const { agent, host } = overlay.node(0);
-  await overlay.rig.publish({ Network: "10.9.0.0/16" }, "/other/network");
-  const second = await overlay.rig.startAgent(host, {
-    instance: "same-port",
-    flags: ["--etcd-prefix=/other/network"],
+  test("a second agent of the same network is refused and names the first", async () => {
+    const { agent, flags, host } = suite.node(0);
+    const second = await suite.rig.startAgent(host, {
+      instance: "second",
+      flags: [...flags, `--run-dir=${agent.files.runDirectory}`],
+    });
+    const code = await second.process.ended(REFUSE_MS);
+    assert(code !== 0);
+    assertMatch(second.process.log(), new RegExp(`\\b${agent.process.pid}\\b`));
+    assertEquals(agent.process.exitCode, undefined);
   });
-  const code = await second.process.ended(REFUSE_MS);
-  assert(code !== 0);
-  assertMatch(second.process.log(), /8285/);
-  assertEquals(agent.process.exitCode, undefined);
-});
 
-Deno.test("a second agent with another prefix, port and files runs beside the first", async () => {
-  const { agent, host } = overlay.node(0);
-  await overlay.rig.publish(
-    { Network: "10.9.0.0/16", Backend: { Type: "udp", Port: 8286 } },
-    "/other/network",
-  );
-  const second = await overlay.rig.startAgent(host, {
-    instance: "other-network",
-    flags: ["--etcd-prefix=/other/network"],
+  test("a second agent of another network on the same port is refused and names the port", async () => {
+    const { agent, flags, host } = suite.node(0);
+    await suite.rig.publish({ Network: "10.9.0.0/16" }, "/other/network");
+    const second = await suite.rig.startAgent(host, {
+      instance: "same-port",
+      flags: [...flags, "--etcd-prefix=/other/network"],
+    });
+    const code = await second.process.ended(REFUSE_MS);
+    assert(code !== 0);
+    assertMatch(second.process.log(), /8285/);
+    assertEquals(agent.process.exitCode, undefined);
   });
-  await second.ready();
-  assertMatch(
-    (await second.subnetEnv()).FLANNEL_SUBNET!,
-    /^10\.9\.\d+\.1\/24$/,
-  );
-  assertEquals(agent.process.exitCode, undefined);
-  assertEquals(await second.stop(), 0);
-});
 
-Deno.test("SIGUSR1 logs the counters and changes nothing else", async () => {
-  const { agent } = overlay.node(0);
-  agent.process.kill("SIGUSR1");
-  await agent.process.untilLogged(/rx\.drop\./, 5_000);
-  await eventually(
-    "the agent READY",
-    () => statusOf(overlay.node(0)),
-    ({ ready }) => ready,
-  );
-});
+  test("a second agent with another prefix, port and files runs beside the first", async () => {
+    const { agent, flags, host } = suite.node(0);
+    await suite.rig.publish(
+      { Network: "10.9.0.0/16", Backend: { Type: "udp", Port: 8286 } },
+      "/other/network",
+    );
+    const second = await suite.rig.startAgent(host, {
+      instance: "other-network",
+      flags: [...flags, "--etcd-prefix=/other/network"],
+    });
+    await second.ready();
+    assertMatch(
+      (await second.subnetEnv()).FLANNEL_SUBNET!,
+      /^10\.9\.\d+\.1\/24$/,
+    );
+    assertEquals(agent.process.exitCode, undefined);
+    assertEquals(await second.stop(), 0);
+  });
 
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`${signal} ends the agent with code 0 within a second`, async () => {
-    const node = overlay.node(0);
+  test("SIGUSR1 logs the counters and changes nothing else", async () => {
+    const { agent } = suite.node(0);
+    agent.process.kill("SIGUSR1");
+    await agent.process.untilLogged(/rx\.drop\./, 5_000);
+    await eventually(
+      "the agent READY",
+      () => statusOf(suite.node(0)),
+      ({ ready }) => ready,
+    );
+  });
+
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    test(`${signal} ends the agent with code 0 within a second`, async () => {
+      const node = suite.node(0);
+      const started = performance.now();
+      node.agent.process.kill(signal);
+      assertEquals(await node.agent.process.ended(5_000), 0);
+      const took = performance.now() - started;
+      assert(took < STOP_MS, `${took} ms`);
+      assert(node.agent.notifications().includes("STOPPING=1"));
+      await restart(suite.rig, suite.node(0));
+    });
+  }
+
+  test("a second signal ends the agent at once", async () => {
+    const { agent } = suite.node(0);
     const started = performance.now();
-    node.agent.process.kill(signal);
-    assertEquals(await node.agent.process.ended(5_000), 0);
-    const took = performance.now() - started;
-    assert(took < STOP_MS, `${took} ms`);
-    assert(node.agent.notifications().includes("STOPPING=1"));
-    await restart();
+    agent.process.kill("SIGTERM");
+    agent.process.kill("SIGTERM");
+    await agent.process.ended(5_000);
+    assert(performance.now() - started < STOP_MS);
+    await restart(suite.rig, suite.node(0));
   });
-}
-
-Deno.test("a second signal ends the agent at once", async () => {
-  const { agent } = overlay.node(0);
-  const started = performance.now();
-  agent.process.kill("SIGTERM");
-  agent.process.kill("SIGTERM");
-  await agent.process.ended(5_000);
-  assert(performance.now() - started < STOP_MS);
-  await restart();
 });
-
-async function restart(): Promise<void> {
-  const node = overlay.node(0);
-  node.agent[Symbol.dispose]();
-  node.agent = await overlay.rig.startAgent(node.host);
-  await node.agent.ready();
-}
