@@ -104,6 +104,7 @@ export class Agent {
           subnet: formatCidr(peer.subnet),
           publicIp: formatIpv4(peer.publicIp),
           backendType: peer.backendType,
+          dataPath: peer.dataPath ?? null,
           stale: peer.stale,
         })),
     });
@@ -506,6 +507,7 @@ export class Agent {
     notifier.stopping();
     // Before the data path is gone, and its counters with it.
     this.logCounters();
+    const flowsOn = this.#network?.dataPath.status()?.outlivesAgent ?? false;
     const late = new AbortController();
     const stopped = Promise.allSettled([
       this.#tasks.stop(),
@@ -536,7 +538,11 @@ export class Agent {
     registry.close();
     state.set({ ready: false });
     state.enter("stopped");
-    log.info("stopped", { event: "agent.stopped" });
+    // What systemd goes on showing of a unit that has ended.
+    notifier.status(
+      flowsOn ? "stopped; packets still flow in the kernel" : "stopped",
+    );
+    log.info("stopped", { event: "agent.stopped", packetsFlowOn: flowsOn });
   }
 }
 

@@ -29,8 +29,11 @@ const PAUSES = { firstMs: 500, maxMs: 5_000 };
 export interface DataPathEvents {
   /** The first start has failed and is tried again. */
   onWaiting(error: unknown): void;
-  /** It ran and cannot carry packets any more; it is being started anew. */
-  onDown(error: unknown): void;
+  /**
+   * It ran and has failed, and is being started anew; `flowsOn` says whether the
+   * kernel goes on carrying packets meanwhile.
+   */
+  onDown(error: unknown, flowsOn: boolean): void;
   /** It carries packets (again). */
   onUp(overlay: Overlay, advertisement: BackendAdvertisement): void;
 }
@@ -174,8 +177,9 @@ export class DataPath {
     if (running?.backend !== backend || this.#stopping.signal.aborted) return;
     this.#running = undefined;
     this.#restarts++;
-    this.#options.events.onDown(error);
-    this.#enqueue(() => this.#restart(running)).catch((cause) => {
+    const flowsOn = backend.status().outlivesAgent ?? false;
+    this.#options.events.onDown(error, flowsOn);
+    this.#enqueue(() => this.#restart(running, flowsOn)).catch((cause) => {
       if (this.#stopping.signal.aborted) return;
       log.error("data path restart ended", {
         event: "data-path.restart-ended",
@@ -184,7 +188,10 @@ export class DataPath {
     });
   }
 
-  async #restart({ backend, context, startedAtMs }: Running): Promise<void> {
+  async #restart(
+    { backend, context, startedAtMs }: Running,
+    flowsOn: boolean,
+  ): Promise<void> {
     const { signal } = this.#stopping;
     const { clock } = this.#components;
     await discard(backend);
@@ -202,7 +209,10 @@ export class DataPath {
         }
       },
       this.#components,
-      { signal, onFailure: this.#options.events.onDown },
+      {
+        signal,
+        onFailure: (error) => this.#options.events.onDown(error, flowsOn),
+      },
     );
   }
 

@@ -77,6 +77,11 @@ export const warningDefinitions = {
     impairs: "packets to and from other hosts",
     restartMayCure: true,
   },
+  "data-path.unattended": {
+    severity: "warning",
+    impairs: "changes of peers, fragments and path MTUs",
+    restartMayCure: true,
+  },
   "firewall.missing": {
     severity: "error",
     impairs: "masquerade of the containers' traffic, so Docker is not told yet",

@@ -107,7 +107,7 @@ export class Network {
       createBackend: () => components.createBackend(plan.config),
       events: {
         onWaiting: (error) => this.#onWaiting(error),
-        onDown: (error) => this.#onDown(error),
+        onDown: (error, flowsOn) => this.#onDown(error, flowsOn),
         onUp: (overlay, advertisement) => {
           components.advertise(advertisement);
           this.#onUp(overlay);
@@ -259,9 +259,18 @@ export class Network {
     });
   }
 
-  #onDown(error: unknown): void {
+  #onDown(error: unknown, flowsOn: boolean): void {
     const { state } = this.#components;
-    if (!state.raise("data-path.down", describeError(error))) return;
+    const reason = describeError(error);
+    if (flowsOn) {
+      if (!state.raise("data-path.unattended", reason)) return;
+      log.warn("data path is started anew, packets flow in the kernel", {
+        event: "data-path.unattended",
+        error,
+      });
+      return;
+    }
+    if (!state.raise("data-path.down", reason)) return;
     log.error("data path is down and is started anew", {
       event: "data-path.down",
       error,
@@ -274,6 +283,7 @@ export class Network {
     this.#overlay = overlay;
     state.clear("data-path.not-started");
     state.clear("data-path.down");
+    state.clear("data-path.unattended");
     state.set({
       overlay: {
         device: overlay.deviceName ?? null,

@@ -47,6 +47,8 @@ export interface PeerStatus {
   readonly subnet: string;
   readonly publicIp: string;
   readonly backendType: string;
+  /** As its lease says; `null` for flannel. */
+  readonly dataPath: string | null;
   readonly stale: boolean;
 }
 

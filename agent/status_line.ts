@@ -22,13 +22,21 @@ function sentence(status: StatusSummary): string {
   const peers = status.peerCount;
   const serving = `${subnet}, ${peers} ${peers === 1 ? "peer" : "peers"}`;
   const path = status.backend === null
-    ? "data path down"
+    ? `data path ${describeNoBackend(status)}`
     : `${status.backend.type} (${status.backend.dataPath})`;
   const remarks = [
     ...(status.fromSavedState ? ["serving from saved state"] : []),
     ...status.warnings.map(({ text }) => text),
   ];
   return [`${serving}, ${path}`, ...remarks].join("; ");
+}
+
+/** What a data path does whose part in the agent does not run. */
+export function describeNoBackend(
+  { warnings }: Pick<StatusSummary, "warnings">,
+): string {
+  const flowsOn = warnings.some(({ code }) => code === "data-path.unattended");
+  return flowsOn ? "in the kernel alone" : "down";
 }
 
 function oneLine(text: string): string {

@@ -34,6 +34,10 @@ export interface BackendStatus {
   readonly reason: string;
   readonly device: string | undefined;
   readonly peers: number;
+  /**
+   * Whether packets flow on without this process, as of now. Absent: they do not.
+   */
+  readonly outlivesAgent?: boolean;
   /** What else is worth a line to a person, by its name: `receive on eth0`. */
   readonly details?: Readonly<Record<string, string>>;
   /** Packets and bytes moved, and drops by reason; names are an interface. */

@@ -5,6 +5,7 @@
  */
 
 import type { StatusSnapshot } from "../agent/state.ts";
+import { describeNoBackend } from "../agent/status_line.ts";
 
 /** Several lines: one fact each, then peers, counters and what is wrong. */
 export function renderStatus(status: StatusSnapshot): string {
@@ -15,6 +16,7 @@ export function renderStatus(status: StatusSnapshot): string {
     fact("underlay", describeUnderlay(status)),
     fact("overlay", describeOverlay(status)),
     fact("data path", describeDataPath(status)),
+    ...describeDetails(status),
     fact("firewall", status.firewall ?? "-"),
     fact("files", describeFiles(status)),
     fact("etcd", `${status.etcdEndpoints.join(", ")}  ${status.etcdPrefix}`),
@@ -84,11 +86,17 @@ function describeOverlay({ overlay }: StatusSnapshot): string {
 
 function describeDataPath(status: StatusSnapshot): string {
   const { backend, backendRestarts } = status;
-  if (backend === null) return "down";
   const again = backendRestarts === 0
     ? ""
     : `, started anew ${backendRestarts} times`;
+  if (backend === null) return `${describeNoBackend(status)}${again}`;
   return `${backend.type}, ${backend.dataPath} (${backend.reason})${again}`;
+}
+
+/** The lines that belong to the data path's, indented as its continuation. */
+function describeDetails({ backend }: StatusSnapshot): string[] {
+  return Object.entries(backend?.details ?? {})
+    .map(([name, value]) => fact("", `${name}: ${value}`));
 }
 
 function describeFiles({ files }: StatusSnapshot): string {
@@ -99,10 +107,12 @@ function describeFiles({ files }: StatusSnapshot): string {
 }
 
 function describePeer(
-  { subnet, publicIp, backendType, stale }: StatusSnapshot["peers"][number],
+  peer: StatusSnapshot["peers"][number],
 ): string {
+  const { subnet, publicIp, backendType, dataPath, stale } = peer;
+  const kind = dataPath === null ? backendType : `${backendType} (${dataPath})`;
   const remark = stale ? "  stale: its key has vanished" : "";
-  return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${backendType}${remark}`;
+  return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${kind}${remark}`;
 }
 
 /** What has never happened is left out; `--json` has it. */

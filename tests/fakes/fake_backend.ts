@@ -25,6 +25,8 @@ export interface FakeBackendOptions {
   readonly startDelay?: () => Promise<void>;
   /** A stop that takes until this resolves. */
   readonly stopDelay?: () => Promise<void>;
+  /** Whether packets flow on without the process. */
+  readonly outlivesAgent?: boolean;
   /** What a start finds to be the data path; none by default. */
   readonly dataPath?: () => DataPathName;
   /** Told of every call, in order. */
@@ -82,6 +84,7 @@ export class FakeBackend implements Backend {
     return {
       type: this.type,
       dataPath: "fake",
+      outlivesAgent: this.#options.outlivesAgent ?? false,
       reason: "a test asked for it",
       device: "flannel0",
       peers: this.peers.size,

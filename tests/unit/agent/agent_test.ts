@@ -227,6 +227,28 @@ Deno.test("a backend that fails while running is started anew, and nothing else 
     await rig.stop();
   }));
 
+Deno.test("a data path that fails while the kernel goes on is a warning, and a stop says that packets flow", () =>
+  withAgent(async (rig, events) => {
+    await rig.start();
+    rig.backends[1]!.fail(new Error("the packet socket is gone"));
+    await rig.settle();
+    assertEquals(named(events, "data-path.down"), []);
+    assertEquals(named(events, "data-path.unattended").length, 1);
+    assertEquals(
+      rig.state.warnings().map(({ code, severity }) => `${severity} ${code}`),
+      ["warning data-path.unattended"],
+    );
+    await rig.clock.advance(10_000);
+    assertEquals(rig.state.warnings(), []);
+    await rig.stop();
+    assertEquals(
+      rig.statuses.at(-1),
+      "stopped; packets still flow in the kernel",
+    );
+    const [stopped] = named(events, "agent.stopped");
+    assertEquals(stopped?.properties.packetsFlowOn, true);
+  }, { backend: { outlivesAgent: true } }));
+
 Deno.test("the lease says what carries the packets: after each start of the data path, and READY does not wait", () => {
   let dataPath: "ebpf" | "tun" = "ebpf";
   return withAgent(async (rig) => {

@@ -37,6 +37,7 @@ function ready(state: AgentState): AgentState {
       type: "udp",
       dataPath: "tun",
       reason: "the only one",
+      details: { "receive on eth0": "direct", "attached by": "tcx" },
       device: "flannel0",
       peers: 1,
       counters: { "tx.packets": 3, "rx.drop.ttl": 0 },
@@ -47,6 +48,7 @@ function ready(state: AgentState): AgentState {
       subnet: "10.1.6.0/24",
       publicIp: "192.0.2.12",
       backendType: "udp",
+      dataPath: "ebpf",
       stale: true,
     }],
   });
@@ -92,6 +94,25 @@ Deno.test("several changes of one moment are one STATUS", async () => {
   assertEquals(clock.sleepers, 0);
 });
 
+Deno.test("a data path that the kernel goes on with is not called down", () => {
+  const state = ready(agentState());
+  state.attach({ backend: () => undefined });
+  assertStringIncludes(describeStatus(state.summary()), "data path down");
+  assertStringIncludes(
+    renderStatus(state.snapshot()),
+    "data path  down, started anew 2 times\n",
+  );
+  state.raise("data-path.unattended", "the packet socket is gone");
+  assertStringIncludes(
+    describeStatus(state.summary()),
+    "data path in the kernel alone; the packet socket is gone",
+  );
+  assertStringIncludes(
+    renderStatus(state.snapshot()),
+    "data path  in the kernel alone, started anew 2 times\n",
+  );
+});
+
 Deno.test("a reason is news only when it is another one", () => {
   const state = agentState();
   assertEquals(state.waitFor("a"), true);
@@ -111,6 +132,8 @@ Deno.test("the text for people has every fact, and counters that count", () => {
       "eth0 10.0.0.5, public 192.0.2.11, MTU 1500",
       "flannel0, MTU 1472",
       "udp, tun (the only one), started anew 2 times",
+      "\n           receive on eth0: direct\n           attached by: tcx\n",
+      "192.0.2.12      udp (ebpf)  stale",
       "/run/x, /run/y (NOT WRITTEN)",
       "0.1.0, process 4711",
       "stale: its key has vanished",
@@ -127,6 +150,7 @@ Deno.test("what etcd holds cannot talk to the terminal", () => {
       subnet: "10.1.6.0/24",
       publicIp: "192.0.2.12",
       backendType: "\x1b]0;owned\x07\n",
+      dataPath: null,
       stale: false,
     }],
   });
