@@ -13,6 +13,7 @@ export const ERRNO = {
   ESRCH: 3,
   EINTR: 4,
   EIO: 5,
+  E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
@@ -42,6 +43,8 @@ export const ERRNO = {
   EMSGSIZE: 90,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  /** Not meant for user space, and yet `bpf(2)` answers with it. */
+  ENOTSUPP: 524,
 } as const;
 
 /** The name of an error number, such as `EBUSY`; `errno 200` when unknown. */

@@ -48,6 +48,9 @@ const SYMBOLS = {
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // Variadic in C: on both architectures its arguments pass as declared ones do.
+  syscall: { parameters: ["usize", "usize", "usize", "usize"], result: "i32" },
+  setrlimit: { parameters: ["i32", "usize"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 

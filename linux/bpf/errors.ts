@@ -5,6 +5,12 @@
  */
 
 import { LodenError } from "../../errors.ts";
+import {
+  ERRNO,
+  errnoName,
+  SystemCallError,
+  type SystemCallErrorOptions,
+} from "../errno.ts";
 
 /**
  * An instruction that cannot be encoded, or a program that does not hold
@@ -29,5 +35,76 @@ export class BadInstructionError extends LodenError {
         place === undefined ? "" : `, at ${place}`
       }`,
     );
+  }
+}
+
+/** Why the kernel lets nobody but root do this, and what may be in the way of root. */
+const PERMISSION_HINT =
+  "run as root or with CAP_BPF and CAP_NET_ADMIN, in a container without a " +
+  "seccomp profile that forbids bpf(2), and see /sys/kernel/security/lockdown";
+
+/** The kernel refused a call of `bpf(2)`. `code` is `linux.<ERRNO>`. */
+export class BpfError extends SystemCallError {
+  /** @param what What was attempted, after "Cannot": "make the map loden_peers". */
+  constructor(
+    what: string,
+    errno: number,
+    options: SystemCallErrorOptions = {},
+  ) {
+    super(
+      what,
+      errno,
+      errno === ERRNO.EPERM ? { hint: PERMISSION_HINT, ...options } : options,
+    );
+  }
+}
+
+/** What the kernel said about a program that it found unsafe. */
+export interface Refusal {
+  readonly errno: number;
+  /** `uname -r`. */
+  readonly kernelRelease: string;
+  /** The last lines of the verifier's log. */
+  readonly log: string;
+  /** The instruction that was refused, as text, and where it was written. */
+  readonly instruction?: string | undefined;
+  readonly place?: string | undefined;
+}
+
+/**
+ * The kernel's verifier refused a program. A fault of the code that wrote it, or
+ * a kernel that lacks what it needs. Its code is `bpf.verifier`.
+ */
+export class ProgramRefusedError extends LodenError {
+  readonly errno: number;
+  readonly log: string;
+  /** File and line of the refused instruction, where the log names it. */
+  readonly place: string | undefined;
+
+  constructor(name: string, refusal: Refusal) {
+    const { errno, kernelRelease, log, instruction, place } = refusal;
+    const where = instruction === undefined
+      ? ""
+      : ` at ${place ?? "an unknown place"}, "${instruction}"`;
+    super(
+      "bpf.verifier",
+      `Cannot load the program ${name}: the verifier of Linux ${kernelRelease} answered ${
+        errnoName(errno)
+      }${where}: ${log}`,
+      {
+        hint:
+          "use --datapath=tun, and report this message with the kernel's release",
+      },
+    );
+    this.errno = errno;
+    this.log = log;
+    this.place = place;
+  }
+}
+
+/** A map or program that cannot be what it is asked to be. Its code is `bpf.spec`. */
+export class BadBpfSpecError extends LodenError {
+  constructor(what: string, rule: string, value: number | string) {
+    super("bpf.spec", `Cannot ${what}: ${rule}: current value is ${value}`);
   }
 }

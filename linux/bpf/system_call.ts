@@ -1,0 +1,79 @@
+/**
+ * `bpf(2)`.
+ *
+ * @module
+ */
+
+import { architecture } from "../arch.ts";
+import { ERRNO } from "../errno.ts";
+import { addressOf, errno, libc } from "../libc.ts";
+import { BpfError } from "./errors.ts";
+import { fixedBytes, type Shared } from "./structure.ts";
+
+const RLIMIT_MEMLOCK = 8;
+const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+/** As often as libbpf tries: a signal during verification gives EAGAIN. */
+const INTERRUPTED_ATTEMPTS = 5;
+
+/** The structure of the call that is being made: not garbage until it returned. */
+const inUse: Shared[] = [];
+
+/** The call's result, or the negative error number. */
+export function tryBpf(
+  command: number,
+  attributes: Shared,
+): number {
+  const number = architecture().systemCalls.bpf;
+  for (let attempt = 1;; attempt++) {
+    inUse.push(attributes);
+    const result = libc().syscall(
+      number,
+      command,
+      attributes.address,
+      attributes.bytes.length,
+    );
+    const failure = result < 0 ? errno() : 0;
+    inUse.pop();
+    if (failure === 0) return result;
+    const interrupted = failure === ERRNO.EAGAIN || failure === ERRNO.EINTR;
+    if (!interrupted || attempt >= INTERRUPTED_ATTEMPTS) return -failure;
+  }
+}
+
+/** As {@linkcode tryBpf}; throws {@linkcode BpfError} "Cannot `what`: …". */
+export function bpf(
+  what: string,
+  command: number,
+  attributes: Shared,
+): number {
+  const result = tryBpf(command, attributes);
+  if (result < 0) throw new BpfError(what, -result);
+  return result;
+}
+
+/**
+ * As {@linkcode tryBpf}, for what takes memory. Kernels before Linux 5.11 count
+ * it as locked, and an ordinary limit of 64 KiB is soon reached: then the limit
+ * is lifted and the call made again.
+ */
+export function tryBpfWithMemory(
+  command: number,
+  attributes: Shared,
+): number {
+  const result = tryBpf(command, attributes);
+  const mayBeLimit = result === -ERRNO.EPERM || result === -ERRNO.ENOMEM;
+  if (!mayBeLimit || !liftMemoryLimit()) return result;
+  return tryBpf(command, attributes);
+}
+
+let memoryLimitLifted = false;
+
+/** Whether the limit is another one now. */
+function liftMemoryLimit(): boolean {
+  if (memoryLimitLifted) return false;
+  memoryLimitLifted = true;
+  // struct rlimit: what holds, and how far it may be raised.
+  const limit = fixedBytes(16);
+  new BigUint64Array(limit.buffer).fill(RLIM_INFINITY);
+  return libc().setrlimit(RLIMIT_MEMLOCK, addressOf(limit)) === 0;
+}
