@@ -70,11 +70,22 @@ async function planFiles(
 
 function planDevices(etcdPrefix: string, rtnetlink: Rtnetlink): CleanupStep[] {
   const alias = deviceAlias(etcdPrefix);
-  return rtnetlink.links().filter((link) => link.alias === alias)
-    .map(({ name, index }) => ({
-      what: `device ${name} (alias ${alias})`,
+  const ours = rtnetlink.links().filter((link) => link.alias === alias);
+  const steps: CleanupStep[] = [];
+  const paired = new Set<number>();
+  for (const { name, index, peerIndex } of ours) {
+    if (paired.has(index)) continue;
+    const peer = ours.find((other) => other.index === peerIndex);
+    if (peer !== undefined) paired.add(peer.index);
+    steps.push({
+      what: peer === undefined
+        ? `device ${name} (alias ${alias})`
+        : `devices ${name} and ${peer.name} (alias ${alias})`,
+      // Either end of a pair takes the other one, and both their programs, along.
       remove: () => rtnetlink.deleteLink(index),
-    }));
+    });
+  }
+  return steps;
 }
 
 async function planFirewalls(

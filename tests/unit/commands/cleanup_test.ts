@@ -93,6 +93,46 @@ Deno.test("what is removed is this network's alone", async () => {
   assertEquals(await planCleanup("/a", footprint, components, noSignal), []);
 });
 
+Deno.test("a pair of devices is one thing to remove, whichever end is listed first", async () => {
+  const { rtnetlink, components } = await host();
+  const alias = deviceAlias("/pair");
+  rtnetlink.createVethPair({
+    name: "flannel7",
+    peerName: "flannel7p",
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    peerMac: Uint8Array.of(2, 0, 0, 0, 0, 2),
+    mtuBytes: 1472,
+    peerMtuBytes: 65535,
+    alias,
+  });
+  const steps = await planCleanup("/pair", undefined, components, noSignal);
+  assertEquals(steps.map(({ what }) => what), [
+    `devices flannel7p and flannel7 (alias ${alias})`,
+  ]);
+  await steps[0]!.remove();
+  assertEquals(
+    rtnetlink.links().filter((link) => link.alias === alias),
+    [],
+  );
+});
+
+Deno.test("an end whose other end is not ours goes alone", async () => {
+  const { rtnetlink, components } = await host();
+  const alias = deviceAlias("/one");
+  rtnetlink.addLink({ name: "eth9", index: 90, peerIndex: 91, kind: "veth" });
+  rtnetlink.addLink({
+    name: "flannel9",
+    index: 91,
+    peerIndex: 90,
+    kind: "veth",
+    alias,
+  });
+  const steps = await planCleanup("/one", undefined, components, noSignal);
+  assertEquals(steps.map(({ what }) => what), [
+    `device flannel9 (alias ${alias})`,
+  ]);
+});
+
 Deno.test("without a record, devices are still known by their alias", async () => {
   const { components } = await host();
   const steps = await planCleanup("/a", undefined, components, noSignal);
