@@ -30,6 +30,11 @@ export interface DataPathTraits {
    */
   readonly answersItself: boolean;
   /**
+   * Whether it sees the packets of the underlay before the host's own checks of
+   * their addresses.
+   */
+  readonly seesBeforeHost: boolean;
+  /**
    * Whether an agent sends and receives each packet, and counts the calls and
    * the super-packets.
    */
@@ -45,6 +50,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     deviceKind: "tun",
     flowsWithoutAgent: false,
     answersItself: true,
+    seesBeforeHost: false,
     sendsAndReceives: true,
     features: Object.keys(UDP_FEATURES),
   },
@@ -54,6 +60,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     deviceKind: "veth",
     flowsWithoutAgent: true,
     answersItself: false,
+    seesBeforeHost: true,
     sendsAndReceives: false,
     features: [],
   },

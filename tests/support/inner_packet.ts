@@ -22,13 +22,15 @@ export interface InnerPacket {
   readonly totalLength?: number;
   /** Makes the header checksum wrong. */
   readonly badChecksum?: boolean;
+  /** 0, which says that none was computed, by default. */
+  readonly udpChecksum?: "none" | "right" | "wrong";
 }
 
 const IP_HEADER_BYTES = 20;
 const UDP_HEADER_BYTES = 8;
 const UDP_PROTOCOL = 17;
 
-/** The bytes on the wire. The UDP checksum is 0: none was computed. */
+/** The bytes on the wire. */
 export function innerPacket(packet: InnerPacket): Uint8Array {
   const { payload = new Uint8Array(), port = 9 } = packet;
   const udpBytes = UDP_HEADER_BYTES + payload.length;
@@ -46,7 +48,26 @@ export function innerPacket(packet: InnerPacket): Uint8Array {
   view.setUint16(IP_HEADER_BYTES + 2, port);
   view.setUint16(IP_HEADER_BYTES + 4, udpBytes);
   bytes.set(payload, IP_HEADER_BYTES + UDP_HEADER_BYTES);
+  const { udpChecksum = "none" } = packet;
+  if (udpChecksum !== "none") {
+    const right = udpChecksumOf(bytes);
+    view.setUint16(
+      IP_HEADER_BYTES + 6,
+      udpChecksum === "right" ? right : right ^ 0x0101,
+    );
+  }
   return bytes;
+}
+
+/** RFC 768: with a pseudo header, and never 0. */
+function udpChecksumOf(packet: Uint8Array): number {
+  const udp = packet.subarray(IP_HEADER_BYTES);
+  const summed = new Uint8Array([
+    ...packet.subarray(12, IP_HEADER_BYTES),
+    ...[0, UDP_PROTOCOL, udp.length >> 8, udp.length & 0xff],
+    ...udp,
+  ]);
+  return internetChecksum(summed) || 0xffff;
 }
 
 function address(text: string): Uint8Array {

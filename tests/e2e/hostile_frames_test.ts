@@ -1,0 +1,548 @@
+/**
+ * Frames on the underlay that no socket makes: what is right in an odd form
+ * arrives, and nothing else does.
+ *
+ * Each frame carries words of its own, by which the container knows it.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import type { Daemon } from "../rig/daemon.ts";
+import { type InnerPacket, innerPacket } from "../support/inner_packet.ts";
+import {
+  ethernetFrame,
+  fragment,
+  fragmentsOf,
+  type FrameOptions,
+  type OuterPacket,
+  outerPacket,
+} from "../support/outer_packet.ts";
+import { type VirtioHeader, virtioHeader } from "../support/virtio_header.ts";
+import { EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
+import { eventually, serve, statusOf, SUBNETS } from "./overlay.ts";
+import { OverlaySuite } from "./overlay_suite.ts";
+import { program } from "./programs/path.ts";
+
+const OVERLAY_PORT = 8285;
+const CONTAINER_PORT = 7000;
+const THIRD_SUBNET = "10.1.200.0";
+const THIRD_CONTAINER = "10.1.200.5";
+/** Ethernet, IPv4: where the outer UDP header begins. */
+const UDP_AT = 34;
+const UDP_HEADER_BYTES = 8;
+const ARRIVAL_MS = 5_000;
+/** RFC 791: no operation. */
+const NO_OPERATION = 1;
+/** RFC 791, 3.1: loose source route over one address, padded. */
+const SOURCE_ROUTE = [131, 7, 4, 192, 0, 2, 12, 0];
+
+/** Prints what reaches the first host's container. */
+let capture: Daemon;
+let macs: Pick<FrameOptions, "sourceMac" | "destinationMac">;
+
+const suite = new OverlaySuite({
+  hosts: 3,
+  agents: 2,
+  prepare: async ({ node, rig }) => {
+    const mac = async (index: number) =>
+      (await rig.host(index).namespace.run([
+        ...["cat", "/sys/class/net/eth0/address"],
+      ])).trim();
+    macs = { sourceMac: await mac(2), destinationMac: await mac(0) };
+    capture = await serve(
+      rig,
+      node(0).container.namespace,
+      program("udp_capture.ts", "0.0.0.0", String(CONTAINER_PORT)),
+    );
+    // The third host is a peer without an agent.
+    await rig.etcd.ctl(
+      "put",
+      `${SUBNETS}/${THIRD_SUBNET}-24`,
+      JSON.stringify({ PublicIP: rig.host(2).address, PublicIPv6: null }),
+    );
+    await eventually(
+      "the third host as a peer",
+      () => statusOf(node(0)),
+      ({ peers }) => peers.some((peer) => peer.publicIp.endsWith(".13")),
+    );
+  },
+});
+
+let words = 0;
+/** Eight bytes that no other packet carries. */
+function newWords(): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(
+    0,
+    BigInt(++words) | 0x4c6f64n << 40n,
+  );
+  return bytes;
+}
+
+/** A packet of the third host's container to the first one's. */
+function inner(
+  payload: Uint8Array,
+  changes: Partial<InnerPacket> = {},
+): Uint8Array {
+  return innerPacket({
+    source: THIRD_CONTAINER,
+    destination: suite.node(0).container.address,
+    port: CONTAINER_PORT,
+    payload,
+    ...changes,
+  });
+}
+
+/** It in a datagram of the third host to the first. */
+function outer(
+  payload: Uint8Array,
+  changes: Partial<OuterPacket> = {},
+): Uint8Array {
+  return outerPacket({
+    source: suite.rig.host(2).address,
+    destination: suite.rig.host(0).address,
+    port: OVERLAY_PORT,
+    payload,
+    ...changes,
+  });
+}
+
+/** It on the cable. */
+function frame(
+  packet: Uint8Array,
+  changes: Partial<FrameOptions> = {},
+  header: VirtioHeader = {},
+): Uint8Array {
+  return new Uint8Array([
+    ...virtioHeader(header),
+    ...ethernetFrame(packet, { ...macs, ...changes }),
+  ]);
+}
+
+/** Sends frames out of the third host's cable, in order. */
+async function send(frames: readonly Uint8Array[]): Promise<void> {
+  await suite.rig.host(2).namespace.run(program("frame_inject.ts", "eth0"), {
+    stdin: frames.map((bytes) => bytes.toHex()).join("\n") + "\n",
+  });
+}
+
+/** How often the container has got these words. */
+function arrivals(payload: Uint8Array): number {
+  return capture.log().split(payload.toHex()).length - 1;
+}
+
+async function untilArrived(payload: Uint8Array): Promise<void> {
+  await capture.until(
+    `${payload.toHex()} in the container`,
+    () => arrivals(payload) > 0,
+    ARRIVAL_MS,
+  );
+}
+
+/** An honest packet: when it has arrived, so has all that came before it. */
+async function sendHonest(): Promise<void> {
+  const payload = newWords();
+  await send([frame(outer(inner(payload)))]);
+  await untilArrived(payload);
+}
+
+async function counter(name: string): Promise<number> {
+  return (await statusOf(suite.node(0))).backend!.counters[name] ?? 0;
+}
+
+/** Frames made around the words. */
+type Make = (payload: Uint8Array) => Uint8Array[];
+
+const nops = (count: number) => new Uint8Array(count).fill(NO_OPERATION);
+const withOptions = (options: Uint8Array): Make => (payload) => [
+  frame(outer(inner(payload), { options })),
+];
+const large = (payload: Uint8Array) =>
+  new Uint8Array([...payload, ...new Uint8Array(600)]);
+
+/** What is right, in a form that a fast path may not know. */
+const ODD: readonly [string, Make][] = [
+  ["a plain packet", (payload) => [frame(outer(inner(payload)))]],
+  [
+    "a packet with an outer checksum",
+    (payload) => [frame(outer(inner(payload), { udpChecksum: "right" }))],
+  ],
+  [
+    "a packet whose outer checksum the device has to finish",
+    (payload) => [
+      frame(outer(inner(payload), { udpChecksum: "unfinished" }), {}, {
+        unfinishedUdpAt: UDP_AT,
+      }),
+    ],
+  ],
+  [
+    "a packet with an inner checksum",
+    (payload) => [frame(outer(inner(payload, { udpChecksum: "right" })))],
+  ],
+  [
+    "a packet with both checksums, the outer one for the device to finish",
+    (payload) => [
+      frame(
+        outer(inner(payload, { udpChecksum: "right" }), {
+          udpChecksum: "unfinished",
+        }),
+        {},
+        { unfinishedUdpAt: UDP_AT },
+      ),
+    ],
+  ],
+  [
+    "a packet from another port, as behind a NAT",
+    (payload) => [frame(outer(inner(payload), { sourcePort: 40_000 }))],
+  ],
+  ["a packet with outer IP options", withOptions(nops(4))],
+  ["a packet with forty bytes of outer IP options", withOptions(nops(40))],
+  [
+    "a packet in two outer fragments",
+    (payload) =>
+      fragmentsOf(outer(inner(large(payload))), 400).map((part) => frame(part)),
+  ],
+  [
+    "a packet in two outer fragments, the last one first",
+    (payload) =>
+      fragmentsOf(outer(inner(large(payload))), 400).reverse()
+        .map((part) => frame(part)),
+  ],
+  [
+    "a packet in an outer fragment of eight bytes and the rest",
+    (payload) => {
+      const packet = outer(inner(large(payload)));
+      const [header, body] = [packet.subarray(0, 20), packet.subarray(20)];
+      return [
+        frame(fragment(header, body.subarray(0, 8), 0, true)),
+        frame(fragment(header, body.subarray(8), 8, false)),
+      ];
+    },
+  ],
+  [
+    "a packet in inner fragments",
+    (payload) =>
+      fragmentsOf(inner(large(payload)), 400)
+        .map((part) => frame(outer(part))),
+  ],
+  [
+    "a packet in inner fragments, the last one first",
+    (payload) =>
+      fragmentsOf(inner(large(payload)), 400).reverse()
+        .map((part) => frame(outer(part))),
+  ],
+  [
+    "a frame with padding",
+    (payload) => [frame(outer(inner(payload)), { paddingBytes: 20 })],
+  ],
+  [
+    "a frame with a priority and no VLAN",
+    (payload) => [frame(outer(inner(payload)), { vlans: [0] })],
+  ],
+];
+
+/** What is wrong, and the counter that must say so where the path sees it. */
+const WRONG: readonly [string, Make, string?][] = [
+  [
+    "a frame of a VLAN",
+    (payload) => [frame(outer(inner(payload)), { vlans: [5] })],
+  ],
+  [
+    "a frame of a VLAN within a VLAN",
+    (payload) => [frame(outer(inner(payload)), { vlans: [5, 6] })],
+  ],
+  [
+    "a frame of a VLAN within priority",
+    (payload) => [frame(outer(inner(payload)), { vlans: [0, 6] })],
+  ],
+  [
+    "a frame for another station",
+    (payload) => [
+      frame(outer(inner(payload)), { destinationMac: "02:00:5e:00:53:01" }),
+    ],
+  ],
+  [
+    "a packet for another host",
+    (payload) => [
+      frame(
+        outer(inner(payload), { destination: suite.rig.host(1).address }),
+      ),
+    ],
+  ],
+  [
+    "a packet for all hosts of the underlay",
+    (payload) => [
+      frame(outer(inner(payload), { destination: "192.0.2.255" }), {
+        destinationMac: "ff:ff:ff:ff:ff:ff",
+      }),
+    ],
+  ],
+  [
+    "a packet for a group",
+    (payload) => [
+      frame(outer(inner(payload), { destination: "224.0.0.1" }), {
+        destinationMac: "01:00:5e:00:00:01",
+      }),
+    ],
+  ],
+  [
+    "a packet for an overlay address of this host, outside",
+    (payload) => [
+      frame(
+        outer(inner(payload), {
+          destination: suite.node(0).container.address.replace(/\d+$/, "0"),
+        }),
+      ),
+    ],
+  ],
+  [
+    "a packet for another port",
+    (payload) => [frame(outer(inner(payload), { port: OVERLAY_PORT + 1 }))],
+  ],
+  [
+    "a packet of another protocol than UDP",
+    (payload) => [frame(outer(inner(payload), { protocol: 136 }))],
+  ],
+  [
+    "a peer's address as the sender, with a source that is not the peer's",
+    (payload) => [
+      frame(outer(inner(payload), { source: suite.rig.host(1).address })),
+    ],
+    "rx.drop.wrongSource",
+  ],
+  [
+    "a source of this host's own subnet",
+    (payload) => [
+      frame(
+        outer(
+          inner(payload, {
+            source: suite.node(0).container.address.replace(/\d+$/, "77"),
+          }),
+        ),
+      ),
+    ],
+    "rx.drop.wrongSource",
+  ],
+  [
+    "outer options and a source that is not the sender's",
+    (payload) => [
+      frame(
+        outer(inner(payload, { source: "203.0.113.5" }), { options: nops(4) }),
+      ),
+    ],
+    "rx.drop.wrongSource",
+  ],
+  [
+    "outer fragments and a source that is not the sender's",
+    (payload) =>
+      fragmentsOf(outer(inner(large(payload), { source: "203.0.113.5" })), 400)
+        .map((part) => frame(part)),
+    "rx.drop.wrongSource",
+  ],
+  [
+    "inner fragments and a source that is not the sender's",
+    (payload) =>
+      fragmentsOf(inner(large(payload), { source: "203.0.113.5" }), 400)
+        .map((part) => frame(outer(part))),
+    "rx.drop.wrongSource",
+  ],
+  [
+    "outer fragments that were never a packet",
+    (payload) =>
+      fragmentsOf(outer(large(payload)), 400).map((part) => frame(part)),
+  ],
+  [
+    "a first outer fragment that holds all, and no second",
+    (payload) => {
+      const packet = outer(inner(payload));
+      return [
+        frame(fragment(packet.subarray(0, 20), packet.subarray(20), 0, true)),
+      ];
+    },
+  ],
+  [
+    "a later outer fragment that looks like the whole",
+    (payload) => {
+      const packet = outer(inner(payload));
+      return [
+        frame(
+          fragment(packet.subarray(0, 20), packet.subarray(20), 1_480, false),
+        ),
+      ];
+    },
+  ],
+  [
+    "outer fragments that overlap",
+    (payload) => {
+      const packet = outer(inner(large(payload)));
+      const [header, body] = [packet.subarray(0, 20), packet.subarray(20)];
+      return [
+        frame(fragment(header, body.subarray(0, 400), 0, true)),
+        frame(fragment(header, body.subarray(200), 200, false)),
+      ];
+    },
+  ],
+  [
+    "a route of the sender's choice in the outer options",
+    withOptions(new Uint8Array(SOURCE_ROUTE)),
+  ],
+  [
+    "a wrong outer header checksum",
+    (payload) => [frame(outer(inner(payload), { badHeaderChecksum: true }))],
+  ],
+  [
+    "a wrong inner UDP checksum",
+    (payload) => [frame(outer(inner(payload, { udpChecksum: "wrong" })))],
+  ],
+  [
+    "a wrong inner UDP checksum under a right outer one",
+    (payload) => [
+      frame(
+        outer(inner(payload, { udpChecksum: "wrong" }), {
+          udpChecksum: "right",
+        }),
+      ),
+    ],
+  ],
+  [
+    "a wrong inner UDP checksum under an outer one for the device to finish",
+    (payload) => [
+      frame(
+        outer(inner(payload, { udpChecksum: "wrong" }), {
+          udpChecksum: "unfinished",
+        }),
+        {},
+        { unfinishedUdpAt: UDP_AT },
+      ),
+    ],
+  ],
+  [
+    "an outer UDP length above the packet's",
+    (payload) => [frame(outer(inner(payload), { udpLength: 1_000 }))],
+  ],
+  [
+    "an outer UDP length below its own header's",
+    (payload) => [frame(outer(inner(payload), { udpLength: 7 }))],
+  ],
+  [
+    "an outer UDP length below the inner packet's",
+    (payload) => [frame(outer(inner(payload), { udpLength: 40 }))],
+    "rx.drop.badLength",
+  ],
+  [
+    "an outer total length above the frame's",
+    (payload) => [frame(outer(inner(payload), { totalLength: 1_000 }))],
+  ],
+  [
+    "an outer total length below the UDP header's end",
+    (payload) => [frame(outer(inner(payload), { totalLength: 24 }))],
+  ],
+];
+
+/** Senders that the host's own kernel refuses before any socket sees them. */
+const MARTIANS: readonly [string, () => string][] = [
+  ["this host's own address", () => suite.rig.host(0).address],
+  ["a loopback address", () => "127.0.0.1"],
+  ["the address 0.0.0.0", () => "0.0.0.0"],
+  ["a group's address", () => "224.0.0.5"],
+  ["the broadcast address", () => "255.255.255.255"],
+];
+
+suite.each(EACH_RECEIVER_AND_LINK, (test, { traits }) => {
+  for (const [what, make] of ODD) {
+    test(`${what} arrives, once`, async () => {
+      const payload = newWords();
+      await send(make(payload));
+      await untilArrived(payload);
+      await sendHonest();
+      assertEquals(arrivals(payload), 1);
+    });
+  }
+
+  for (const [what, make, name] of WRONG) {
+    test(`${what} is not delivered${name ? ` but counted: ${name}` : ""}`, async () => {
+      const payload = newWords();
+      const before = name ? await counter(name) : 0;
+      await send(make(payload));
+      if (name) {
+        await eventually(name, () => counter(name), (now) => now > before);
+      }
+      await sendHonest();
+      assertEquals(arrivals(payload), 0);
+    });
+  }
+
+  for (const [what, sender] of MARTIANS) {
+    test(`${what} as the sender is not believed, whatever the source`, async () => {
+      const payload = newWords();
+      const before = await counter("rx.drop.unknownSender");
+      const sources = [
+        THIRD_CONTAINER,
+        suite.node(0).container.address.replace(/\d+$/, "77"),
+        suite.node(1).container.address,
+      ];
+      await send(
+        sources.map((source) =>
+          frame(outer(inner(payload, { source }), { source: sender() }))
+        ),
+      );
+      await sendHonest();
+      assertEquals(arrivals(payload), 0);
+      if (traits.seesBeforeHost) {
+        const after = await counter("rx.drop.unknownSender");
+        assertEquals(after - before, sources.length);
+      }
+    });
+  }
+
+  test("a super-packet of forty arrives whole, but for the hostile ones within, which are counted", async () => {
+    const pieces = Array.from({ length: 40 }, (_, index) => ({
+      payload: newWords(),
+      source: index % 10 === 5 ? "203.0.113.5" : THIRD_CONTAINER,
+    }));
+    const bytes = pieces.map(({ payload, source }) =>
+      inner(payload, { source })
+    );
+    const before = await counter("rx.drop.wrongSource");
+    await send([superFrame(bytes, UDP_AT + UDP_HEADER_BYTES)]);
+    const good = pieces.filter(({ source }) => source === THIRD_CONTAINER);
+    for (const { payload } of good) await untilArrived(payload);
+    await eventually(
+      "the hostile ones in a counter",
+      () => counter("rx.drop.wrongSource"),
+      (now) => now === before + pieces.length - good.length,
+    );
+    await sendHonest();
+    const expected = pieces.map((piece) => good.includes(piece) ? 1 : 0);
+    assertEquals(pieces.map(({ payload }) => arrivals(payload)), expected);
+  });
+
+  test("a super-packet of nearly 64 KiB arrives whole and in order, its inner headers not where a packet's usually are", async () => {
+    const payloads = Array.from({ length: 44 }, newWords);
+    const bytes = payloads.map((payload) =>
+      inner(new Uint8Array([...payload, ...new Uint8Array(1_400)]), {
+        udpChecksum: "right",
+      })
+    );
+    await send([superFrame(bytes, UDP_AT + UDP_HEADER_BYTES)]);
+    for (const payload of payloads) await untilArrived(payload);
+    const log = capture.log();
+    const places = payloads.map((payload) => log.indexOf(payload.toHex()));
+    assertEquals(places, places.toSorted((a, b) => a - b));
+    assertEquals(payloads.map(arrivals), payloads.map(() => 1));
+  });
+});
+
+/** Packets of one length as one frame, to be cut on the way or never. */
+function superFrame(
+  packets: readonly Uint8Array[],
+  linearBytes: number,
+): Uint8Array {
+  const joined = new Uint8Array(packets.flatMap((packet) => [...packet]));
+  return frame(outer(joined, { udpChecksum: "unfinished" }), {}, {
+    cut: { type: "udp", pieceBytes: packets[0]!.length },
+    linearBytes,
+    unfinishedUdpAt: UDP_AT,
+  });
+}
