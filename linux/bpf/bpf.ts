@@ -2,8 +2,10 @@
  * Maps, programs and the places where programs run, as far as a packet data
  * path needs them.
  *
- * Calls are synchronous: none of them waits. Every method throws
- * {@linkcode BpfError} with the kernel's errno when the kernel refuses.
+ * Calls are synchronous: none of them waits. When the kernel refuses, every
+ * method throws a {@linkcode SystemCallError} with the kernel's errno, a
+ * {@linkcode BpfError} or, for what goes over netlink, a
+ * {@linkcode NetlinkError}.
  *
  * @module
  */
@@ -178,7 +180,7 @@ export interface Bpf extends Disposable {
   openProgram(id: number): BpfProgram | undefined;
   /** Runs a program on data of ours, with all its effects on its maps. */
   testRun(program: BpfProgram, run: TestRun): TestRunResult;
-  /** The programs that run at a device, in their order. */
+  /** The programs that run at a device, in their order; none when it is gone. */
   attachedPrograms(
     interfaceIndex: number,
     direction: Direction,
@@ -194,7 +196,7 @@ export interface Bpf extends Disposable {
     program: BpfProgram,
     options?: { replace?: AttachedProgram | undefined },
   ): AttachedProgram;
-  /** Whether the program ran there. */
+  /** Whether the program ran there; `false` also when the device is gone. */
   detach(
     interfaceIndex: number,
     direction: Direction,

@@ -43,6 +43,7 @@ export function tcxProgramIds(
     case -ERRNO.EINVAL:
       return undefined;
     case -ERRNO.ENOENT:
+    case -ERRNO.ENODEV:
       return [];
   }
   if (result < 0) {

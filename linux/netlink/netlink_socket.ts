@@ -11,6 +11,8 @@ import type { NetlinkTransport } from "./netlink_transport.ts";
 
 // `asm-generic/socket.h` and `linux/netlink.h`: equal on x86-64 and arm64.
 const AF_NETLINK = 16;
+/** struct sockaddr_nl: family (u16), padding (u16), port (u32), groups (u32). */
+const SOCKADDR_BYTES = 12;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 const NETLINK_ROUTE = 0;
@@ -43,7 +45,7 @@ export class NetlinkSocket implements NetlinkTransport {
   constructor(receiveBytes = DEFAULT_RECEIVE_BYTES) {
     this.#buffer = new Uint8Array(receiveBytes);
     this.#bufferAddress = addressOf(this.#buffer);
-    this.#descriptor = openSocket();
+    this.#descriptor = openNetlinkSocket();
   }
 
   send(bytes: Uint8Array<ArrayBuffer>): void {
@@ -82,7 +84,7 @@ export class NetlinkSocket implements NetlinkTransport {
   }
 
   reset(): void {
-    const fresh = openSocket();
+    const fresh = openNetlinkSocket();
     libc().close(this.#descriptor);
     this.#descriptor = fresh;
   }
@@ -94,7 +96,12 @@ export class NetlinkSocket implements NetlinkTransport {
   }
 }
 
-function openSocket(): number {
+/**
+ * A `NETLINK_ROUTE` socket in this thread's network namespace, in the given
+ * multicast groups (`RTMGRP_*`), whose owner closes it. Throws
+ * {@linkcode SystemCallError}.
+ */
+export function openNetlinkSocket(groups = 0): number {
   const descriptor = checked(
     libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
     "open a netlink socket",
@@ -109,11 +116,22 @@ function openSocket(): number {
     );
     setOption(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, Int32Array.of(1));
     setOption(descriptor, SOL_NETLINK, NETLINK_CAP_ACK, Int32Array.of(1));
+    if (groups !== 0) joinGroups(descriptor, groups);
   } catch (error) {
     libc().close(descriptor);
     throw error;
   }
   return descriptor;
+}
+
+function joinGroups(descriptor: number, groups: number): void {
+  const name = new DataView(new ArrayBuffer(SOCKADDR_BYTES));
+  name.setUint16(0, AF_NETLINK, true);
+  name.setUint32(8, groups, true);
+  checked(
+    libc().bind(descriptor, addressOf(name), SOCKADDR_BYTES),
+    "join a netlink socket's groups",
+  );
 }
 
 function setOption(

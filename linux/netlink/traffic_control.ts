@@ -139,7 +139,8 @@ export function listFiltersRequest(
 export function putBpfFilterRequest(filter: NewBpfFilter): NetlinkRequest {
   const options: Attribute[] = [
     u32Attribute(TCA_BPF_FD, filter.descriptor),
-    textAttribute(TCA_BPF_NAME, filter.name),
+    // NLA_NUL_STRING: this one must end with a NUL.
+    textAttribute(TCA_BPF_NAME, filter.name + "\0"),
     u32Attribute(TCA_BPF_FLAGS, ACT_DIRECT),
   ];
   return {

@@ -1,0 +1,31 @@
+/**
+ * Being told when the links, addresses or routes of a network namespace change.
+ *
+ * @module
+ */
+
+/** What may be different from what a list said before. */
+export type RtnetlinkTable = "links" | "addresses" | "routes";
+
+/** All of them: what is told when the kernel had to drop a notification. */
+export const RTNETLINK_TABLES: readonly RtnetlinkTable[] = [
+  "links",
+  "addresses",
+  "routes",
+];
+
+/**
+ * Notices every change from its making on, also before `changes` is called and
+ * between two rounds of its loop.
+ */
+export interface RtnetlinkMonitor extends Disposable {
+  /**
+   * Tables that changed, as often as there is something new, many changes at
+   * once; ends when `signal` is aborted. Own changes count too. Routes that went
+   * with their device are told as a change of links only, as the kernel does. One
+   * loop at a time; dispose of the monitor after it.
+   *
+   * Throws {@linkcode SystemCallError}.
+   */
+  changes(signal: AbortSignal): AsyncGenerator<ReadonlySet<RtnetlinkTable>>;
+}
