@@ -14,6 +14,7 @@ import { program } from "./programs/path.ts";
 
 const TCP_PORT = "7000";
 const UDP_PORT = "7001";
+const BURST_PORT = "7002";
 
 /** A few pings, close together. */
 export const QUICK = {
@@ -84,4 +85,24 @@ export async function assertUdpEcho(
     program("udp_ask.ts", to.address, UDP_PORT, ...sizes.map(String)),
   );
   assertEquals(JSON.parse(answer), { asked: sizes.length, same: sizes.length });
+}
+
+/**
+ * Super-packets (`UDP_SEGMENT`, as QUIC sends) and single datagrams of one flow
+ * arrive: each whole, none lost, none before or after its place.
+ */
+export async function assertUdpBursts(
+  { rig, from, to }: Ends,
+  rounds: number,
+): Promise<void> {
+  await using _receiver = await serve(
+    rig,
+    to.namespace,
+    program("udp_bursts_receive.ts", from.address, BURST_PORT),
+  );
+  const said = await from.namespace.run(
+    program("udp_bursts.ts", to.address, BURST_PORT, String(rounds)),
+  );
+  const { sent, ...arrived } = JSON.parse(said);
+  assertEquals(arrived, { received: sent, damaged: 0, outOfPlace: 0 });
 }

@@ -11,7 +11,12 @@ import { EACH_PAIR, EACH_PAIR_AND_LINK } from "./data_paths.ts";
 import { serve } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
-import { assertPings, assertTcp, assertUdpEcho } from "./traffic.ts";
+import {
+  assertPings,
+  assertTcp,
+  assertUdpBursts,
+  assertUdpEcho,
+} from "./traffic.ts";
 
 const PORT = 7000;
 const OVERLAY_MTU = 1472;
@@ -38,6 +43,12 @@ suite.each(EACH_PAIR_AND_LINK, (test) => {
   test("UDP payloads of every size come back unchanged, in both directions", async () => {
     for (const [from, to] of directions()) {
       await assertUdpEcho({ rig: suite.rig, from, to }, UDP_SIZES);
+    }
+  });
+
+  test("UDP super-packets of a container arrive whole and in order among single datagrams, in both directions", async () => {
+    for (const [from, to] of directions()) {
+      await assertUdpBursts({ rig: suite.rig, from, to }, 60);
     }
   });
 
