@@ -5,7 +5,15 @@
  */
 
 import { LodenError } from "../errors.ts";
-import { PATH_NAMES, type PathName } from "./report.ts";
+import type { LinkMode } from "../tests/rig/link_mode.ts";
+import { MEASUREMENT_NAMES, type MeasurementName } from "./measurements.ts";
+import {
+  LINK_MODES,
+  PATH_NAMES,
+  type PathName,
+  PATHS,
+  pathsWhere,
+} from "./paths/path_names.ts";
 
 /** What to measure. */
 export interface BenchOptions {
@@ -14,9 +22,21 @@ export interface BenchOptions {
   readonly json: boolean;
   /** Each measurement is repeated so often; the median counts. */
   readonly runs: number;
-  readonly paths: readonly PathName[];
   /** Length of one measurement. */
   readonly seconds: number;
+  readonly measurements: readonly MeasurementName[];
+  /** In the report's order. */
+  readonly modes: readonly LinkMode[];
+  /** In the report's order, each with at least one of the modes. */
+  readonly paths: readonly PathInModes[];
+  /** Two of the disturbances only. */
+  readonly fewDisturbances: boolean;
+}
+
+/** A path, and the modes in which it is measured. */
+export interface PathInModes {
+  readonly name: PathName;
+  readonly modes: readonly LinkMode[];
 }
 
 /** Bad usage. `code` is `bench.usage`. */
@@ -30,27 +50,43 @@ export class BenchUsageError extends LodenError {
 export const BENCH_USAGE = `Usage: deno task bench [OPTION]...
 
 Measures Loden beside the bare underlay and the kernel's VXLAN, between containers
-of the same two hosts (network namespaces). Needs root and Linux.
+of two hosts (network namespaces). Needs root and Linux.
 
-  --runs N      repeat each measurement N times; the median counts (3)
-  --paths A,B   some of ${PATH_NAMES.join(", ")} (all)
-  --quick       one run of short measurements: under a minute, and noisy
-  --json        the last line is the report as one JSON object
-  --help        this text
+  --runs N       repeat each measurement N times; the median counts (3)
+  --paths A,B    some of
+                 ${wrapped(PATH_NAMES)}
+                 (all that make sense in a mode, but for the last three)
+  --peers        the last three as well: programs that others would take instead
+  --modes A,B    some of ${LINK_MODES.join(", ")} (all)
+  --figures A,B  some of
+                 ${wrapped(MEASUREMENT_NAMES)} (all)
+  --quick        one run of short measurements, no ${
+  pathsWhere(({ isDetail }) => isDetail === true).map((name) =>
+    name.replace("udp-ebpf", "")
+  ).join(", ")
+} rows,
+                 no wire: under two minutes, and noisy
+  --json         the last line is the report as one JSON object
+  --help         this text
 
 Paths, modes and figures: docs/bench.md
 `;
 
 const SECONDS = 5;
 const QUICK_SECONDS = 1;
+const RUNS = 3;
+const QUICK_MODES: readonly LinkMode[] = ["super", "software"];
 
 /** Reads the arguments. Throws {@linkcode BenchUsageError}. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
   let help = false;
   let json = false;
   let quick = false;
+  let peers = false;
   let runs: number | undefined;
-  let paths: readonly PathName[] = PATH_NAMES;
+  let paths: readonly PathName[] | undefined;
+  let modes: readonly LinkMode[] | undefined;
+  let measurements: readonly MeasurementName[] = MEASUREMENT_NAMES;
   const words = args.flatMap((arg) => {
     const match = /^(--[a-z]+)=(.*)$/.exec(arg);
     return match ? [match[1]!, match[2]!] : [arg];
@@ -67,22 +103,49 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       case "--quick":
         quick = true;
         break;
+      case "--peers":
+        peers = true;
+        break;
       case "--runs":
         runs = parseRuns(words[++i]);
         break;
       case "--paths":
-        paths = parsePaths(words[++i]);
+        paths = parseList(word, PATH_NAMES, words[++i]);
+        break;
+      case "--modes":
+        modes = parseList(word, LINK_MODES, words[++i]);
+        break;
+      case "--figures":
+        measurements = parseList(word, MEASUREMENT_NAMES, words[++i]);
         break;
       default:
         throw new BenchUsageError(`Cannot measure: unknown argument ${word}`);
     }
   }
+  const measuredModes = modes ?? (quick ? QUICK_MODES : LINK_MODES);
+  const named = new Set(paths);
+  const wanted = pathsWhere(({ isPeer, isDetail }) =>
+    isPeer ? peers : paths === undefined && !(quick && isDetail)
+  );
   return {
     help,
     json,
-    paths,
-    runs: runs ?? (quick ? 1 : 3),
+    runs: runs ?? (quick ? 1 : RUNS),
     seconds: quick ? QUICK_SECONDS : SECONDS,
+    measurements,
+    modes: measuredModes,
+    paths: PATH_NAMES
+      .filter((name) => named.has(name) || wanted.includes(name))
+      .map((name) => ({
+        name,
+        modes: named.has(name)
+          ? measuredModes
+          : measuredModes.filter((mode) =>
+            (PATHS[name].modes as readonly LinkMode[]).includes(mode)
+          ),
+      }))
+      .filter(({ modes }) => modes.length > 0),
+    fewDisturbances: quick,
   };
 }
 
@@ -96,16 +159,29 @@ function parseRuns(text: string | undefined): number {
   return Number(text);
 }
 
-function parsePaths(text: string | undefined): PathName[] {
+/** Some of `known`, in its order, each once. */
+function parseList<Name extends string>(
+  option: string,
+  known: readonly Name[],
+  text: string | undefined,
+): Name[] {
   const names = (text ?? "").split(",");
-  for (const name of names) {
-    if (!(PATH_NAMES as readonly string[]).includes(name)) {
-      throw new BenchUsageError(
-        `Cannot measure: --paths must be some of ${PATH_NAMES.join(",")}: ` +
-          `current value is ${text ?? "missing"}`,
-      );
-    }
+  if (!names.every((name) => (known as readonly string[]).includes(name))) {
+    throw new BenchUsageError(
+      `Cannot measure: ${option} must be some of ${known.join(",")}: ` +
+        `current value is ${text ?? "missing"}`,
+    );
   }
-  // In the table's order, each once.
-  return PATH_NAMES.filter((name) => names.includes(name));
+  return known.filter((name) => names.includes(name));
+}
+
+function wrapped(names: readonly string[]): string {
+  const lines = [""];
+  for (const [index, name] of names.entries()) {
+    const word = name + (index === names.length - 1 ? "" : ",");
+    const line = lines.at(-1)!;
+    if (line.length + word.length > 58) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n                 ");
 }

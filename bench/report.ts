@@ -1,73 +1,48 @@
 /**
- * The report: its JSON form is an interface (`"schema": 1`).
+ * The report: its JSON form is an interface (`"schema": 2`).
  *
  * @module
  */
 
 import type { LinkMode } from "../tests/rig/link_mode.ts";
+import type { PathFigures } from "./figures.ts";
 import type { HostFacts } from "./host_facts.ts";
-import { median } from "./median.ts";
+import type { PathName } from "./paths/path_names.ts";
+import type { PathRatios } from "./ratios.ts";
+import type { RestartFigures } from "./restart/restart_figures.ts";
 
-/** In the order of the report. */
-export const PATH_NAMES = ["underlay", "vxlan", "udp-tun"] as const;
-/** A way from container to container. */
-export type PathName = typeof PATH_NAMES[number];
-
-/** In the order of the report. */
-export const LINK_MODES: readonly LinkMode[] = ["super", "software"];
-
-/** What is measured on a path in a mode; one run's values or their medians. */
-export interface PathFigures {
-  /** 10^9 bits of TCP payload a second, one stream. */
-  readonly tcpGbps: number;
-  /** The same of eight streams together. */
-  readonly tcp8Gbps: number;
-  /** TCP request/response of one byte. */
-  readonly rrPerSecond: number;
-  readonly rrP50Us: number;
-  readonly rrP99Us: number;
-  /** UDP packets of 64 bytes of payload that reach the socket in a second. */
-  readonly pps64: number;
-  /** Of the whole machine, both hosts and both programs, with one stream. */
-  readonly cpuSecondsPerGbit: number;
-}
-
-/** What one agent costs. Megabytes are of 10^6 bytes. */
+/** What one agent costs; `null` is what was not measured. MB are 10^6 bytes. */
 export interface AgentFigures {
   /** From exec to subnet.env, etcd up, warm cache. */
-  readonly startMs: number;
+  readonly startMs: number | null;
+  /** Of these, programs and maps made and attached; `null` where there are none. */
+  readonly loadMs: number | null;
   /** VmRSS under load, the larger of the two agents. */
-  readonly rssMb: number;
+  readonly rssMb: number | null;
   /** The part of it that no file backs. */
-  readonly rssAnonMb: number;
+  readonly rssAnonMb: number | null;
 }
+
+/** Something for each mode in which it was measured. */
+export type PerMode<Value> = Readonly<Partial<Record<LinkMode, Value>>>;
+/** Something for each path that was measured. */
+export type PerPath<Value> = Readonly<Partial<Record<PathName, Value>>>;
 
 /** One object, the last line of `--json`. */
 export interface BenchReport {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly host: HostFacts;
   readonly runs: number;
-  readonly paths: Readonly<
-    Partial<Record<PathName, Readonly<Record<LinkMode, PathFigures>>>>
-  >;
-  /** `null` when no agent was measured. */
-  readonly agent: AgentFigures | null;
-}
-
-/** The median of each figure. */
-export function medianFigures<Figures extends object>(
-  runs: readonly Figures[],
-): Figures {
-  const keys = Object.keys(runs[0]!) as (keyof Figures)[];
-  return Object.fromEntries(
-    keys.map((key) => [
-      key,
-      significant(median(runs.map((figures) => Number(figures[key])))),
-    ]),
-  ) as Figures;
-}
-
-/** Four digits are more than any of this can be trusted to. */
-function significant(value: number): number {
-  return Number(value.toPrecision(4));
+  /** Length of one measurement. */
+  readonly seconds: number;
+  /** Medians over the runs. */
+  readonly paths: PerPath<PerMode<PathFigures>>;
+  /** To VXLAN in the same run; empty when that was not among the paths. */
+  readonly ratios: PerPath<PerMode<PathRatios>>;
+  /** How the kernel data path took packets from the underlay. */
+  readonly receive: PerPath<PerMode<string>>;
+  readonly agents: PerPath<AgentFigures>;
+  readonly restart: PerPath<readonly RestartFigures[]>;
+  /** What the programs beside Loden say about their version. */
+  readonly versions: PerPath<string>;
 }

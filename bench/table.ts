@@ -4,94 +4,164 @@
  * @module
  */
 
-import {
-  type BenchReport,
-  LINK_MODES,
-  PATH_NAMES,
-  type PathFigures,
-} from "./report.ts";
-
-interface Column {
-  readonly title: string;
-  readonly key: keyof PathFigures;
-  readonly format: (value: number) => string;
-  /** Whether a longer bar is better. */
-  readonly better: "more" | "less";
-}
-
-const COLUMNS: readonly Column[] = [
-  column("TCP, 1 stream, Gbit/s", "tcpGbps", 2, "more"),
-  column("TCP, 8 streams, Gbit/s", "tcp8Gbps", 2, "more"),
-  column("TCP request/response, 1/s", "rrPerSecond", 0, "more"),
-  column("  half of them within, us", "rrP50Us", 0, "less"),
-  column("  99 % of them within, us", "rrP99Us", 0, "less"),
-  column("64-byte UDP, packets/s", "pps64", 0, "more"),
-  column("CPU-seconds a Gbit", "cpuSecondsPerGbit", 3, "less"),
-];
+import type { LinkMode } from "../tests/rig/link_mode.ts";
+import { FIGURE_NAMES, type FigureName, FIGURES } from "./figures.ts";
+import { LINK_MODES, PATH_NAMES, type PathName } from "./paths/path_names.ts";
+import type { Ratio } from "./ratios.ts";
+import type { BenchReport } from "./report.ts";
 
 const BAR_WIDTH = 30;
-const MODES = {
+const NAME_WIDTH = Math.max(...PATH_NAMES.map((name) => name.length));
+const RATIO_WIDTH = 20;
+
+const MODES: Readonly<Record<LinkMode, string>> = {
   super: "super: the underlay passes 64 KiB packets whole",
   software: "software: one packet per buffer crosses, as on a wire",
+  wire: "wire: the same, each in a page of its own, as a NIC receives them",
 };
+
+/** What is put beside VXLAN in one table. */
+const COMPARED: readonly FigureName[] = [
+  "tcpGbps",
+  "tcp8Gbps",
+  "rrPerSecond",
+  "pps64",
+  "udpSegmentPps",
+  "cpuSecondsPerGbit",
+];
 
 /** Renders the whole report. */
 export function renderReport(report: BenchReport): string {
-  const { host, runs } = report;
-  const lines = [
+  const { host, runs, seconds } = report;
+  return [
     `${host.cpus} x ${host.cpuModel}, Linux ${host.kernel}, ` +
-    `${host.congestionControl}; median of ${runs}; container to container`,
-  ];
-  for (const mode of LINK_MODES) {
-    lines.push("", MODES[mode]);
-    for (const { better, format, key, title } of COLUMNS) {
-      const rows = PATH_NAMES.flatMap((name) => {
-        const figures = report.paths[name]?.[mode];
-        return figures ? [{ name, value: figures[key] }] : [];
-      });
-      const longest = Math.max(...rows.map((row) => row.value));
-      const vxlan = report.paths.vxlan?.[mode][key];
-      lines.push(
-        `  ${title}${better === "less" ? " (less is better)" : ""}`,
-        ...rows.map(({ name, value }) =>
-          `    ${name.padEnd(9)}${format(value).padStart(10)}  ` +
-          `${bar(value, longest).padEnd(BAR_WIDTH)}  ` +
-          ratio(value, vxlan)
-        ).map((line) => line.trimEnd()),
-      );
-    }
-  }
-  if (report.agent) {
-    const { rssAnonMb, rssMb, startMs } = report.agent;
-    lines.push(
-      "",
-      `agent: ${startMs.toFixed(0)} ms from exec to subnet.env, ` +
-        `${rssMb.toFixed(0)} MB resident under load ` +
-        `(${rssAnonMb.toFixed(0)} MB without the runtime's files)`,
-    );
-  }
-  return lines.join("\n");
+    `${host.congestionControl}; median of ${runs} x ${seconds} s; ` +
+    "container to container",
+    ...LINK_MODES.flatMap((mode) => renderMode(report, mode)),
+    ...renderRatios(report),
+    ...renderRestarts(report),
+    ...renderAgents(report),
+    ...renderVersions(report),
+  ].join("\n");
 }
 
-function column(
-  title: string,
-  key: keyof PathFigures,
-  digits: number,
-  better: "more" | "less",
-): Column {
-  const format = (value: number) =>
-    value.toLocaleString("en-US", {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
-    });
-  return { title, key, format, better };
+function renderMode(report: BenchReport, mode: LinkMode): string[] {
+  const figures = FIGURE_NAMES.flatMap((name) =>
+    renderFigure(report, mode, name)
+  );
+  return figures.length === 0 ? [] : ["", MODES[mode], ...figures];
+}
+
+function renderFigure(
+  report: BenchReport,
+  mode: LinkMode,
+  figure: FigureName,
+): string[] {
+  const { better, digits, title } = FIGURES[figure];
+  const rows = PATH_NAMES.flatMap((name) => {
+    const value = report.paths[name]?.[mode]?.[figure];
+    return value === undefined ? [] : [{ name, value }];
+  });
+  if (rows.length === 0) return [];
+  const longest = Math.max(...rows.map(({ value }) => value));
+  return [
+    `  ${title}${better === "less" ? " (less is better)" : ""}`,
+    ...rows.map(({ name, value }) =>
+      [
+        `    ${name.padEnd(NAME_WIDTH)}`,
+        grouped(value, digits).padStart(10),
+        "  " + bar(value, longest).padEnd(BAR_WIDTH) + " ",
+        report.receive[name]?.[mode] ?? "",
+      ].join(" ").trimEnd()
+    ),
+  ];
+}
+
+function renderRatios({ ratios }: BenchReport): string[] {
+  const modes = LINK_MODES.filter((mode) =>
+    PATH_NAMES.some((name) => Object.keys(ratios[name]?.[mode] ?? {}).length)
+  );
+  if (modes.length === 0) return [];
+  return [
+    "",
+    "as multiples of vxlan in the same run: median, least - most",
+    `    ${" ".repeat(NAME_WIDTH)}  ` +
+    modes.map((mode) => mode.padEnd(RATIO_WIDTH)).join("").trimEnd(),
+    ...COMPARED.flatMap((figure) => {
+      const rows = PATH_NAMES.flatMap((name) => {
+        const cells = modes.map((mode) => ratios[name]?.[mode]?.[figure]);
+        return cells.every((cell) => cell === undefined)
+          ? []
+          : [ratioRow(name, cells)];
+      });
+      return rows.length === 0 ? [] : [`  ${FIGURES[figure].title}`, ...rows];
+    }),
+  ];
+}
+
+function ratioRow(
+  name: PathName,
+  cells: readonly (Ratio | undefined)[],
+): string {
+  const texts = cells.map((cell) =>
+    cell === undefined
+      ? "-"
+      : `${cell.median.toFixed(2)}  ${cell.least.toFixed(2)} - ` +
+        cell.most.toFixed(2)
+  );
+  return `    ${name.padEnd(NAME_WIDTH)}  ` +
+    texts.map((text) => text.padEnd(RATIO_WIDTH)).join("").trimEnd();
+}
+
+function renderRestarts({ restart }: BenchReport): string[] {
+  const rows = PATH_NAMES.flatMap((name) =>
+    (restart[name] ?? []).map((figures) =>
+      `    ${name.padEnd(NAME_WIDTH)}  ${figures.mode.padEnd(8)}  ` +
+      `${figures.action.padEnd(7)}  etcd ${figures.etcd.padEnd(4)}  ` +
+      `${figures.pingLost} of ${figures.pingSent} pings lost` +
+      (figures.pingLost > 0 ? `, ${figures.pingOutageMs} ms` : "") +
+      (figures.streamAlive ? "" : ", the stream ended") +
+      (figures.streamPauseMs > 0
+        ? `, the stream paused ${figures.streamPauseMs} ms`
+        : "")
+    )
+  );
+  return rows.length === 0
+    ? []
+    : ["", "the receiver's agent, under a 5 ms ping and a TCP stream", ...rows];
+}
+
+function renderAgents({ agents }: BenchReport): string[] {
+  const rows = PATH_NAMES.flatMap((name) => {
+    const { loadMs, rssAnonMb, rssMb, startMs } = agents[name] ?? {};
+    const texts = [
+      startMs == null ? [] : `${startMs.toFixed(0)} ms from exec to subnet.env`,
+      loadMs == null ? [] : `${loadMs.toFixed(1)} ms of it to load programs`,
+      rssMb == null ? [] : `${rssMb.toFixed(0)} MB resident under load`,
+      rssAnonMb == null
+        ? []
+        : `${rssAnonMb.toFixed(0)} MB without the runtime's files`,
+    ].flat();
+    return texts.length === 0
+      ? []
+      : [`    ${name.padEnd(NAME_WIDTH)}  ${texts.join(", ")}`];
+  });
+  return rows.length === 0 ? [] : ["", "agent", ...rows];
+}
+
+function renderVersions({ versions }: BenchReport): string[] {
+  const texts = Object.values(versions);
+  return texts.length === 0 ? [] : ["", `beside it: ${texts.join("; ")}`];
+}
+
+function grouped(value: number, digits: number): string {
+  return value.toLocaleString("en-US", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
 }
 
 function bar(value: number, longest: number): string {
   if (!(longest > 0)) return "";
   return "█".repeat(Math.round(value / longest * BAR_WIDTH));
-}
-
-function ratio(value: number, vxlan: number | undefined): string {
-  return vxlan ? `${(value / vxlan).toFixed(2)} of vxlan` : "";
 }

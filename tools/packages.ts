@@ -60,6 +60,26 @@ const NFTABLES: Requirement = {
   programs: ["nft"],
   debianPackage: "nftables",
 };
+const FASTD: Requirement = {
+  purpose: "to compare with",
+  programs: ["fastd"],
+  debianPackage: "fastd",
+};
+const WIREGUARD_GO: Requirement = {
+  purpose: "to compare with",
+  programs: ["wireguard-go"],
+  debianPackage: "wireguard-go",
+};
+const WIREGUARD_TOOLS: Requirement = {
+  purpose: "keys and peers of wireguard-go",
+  programs: ["wg"],
+  debianPackage: "wireguard-tools",
+};
+const NEBULA: Requirement = {
+  purpose: "to compare with",
+  programs: ["nebula", "nebula-cert"],
+  debianPackage: "nebula",
+};
 const BUSYBOX: Requirement = {
   purpose: "small programs for tests of the firewall",
   programs: ["busybox"],
@@ -82,6 +102,23 @@ export const BENCH_REQUIREMENTS: readonly Requirement[] = [
   OFFLOADS,
   NETPERF,
 ];
+
+/** What `deno task bench` runs for a path on top of it. */
+const BENCH_PATH_REQUIREMENTS: Readonly<
+  Record<string, readonly Requirement[]>
+> = {
+  fastd: [FASTD],
+  "wireguard-go": [WIREGUARD_GO, WIREGUARD_TOOLS],
+  nebula: [NEBULA],
+};
+
+/** What `deno task bench` runs to measure these paths. */
+export function benchRequirements(paths: readonly string[]): Requirement[] {
+  return [
+    ...BENCH_REQUIREMENTS,
+    ...paths.flatMap((path) => BENCH_PATH_REQUIREMENTS[path] ?? []),
+  ];
+}
 
 /** What `deno task test` runs. */
 export const TEST_REQUIREMENTS: readonly Requirement[] = [

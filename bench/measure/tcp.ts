@@ -14,21 +14,31 @@ export interface TcpResult {
   readonly bytes: number;
 }
 
+/** How to send. */
+export interface TcpOptions {
+  readonly seconds: number;
+  /** Number of connections. */
+  readonly streams: number;
+  /** Keeps each of the two programs on a CPU. */
+  readonly cpus?: { readonly client: number; readonly server: number };
+}
+
 /** Sends for `seconds` over `streams` connections. */
 export async function measureTcp(
   link: MeasuredLink,
-  { seconds, streams }: { seconds: number; streams: number },
+  { cpus, seconds, streams }: TcpOptions,
   signal: AbortSignal,
 ): Promise<TcpResult> {
   const server = await startServer(
     link,
     // Into a file, it would keep its first line in a buffer.
-    ["iperf3", "--server", "--one-off", "--forceflush"],
+    [...on(cpus?.server), "iperf3", "--server", "--one-off", "--forceflush"],
     /Server listening/,
     signal,
   );
   try {
     const report = await link.client.namespace.run([
+      ...on(cpus?.client),
       "iperf3",
       `--client=${link.server.address}`,
       `--time=${seconds}`,
@@ -56,4 +66,8 @@ export function parseIperf3(report: string): TcpResult {
     );
   }
   return { gbps: received.bits_per_second / 1e9, bytes: received.bytes };
+}
+
+function on(cpu: number | undefined): string[] {
+  return cpu === undefined ? [] : ["taskset", "--cpu-list", String(cpu)];
 }

@@ -18,22 +18,34 @@ export interface UdpResult {
   readonly delivered: number;
 }
 
+/** How to send. */
+export interface UdpOptions {
+  readonly seconds: number;
+  /** One buffer that the kernel cuts (`UDP_SEGMENT`), instead of 64 messages. */
+  readonly segmented?: boolean;
+}
+
 /** One sender, 64 bytes of payload, 64 packets with a system call. */
 export async function measureUdp(
   link: MeasuredLink,
-  { seconds }: { seconds: number },
+  { seconds, segmented = false }: UdpOptions,
   signal: AbortSignal,
 ): Promise<UdpResult> {
   const receiver = await startServer(
     link,
-    program("udp_receive.ts", link.server.address, seconds),
+    program("udp_receive.ts", link.server.address, String(seconds)),
     /^listening$/m,
     signal,
   );
   try {
     const { sent } = JSON.parse(
       await link.client.namespace.run(
-        program("udp_send.ts", link.server.address, seconds),
+        program(
+          "udp_send.ts",
+          link.server.address,
+          String(seconds),
+          segmented ? "segmented" : "messages",
+        ),
         { signal },
       ),
     ) as { sent: number };
@@ -49,7 +61,11 @@ export async function measureUdp(
   }
 }
 
-function program(name: string, address: string, seconds: number): string[] {
+function program(
+  name: string,
+  address: string,
+  ...words: readonly string[]
+): string[] {
   return [
     Deno.execPath(),
     "run",
@@ -57,6 +73,6 @@ function program(name: string, address: string, seconds: number): string[] {
     fromFileUrl(new URL(`../programs/${name}`, import.meta.url)),
     address,
     String(PORT),
-    String(seconds),
+    ...words,
   ];
 }

@@ -19,7 +19,7 @@ import { type EtcdServer, startEtcd } from "../support/etcd.ts";
 import type { Agent, AgentOptions } from "./agent.ts";
 import { RigExistsError } from "./errors.ts";
 import { RigHost } from "./host.ts";
-import { type LinkMode, setLinkMode } from "./link_mode.ts";
+import { type LinkMode, setLinkMode, setSwitchMode } from "./link_mode.ts";
 import { belongsTo, uniqueRigName } from "./names.ts";
 import { NetNamespace } from "./namespace.ts";
 import {
@@ -183,9 +183,10 @@ export class Rig implements AsyncDisposable {
 
   /** Puts the underlay into a mode, at both ends of every host's cable. */
   async setLinkMode(mode: LinkMode, signal?: AbortSignal): Promise<void> {
-    for (const { namespace, uplink } of this.#hosts) {
+    const ports = this.#hosts.map(({ uplink }) => uplink.port);
+    await setSwitchMode(this.switch, ports, mode, signal);
+    for (const { namespace } of this.#hosts) {
       await setLinkMode(namespace, ["eth0"], mode, signal);
-      await setLinkMode(uplink.namespace, [uplink.port], mode, signal);
     }
   }
 

@@ -1,29 +1,127 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { BenchUsageError, parseBenchOptions } from "../../../bench/options.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MEASUREMENT_NAMES } from "../../../bench/measurements.ts";
+import {
+  BENCH_USAGE,
+  BenchUsageError,
+  parseBenchOptions,
+} from "../../../bench/options.ts";
 
-Deno.test("without arguments, all paths are measured three times for five seconds", () => {
-  assertEquals(parseBenchOptions([]), {
+/** The measured paths of a mode. */
+function measured(args: readonly string[], mode: string): string[] {
+  return parseBenchOptions(args).paths
+    .filter(({ modes }) => (modes as readonly string[]).includes(mode))
+    .map(({ name }) => name);
+}
+
+Deno.test("without arguments, everything is measured three times for five seconds", () => {
+  const { paths: _, ...rest } = parseBenchOptions([]);
+  assertEquals(rest, {
     help: false,
     json: false,
     runs: 3,
-    paths: ["underlay", "vxlan", "udp-tun"],
     seconds: 5,
+    measurements: MEASUREMENT_NAMES,
+    modes: ["super", "software", "wire"],
+    fewDisturbances: false,
   });
 });
 
-Deno.test("--quick is one run of one second, and --runs overrules it", () => {
-  assertEquals(parseBenchOptions(["--quick"]).runs, 1);
-  assertEquals(parseBenchOptions(["--quick"]).seconds, 1);
-  assertEquals(parseBenchOptions(["--runs", "2", "--quick"]).runs, 2);
-  assertEquals(parseBenchOptions(["--runs=7"]).runs, 7);
+Deno.test("a receive mode has a row where it makes sense", () => {
+  const everywhere = ["underlay", "vxlan", "udp-tun", "udp-ebpf"];
+  assertEquals(measured([], "super"), [...everywhere, "udp-ebpf-direct"]);
+  for (const mode of ["software", "wire"]) {
+    assertEquals(
+      measured([], mode),
+      [...everywhere, "udp-ebpf-xdp", "udp-ebpf-gro"],
+    );
+  }
+});
+
+Deno.test("a path that is named is measured in all modes", () => {
+  assertEquals(parseBenchOptions(["--paths", "udp-ebpf-xdp,vxlan"]).paths, [
+    { name: "vxlan", modes: ["super", "software", "wire"] },
+    { name: "udp-ebpf-xdp", modes: ["super", "software", "wire"] },
+  ]);
 });
 
 Deno.test("paths come in the report's order, each once", () => {
   assertEquals(
-    parseBenchOptions(["--paths", "udp-tun,underlay,udp-tun"]).paths,
+    measured(["--paths", "udp-tun,underlay,udp-tun"], "super"),
     ["underlay", "udp-tun"],
   );
 });
+
+Deno.test("--peers puts other programs beside what is measured anyway", () => {
+  const peers = ["fastd", "wireguard-go", "nebula"];
+  assertEquals(measured(["--peers"], "super").slice(-3), peers);
+  assertEquals(
+    measured(["--paths=vxlan", "--peers"], "super"),
+    ["vxlan", ...peers],
+  );
+  assertEquals(measured(["--peers"], "wire"), measured([], "wire"));
+});
+
+Deno.test("--modes leaves out the paths that have none of them", () => {
+  const { modes, paths } = parseBenchOptions(["--modes=wire", "--peers"]);
+  assertEquals(modes, ["wire"]);
+  assertEquals(paths.map(({ name }) => name), measured([], "wire"));
+  assert(paths.every(({ modes }) => modes.length === 1));
+});
+
+Deno.test("--figures limits what is measured", () => {
+  assertEquals(
+    parseBenchOptions(["--figures", "restart,tcp"]).measurements,
+    ["tcp", "restart"],
+  );
+});
+
+Deno.test("--quick is one run of one second without details, and --runs overrules it", () => {
+  const { fewDisturbances, modes, runs, seconds } = parseBenchOptions([
+    "--quick",
+  ]);
+  assertEquals({ fewDisturbances, modes, runs, seconds }, {
+    fewDisturbances: true,
+    modes: ["super", "software"],
+    runs: 1,
+    seconds: 1,
+  });
+  assertEquals(
+    measured(["--quick"], "software"),
+    ["underlay", "vxlan", "udp-tun", "udp-ebpf"],
+  );
+  assertEquals(parseBenchOptions(["--runs", "2", "--quick"]).runs, 2);
+  assertEquals(parseBenchOptions(["--runs=7"]).runs, 7);
+  assertEquals(measured(["--quick", "--modes=wire"], "wire").length, 4);
+});
+
+Deno.test("the usage fits a terminal and names every option", () => {
+  for (const line of BENCH_USAGE.split("\n")) assert(line.length <= 84, line);
+  for (
+    const option of [
+      "runs",
+      "paths",
+      "peers",
+      "modes",
+      "figures",
+      "quick",
+      "json",
+      "help",
+    ]
+  ) {
+    assert(BENCH_USAGE.includes(`--${option}`), option);
+    assert(!refusal([`--${option}`]).includes("unknown"), option);
+  }
+});
+
+function refusal(args: readonly string[]): string {
+  try {
+    parseBenchOptions(args);
+    return "";
+  } catch (error) {
+    if (error instanceof BenchUsageError) return error.message;
+    throw error;
+  }
+}
 
 for (
   const args of [
@@ -36,6 +134,9 @@ for (
     ["--paths="],
     ["--paths=ipip"],
     ["--paths=vxlan,"],
+    ["--modes"],
+    ["--modes=fast"],
+    ["--figures=tcp9"],
     ["--slow"],
     ["vxlan"],
   ]

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
   BENCH_REQUIREMENTS,
+  benchRequirements,
   DEMO_REQUIREMENTS,
   ensurePackages,
   MissingPackagesError,
@@ -91,4 +92,15 @@ Deno.test("each list names a package once", () => {
     const packages = list.map((requirement) => requirement.debianPackage);
     assertEquals(packages.length, new Set(packages).size);
   }
+});
+
+Deno.test("a program to compare with is required where it is measured, and only there", () => {
+  const packages = (paths: readonly string[]) =>
+    benchRequirements(paths).map(({ debianPackage }) => debianPackage);
+  const own = packages(["vxlan", "udp-tun"]);
+  assertEquals(own, BENCH_REQUIREMENTS.map((item) => item.debianPackage));
+  assertEquals(
+    packages(["vxlan", "fastd", "wireguard-go", "nebula"]).slice(own.length),
+    ["fastd", "wireguard-go", "wireguard-tools", "nebula"],
+  );
 });

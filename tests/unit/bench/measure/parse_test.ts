@@ -1,5 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { busySeconds } from "../../../../bench/measure/cpu.ts";
+import {
+  busySeconds,
+  busySecondsOfCpu,
+} from "../../../../bench/measure/cpu.ts";
 import { residentMemory } from "../../../../bench/measure/memory.ts";
 import { parsePing } from "../../../../bench/measure/ping.ts";
 import { parseNetperf } from "../../../../bench/measure/request_response.ts";
@@ -56,6 +59,14 @@ Deno.test("ping: nothing came back", () => {
 Deno.test("/proc/stat: idle, waiting and stolen time is not work", () => {
   const stat = "cpu  100 10 200 5000 600 30 60 999 0 0\ncpu0 1 1 1 1 1 1 1\n";
   assertEquals(busySeconds(stat), 4);
+});
+
+Deno.test("/proc/stat: a CPU by its number", () => {
+  const stat = "cpu  9 9 9 9 9 9 9\ncpu1 100 0 100 9 9 0 0\n" +
+    "cpu10 500 0 0 9 9 0 0\n";
+  assertEquals(busySecondsOfCpu(1, stat), 2);
+  assertEquals(busySecondsOfCpu(10, stat), 5);
+  assertThrows(() => busySecondsOfCpu(0, stat), Error, "cpu0");
 });
 
 Deno.test("/proc/pid/status: kilobytes of 1024 become megabytes of 10^6", () => {

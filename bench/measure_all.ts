@@ -1,0 +1,277 @@
+/**
+ * Everything that one run of the command measures.
+ *
+ * Each path has two hosts and a switch of its own, so that none stands in
+ * another's way: native XDP, GRO settings and firewall rules are the host's. All
+ * are up for the whole time and take turns at each measurement, seconds apart,
+ * because what the machine does beside this drifts.
+ *
+ * @module
+ */
+
+import { CLI_PATH } from "../tests/rig/agent.ts";
+import { run } from "../tests/rig/command.ts";
+import type { LinkMode } from "../tests/rig/link_mode.ts";
+import { Rig } from "../tests/rig/rig.ts";
+import type { Progress } from "../tools/progress.ts";
+import { medianFigures, type PathFigures, significant } from "./figures.ts";
+import { hostFacts } from "./host_facts.ts";
+import { ping } from "./measure/ping.ts";
+import { MEASUREMENTS } from "./measurements.ts";
+import { median } from "./median.ts";
+import { MemoryWatch } from "./memory_watch.ts";
+import type { BenchOptions, PathInModes } from "./options.ts";
+import { createPath } from "./paths/create_path.ts";
+import { isLodenPathName, LodenPath } from "./paths/loden_path.ts";
+import type { MeasuredPath } from "./paths/measured_path.ts";
+import type { PathName } from "./paths/path_names.ts";
+import { peerVersion } from "./paths/peer_version.ts";
+import { ratiosTo } from "./ratios.ts";
+import type { AgentFigures, BenchReport, PerMode, PerPath } from "./report.ts";
+import { measureRestart } from "./restart/measure_restart.ts";
+import {
+  DISTURBANCES,
+  FEW_DISTURBANCES,
+  type RestartFigures,
+} from "./restart/restart_figures.ts";
+
+/** A path that is up, and what has been measured of it. */
+interface Entry {
+  readonly path: MeasuredPath;
+  readonly modes: readonly LinkMode[];
+  readonly runs: Map<LinkMode, PathFigures[]>;
+  readonly receive: Map<LinkMode, string>;
+  readonly memory: MemoryWatch;
+}
+
+/** What the measurements run with. */
+export interface MeasureContext {
+  /** Rigs are called by it, a dash and a number. */
+  readonly rigName: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Builds the paths, measures, and takes everything down. */
+export async function measureAll(
+  options: BenchOptions,
+  context: MeasureContext,
+): Promise<BenchReport> {
+  await using cleanup = new AsyncDisposableStack();
+  const entries = await build(options.paths, cleanup, context);
+  const loden = entries.filter((entry) => entry.path instanceof LodenPath);
+  const agents = options.measurements.includes("start")
+    ? await measureAgentStarts(loden, options, context)
+    : new Map<PathName, StartFigures>();
+  const restart = new Map<PathName, RestartFigures[]>();
+  for (let index = 0; index < options.runs; index++) {
+    for (const mode of options.modes) {
+      await measureMode(entries, mode, index, options, context);
+      if (index === 0 && options.measurements.includes("restart")) {
+        await measureRestarts(entries, mode, restart, options, context);
+      }
+    }
+  }
+  return report(entries, agents, restart, options);
+}
+
+async function build(
+  wanted: readonly PathInModes[],
+  cleanup: AsyncDisposableStack,
+  { progress, rigName, signal }: MeasureContext,
+): Promise<Entry[]> {
+  if (wanted.some(({ name }) => isLodenPathName(name))) {
+    await progress.step(
+      "the agent's packages",
+      () => run([Deno.execPath(), "cache", "--quiet", CLI_PATH], { signal }),
+    );
+  }
+  const entries: Entry[] = [];
+  for (const [index, { modes, name }] of wanted.entries()) {
+    const path = await progress.step(`two hosts with ${name}`, async () => {
+      const rig = await Rig.create({ name: `${rigName}-${index}`, signal });
+      cleanup.use(rig);
+      return await createPath(name, rig, signal);
+    });
+    entries.push({
+      path,
+      modes,
+      runs: new Map(modes.map((mode) => [mode, []])),
+      receive: new Map(),
+      memory: new MemoryWatch(),
+    });
+  }
+  return entries;
+}
+
+async function measureMode(
+  entries: readonly Entry[],
+  mode: LinkMode,
+  runIndex: number,
+  options: BenchOptions,
+  { progress, signal }: MeasureContext,
+): Promise<void> {
+  const { measurements, runs, seconds } = options;
+  const measured = entries.filter(({ modes }) => modes.includes(mode));
+  const figures = new Map<Entry, PathFigures>(
+    measured.map((entry) => [entry, {}]),
+  );
+  const prefix = `run ${runIndex + 1} of ${runs}, ${mode}`;
+  await progress.step(`${prefix}: the underlay`, async () => {
+    for (const entry of measured) {
+      await entry.path.enterMode(mode, signal);
+      await untilReached(entry.path, signal);
+      if (!(entry.path instanceof LodenPath)) continue;
+      const { receive } = entry.path.lastStart();
+      if (receive !== undefined) entry.receive.set(mode, receive);
+    }
+  });
+  for (const [name, { measure, title }] of Object.entries(MEASUREMENTS)) {
+    if (!(measurements as readonly string[]).includes(name)) continue;
+    await progress.step(`${prefix}: ${title}`, async () => {
+      for (const entry of rotated(measured, runIndex)) {
+        // Neighbours are found before anything counts.
+        await untilReached(entry.path, signal);
+        const pids = entry.path.processes().flat();
+        const some = await entry.memory.during(
+          pids,
+          () => measure(entry.path, seconds, signal),
+        );
+        figures.set(entry, { ...figures.get(entry)!, ...some });
+      }
+    });
+  }
+  for (const entry of measured) {
+    entry.runs.get(mode)!.push(figures.get(entry)!);
+  }
+}
+
+/** Nobody is always the first after what the machine did before. */
+function rotated<Item>(items: readonly Item[], by: number): Item[] {
+  const start = items.length === 0 ? 0 : by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+async function untilReached(
+  { link, name }: MeasuredPath,
+  signal: AbortSignal,
+): Promise<void> {
+  const { received } = await ping(link.client.namespace, link.server.address, {
+    count: 3,
+    intervalSeconds: 0.05,
+    deadlineSeconds: 10,
+  }, signal);
+  if (received === 0) {
+    throw new Error(
+      `Cannot measure ${name}: ${link.server.address} must answer a ping`,
+    );
+  }
+}
+
+type StartFigures = Pick<AgentFigures, "startMs" | "loadMs">;
+
+async function measureAgentStarts(
+  entries: readonly Entry[],
+  { runs }: BenchOptions,
+  { progress, signal }: MeasureContext,
+): Promise<Map<PathName, StartFigures>> {
+  const starts = new Map<PathName, StartFigures>();
+  for (const { path } of entries) {
+    if (!(path instanceof LodenPath)) continue;
+    const { loadMs, startMs } = await progress.step(
+      `starts of ${path.name}`,
+      () => path.measureStarts(Math.max(runs, 2), signal),
+    );
+    starts.set(path.name, {
+      startMs: significant(median(startMs)),
+      loadMs: loadMs.length > 0 ? significant(median(loadMs)) : null,
+    });
+  }
+  return starts;
+}
+
+async function measureRestarts(
+  entries: readonly Entry[],
+  mode: LinkMode,
+  restart: Map<PathName, RestartFigures[]>,
+  { fewDisturbances, modes }: BenchOptions,
+  { progress, signal }: MeasureContext,
+): Promise<void> {
+  if (fewDisturbances && mode !== modes[0]) return;
+  for (const { modes, path } of entries) {
+    // The rows of their own receive modes differ from udp-ebpf in nothing here.
+    const isMeasured = path.name === "udp-tun" || path.name === "udp-ebpf";
+    if (!(path instanceof LodenPath && isMeasured)) continue;
+    if (!modes.includes(mode)) continue;
+    const figures = restart.get(path.name) ?? [];
+    restart.set(path.name, figures);
+    await progress.step(`${mode}: restarts of ${path.name}`, async () => {
+      for (
+        const disturbance of fewDisturbances ? FEW_DISTURBANCES : DISTURBANCES
+      ) {
+        figures.push(await measureRestart(path, mode, disturbance, signal));
+      }
+    });
+  }
+}
+
+async function report(
+  entries: readonly Entry[],
+  starts: ReadonlyMap<PathName, StartFigures>,
+  restart: ReadonlyMap<PathName, RestartFigures[]>,
+  { runs, seconds }: BenchOptions,
+): Promise<BenchReport> {
+  const vxlan = entries.find(({ path }) => path.name === "vxlan");
+  const versions: [PathName, string][] = [];
+  for (const { path } of entries) {
+    const version = await peerVersion(path.name);
+    if (version !== undefined) versions.push([path.name, version]);
+  }
+  return {
+    schema: 2,
+    host: hostFacts(),
+    runs,
+    seconds,
+    paths: perPath(entries, ({ runs }) => perMode(runs, medianFigures)),
+    ratios: vxlan === undefined ? {} : perPath(
+      entries.filter((entry) => entry !== vxlan),
+      (entry) =>
+        perMode(
+          entry.runs,
+          (runs, mode) => ratiosTo(vxlan.runs.get(mode) ?? [], runs),
+        ),
+    ),
+    receive: perPath(
+      entries.filter(({ receive }) => receive.size > 0),
+      ({ receive }) => perMode(receive, (mode) => mode),
+    ),
+    agents: perPath(
+      entries.filter(({ path }) => path instanceof LodenPath),
+      ({ memory, path }) => ({
+        ...starts.get(path.name) ?? { startMs: null, loadMs: null },
+        rssMb: memory.rssMb === 0 ? null : significant(memory.rssMb),
+        rssAnonMb: memory.rssMb === 0 ? null : significant(memory.rssAnonMb),
+      }),
+    ),
+    restart: Object.fromEntries(restart),
+    versions: Object.fromEntries(versions),
+  };
+}
+
+function perPath<Value>(
+  entries: readonly Entry[],
+  value: (entry: Entry) => Value,
+): PerPath<Value> {
+  return Object.fromEntries(
+    entries.map((entry) => [entry.path.name, value(entry)]),
+  );
+}
+
+function perMode<Measured, Value>(
+  measured: ReadonlyMap<LinkMode, Measured>,
+  value: (measured: Measured, mode: LinkMode) => Value,
+): PerMode<Value> {
+  return Object.fromEntries(
+    [...measured].map(([mode, some]) => [mode, value(some, mode)]),
+  );
+}

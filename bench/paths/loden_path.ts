@@ -1,0 +1,181 @@
+/**
+ * Loden: an agent on each host, and the etcd that they share on the switch.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import type { Agent } from "../../tests/rig/agent.ts";
+import type { LinkMode } from "../../tests/rig/link_mode.ts";
+import type { Rig } from "../../tests/rig/rig.ts";
+import type { MeasuredLink } from "../measure/link.ts";
+import { addContainers } from "./containers.ts";
+import type { MeasuredPath } from "./measured_path.ts";
+import type { PathName } from "./path_names.ts";
+import { type DataPathStart, dataPathStart } from "./started_event.ts";
+
+/** The paths that are Loden's. */
+export type LodenPathName = Extract<PathName, `udp-${string}`>;
+
+/** How the agents of a path are started. */
+export const LODEN_FLAGS: Readonly<Record<LodenPathName, readonly string[]>> = {
+  "udp-tun": ["--datapath=tun"],
+  "udp-ebpf": ["--datapath=ebpf"],
+  "udp-ebpf-xdp": ["--datapath=ebpf", "--ebpf-receive=xdp"],
+  "udp-ebpf-gro": ["--datapath=ebpf", "--ebpf-receive=gro"],
+  "udp-ebpf-direct": ["--datapath=ebpf", "--ebpf-receive=direct"],
+};
+
+const CONFIG = { Network: "10.1.0.0/16" };
+const POLL_MS = 2;
+const START_TIMEOUT_MS = 20_000;
+
+/** How to end an agent. */
+export type StopSignal = "SIGTERM" | "SIGKILL";
+
+/** Whether a path is Loden's. */
+export function isLodenPathName(name: PathName): name is LodenPathName {
+  return Object.hasOwn(LODEN_FLAGS, name);
+}
+
+/** See the module. The agents log in JSON. */
+export class LodenPath implements MeasuredPath {
+  readonly name: LodenPathName;
+  readonly rig: Rig;
+  readonly #agents: Agent[];
+  readonly link: MeasuredLink;
+
+  private constructor(
+    name: LodenPathName,
+    rig: Rig,
+    agents: Agent[],
+    link: MeasuredLink,
+  ) {
+    this.name = name;
+    this.rig = rig;
+    this.#agents = agents;
+    this.link = link;
+  }
+
+  /** Starts etcd and the agents in a fresh rig. */
+  static async create(
+    name: LodenPathName,
+    rig: Rig,
+    signal: AbortSignal,
+  ): Promise<LodenPath> {
+    await rig.startEtcd();
+    await rig.publish(CONFIG);
+    const agents: Agent[] = [];
+    for (const host of rig.hosts) {
+      const agent = await rig.startAgent(host, { flags: LODEN_FLAGS[name] });
+      agents.push(agent);
+      await agent.ready(START_TIMEOUT_MS, signal);
+    }
+    const nodes = await Promise.all(agents.map(async (agent, index) => ({
+      host: rig.host(index),
+      ...await agent.bridge(),
+    })));
+    const link = await addContainers(rig, nodes, signal);
+    return new LodenPath(name, rig, agents, link);
+  }
+
+  processes(): readonly (readonly number[])[] {
+    return this.#agents.map(({ process }) => [process.pid]);
+  }
+
+  /**
+   * The receive mode is chosen when an agent starts, by what the underlay is
+   * like then: the agents are started anew.
+   */
+  async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
+    await this.rig.setLinkMode(mode, signal);
+    if (this.name !== "udp-ebpf") return;
+    for (const index of this.#agents.keys()) {
+      await this.stopAgent(index, "SIGTERM");
+      await this.startAgent(index, [], signal);
+    }
+  }
+
+  /** What the agent of the second host, which receives, logged when it started. */
+  lastStart(): DataPathStart {
+    return dataPathStart(this.#agents[1]!.process.log());
+  }
+
+  /** Ends the agent of a host and waits for that. */
+  async stopAgent(index: number, how: StopSignal): Promise<void> {
+    const agent = this.#agents[index]!;
+    if (how === "SIGTERM") await agent.stop();
+    else {
+      agent.process.kill("SIGKILL");
+      await agent.process.ended(START_TIMEOUT_MS);
+    }
+    agent[Symbol.dispose]();
+  }
+
+  /**
+   * Starts the agent of a host again and waits until it is READY.
+   *
+   * @param flags More of them; the last of equal ones counts.
+   */
+  async startAgent(
+    index: number,
+    flags: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Agent> {
+    const agent = await this.#spawn(index, flags);
+    await agent.ready(START_TIMEOUT_MS, signal);
+    return agent;
+  }
+
+  /**
+   * Milliseconds from exec to subnet.env, and what the data path took of it: the
+   * agent of the second host, stopped and started `starts` times.
+   */
+  async measureStarts(
+    starts: number,
+    signal: AbortSignal,
+  ): Promise<{ startMs: number[]; loadMs: number[] }> {
+    const startMs: number[] = [];
+    const loadMs: number[] = [];
+    for (let left = starts; left > 0; left--) {
+      await this.stopAgent(1, "SIGTERM");
+      await Deno.remove(this.#agents[1]!.files.subnetFile);
+      const agent = await this.#spawn(1, []);
+      startMs.push(await untilSubnetFile(agent, signal));
+      await agent.ready(START_TIMEOUT_MS, signal);
+      const { loadMs: milliseconds } = this.lastStart();
+      if (milliseconds !== undefined) loadMs.push(milliseconds);
+    }
+    return { startMs, loadMs };
+  }
+
+  async #spawn(index: number, flags: readonly string[]): Promise<Agent> {
+    const agent = await this.rig.startAgent(this.rig.host(index), {
+      flags: [...LODEN_FLAGS[this.name], ...flags],
+    });
+    this.#agents[index] = agent;
+    return agent;
+  }
+}
+
+async function untilSubnetFile(
+  { files, process }: Agent,
+  signal: AbortSignal,
+): Promise<number> {
+  for (;;) {
+    const passedMs = performance.now() - process.startedAtMs;
+    try {
+      await Deno.stat(files.subnetFile);
+      return passedMs;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    if (process.exitCode !== undefined || passedMs > START_TIMEOUT_MS) {
+      throw new Error(
+        `Cannot measure the start: ${process.name} must write ` +
+          `${files.subnetFile}: it says ${process.log()}`,
+      );
+    }
+    await delay(POLL_MS, { signal });
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The ways from container to container that can be measured.
+ *
+ * @module
+ */
+
+import type { LinkMode } from "../../tests/rig/link_mode.ts";
+
+/** In the order of the report. */
+export const LINK_MODES = ["super", "software", "wire"] as const;
+
+interface PathKind {
+  /** Where it is measured unless `--paths` names it. */
+  readonly modes: readonly LinkMode[];
+  /** Not Loden, and not the kernel: only with `--peers`. */
+  readonly isPeer?: boolean;
+  /** One of the parts that another row shows as a whole: not with `--quick`. */
+  readonly isDetail?: boolean;
+}
+
+const ONE_BY_ONE = ["software", "wire"] as const;
+
+/** In the order of the report. */
+export const PATHS = {
+  underlay: { modes: LINK_MODES },
+  vxlan: { modes: LINK_MODES },
+  "udp-tun": { modes: LINK_MODES },
+  "udp-ebpf": { modes: LINK_MODES },
+  // Native XDP takes super-packets from a veth, and nothing else brings them.
+  "udp-ebpf-xdp": { modes: ONE_BY_ONE, isDetail: true },
+  "udp-ebpf-gro": { modes: ONE_BY_ONE, isDetail: true },
+  "udp-ebpf-direct": { modes: ["super"], isDetail: true },
+  fastd: { modes: ["super", "software"], isPeer: true },
+  "wireguard-go": { modes: ["super", "software"], isPeer: true },
+  nebula: { modes: ["super", "software"], isPeer: true },
+} as const satisfies Record<string, PathKind>;
+
+/** A way from container to container. */
+export type PathName = keyof typeof PATHS;
+
+/** All of them, in the order of the report. */
+export const PATH_NAMES = Object.keys(PATHS) as readonly PathName[];
+
+/** The names for which something holds, in the report's order. */
+export function pathsWhere(wanted: (kind: PathKind) => boolean): PathName[] {
+  return PATH_NAMES.filter((name) => wanted(PATHS[name]));
+}

@@ -1,0 +1,24 @@
+/**
+ * Which version of a program beside Loden was measured.
+ *
+ * @module
+ */
+
+import { attempt } from "../../tests/rig/command.ts";
+import type { PathName } from "./path_names.ts";
+
+const COMMANDS: Readonly<Partial<Record<PathName, readonly string[]>>> = {
+  fastd: ["fastd", "--version"],
+  "wireguard-go": ["wireguard-go", "--version"],
+  nebula: ["nebula", "-version"],
+};
+
+/** The first line that it prints, `undefined` where there is no such program. */
+export async function peerVersion(
+  name: PathName,
+): Promise<string | undefined> {
+  const command = COMMANDS[name];
+  if (command === undefined) return undefined;
+  const { stderr, stdout } = await attempt(command);
+  return (stdout + stderr).trim().split("\n")[0];
+}

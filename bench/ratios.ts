@@ -1,0 +1,48 @@
+/**
+ * Figures as multiples of VXLAN's.
+ *
+ * A ratio is taken within a run, where the two were measured seconds apart, and
+ * its median over the runs counts: what drifts on the machine drifts for both.
+ *
+ * @module
+ */
+
+import {
+  FIGURE_NAMES,
+  type FigureName,
+  type PathFigures,
+  significant,
+} from "./figures.ts";
+import { median } from "./median.ts";
+
+/** A multiple of what VXLAN reached; of the runs. */
+export interface Ratio {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The figures that both paths have. */
+export type PathRatios = Readonly<Partial<Record<FigureName, Ratio>>>;
+
+/** Run `i` of `runs` is compared with run `i` of `vxlan`. */
+export function ratiosTo(
+  vxlan: readonly PathFigures[],
+  runs: readonly PathFigures[],
+): PathRatios {
+  const ratios: Partial<Record<FigureName, Ratio>> = {};
+  for (const name of FIGURE_NAMES) {
+    const values = runs.flatMap((figures, index) => {
+      const own = figures[name];
+      const other = vxlan[index]?.[name];
+      return own === undefined || !other ? [] : [own / other];
+    });
+    if (values.length === 0) continue;
+    ratios[name] = {
+      median: significant(median(values)),
+      least: significant(Math.min(...values)),
+      most: significant(Math.max(...values)),
+    };
+  }
+  return ratios;
+}
