@@ -9,7 +9,9 @@
  * @module
  */
 
+import type { StatusSnapshot } from "../agent/state.ts";
 import { describeError } from "../errors.ts";
+import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";
 import { ping } from "../bench/measure/ping.ts";
 import type { MeasuredLink } from "../bench/measure/link.ts";
@@ -48,6 +50,17 @@ interface Figures {
   readonly gbps: number;
   readonly roundTripUs: number;
 }
+
+interface Carried {
+  readonly dataPath: DataPathName;
+  readonly reason: string;
+  readonly packets: number;
+}
+
+const NAMES: Readonly<Record<DataPathName, string>> = {
+  ebpf: "programs in the kernel (ebpf)",
+  tun: "the agent in user space (tun)",
+};
 
 interface Node {
   readonly host: RigHost;
@@ -174,9 +187,25 @@ async function show(
     "a container on each, behind a bridge made from --bip and --mtu",
     () => link(rig, loden, "docker0", signal),
   );
+  const before = await carried(agents);
   const figures = [
     await measure("Loden, udp", overlay, rig, progress, signal),
   ];
+  for (
+    const [index, { dataPath, packets }] of (await carried(agents)).entries()
+  ) {
+    const moved = packets - before[index]!.packets;
+    if (moved === 0) {
+      throw new Error(
+        `Cannot say what carried the packets: the data path of ` +
+          `${rig.host(index).address} (${dataPath}) must have counted some: ` +
+          "it counted none",
+      );
+    }
+    progress.print(
+      `    ${rig.host(index).address}: ${moved} packets by ${NAMES[dataPath]}`,
+    );
+  }
   const vxlan = await progress.step(
     "the kernel's VXLAN between the same hosts, to compare with",
     async () =>
@@ -200,14 +229,33 @@ async function startAgents(rig: Rig, signal: AbortSignal): Promise<Agent[]> {
 }
 
 async function describeHost(host: RigHost, agent: Agent): Promise<string> {
+  const [path] = await carried([agent]);
   const indented = (text: string) =>
     text.trimEnd().split("\n").map((line) => `      ${line}`).join("\n");
   return [
+    `    ${host.address}: data path`,
+    indented(`${NAMES[path!.dataPath]}: ${path!.reason}`),
     `    ${host.address}: subnet.env`,
     indented(await Deno.readTextFile(agent.files.subnetFile)),
     `    ${host.address}: Docker's options`,
     indented(await Deno.readTextFile(agent.files.dockerOptsFile)),
   ].join("\n");
+}
+
+/** What carries the packets of each host, and how many it has sent and received. */
+async function carried(agents: readonly Agent[]): Promise<Carried[]> {
+  return await Promise.all(agents.map(async (agent) => {
+    const { backend } = await agent.status() as Pick<StatusSnapshot, "backend">;
+    if (backend === null) {
+      throw new Error("Cannot look at the data path: it must run");
+    }
+    const { counters, dataPath } = backend;
+    return {
+      dataPath: dataPath as DataPathName,
+      reason: backend.reason,
+      packets: counters["tx.packets"]! + counters["rx.packets"]!,
+    };
+  }));
 }
 
 async function link(

@@ -69,6 +69,11 @@ Deno.test("the demonstration shows both hosts, ends with the table and leaves no
   assertEquals(output.match(/FLANNEL_SUBNET=10\.1\.\d+\.1\/24/g)?.length, 2);
   assertEquals(output.match(/--bip=10\.1\.\d+\.1\/24/g)?.length! >= 2, true);
   assertMatch(output, /Loden, udp +\d+\.\d\d Gbit\/s +\d+ us/);
+  assertEquals(
+    output.match(/: \d+ packets by .*\((ebpf|tun)\)/g)?.length,
+    2,
+    output,
+  );
   assertMatch(output, /kernel VXLAN +\d+\.\d\d Gbit\/s +\d+ us/);
   assertEquals(left, []);
 });
