@@ -167,6 +167,33 @@ Deno.test("leases on a real etcd: loss, conflict and peers of two hosts", async 
       "both are peers again",
     );
   });
+
+  await test.step("a data path that starts rewrites the key once, and the lease is never gone", async () => {
+    const revisions = async () => {
+      const answer = await etcd.ctl("get", "-w", "fields", one.key);
+      return {
+        version: Number(/"Version" : (\d+)/.exec(answer)?.[1]),
+        lease: /"Lease" : (-?\d+)/.exec(answer)?.[1],
+      };
+    };
+    const before = await revisions();
+    for (let i = 0; i < 3; i++) {
+      one.keeper.advertise({ backendType: "udp", dataPath: "ebpf" });
+    }
+    await until(
+      async () =>
+        await value() === own.replace("}", ',"LodenDataPath":"ebpf"}'),
+      "the value says ebpf",
+    );
+    await until(() => one.phase === "held", "held again");
+    const after = await revisions();
+    // A key that had vanished in between would begin again with version 1.
+    assertEquals(after.version, before.version + 1);
+    assert(after.lease !== before.lease && after.lease !== "0");
+    assertEquals(two.peers.get(one.subnet), false);
+    one.keeper.advertise({ backendType: "udp", dataPath: "tun" });
+    await until(async () => (await value()).includes('"tun"'), "it says tun");
+  });
 });
 
 Deno.test("leases on a real etcd: an etcd that is away for longer than the TTL", async () => {
