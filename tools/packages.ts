@@ -85,6 +85,11 @@ const BUSYBOX: Requirement = {
   programs: ["busybox"],
   debianPackage: "busybox-static",
 };
+const BPFTOOL: Requirement = {
+  purpose: "looking at the kernel's eBPF with other eyes",
+  programs: ["bpftool"],
+  debianPackage: "bpftool",
+};
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -126,6 +131,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   OFFLOADS,
   NFTABLES,
   BUSYBOX,
+  BPFTOOL,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */
