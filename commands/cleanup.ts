@@ -71,6 +71,7 @@ async function plan(
   const rtnetlink = new KernelRtnetlink();
   const steps = await planCleanup(etcdPrefix, footprint, {
     rtnetlink,
+    planPrograms: () => [],
     firewalls: footprint === undefined
       ? []
       : await workingFirewalls(new HostCommandRunner(), signal),

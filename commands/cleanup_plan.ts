@@ -21,6 +21,11 @@ export interface CleanupStep {
 /** What is looked at. */
 export interface CleanupComponents {
   readonly rtnetlink: Rtnetlink;
+  /**
+   * The programs at other devices than the overlay's that belong to the network
+   * with this alias, in the order in which they can go.
+   */
+  readonly planPrograms: (alias: string) => readonly CleanupStep[];
   /** Every tool that works here. */
   readonly firewalls: readonly Firewall[];
   /** Whether there is such a file. */
@@ -35,8 +40,10 @@ export interface CleanupComponents {
 const LEAST_METRIC = 0x1000_0000;
 
 /**
- * Rules go first and routes last: at no moment do packets leave by the default
- * route, masqueraded wrongly.
+ * Rules go before routes: at no moment do packets leave by the default route,
+ * masqueraded wrongly. Programs at the underlay go before the devices that they
+ * hand packets to; those at the devices go with them, since without its programs
+ * a device that is routed into would give its packets back to the host.
  */
 export async function planCleanup(
   etcdPrefix: string,
@@ -44,9 +51,11 @@ export async function planCleanup(
   components: CleanupComponents,
   signal: AbortSignal,
 ): Promise<CleanupStep[]> {
+  const alias = deviceAlias(etcdPrefix);
   return [
     ...(footprint === undefined ? [] : await planFiles(footprint, components)),
-    ...planDevices(etcdPrefix, components.rtnetlink),
+    ...components.planPrograms(alias),
+    ...planDevices(alias, components.rtnetlink),
     ...(footprint === undefined
       ? []
       : await planFirewalls(footprint, components.firewalls, signal)),
@@ -68,8 +77,7 @@ async function planFiles(
   return present;
 }
 
-function planDevices(etcdPrefix: string, rtnetlink: Rtnetlink): CleanupStep[] {
-  const alias = deviceAlias(etcdPrefix);
+function planDevices(alias: string, rtnetlink: Rtnetlink): CleanupStep[] {
   const ours = rtnetlink.links().filter((link) => link.alias === alias);
   const steps: CleanupStep[] = [];
   const paired = new Set<number>();

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   deviceAlias,
   type Footprint,
@@ -49,9 +49,26 @@ async function host() {
       randomFully: true,
     }, noSignal);
   }
+  const programs = ["/a", "/a/b"].map((prefix) => ({
+    name: "loden_rx",
+    alias: deviceAlias(prefix),
+  }));
   const files = new Set(["/run/flannel/subnet.env"]);
   const components = {
     rtnetlink,
+    planPrograms: (alias: string) => {
+      const of = programs.filter((program) => program.alias === alias);
+      return of.map((program) => ({
+        what: `program ${program.name} of eth0`,
+        remove: () => {
+          assert(
+            rtnetlink.links().some((link) => link.alias === alias),
+            "the device that it hands packets to is still there",
+          );
+          programs.splice(programs.indexOf(program), 1);
+        },
+      }));
+    },
     firewalls: [firewall],
     exists: (path: string) => Promise.resolve(files.has(path)),
     removeFile: (path: string) => {
@@ -59,23 +76,25 @@ async function host() {
       return Promise.resolve();
     },
   };
-  return { rtnetlink, firewall, files, components };
+  return { rtnetlink, firewall, files, programs, components };
 }
 
 Deno.test("a plan names all that is this network's, and changes nothing", async () => {
-  const { rtnetlink, components } = await host();
+  const { rtnetlink, components, programs } = await host();
   const steps = await planCleanup("/a", footprint, components, noSignal);
   assertEquals(steps.map(({ what }) => what), [
     "file /run/flannel/subnet.env",
+    "program loden_rx of eth0",
     "device flannel0 (alias loden:/a)",
     "iptables rules of 10.1.0.0/16: remove rules of 10.1.0.0/16",
     "route unreachable 10.1.0.0/16",
   ]);
   assertEquals(rtnetlink.links().length, 4);
+  assertEquals(programs.length, 2);
 });
 
 Deno.test("what is removed is this network's alone", async () => {
-  const { rtnetlink, firewall, files, components } = await host();
+  const { rtnetlink, firewall, files, programs, components } = await host();
   for (
     const { remove } of await planCleanup("/a", footprint, components, noSignal)
   ) {
@@ -90,6 +109,7 @@ Deno.test("what is removed is this network's alone", async () => {
   assertEquals(left.map(({ metric }) => metric), [5]);
   assertEquals([...firewall.sets.keys()], ["10.2.0.0/16"]);
   assertEquals(files.size, 0);
+  assertEquals(programs.map(({ alias }) => alias), ["loden:/a/b"]);
   assertEquals(await planCleanup("/a", footprint, components, noSignal), []);
 });
 
@@ -133,10 +153,11 @@ Deno.test("an end whose other end is not ours goes alone", async () => {
   ]);
 });
 
-Deno.test("without a record, devices are still known by their alias", async () => {
+Deno.test("without a record, programs and devices are still known by their alias", async () => {
   const { components } = await host();
   const steps = await planCleanup("/a", undefined, components, noSignal);
   assertEquals(steps.map(({ what }) => what), [
+    "program loden_rx of eth0",
     "device flannel0 (alias loden:/a)",
   ]);
 });
