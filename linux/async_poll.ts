@@ -1,0 +1,153 @@
+/**
+ * Waiting for descriptors without a Worker: the thread that asks goes on, a
+ * thread of Deno's pool waits.
+ *
+ * @module
+ */
+
+import { ERRNO, SystemCallError } from "./errno.ts";
+import { addressOf, checked, errno, libc } from "./libc.ts";
+import { openEventDescriptor, signalEvent } from "./poll.ts";
+
+const POLLIN = 0x001;
+const POLLNVAL = 0x020;
+/** struct pollfd: int fd, short events, short revents. */
+const POLLFD_BYTES = 8;
+
+const SYMBOLS = {
+  poll: {
+    parameters: ["buffer", "usize", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+} as const;
+
+type WaitingPoll = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"]["poll"];
+
+let library: WaitingPoll | undefined;
+
+/** poll(2) on a thread of Deno's pool. Its error number stays on that thread. */
+function waitingPoll(): WaitingPoll {
+  library ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols.poll;
+  return library;
+}
+
+/** Waiting for descriptors; `fake_descriptor_watch.ts` in the tests is its twin. */
+export interface DescriptorWaiter {
+  /**
+   * Waits until a descriptor is readable or broken, or until `stop`. Says of
+   * each, in the order in which they were given, whether to look at it: of none
+   * when it was stopped. One wait at a time.
+   *
+   * A socket with an error in its queue counts as readable until the error is
+   * read: a caller that does not read it waits no more.
+   *
+   * Throws {@linkcode SystemCallError}, `EBADF` when a descriptor was closed.
+   */
+  wait(): Promise<boolean[]>;
+  /** Whether `stop` was called. */
+  readonly stopped: boolean;
+  /**
+   * Ends a wait, and all later ones at once. When it resolves no thread looks at
+   * the descriptors any more, and they may be closed.
+   */
+  stop(): Promise<void>;
+}
+
+/**
+ * A fixed list of descriptors, which stay their owner's. While it waits it holds
+ * one thread of Deno's pool and keeps the process from ending.
+ *
+ * @example
+ * ```ts
+ * import { DescriptorWatch } from "./async_poll.ts";
+ * import { KernelRtnetlinkMonitor } from "./netlink/kernel_rtnetlink_monitor.ts";
+ * using monitor = new KernelRtnetlinkMonitor();
+ * const watch = new DescriptorWatch([monitor.descriptor]);
+ * const [changed] = await watch.wait();
+ * if (changed) console.log(monitor.read());
+ * await watch.stop();
+ * ```
+ */
+export class DescriptorWatch implements DescriptorWaiter {
+  readonly #count: number;
+  /** The descriptors and the one that ends a wait; a thread may write to it. */
+  readonly #entries: DataView<ArrayBuffer>;
+  readonly #wakeUp: number;
+  #waiting: Promise<unknown> | undefined;
+  #end: Promise<void> | undefined;
+
+  /** Throws {@linkcode SystemCallError} when there can be no event descriptor. */
+  constructor(descriptors: readonly number[]) {
+    this.#count = descriptors.length;
+    this.#wakeUp = openEventDescriptor();
+    const all = [...descriptors, this.#wakeUp];
+    this.#entries = new DataView(new ArrayBuffer(all.length * POLLFD_BYTES));
+    all.forEach((descriptor, index) => {
+      this.#entries.setInt32(index * POLLFD_BYTES, descriptor, true);
+      this.#entries.setInt16(index * POLLFD_BYTES + 4, POLLIN, true);
+    });
+  }
+
+  get stopped(): boolean {
+    return this.#end !== undefined;
+  }
+
+  async wait(): Promise<boolean[]> {
+    if (this.#waiting !== undefined) {
+      throw new TypeError(
+        "Cannot wait for descriptors: the wait before must be over: current value is waiting",
+      );
+    }
+    if (this.stopped) return this.#none();
+    const bytes = new Uint8Array(this.#entries.buffer);
+    const waiting = waitingPoll()(bytes, BigInt(this.#count + 1), -1);
+    this.#waiting = waiting;
+    let result: number;
+    try {
+      result = await waiting;
+    } finally {
+      this.#waiting = undefined;
+    }
+    if (this.stopped) return this.#none();
+    // A failed wait left its reason on its thread: ask again for it on this one.
+    if (result < 0) this.#look();
+    return this.#findings();
+  }
+
+  stop(): Promise<void> {
+    this.#end ??= this.#stop();
+    return this.#end;
+  }
+
+  async #stop(): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      signalEvent(this.#wakeUp);
+      await waiting;
+    }
+    libc().close(this.#wakeUp);
+  }
+
+  #look(): void {
+    const result = libc().poll(addressOf(this.#entries), this.#count + 1, 0);
+    if (result < 0 && errno() === ERRNO.EINTR) return;
+    checked(result, "wait for descriptors");
+  }
+
+  #findings(): boolean[] {
+    return this.#none().map((_, index) => {
+      const events = this.#entries.getInt16(index * POLLFD_BYTES + 6, true);
+      if (events & POLLNVAL) {
+        throw new SystemCallError("wait for descriptors", ERRNO.EBADF, {
+          detail: `number ${index} of ${this.#count} was closed`,
+        });
+      }
+      return events !== 0;
+    });
+  }
+
+  #none(): boolean[] {
+    return Array.from({ length: this.#count }, () => false);
+  }
+}

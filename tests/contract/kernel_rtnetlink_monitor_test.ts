@@ -1,0 +1,76 @@
+import { assertEquals } from "@std/assert";
+import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
+import { cidrOf, parseAddressWithPrefix } from "../../net/cidr.ts";
+import { toIpv4 } from "../../net/ipv4.ts";
+import { runSync, testInNamespace } from "./in_namespace.ts";
+import { rtnetlinkMonitorContract } from "./rtnetlink_monitor_contract.ts";
+
+function world() {
+  const rtnetlink = new KernelRtnetlink();
+  runSync("ip", ["link", "add", "br7", "type", "bridge"]);
+  const interfaceIndex = rtnetlink.links().at(-1)!.index;
+  rtnetlink.changeLink(interfaceIndex, { up: true });
+  const monitor = new KernelRtnetlinkMonitor();
+  let count = 0;
+  return {
+    monitor,
+    rtnetlink,
+    interfaceIndex,
+    changeLink: () =>
+      rtnetlink.changeLink(interfaceIndex, { alias: `alias ${++count}` }),
+    putRoute: () =>
+      rtnetlink.replaceRoute({
+        destination: cidrOf(toIpv4(0x0a100000 + 256 * ++count), 24),
+        interfaceIndex,
+      }),
+    addAddress: () => {
+      rtnetlink.ensureAddress(
+        interfaceIndex,
+        parseAddressWithPrefix("10.9.0.1/24")!,
+      );
+    },
+    [Symbol.dispose]() {
+      monitor[Symbol.dispose]();
+      rtnetlink.deleteLink(interfaceIndex);
+      rtnetlink[Symbol.dispose]();
+    },
+  };
+}
+
+testInNamespace(
+  "KernelRtnetlinkMonitor keeps its contract",
+  import.meta.url,
+  () => {
+    rtnetlinkMonitorContract("KernelRtnetlinkMonitor", world);
+
+    Deno.test("KernelRtnetlinkMonitor takes lost notifications for a change of everything", async () => {
+      using host = world();
+      host.rtnetlink.replaceRoutes(
+        Array.from({ length: 3000 }, (_, number) => ({
+          destination: cidrOf(toIpv4(0x0a100000 + number * 256), 24),
+          interfaceIndex: host.interfaceIndex,
+        })),
+      );
+      const changes = host.monitor.changes(new AbortController().signal);
+      const { value } = await changes.next();
+      assertEquals([...value!].toSorted(), ["addresses", "links", "routes"]);
+      host.changeLink();
+      assertEquals([...(await changes.next()).value!], ["links"]);
+      await changes.return(undefined);
+    });
+
+    Deno.test("KernelRtnetlinkMonitor closes its descriptors", async () => {
+      const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      const before = descriptors();
+      const abort = new AbortController();
+      {
+        using monitor = new KernelRtnetlinkMonitor();
+        const next = monitor.changes(abort.signal).next();
+        abort.abort();
+        await next;
+      }
+      assertEquals(descriptors(), before);
+    });
+  },
+);
