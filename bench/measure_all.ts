@@ -4,11 +4,14 @@
  * Each path has two hosts and a switch of its own, so that none stands in
  * another's way: native XDP, GRO settings and firewall rules are the host's. All
  * are up for the whole time and take turns at each measurement, seconds apart,
- * because what the machine does beside this drifts.
+ * because what the machine does beside this drifts. The processes of those whose
+ * turn it is not are stopped: agents and etcds would take a part of what is
+ * measured.
  *
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { CLI_PATH } from "../tests/rig/agent.ts";
 import { run } from "../tests/rig/command.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
@@ -34,6 +37,9 @@ import {
   FEW_DISTURBANCES,
   type RestartFigures,
 } from "./restart/restart_figures.ts";
+
+/** Agents see what passed meanwhile, and are done with it. */
+const THAW_MS = 200;
 
 /** A path that is up, and what has been measured of it. */
 interface Entry {
@@ -91,7 +97,11 @@ async function build(
     const path = await progress.step(`two hosts with ${name}`, async () => {
       const rig = await Rig.create({ name: `${rigName}-${index}`, signal });
       cleanup.use(rig);
-      return await createPath(name, rig, signal);
+      const path = await createPath(name, rig, signal);
+      // Before the rig, which ends them in order.
+      cleanup.defer(() => path.thaw());
+      path.freeze();
+      return path;
     });
     entries.push({
       path,
@@ -118,25 +128,27 @@ async function measureMode(
   );
   const prefix = `run ${runIndex + 1} of ${runs}, ${mode}`;
   await progress.step(`${prefix}: the underlay`, async () => {
-    for (const entry of measured) {
-      await entry.path.enterMode(mode, signal);
-      await untilReached(entry.path, signal);
-      if (!(entry.path instanceof LodenPath)) continue;
-      const { receive } = entry.path.lastStart();
-      if (receive !== undefined) entry.receive.set(mode, receive);
+    for (const { path, receive } of measured) {
+      await inTurn(path, signal, async () => {
+        await path.enterMode(mode, signal);
+        if (!(path instanceof LodenPath)) return;
+        const start = path.lastStart();
+        if (start.receive !== undefined) receive.set(mode, start.receive);
+      });
     }
   });
   for (const [name, { measure, title }] of Object.entries(MEASUREMENTS)) {
     if (!(measurements as readonly string[]).includes(name)) continue;
     await progress.step(`${prefix}: ${title}`, async () => {
       for (const entry of rotated(measured, runIndex)) {
-        // Neighbours are found before anything counts.
-        await untilReached(entry.path, signal);
-        const pids = entry.path.processes().flat();
-        const some = await entry.memory.during(
-          pids,
-          () => measure(entry.path, seconds, signal),
-        );
+        const { memory, path } = entry;
+        const some = await inTurn(path, signal, async () => {
+          await untilReached(path, signal);
+          return await memory.during(
+            path.processes().flat(),
+            () => measure(path, seconds, signal),
+          );
+        });
         figures.set(entry, { ...figures.get(entry)!, ...some });
       }
     });
@@ -152,6 +164,22 @@ function rotated<Item>(items: readonly Item[], by: number): Item[] {
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
+/** Lets a path's processes run for as long as `work` takes. */
+async function inTurn<Result>(
+  path: MeasuredPath,
+  signal: AbortSignal,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  path.thaw();
+  try {
+    await delay(THAW_MS, { signal });
+    return await work();
+  } finally {
+    path.freeze();
+  }
+}
+
+/** Neighbours are found, and tunnels up, before anything counts. */
 async function untilReached(
   { link, name }: MeasuredPath,
   signal: AbortSignal,
@@ -180,7 +208,12 @@ async function measureAgentStarts(
     if (!(path instanceof LodenPath)) continue;
     const { loadMs, startMs } = await progress.step(
       `starts of ${path.name}`,
-      () => path.measureStarts(Math.max(runs, 2), signal),
+      () =>
+        inTurn(
+          path,
+          signal,
+          () => path.measureStarts(Math.max(runs, 2), signal),
+        ),
     );
     starts.set(path.name, {
       startMs: significant(median(startMs)),
@@ -205,13 +238,20 @@ async function measureRestarts(
     if (!modes.includes(mode)) continue;
     const figures = restart.get(path.name) ?? [];
     restart.set(path.name, figures);
-    await progress.step(`${mode}: restarts of ${path.name}`, async () => {
-      for (
-        const disturbance of fewDisturbances ? FEW_DISTURBANCES : DISTURBANCES
-      ) {
-        figures.push(await measureRestart(path, mode, disturbance, signal));
-      }
-    });
+    await progress.step(
+      `${mode}: restarts of ${path.name}`,
+      () =>
+        inTurn(path, signal, async () => {
+          await untilReached(path, signal);
+          for (
+            const disturbance of fewDisturbances
+              ? FEW_DISTURBANCES
+              : DISTURBANCES
+          ) {
+            figures.push(await measureRestart(path, mode, disturbance, signal));
+          }
+        }),
+    );
   }
 }
 

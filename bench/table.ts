@@ -150,7 +150,7 @@ function renderAgents({ agents }: BenchReport): string[] {
 }
 
 function renderVersions({ versions }: BenchReport): string[] {
-  const texts = Object.values(versions);
+  const texts = Object.entries(versions).map((words) => words.join(" "));
   return texts.length === 0 ? [] : ["", `beside it: ${texts.join("; ")}`];
 }
 

@@ -10,7 +10,7 @@ import type { LinkMode } from "../../tests/rig/link_mode.ts";
 import type { Rig } from "../../tests/rig/rig.ts";
 import type { MeasuredLink } from "../measure/link.ts";
 import { addContainers } from "./containers.ts";
-import type { MeasuredPath } from "./measured_path.ts";
+import { type MeasuredPath, signalAll } from "./measured_path.ts";
 import type { PathName } from "./path_names.ts";
 import { type DataPathStart, dataPathStart } from "./started_event.ts";
 
@@ -94,6 +94,16 @@ export class LodenPath implements MeasuredPath {
       await this.stopAgent(index, "SIGTERM");
       await this.startAgent(index, [], signal);
     }
+  }
+
+  freeze(): void {
+    signalAll(this.processes().flat(), "SIGSTOP");
+    this.rig.etcd.pause();
+  }
+
+  thaw(): void {
+    this.rig.etcd.resume();
+    signalAll(this.processes().flat(), "SIGCONT");
   }
 
   /** What the agent of the second host, which receives, logged when it started. */

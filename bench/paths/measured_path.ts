@@ -9,7 +9,7 @@ import type { Rig } from "../../tests/rig/rig.ts";
 import type { MeasuredLink } from "../measure/link.ts";
 import type { PathName } from "./path_names.ts";
 
-/** Idle but for its turns. Disposing of its rig ends it. */
+/** Disposing of its rig ends it. */
 export interface MeasuredPath {
   readonly name: PathName;
   readonly rig: Rig;
@@ -18,6 +18,10 @@ export interface MeasuredPath {
   processes(): readonly (readonly number[])[];
   /** Puts the underlay into a mode, and brings up what depends on it. */
   enterMode(mode: LinkMode, signal: AbortSignal): Promise<void>;
+  /** Stops all that runs for the path (SIGSTOP), so that it costs no time. */
+  freeze(): void;
+  /** Lets it go on. */
+  thaw(): void;
 }
 
 /** A path that does not care how packets cross the underlay. */
@@ -45,5 +49,24 @@ export class SimplePath implements MeasuredPath {
 
   enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
     return this.rig.setLinkMode(mode, signal);
+  }
+
+  freeze(): void {
+    signalAll(this.#processes.flat(), "SIGSTOP");
+  }
+
+  thaw(): void {
+    signalAll(this.#processes.flat(), "SIGCONT");
+  }
+}
+
+/** Processes that have ended are passed over. */
+export function signalAll(pids: readonly number[], signal: Deno.Signal): void {
+  for (const pid of pids) {
+    try {
+      Deno.kill(pid, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }

@@ -13,12 +13,12 @@ const COMMANDS: Readonly<Partial<Record<PathName, readonly string[]>>> = {
   nebula: ["nebula", "-version"],
 };
 
-/** The first line that it prints, `undefined` where there is no such program. */
+/** As the program prints it; `undefined` for what is no such program. */
 export async function peerVersion(
   name: PathName,
 ): Promise<string | undefined> {
   const command = COMMANDS[name];
   if (command === undefined) return undefined;
   const { stderr, stdout } = await attempt(command);
-  return (stdout + stderr).trim().split("\n")[0];
+  return /\d+(?:\.\d+)*/.exec(stdout + stderr)?.[0];
 }
