@@ -2,8 +2,9 @@
  * Programs as filters of the `clsact` queueing discipline: what there was before
  * `tcx`, and is on every kernel.
  *
- * All filters of Loden have one priority, so that they run in the order in which
- * they came; the kernel gives each a handle.
+ * Of filters with one priority the newest would run first. To run in the order in
+ * which they came, as at `tcx`, each has a priority of its own, from a range that
+ * is Loden's. Source: `net/sched/cls_bpf.c`, `cls_bpf_change`.
  *
  * @module
  */
@@ -16,6 +17,7 @@ import {
   type BpfFilter,
   listFiltersRequest,
   parseBpfFilter,
+  parseFilterPriority,
   putBpfFilterRequest,
   removeBpfFilterRequest,
   removeClsactRequest,
@@ -23,8 +25,9 @@ import {
 import type { BpfProgram, Direction } from "./bpf.ts";
 import { BpfError } from "./errors.ts";
 
-/** `flanneld`'s port: a number that nobody else has a reason to take. */
-export const FILTER_PRIORITY = 8285;
+/** From `flanneld`'s port: numbers that nobody else has a reason to take. */
+const FIRST_PRIORITY = 8285;
+const LAST_PRIORITY = FIRST_PRIORITY + 99;
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
@@ -70,8 +73,9 @@ export class ClsactHooks {
       putBpfFilterRequest({
         interfaceIndex,
         direction,
-        priority: FILTER_PRIORITY,
-        ...(replaced === undefined ? {} : { replacedHandle: replaced.handle }),
+        priority: replaced?.priority ??
+          this.#priorityBehind(interfaceIndex, direction),
+        replace: replaced !== undefined,
         descriptor: program.descriptor,
         name: program.name,
       }),
@@ -92,7 +96,7 @@ export class ClsactHooks {
     if (filter === undefined) return false;
     this.#client.request(
       `take ${filter.name} from ${direction} of interface ${interfaceIndex}`,
-      removeBpfFilterRequest(interfaceIndex, direction, filter),
+      removeBpfFilterRequest(interfaceIndex, direction, filter.priority),
     );
     this.#removeUnusedDiscipline(interfaceIndex);
     return true;
@@ -101,7 +105,30 @@ export class ClsactHooks {
   /** A filter of another priority is not from here, whatever program it runs. */
   #ours(interfaceIndex: number, direction: Direction): BpfFilter[] {
     return this.filters(interfaceIndex, direction)
-      .filter(({ priority }) => priority === FILTER_PRIORITY);
+      .filter(({ priority }) => isOurs(priority));
+  }
+
+  /** The next priority; a gap when the last one is in use, which is no order. */
+  #priorityBehind(interfaceIndex: number, direction: Direction): number {
+    const used = new Set(
+      this.#payloads(interfaceIndex, direction)
+        .map(parseFilterPriority)
+        .filter(isOurs),
+    );
+    const next = Math.max(FIRST_PRIORITY - 1, ...used) + 1;
+    if (isOurs(next)) return next;
+    let gap = FIRST_PRIORITY;
+    while (used.has(gap)) gap++;
+    if (isOurs(gap)) return gap;
+    throw new BpfError(
+      `find room for a filter at ${direction} of interface ${interfaceIndex}`,
+      ERRNO.ENOSPC,
+      {
+        detail:
+          `the priorities ${FIRST_PRIORITY} to ${LAST_PRIORITY} are in use`,
+        hint: `tc filter show dev NAME ${direction}`,
+      },
+    );
   }
 
   #payloads(interfaceIndex: number, direction: Direction): Uint8Array[] {
@@ -137,4 +164,8 @@ export class ClsactHooks {
     );
     this.#made.delete(interfaceIndex);
   }
+}
+
+function isOurs(priority: number): boolean {
+  return priority >= FIRST_PRIORITY && priority <= LAST_PRIORITY;
 }

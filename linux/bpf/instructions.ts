@@ -432,8 +432,8 @@ export function loadMap(dst: Register, name: string): Operation {
 }
 
 /**
- * `dst` becomes the address of a byte in the value of an array map's first
- * element: no lookup and no check are needed. Linux 5.2.
+ * `dst` becomes the address of a byte in the value of an `array` of one entry:
+ * no lookup and no check are needed. Linux 5.2.
  */
 export function loadMapValue(
   dst: Register,

@@ -3,7 +3,8 @@
  * tcmsg` and `TCA_*` attributes.
  *
  * `clsact` queues nothing; it only holds filters for packets that come in and go
- * out. A filter is known by its direction, its priority and its handle.
+ * out. A filter is known by its direction, its priority and its handle; here
+ * each has a priority of its own.
  *
  * Source: `linux/rtnetlink.h`, `linux/pkt_sched.h`, `linux/pkt_cls.h`;
  * `net/sched/cls_bpf.c`.
@@ -53,6 +54,9 @@ const FILTER_PARENT = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const;
 /** ETH_P_ALL in network byte order. */
 const ALL_PROTOCOLS = 0x0300;
 
+/** Of the one filter that a priority has. */
+const ONLY_HANDLE = 1;
+
 /** Packets that come in, or go out. */
 export type FilterDirection = keyof typeof FILTER_PARENT;
 
@@ -60,7 +64,6 @@ export type FilterDirection = keyof typeof FILTER_PARENT;
 export interface BpfFilter {
   /** Filters run by rising priority. */
   readonly priority: number;
-  readonly handle: number;
   readonly programId: number;
   readonly name: string;
 }
@@ -70,8 +73,8 @@ export interface NewBpfFilter {
   readonly interfaceIndex: number;
   readonly direction: FilterDirection;
   readonly priority: number;
-  /** With one: takes the place of that filter. Without: a new one at the end. */
-  readonly replacedHandle?: number;
+  /** Whether it takes the place of the filter with this priority, or is new. */
+  readonly replace: boolean;
   readonly descriptor: number;
   readonly name: string;
 }
@@ -145,14 +148,13 @@ export function putBpfFilterRequest(filter: NewBpfFilter): NetlinkRequest {
   ];
   return {
     type: RTM_NEWTFILTER,
-    flags: filter.replacedHandle === undefined
-      ? REQUEST_FLAG.CREATE | REQUEST_FLAG.EXCLUSIVE
-      : REQUEST_FLAG.REPLACE,
+    flags: filter.replace
+      ? REQUEST_FLAG.REPLACE
+      : REQUEST_FLAG.CREATE | REQUEST_FLAG.EXCLUSIVE,
     payload: joinPayload(
       header({
         interfaceIndex: filter.interfaceIndex,
-        // 0: the kernel gives the next free one.
-        handle: filter.replacedHandle ?? 0,
+        handle: ONLY_HANDLE,
         parent: FILTER_PARENT[filter.direction],
         info: filterInfo(filter.priority),
       }),
@@ -168,7 +170,7 @@ export function putBpfFilterRequest(filter: NewBpfFilter): NetlinkRequest {
 export function removeBpfFilterRequest(
   interfaceIndex: number,
   direction: FilterDirection,
-  { priority, handle }: Pick<BpfFilter, "priority" | "handle">,
+  priority: number,
 ): NetlinkRequest {
   return {
     type: RTM_DELTFILTER,
@@ -176,7 +178,7 @@ export function removeBpfFilterRequest(
     payload: joinPayload(
       header({
         interfaceIndex,
-        handle,
+        handle: ONLY_HANDLE,
         parent: FILTER_PARENT[direction],
         info: filterInfo(priority),
       }),
@@ -185,12 +187,17 @@ export function removeBpfFilterRequest(
   };
 }
 
+/** The priority in an `RTM_NEWTFILTER`, whichever kind of filter it is. */
+export function parseFilterPriority(payload: Uint8Array): number {
+  return splitPayload(payload, TCMSG_BYTES).header.getUint16(18, true);
+}
+
 /**
  * Reads an `RTM_NEWTFILTER`; `undefined` for a filter of another kind, and for
  * the message that stands for all filters of a priority.
  */
 export function parseBpfFilter(payload: Uint8Array): BpfFilter | undefined {
-  const { header, attributes } = splitPayload(payload, TCMSG_BYTES);
+  const { attributes } = splitPayload(payload, TCMSG_BYTES);
   const kind = attributes.get(TCA_KIND);
   const options = attributes.get(TCA_OPTIONS);
   if (kind === undefined || readText(kind) !== BPF_KIND) return undefined;
@@ -200,8 +207,7 @@ export function parseBpfFilter(payload: Uint8Array): BpfFilter | undefined {
   if (programId === undefined) return undefined;
   const name = details.get(TCA_BPF_NAME);
   return {
-    priority: header.getUint16(18, true),
-    handle: header.getUint32(8, true),
+    priority: parseFilterPriority(payload),
     programId: readU32(programId),
     name: name === undefined ? "" : readText(name),
   };
