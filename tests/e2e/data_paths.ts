@@ -78,6 +78,7 @@ export interface Setup {
   /** Of the first host, of the second …; hosts beyond have the first's. */
   readonly dataPaths: readonly DataPath[];
   readonly linkMode: LinkMode;
+  readonly underlayMtuBytes: number;
   /** For every agent. */
   readonly flags: readonly string[];
   /** Of the first host's path. */
@@ -85,6 +86,8 @@ export interface Setup {
 }
 
 const LINK_MODES: readonly LinkMode[] = ["super", "software"];
+const MTU_BYTES = 1500;
+const LARGE_MTU_BYTES = 9000;
 const RECEIVE_MODES = ["xdp", "gro", "direct"] as const;
 
 /** Every data path, the same on all hosts. */
@@ -93,6 +96,10 @@ export const DATA_PATHS: readonly DataPath[] = ["tun"];
 /** One setup for each data path: for what does not depend on cables. */
 export const EACH_PATH: readonly Setup[] = DATA_PATHS
   .map((path) => setup([path, path], "super"));
+
+/** The one that lives in the kernel. */
+export const KERNEL_PATH: readonly Setup[] = EACH_PATH
+  .filter(({ traits }) => traits.flowsWithoutAgent);
 
 /** Each data path beside each other one, and beside itself. */
 export const EACH_PAIR: readonly Setup[] = pairs()
@@ -111,6 +118,14 @@ export const EACH_RECEIVER: readonly Setup[] = receivers("super");
 /** {@linkcode EACH_RECEIVER} on every kind of cable. */
 export const EACH_RECEIVER_AND_LINK: readonly Setup[] = LINK_MODES
   .flatMap(receivers);
+
+/** {@linkcode EACH_PATH} where one packet is more than a page of memory. */
+export const EACH_PATH_LARGE_MTU: readonly Setup[] = EACH_PATH
+  .map((each) => ({
+    ...each,
+    name: `${each.name}, underlay of ${LARGE_MTU_BYTES} bytes`,
+    underlayMtuBytes: LARGE_MTU_BYTES,
+  }));
 
 function pairs(): [DataPath, DataPath][] {
   return DATA_PATHS.flatMap((first) =>
@@ -136,6 +151,7 @@ function setup(
     name: named(name, linkMode),
     dataPaths,
     linkMode,
+    underlayMtuBytes: MTU_BYTES,
     flags: [],
     traits: traitsOf(first),
   };
@@ -149,6 +165,7 @@ function receiver(
     name: named(`ebpf, receive ${mode}`, linkMode),
     dataPaths: ["ebpf", "ebpf"],
     linkMode,
+    underlayMtuBytes: MTU_BYTES,
     flags: [`--ebpf-receive=${mode}`],
     traits: traitsOf("ebpf"),
   };

@@ -19,7 +19,7 @@ import {
   outerPacket,
 } from "../support/outer_packet.ts";
 import { type VirtioHeader, virtioHeader } from "../support/virtio_header.ts";
-import { EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
+import { EACH_PATH_LARGE_MTU, EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
 import { eventually, serve, statusOf, SUBNETS } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
@@ -31,6 +31,9 @@ const THIRD_CONTAINER = "10.1.200.5";
 /** Ethernet, IPv4: where the outer UDP header begins. */
 const UDP_AT = 34;
 const UDP_HEADER_BYTES = 8;
+const ETHERNET_HEADER_BYTES = 14;
+/** A frame of more may have its parts in several places of memory. */
+const PAGE_BYTES = 4096;
 const ARRIVAL_MS = 5_000;
 /** RFC 791: no operation. */
 const NO_OPERATION = 1;
@@ -449,7 +452,9 @@ const MARTIANS: readonly [string, () => string][] = [
   ["the broadcast address", () => "255.255.255.255"],
 ];
 
-suite.each(EACH_RECEIVER_AND_LINK, (test, { traits }) => {
+const SETUPS = [...EACH_RECEIVER_AND_LINK, ...EACH_PATH_LARGE_MTU];
+
+suite.each(SETUPS, (test, { traits, underlayMtuBytes }) => {
   for (const [what, make] of ODD) {
     test(`${what} arrives, once`, async () => {
       const payload = newWords();
@@ -532,6 +537,25 @@ suite.each(EACH_RECEIVER_AND_LINK, (test, { traits }) => {
     assertEquals(places, places.toSorted((a, b) => a - b));
     assertEquals(payloads.map(arrivals), payloads.map(() => 1));
   });
+
+  if (underlayMtuBytes < 2 * PAGE_BYTES) return;
+
+  for (const linearBytes of [ETHERNET_HEADER_BYTES, 34, 42, 50, 62, 70]) {
+    test(`a packet of two pages with ${linearBytes} bytes where headers usually are arrives, and a hostile one is counted`, async () => {
+      const [honest, hostile] = [newWords(), newWords()];
+      const send2Pages = (words: Uint8Array, source: string) => {
+        const payload = new Uint8Array([...words, ...new Uint8Array(8_000)]);
+        const packet = inner(payload, { source, udpChecksum: "right" });
+        return send([frame(outer(packet), {}, { linearBytes })]);
+      };
+      const before = await counter("rx.drop.wrongSource");
+      await send2Pages(hostile, "203.0.113.5");
+      await send2Pages(honest, THIRD_CONTAINER);
+      await untilArrived(honest);
+      assertEquals(arrivals(hostile), 0);
+      assertEquals(await counter("rx.drop.wrongSource") - before, 1);
+    });
+  }
 });
 
 /** Packets of one length as one frame, to be cut on the way or never. */

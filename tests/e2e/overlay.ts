@@ -56,7 +56,12 @@ export const SUBNETS = "/coreos.com/network/subnets";
 export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
   const { setup } = options;
   await using cleanup = new AsyncDisposableStack();
-  const rig = cleanup.use(await Rig.create({ hosts: options.hosts ?? 2 }));
+  const rig = cleanup.use(
+    await Rig.create({
+      hosts: options.hosts ?? 2,
+      underlayMtuBytes: setup.underlayMtuBytes,
+    }),
+  );
   // Before the agents: they look at the cable when they start.
   await rig.setLinkMode(setup.linkMode);
   await rig.startEtcd();

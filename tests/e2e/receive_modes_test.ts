@@ -5,7 +5,7 @@
  */
 
 import type { Container } from "../rig/container.ts";
-import { EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
+import { EACH_PATH_LARGE_MTU, EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import {
   assertPings,
@@ -26,7 +26,7 @@ function directions(): [Container, Container][] {
   return [[first, second], [second, first]];
 }
 
-suite.each(EACH_RECEIVER_AND_LINK, (test) => {
+suite.each([...EACH_RECEIVER_AND_LINK, ...EACH_PATH_LARGE_MTU], (test) => {
   test("pings, small and cut into fragments, are answered", async () => {
     const [from, to] = directions()[0]!;
     await assertPings(from.namespace, to.address);

@@ -38,6 +38,8 @@ export interface AgentOptions {
    * to take something away from it, such as a device.
    */
   readonly prepare?: readonly string[];
+  /** Stands before the agent's command and ends by executing it. */
+  readonly wrapper?: readonly string[];
 }
 
 /** The agent's files. */
@@ -100,6 +102,7 @@ export class Agent implements Disposable {
       command: [
         ...namespace.commandPrefix,
         ...mounts.length > 0 ? withMounts(mounts) : [],
+        ...options.wrapper ?? [],
         ...lodenCommand(),
         ...options.environmentOnly ? [] : flags(options, files),
       ],
@@ -154,15 +157,22 @@ export class Agent implements Disposable {
 
   /** `loden status --json`, read. */
   async status(): Promise<unknown> {
-    return JSON.parse(
-      await run([
-        ...this.#namespace.commandPrefix,
-        ...lodenCommand(),
-        "status",
-        "--json",
-        `--run-dir=${this.files.runDirectory}`,
-      ]),
-    );
+    return JSON.parse(await this.#status("--json"));
+  }
+
+  /** `loden status`, as people see it. */
+  statusText(): Promise<string> {
+    return this.#status();
+  }
+
+  #status(...args: string[]): Promise<string> {
+    return run([
+      ...this.#namespace.commandPrefix,
+      ...lodenCommand(),
+      "status",
+      `--run-dir=${this.files.runDirectory}`,
+      ...args,
+    ]);
   }
 
   /** SIGTERM. @returns the exit code. */

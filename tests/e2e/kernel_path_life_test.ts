@@ -1,0 +1,306 @@
+/**
+ * What happens to packets while agents end, come back and change their minds,
+ * and while the devices below and above the overlay change.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { loden } from "../rig/agent.ts";
+import { EACH_PATH } from "./data_paths.ts";
+import { eventually, type Node, restart, statusOf } from "./overlay.ts";
+import { OverlaySuite } from "./overlay_suite.ts";
+import { SteadyTraffic } from "./steady_traffic.ts";
+import { assertPings, assertTcp, untilAnswered } from "./traffic.ts";
+
+/** How long nobody looks after the data path. */
+const WITHOUT_AGENT_MS = 1_000;
+const REPAIR_MS = 15_000;
+const OVERLAY_MTU = 1472;
+const IP_AND_ICMP_BYTES = 28;
+
+const suite = new OverlaySuite({ hosts: 3, agents: 2 });
+
+const ends = () => ({
+  rig: suite.rig,
+  from: suite.node(0).container,
+  to: suite.node(1).container,
+});
+
+/** Kills and waits for the end. */
+async function end(node: Node, signal: Deno.Signal): Promise<void> {
+  node.agent.process.kill(signal);
+  await node.agent.process.ended(5_000);
+}
+
+/** Waits until packets cross, in the form of both pings and TCP. */
+async function untilAllIsWell(): Promise<void> {
+  const { from, to } = ends();
+  await untilAnswered(from.namespace, to.address, REPAIR_MS);
+  await assertPings(from.namespace, to.address);
+  await assertTcp(ends(), 5);
+}
+
+suite.each(EACH_PATH, (test, { traits }) => {
+  /**
+   * Steady traffic while something happens to agents: where the path flows
+   * without them, nothing is lost; else the stream lives.
+   */
+  const testAgents = (what: string, happens: () => Promise<void>) =>
+    test(
+      traits.flowsWithoutAgent
+        ? `no packet is lost when ${what}`
+        : `a stream lives when ${what}`,
+      async () => {
+        await using traffic = await SteadyTraffic.start(ends());
+        await happens();
+        if (traits.flowsWithoutAgent) await traffic.assertNothingLost();
+        else await traffic.finish();
+      },
+    );
+
+  testAgents("an agent is killed, stays away and comes back", async () => {
+    await end(suite.node(0), "SIGKILL");
+    await delay(WITHOUT_AGENT_MS);
+    await restart(suite.rig, suite.node(0));
+    await delay(WITHOUT_AGENT_MS);
+  });
+
+  testAgents("an agent is stopped and comes back", async () => {
+    await end(suite.node(0), "SIGTERM");
+    await delay(WITHOUT_AGENT_MS);
+    await restart(suite.rig, suite.node(0));
+    await delay(WITHOUT_AGENT_MS);
+  });
+
+  testAgents("both agents are killed and come back at once", async () => {
+    await Promise.all(suite.nodes.map((node) => end(node, "SIGKILL")));
+    await delay(WITHOUT_AGENT_MS);
+    await Promise.all(suite.nodes.map((node) => restart(suite.rig, node)));
+    await delay(WITHOUT_AGENT_MS);
+  });
+
+  testAgents("an agent comes back with another check of senders", async () => {
+    for (const check of ["off", "count", "strict"]) {
+      await end(suite.node(1), "SIGTERM");
+      await restart(suite.rig, suite.node(1), [`--sender-check=${check}`]);
+    }
+    await delay(WITHOUT_AGENT_MS);
+  });
+
+  testAgents(
+    "an agent is killed and comes back while etcd is away",
+    async () => {
+      await suite.rig.etcd.kill();
+      try {
+        await end(suite.node(0), "SIGKILL");
+        await delay(WITHOUT_AGENT_MS);
+        await restart(suite.rig, suite.node(0));
+        await delay(WITHOUT_AGENT_MS);
+      } finally {
+        await suite.rig.etcd.start();
+      }
+      await eventually(
+        "the lease held again",
+        () => statusOf(suite.node(0)),
+        ({ lease }) => lease?.state === "held",
+        30_000,
+      );
+    },
+  );
+
+  test("packets flow again after the underlay was set down and up", async () => {
+    const { namespace } = suite.node(0).host;
+    await namespace.ip(["link set eth0 down"]);
+    await delay(WITHOUT_AGENT_MS);
+    await namespace.ip([
+      "link set eth0 up",
+      // The kernel forgets it with the device's state.
+      "route replace default via 192.0.2.1",
+    ]);
+    await untilAllIsWell();
+  });
+
+  test("packets flow on after the underlay has another name, and a hardware address", async () => {
+    const { namespace } = suite.node(0).host;
+    const rename = (from: string, to: string, mac: string) =>
+      namespace.ip([
+        `link set ${from} down`,
+        `link set ${from} name ${to}`,
+        `link set ${to} address ${mac}`,
+        `link set ${to} up`,
+        "route replace default via 192.0.2.1",
+      ]);
+    const before = (await namespace.run([
+      ...["cat", "/sys/class/net/eth0/address"],
+    ])).trim();
+    await rename("eth0", "uplink", "02:00:5e:00:53:02");
+    try {
+      await untilAllIsWell();
+    } finally {
+      await rename("uplink", "eth0", before);
+    }
+    await untilAllIsWell();
+  });
+
+  test("an underlay that passes less is told to senders, and one that passes more again is used", async () => {
+    const { namespace } = suite.node(0).host;
+    const { from, to } = ends();
+    const smallerBy = 100;
+    const say = (size: number) =>
+      from.namespace.attempt([
+        ...["ping", "-n", "-c1", "-W1", "-M", "do", "-s", String(size)],
+        to.address,
+      ]).then(({ stderr, stdout }) => stdout + stderr);
+    const largest = OVERLAY_MTU - IP_AND_ICMP_BYTES;
+    await namespace.ip([`link set eth0 mtu ${1500 - smallerBy}`]);
+    try {
+      const told = new RegExp(`mtu ?= ?${OVERLAY_MTU - smallerBy}\\b`);
+      await eventually(
+        "the smaller MTU",
+        () => say(largest),
+        (said) => told.test(said),
+        REPAIR_MS,
+      );
+      assertMatch(await say(largest - smallerBy), / 1 received/);
+      await untilAllIsWell();
+    } finally {
+      await namespace.ip(["link set eth0 mtu 1500"]);
+    }
+    await from.namespace.ip(["route flush cache"]);
+    await eventually(
+      "the whole MTU",
+      () => say(largest),
+      (said) => / 1 received/.test(said),
+      REPAIR_MS,
+    );
+  });
+
+  test("no packet is lost when another gateway leads to the peer, and when none does", async () => {
+    const { namespace } = suite.node(0).host;
+    const gateway = suite.rig.host(2);
+    const peer = suite.node(1).host.address;
+    // Else it tells of the shorter way, and the kernel takes it.
+    await gateway.namespace.sysctl({
+      "net/ipv4/conf/all/send_redirects": "0",
+      "net/ipv4/conf/eth0/send_redirects": "0",
+    });
+    const forwarded = async () =>
+      Number(
+        /^Ip: (?:\d+ ){5}(\d+)/m.exec(
+          await gateway.namespace.run(["cat", "/proc/net/snmp"]),
+        )![1],
+      );
+    const before = await forwarded();
+    await using traffic = await SteadyTraffic.start(ends());
+    await namespace.ip([`route add ${peer} via ${gateway.address}`]);
+    try {
+      await delay(WITHOUT_AGENT_MS);
+    } finally {
+      await namespace.ip([`route delete ${peer}`]);
+    }
+    await delay(WITHOUT_AGENT_MS);
+    await traffic.assertNothingLost();
+    assert(await forwarded() > before + 100);
+  });
+
+  test("packets flow when the peer is reached through another device, and back", async () => {
+    const [first, second] = [suite.node(0).host, suite.node(1).host];
+    await suite.rig.switch.ip([
+      "link add second type bridge",
+      "link set second up",
+    ]);
+    for (const [index, { namespace }] of [first, second].entries()) {
+      await suite.rig.switch.ip([
+        `link add second${index} type veth peer name eth1 netns ${namespace.name}`,
+        `link set second${index} master second up`,
+      ]);
+      await namespace.ip([
+        `address add 198.51.100.${11 + index}/24 dev eth1`,
+        "link set eth1 up",
+      ]);
+    }
+    try {
+      await first.namespace.ip([
+        `route add ${second.address} via 198.51.100.12 src ${first.address}`,
+      ]);
+      await second.namespace.ip([
+        `route add ${first.address} via 198.51.100.11 src ${second.address}`,
+      ]);
+      const crossed = async () =>
+        Number(
+          await suite.rig.switch.run([
+            ...["cat", "/sys/class/net/second0/statistics/rx_packets"],
+          ]),
+        );
+      const before = await crossed();
+      await untilAllIsWell();
+      assert(await crossed() > before + 20);
+    } finally {
+      await suite.rig.switch.ip(["link delete second0", "link delete second1"]);
+    }
+    await untilAllIsWell();
+  });
+
+  test("an overlay device that is deleted by hand is made again, with a line in the log", async () => {
+    const { agent, host } = suite.node(0);
+    const before = agent.process.log().length;
+    await host.namespace.ip(["link delete flannel0"]);
+    await untilAllIsWell();
+    assertMatch(
+      agent.process.log().slice(before),
+      /"level":"(warn|warning|error)".*flannel0/,
+    );
+    assertEquals(agent.process.exitCode, undefined);
+  });
+
+  test("a second agent with files of its own is refused while the first has the device, and packets flow on", async () => {
+    const { agent, flags, host } = suite.node(0);
+    await using traffic = await SteadyTraffic.start(ends());
+    const second = await suite.rig.startAgent(host, {
+      instance: "second",
+      flags,
+    });
+    assert(await second.process.ended(10_000) !== 0);
+    assertMatch(second.process.log(), /"level":"error"/);
+    assertEquals(agent.process.exitCode, undefined);
+    await traffic.assertNothingLost();
+  });
+
+  test("an agent of another network does not take the device by its name", async () => {
+    const { agent, flags, host } = suite.node(0);
+    await suite.rig.publish(
+      { Network: "10.9.0.0/16", Backend: { Type: "udp", Port: 8286 } },
+      "/other/network",
+    );
+    await using traffic = await SteadyTraffic.start(ends());
+    const second = await suite.rig.startAgent(host, {
+      instance: "thief",
+      flags: [...flags, "--etcd-prefix=/other/network", "--device=flannel0"],
+    });
+    assert(await second.process.ended(10_000) !== 0);
+    assertMatch(second.process.log(), /flannel0/);
+    assertEquals(agent.process.exitCode, undefined);
+    await traffic.assertNothingLost();
+  });
+
+  test("after cleanup there is no device, no route and no rule, and the agent starts as on a new host", async () => {
+    const node = suite.node(0);
+    await end(node, "SIGTERM");
+    const { exitCode, stderr } = await loden(node.host.namespace, [
+      "cleanup",
+      `--run-dir=${node.agent.files.runDirectory}`,
+    ]);
+    assertEquals(exitCode, 0, stderr);
+    const { namespace } = node.host;
+    const links = await namespace.run(["ip", "-details", "link", "show"]);
+    assert(!/flannel0|loden:/.test(links), links);
+    const routes = await namespace.run(
+      ["ip", "route", "show", "table", "all"],
+    );
+    assert(!/ 10\.1\.0\.0\/16|flannel0/.test(routes), routes);
+    await restart(suite.rig, node);
+    await untilAllIsWell();
+  });
+});
