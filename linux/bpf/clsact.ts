@@ -6,6 +6,9 @@
  * which they came, as at `tcx`, each has a priority of its own, from a range that
  * is Loden's. Source: `net/sched/cls_bpf.c`, `cls_bpf_change`.
  *
+ * Nothing at a discipline says who made it. So the filters do, in their names:
+ * another process knows by them whether the discipline goes with the last one.
+ *
  * @module
  */
 
@@ -29,13 +32,14 @@ import { BpfError } from "./errors.ts";
 const FIRST_PRIORITY = 8285;
 const LAST_PRIORITY = FIRST_PRIORITY + 99;
 
+/** At the end of a filter's name: its discipline was made for filters from here. */
+const MADE_HERE = " +clsact";
+
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
 /** The filters of the devices of one network namespace. */
 export class ClsactHooks {
   readonly #client: NetlinkClient;
-  /** Interface indexes of the disciplines that were made here. */
-  readonly #made = new Set<number>();
 
   constructor(client: NetlinkClient) {
     this.#client = client;
@@ -45,7 +49,13 @@ export class ClsactHooks {
   filters(interfaceIndex: number, direction: Direction): BpfFilter[] {
     return this.#payloads(interfaceIndex, direction)
       .map(parseBpfFilter)
-      .filter((filter) => filter !== undefined);
+      .filter((filter) => filter !== undefined)
+      .map((filter) => ({
+        ...filter,
+        name: filter.name.endsWith(MADE_HERE)
+          ? filter.name.slice(0, -MADE_HERE.length)
+          : filter.name,
+      }));
   }
 
   /** Puts a program behind the others, or into the place of `replacedId`. */
@@ -67,7 +77,8 @@ export class ClsactHooks {
         detail: `program ${replacedId} does not run there`,
       });
     }
-    if (replaced === undefined) this.#ensureDiscipline(interfaceIndex);
+    const madeHere = this.#isMadeHere(interfaceIndex) ||
+      replaced === undefined && this.#addDiscipline(interfaceIndex);
     this.#client.request(
       what,
       putBpfFilterRequest({
@@ -77,7 +88,7 @@ export class ClsactHooks {
           this.#priorityBehind(interfaceIndex, direction),
         replace: replaced !== undefined,
         descriptor: program.descriptor,
-        name: program.name,
+        name: madeHere ? `${program.name}${MADE_HERE}` : program.name,
       }),
     );
   }
@@ -94,11 +105,12 @@ export class ClsactHooks {
     const filter = this.#ours(interfaceIndex, direction)
       .find((candidate) => candidate.programId === programId);
     if (filter === undefined) return false;
+    const madeHere = this.#isMadeHere(interfaceIndex);
     this.#client.request(
       `take ${filter.name} from ${direction} of interface ${interfaceIndex}`,
       removeBpfFilterRequest(interfaceIndex, direction, filter.priority),
     );
-    this.#removeUnusedDiscipline(interfaceIndex);
+    if (madeHere) this.#removeUnusedDiscipline(interfaceIndex);
     return true;
   }
 
@@ -138,22 +150,34 @@ export class ClsactHooks {
     );
   }
 
-  #ensureDiscipline(interfaceIndex: number): void {
+  /** Whether a filter says so. */
+  #isMadeHere(interfaceIndex: number): boolean {
+    return DIRECTIONS.some((direction) =>
+      this.#payloads(interfaceIndex, direction).map(parseBpfFilter).some(
+        (filter) =>
+          filter !== undefined && isOurs(filter.priority) &&
+          filter.name.endsWith(MADE_HERE),
+      )
+    );
+  }
+
+  /** Whether there was none. */
+  #addDiscipline(interfaceIndex: number): boolean {
     try {
       this.#client.request(
         `add the clsact discipline to interface ${interfaceIndex}`,
         addClsactRequest(interfaceIndex),
       );
-      this.#made.add(interfaceIndex);
+      return true;
     } catch (error) {
       if (!(error instanceof NetlinkError && error.errno === ERRNO.EEXIST)) {
         throw error;
       }
+      return false;
     }
   }
 
   #removeUnusedDiscipline(interfaceIndex: number): void {
-    if (!this.#made.has(interfaceIndex)) return;
     const used = DIRECTIONS.some((direction) =>
       this.#payloads(interfaceIndex, direction).length > 0
     );
@@ -162,7 +186,6 @@ export class ClsactHooks {
       `remove the clsact discipline of interface ${interfaceIndex}`,
       removeClsactRequest(interfaceIndex),
     );
-    this.#made.delete(interfaceIndex);
   }
 }
 

@@ -8,7 +8,7 @@ import { architecture } from "../arch.ts";
 import { ERRNO } from "../errno.ts";
 import { addressOf, errno, libc } from "../libc.ts";
 import { BpfError } from "./errors.ts";
-import { fixedBytes, type Shared } from "./structure.ts";
+import type { Shared } from "./structure.ts";
 
 const RLIMIT_MEMLOCK = 8;
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
@@ -68,12 +68,17 @@ export function tryBpfWithMemory(
 
 let memoryLimitLifted = false;
 
-/** Whether the limit is another one now. */
+/** Whether the limit is another one now: none, or the highest that is allowed. */
 function liftMemoryLimit(): boolean {
   if (memoryLimitLifted) return false;
   memoryLimitLifted = true;
   // struct rlimit: what holds, and how far it may be raised.
-  const limit = fixedBytes(16);
-  new BigUint64Array(limit.buffer).fill(RLIM_INFINITY);
-  return libc().setrlimit(RLIMIT_MEMLOCK, addressOf(limit)) === 0;
+  const limit = new BigUint64Array(new ArrayBuffer(16));
+  const put = () => libc().setrlimit(RLIMIT_MEMLOCK, addressOf(limit)) === 0;
+  limit.fill(RLIM_INFINITY);
+  if (put()) return true;
+  if (libc().getrlimit(RLIMIT_MEMLOCK, addressOf(limit)) !== 0) return false;
+  const [soft, hard] = limit;
+  limit[0] = hard!;
+  return soft !== hard && put();
 }

@@ -40,6 +40,7 @@ import { ERRNO } from "../../linux/errno.ts";
 import { bpfContract, type BpfWorld } from "./bpf_contract.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
+const KERNEL_BPF_URL = import.meta.resolve("../../linux/bpf/kernel_bpf.ts");
 const LOOPBACK_INDEX = 1;
 /** TC_ACT_UNSPEC, as the kernel returns it. */
 const NEXT = 0xffff_ffff;
@@ -404,6 +405,20 @@ function kernelTests(): void {
     assertStringIncludes(error.message, "8285 to 8384 are in use");
   });
 
+  test("says what is missing when it may not use bpf(2)", () => {
+    const { errno, hint } = withoutCapabilities(65536, "");
+    assertEquals(errno, ERRNO.EPERM);
+    assertStringIncludes(hint, "CAP_BPF and CAP_NET_ADMIN");
+  });
+
+  test("lifts the limit of locked memory as far as it may", () => {
+    const most = runSync("prlimit", [
+      ...["--memlock", "--raw", "--noheadings", "-oHARD"],
+    ]).trim();
+    assertEquals(withoutCapabilities(65536, "").lockedBytes, most);
+    assertEquals(withoutCapabilities(65536, "65536").lockedBytes, "65536");
+  });
+
   test("leaves no descriptors behind, whatever happens", () => {
     const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
     const before = descriptors();
@@ -449,6 +464,35 @@ function assertHelper(bpf: Bpf, type: ProgramType, name: HelperName): void {
   );
   assertInstanceOf(error, ProgramRefusedError);
   assertStringIncludes(error.log, `call bpf_${name}#${HELPERS[name]}`);
+}
+
+/**
+ * Makes a map in a process without the capabilities for it, and with a limit of
+ * locked memory: what came of it, and what the limit is then.
+ *
+ * @param hardLimit How far it may be raised; empty for as far as it could be.
+ */
+function withoutCapabilities(
+  softLimit: number,
+  hardLimit: string,
+): { errno: number; hint: string; lockedBytes: string } {
+  const code = `
+    import { KernelBpf } from "${KERNEL_BPF_URL}";
+    using bpf = new KernelBpf();
+    try {
+      bpf.createMap({
+        name: "loden", type: "hash", keyBytes: 4, valueBytes: 4, maxEntries: 1,
+      });
+    } catch ({ errno, hint }) {
+      const limits = Deno.readTextFileSync("/proc/self/limits");
+      const [, lockedBytes] = /^Max locked memory +(\\S+)/m.exec(limits);
+      console.log(JSON.stringify({ errno, hint, lockedBytes }));
+    }`;
+  return JSON.parse(runSync("prlimit", [
+    `--memlock=${softLimit}:${hardLimit}`,
+    ...["setpriv", "--bounding-set", "-sys_admin,-bpf,-sys_resource"],
+    ...[Deno.execPath(), "eval", "--no-check", "--cached-only", code],
+  ]));
 }
 
 testInNamespace("KernelBpf keeps its contract", import.meta.url, () => {
