@@ -35,11 +35,13 @@ const IFF_LOOPBACK = 0x8;
 const IFF_NOARP = 0x80;
 const IFF_MULTICAST = 0x1000;
 const IFF_LOWER_UP = 0x10000;
+const IF_OPER_UP = 6;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
+const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -191,6 +193,7 @@ export function parseLink(payload: Uint8Array): Link {
     mtuBytes: mtu === undefined ? 0 : readU32(mtu),
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
+    operUp: attributes.get(IFLA_OPERSTATE)?.[0] === IF_OPER_UP,
     loopback: (flags & IFF_LOOPBACK) !== 0,
     noArp: (flags & IFF_NOARP) !== 0,
     // Tunnels have an IP address there, InfiniBand has 20 bytes.

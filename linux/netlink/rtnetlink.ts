@@ -19,6 +19,11 @@ export interface Link {
   readonly up: boolean;
   /** IFF_LOWER_UP: up, and what is at the other end is there too. */
   readonly carrier: boolean;
+  /**
+   * IF_OPER_UP (RFC 2863). Of a pair the end that comes up first drops what it is
+   * given without a word until then, some milliseconds after the other end is up.
+   */
+  readonly operUp: boolean;
   /** IFF_LOOPBACK. */
   readonly loopback: boolean;
   /** IFF_NOARP: neighbours are not asked for their addresses. */

@@ -2,6 +2,7 @@ import { addressOf, checked, libc } from "../../linux/libc.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { KernelPoller } from "../../linux/poll.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
+import { untilOperUp } from "../support/oper_up.ts";
 import { testInNamespace } from "./in_namespace.ts";
 import { packetPortContract } from "./packet_port_contract.ts";
 
@@ -58,6 +59,7 @@ testInNamespace("KernelPacketPort keeps its contract", import.meta.url, () => {
     for (const { index } of [pair!.link, pair!.peer]) {
       rtnetlink.changeLink(index, { up: true });
     }
+    untilOperUp(rtnetlink, [pair!.link.index, pair!.peer.index]);
     const port = new KernelPacketPort();
     const listener = listenAt(pair!.peer.index);
     return {

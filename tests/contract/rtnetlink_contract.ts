@@ -21,6 +21,7 @@ import type {
   Route,
   Rtnetlink,
 } from "../../linux/netlink/rtnetlink.ts";
+import { untilOperUp } from "../support/oper_up.ts";
 import {
   type Cidr,
   parseAddressWithPrefix,
@@ -80,6 +81,7 @@ export function rtnetlinkContract(
       mtuBytes: 1500,
       up: false,
       carrier: false,
+      operUp: false,
       loopback: false,
       noArp: false,
       kind: "bridge",
@@ -148,6 +150,7 @@ export function rtnetlinkContract(
     const common = {
       up: false,
       carrier: false,
+      operUp: false,
       loopback: false,
       noArp: true,
       kind: "veth",
@@ -204,6 +207,7 @@ export function rtnetlinkContract(
     assertEquals(carriers(), [false, false]);
     rtnetlink.changeLink(peer.index, { up: true });
     assertEquals(carriers(), [true, true]);
+    untilOperUp(rtnetlink, [link.index, peer.index]);
     rtnetlink.changeLink(link.index, { up: false });
     assertEquals(carriers(), [false, false]);
   });

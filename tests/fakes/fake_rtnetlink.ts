@@ -64,6 +64,7 @@ export class FakeRtnetlink implements Rtnetlink {
       mtuBytes: 1500,
       up: false,
       carrier: link.up ?? false,
+      operUp: link.up ?? false,
       loopback: false,
       noArp: false,
       mac: Uint8Array.of(2, 0, 0, 0, index >>> 8, index & 255),
@@ -203,7 +204,8 @@ export class FakeRtnetlink implements Rtnetlink {
     };
     this.#links = this.#links.map((one, _, all) => {
       const peer = all.find(({ index }) => index === one.peerIndex);
-      return { ...one, carrier: one.up && (peer?.up ?? true) };
+      const carrier = one.up && (peer?.up ?? true);
+      return { ...one, carrier, operUp: carrier };
     });
     if (change.up === true && !link.up) {
       for (const address of this.#addresses) {

@@ -109,7 +109,7 @@ Deno.test("a device is read with all that is known of it", () => {
   const { mac, ...link } = parseLink(fromHex(`${HEADER}
     0a 00 03 00 76 65 74 68 30 00 00 00
     08 00 04 00 dc 05 00 00
-    08 00 05 00 06 00 00 00
+    08 00 05 00 06 00 00 00  05 00 10 00 06 00 00 00
     08 00 29 00 00 00 02 00  08 00 3f 00 00 00 01 00
     0a 00 01 00 02 fc 00 00 00 01 00 00
     10 00 12 00 09 00 01 00 76 65 74 68 00 00 00 00
@@ -127,6 +127,7 @@ Deno.test("a device is read with all that is known of it", () => {
     mtuBytes: 1500,
     up: true,
     carrier: true,
+    operUp: true,
     loopback: false,
     noArp: false,
     kind: "veth",
@@ -147,6 +148,7 @@ Deno.test("a device is read when the kernel tells nothing but its header", () =>
       mtuBytes: 0,
       up: false,
       carrier: false,
+      operUp: false,
       loopback: true,
       noArp: false,
       mac: new Uint8Array(),
