@@ -6,6 +6,7 @@
 
 import type { PathFigures } from "./figures.ts";
 import { busySeconds } from "./measure/cpu.ts";
+import { CPU_EACH, ONE_CPU } from "./measure/placement.ts";
 import { measureRequestResponse } from "./measure/request_response.ts";
 import { measureSplitCpu } from "./measure/split_cpu.ts";
 import { measureTcp } from "./measure/tcp.ts";
@@ -50,7 +51,7 @@ export const MEASUREMENTS = {
     async measure({ link }, seconds, signal) {
       const { p50Us, p99Us, perSecond } = await measureRequestResponse(
         link,
-        { seconds },
+        { seconds, cpus: ONE_CPU },
         signal,
       );
       return { rrPerSecond: perSecond, rrP50Us: p50Us, rrP99Us: p99Us };
@@ -59,7 +60,11 @@ export const MEASUREMENTS = {
   udp: {
     title: "64-byte UDP",
     async measure({ link }, seconds, signal) {
-      const { packetsPerSecond } = await measureUdp(link, { seconds }, signal);
+      const { packetsPerSecond } = await measureUdp(
+        link,
+        { seconds, cpus: CPU_EACH },
+        signal,
+      );
       return { pps64: packetsPerSecond };
     },
   },
@@ -68,7 +73,7 @@ export const MEASUREMENTS = {
     async measure({ link }, seconds, signal) {
       const { packetsPerSecond } = await measureUdp(
         link,
-        { seconds, segmented: true },
+        { seconds, segmented: true, cpus: CPU_EACH },
         signal,
       );
       return { udpSegmentPps: packetsPerSecond };

@@ -8,6 +8,7 @@
  */
 
 import { type MeasuredLink, startServer } from "./link.ts";
+import { onCpu, type ProgramCpus } from "./placement.ts";
 
 const CONTROL_PORT = 12_865;
 
@@ -21,18 +22,26 @@ export interface RequestResponseResult {
 /** One connection, one request at a time. */
 export async function measureRequestResponse(
   link: MeasuredLink,
-  { seconds }: { seconds: number },
+  { cpus, seconds }: { cpus?: ProgramCpus; seconds: number },
   signal: AbortSignal,
 ): Promise<RequestResponseResult> {
   const server = await startServer(
     link,
-    ["netserver", "-D", "-4", "-L", link.server.address],
+    [
+      ...onCpu(cpus?.server),
+      "netserver",
+      "-D",
+      "-4",
+      "-L",
+      link.server.address,
+    ],
     /Starting netserver/,
     signal,
   );
   try {
     return parseNetperf(
       await link.client.namespace.run([
+        ...onCpu(cpus?.client),
         "netperf",
         "-4",
         "-H",

@@ -19,10 +19,11 @@ import type { RigHost } from "../../tests/rig/host.ts";
 import type { PathFigures } from "../figures.ts";
 import type { MeasuredPath } from "../paths/measured_path.ts";
 import { busySecondsOfCpu } from "./cpu.ts";
+import { CPU_EACH } from "./placement.ts";
 import { measureTcp } from "./tcp.ts";
 
 /** The sender's and the receiver's. */
-const CPUS = [0, 1] as const;
+const CPUS = [CPU_EACH.client, CPU_EACH.server] as const;
 
 /** One TCP stream. No figures where the machine has a single CPU. */
 export async function measureSplitCpu(
@@ -30,7 +31,7 @@ export async function measureSplitCpu(
   seconds: number,
   signal: AbortSignal,
 ): Promise<PathFigures> {
-  if (navigator.hardwareConcurrency < CPUS.length) return {};
+  if (CPUS[0] === CPUS[1]) return {};
   const [sender, receiver] = path.rig.hosts as [RigHost, RigHost];
   try {
     await steer(sender, CPUS[1], signal);
@@ -42,7 +43,7 @@ export async function measureSplitCpu(
     const { bytes } = await measureTcp(path.link, {
       seconds,
       streams: 1,
-      cpus: { client: CPUS[0], server: CPUS[1] },
+      cpus: CPU_EACH,
     }, signal);
     const gbits = bytes * 8 / 1e9;
     const [senderBusy, receiverBusy] = CPUS.map((cpu, index) =>

@@ -5,6 +5,7 @@
  */
 
 import { type MeasuredLink, startServer } from "./link.ts";
+import { onCpu, type ProgramCpus } from "./placement.ts";
 
 /** What arrived. */
 export interface TcpResult {
@@ -19,8 +20,7 @@ export interface TcpOptions {
   readonly seconds: number;
   /** Number of connections. */
   readonly streams: number;
-  /** Keeps each of the two programs on a CPU. */
-  readonly cpus?: { readonly client: number; readonly server: number };
+  readonly cpus?: ProgramCpus;
 }
 
 /** Sends for `seconds` over `streams` connections. */
@@ -32,13 +32,13 @@ export async function measureTcp(
   const server = await startServer(
     link,
     // Into a file, it would keep its first line in a buffer.
-    [...on(cpus?.server), "iperf3", "--server", "--one-off", "--forceflush"],
+    [...onCpu(cpus?.server), "iperf3", "--server", "--one-off", "--forceflush"],
     /Server listening/,
     signal,
   );
   try {
     const report = await link.client.namespace.run([
-      ...on(cpus?.client),
+      ...onCpu(cpus?.client),
       "iperf3",
       `--client=${link.server.address}`,
       `--time=${seconds}`,
@@ -66,8 +66,4 @@ export function parseIperf3(report: string): TcpResult {
     );
   }
   return { gbps: received.bits_per_second / 1e9, bytes: received.bytes };
-}
-
-function on(cpu: number | undefined): string[] {
-  return cpu === undefined ? [] : ["taskset", "--cpu-list", String(cpu)];
 }

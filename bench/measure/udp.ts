@@ -6,6 +6,7 @@
 
 import { fromFileUrl } from "@std/path";
 import { type MeasuredLink, startServer } from "./link.ts";
+import { onCpu, type ProgramCpus } from "./placement.ts";
 
 const PORT = 5999;
 /** The receiver counts this much after its first packet, and a little waits. */
@@ -23,29 +24,36 @@ export interface UdpOptions {
   readonly seconds: number;
   /** One buffer that the kernel cuts (`UDP_SEGMENT`), instead of 64 messages. */
   readonly segmented?: boolean;
+  readonly cpus?: ProgramCpus;
 }
 
 /** One sender, 64 bytes of payload, 64 packets with a system call. */
 export async function measureUdp(
   link: MeasuredLink,
-  { seconds, segmented = false }: UdpOptions,
+  { cpus, seconds, segmented = false }: UdpOptions,
   signal: AbortSignal,
 ): Promise<UdpResult> {
   const receiver = await startServer(
     link,
-    program("udp_receive.ts", link.server.address, String(seconds)),
+    [
+      ...onCpu(cpus?.server),
+      ...program("udp_receive.ts", link.server.address, String(seconds)),
+    ],
     /^listening$/m,
     signal,
   );
   try {
     const { sent } = JSON.parse(
       await link.client.namespace.run(
-        program(
-          "udp_send.ts",
-          link.server.address,
-          String(seconds),
-          segmented ? "segmented" : "messages",
-        ),
+        [
+          ...onCpu(cpus?.client),
+          ...program(
+            "udp_send.ts",
+            link.server.address,
+            String(seconds),
+            segmented ? "segmented" : "messages",
+          ),
+        ],
         { signal },
       ),
     ) as { sent: number };
