@@ -1,6 +1,6 @@
 /**
- * What an agent's log says of its data path: the event `backend.started`,
- * docs/logging.md.
+ * What an agent's log says of its data path: the events `backend.started` and
+ * `backend.receive`, docs/logging.md.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 export interface DataPathStart {
   /** `ebpf` or `tun`. */
   readonly dataPath: string;
-  /** How the kernel data path takes packets from the underlay. */
+  /** How the kernel data path takes packets from the underlay, as it is now. */
   readonly receive?: string;
   /** To make programs and maps, and to attach them. */
   readonly loadMs?: number;
@@ -17,18 +17,26 @@ export interface DataPathStart {
 
 /** @param log Lines of `--log-format=json`, and what others wrote between. */
 export function dataPathStart(log: string): DataPathStart {
-  const line = log.split("\n").findLast((line) =>
-    line.startsWith("{") && line.includes('"event":"backend.started"')
-  );
-  if (line === undefined) {
+  const started = lastEvent(log, "backend.started");
+  if (started === undefined) {
     throw new Error(
       "Cannot tell the data path: the agent's log must have backend.started",
     );
   }
-  const { dataPath, loadMs, receive } = JSON.parse(line) as DataPathStart;
+  const { dataPath, loadMs } = started as { dataPath: string; loadMs?: number };
+  const receive = dataPath === "ebpf"
+    ? lastEvent(log, "backend.receive") as { mode: string } | undefined
+    : undefined;
   return {
     dataPath,
-    ...receive === undefined ? {} : { receive },
+    ...receive === undefined ? {} : { receive: receive.mode },
     ...loadMs === undefined ? {} : { loadMs },
   };
+}
+
+function lastEvent(log: string, event: string): unknown {
+  const line = log.split("\n").findLast((line) =>
+    line.startsWith("{") && line.includes(`"event":"${event}"`)
+  );
+  return line === undefined ? undefined : JSON.parse(line);
 }

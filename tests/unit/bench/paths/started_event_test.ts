@@ -1,16 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { dataPathStart } from "../../../../bench/paths/started_event.ts";
 
-function line(fields: Record<string, unknown>): string {
-  return JSON.stringify({ level: "info", event: "backend.started", ...fields });
+function line(event: string, fields: Record<string, unknown>): string {
+  return JSON.stringify({ level: "info", event, ...fields });
 }
 
-Deno.test("the last start in the log counts", () => {
+Deno.test("the last start in the log counts, and the last receive mode", () => {
   const log = [
-    line({ dataPath: "tun", device: "flannel0" }),
+    line("backend.receive", { device: "eth0", mode: "direct" }),
+    line("backend.started", { dataPath: "ebpf", loadMs: 20 }),
     "not JSON",
-    line({ dataPath: "ebpf", receive: "xdp", loadMs: 8.5, device: "flannel0" }),
-    '{"event":"agent.ready"}',
+    line("backend.receive", { device: "eth0", mode: "gro" }),
+    line("backend.started", { dataPath: "ebpf", loadMs: 8.5 }),
+    line("backend.receive", { device: "eth0", mode: "xdp" }),
+    line("agent.ready", {}),
   ].join("\n");
   assertEquals(dataPathStart(log), {
     dataPath: "ebpf",
@@ -19,13 +22,17 @@ Deno.test("the last start in the log counts", () => {
   });
 });
 
-Deno.test("the data path in user space loads nothing", () => {
-  assertEquals(dataPathStart(line({ dataPath: "tun" })), { dataPath: "tun" });
+Deno.test("the data path in user space loads nothing, whatever ran before it", () => {
+  const log = [
+    line("backend.receive", { device: "eth0", mode: "direct" }),
+    line("backend.started", { dataPath: "tun" }),
+  ].join("\n");
+  assertEquals(dataPathStart(log), { dataPath: "tun" });
 });
 
 Deno.test("a log without a start is an error", () => {
   assertThrows(
-    () => dataPathStart('{"event":"agent.ready"}'),
+    () => dataPathStart(line("agent.ready", {})),
     Error,
     "backend.started",
   );
