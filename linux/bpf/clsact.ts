@@ -79,18 +79,23 @@ export class ClsactHooks {
     }
     const madeHere = this.#isMadeHere(interfaceIndex) ||
       replaced === undefined && this.#addDiscipline(interfaceIndex);
-    this.#client.request(
-      what,
-      putBpfFilterRequest({
-        interfaceIndex,
-        direction,
-        priority: replaced?.priority ??
-          this.#priorityBehind(interfaceIndex, direction),
-        replace: replaced !== undefined,
-        descriptor: program.descriptor,
-        name: madeHere ? `${program.name}${MADE_HERE}` : program.name,
-      }),
-    );
+    try {
+      this.#client.request(
+        what,
+        putBpfFilterRequest({
+          interfaceIndex,
+          direction,
+          priority: replaced?.priority ??
+            this.#priorityBehind(interfaceIndex, direction),
+          replace: replaced !== undefined,
+          descriptor: program.descriptor,
+          name: madeHere ? `${program.name}${MADE_HERE}` : program.name,
+        }),
+      );
+    } catch (error) {
+      if (madeHere) this.#removeUnusedDiscipline(interfaceIndex);
+      throw error;
+    }
   }
 
   /**

@@ -171,7 +171,7 @@ function verifierLog(attributes: Structure<typeof PROGRAM_LOAD>): string {
       libc().close(result);
       return "";
     }
-    // A log that was cut short: its end, the reason, is what is missing.
+    // Cut short. Before Linux 6.4 it is the end, with the reason, that is missing.
     if (result === -ERRNO.ENOSPC && bytes !== LOG_BYTES.at(-1)) continue;
     return new TextDecoder().decode(memory.subarray(0, memory.indexOf(0)));
   }

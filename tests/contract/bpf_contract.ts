@@ -386,6 +386,24 @@ function mapTests(test: RegisterTest): void {
     assertEquals(refusal(() => map.lookup(key(1))), ERRNO.EBADF);
     assertEquals(refusal(() => map.entries()), ERRNO.EBADF);
   });
+
+  test("does not take another map for one that was given back", ({ bpf }) => {
+    const map = bpf.createMap(HASH);
+    map[Symbol.dispose]();
+    // In the kernel it has the same descriptor now.
+    using other = bpf.createMap(HASH);
+    assertEquals(refusal(() => map.entries()), ERRNO.EBADF);
+    other.update(key(1), bytes(1, 2));
+    for (
+      const call of [
+        () => map.lookup(key(1)),
+        () => map.update(key(1), bytes(3, 4)),
+        () => map.delete(key(1)),
+        () => map.entries(),
+      ]
+    ) assertEquals(refusal(call), ERRNO.EBADF);
+    assertEquals(other.lookup(key(1)), bytes(1, 2));
+  });
 }
 
 function programTests(test: RegisterTest): void {

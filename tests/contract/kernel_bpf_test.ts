@@ -358,6 +358,38 @@ function kernelTests(): void {
     assertStringIncludes(shown("veth1"), "clsact");
   });
 
+  test("takes a queueing discipline away that an earlier process made", (world) => {
+    world.setTcx(false);
+    const device = world.addDevice();
+    using program = world.bpf.loadProgram({
+      name: "loden_tx",
+      type: "schedCls",
+      build: () => [mov(R0, -1), exit()],
+    });
+    const attached = world.bpf.attach(device, "egress", program);
+    world.setTcx(false);
+    assert(world.bpf.detach(device, "egress", attached));
+    assertEquals(
+      runSync("tc", ["qdisc", "show", "dev", "veth0"]).match(/clsact/),
+      null,
+    );
+  });
+
+  test("leaves no queueing discipline behind for a program that no filter takes", (world) => {
+    world.setTcx(false);
+    const device = world.addDevice();
+    using program = world.bpf.loadProgram({
+      name: "loden_xdp",
+      type: "xdp",
+      build: () => [mov(R0, 2), exit()],
+    });
+    assertThrows(() => world.bpf.attach(device, "egress", program));
+    assertEquals(
+      runSync("tc", ["qdisc", "show", "dev", "veth0"]).match(/clsact/),
+      null,
+    );
+  });
+
   test("leaves filters of others alone", (world) => {
     world.setTcx(false);
     const { bpf } = world;
