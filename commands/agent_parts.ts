@@ -30,7 +30,10 @@ import { checkSysctls } from "../host/sysctl_check.ts";
 import { SystemdNotifier } from "../host/systemd.ts";
 import { underlayWarnings } from "../host/underlay_warnings.ts";
 import { FileStateStore } from "../lease/file_state_store.ts";
+import { bootTimeNs } from "../linux/boot_clock.ts";
+import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { systemClock } from "../linux/clock.ts";
+import { KernelEthtool } from "../linux/ethtool.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
@@ -134,7 +137,14 @@ function createBackend(
   config: NetworkConfig,
   rtnetlink: Rtnetlink,
 ): UdpBackend {
-  return new UdpBackend({ rtnetlink, clock: systemClock }, {
+  return new UdpBackend({
+    rtnetlink,
+    ethtool: new KernelEthtool(),
+    openBpf: (options) => new KernelBpf(options),
+    clock: systemClock,
+    bootTimeNs,
+    kernelRelease: Deno.osRelease(),
+  }, {
     port: config.backend.options.port,
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),

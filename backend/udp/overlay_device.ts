@@ -6,7 +6,7 @@
 
 import type { Link, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
-import { type Cidr, equalCidr } from "../../net/cidr.ts";
+import { type Cidr, contains, equalCidr } from "../../net/cidr.ts";
 import type { OverlayMtu } from "../../net/mtu.ts";
 import { BackendFailedError } from "../errors.ts";
 
@@ -24,20 +24,29 @@ export interface OverlayDevice {
   readonly network: Cidr;
   readonly subnet: Cidr;
   readonly mtuBytes: OverlayMtu;
+  /**
+   * Whether the whole network is routed into the device. Else its data path puts
+   * one route for each peer.
+   */
+  readonly networkRoute: boolean;
 }
 
-/** The name of the device with this alias, if there is one. */
+/** The kinds of devices that data paths make. */
+export type OverlayKind = "tun" | "veth";
+
+/** The device of that kind with this alias; of a veth pair, either end. */
 export function findOwnedDevice(
   rtnetlink: Rtnetlink,
   alias: string,
-): string | undefined {
+  kind: OverlayKind,
+): Link | undefined {
   return rtnetlink.links()
-    .find((link) => link.alias === alias && link.kind === "tun")?.name;
+    .find((link) => link.alias === alias && link.kind === kind);
 }
 
 /**
  * Gives the device what flannel gives its own (compat 7.1: the subnet's .0/32, a
- * route for the whole network) and takes from it what an earlier lease or
+ * route) and takes from it what an earlier lease or
  * network has left.
  *
  * Behind the device's route stands an `unreachable` one: without it, packets for
@@ -52,7 +61,7 @@ export function configureOverlayDevice(
   const address = { address: device.subnet.address, prefixLength: 32 };
   // First: with the device's last address the kernel takes its routes away, and
   // they tell which network it was made for.
-  removeFormerRoutes(rtnetlink, link, device.network);
+  removeFormerRoutes(rtnetlink, link, device);
   rtnetlink.changeLink(link.index, {
     alias: device.alias,
     mtuBytes: device.mtuBytes,
@@ -72,6 +81,7 @@ export function configureOverlayDevice(
     type: "unreachable",
     metric: UNREACHABLE_METRIC,
   });
+  if (!device.networkRoute) return;
   rtnetlink.replaceRoute({
     destination: device.network,
     interfaceIndex: link.index,
@@ -95,18 +105,19 @@ export function isOverlayDeviceRight(
       address.interfaceIndex === link.index &&
       address.address === device.subnet.address
     ) &&
-    hasRoutes(rtnetlink, link, device.network);
+    hasRoutes(rtnetlink, link, device);
 }
 
 function hasRoutes(
   rtnetlink: Rtnetlink,
   link: Link,
-  network: Cidr,
+  { network, networkRoute }: OverlayDevice,
 ): boolean {
   const routes = rtnetlink.routes().filter((route) =>
     route.table === MAIN_TABLE && equalCidr(route.destination, network)
   );
-  return routes.some((route) => route.interfaceIndex === link.index) &&
+  return (!networkRoute ||
+    routes.some((route) => route.interfaceIndex === link.index)) &&
     routes.some((route) => route.type === "unreachable");
 }
 
@@ -122,12 +133,15 @@ function findLink(rtnetlink: Rtnetlink, name: string): Link {
 function removeFormerRoutes(
   rtnetlink: Rtnetlink,
   link: Link,
-  network: Cidr,
+  { network, networkRoute }: OverlayDevice,
 ): void {
+  const isRight = networkRoute
+    ? (destination: Cidr) => equalCidr(destination, network)
+    : (destination: Cidr) => contains(network, destination.address);
   for (const route of rtnetlink.routes()) {
     if (
       route.interfaceIndex === link.index && route.table === MAIN_TABLE &&
-      route.type === "unicast" && !equalCidr(route.destination, network)
+      route.type === "unicast" && !isRight(route.destination)
     ) {
       rtnetlink.removeRoute({
         destination: route.destination,

@@ -11,58 +11,54 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
-import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
-import {
-  configureOverlayDevice,
-  isOverlayDeviceRight,
-  type OverlayDevice,
-} from "./overlay_device.ts";
 
 const log = getLogger(["loden", "backend"]);
 
 const INTERVAL_MS = 5_000;
 
-/** What the keeper stands on. */
-export interface OverlayKeeperParts {
-  readonly rtnetlink: Rtnetlink;
-  readonly clock: Pick<Clock, "sleep">;
+/** What is kept as it should be. */
+export interface KeptOverlay {
+  readonly deviceName: string;
+  /** Puts right what is not; says what that was, nothing when all was right. */
+  mend(): readonly string[];
 }
 
-/** Looks at a device every five seconds. */
+/** Looks every five seconds, and when it is told to. */
 export class OverlayKeeper {
-  readonly #parts: OverlayKeeperParts;
-  readonly #device: OverlayDevice;
+  readonly #clock: Pick<Clock, "sleep">;
+  readonly #overlay: KeptOverlay;
   /** The last failure's message; one that lasts is logged once. */
   #reported: string | undefined;
 
-  constructor(parts: OverlayKeeperParts, device: OverlayDevice) {
-    this.#parts = parts;
-    this.#device = device;
+  constructor(clock: Pick<Clock, "sleep">, overlay: KeptOverlay) {
+    this.#clock = clock;
+    this.#overlay = overlay;
   }
 
   /** Runs until the signal is aborted; resolves then. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#parts.clock.sleep(INTERVAL_MS, signal);
+        await this.#clock.sleep(INTERVAL_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         throw error;
       }
-      this.#look();
+      this.look();
     }
   }
 
-  #look(): void {
-    const { rtnetlink } = this.#parts;
-    const device = this.#device.name;
+  /** Looks now. */
+  look(): void {
+    const device = this.#overlay.deviceName;
     try {
-      if (isOverlayDeviceRight(rtnetlink, this.#device)) return;
-      configureOverlayDevice(rtnetlink, this.#device);
+      const mended = this.#overlay.mend();
       this.#reported = undefined;
+      if (mended.length === 0) return;
       log.warn("overlay device had been changed and is put right", {
         event: "backend.device-mended",
         device,
+        mended,
       });
     } catch (error) {
       const reason = describeError(error);

@@ -5,14 +5,8 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../linux/clock.ts";
-import { SystemCallError } from "../../linux/errno.ts";
-import { libc } from "../../linux/libc.ts";
-import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
-import { openTun, type TunDevice } from "../../linux/tun.ts";
-import { openUdpSocket, type UdpSocket } from "../../linux/udp_socket.ts";
+import { describeError } from "../../errors.ts";
 import { formatCidr } from "../../net/cidr.ts";
-import { formatIpv4 } from "../../net/ipv4.ts";
 import {
   type OverlayMtu,
   overlayMtu,
@@ -26,38 +20,23 @@ import type {
   BackendContext,
   BackendStatus,
 } from "../backend.ts";
-import { BackendStartError, UnderlayMtuError } from "../errors.ts";
-import {
-  type DataPathFeatures,
-  describeFeatures,
-  wantedFeatures,
-} from "./features.ts";
-import {
-  configureOverlayDevice,
-  findOwnedDevice,
-  type OverlayDevice,
-} from "./overlay_device.ts";
-import { OverlayKeeper } from "./overlay_keeper.ts";
-import type { SenderCheck } from "./tun/shared_state.ts";
-import { TunDataPath } from "./tun/tun_data_path.ts";
+import { UnderlayMtuError } from "../errors.ts";
+import type { DataPathChoice, ReceiveChoice } from "./choices.ts";
+import type { UdpDataPath, UdpDataPathOptions } from "./data_path.ts";
+import { KernelPathUnavailableError } from "./ebpf/errors.ts";
+import { planProgramRemoval } from "./ebpf/remove.ts";
+import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
+import { findOwnedDevice } from "./overlay_device.ts";
+import type { SenderCheck } from "./sender_check.ts";
+import { startTun } from "./tun/start_tun.ts";
 
 const log = getLogger(["loden", "backend"]);
 
 /** RFC 791: every network passes 68 bytes. */
 const LEAST_OVERLAY_MTU_BYTES = 68;
-/** What the kernel may hold for the socket: a few hundred super-packets. */
-const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** What the backend stands on. */
-export interface UdpBackendParts {
-  readonly rtnetlink: Rtnetlink;
-  readonly clock: Pick<Clock, "sleep">;
-}
-
-/** `auto` is the best that works here. */
-export type DataPathChoice = "auto" | "ebpf" | "tun";
-/** `auto` is the best for each underlay device. */
-export type ReceiveChoice = "auto" | "xdp" | "gro" | "direct";
+export type UdpBackendParts = EbpfParts;
 
 /** How the backend works. */
 export interface UdpBackendOptions {
@@ -84,22 +63,24 @@ export class UdpBackend implements Backend {
   readonly #options: UdpBackendOptions;
   readonly #failure = Promise.withResolvers<void>();
   readonly #peers = new Map<string, Peer>();
-  readonly #stopping = new AbortController();
-  #path: TunDataPath | undefined;
-  #keeping: Promise<void> | undefined;
-  #device: string | undefined;
-  #features: DataPathFeatures;
+  #path: UdpDataPath | undefined;
+  #reason: string;
 
   constructor(parts: UdpBackendParts, options: UdpBackendOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#features = wantedFeatures(options.disabledFeatures);
+    this.#reason = options.dataPath === "auto"
+      ? "not started"
+      : `asked for by --datapath=${options.dataPath}`;
     this.failed = this.#failure.promise;
     this.failed.catch(() => {});
   }
 
   advertise(): BackendAdvertisement {
-    return { backendType: this.type };
+    return {
+      backendType: this.type,
+      ...(this.#path === undefined ? {} : { dataPath: this.#path.name }),
+    };
   }
 
   /**
@@ -110,79 +91,76 @@ export class UdpBackend implements Backend {
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);
     signal.throwIfAborted();
-    const { tun, socket } = this.#open(context);
-    this.#device = tun.name;
-    this.#features = {
-      ...this.#features,
-      tunTcp: tun.tcpOffload,
-      tunUdp: tun.udpOffload,
-      udpSegment: socket.segment,
-      udpGro: socket.gro,
-    };
-    const overlayDevice: OverlayDevice = {
+    const { port, device, deviceAlias, senderCheck, receive } = this.#options;
+    const path = await this.#startPath({
       ...context,
-      name: tun.name,
-      alias: this.#options.deviceAlias,
       mtuBytes,
-    };
-    try {
-      configureOverlayDevice(this.#parts.rtnetlink, overlayDevice);
-    } catch (error) {
-      libc().close(tun.descriptor);
-      libc().close(socket.descriptor);
-      throw error;
-    }
-    this.#path = await TunDataPath.start({
-      network: context.network,
-      subnet: context.subnet,
-      senderCheck: this.#options.senderCheck,
-      tun,
-      socket,
-      udpPort: this.#options.port,
-      features: this.#features,
+      port,
+      device,
+      deviceAlias,
+      senderCheck,
+      receive,
+      disabledFeatures: this.#options.disabledFeatures,
     }, signal);
-    this.#path.failed.then(this.#failure.resolve, this.#failure.reject)
-      .finally(() => this.#stopping.abort());
-    this.#keeping = new OverlayKeeper(this.#parts, overlayDevice)
-      .run(this.#stopping.signal);
-    log.info("data path started", {
-      event: "backend.started",
-      dataPath: "tun",
-      device: tun.name,
-      mtuBytes,
-      address: formatIpv4(context.underlay.address),
-      port: this.#options.port,
-      features: describeFeatures(this.#features),
-    });
-    return { deviceName: tun.name, mtuBytes };
+    this.#path = path;
+    path.failed.then(this.#failure.resolve, this.#failure.reject);
+    return { deviceName: path.deviceName, mtuBytes };
   }
 
-  /** The socket first: a busy port is found before a device is touched. */
-  #open({ underlay }: BackendContext): { tun: TunDevice; socket: UdpSocket } {
-    const { port, device, deviceAlias } = this.#options;
+  async #startPath(
+    options: UdpDataPathOptions,
+    signal: AbortSignal,
+  ): Promise<UdpDataPath> {
+    switch (this.#options.dataPath) {
+      case "ebpf":
+        return await startEbpf(this.#parts, options);
+      case "tun":
+        return await this.#startTun(options, signal);
+      case "auto":
+        break;
+    }
     try {
-      const socket = openUdpSocket({
-        address: underlay.address,
-        port,
-        segment: this.#features.udpSegment,
-        gro: this.#features.udpGro,
-        bufferBytes: SOCKET_BUFFER_BYTES,
+      const path = await startEbpf(this.#parts, options);
+      this.#reason = "the fastest that works here";
+      return path;
+    } catch (error) {
+      if (!(error instanceof KernelPathUnavailableError)) throw error;
+      const reason = describeError(error);
+      log.warn("kernel data path cannot be used: packets go by user space", {
+        event: "backend.fallback",
+        reason,
       });
-      try {
-        const tun = openTun({
-          name: findOwnedDevice(this.#parts.rtnetlink, deviceAlias) ?? device,
-          tcpOffload: this.#features.tunTcp,
-          udpOffload: this.#features.tunUdp,
-        });
-        return { tun, socket };
-      } catch (error) {
-        libc().close(socket.descriptor);
-        throw error;
+      const path = await this.#startTun(options, signal);
+      this.#reason = `the kernel data path cannot be used: ${reason}`;
+      return path;
+    }
+  }
+
+  async #startTun(
+    options: UdpDataPathOptions,
+    signal: AbortSignal,
+  ): Promise<UdpDataPath> {
+    this.#removeKernelPath(options.deviceAlias);
+    return await startTun(this.#parts, options, signal);
+  }
+
+  /** What a kernel data path has left would take the packets away. */
+  #removeKernelPath(alias: string): void {
+    const { rtnetlink, openBpf } = this.#parts;
+    try {
+      using bpf = openBpf({ tcx: true });
+      for (const { remove } of planProgramRemoval({ rtnetlink, bpf }, alias)) {
+        remove();
       }
     } catch (error) {
-      if (error instanceof SystemCallError) throw new BackendStartError(error);
-      throw error;
+      // Who may not look at programs has not put any there, most of the time.
+      log.debug("cannot look for programs of a kernel data path", {
+        event: "backend.programs-unknown",
+        reason: describeError(error),
+      });
     }
+    const pair = findOwnedDevice(rtnetlink, alias, "veth");
+    if (pair !== undefined) rtnetlink.deleteLink(pair.index);
   }
 
   async apply(diff: PeerDiff): Promise<void> {
@@ -198,19 +176,17 @@ export class UdpBackend implements Backend {
   status(): BackendStatus {
     return {
       type: this.type,
-      dataPath: "tun",
-      reason: this.#options.dataPath === "tun"
-        ? "asked for by --datapath=tun"
-        : "the only data path of this version",
-      device: this.#device,
+      dataPath: this.#path?.name ?? "none",
+      reason: this.#reason,
+      device: this.#path?.deviceName,
       peers: this.#peers.size,
+      outlivesAgent: this.#path?.outlivesAgent ?? false,
+      details: this.#path?.details() ?? {},
       counters: this.#path?.counters() ?? {},
     };
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#keeping;
     await this.#path?.stop();
     this.#failure.resolve();
   }

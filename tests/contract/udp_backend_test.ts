@@ -26,6 +26,9 @@ import {
 } from "../support/kernel_world.ts";
 import { somePayload, udpPacket } from "../support/packet_builder.ts";
 import { hasRightChecksums } from "../support/slow_packets.ts";
+import { bootTimeNs } from "../../linux/boot_clock.ts";
+import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import { KernelEthtool } from "../../linux/ethtool.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { CapturedLogs } from "../support/capture_logs.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
@@ -116,6 +119,7 @@ class Socket implements Disposable {
 
 const rtnetlink = new KernelRtnetlink();
 const clock = new FakeClock();
+const ethtool = new KernelEthtool();
 const deviceNames = () =>
   rtnetlink.links().map(({ name }) => name)
     .filter((name) => name.startsWith("flannel"));
@@ -128,7 +132,14 @@ const addressesOf = (device: string) =>
     .map(([, found]) => found);
 
 function backendWith(options: Partial<UdpBackendOptions> = {}): UdpBackend {
-  return new UdpBackend({ rtnetlink, clock }, { ...OPTIONS, ...options });
+  return new UdpBackend({
+    rtnetlink,
+    ethtool,
+    openBpf: (options) => new KernelBpf(options),
+    clock,
+    bootTimeNs,
+    kernelRelease: Deno.osRelease(),
+  }, { ...OPTIONS, ...options });
 }
 
 /** A started backend; its device goes with it. */
@@ -308,6 +319,7 @@ function backendTests(): void {
       assertEquals(logs.events("backend.device-mended"), [{
         event: "backend.device-mended",
         device: "flannel0",
+        mended: ["device"],
       }]);
       assertEquals(routes(), [
         "10.1.0.0/16 dev flannel0",

@@ -6,15 +6,13 @@
 
 import { type Cidr, netmask } from "../../../net/cidr.ts";
 import type { Peer } from "../../../net/peer.ts";
+import type { SenderCheck } from "../sender_check.ts";
 import { readCounters } from "./counters.ts";
 import * as layout from "./layout.ts";
 import { peerTableBytes, writePeerTable } from "./peer_table.ts";
 
 /** As the WASM module declares its memory: `tools/build_wasm.ts`. */
 export const MEMORY_PAGES = { initial: 16, maximum: 1024 } as const;
-
-/** How the worker checks senders. */
-export type SenderCheck = "strict" | "count" | "off";
 
 /** What stands in the memory when the worker starts. */
 export interface SharedStateOptions {

@@ -1,0 +1,49 @@
+/**
+ * What moves the packets of the `udp` backend: in user space or in the kernel.
+ *
+ * @module
+ */
+
+import type { OverlayMtu } from "../../net/mtu.ts";
+import type { DataPathName, Peer } from "../../net/peer.ts";
+import type { BackendContext } from "../backend.ts";
+import type { ReceiveChoice } from "./choices.ts";
+import type { SenderCheck } from "./sender_check.ts";
+
+/** How a data path works. */
+export interface UdpDataPathOptions extends BackendContext {
+  readonly mtuBytes: OverlayMtu;
+  /** Of every host of the cluster (compat 2.5). */
+  readonly port: number;
+  /** Name or pattern (`flannel%d`) of the overlay device. */
+  readonly device: string;
+  /** The alias that marks the device as this network's. */
+  readonly deviceAlias: string;
+  readonly senderCheck: SenderCheck;
+  /** How the kernel data path takes packets. */
+  readonly receive: ReceiveChoice;
+  /** Words of `features.ts`. */
+  readonly disabledFeatures: readonly string[];
+}
+
+/** A data path that runs. */
+export interface UdpDataPath {
+  readonly name: DataPathName;
+  /** The overlay device. */
+  readonly deviceName: string;
+  /** Whether packets flow on when the process has ended. */
+  readonly outlivesAgent: boolean;
+  /**
+   * Rejects with {@linkcode BackendFailedError} when packets can no longer be
+   * carried; pending while all is well, resolves after `stop`.
+   */
+  readonly failed: Promise<void>;
+  /** Replaces all peers, while packets flow. */
+  setPeers(peers: readonly Peer[]): Promise<void>;
+  /** Names are an interface: `docs/datapath.md`. */
+  counters(): Record<string, number>;
+  /** What else `loden status` shows, by name. */
+  details(): Record<string, string>;
+  /** Ends the process's part; what the kernel carries by itself stays. */
+  stop(): Promise<void>;
+}

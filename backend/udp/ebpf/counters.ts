@@ -1,0 +1,65 @@
+/**
+ * What the programs count, by the names that operators see.
+ *
+ * Those that the user-space path has as well mean the same there.
+ *
+ * @module
+ */
+
+import { sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
+
+/**
+ * The counters in the order of their places in the map. The names are an
+ * interface: they stand in `loden status`, in the log and in `docs/datapath.md`.
+ */
+export const PROGRAM_COUNTERS = [
+  "tx.packets",
+  "tx.bytes",
+  "tx.superPackets",
+  "tx.cut",
+  "tx.drop.short",
+  "tx.drop.notIpv4",
+  "tx.drop.badHeader",
+  "tx.drop.noPeer",
+  "tx.drop.expired",
+  "tx.drop.noRoom",
+  "rx.packets",
+  "rx.bytes",
+  "rx.superPackets",
+  "rx.aggregates",
+  "rx.senderMismatchPassed",
+  "rx.drop.empty",
+  "rx.drop.short",
+  "rx.drop.notIpv4",
+  "rx.drop.badHeader",
+  "rx.drop.badLength",
+  "rx.drop.badChecksum",
+  "rx.drop.unknownSender",
+  "rx.drop.wrongSource",
+  "rx.drop.expired",
+  "rx.drop.wrongDestination",
+  "rx.drop.noRoom",
+] as const;
+
+/** One of them. */
+export type ProgramCounter = typeof PROGRAM_COUNTERS[number];
+
+const WORD_BYTES = 8;
+
+/** Size of the block of counters of one CPU. */
+export const COUNTER_BLOCK_BYTES = PROGRAM_COUNTERS.length * WORD_BYTES;
+
+/** Where a counter is in the block, bytes. */
+export function counterOffset(name: ProgramCounter): number {
+  return PROGRAM_COUNTERS.indexOf(name) * WORD_BYTES;
+}
+
+/** Sums the blocks of all CPUs. */
+export function readProgramCounters(
+  value: Uint8Array,
+): Record<ProgramCounter, number> {
+  const sums = sumPerCpu(value, COUNTER_BLOCK_BYTES);
+  return Object.fromEntries(
+    PROGRAM_COUNTERS.map((name, index) => [name, sums[index]!]),
+  ) as Record<ProgramCounter, number>;
+}

@@ -1,0 +1,388 @@
+/**
+ * The kernel data path: programs at the overlay device and at the underlay, kept
+ * as they should be while the host around them changes.
+ *
+ * Everything is found, compared and put right by one function, `mend`: at the
+ * start, after a change of the network, and every few seconds. What is right
+ * already is not touched, so an agent that starts beside running programs costs
+ * no packet.
+ *
+ * @module
+ */
+
+import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
+import type { Clock } from "../../../linux/clock.ts";
+import type { Ethtool } from "../../../linux/ethtool.ts";
+import { NetlinkError } from "../../../linux/netlink/errors.ts";
+import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type { Ipv4 } from "../../../net/ipv4.ts";
+import type { DataPathName, Peer } from "../../../net/peer.ts";
+import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
+import {
+  configureOverlayDevice,
+  isOverlayDeviceRight,
+  type OverlayDevice,
+} from "../overlay_device.ts";
+import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
+import { attachedProgram, ensureAttached } from "./attachments.ts";
+import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
+import { PEER_FLAG } from "./maps.ts";
+import {
+  ensureOffloads,
+  findOverlayPair,
+  makeOverlayPair,
+  type OverlayPair,
+} from "./overlay_pair.ts";
+import { type Ownership, ownershipOf } from "./ownership.ts";
+import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
+import type { HostConstants } from "./programs/constants.ts";
+import { egressProgram, hopProgram } from "./programs/programs.ts";
+import { planProgramRemoval } from "./remove.ts";
+import { describeDevice, Underlays } from "./underlays.ts";
+import { passesWhole } from "./receive_mode.ts";
+
+/** What the data path stands on. */
+export interface EbpfDataPathParts {
+  readonly rtnetlink: Rtnetlink;
+  readonly ethtool: Ethtool;
+  readonly bpf: Bpf;
+  readonly clock: Clock;
+  /** Nanoseconds of CLOCK_BOOTTIME. */
+  readonly bootTimeNs: () => bigint;
+}
+
+/**
+ * How long a peer counts when no agent looks after it: a lease of flannel's 24
+ * hours and the grace of a stale one.
+ */
+const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
+/** How often the deadlines are put off. */
+const DEADLINE_REFRESH_MS = 600_000;
+const COUNTER_KEY = new Uint8Array(4);
+
+/** The programs of one set of constants. */
+interface Programs {
+  readonly host: HostConstants;
+  readonly egress: BpfProgram;
+  readonly hop: BpfProgram;
+  readonly underlays: Underlays;
+}
+
+/** See the module. */
+export class EbpfDataPath implements UdpDataPath {
+  readonly name: DataPathName = "ebpf";
+  readonly outlivesAgent = true;
+  readonly failed: Promise<void>;
+  readonly #parts: EbpfDataPathParts;
+  readonly #options: UdpDataPathOptions;
+  readonly #owner: Ownership;
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #adopted: AdoptedMaps;
+  /** Made anew with each overlay device. */
+  #table: KernelPeerTable;
+  #pair: OverlayPair;
+  #programs: Programs | undefined;
+  /** `undefined` until they are known: those in the maps count until then. */
+  #peers: readonly Peer[] | undefined;
+  #pathMtus: ReadonlyMap<Ipv4, number> = new Map();
+  #deadlineNs = 0n;
+  #deadlineSetAtMs = -Infinity;
+
+  /**
+   * Takes over what runs, and brings up what does not. Throws what the kernel
+   * refuses; {@linkcode EbpfDataPath.abandon} removes what was made until then.
+   */
+  constructor(parts: EbpfDataPathParts, options: UdpDataPathOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#owner = ownershipOf(options.deviceAlias);
+    this.failed = this.#stopped.promise;
+    this.#pair = this.#findPair(parts.rtnetlink.links()) ?? this.#makePair();
+    this.#adopted = adoptMaps(
+      parts.bpf,
+      this.#pair.device.index,
+      this.#owner.suffix,
+    );
+    this.#table = this.#makeTable();
+    // Programs with maps of another kind carry on until ours know the peers.
+    if (this.#adopted.running !== "elsewhere") this.mend();
+  }
+
+  get deviceName(): string {
+    return this.#pair.device.name;
+  }
+
+  /** The program that decides about packets of the underlay. */
+  get decider(): BpfProgram | undefined {
+    return this.#programs?.underlays.decider;
+  }
+
+  /** The overlay device's other end: what is sent by it enters the overlay. */
+  get entrance(): { interfaceIndex: number; mac: Uint8Array } {
+    return {
+      interfaceIndex: this.#pair.otherEnd.index,
+      mac: this.#owner.mac,
+    };
+  }
+
+  setPeers(peers: readonly Peer[]): Promise<void> {
+    this.#peers = peers;
+    this.mend();
+    return Promise.resolve();
+  }
+
+  /**
+   * What the ways to peers pass, less the outer headers; for those that pass less
+   * than the overlay's MTU.
+   */
+  setPathMtus(mtus: ReadonlyMap<Ipv4, number>): void {
+    this.#pathMtus = mtus;
+    this.mend();
+  }
+
+  /** Puts right what is not, and says what that was. */
+  mend(): string[] {
+    const mended: string[] = [];
+    const { rtnetlink } = this.#parts;
+    if (this.#ensureDevice()) mended.push("device");
+    const links = rtnetlink.links();
+    const peers = this.#kernelPeers();
+    const devices = this.#underlayDevices(links, peers ?? []);
+    const programs = this.#ensurePrograms(devices);
+    // Those that receive first: nothing is sent that would not be answered.
+    mended.push(...programs.underlays.set(devices));
+    const { device, otherEnd } = this.#pair;
+    if (this.#ensureAt(otherEnd, "ingress", programs.hop)) {
+      mended.push(`program at ${otherEnd.name}`);
+    }
+    if (peers !== undefined) this.#putPeers(peers);
+    if (this.#ensureAt(device, "egress", programs.egress)) {
+      mended.push(`program at ${device.name}`);
+    }
+    return this.#begun ? mended : (this.#begun = true, []);
+  }
+  #begun = false;
+
+  #findPair(links: readonly Link[]): OverlayPair | undefined {
+    return findOverlayPair(links, this.#owner.alias);
+  }
+
+  /** A device of the user-space path has the name, and packets to nowhere. */
+  #makePair(): OverlayPair {
+    const { rtnetlink } = this.#parts;
+    for (const link of rtnetlink.links()) {
+      if (link.alias === this.#owner.alias) rtnetlink.deleteLink(link.index);
+    }
+    return makeOverlayPair(
+      rtnetlink,
+      this.#owner,
+      this.#options.device,
+      this.#options.mtuBytes,
+    );
+  }
+
+  #makeTable(): KernelPeerTable {
+    return new KernelPeerTable(
+      this.#adopted.maps,
+      this.#parts.rtnetlink,
+      this.#pair.device.index,
+    );
+  }
+
+  #ensureDevice(): boolean {
+    const { rtnetlink, ethtool } = this.#parts;
+    let changed = false;
+    const pair = this.#findPair(rtnetlink.links());
+    if (pair === undefined) {
+      this.#pair = this.#makePair();
+      this.#table = this.#makeTable();
+      changed = true;
+    } else {
+      this.#pair = pair;
+    }
+    if (ensureOffloads(ethtool, this.#pair)) changed = true;
+    const { device, otherEnd } = this.#pair;
+    if (!otherEnd.up) {
+      rtnetlink.changeLink(otherEnd.index, { up: true });
+      changed = true;
+    }
+    const { network, subnet, mtuBytes } = this.#options;
+    const wanted: OverlayDevice = {
+      name: device.name,
+      alias: this.#owner.alias,
+      network,
+      subnet,
+      mtuBytes,
+      networkRoute: false,
+    };
+    if (isOverlayDeviceRight(rtnetlink, wanted)) return changed;
+    configureOverlayDevice(rtnetlink, wanted);
+    this.#table.readRoutes();
+    return true;
+  }
+
+  /** The lease's device, wherever its address has gone, and those to peers. */
+  #underlayDevices(
+    links: readonly Link[],
+    peers: readonly KernelPeer[],
+  ): Link[] {
+    const { underlay } = this.#options;
+    const indexes = new Set(peers.map(({ interfaceIndex }) => interfaceIndex));
+    indexes.add(this.#leaseDevice(links) ?? underlay.interfaceIndex);
+    return links.filter(({ index, loopback }) =>
+      indexes.has(index) && !loopback && index !== this.#pair.device.index
+    );
+  }
+
+  /** A device that was unplugged comes back with another index. */
+  #leaseDevice(links: readonly Link[]): number | undefined {
+    const { interfaceIndex, address } = this.#options.underlay;
+    if (links.some(({ index }) => index === interfaceIndex)) {
+      return interfaceIndex;
+    }
+    return this.#parts.rtnetlink.addresses()
+      .find((other) => other.address === address)?.interfaceIndex;
+  }
+
+  /** Loads the programs anew when what stands in them has changed. */
+  #ensurePrograms(devices: readonly Link[]): Programs {
+    const { bpf, ethtool } = this.#parts;
+    const host = this.#hostConstants(devices);
+    const before = this.#programs;
+    if (before !== undefined && isSameHost(before.host, host)) return before;
+    const { maps } = this.#adopted;
+    const programs: Programs = {
+      host,
+      egress: bpf.loadProgram(egressProgram(host, maps)),
+      hop: bpf.loadProgram(hopProgram(host, maps)),
+      underlays: new Underlays(
+        { bpf, ethtool },
+        host,
+        maps,
+        this.#options.receive,
+      ),
+    };
+    if (before === undefined) this.#detachElsewhere(devices);
+    this.#programs = programs;
+    if (before !== undefined) disposeOf(before);
+    return programs;
+  }
+
+  #hostConstants(devices: readonly Link[]): HostConstants {
+    const { ethtool } = this.#parts;
+    const { subnet, underlay, port, senderCheck } = this.#options;
+    const { device, otherEnd } = this.#pair;
+    return {
+      suffix: this.#owner.suffix,
+      mark: this.#owner.mark,
+      subnet,
+      underlayAddress: underlay.address,
+      port,
+      senderCheck,
+      device: { interfaceIndex: device.index, mac: this.#owner.mac },
+      devicePeer: { interfaceIndex: otherEnd.index, mac: this.#owner.peerMac },
+      cutUdp: devices.some((link) =>
+        passesWhole(describeDevice(ethtool, link))
+      ),
+    };
+  }
+
+  /** An earlier agent may have had other underlays. */
+  #detachElsewhere(devices: readonly Link[]): void {
+    const links = this.#parts.rtnetlink.links().filter((link) =>
+      !devices.some(({ index }) => index === link.index)
+    );
+    const removals = planProgramRemoval({
+      bpf: this.#parts.bpf,
+      rtnetlink: { links: () => links },
+    }, this.#owner.alias);
+    for (const { remove } of removals) remove();
+  }
+
+  #ensureAt(
+    { index }: Link,
+    direction: "ingress" | "egress",
+    program: BpfProgram,
+  ): boolean {
+    const { bpf } = this.#parts;
+    const before = attachedProgram(bpf, index, direction, program.name);
+    if (before?.id === program.id) return false;
+    ensureAttached(bpf, index, direction, program);
+    return true;
+  }
+
+  #putPeers(peers: readonly KernelPeer[]): void {
+    const nowMs = this.#parts.clock.monotonic();
+    if (nowMs - this.#deadlineSetAtMs >= DEADLINE_REFRESH_MS) {
+      this.#deadlineNs = this.#parts.bootTimeNs() + ORPHANED_PEER_LIFE_NS;
+      this.#deadlineSetAtMs = nowMs;
+    }
+    this.#table.set(peers, this.#deadlineNs);
+  }
+
+  #kernelPeers(): KernelPeer[] | undefined {
+    const { underlay } = this.#options;
+    return this.#peers?.filter(({ publicIp }) =>
+      // Packets to ourselves would come back as a stranger's.
+      publicIp !== underlay.publicIp && publicIp !== underlay.address
+    ).map((peer) => {
+      const interfaceIndex = this.#deviceTo(peer.publicIp);
+      return {
+        subnet: peer.subnet,
+        address: peer.publicIp,
+        interfaceIndex,
+        flags: this.#flagsOf(peer, interfaceIndex),
+        mtuBytes: this.#pathMtus.get(peer.publicIp),
+      };
+    });
+  }
+
+  #deviceTo(address: Ipv4): number {
+    try {
+      return this.#parts.rtnetlink.routeTo(address).interfaceIndex;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      // No route now: there may be one again before the next look.
+      return this.#options.underlay.interfaceIndex;
+    }
+  }
+
+  /** What the peer's receiver can take: `programs/encapsulate.ts`. */
+  #flagsOf({ dataPath }: Peer, interfaceIndex: number): number {
+    const device = this.#programs?.underlays.get(interfaceIndex);
+    // flannel takes packets of the overlay's MTU and no larger.
+    if (device?.passesWhole) return dataPath === undefined ? PEER_FLAG.CUT : 0;
+    // UDP_GRO in user space merges only datagrams with a checksum.
+    return dataPath === "tun" ? PEER_FLAG.CUT | PEER_FLAG.CHECKSUM : 0;
+  }
+
+  counters(): Record<string, number> {
+    const value = this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
+    if (value !== undefined) return readProgramCounters(value);
+    return Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 0]));
+  }
+
+  details(): Record<string, string> {
+    return this.#programs?.underlays.details() ?? {};
+  }
+
+  /** Closes what the process holds; programs, maps and devices stay. */
+  stop(): Promise<void> {
+    if (this.#programs !== undefined) disposeOf(this.#programs);
+    for (const map of Object.values(this.#adopted.maps)) map[Symbol.dispose]();
+    this.#stopped.resolve();
+    return Promise.resolve();
+  }
+}
+
+function disposeOf({ egress, hop, underlays }: Programs): void {
+  egress[Symbol.dispose]();
+  hop[Symbol.dispose]();
+  underlays[Symbol.dispose]();
+}
+
+function isSameHost(a: HostConstants, b: HostConstants): boolean {
+  return a.device.interfaceIndex === b.device.interfaceIndex &&
+    a.devicePeer.interfaceIndex === b.devicePeer.interfaceIndex &&
+    a.cutUdp === b.cutUdp;
+}

@@ -1,0 +1,34 @@
+/**
+ * What keeps packets out of the kernel data path.
+ *
+ * @module
+ */
+
+import { describeError, LodenError } from "../../../errors.ts";
+
+/**
+ * The kernel has not what is needed, or does not let this process have it; the
+ * user-space path may do. Its code is `backend.ebpf`.
+ */
+export class KernelPathUnavailableError extends LodenError {
+  readonly retryable = false;
+
+  constructor(cause: unknown) {
+    const hint = cause instanceof LodenError ? cause.hint : undefined;
+    super("backend.ebpf", describeError(cause), {
+      cause,
+      hint: hint ?? "--datapath=tun carries packets in user space",
+    });
+  }
+}
+
+/** The kernel is older than the data path's programs. Its code is `backend.kernel`. */
+export class KernelTooOldError extends LodenError {
+  constructor(release: string, least: string) {
+    super(
+      "backend.kernel",
+      `Cannot use the kernel data path: Linux must be ${least} or later: current value is ${release}`,
+      { hint: "--datapath=tun carries packets in user space" },
+    );
+  }
+}

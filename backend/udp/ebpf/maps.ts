@@ -1,0 +1,142 @@
+/**
+ * The maps that the programs and the agent share.
+ *
+ * They live as long as a program that uses them is attached, with or without an
+ * agent; the next agent finds them again through these programs. A map whose
+ * spec is not this version's is not taken over but copied: see `adopt.ts`.
+ *
+ * @module
+ */
+
+import type { BpfMap, MapSpec } from "../../../linux/bpf/bpf.ts";
+import { type Cidr, cidrOf } from "../../../net/cidr.ts";
+import { type Ipv4, ipv4ToBytes, toIpv4 } from "../../../net/ipv4.ts";
+import { COUNTER_BLOCK_BYTES } from "./counters.ts";
+
+/** Peers with counters of their own; all others share the first slot. */
+export const PEER_SLOTS = 16_384;
+
+/** Bytes of the counters of one peer: {@linkcode PeerTraffic}. */
+export const PEER_COUNTER_BYTES = 32;
+
+/** A look-up in `peers`: the prefix length in bits (u32), the address. */
+export const PEER_KEY_BYTES = 8;
+
+/** `struct` of a value in `peers`, little endian but for the address. */
+export const PEER = {
+  /** Network byte order. */
+  ADDRESS: 0,
+  INTERFACE: 4,
+  FLAGS: 8,
+  SLOT: 12,
+  /** CLOCK_BOOTTIME, nanoseconds; 0: never. */
+  DEADLINE: 16,
+  BYTES: 24,
+} as const;
+
+/** Bits of a peer's flags. */
+export const PEER_FLAG = {
+  /** Its packets are cut before they are encapsulated. */
+  CUT: 1,
+  /** Its outer packets carry a UDP checksum. */
+  CHECKSUM: 2,
+} as const;
+
+/** The maps by their names in the programs, which are also those in the kernel. */
+export const MAPS = {
+  /** Who holds a subnet: both directions read the same entry. */
+  loden_peers: {
+    name: "loden_peers",
+    type: "lpmTrie",
+    keyBytes: PEER_KEY_BYTES,
+    valueBytes: PEER.BYTES,
+    maxEntries: 1 << 20,
+  },
+  /** Holders' addresses, to tell an unknown sender from one with a wrong source. */
+  loden_senders: {
+    name: "loden_senders",
+    type: "hash",
+    keyBytes: 4,
+    valueBytes: 4,
+    maxEntries: 1 << 20,
+    noPreallocate: true,
+  },
+  loden_counters: {
+    name: "loden_counters",
+    type: "percpuArray",
+    keyBytes: 4,
+    valueBytes: COUNTER_BLOCK_BYTES,
+    maxEntries: 1,
+  },
+  loden_traffic: {
+    name: "loden_traffic",
+    type: "percpuArray",
+    keyBytes: 4,
+    valueBytes: PEER_COUNTER_BYTES,
+    maxEntries: PEER_SLOTS,
+  },
+} as const satisfies Record<string, MapSpec>;
+
+/** The name of one of them. */
+export type MapName = keyof typeof MAPS;
+
+/** All of them, open. */
+export type Maps = Readonly<Record<MapName, BpfMap>>;
+
+/** An entry of `peers`. */
+export interface PeerEntry {
+  readonly address: Ipv4;
+  /** By which device it is reached. */
+  readonly interfaceIndex: number;
+  /** Bits of {@linkcode PEER_FLAG}. */
+  readonly flags: number;
+  /** Its place in `loden_traffic`. */
+  readonly slot: number;
+  /** CLOCK_BOOTTIME, nanoseconds; 0: never. */
+  readonly deadlineNs: bigint;
+}
+
+/** The key of a subnet. */
+export function peerKey({ address, prefixLength }: Cidr): Uint8Array {
+  const key = new Uint8Array(PEER_KEY_BYTES);
+  new DataView(key.buffer).setUint32(0, prefixLength, true);
+  key.set(ipv4ToBytes(address), 4);
+  return key;
+}
+
+/** The subnet of a key. */
+export function subnetOfKey(key: Uint8Array): Cidr {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return cidrOf(toIpv4(view.getUint32(4)), view.getUint32(0, true));
+}
+
+/** The value of a peer. */
+export function encodePeer(entry: PeerEntry): Uint8Array {
+  const view = new DataView(new ArrayBuffer(PEER.BYTES));
+  view.setUint32(PEER.ADDRESS, entry.address);
+  view.setUint32(PEER.INTERFACE, entry.interfaceIndex, true);
+  view.setUint32(PEER.FLAGS, entry.flags, true);
+  view.setUint32(PEER.SLOT, entry.slot, true);
+  view.setBigUint64(PEER.DEADLINE, entry.deadlineNs, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** The peer of a value. */
+export function decodePeer(value: Uint8Array): PeerEntry {
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  return {
+    address: toIpv4(view.getUint32(PEER.ADDRESS)),
+    interfaceIndex: view.getUint32(PEER.INTERFACE, true),
+    flags: view.getUint32(PEER.FLAGS, true),
+    slot: view.getUint32(PEER.SLOT, true),
+    deadlineNs: view.getBigUint64(PEER.DEADLINE, true),
+  };
+}
+
+/** Places of the four 64-bit numbers of `loden_traffic`. */
+export const TRAFFIC = {
+  TX_PACKETS: 0,
+  TX_BYTES: 8,
+  RX_PACKETS: 16,
+  RX_BYTES: 24,
+} as const;

@@ -1,0 +1,121 @@
+/**
+ * The overlay device of the kernel data path: a veth pair.
+ *
+ * `flannel0` is the host's end, with the overlay's address and MTU; the programs
+ * sit at its egress. Its other end, `flannel0p`, has no address: what is sent by
+ * it enters `flannel0` and is merged there (GRO), and what `flannel0` passes on
+ * comes out of it cut into packets, because the segmentation offloads are off.
+ *
+ * @module
+ */
+
+import type { DeviceFeature, Ethtool } from "../../../linux/ethtool.ts";
+import { ERRNO } from "../../../linux/errno.ts";
+import { NetlinkError } from "../../../linux/netlink/errors.ts";
+import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type { OverlayMtu } from "../../../net/mtu.ts";
+import { BackendStartError } from "../../errors.ts";
+import { isOtherEnd, type Ownership } from "./ownership.ts";
+
+/** Both ends. */
+export interface OverlayPair {
+  readonly device: Link;
+  readonly otherEnd: Link;
+}
+
+/** The largest that a veth takes: whatever comes in must get through. */
+const OTHER_END_MTU_BYTES = 65_535;
+/** IFNAMSIZ without its NUL. */
+const NAME_MOST_LETTERS = 15;
+/** Numbers that a pattern is tried with. */
+const PATTERN_ATTEMPTS = 100;
+
+/** The pair with the network's alias. Half a pair is none. */
+export function findOverlayPair(
+  links: readonly Link[],
+  alias: string,
+): OverlayPair | undefined {
+  const ours = links.filter((link) =>
+    link.alias === alias && link.kind === "veth"
+  );
+  const device = ours.find(({ mac }) => !isOtherEnd(mac));
+  const otherEnd = ours.find(({ index }) => index === device?.peerIndex);
+  return device && otherEnd && { device, otherEnd };
+}
+
+/**
+ * Makes the pair. Throws {@linkcode BackendStartError} when a device that is not
+ * ours has the name.
+ */
+export function makeOverlayPair(
+  rtnetlink: Rtnetlink,
+  { alias, mac, peerMac }: Ownership,
+  pattern: string,
+  mtuBytes: OverlayMtu,
+): OverlayPair {
+  for (let number = 0;; number++) {
+    const name = pattern.replace("%d", String(number));
+    try {
+      const { link, peer } = rtnetlink.createVethPair({
+        name,
+        peerName: otherEndName(name),
+        mac,
+        peerMac,
+        mtuBytes,
+        peerMtuBytes: OTHER_END_MTU_BYTES,
+        alias,
+      });
+      return { device: link, otherEnd: peer };
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      const isTaken = error.errno === ERRNO.EEXIST;
+      if (isTaken && pattern !== name && number < PATTERN_ATTEMPTS) continue;
+      throw new BackendStartError(error);
+    }
+  }
+}
+
+/** `flannel0p` for `flannel0`. */
+export function otherEndName(name: string): string {
+  return `${name.slice(0, NAME_MOST_LETTERS - 1)}p`;
+}
+
+/** Switches the offloads of both ends. Says whether one was not as it must be. */
+export function ensureOffloads(
+  ethtool: Ethtool,
+  { device, otherEnd }: OverlayPair,
+): boolean {
+  const changes = [
+    ensureFeatures(ethtool, device.name, true),
+    ensureFeatures(ethtool, otherEnd.name, false),
+  ];
+  return changes.includes(true);
+}
+
+function ensureFeatures(
+  ethtool: Ethtool,
+  name: string,
+  merges: boolean,
+): boolean {
+  const features = ethtool.features(name);
+  const wanted: [string, boolean][] = [["rx-gro", merges]];
+  for (const feature of features.keys()) {
+    if (isSegmentation(feature)) wanted.push([feature, false]);
+  }
+  const wrong = wanted.filter(([feature, on]) =>
+    differs(features.get(feature), on)
+  );
+  if (wrong.length === 0) return false;
+  ethtool.setFeatures(name, Object.fromEntries(wrong));
+  return true;
+}
+
+/** TCP in all its kinds, and UDP; tunnels' packets are not met here. */
+function isSegmentation(feature: string): boolean {
+  return feature === "tx-udp-segmentation" ||
+    /^tx-tcp6?-.*segmentation$|^tx-tcp-segmentation$/.test(feature);
+}
+
+function differs(feature: DeviceFeature | undefined, on: boolean): boolean {
+  return feature !== undefined && feature.active !== on;
+}

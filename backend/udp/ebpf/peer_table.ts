@@ -1,0 +1,220 @@
+/**
+ * The peers in the programs' maps and in the host's routing table.
+ *
+ * An entry is replaced in one step and both directions read the same one, so a
+ * subnet that moves to another host never goes to one and comes from the other.
+ * A peer is in the map before its route is there and as long as it is: what is
+ * routed into the overlay device finds its peer.
+ *
+ * @module
+ */
+
+import type { MapEntry } from "../../../linux/bpf/bpf.ts";
+import { MAIN_TABLE } from "../../../linux/netlink/route.ts";
+import type { NewRoute, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import { type Cidr, formatCidr } from "../../../net/cidr.ts";
+import { type Ipv4, ipv4ToBytes } from "../../../net/ipv4.ts";
+import {
+  decodePeer,
+  encodePeer,
+  type Maps,
+  PEER_COUNTER_BYTES,
+  PEER_SLOTS,
+  type PeerEntry,
+  peerKey,
+  subnetOfKey,
+} from "./maps.ts";
+
+/** A peer as the data path knows it. */
+export interface KernelPeer {
+  readonly subnet: Cidr;
+  readonly address: Ipv4;
+  readonly interfaceIndex: number;
+  readonly flags: number;
+  /** What the way to it passes, less the outer headers; undefined: all. */
+  readonly mtuBytes: number | undefined;
+}
+
+/** See the module. */
+export class KernelPeerTable {
+  readonly #maps: Maps;
+  readonly #rtnetlink: Rtnetlink;
+  readonly #deviceIndex: number;
+  /** What is in the map, by subnet. */
+  readonly #entries = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
+  /** Slots that nobody has; taken from the end. The first is the common one. */
+  readonly #freeSlots: number[] = [];
+  readonly #senders = new Set<Ipv4>();
+  readonly #routes = new Map<string, NewRoute>();
+
+  /** Takes over what an earlier agent has left in the maps and routes. */
+  constructor(maps: Maps, rtnetlink: Rtnetlink, deviceIndex: number) {
+    this.#maps = maps;
+    this.#rtnetlink = rtnetlink;
+    this.#deviceIndex = deviceIndex;
+    const used = new Set<number>();
+    for (const { key, value } of maps.loden_peers.entries()) {
+      const subnet = subnetOfKey(key);
+      const entry = decodePeer(value);
+      used.add(entry.slot);
+      this.#entries.set(formatCidr(subnet), { subnet, entry });
+    }
+    for (const { key } of maps.loden_senders.entries()) {
+      this.#senders.add(addressOfKey(key));
+    }
+    for (let slot = PEER_SLOTS - 1; slot > 0; slot--) {
+      if (!used.has(slot)) this.#freeSlots.push(slot);
+    }
+    this.readRoutes();
+  }
+
+  /** The number of peers in the map. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Looks at the routing table anew: somebody may have changed it. */
+  readRoutes(): void {
+    this.#routes.clear();
+    for (const route of this.#rtnetlink.routes()) {
+      if (
+        route.interfaceIndex !== this.#deviceIndex ||
+        route.table !== MAIN_TABLE || route.type !== "unicast"
+      ) continue;
+      this.#routes.set(formatCidr(route.destination), {
+        destination: route.destination,
+        interfaceIndex: this.#deviceIndex,
+        onlink: true,
+        ...(route.gateway === undefined ? {} : { gateway: route.gateway }),
+        ...(route.mtuBytes === undefined ? {} : { mtuBytes: route.mtuBytes }),
+        metric: route.metric,
+      });
+    }
+  }
+
+  /**
+   * Makes these the peers, and lets them count until `deadlineNs` of the
+   * boot-time clock. Throws what the kernel refuses; a repetition goes on from
+   * there.
+   */
+  set(peers: readonly KernelPeer[], deadlineNs: bigint): void {
+    const wanted = new Map(
+      peers.map((peer) => [formatCidr(peer.subnet), peer]),
+    );
+    this.#putSenders(peers);
+    this.#putEntries(wanted, deadlineNs);
+    this.#putRoutes(wanted);
+    this.#removeEntries(wanted);
+    this.#removeSenders(new Set(peers.map(({ address }) => address)));
+  }
+
+  #putSenders(peers: readonly KernelPeer[]): void {
+    const added = new Set(peers.map(({ address }) => address))
+      .difference(this.#senders);
+    this.#maps.loden_senders.updateMany(
+      [...added].map((address) => ({
+        key: ipv4ToBytes(address),
+        value: ONE,
+      })),
+    );
+    for (const address of added) this.#senders.add(address);
+  }
+
+  #putEntries(
+    wanted: ReadonlyMap<string, KernelPeer>,
+    deadlineNs: bigint,
+  ): void {
+    const changed: MapEntry[] = [];
+    const now = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
+    for (const [text, peer] of wanted) {
+      const before = this.#entries.get(text)?.entry;
+      const slot = before?.slot ?? this.#takeSlot();
+      const { subnet, address, interfaceIndex, flags } = peer;
+      const entry = { address, interfaceIndex, flags, slot, deadlineNs };
+      now.set(text, { subnet, entry });
+      if (before !== undefined && isSameEntry(before, entry)) continue;
+      changed.push({ key: peerKey(subnet), value: encodePeer(entry) });
+    }
+    this.#maps.loden_peers.updateMany(changed);
+    for (const [text, entry] of now) this.#entries.set(text, entry);
+  }
+
+  #putRoutes(wanted: ReadonlyMap<string, KernelPeer>): void {
+    const added: NewRoute[] = [];
+    for (const [text, { subnet, mtuBytes }] of wanted) {
+      const route: NewRoute = {
+        destination: subnet,
+        // One neighbour a peer: each address of its own would be one otherwise.
+        gateway: subnet.address,
+        interfaceIndex: this.#deviceIndex,
+        onlink: true,
+        ...(mtuBytes === undefined ? {} : { mtuBytes }),
+      };
+      const before = this.#routes.get(text);
+      if (
+        before !== undefined && before.gateway === route.gateway &&
+        before.mtuBytes === mtuBytes
+      ) continue;
+      added.push(route);
+    }
+    if (added.length > 0) this.#rtnetlink.replaceRoutes(added);
+    for (const route of added) {
+      this.#routes.set(formatCidr(route.destination), route);
+    }
+    const removed = [...this.#routes].filter(([text]) => !wanted.has(text));
+    if (removed.length === 0) return;
+    this.#rtnetlink.removeRoutes(removed.map(([, route]) => route));
+    for (const [text] of removed) this.#routes.delete(text);
+  }
+
+  #removeEntries(wanted: ReadonlyMap<string, KernelPeer>): void {
+    for (const [text, { subnet, entry }] of [...this.#entries]) {
+      if (wanted.has(text)) continue;
+      this.#maps.loden_peers.delete(peerKey(subnet));
+      this.#entries.delete(text);
+      this.#freeSlot(entry.slot);
+    }
+  }
+
+  #removeSenders(wanted: ReadonlySet<Ipv4>): void {
+    for (const address of this.#senders.difference(wanted)) {
+      this.#maps.loden_senders.delete(ipv4ToBytes(address));
+      this.#senders.delete(address);
+    }
+  }
+
+  #takeSlot(): number {
+    return this.#freeSlots.pop() ?? 0;
+  }
+
+  /** The next one to have the slot begins to count at 0. */
+  #freeSlot(slot: number): void {
+    if (slot === 0) return;
+    this.#maps.loden_traffic.update(slotKey(slot), this.#zeros());
+    this.#freeSlots.push(slot);
+  }
+
+  #zeroTraffic: Uint8Array | undefined;
+  #zeros(): Uint8Array {
+    const bytes = this.#maps.loden_traffic.lookup(slotKey(0))?.length ??
+      PEER_COUNTER_BYTES;
+    return this.#zeroTraffic ??= new Uint8Array(bytes);
+  }
+}
+
+const ONE = Uint8Array.of(1, 0, 0, 0);
+
+function slotKey(slot: number): Uint8Array {
+  const key = new Uint8Array(4);
+  new DataView(key.buffer).setUint32(0, slot, true);
+  return key;
+}
+
+function addressOfKey(key: Uint8Array): Ipv4 {
+  return new DataView(key.buffer, key.byteOffset, 4).getUint32(0) as Ipv4;
+}
+
+function isSameEntry(a: PeerEntry, b: PeerEntry): boolean {
+  return a.address === b.address && a.interfaceIndex === b.interfaceIndex &&
+    a.flags === b.flags && a.slot === b.slot && a.deadlineNs === b.deadlineNs;
+}

@@ -1,0 +1,382 @@
+/**
+ * From the underlay to the overlay device.
+ *
+ * Packets that are not ours are left to the host: other ports, fragments and IP
+ * options of the outer header (the host reassembles and gives the whole to the
+ * agent's socket), frames for other machines or with a VLAN tag. What is ours is
+ * checked, in the order of the user-space path (`receive.as.ts`): lengths,
+ * version, header, header checksum, sender, destination.
+ *
+ * The decapsulated packet enters the host through the overlay device, so routing,
+ * firewall and bridges see it as they would any that comes in there.
+ *
+ * @module
+ */
+
+import {
+  add,
+  and,
+  call,
+  exit,
+  goto,
+  type Instruction,
+  jumpIf,
+  jumpIf32,
+  label,
+  load,
+  loadMap,
+  lsh,
+  mov,
+  R0,
+  R1,
+  R10,
+  R2,
+  R3,
+  R4,
+  R5,
+  R6,
+  R7,
+  R8,
+  rsh,
+  store,
+  sub,
+  toBigEndian,
+} from "../../../../linux/bpf/instructions.ts";
+import { netmask } from "../../../../net/cidr.ts";
+import type { ProgramCounter } from "../counters.ts";
+import { PEER } from "../maps.ts";
+import type { DeviceConstants, HostConstants } from "./constants.ts";
+import {
+  ENCAPSULATED_BYTES,
+  ETHERNET,
+  ETHERTYPE_IPV4,
+  FRAGMENT_MASK,
+  INNER_IP,
+  IPV4,
+  macParts,
+  networkHalf,
+  networkWord,
+  OUTER_BYTES,
+  OUTER_IP,
+  OUTER_UDP,
+  PACKET_HOST,
+  PLAIN_IPV4,
+  PROTOCOL,
+  SKB,
+  UDP,
+  VERDICT,
+} from "./layout.ts";
+import {
+  count,
+  counters,
+  countTraffic,
+  dropped,
+  drops,
+  ends,
+  FIXED_GSO,
+  fold,
+  headerSum,
+  inTime,
+  linear,
+  lookUpPeer,
+  ROOM_MAC,
+  segments,
+  STACK,
+} from "./parts.ts";
+
+/** BPF_F_INGRESS. */
+const INGRESS = 1;
+
+/**
+ * How a decapsulated packet reaches the overlay device: `merge` sends TCP by the
+ * device's other end, whose packets the kernel merges (GRO); `direct` does not.
+ */
+export type Delivery = "merge" | "direct";
+
+const DROPS = [
+  "rx.drop.empty",
+  "rx.drop.short",
+  "rx.drop.notIpv4",
+  "rx.drop.badHeader",
+  "rx.drop.badLength",
+  "rx.drop.badChecksum",
+  "rx.drop.unknownSender",
+  "rx.drop.wrongSource",
+  "rx.drop.expired",
+  "rx.drop.wrongDestination",
+  "rx.drop.noRoom",
+] as const satisfies readonly ProgramCounter[];
+
+/**
+ * R6 must be the context. Ends the program on every way. `hop` is the program at
+ * the device's other end, which has the counters in R9 already: what is not one
+ * packet there was not cut, and must not go round.
+ */
+export function decapsulate(
+  host: HostConstants,
+  delivery: Delivery,
+  place: "underlay" | "hop",
+): Instruction[] {
+  return [
+    ...leaveFramesOfOthers(),
+    ...linear(R7, INNER_IP, "not ours"),
+    ...leavePacketsOfOthers(host),
+    ...(place === "underlay" ? counters(VERDICT.DROP) : []),
+    ...checkLengths(),
+    ...checkInnerHeader(),
+    ...checkSender(host),
+    ...checkDestination(host),
+    load("u8", R7, R7, INNER_IP + IPV4.PROTOCOL),
+    ...segments("rx"),
+    store("u64", R10, STACK.SEGMENTS, R0),
+    mov(R1, R6),
+    mov(R2, -OUTER_BYTES),
+    mov(R3, ROOM_MAC),
+    mov(R4, FIXED_GSO),
+    call("skb_adjust_room"),
+    jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
+    ...countTraffic("rx", R8),
+    ...setMacs(host.device),
+    ...deliver(host, delivery),
+    ...drops(DROPS, VERDICT.DROP),
+    ...checkOptions(),
+    ...(place === "underlay"
+      ? aggregate(host)
+      : [label("not one packet"), goto(dropped("rx.drop.badLength"))]),
+    ...ends("not ours", VERDICT.NEXT),
+  ];
+}
+
+function leaveFramesOfOthers(): Instruction[] {
+  return [
+    load("u32", R1, R6, SKB.PACKET_TYPE),
+    jumpIf(R1, "!=", PACKET_HOST, "not ours"),
+    load("u32", R1, R6, SKB.VLAN_PRESENT),
+    jumpIf(R1, "!=", 0, "not ours"),
+    load("u32", R1, R6, SKB.PROTOCOL),
+    jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), "not ours"),
+  ];
+}
+
+/** R7 is the packet. */
+function leavePacketsOfOthers(host: HostConstants): Instruction[] {
+  return [
+    load("u8", R1, R7, OUTER_IP),
+    jumpIf(R1, "!=", PLAIN_IPV4, "not ours"),
+    load("u16", R1, R7, OUTER_IP + IPV4.FRAGMENT),
+    and(R1, networkHalf(FRAGMENT_MASK)),
+    jumpIf(R1, "!=", 0, "not ours"),
+    load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
+    jumpIf(R1, "!=", PROTOCOL.UDP, "not ours"),
+    load("u32", R1, R7, OUTER_IP + IPV4.DESTINATION),
+    jumpIf32(R1, "!=", networkWord(host.underlayAddress), "not ours"),
+    load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
+    jumpIf(R1, "!=", networkHalf(host.port), "not ours"),
+  ];
+}
+
+/** R8 becomes the length of the inner packet; R7 is the packet. */
+function checkLengths(): Instruction[] {
+  return [
+    load("u16", R8, R7, OUTER_UDP + UDP.LENGTH),
+    toBigEndian(R8, 16),
+    load("u16", R1, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
+    toBigEndian(R1, 16),
+    load("u32", R2, R6, SKB.LENGTH),
+    sub(R2, ETHERNET.BYTES),
+    // A frame may be padded, but not end early.
+    jumpIf(R1, ">", R2, dropped("rx.drop.badLength")),
+    sub(R1, IPV4.BYTES),
+    jumpIf(R1, "!=", R8, dropped("rx.drop.badLength")),
+    sub(R8, UDP.BYTES),
+    jumpIf(R8, "s<", 0, dropped("rx.drop.badLength")),
+    jumpIf(R8, "==", 0, dropped("rx.drop.empty")),
+    jumpIf(R8, "<", IPV4.BYTES, dropped("rx.drop.short")),
+    store("u64", R10, STACK.BYTES, R8),
+  ];
+}
+
+/** R7 is the packet, R8 the length of the inner one. */
+function checkInnerHeader(): Instruction[] {
+  return [
+    ...linear(R7, ENCAPSULATED_BYTES, dropped("rx.drop.short")),
+    load("u8", R1, R7, INNER_IP),
+    mov(R2, R1),
+    rsh(R2, 4),
+    jumpIf(R2, "!=", 4, dropped("rx.drop.notIpv4")),
+    and(R1, 15),
+    jumpIf(R1, "<", 5, dropped("rx.drop.badHeader")),
+    lsh(R1, 2),
+    jumpIf(R1, ">", R8, dropped("rx.drop.badHeader")),
+    load("u16", R2, R7, INNER_IP + IPV4.TOTAL_LENGTH),
+    toBigEndian(R2, 16),
+    jumpIf(R2, "!=", R8, "not one packet"),
+    jumpIf(R1, "!=", IPV4.BYTES, "options"),
+    ...headerSum(R7, INNER_IP),
+    jumpIf(R1, "!=", 0xffff, dropped("rx.drop.badChecksum")),
+    label("header good"),
+  ];
+}
+
+/**
+ * The rare header with options: R1 bytes of it. Behind the main way, to which it
+ * returns.
+ */
+function checkOptions(): Instruction[] {
+  return [
+    label("options"),
+    mov(R8, R1),
+    // What the verifier must know: 20 to 60.
+    and(R8, 63),
+    jumpIf(R8, "<", IPV4.BYTES, dropped("rx.drop.badHeader")),
+    jumpIf(R8, ">", IPV4.MOST_BYTES, dropped("rx.drop.badHeader")),
+    ...zeroOptions(),
+    mov(R1, R6),
+    mov(R2, INNER_IP),
+    mov(R3, R10),
+    add(R3, STACK.OPTIONS),
+    mov(R4, R8),
+    call("skb_load_bytes"),
+    jumpIf(R0, "!=", 0, dropped("rx.drop.short")),
+    mov(R1, 0),
+    mov(R2, 0),
+    mov(R3, R10),
+    add(R3, STACK.OPTIONS),
+    mov(R4, IPV4.MOST_BYTES),
+    mov(R5, 0),
+    call("csum_diff"),
+    mov(R1, R0),
+    ...fold(R1, R2),
+    jumpIf(R1, "==", 0xffff, "header good"),
+    goto(dropped("rx.drop.badChecksum")),
+  ];
+}
+
+/** Zeros do not change the sum of what is loaded in front of them. */
+function zeroOptions(): Instruction[] {
+  return Array.from(
+    { length: IPV4.MOST_BYTES / 4 },
+    (_, index) => store("u32", R10, STACK.OPTIONS + index * 4, 0),
+  );
+}
+
+/** R8 becomes the peer, 0 where it is not known; R7 is the packet. */
+function checkSender({ senderCheck }: HostConstants): Instruction[] {
+  const mismatch: Instruction[] = senderCheck === "strict"
+    ? [
+      label("mismatch"),
+      load("u32", R1, R7, OUTER_IP + IPV4.SOURCE),
+      store("u32", R10, STACK.SCRATCH, R1),
+      loadMap(R1, "loden_senders"),
+      mov(R2, R10),
+      add(R2, STACK.SCRATCH),
+      call("map_lookup_elem"),
+      jumpIf(R0, "==", 0, dropped("rx.drop.unknownSender")),
+      goto(dropped("rx.drop.wrongSource")),
+    ]
+    : [
+      label("mismatch"),
+      ...(senderCheck === "count" ? count("rx.senderMismatchPassed") : []),
+      mov(R8, 0),
+    ];
+  const expired = senderCheck === "strict"
+    ? dropped("rx.drop.expired")
+    : "mismatch";
+  return [
+    load("u32", R1, R7, INNER_IP + IPV4.SOURCE),
+    ...lookUpPeer(),
+    mov(R8, R0),
+    jumpIf(R8, "==", 0, "mismatch"),
+    load("u32", R1, R7, OUTER_IP + IPV4.SOURCE),
+    load("u32", R2, R8, PEER.ADDRESS),
+    jumpIf(R1, "!=", R2, "mismatch"),
+    ...inTime(R8, expired, "rx"),
+    goto("sender good"),
+    ...mismatch,
+    label("sender good"),
+  ];
+}
+
+/** The destination must be ours, whatever is done with senders. */
+function checkDestination({ subnet }: HostConstants): Instruction[] {
+  return [
+    load("u32", R1, R7, INNER_IP + IPV4.DESTINATION),
+    and(R1, networkWord(netmask(subnet.prefixLength))),
+    jumpIf32(
+      R1,
+      "!=",
+      networkWord(subnet.address),
+      dropped("rx.drop.wrongDestination"),
+    ),
+  ];
+}
+
+/** A frame must be for the device's address, or it is not for this host. */
+export function setMacs(
+  { mac }: DeviceConstants,
+  otherwise: string = dropped("rx.drop.noRoom"),
+): Instruction[] {
+  const [word, half] = macParts(mac);
+  const at = STACK.HEADERS;
+  return [
+    store("u32", R10, at, word),
+    store("u32", R10, at + 4, half | (word << 16)),
+    store("u32", R10, at + 8, (word >>> 16) | (half << 16)),
+    mov(R1, R6),
+    mov(R2, ETHERNET.DESTINATION),
+    mov(R3, R10),
+    add(R3, at),
+    mov(R4, 12),
+    mov(R5, 0),
+    call("skb_store_bytes"),
+    jumpIf(R0, "!=", 0, otherwise),
+  ];
+}
+
+/** R7 is the inner protocol. */
+function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
+  return [
+    ...(delivery === "merge"
+      ? [
+        jumpIf(R7, "!=", PROTOCOL.TCP, "straight in"),
+        ...redirect(host.devicePeer.interfaceIndex, 0),
+        label("straight in"),
+      ]
+      : []),
+    ...redirect(host.device.interfaceIndex, INGRESS),
+  ];
+}
+
+/** Ends the program: the packet leaves by a device, or enters through it. */
+export function redirect(
+  interfaceIndex: number,
+  flags: number,
+): Instruction[] {
+  return [
+    mov(R1, interfaceIndex),
+    mov(R2, flags),
+    call("redirect"),
+    exit(),
+  ];
+}
+
+/** Into the host through the overlay device. */
+export function enter(host: HostConstants): Instruction[] {
+  return redirect(host.device.interfaceIndex, INGRESS);
+}
+
+/**
+ * Datagrams that were merged, or were sent as one and not cut yet (a peer in
+ * user space sends so): the overlay device cuts them, and its other end takes
+ * them one by one.
+ */
+function aggregate(host: HostConstants): Instruction[] {
+  return [
+    label("not one packet"),
+    load("u32", R1, R6, SKB.GSO_SIZE),
+    jumpIf(R1, "==", 0, dropped("rx.drop.badLength")),
+    ...count("rx.aggregates"),
+    ...setMacs(host.devicePeer),
+    ...redirect(host.device.interfaceIndex, 0),
+  ];
+}

@@ -1,0 +1,254 @@
+/**
+ * What all programs have in common.
+ *
+ * Registers: R6 is the context, R9 the counters of this CPU. R7 and R8 keep what
+ * each program says. R1 to R5 are lost with each call.
+ *
+ * @module
+ */
+
+import {
+  add,
+  and,
+  call,
+  exit,
+  type Instruction,
+  jumpIf,
+  label,
+  load,
+  loadMap,
+  mov,
+  mov32,
+  R0,
+  R1,
+  R10,
+  R2,
+  R3,
+  R6,
+  R9,
+  type Register,
+  rsh,
+  store,
+} from "../../../../linux/bpf/instructions.ts";
+import { counterOffset, type ProgramCounter } from "../counters.ts";
+import { PEER, TRAFFIC } from "../maps.ts";
+import { SKB } from "./layout.ts";
+
+/** Places on the stack, bytes below its end. */
+export const STACK = {
+  /** Keys of look-ups, 8 bytes. */
+  SCRATCH: -8,
+  /** How many packets the packet is, 8 bytes. */
+  SEGMENTS: -16,
+  /** Bytes of the overlay's packet, 8 bytes. */
+  BYTES: -24,
+  /** Outer headers, 28 bytes, or two MAC addresses, 12 bytes. */
+  HEADERS: -56,
+  /** An inner header with options, 60 bytes. */
+  OPTIONS: -120,
+} as const;
+
+/** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */
+export const ROOM_MAC = 1;
+/** BPF_F_ADJ_ROOM_FIXED_GSO: the overlay's MTU has left room already. */
+export const FIXED_GSO = 1;
+
+/** R9 becomes the counters of this CPU. There are always some: a verdict else. */
+export function counters(verdict: number): Instruction[] {
+  return [
+    store("u32", R10, STACK.SCRATCH, 0),
+    loadMap(R1, "loden_counters"),
+    mov(R2, R10),
+    add(R2, STACK.SCRATCH),
+    call("map_lookup_elem"),
+    jumpIf(R0, "!=", 0, "counters found"),
+    mov(R0, verdict),
+    exit(),
+    label("counters found"),
+    mov(R9, R0),
+  ];
+}
+
+/** Adds `amount` to a counter; uses R3. A CPU runs one program at a time. */
+export function count(
+  name: ProgramCounter,
+  amount: Register | number = 1,
+): Instruction[] {
+  const offset = counterOffset(name);
+  return [
+    load("u64", R3, R9, offset),
+    add(R3, amount),
+    store("u64", R9, offset, R3),
+  ];
+}
+
+/** The label of the end of packets that a counter counts. */
+export const dropped = (name: ProgramCounter): string => `dropped ${name}`;
+
+/** The ends of packets that are dropped, each with its counter. */
+export function drops(
+  names: readonly ProgramCounter[],
+  verdict: number,
+): Instruction[] {
+  return names.flatMap((name) => [
+    label(dropped(name)),
+    ...count(name),
+    mov(R0, verdict),
+    exit(),
+  ]);
+}
+
+/** An end without a counter. */
+export function ends(name: string, verdict: number): Instruction[] {
+  return [label(name), mov(R0, verdict), exit()];
+}
+
+/**
+ * `data` becomes the start of the packet, of which `bytes` can be read there;
+ * goes to `otherwise` where there are fewer. What lies in the packet's fragments
+ * is brought together first. Pointers from before are no longer good.
+ */
+export function linear(
+  data: Register,
+  bytes: number,
+  otherwise: string,
+): Instruction[] {
+  const seen = `${bytes} bytes seen`;
+  const look = (elsewhere: string): Instruction[] => [
+    load("u32", data, R6, SKB.DATA),
+    load("u32", R2, R6, SKB.DATA_END),
+    mov(R1, data),
+    add(R1, bytes),
+    jumpIf(R1, ">", R2, elsewhere),
+  ];
+  return [
+    load("u32", data, R6, SKB.DATA),
+    load("u32", R2, R6, SKB.DATA_END),
+    mov(R1, data),
+    add(R1, bytes),
+    jumpIf(R1, "<=", R2, seen),
+    mov(R1, R6),
+    mov(R2, bytes),
+    call("skb_pull_data"),
+    jumpIf(R0, "!=", 0, otherwise),
+    ...look(otherwise),
+    label(seen),
+  ];
+}
+
+/**
+ * R0 becomes the peer whose subnet has the address that R1 holds (network byte
+ * order), or 0.
+ */
+export function lookUpPeer(): Instruction[] {
+  return [
+    store("u32", R10, STACK.SCRATCH, 32),
+    store("u32", R10, STACK.SCRATCH + 4, R1),
+    loadMap(R1, "loden_peers"),
+    mov(R2, R10),
+    add(R2, STACK.SCRATCH),
+    call("map_lookup_elem"),
+  ];
+}
+
+/** Goes to `otherwise` when the deadline of `peer` is over; one of 0 never is. */
+export function inTime(
+  peer: Register,
+  otherwise: string,
+  unique: string,
+): Instruction[] {
+  const good = `${unique} in time`;
+  return [
+    load("u64", R1, peer, PEER.DEADLINE),
+    jumpIf(R1, "==", 0, good),
+    call("ktime_get_boot_ns"),
+    load("u64", R1, peer, PEER.DEADLINE),
+    jumpIf(R0, ">", R1, otherwise),
+    label(good),
+  ];
+}
+
+/**
+ * R0 becomes the packet's size in packets as the wire has them: more than one
+ * for a super-packet. `single` is the label's prefix.
+ */
+export function segments(unique: string): Instruction[] {
+  const known = `${unique} segments`;
+  return [
+    load("u32", R0, R6, SKB.GSO_SEGMENTS),
+    jumpIf(R0, "!=", 0, known),
+    mov(R0, 1),
+    label(known),
+  ];
+}
+
+/**
+ * Counts what {@linkcode STACK}.SEGMENTS and .BYTES hold, in total and for
+ * `peer`; uses R0 to R3.
+ */
+export function countTraffic(
+  direction: "tx" | "rx",
+  peer: Register,
+): Instruction[] {
+  const isTx = direction === "tx";
+  const addTo = (base: Register, offset: number, from: number) => [
+    load("u64", R1, R10, from),
+    load("u64", R2, base, offset),
+    add(R2, R1),
+    store("u64", base, offset, R2),
+  ];
+  return [
+    ...addTo(R9, counterOffset(`${direction}.packets`), STACK.SEGMENTS),
+    ...addTo(R9, counterOffset(`${direction}.bytes`), STACK.BYTES),
+    load("u64", R1, R10, STACK.SEGMENTS),
+    jumpIf(R1, "==", 1, `no ${direction} super-packet`),
+    ...count(`${direction}.superPackets`),
+    label(`no ${direction} super-packet`),
+    jumpIf(peer, "==", 0, `${direction} traffic counted`),
+    load("u32", R1, peer, PEER.SLOT),
+    store("u32", R10, STACK.SCRATCH, R1),
+    loadMap(R1, "loden_traffic"),
+    mov(R2, R10),
+    add(R2, STACK.SCRATCH),
+    call("map_lookup_elem"),
+    jumpIf(R0, "==", 0, `${direction} traffic counted`),
+    ...addTo(
+      R0,
+      isTx ? TRAFFIC.TX_PACKETS : TRAFFIC.RX_PACKETS,
+      STACK.SEGMENTS,
+    ),
+    ...addTo(R0, isTx ? TRAFFIC.TX_BYTES : TRAFFIC.RX_BYTES, STACK.BYTES),
+    label(`${direction} traffic counted`),
+  ];
+}
+
+/** A sum below 2^32 becomes one of 16 bits. */
+export function fold(sum: Register, scratch: Register): Instruction[] {
+  const once = [
+    mov(scratch, sum),
+    rsh(scratch, 16),
+    and(sum, 0xffff),
+    add(sum, scratch),
+  ];
+  return [...once, ...once];
+}
+
+/**
+ * R1 becomes the sum of the header without options at `at` of `packet`: 0xffff
+ * when its checksum is right. Uses R2.
+ */
+export function headerSum(packet: Register, at: number): Instruction[] {
+  return [
+    mov(R1, 0),
+    ...[0, 4, 8, 12, 16].flatMap((offset) => [
+      load("u32", R2, packet, at + offset),
+      add(R1, R2),
+    ]),
+    // From 35 bits to 33; what is left is folded.
+    mov(R2, R1),
+    rsh(R2, 32),
+    mov32(R1, R1),
+    add(R1, R2),
+    ...fold(R1, R2),
+  ];
+}

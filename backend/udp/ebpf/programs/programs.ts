@@ -1,0 +1,135 @@
+/**
+ * The four programs, ready to be loaded.
+ *
+ * | name        | where                        | what                                    |
+ * | ----------- | ---------------------------- | --------------------------------------- |
+ * | `loden_tx`  | egress of the overlay device | encapsulates, or leaves it to be cut    |
+ * | `loden_hop` | ingress of its other end     | encapsulates and decapsulates what was cut |
+ * | `loden_rx`  | ingress of the underlay      | decapsulates                            |
+ * | `loden_xdp` | driver of the underlay       | decapsulates before packets are merged  |
+ *
+ * Behind each name stand an underscore and the network's suffix.
+ *
+ * @module
+ */
+
+import type { ProgramSpec } from "../../../../linux/bpf/bpf.ts";
+import {
+  type Instruction,
+  jumpIf,
+  jumpIf32,
+  label,
+  load,
+  mov,
+  R1,
+  R2,
+  R6,
+  R7,
+} from "../../../../linux/bpf/instructions.ts";
+import type { Maps } from "../maps.ts";
+import type { HostConstants } from "./constants.ts";
+import { decapsulate, type Delivery } from "./decapsulate.ts";
+import { encapsulate } from "./encapsulate.ts";
+import { ETHERNET, macParts, VERDICT } from "./layout.ts";
+import { counters, ends, linear } from "./parts.ts";
+import { strip, takeStripped } from "./strip.ts";
+
+const NAMES = {
+  egress: "loden_tx",
+  hop: "loden_hop",
+  ingress: "loden_rx",
+  xdp: "loden_xdp",
+} as const;
+
+/** The name of one network's program in the kernel, 15 letters at most. */
+export function programName(role: keyof typeof NAMES, suffix: string): string {
+  return `${NAMES[role]}_${suffix}`;
+}
+
+type Spec = Omit<ProgramSpec, "maps"> & { readonly maps: Maps };
+
+/** For the egress of the overlay device. */
+export function egressProgram(host: HostConstants, maps: Maps): Spec {
+  return {
+    name: programName("egress", host.suffix),
+    type: "schedCls",
+    maps,
+    build: () => [
+      mov(R6, R1),
+      ...counters(VERDICT.DROP),
+      ...ifForOtherEnd(host, "for the other end"),
+      ...encapsulate(host, "device"),
+      ...ends("for the other end", VERDICT.NEXT),
+    ],
+  };
+}
+
+/** For the ingress of the overlay device's other end. */
+export function hopProgram(host: HostConstants, maps: Maps): Spec {
+  return {
+    name: programName("hop", host.suffix),
+    type: "schedCls",
+    maps,
+    build: () => [
+      mov(R6, R1),
+      ...counters(VERDICT.DROP),
+      ...ifForOtherEnd(host, "decapsulate"),
+      ...encapsulate(host, "hop"),
+      label("decapsulate"),
+      ...decapsulate(host, "merge", "hop"),
+    ],
+  };
+}
+
+/** For the ingress of an underlay device. */
+export function ingressProgram(
+  host: HostConstants,
+  delivery: Delivery,
+  maps: Maps,
+): Spec {
+  return {
+    name: programName("ingress", host.suffix),
+    type: "schedCls",
+    maps,
+    build: () => [
+      mov(R6, R1),
+      // Whatever the mode: frames that were stripped when it changed are on
+      // their way.
+      ...takeStripped(host),
+      ...decapsulate(host, delivery, "underlay"),
+    ],
+  };
+}
+
+/** For the driver of an underlay device, with that device's MAC address. */
+export function xdpProgram(
+  host: HostConstants,
+  mac: Uint8Array,
+  maps: Maps,
+): Spec {
+  return {
+    name: programName("xdp", host.suffix),
+    type: "xdp",
+    maps,
+    build: () => strip(host, mac),
+  };
+}
+
+/**
+ * Datagrams on their way to be cut carry the other end's MAC address; packets of
+ * the host carry the device's own.
+ */
+function ifForOtherEnd(
+  { devicePeer }: HostConstants,
+  target: string,
+): Instruction[] {
+  const [word, half] = macParts(devicePeer.mac);
+  return [
+    ...linear(R7, ETHERNET.BYTES, "no frame for the other end"),
+    load("u32", R1, R7, ETHERNET.DESTINATION),
+    load("u16", R2, R7, ETHERNET.DESTINATION + 4),
+    jumpIf32(R1, "!=", word, "no frame for the other end"),
+    jumpIf(R2, "==", half, target),
+    label("no frame for the other end"),
+  ];
+}

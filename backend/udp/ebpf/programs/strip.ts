@@ -1,0 +1,205 @@
+/**
+ * Taking the outer headers off before the kernel merges packets.
+ *
+ * `loden_xdp` runs in the underlay's driver. What is ours and right beyond doubt
+ * loses its outer headers here, so that the device's own GRO sees the overlay's
+ * TCP and merges it; a mark in front of the frame tells `loden_rx` so. All else
+ * goes on as it came, and `loden_rx` decides and counts.
+ *
+ * A stripped frame has a destination MAC that no host takes for its own: should
+ * `loden_rx` be missing, such packets go nowhere instead of entering the host as
+ * the underlay's traffic. So that is the order too: `loden_rx` is attached first
+ * and detached last.
+ *
+ * @module
+ */
+
+import {
+  add,
+  and,
+  call,
+  exit,
+  type Instruction,
+  jumpIf,
+  jumpIf32,
+  label,
+  load,
+  mov,
+  R0,
+  R1,
+  R10,
+  R2,
+  R3,
+  R6,
+  R7,
+  R8,
+  store,
+  sub,
+  toBigEndian,
+} from "../../../../linux/bpf/instructions.ts";
+import { netmask } from "../../../../net/cidr.ts";
+import { PEER } from "../maps.ts";
+import type { HostConstants } from "./constants.ts";
+import { enter, setMacs } from "./decapsulate.ts";
+import {
+  ENCAPSULATED_BYTES,
+  ETHERNET,
+  ETHERTYPE_IPV4,
+  FRAGMENT_MASK,
+  INNER_IP,
+  IPV4,
+  macParts,
+  networkHalf,
+  networkWord,
+  OUTER_BYTES,
+  OUTER_IP,
+  OUTER_UDP,
+  PLAIN_IPV4,
+  PROTOCOL,
+  SKB,
+  UDP,
+  VERDICT,
+  XDP,
+  XDP_VERDICT,
+} from "./layout.ts";
+import {
+  counters,
+  countTraffic,
+  dropped,
+  drops,
+  headerSum,
+  inTime,
+  lookUpPeer,
+  STACK,
+} from "./parts.ts";
+
+/** What stands in front of a stripped frame. */
+const MARK_BYTES = 4;
+/** Locally administered, unicast, nobody's. */
+const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
+
+/** The whole XDP program; `mac` is the underlay device's. */
+export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
+  const [macWord, macHalf] = macParts(mac);
+  const [nowhereWord, nowhereHalf] = macParts(NOWHERE_MAC);
+  const pass = "pass";
+  return [
+    mov(R6, R1),
+    load("u32", R7, R6, XDP.DATA),
+    load("u32", R2, R6, XDP.DATA_END),
+    mov(R1, R7),
+    add(R1, ENCAPSULATED_BYTES),
+    jumpIf(R1, ">", R2, pass),
+    load("u32", R1, R7, ETHERNET.DESTINATION),
+    jumpIf32(R1, "!=", macWord, pass),
+    load("u16", R1, R7, ETHERNET.DESTINATION + 4),
+    jumpIf(R1, "!=", macHalf, pass),
+    load("u16", R1, R7, ETHERNET.TYPE),
+    jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), pass),
+    load("u8", R1, R7, OUTER_IP),
+    jumpIf(R1, "!=", PLAIN_IPV4, pass),
+    load("u16", R1, R7, OUTER_IP + IPV4.FRAGMENT),
+    and(R1, networkHalf(FRAGMENT_MASK)),
+    jumpIf(R1, "!=", 0, pass),
+    load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
+    jumpIf(R1, "!=", PROTOCOL.UDP, pass),
+    load("u32", R1, R7, OUTER_IP + IPV4.DESTINATION),
+    jumpIf32(R1, "!=", networkWord(host.underlayAddress), pass),
+    load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
+    jumpIf(R1, "!=", networkHalf(host.port), pass),
+    // The outer header is the host's to check, and would be gone.
+    ...headerSum(R7, OUTER_IP),
+    jumpIf(R1, "!=", 0xffff, pass),
+    // Lengths: the frame holds the packet, which is the datagram's only one.
+    load("u16", R8, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
+    toBigEndian(R8, 16),
+    load("u32", R2, R6, XDP.DATA_END),
+    sub(R2, R7),
+    sub(R2, ETHERNET.BYTES),
+    jumpIf(R8, ">", R2, pass),
+    sub(R8, IPV4.BYTES),
+    load("u16", R1, R7, OUTER_UDP + UDP.LENGTH),
+    toBigEndian(R1, 16),
+    jumpIf(R1, "!=", R8, pass),
+    sub(R8, UDP.BYTES),
+    load("u16", R1, R7, INNER_IP + IPV4.TOTAL_LENGTH),
+    toBigEndian(R1, 16),
+    jumpIf(R1, "!=", R8, pass),
+    load("u8", R1, R7, INNER_IP),
+    jumpIf(R1, "!=", PLAIN_IPV4, pass),
+    ...headerSum(R7, INNER_IP),
+    jumpIf(R1, "!=", 0xffff, pass),
+    load("u32", R1, R7, INNER_IP + IPV4.DESTINATION),
+    and(R1, networkWord(netmask(host.subnet.prefixLength))),
+    jumpIf32(R1, "!=", networkWord(host.subnet.address), pass),
+    store("u64", R10, STACK.BYTES, R8),
+    load("u32", R1, R7, INNER_IP + IPV4.SOURCE),
+    ...lookUpPeer(),
+    mov(R8, R0),
+    jumpIf(R8, "==", 0, pass),
+    load("u32", R1, R7, OUTER_IP + IPV4.SOURCE),
+    load("u32", R2, R8, PEER.ADDRESS),
+    jumpIf(R1, "!=", R2, pass),
+    ...inTime(R8, pass, "xdp"),
+    ...counters(XDP_VERDICT.PASS),
+    // The source MAC, which is kept, on the stack.
+    load("u32", R1, R7, ETHERNET.SOURCE),
+    store("u32", R10, STACK.HEADERS, R1),
+    load("u16", R1, R7, ETHERNET.SOURCE + 4),
+    store("u32", R10, STACK.HEADERS + 4, R1),
+    mov(R1, R6),
+    mov(R2, OUTER_BYTES),
+    call("xdp_adjust_head"),
+    jumpIf(R0, "!=", 0, pass),
+    // From here on it is stripped or dropped, never half of it.
+    mov(R1, R6),
+    mov(R2, -MARK_BYTES),
+    call("xdp_adjust_meta"),
+    jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
+    load("u32", R7, R6, XDP.DATA),
+    load("u32", R2, R6, XDP.DATA_END),
+    mov(R1, R7),
+    add(R1, ETHERNET.BYTES),
+    jumpIf(R1, ">", R2, dropped("rx.drop.noRoom")),
+    store("u32", R7, ETHERNET.DESTINATION, nowhereWord),
+    store("u16", R7, ETHERNET.DESTINATION + 4, nowhereHalf),
+    load("u32", R1, R10, STACK.HEADERS),
+    store("u32", R7, ETHERNET.SOURCE, R1),
+    load("u32", R1, R10, STACK.HEADERS + 4),
+    store("u16", R7, ETHERNET.SOURCE + 4, R1),
+    store("u16", R7, ETHERNET.TYPE, networkHalf(ETHERTYPE_IPV4)),
+    load("u32", R1, R6, XDP.DATA_META),
+    mov(R2, R1),
+    add(R2, MARK_BYTES),
+    jumpIf(R2, ">", R7, dropped("rx.drop.noRoom")),
+    store("u32", R1, 0, host.mark),
+    store("u64", R10, STACK.SEGMENTS, 1),
+    ...countTraffic("rx", R8),
+    label(pass),
+    mov(R0, XDP_VERDICT.PASS),
+    exit(),
+    ...drops(["rx.drop.noRoom"], XDP_VERDICT.DROP),
+  ];
+}
+
+/**
+ * In front of `loden_rx`: a packet with the mark has been checked and counted.
+ * R6 is the context.
+ */
+export function takeStripped(host: HostConstants): Instruction[] {
+  return [
+    load("u32", R1, R6, SKB.DATA_META),
+    load("u32", R2, R6, SKB.DATA),
+    mov(R3, R1),
+    add(R3, MARK_BYTES),
+    jumpIf(R3, ">", R2, "not stripped"),
+    load("u32", R1, R1, 0),
+    jumpIf32(R1, "!=", host.mark, "not stripped"),
+    ...setMacs(host.device, "stripped without room"),
+    ...enter(host),
+    label("stripped without room"),
+    mov(R0, VERDICT.DROP),
+    exit(),
+    label("not stripped"),
+  ];
+}

@@ -1,0 +1,60 @@
+/**
+ * How packets are taken from an underlay device: chosen once per device, never
+ * per packet, which would let packets of a flow overtake each other.
+ *
+ * @module
+ */
+
+import type { DeviceFeature } from "../../../linux/ethtool.ts";
+import type { ReceiveChoice } from "../choices.ts";
+import type { ReceiveMode } from "./programs/constants.ts";
+
+/** What is known of a device. */
+export interface UnderlayDevice {
+  /** IFLA_INFO_KIND; empty for hardware. */
+  readonly kind: string;
+  readonly driver: string;
+  /** By the kernel's names: `ethtool -k`. */
+  readonly features: ReadonlyMap<string, DeviceFeature>;
+}
+
+/** A choice, and why. */
+export interface ReceiveDecision {
+  readonly mode: ReceiveMode;
+  readonly reason: string;
+}
+
+/**
+ * Hardware gets `gro`: a native XDP program resets the queues of many drivers
+ * when it is attached, and some refuse it, so it takes a person's word. A veth
+ * whose packets come one by one has no such queues.
+ */
+export function chooseReceiveMode(
+  device: UnderlayDevice,
+  wanted: ReceiveChoice,
+): ReceiveDecision {
+  if (wanted !== "auto") {
+    return { mode: wanted, reason: `asked for by --ebpf-receive=${wanted}` };
+  }
+  if (device.kind !== "veth") {
+    return { mode: "gro", reason: "harmless on every device" };
+  }
+  return isActive(device, "rx-gro") &&
+      !isActive(device, "tx-tcp-segmentation")
+    ? { mode: "xdp", reason: "a veth whose packets come one by one" }
+    : { mode: "direct", reason: "a veth that passes super-packets whole" };
+}
+
+/**
+ * Whether super-packets may leave the host whole and reach the peer so: by a
+ * software device that takes encapsulated ones, or by a hypervisor's.
+ */
+export function passesWhole(device: UnderlayDevice): boolean {
+  return (device.kind !== "" || device.driver === "virtio_net") &&
+    isActive(device, "tx-udp_tnl-segmentation") &&
+    isActive(device, "tx-udp-segmentation");
+}
+
+function isActive({ features }: UnderlayDevice, name: string): boolean {
+  return features.get(name)?.active ?? false;
+}

@@ -1,0 +1,230 @@
+/**
+ * The devices by which peers are reached, and how packets are taken from each.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
+import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
+import type { Ethtool } from "../../../linux/ethtool.ts";
+import type { Link } from "../../../linux/netlink/rtnetlink.ts";
+import type { ReceiveChoice } from "../choices.ts";
+import {
+  detachFromUnderlay,
+  detachXdp,
+  ensureAttached,
+  ensureXdp,
+} from "./attachments.ts";
+import type { HostConstants, ReceiveMode } from "./programs/constants.ts";
+import { ingressProgram, xdpProgram } from "./programs/programs.ts";
+import {
+  chooseReceiveMode,
+  passesWhole,
+  type ReceiveDecision,
+  type UnderlayDevice,
+} from "./receive_mode.ts";
+import type { Maps } from "./maps.ts";
+
+const log = getLogger(["loden", "backend"]);
+
+/** What the programs are loaded and attached with. */
+export interface UnderlayParts {
+  readonly bpf: Bpf;
+  readonly ethtool: Ethtool;
+}
+
+/** One device with its programs. */
+interface Attached {
+  readonly name: string;
+  readonly decision: ReceiveDecision;
+  readonly how: "tcx" | "clsact";
+  /** Whether super-packets may reach a peer whole by it. */
+  readonly passesWhole: boolean;
+}
+
+/** See the module. One set of programs; for others, make another one. */
+export class Underlays {
+  readonly #parts: UnderlayParts;
+  readonly #host: HostConstants;
+  readonly #maps: Maps;
+  readonly #wanted: ReceiveChoice;
+  readonly #attached = new Map<number, Attached>();
+  /** By delivery: the modes `xdp` and `gro` have the same one. */
+  readonly #ingress = new Map<"merge" | "direct", BpfProgram>();
+  readonly #xdp = new Map<string, BpfProgram>();
+  /** Devices whose drivers refuse native XDP, and why. */
+  readonly #refused = new Map<number, string>();
+
+  constructor(
+    parts: UnderlayParts,
+    host: HostConstants,
+    maps: Maps,
+    wanted: ReceiveChoice,
+  ) {
+    this.#parts = parts;
+    this.#host = host;
+    this.#maps = maps;
+    this.#wanted = wanted;
+  }
+
+  /** What is at a device; `undefined` where nothing is. */
+  get(interfaceIndex: number): Attached | undefined {
+    return this.#attached.get(interfaceIndex);
+  }
+
+  /** For `loden status`, by name. */
+  details(): Record<string, string> {
+    return Object.fromEntries(
+      [...this.#attached.values()].map(({ name, decision, how }) => [
+        `receive on ${name}`,
+        `${decision.mode} by ${how}: ${decision.reason}`,
+      ]),
+    );
+  }
+
+  /**
+   * Takes packets from these devices and from no others; programs of an earlier
+   * agent are replaced. Says what was not as it should be.
+   */
+  set(devices: readonly Link[]): string[] {
+    const changed = devices.filter((device) => this.#ensure(device))
+      .map(({ name }) => `programs at ${name}`);
+    const indexes = new Set(devices.map(({ index }) => index));
+    for (const [index, { name }] of this.#attached) {
+      if (indexes.has(index)) continue;
+      this.#attached.delete(index);
+      this.#refused.delete(index);
+      detachIfThere(this.#parts.bpf, index, this.#host.suffix);
+      changed.push(`programs at ${name}`);
+    }
+    return changed;
+  }
+
+  #ensure(link: Link): boolean {
+    const { bpf } = this.#parts;
+    const { suffix } = this.#host;
+    const before = this.#attached.get(link.index);
+    const device = describeDevice(this.#parts.ethtool, link);
+    const decision = this.#decide(link, device);
+    // What it strips, both ingress programs take; so XDP goes first and comes last.
+    if (decision.mode !== "xdp") detachXdp(bpf, link.index, suffix);
+    const program = this.#ingressProgram(decision.mode);
+    const wasThere = bpf.attachedPrograms(link.index, "ingress")
+      .some(({ id }) => id === program.id);
+    const { how } = ensureAttached(bpf, link.index, "ingress", program);
+    if (decision.mode === "xdp") {
+      const xdp = this.#xdpProgram(link.mac);
+      const refusal = tryXdp(bpf, link.index, xdp, suffix);
+      if (refusal !== undefined) {
+        this.#refused.set(link.index, refusal);
+        return this.#ensure(link);
+      }
+    }
+    this.#attached.set(link.index, {
+      name: link.name,
+      decision,
+      how,
+      passesWhole: passesWhole(device),
+    });
+    if (before?.decision.mode !== decision.mode || before.name !== link.name) {
+      log.info("packets are taken from the underlay", {
+        event: "backend.receive",
+        device: link.name,
+        mode: decision.mode,
+        reason: decision.reason,
+        attachedBy: how,
+      });
+    }
+    return before !== undefined && !wasThere;
+  }
+
+  #decide(link: Link, device: UnderlayDevice): ReceiveDecision {
+    const decision = chooseReceiveMode(device, this.#wanted);
+    const refusal = this.#refused.get(link.index);
+    if (decision.mode !== "xdp" || refusal === undefined) return decision;
+    return { mode: "gro", reason: `native XDP was refused: ${refusal}` };
+  }
+
+  #ingressProgram(mode: ReceiveMode): BpfProgram {
+    const delivery = mode === "direct" ? "direct" : "merge";
+    let program = this.#ingress.get(delivery);
+    if (program === undefined) {
+      program = this.#parts.bpf.loadProgram(
+        ingressProgram(this.#host, delivery, this.#maps),
+      );
+      this.#ingress.set(delivery, program);
+    }
+    return program;
+  }
+
+  #xdpProgram(mac: Uint8Array): BpfProgram {
+    const key = mac.join(":");
+    let program = this.#xdp.get(key);
+    if (program === undefined) {
+      program = this.#parts.bpf.loadProgram(
+        xdpProgram(this.#host, mac, this.#maps),
+      );
+      this.#xdp.set(key, program);
+    }
+    return program;
+  }
+
+  /** The program that decides about a packet; for {@linkcode Bpf.testRun}. */
+  get decider(): BpfProgram {
+    return this.#ingressProgram("gro");
+  }
+
+  /** Closes the programs' descriptors; attached ones run on. */
+  [Symbol.dispose](): void {
+    for (const program of [...this.#ingress.values(), ...this.#xdp.values()]) {
+      program[Symbol.dispose]();
+    }
+  }
+}
+
+/** Why the driver does not take it; `undefined` when it does. */
+function tryXdp(
+  bpf: Bpf,
+  interfaceIndex: number,
+  program: BpfProgram,
+  suffix: string,
+): string | undefined {
+  try {
+    ensureXdp(bpf, interfaceIndex, program, suffix);
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** A device that is gone has taken its programs along. */
+function detachIfThere(bpf: Bpf, interfaceIndex: number, suffix: string): void {
+  try {
+    detachFromUnderlay(bpf, interfaceIndex, suffix);
+  } catch (error) {
+    log.debug("programs of a former underlay are gone with it", {
+      event: "backend.detach-failed",
+      interfaceIndex,
+      reason: describeError(error),
+    });
+  }
+}
+
+/** What decides how packets are taken from a device. */
+export function describeDevice(ethtool: Ethtool, link: Link): UnderlayDevice {
+  return {
+    kind: link.kind,
+    driver: driverOf(ethtool, link.name),
+    features: ethtool.features(link.name),
+  };
+}
+
+function driverOf(ethtool: Ethtool, name: string): string {
+  try {
+    return ethtool.driver(name);
+  } catch {
+    // Some devices do not say; none of those is a hypervisor's.
+    return "";
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Bringing the user-space data path up on a host: device, socket, worker.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../../../linux/clock.ts";
+import { SystemCallError } from "../../../linux/errno.ts";
+import { libc } from "../../../linux/libc.ts";
+import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import { openTun, type TunDevice } from "../../../linux/tun.ts";
+import { openUdpSocket, type UdpSocket } from "../../../linux/udp_socket.ts";
+import { formatIpv4 } from "../../../net/ipv4.ts";
+import type { Peer } from "../../../net/peer.ts";
+import { BackendStartError } from "../../errors.ts";
+import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
+import {
+  type DataPathFeatures,
+  describeFeatures,
+  wantedFeatures,
+} from "../features.ts";
+import {
+  configureOverlayDevice,
+  findOwnedDevice,
+  isOverlayDeviceRight,
+  type OverlayDevice,
+} from "../overlay_device.ts";
+import { OverlayKeeper } from "../overlay_keeper.ts";
+import { TunDataPath } from "./tun_data_path.ts";
+
+const log = getLogger(["loden", "backend"]);
+
+/** What the kernel may hold for the socket: a few hundred super-packets. */
+const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** What the data path stands on. */
+export interface TunParts {
+  readonly rtnetlink: Rtnetlink;
+  readonly clock: Pick<Clock, "sleep">;
+}
+
+/**
+ * Throws {@linkcode BackendStartError} or, when the device or the worker is not
+ * as it must be, {@linkcode BackendFailedError}; {@linkcode NetlinkError} when the
+ * kernel refuses the device's address or routes.
+ */
+export async function startTun(
+  parts: TunParts,
+  options: UdpDataPathOptions,
+  signal: AbortSignal,
+): Promise<UdpDataPath> {
+  const wanted = wantedFeatures(options.disabledFeatures);
+  const { tun, socket } = open(parts.rtnetlink, options, wanted);
+  const features = {
+    ...wanted,
+    tunTcp: tun.tcpOffload,
+    tunUdp: tun.udpOffload,
+    udpSegment: socket.segment,
+    udpGro: socket.gro,
+  };
+  const device: OverlayDevice = {
+    network: options.network,
+    subnet: options.subnet,
+    mtuBytes: options.mtuBytes,
+    name: tun.name,
+    alias: options.deviceAlias,
+    networkRoute: true,
+  };
+  try {
+    configureOverlayDevice(parts.rtnetlink, device);
+  } catch (error) {
+    libc().close(tun.descriptor);
+    libc().close(socket.descriptor);
+    throw error;
+  }
+  const path = await TunDataPath.start({
+    network: options.network,
+    subnet: options.subnet,
+    senderCheck: options.senderCheck,
+    tun,
+    socket,
+    udpPort: options.port,
+    features,
+  }, signal);
+  log.info("data path started", {
+    event: "backend.started",
+    dataPath: "tun",
+    device: tun.name,
+    mtuBytes: options.mtuBytes,
+    address: formatIpv4(options.underlay.address),
+    port: options.port,
+    features: describeFeatures(features),
+  });
+  return new RunningTun(path, device, parts);
+}
+
+/** The data path and what keeps its device. */
+class RunningTun implements UdpDataPath {
+  readonly name = "tun";
+  readonly deviceName: string;
+  readonly outlivesAgent = false;
+  readonly failed: Promise<void>;
+  readonly #path: TunDataPath;
+  readonly #stopping = new AbortController();
+  readonly #keeping: Promise<void>;
+
+  constructor(
+    path: TunDataPath,
+    device: OverlayDevice,
+    { rtnetlink, clock }: TunParts,
+  ) {
+    this.#path = path;
+    this.deviceName = device.name;
+    this.failed = path.failed.finally(() => this.#stopping.abort());
+    this.failed.catch(() => {});
+    this.#keeping = new OverlayKeeper(clock, {
+      deviceName: device.name,
+      mend() {
+        if (isOverlayDeviceRight(rtnetlink, device)) return [];
+        configureOverlayDevice(rtnetlink, device);
+        return ["device"];
+      },
+    }).run(this.#stopping.signal);
+  }
+
+  setPeers(peers: readonly Peer[]): Promise<void> {
+    return this.#path.setPeers(peers);
+  }
+
+  counters(): Record<string, number> {
+    return this.#path.counters();
+  }
+
+  details(): Record<string, string> {
+    return {};
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#keeping;
+    await this.#path.stop();
+  }
+}
+
+/** The socket first: a busy port is found before a device is touched. */
+function open(
+  rtnetlink: Rtnetlink,
+  { underlay, port, device, deviceAlias }: UdpDataPathOptions,
+  features: DataPathFeatures,
+): { tun: TunDevice; socket: UdpSocket } {
+  try {
+    const socket = openUdpSocket({
+      address: underlay.address,
+      port,
+      segment: features.udpSegment,
+      gro: features.udpGro,
+      bufferBytes: SOCKET_BUFFER_BYTES,
+    });
+    try {
+      const tun = openTun({
+        name: findOwnedDevice(rtnetlink, deviceAlias, "tun")?.name ?? device,
+        tcpOffload: features.tunTcp,
+        udpOffload: features.tunUdp,
+      });
+      return { tun, socket };
+    } catch (error) {
+      libc().close(socket.descriptor);
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof SystemCallError) throw new BackendStartError(error);
+    throw error;
+  }
+}
