@@ -40,17 +40,24 @@ export const ERRNO = {
   ENETDOWN: 100,
   ENETUNREACH: 101,
   ENOBUFS: 105,
+  ENONET: 64,
+  EPROTO: 71,
   EBADFD: 77,
   EMSGSIZE: 90,
   ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
   EHOSTUNREACH: 113,
-  /** Not meant for user space, and yet `bpf(2)` answers with it. */
-  ENOTSUPP: 524,
 } as const;
+
+/**
+ * Numbers that are not meant for user space, so that no C library names them, and
+ * yet reach it: `bpf(2)` answers with this one. `linux/errno.h`.
+ */
+const KERNEL_ERRNO = { ENOTSUPP: 524 } as const;
 
 /** The name of an error number, such as `EBUSY`; `errno 200` when unknown. */
 export function errnoName(errno: number): string {
-  for (const [name, value] of Object.entries(ERRNO)) {
+  for (const [name, value] of Object.entries({ ...ERRNO, ...KERNEL_ERRNO })) {
     if (value === errno) return name;
   }
   return `errno ${errno}`;

@@ -21,6 +21,8 @@ Deno.test("an error number has its name, and an unknown one its value", () => {
   assertEquals(errnoName(16), "EBUSY");
   assertEquals(errnoName(90), "EMSGSIZE");
   assertEquals(errnoName(200), "errno 200");
+  // The kernel's own: no C library names it.
+  assertEquals(errnoName(524), "ENOTSUPP");
 });
 
 Deno.test("a refused system call says what failed, why, and what to do", () => {
