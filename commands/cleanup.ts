@@ -12,8 +12,10 @@ import { InstanceLock } from "../agent/instance_lock.ts";
 import { describeError } from "../errors.ts";
 import { workingFirewalls } from "../host/firewall/select_firewall.ts";
 import { HostCommandRunner } from "../linux/command.ts";
+import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
+import { planPrograms } from "./cleanup_programs.ts";
 import type { CommandIo } from "./command.ts";
 import {
   isSet,
@@ -67,11 +69,12 @@ async function plan(
 ): Promise<CleanupStep[]> {
   const { signal } = new AbortController();
   const footprint = await readFootprint(paths);
-  // It lives as long as the steps, which end with the process.
+  // They live as long as the steps, which end with the process.
   const rtnetlink = new KernelRtnetlink();
+  const bpf = new KernelBpf();
   const steps = await planCleanup(etcdPrefix, footprint, {
     rtnetlink,
-    planPrograms: () => [],
+    planPrograms: (alias) => planPrograms({ rtnetlink, bpf }, alias),
     firewalls: footprint === undefined
       ? []
       : await workingFirewalls(new HostCommandRunner(), signal),

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { PROGRAM_COUNTERS } from "../../backend/udp/ebpf/counters.ts";
 import { COUNTER_NAMES } from "../../backend/udp/tun/counters.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 
@@ -103,11 +104,19 @@ Deno.test("every page has its row in the documents' index", () => {
   assertEquals(pages.filter((page) => !index.includes(page)), []);
 });
 
-Deno.test("the data path's page has every counter, and no other", () => {
-  assertEquals(
-    firstCells(read("docs/datapath.md"), "Counters").sort(),
-    Object.keys(COUNTER_NAMES).sort(),
+Deno.test("the data path's page has every counter, and no other, and says which path counts it", () => {
+  const inKernel = new Set<string>(PROGRAM_COUNTERS);
+  const inUserSpace = new Set(Object.keys(COUNTER_NAMES));
+  const expected = [...inKernel.union(inUserSpace)].map((name) =>
+    `${name} ${
+      !inKernel.has(name) ? "tun" : inUserSpace.has(name) ? "both" : "ebpf"
+    }`
   );
+  const text = read("docs/datapath.md").replaceAll(
+    /^\| `([\w.]+)` +\| `?(both|ebpf|tun)`? +\|/gm,
+    "| `$1 $2` |",
+  );
+  assertEquals(firstCells(text, "Counters").sort(), expected.sort());
 });
 
 Deno.test("the data path's page has every word of --disable-feature, and no other", () => {
