@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type Ipv4, ipv4ToBytes } from "../net/ipv4.ts";
+import type { Ipv4 } from "../net/ipv4.ts";
+import { AF_INET, setSocketOption, socketAddress } from "./inet_socket.ts";
 import { addressOf, checked, errno, libc } from "./libc.ts";
 
-const AF_INET = 2;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
@@ -37,20 +37,11 @@ export class KernelIcmpPort implements IcmpPort, Disposable {
     );
     // Every raw ICMP socket gets a copy of all ICMP that arrives; nobody reads
     // this one, so the filter blocks every type.
-    const filter = Uint32Array.of(0xffffffff);
-    libc().setsockopt(
-      this.#descriptor,
-      SOL_RAW,
-      ICMP_FILTER,
-      addressOf(filter),
-      4,
-    );
+    setSocketOption(this.#descriptor, SOL_RAW, ICMP_FILTER, 0xffffffff);
   }
 
   send(destination: Ipv4, message: Uint8Array): number {
-    const name = new Uint8Array(16);
-    new DataView(name.buffer).setUint16(0, AF_INET, true);
-    name.set(ipv4ToBytes(destination), 4);
+    const name = socketAddress(destination, 0);
     const sent = libc().sendto(
       this.#descriptor,
       addressOf(message),

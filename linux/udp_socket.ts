@@ -4,12 +4,18 @@
  * @module
  */
 
-import { formatIpv4, type Ipv4, ipv4ToBytes } from "../net/ipv4.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
+import {
+  AF_INET,
+  IPPROTO_IP,
+  setSocketOption,
+  SOCKADDR_BYTES,
+  socketAddress,
+} from "./inet_socket.ts";
 import { addressOf, checked, errno, libc } from "./libc.ts";
 import type { PacketMemory } from "./packet_memory.ts";
 
-const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
@@ -21,7 +27,6 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
 // linux/in.h
-const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IP_MTU = 14;
 const IP_PMTUDISC_DONT = 0;
@@ -34,7 +39,6 @@ const UDP_GRO = 104;
 
 const MSG_DONTWAIT = 0x40;
 
-const SOCKADDR_BYTES = 16;
 const CONTROL_BYTES = 64;
 /** cmsghdr (16) and an int, aligned to 8. */
 const CMSG_INT_BYTES = 24;
@@ -75,21 +79,32 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
     "make a UDP socket",
   );
   try {
-    const name = sockaddr(options.address, options.port);
+    const name = socketAddress(options.address, options.port);
     if (libc().bind(descriptor, addressOf(name), name.length) < 0) {
       throw bindError(where, errno());
     }
-    setOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    setSocketOption(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
     // Without CAP_NET_ADMIN the sizes stay at the system's default.
-    setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, options.bufferBytes);
-    setOption(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, options.bufferBytes);
-    setOption(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    setSocketOption(
+      descriptor,
+      SOL_SOCKET,
+      SO_RCVBUFFORCE,
+      options.bufferBytes,
+    );
+    setSocketOption(
+      descriptor,
+      SOL_SOCKET,
+      SO_SNDBUFFORCE,
+      options.bufferBytes,
+    );
+    setSocketOption(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
     return {
       descriptor,
       // Segment size 0 changes nothing and fails where the option is unknown.
       segment: options.segment &&
-        setOption(descriptor, SOL_UDP, UDP_SEGMENT, 0),
-      gro: options.gro && setOption(descriptor, SOL_UDP, UDP_GRO, 1),
+        setSocketOption(descriptor, SOL_UDP, UDP_SEGMENT, 0) >= 0,
+      gro: options.gro &&
+        setSocketOption(descriptor, SOL_UDP, UDP_GRO, 1) >= 0,
     };
   } catch (error) {
     libc().close(descriptor);
@@ -108,27 +123,6 @@ function bindError(where: string, number: number): SystemCallError {
     number,
     hint === undefined ? {} : { hint },
   );
-}
-
-function setOption(
-  descriptor: number,
-  level: number,
-  option: number,
-  value: number,
-): boolean {
-  const buffer = Int32Array.of(value);
-  return libc().setsockopt(descriptor, level, option, addressOf(buffer), 4) >=
-    0;
-}
-
-/** struct sockaddr_in. */
-function sockaddr(address: Ipv4, port: number): Uint8Array {
-  const bytes = new Uint8Array(SOCKADDR_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, AF_INET, true);
-  view.setUint16(2, port);
-  bytes.set(ipv4ToBytes(address), 4);
-  return bytes;
 }
 
 /** The packet side of the socket; `memory_udp.ts` in the tests is its twin. */
@@ -253,14 +247,19 @@ export class KernelUdpPort implements UdpPort {
   }
 
   sendFragmentable(peer: number, iovecs: number, count: number): number {
-    setOption(
+    setSocketOption(
       this.#descriptor,
       IPPROTO_IP,
       IP_MTU_DISCOVER,
       IP_PMTUDISC_DONT,
     );
     const result = this.send(peer, iovecs, count, 0);
-    setOption(this.#descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    setSocketOption(
+      this.#descriptor,
+      IPPROTO_IP,
+      IP_MTU_DISCOVER,
+      IP_PMTUDISC_DO,
+    );
     return result;
   }
 
@@ -269,7 +268,7 @@ export class KernelUdpPort implements UdpPort {
     const probe = libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (probe < 0) return -errno();
     try {
-      const name = sockaddr(peer as Ipv4, this.#port);
+      const name = socketAddress(peer as Ipv4, this.#port);
       if (libc().connect(probe, addressOf(name), name.length) < 0) {
         return -errno();
       }

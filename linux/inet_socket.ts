@@ -1,0 +1,64 @@
+/**
+ * What sockets of the Internet protocols share: their addresses and their options.
+ *
+ * @module
+ */
+
+import { type Ipv4, ipv4FromBytes, ipv4ToBytes } from "../net/ipv4.ts";
+import { addressOf, libc } from "./libc.ts";
+
+/** `linux/socket.h`. */
+export const AF_INET = 2;
+
+/** `linux/in.h`: level of a socket's option. */
+export const IPPROTO_IP = 0;
+
+/** Bytes of `struct sockaddr_in`. */
+export const SOCKADDR_BYTES = 16;
+const PORT_OFFSET = 2;
+const ADDRESS_OFFSET = 4;
+
+/** `struct sockaddr_in` of `linux/in.h`. */
+export function socketAddress(
+  address: Ipv4,
+  port: number,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(SOCKADDR_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET, true);
+  view.setUint16(PORT_OFFSET, port);
+  bytes.set(ipv4ToBytes(address), ADDRESS_OFFSET);
+  return bytes;
+}
+
+/** The `struct sockaddr_in` at `offset`; undefined when it is of another family. */
+export function readSocketAddress(
+  memory: DataView,
+  offset: number,
+): { address: Ipv4; port: number } | undefined {
+  if (memory.getUint16(offset, true) !== AF_INET) return undefined;
+  return {
+    address: ipv4FromBytes(
+      new Uint8Array(
+        memory.buffer,
+        memory.byteOffset + offset + ADDRESS_OFFSET,
+        4,
+      ),
+    ),
+    port: memory.getUint16(offset + PORT_OFFSET),
+  };
+}
+
+/**
+ * Sets an option that is an `int`; the result of setsockopt(2), negative when the
+ * kernel does not take it.
+ */
+export function setSocketOption(
+  descriptor: number,
+  level: number,
+  option: number,
+  value: number,
+): number {
+  const buffer = Int32Array.of(value);
+  return libc().setsockopt(descriptor, level, option, addressOf(buffer), 4);
+}
