@@ -125,7 +125,7 @@ export class KernelRtnetlink implements Rtnetlink {
     }
     try {
       for (const index of [link.index, link.peerIndex]) {
-        // Where the host has no IPv6 there is nothing to switch off.
+        // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
         this.#unless(
           [ERRNO.EAFNOSUPPORT],
           `keep interface ${index} without IPv6 addresses`,

@@ -33,7 +33,6 @@ const IFINFOMSG_BYTES = 16;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFF_NOARP = 0x80;
-const IFF_MULTICAST = 0x1000;
 const IFF_LOWER_UP = 0x10000;
 const IF_OPER_UP = 6;
 
@@ -119,8 +118,7 @@ export function setLinkRequest(
  * own `struct ifinfomsg` and attributes.
  */
 export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
-  // Without IFF_MULTICAST a host that forwards IPv6 reports no groups there.
-  const header = linkHeader(0, IFF_NOARP, IFF_NOARP | IFF_MULTICAST);
+  const header = linkHeader(0, IFF_NOARP, IFF_NOARP);
   const end = (name: string, mac: Uint8Array, mtuBytes: number) => [
     textAttribute(IFLA_IFNAME, name),
     { type: IFLA_ADDRESS, value: mac },
@@ -145,8 +143,9 @@ export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
 }
 
 /**
- * Asks that a device never gives itself an IPv6 address. The kernel does not take
- * this at a device's creation.
+ * Asks that a device never gives itself an IPv6 address, and so never looks for
+ * IPv6 neighbours and routers. The kernel does not take this at a device's
+ * creation.
  */
 export function noIpv6AddressRequest(interfaceIndex: number): NetlinkRequest {
   const mode = {

@@ -135,8 +135,8 @@ export interface LinkChange {
 
 /**
  * Two Ethernet devices of which each receives what the other one sends. Neither
- * asks for neighbours (NOARP), joins multicast groups, or gives itself an IPv6
- * address.
+ * asks for neighbours (NOARP) or gives itself an IPv6 address. On a host that
+ * forwards IPv6 each reports its multicast group of routers when it comes up.
  */
 export interface NewVethPair {
   /** Up to 15 bytes. With `%d` in it the kernel chooses a number. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { listLinksRequest, parseLink } from "../../linux/netlink/link.ts";
 import { NetlinkClient } from "../../linux/netlink/netlink_client.ts";
@@ -7,7 +7,9 @@ import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { cidrOf, parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
+import { untilOperUp } from "../support/oper_up.ts";
 import {
+  PAIR,
   rtnetlinkContract,
   type RtnetlinkWorld,
 } from "./rtnetlink_contract.ts";
@@ -94,6 +96,79 @@ function kernelTests(): void {
     ]);
     const answer = world.rtnetlink.routeTo(parseIpv4("192.0.2.1")!);
     assertEquals(answer.mtuBytes, 1400);
+  });
+
+  Deno.test("KernelRtnetlink makes pairs that give themselves no IPv6 address", () => {
+    using world = kernelWorld();
+    runSync("ip", ["link", "add", "plain", "type", "veth", "peer", "plainp"]);
+    runSync("ip", ["link", "set", "plainp", "up"]);
+    runSync("ip", ["link", "set", "plain", "up"]);
+    const { link, peer } = world.rtnetlink.createVethPair(PAIR);
+    for (const { index } of [link, peer]) {
+      world.rtnetlink.changeLink(index, { up: true });
+    }
+    untilOperUp(world.rtnetlink, [link.index, peer.index]);
+    const withAddress = Deno.readTextFileSync("/proc/net/if_inet6");
+    assert(/ plain$/m.test(withAddress), withAddress);
+    assert(!/ flannel0p?$/m.test(withAddress), withAddress);
+  });
+
+  Deno.test("KernelRtnetlink makes pairs whose MTU is too small for IPv6", () => {
+    using world = kernelWorld();
+    const { link } = world.rtnetlink.createVethPair({
+      ...PAIR,
+      mtuBytes: 1000,
+      peerMtuBytes: 1000,
+    });
+    assertEquals(link.mtuBytes, 1000);
+  });
+
+  Deno.test("KernelRtnetlink knows no peer of a device whose peer is elsewhere", async () => {
+    using world = kernelWorld();
+    const { link, peer } = world.rtnetlink.createVethPair(PAIR);
+    const child = new Deno.Command("unshare", {
+      args: ["--net", "sh", "-c", "echo ready; exec sleep 60"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    runSync("ip", ["link", "set", peer.name, "netns", String(child.pid)]);
+    const found = world.rtnetlink.links().find(({ index }) =>
+      index === link.index
+    );
+    await reader.cancel();
+    child.kill("SIGKILL");
+    await child.status;
+    assertEquals(found?.peerIndex, undefined);
+  });
+
+  Deno.test("KernelRtnetlink finds the route of packets with a mark", () => {
+    using world = kernelWorld();
+    plugIn(world);
+    runSync("ip", ["route", "add", "default", "via", "10.9.0.2"]);
+    runSync("ip", "route add default via 10.9.0.3 table 7".split(" "));
+    runSync("ip", "rule add fwmark 5 table 7".split(" "));
+    const gateways = [{}, { mark: 5 }, { mark: 6 }].map((query) =>
+      world.rtnetlink.routeTo(parseIpv4("192.0.2.1")!, query).gateway
+    );
+    runSync("ip", "rule delete fwmark 5 table 7".split(" "));
+    const [usual, marked] = ["10.9.0.2", "10.9.0.3"].map(parseIpv4);
+    assertEquals(gateways, [usual, marked, usual]);
+  });
+
+  Deno.test("KernelRtnetlink says how many of many routes were refused", () => {
+    using world = kernelWorld();
+    const destinations = ["10.1.0.0/24", "10.1.1.0/24", "10.1.2.0/24"];
+    assertThrows(
+      () =>
+        world.rtnetlink.replaceRoutes(destinations.map((destination) => ({
+          destination: parseCidr(destination)!,
+          interfaceIndex: 9999,
+        }))),
+      NetlinkError,
+      "Cannot put the unicast route 10.1.0.0/24 through interface 9999: " +
+        "the kernel answered ENODEV: 2 more were refused",
+    );
   });
 
   Deno.test("KernelRtnetlink tells routes with several next hops from others", () => {

@@ -249,10 +249,7 @@ testInNamespace(
       host.settle();
       while (host.socket.receive() !== undefined);
       host.peerSends(2, somePayload(10));
-      for (let port: number | undefined; port !== 2;) {
-        host.settle();
-        port = host.socket.receive()?.port;
-      }
+      do host.settle(); while (host.socket.receive()?.port !== 2);
       assert(host.socket.dropped > 0, String(host.socket.dropped));
     });
 

@@ -37,7 +37,8 @@ export interface RtnetlinkWorld extends Disposable {
 }
 
 const ABSENT_INDEX = 9999;
-const PAIR: NewVethPair = {
+/** What the agent asks for. */
+export const PAIR: NewVethPair = {
   name: "flannel0",
   peerName: "flannel0p",
   mac: Uint8Array.of(2, 0, 10, 1, 27, 0),
