@@ -14,17 +14,12 @@ const SOCK_CLOEXEC = 0x80000;
 const NO_PROTOCOL = 0;
 
 /**
- * struct sockaddr_ll of `linux/if_packet.h`: family (u16), protocol (big endian
- * u16), index (i32), hardware type, packet type, address length, address.
+ * struct sockaddr_ll of `linux/if_packet.h`: family (u16), protocol (u16, which
+ * Linux 5.1 takes from the frame), index (i32), and an address that a whole frame
+ * does not need.
  */
 const SOCKADDR_BYTES = 20;
-const PROTOCOL_OFFSET = 2;
 const INDEX_OFFSET = 4;
-
-/** Where an Ethernet frame has its EtherType. */
-const ETHERTYPE_OFFSET = 12;
-/** ETH_HLEN. */
-const ETHERNET_HEADER_BYTES = 14;
 
 /** Sends frames out of devices; it receives none. */
 export interface PacketPort {
@@ -63,12 +58,6 @@ export class KernelPacketPort implements PacketPort, Disposable {
 
   sendFrame(interfaceIndex: number, frame: Uint8Array): number {
     this.#name.setInt32(INDEX_OFFSET, interfaceIndex, true);
-    // Kernels before 5.1 do not take the protocol from the frame.
-    const [high = 0, low = 0] = frame.subarray(
-      ETHERTYPE_OFFSET,
-      ETHERNET_HEADER_BYTES,
-    );
-    this.#name.setUint16(PROTOCOL_OFFSET, high << 8 | low);
     const sent = libc().sendto(
       this.#descriptor,
       addressOf(frame),

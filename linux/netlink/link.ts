@@ -94,11 +94,8 @@ export function setLinkRequest(
     attributes.push(textAttribute(IFLA_IFNAME, change.name));
   }
   if (change.gsoMaxBytes !== undefined) {
-    // Linux 6.3 gave IPv4 a limit of its own; older ones pass over the second.
-    attributes.push(
-      u32Attribute(IFLA_GSO_MAX_SIZE, change.gsoMaxBytes),
-      u32Attribute(IFLA_GSO_IPV4_MAX_SIZE, change.gsoMaxBytes),
-    );
+    // Linux 6.3 gave IPv4 a limit of its own, which follows up to 64 KiB.
+    attributes.push(u32Attribute(IFLA_GSO_MAX_SIZE, change.gsoMaxBytes));
   }
   const header = linkHeader(
     interfaceIndex,

@@ -129,7 +129,7 @@ export interface LinkChange {
   readonly name?: string;
   /** Whether to ask neighbours for their addresses. */
   readonly arp?: boolean;
-  /** Largest packet that the device is given to cut. */
+  /** Largest packet that the device is given to cut: up to 65,536 bytes. */
   readonly gsoMaxBytes?: number;
 }
 

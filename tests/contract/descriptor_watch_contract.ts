@@ -60,6 +60,15 @@ export function descriptorWatchContract(
     await watch.stop();
   });
 
+  test("is through with its wait when stop resolves", async ({ watch }) => {
+    let over = false;
+    watch.wait().then(() => over = true);
+    await watch.stop();
+    // Only what is due at once, and no turn of the event loop.
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    assertEquals(over, true);
+  });
+
   test(
     "names nothing after its end although something is ready",
     async ({ watch, setReady }) => {

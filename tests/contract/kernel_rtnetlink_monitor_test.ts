@@ -62,6 +62,7 @@ testInNamespace(
 
     Deno.test("KernelRtnetlinkMonitor closes its descriptors", async () => {
       const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      using host = world();
       const before = descriptors();
       const abort = new AbortController();
       {
@@ -69,6 +70,10 @@ testInNamespace(
         const next = monitor.changes(abort.signal).next();
         abort.abort();
         await next;
+        host.changeLink();
+        for await (const _ of monitor.changes(new AbortController().signal)) {
+          break;
+        }
       }
       assertEquals(descriptors(), before);
     });

@@ -16,6 +16,7 @@ import { somePayload } from "../support/packet_builder.ts";
 
 export const SOCKET_PORT = 8285;
 export const SOCKET_DATAGRAM_BYTES = 2000;
+const PATIENCE_MS = 5000;
 /** Addresses of the hosts around the socket. */
 export const PEER: Ipv4 = parseIpv4("10.3.0.9")!;
 export const ROUTER: Ipv4 = parseIpv4("10.2.0.2")!;
@@ -32,7 +33,7 @@ export interface UnderlaySocketWorld extends Disposable {
   routerRefuses(mtuBytes: number): void;
   /** PEER got one, and has no socket on that port. */
   peerRefuses(): void;
-  /** Waits until there is something to receive. */
+  /** Waits a moment for something to receive, datagram or error. */
   settle(): void;
 }
 
@@ -51,7 +52,7 @@ export function underlaySocketContract(
     });
   /** One that is on its way. */
   const next = <Item>(world: UnderlaySocketWorld, receive: () => Item) => {
-    for (let attempt = 0; attempt < 100; attempt++) {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
       const item = receive();
       if (item !== undefined) return item;
       world.settle();

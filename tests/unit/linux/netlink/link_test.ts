@@ -35,7 +35,7 @@ Deno.test("a change names the device, the flags to change and what is new", () =
       "08 00 04 00 c0 05 00 00 " +
       "09 00 14 00 6c 6f 64 65 6e 00 00 00 " +
       "06 00 03 00 66 6c 00 00 " +
-      "08 00 29 00 00 00 01 00 08 00 3f 00 00 00 01 00",
+      "08 00 29 00 00 00 01 00",
   );
 });
 
