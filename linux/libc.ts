@@ -6,7 +6,8 @@
  * result would be a BigInt, which costs an allocation per call.
  *
  * Addresses are numbers (`usize`), computed once by {@linkcode addressOf}. None
- * of the calls is `nonblocking`: those that wait belong in a Worker.
+ * of the calls is `nonblocking`: those that wait belong in a Worker, or in
+ * `linux/async_poll.ts`.
  *
  * @module
  */

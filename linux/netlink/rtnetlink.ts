@@ -188,6 +188,10 @@ export interface Rtnetlink extends Disposable {
   /**
    * The same for thousands, in few system calls. A refused one does not keep the
    * others out; the first refusal is thrown at the end.
+   *
+   * The kernel compares a new next hop with all that have its device, metric and
+   * preferred source (`fib_find_info` in `net/ipv4/fib_semantics.c`): 10,000
+   * gateways take it a second, with metrics of their own a tenth of that.
    */
   replaceRoutes(routes: readonly NewRoute[]): void;
   removeRoute(route: NewRoute): boolean;
