@@ -1,0 +1,73 @@
+/**
+ * `deno task bench` as a whole, on a small part of what it can measure.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import type { BenchReport } from "../../bench/report.ts";
+import { attempt } from "../rig/command.ts";
+
+const MAIN = fromFileUrl(new URL("../../bench/main.ts", import.meta.url));
+
+function bench(...args: string[]) {
+  return attempt([Deno.execPath(), "run", "-A", MAIN, ...args]);
+}
+
+Deno.test("bench: both data paths beside VXLAN, and an agent killed under traffic, as JSON", async () => {
+  const { exitCode, stderr, stdout } = await bench(
+    "--quick",
+    "--paths=vxlan,udp-tun,udp-ebpf",
+    "--modes=wire",
+    "--figures=rr,start,restart",
+    "--json",
+  );
+  assertEquals(exitCode, 0, stdout + stderr);
+  const report = JSON.parse(
+    stdout.trimEnd().split("\n").at(-1)!,
+  ) as BenchReport;
+  assertEquals(report.schema, 2);
+  assertEquals(Object.keys(report.paths), ["vxlan", "udp-tun", "udp-ebpf"]);
+  for (const [name, modes] of Object.entries(report.paths)) {
+    assertEquals(Object.keys(modes), ["wire"], name);
+    assertEquals(
+      Object.keys(modes.wire!),
+      ["rrPerSecond", "rrP50Us", "rrP99Us"],
+      name,
+    );
+    assert(modes.wire!.rrPerSecond! > 0, name);
+  }
+  assertEquals(Object.keys(report.ratios), ["udp-tun", "udp-ebpf"]);
+  assertEquals(Object.keys(report.receive), ["udp-ebpf"]);
+  assertEquals(report.agents["udp-tun"]!.loadMs, null);
+  assert(report.agents["udp-ebpf"]!.loadMs! > 0);
+  for (const name of ["udp-tun", "udp-ebpf"] as const) {
+    const { rssMb, startMs } = report.agents[name]!;
+    assert(startMs! > 0 && rssMb! > 0, name);
+    assertEquals(
+      report.restart[name]!.map(({ action, etcd, mode, streamAlive }) => ({
+        action,
+        etcd,
+        mode,
+        streamAlive,
+      })),
+      [
+        { action: "kill", etcd: "up", mode: "wire", streamAlive: true },
+        { action: "upgrade", etcd: "away", mode: "wire", streamAlive: true },
+      ],
+      name,
+    );
+    assert(report.restart[name]!.every(({ pingSent }) => pingSent > 200), name);
+  }
+  // No agent carries packets while it is killed: without a loss here, the ping
+  // would tell nothing.
+  assert(report.restart["udp-tun"]![0]!.pingLost > 0);
+});
+
+Deno.test("bench: bad usage is exit code 2, and says how", async () => {
+  const { exitCode, stderr } = await bench("--paths=ipip");
+  assertEquals(exitCode, 2);
+  assert(stderr.includes("--paths must be some of underlay,"), stderr);
+  assert(stderr.includes("Usage: deno task bench"), stderr);
+});
