@@ -18,7 +18,7 @@ import { type DataPathStart, dataPathStart } from "./started_event.ts";
 export type LodenPathName = Extract<PathName, `udp-${string}`>;
 
 /** How the agents of a path are started. */
-export const LODEN_FLAGS: Readonly<Record<LodenPathName, readonly string[]>> = {
+const LODEN_FLAGS: Readonly<Record<LodenPathName, readonly string[]>> = {
   "udp-tun": ["--datapath=tun"],
   "udp-ebpf": ["--datapath=ebpf"],
   "udp-ebpf-xdp": ["--datapath=ebpf", "--ebpf-receive=xdp"],
