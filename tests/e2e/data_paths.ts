@@ -91,7 +91,7 @@ const LARGE_MTU_BYTES = 9000;
 const RECEIVE_MODES = ["xdp", "gro", "direct"] as const;
 
 /** Every data path, the same on all hosts. */
-export const DATA_PATHS: readonly DataPath[] = ["tun"];
+export const DATA_PATHS: readonly DataPath[] = ["tun", "ebpf"];
 
 /** One setup for each data path: for what does not depend on cables. */
 export const EACH_PATH: readonly Setup[] = DATA_PATHS
