@@ -331,7 +331,7 @@ export class EbpfDataPath implements UdpDataPath {
         subnet: peer.subnet,
         address: peer.publicIp,
         interfaceIndex,
-        flags: this.#flagsOf(peer, interfaceIndex),
+        flags: this.#flagsOf(peer),
         mtuBytes: this.#pathMtus.get(peer.publicIp),
       };
     });
@@ -347,13 +347,14 @@ export class EbpfDataPath implements UdpDataPath {
     }
   }
 
-  /** What the peer's receiver can take: `programs/encapsulate.ts`. */
-  #flagsOf({ dataPath }: Peer, interfaceIndex: number): number {
-    const device = this.#programs?.underlays.get(interfaceIndex);
-    // flannel takes packets of the overlay's MTU and no larger.
-    if (device?.passesWhole) return dataPath === undefined ? PEER_FLAG.CUT : 0;
-    // UDP_GRO in user space merges only datagrams with a checksum.
-    return dataPath === "tun" ? PEER_FLAG.CUT | PEER_FLAG.CHECKSUM : 0;
+  /**
+   * What the peer's receiver can take. One in user space takes packets of the
+   * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams
+   * that have an outer one; flannel merges nothing.
+   */
+  #flagsOf({ dataPath }: Peer): number {
+    if (dataPath === "ebpf") return 0;
+    return PEER_FLAG.CUT | (dataPath === "tun" ? PEER_FLAG.CHECKSUM : 0);
   }
 
   counters(): Record<string, number> {

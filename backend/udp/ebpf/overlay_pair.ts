@@ -4,7 +4,8 @@
  * `flannel0` is the host's end, with the overlay's address and MTU; the programs
  * sit at its egress. Its other end, `flannel0p`, has no address: what is sent by
  * it enters `flannel0` and is merged there (GRO), and what `flannel0` passes on
- * comes out of it cut into packets, because the segmentation offloads are off.
+ * comes out of it cut into packets and with finished checksums, because the
+ * offloads are off.
  *
  * @module
  */
@@ -102,6 +103,8 @@ function ensureFeatures(
   for (const feature of features.keys()) {
     if (isSegmentation(feature)) wanted.push([feature, false]);
   }
+  // What enters by the other end has a checksum that was checked, or is to be.
+  wanted.push(["tx-checksum-ip-generic", !merges]);
   const wrong = wanted.filter(([feature, on]) =>
     differs(features.get(feature), on)
   );

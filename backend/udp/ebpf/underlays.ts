@@ -20,7 +20,6 @@ import type { HostConstants, ReceiveMode } from "./programs/constants.ts";
 import { ingressProgram, xdpProgram } from "./programs/programs.ts";
 import {
   chooseReceiveMode,
-  passesWhole,
   type ReceiveDecision,
   type UnderlayDevice,
 } from "./receive_mode.ts";
@@ -39,8 +38,6 @@ interface Attached {
   readonly name: string;
   readonly decision: ReceiveDecision;
   readonly how: "tcx" | "clsact";
-  /** Whether super-packets may reach a peer whole by it. */
-  readonly passesWhole: boolean;
 }
 
 /** See the module. One set of programs; for others, make another one. */
@@ -66,11 +63,6 @@ export class Underlays {
     this.#host = host;
     this.#maps = maps;
     this.#wanted = wanted;
-  }
-
-  /** What is at a device; `undefined` where nothing is. */
-  get(interfaceIndex: number): Attached | undefined {
-    return this.#attached.get(interfaceIndex);
   }
 
   /** For `loden status`, by name. */
@@ -125,7 +117,6 @@ export class Underlays {
       name: link.name,
       decision,
       how,
-      passesWhole: passesWhole(device),
     });
     if (before?.decision.mode !== decision.mode || before.name !== link.name) {
       log.info("packets are taken from the underlay", {

@@ -136,7 +136,9 @@ export function encapsulate(
     mov(R1, R6),
     mov(R2, OUTER_BYTES),
     mov(R3, ROOM_MAC),
-    mov(R4, ENCAPSULATE_UDP | FIXED_GSO),
+    // A packet that was cut has its checksums and needs nothing of a tunnel's;
+    // marked as one it would not be merged by a receiver (UDP_GRO).
+    mov(R4, place === "device" ? ENCAPSULATE_UDP | FIXED_GSO : FIXED_GSO),
     call("skb_adjust_room"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
     ...outerHeaders(host),
