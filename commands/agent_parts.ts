@@ -13,6 +13,7 @@ import { refuseNetworkOfOthers } from "../agent/neighbours.ts";
 import type { AgentState } from "../agent/state.ts";
 import { UDP_FEATURES } from "../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
+import { kernelParts } from "../backend/udp/kernel_parts.ts";
 import { UdpBackend } from "../backend/udp/udp_backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import type { Settings } from "../config/settings.ts";
@@ -30,10 +31,7 @@ import { checkSysctls } from "../host/sysctl_check.ts";
 import { SystemdNotifier } from "../host/systemd.ts";
 import { underlayWarnings } from "../host/underlay_warnings.ts";
 import { FileStateStore } from "../lease/file_state_store.ts";
-import { bootTimeNs } from "../linux/boot_clock.ts";
-import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { systemClock } from "../linux/clock.ts";
-import { KernelEthtool } from "../linux/ethtool.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
@@ -137,14 +135,7 @@ function createBackend(
   config: NetworkConfig,
   rtnetlink: Rtnetlink,
 ): UdpBackend {
-  return new UdpBackend({
-    rtnetlink,
-    ethtool: new KernelEthtool(),
-    openBpf: (options) => new KernelBpf(options),
-    clock: systemClock,
-    bootTimeNs,
-    kernelRelease: Deno.osRelease(),
-  }, {
+  return new UdpBackend(kernelParts(rtnetlink, systemClock), {
     port: config.backend.options.port,
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),

@@ -1,5 +1,5 @@
 /**
- * What the user-space data path can do without, word by word.
+ * What the data paths can do without, word by word.
  *
  * @module
  */
@@ -23,12 +23,15 @@ export const UDP_FEATURES = {
   "busy-poll": "busyPoll",
   /** A second thread that receives while much moves. */
   "helper-thread": "helperThread",
+  /** The newer way to attach programs, of the kernel data path. */
+  "tcx": "tcx",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
 /** Which features are to be used, or are in use. */
 export interface DataPathFeatures extends OffloadFeatures {
   readonly busyPoll: boolean;
   readonly helperThread: boolean;
+  readonly tcx: boolean;
 }
 
 /** Everything but what is switched off. */
@@ -41,9 +44,9 @@ export function wantedFeatures(
   return Object.fromEntries(wanted) as unknown as DataPathFeatures;
 }
 
-/** The words of the features that are in use, for the log and `loden status`. */
+/** The words of the features that the user-space path uses, for the log. */
 export function describeFeatures(features: DataPathFeatures): string[] {
   return Object.entries(UDP_FEATURES)
-    .filter(([, feature]) => features[feature])
+    .filter(([word, feature]) => word !== "tcx" && features[feature])
     .map(([word]) => word);
 }

@@ -26,9 +26,7 @@ import {
 } from "../support/kernel_world.ts";
 import { somePayload, udpPacket } from "../support/packet_builder.ts";
 import { hasRightChecksums } from "../support/slow_packets.ts";
-import { bootTimeNs } from "../../linux/boot_clock.ts";
-import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
-import { KernelEthtool } from "../../linux/ethtool.ts";
+import { kernelParts } from "../../backend/udp/kernel_parts.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { CapturedLogs } from "../support/capture_logs.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
@@ -119,7 +117,6 @@ class Socket implements Disposable {
 
 const rtnetlink = new KernelRtnetlink();
 const clock = new FakeClock();
-const ethtool = new KernelEthtool();
 const deviceNames = () =>
   rtnetlink.links().map(({ name }) => name)
     .filter((name) => name.startsWith("flannel"));
@@ -132,14 +129,10 @@ const addressesOf = (device: string) =>
     .map(([, found]) => found);
 
 function backendWith(options: Partial<UdpBackendOptions> = {}): UdpBackend {
-  return new UdpBackend({
-    rtnetlink,
-    ethtool,
-    openBpf: (options) => new KernelBpf(options),
-    clock,
-    bootTimeNs,
-    kernelRelease: Deno.osRelease(),
-  }, { ...OPTIONS, ...options });
+  return new UdpBackend(kernelParts(rtnetlink, clock), {
+    ...OPTIONS,
+    ...options,
+  });
 }
 
 /** A started backend; its device goes with it. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { PROGRAM_COUNTERS } from "../../backend/udp/ebpf/counters.ts";
+import { SLOW_PATH_COUNTERS } from "../../backend/udp/ebpf/slow_path.ts";
 import { COUNTER_NAMES } from "../../backend/udp/tun/counters.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 
@@ -105,7 +106,10 @@ Deno.test("every page has its row in the documents' index", () => {
 });
 
 Deno.test("the data path's page has every counter, and no other, and says which path counts it", () => {
-  const inKernel = new Set<string>(PROGRAM_COUNTERS);
+  const inKernel = new Set<string>([
+    ...PROGRAM_COUNTERS,
+    ...SLOW_PATH_COUNTERS,
+  ]);
   const inUserSpace = new Set(Object.keys(COUNTER_NAMES));
   const expected = [...inKernel.union(inUserSpace)].map((name) =>
     `${name} ${

@@ -22,10 +22,12 @@ import {
   configureOverlayDevice,
   isOverlayDeviceRight,
   type OverlayDevice,
+  UNREACHABLE_METRIC,
 } from "../overlay_device.ts";
 import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { attachedProgram, ensureAttached } from "./attachments.ts";
 import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
+import { NoEthernetError } from "./errors.ts";
 import { PEER_FLAG } from "./maps.ts";
 import {
   ensureOffloads,
@@ -34,6 +36,7 @@ import {
   type OverlayPair,
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
+import { PathMtus } from "./path_mtus.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";
@@ -84,20 +87,44 @@ export class EbpfDataPath implements UdpDataPath {
   #programs: Programs | undefined;
   /** `undefined` until they are known: those in the maps count until then. */
   #peers: readonly Peer[] | undefined;
-  #pathMtus: ReadonlyMap<Ipv4, number> = new Map();
+  readonly #pathMtus: PathMtus;
   #deadlineNs = 0n;
   #deadlineSetAtMs = -Infinity;
 
   /**
    * Takes over what runs, and brings up what does not. Throws what the kernel
-   * refuses; {@linkcode EbpfDataPath.abandon} removes what was made until then.
+   * refuses, and has removed then what it had made.
    */
-  constructor(parts: EbpfDataPathParts, options: UdpDataPathOptions) {
+  static start(
+    parts: EbpfDataPathParts,
+    options: UdpDataPathOptions,
+  ): EbpfDataPath {
+    const owner = ownershipOf(options.deviceAlias);
+    const found = findOverlayPair(parts.rtnetlink.links(), owner.alias);
+    try {
+      return new EbpfDataPath(parts, options, owner, found);
+    } catch (error) {
+      if (found === undefined) abandon(parts, options);
+      throw error;
+    }
+  }
+
+  private constructor(
+    parts: EbpfDataPathParts,
+    options: UdpDataPathOptions,
+    owner: Ownership,
+    found: OverlayPair | undefined,
+  ) {
     this.#parts = parts;
     this.#options = options;
-    this.#owner = ownershipOf(options.deviceAlias);
+    this.#owner = owner;
     this.failed = this.#stopped.promise;
-    this.#pair = this.#findPair(parts.rtnetlink.links()) ?? this.#makePair();
+    this.#pathMtus = new PathMtus(
+      parts.rtnetlink,
+      parts.clock,
+      options.underlay.mtuBytes,
+    );
+    this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
       this.#pair.device.index,
@@ -132,13 +159,20 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /**
-   * What the ways to peers pass, less the outer headers; for those that pass less
-   * than the overlay's MTU.
+   * The way to a peer passes less than was thought: its route says so. Whether
+   * that is new.
    */
-  setPathMtus(mtus: ReadonlyMap<Ipv4, number>): void {
-    this.#pathMtus = mtus;
+  onPathMtu(address: Ipv4): boolean {
+    if (!this.#pathMtus.learn(address)) return false;
     this.mend();
+    return true;
   }
+
+  /** Somebody has changed the routing table, or may have. */
+  forgetRoutes(): void {
+    this.#routesKnown = false;
+  }
+  #routesKnown = true;
 
   /** Puts right what is not, and says what that was. */
   mend(): string[] {
@@ -146,8 +180,15 @@ export class EbpfDataPath implements UdpDataPath {
     const { rtnetlink } = this.#parts;
     if (this.#ensureDevice()) mended.push("device");
     const links = rtnetlink.links();
+    if (!this.#routesKnown) {
+      this.#table.readRoutes();
+      this.#routesKnown = true;
+    }
     const peers = this.#kernelPeers();
     const devices = this.#underlayDevices(links, peers ?? []);
+    for (const { name, kind, mac } of devices) {
+      if (mac.length === 0) throw new NoEthernetError(name, kind);
+    }
     const programs = this.#ensurePrograms(devices);
     // Those that receive first: nothing is sent that would not be answered.
     mended.push(...programs.underlays.set(devices));
@@ -155,7 +196,7 @@ export class EbpfDataPath implements UdpDataPath {
     if (this.#ensureAt(otherEnd, "ingress", programs.hop)) {
       mended.push(`program at ${otherEnd.name}`);
     }
-    if (peers !== undefined) this.#putPeers(peers);
+    if (peers !== undefined && this.#putPeers(peers)) mended.push("routes");
     if (this.#ensureAt(device, "egress", programs.egress)) {
       mended.push(`program at ${device.name}`);
     }
@@ -311,13 +352,13 @@ export class EbpfDataPath implements UdpDataPath {
     return true;
   }
 
-  #putPeers(peers: readonly KernelPeer[]): void {
+  #putPeers(peers: readonly KernelPeer[]): boolean {
     const nowMs = this.#parts.clock.monotonic();
     if (nowMs - this.#deadlineSetAtMs >= DEADLINE_REFRESH_MS) {
       this.#deadlineNs = this.#parts.bootTimeNs() + ORPHANED_PEER_LIFE_NS;
       this.#deadlineSetAtMs = nowMs;
     }
-    this.#table.set(peers, this.#deadlineNs);
+    return this.#table.set(peers, this.#deadlineNs);
   }
 
   #kernelPeers(): KernelPeer[] | undefined {
@@ -332,7 +373,7 @@ export class EbpfDataPath implements UdpDataPath {
         address: peer.publicIp,
         interfaceIndex,
         flags: this.#flagsOf(peer),
-        mtuBytes: this.#pathMtus.get(peer.publicIp),
+        mtuBytes: this.#pathMtus.overlayMtu(peer.publicIp),
       };
     });
   }
@@ -359,8 +400,9 @@ export class EbpfDataPath implements UdpDataPath {
 
   counters(): Record<string, number> {
     const value = this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
-    if (value !== undefined) return readProgramCounters(value);
-    return Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 0]));
+    return value === undefined
+      ? Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 0]))
+      : readProgramCounters(value);
   }
 
   details(): Record<string, string> {
@@ -374,6 +416,26 @@ export class EbpfDataPath implements UdpDataPath {
     this.#stopped.resolve();
     return Promise.resolve();
   }
+}
+
+/** Removes all of a data path that never carried a packet. */
+function abandon(
+  { rtnetlink, bpf }: EbpfDataPathParts,
+  { deviceAlias, network }: UdpDataPathOptions,
+): void {
+  for (
+    const { remove } of planProgramRemoval({ rtnetlink, bpf }, deviceAlias)
+  ) {
+    remove();
+  }
+  const links = rtnetlink.links();
+  const pair = findOverlayPair(links, deviceAlias);
+  if (pair !== undefined) rtnetlink.deleteLink(pair.device.index);
+  rtnetlink.removeRoute({
+    destination: network,
+    type: "unreachable",
+    metric: UNREACHABLE_METRIC,
+  });
 }
 
 function disposeOf({ egress, hop, underlays }: Programs): void {

@@ -22,6 +22,19 @@ export class KernelPathUnavailableError extends LodenError {
   }
 }
 
+/** The underlay has no Ethernet header to work on. Its code is `backend.link-layer`. */
+export class NoEthernetError extends LodenError {
+  constructor(interfaceName: string, kind: string) {
+    super(
+      "backend.link-layer",
+      `Cannot use the kernel data path: ${interfaceName} must be an Ethernet device: current value is ${
+        kind || "a device without a MAC address"
+      }`,
+      { hint: "--datapath=tun carries packets in user space" },
+    );
+  }
+}
+
 /** The kernel is older than the data path's programs. Its code is `backend.kernel`. */
 export class KernelTooOldError extends LodenError {
   constructor(release: string, least: string) {

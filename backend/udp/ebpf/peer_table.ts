@@ -95,17 +95,19 @@ export class KernelPeerTable {
   /**
    * Makes these the peers, and lets them count until `deadlineNs` of the
    * boot-time clock. Throws what the kernel refuses; a repetition goes on from
-   * there.
+   * there. Says whether a route of a peer that was there already was not right.
    */
-  set(peers: readonly KernelPeer[], deadlineNs: bigint): void {
+  set(peers: readonly KernelPeer[], deadlineNs: bigint): boolean {
     const wanted = new Map(
       peers.map((peer) => [formatCidr(peer.subnet), peer]),
     );
     this.#putSenders(peers);
+    const known = new Set(this.#entries.keys());
     this.#putEntries(wanted, deadlineNs);
-    this.#putRoutes(wanted);
+    const lost = this.#putRoutes(wanted).some((text) => known.has(text));
     this.#removeEntries(wanted);
     this.#removeSenders(new Set(peers.map(({ address }) => address)));
+    return lost;
   }
 
   #putSenders(peers: readonly KernelPeer[]): void {
@@ -139,8 +141,10 @@ export class KernelPeerTable {
     for (const [text, entry] of now) this.#entries.set(text, entry);
   }
 
-  #putRoutes(wanted: ReadonlyMap<string, KernelPeer>): void {
+  /** The subnets whose routes were put. */
+  #putRoutes(wanted: ReadonlyMap<string, KernelPeer>): string[] {
     const added: NewRoute[] = [];
+    const former: NewRoute[] = [];
     for (const [text, { subnet, mtuBytes }] of wanted) {
       const route: NewRoute = {
         destination: subnet,
@@ -148,23 +152,32 @@ export class KernelPeerTable {
         gateway: subnet.address,
         interfaceIndex: this.#deviceIndex,
         onlink: true,
+        metric: metricOf(subnet),
         ...(mtuBytes === undefined ? {} : { mtuBytes }),
       };
       const before = this.#routes.get(text);
       if (
         before !== undefined && before.gateway === route.gateway &&
-        before.mtuBytes === mtuBytes
+        before.mtuBytes === mtuBytes &&
+        before.metric === route.metric
       ) continue;
       added.push(route);
+      // With another metric it is another route, which stays.
+      if (before !== undefined && before.metric !== route.metric) {
+        former.push(before);
+      }
     }
     if (added.length > 0) this.#rtnetlink.replaceRoutes(added);
+    if (former.length > 0) this.#rtnetlink.removeRoutes(former);
     for (const route of added) {
       this.#routes.set(formatCidr(route.destination), route);
     }
     const removed = [...this.#routes].filter(([text]) => !wanted.has(text));
-    if (removed.length === 0) return;
-    this.#rtnetlink.removeRoutes(removed.map(([, route]) => route));
-    for (const [text] of removed) this.#routes.delete(text);
+    if (removed.length > 0) {
+      this.#rtnetlink.removeRoutes(removed.map(([, route]) => route));
+      for (const [text] of removed) this.#routes.delete(text);
+    }
+    return added.map(({ destination }) => formatCidr(destination));
   }
 
   #removeEntries(wanted: ReadonlyMap<string, KernelPeer>): void {
@@ -203,6 +216,16 @@ export class KernelPeerTable {
 }
 
 const ONE = Uint8Array.of(1, 0, 0, 0);
+const METRICS = 1024;
+
+/**
+ * A route's metric means nothing here, but the kernel compares a new next hop
+ * with all others of its device and metric (`net/ipv4/fib_semantics.c`): with one
+ * metric, 10,000 routes take it seconds.
+ */
+function metricOf({ address, prefixLength }: Cidr): number {
+  return 1 + (address >>> (32 - prefixLength)) % METRICS;
+}
 
 function slotKey(slot: number): Uint8Array {
   const key = new Uint8Array(4);

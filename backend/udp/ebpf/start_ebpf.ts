@@ -5,17 +5,25 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
+import type { DescriptorWaiter } from "../../../linux/async_poll.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
+import { SystemCallError } from "../../../linux/errno.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
-import { formatIpv4 } from "../../../net/ipv4.ts";
+import type { RtnetlinkMonitor } from "../../../linux/netlink/rtnetlink_monitor.ts";
+import type { PacketPort } from "../../../linux/packet_socket.ts";
+import type { UnderlaySocket } from "../../../linux/udp_error_queue.ts";
+import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { Peer } from "../../../net/peer.ts";
 import { BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
+import { wantedFeatures } from "../features.ts";
 import { OverlayKeeper } from "../overlay_keeper.ts";
 import { EbpfDataPath } from "./ebpf_data_path.ts";
 import { KernelPathUnavailableError, KernelTooOldError } from "./errors.ts";
+import { SlowPath } from "./slow_path.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -27,6 +35,13 @@ export interface EbpfParts {
   readonly rtnetlink: Rtnetlink;
   readonly ethtool: Ethtool;
   readonly openBpf: (options: { readonly tcx: boolean }) => Bpf;
+  /** Throws {@linkcode SystemCallError}, `EADDRINUSE` when the port is taken. */
+  readonly openSocket: (
+    options: { readonly address: Ipv4; readonly port: number },
+  ) => UnderlaySocket & Disposable;
+  readonly openPacketPort: () => PacketPort & Disposable;
+  readonly watch: (descriptors: readonly number[]) => DescriptorWaiter;
+  readonly openMonitor: () => RtnetlinkMonitor;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
   /** As `uname -r`. */
@@ -43,13 +58,42 @@ export function startEbpf(
 ): UdpDataPath {
   const startedAtMs = parts.clock.monotonic();
   requireKernel(parts.kernelRelease);
-  const tcx = !options.disabledFeatures.includes("tcx");
-  const bpf = parts.openBpf({ tcx });
+  using opened = new DisposableStack();
+  // First: a busy port is found before anything is touched.
+  const socket = opened.use(openSocket(parts, options));
+  const { tcx } = wantedFeatures(options.disabledFeatures);
   let path: EbpfDataPath;
+  let running: RunningEbpf;
   try {
-    path = new EbpfDataPath({ ...parts, bpf }, options);
+    const bpf = opened.use(parts.openBpf({ tcx }));
+    const packets = opened.use(parts.openPacketPort());
+    const monitor = opened.use(parts.openMonitor());
+    path = EbpfDataPath.start({ ...parts, bpf }, options);
+    const slowPath = new SlowPath({
+      socket,
+      packets,
+      bpf,
+      watch: parts.watch([socket.descriptor]),
+      clock: parts.clock,
+    }, {
+      underlayAddress: options.underlay.address,
+      port: options.port,
+      get decider() {
+        return path.decider;
+      },
+      get entrance() {
+        return path.entrance;
+      },
+      onPathMtu: (address) => path.onPathMtu(address),
+    });
+    running = new RunningEbpf({
+      path,
+      slowPath,
+      monitor,
+      clock: parts.clock,
+      opened: opened.move(),
+    });
   } catch (error) {
-    bpf[Symbol.dispose]();
     if (error instanceof BackendStartError) throw error;
     throw new KernelPathUnavailableError(error);
   }
@@ -62,47 +106,101 @@ export function startEbpf(
     port: options.port,
     loadMs: Math.round((parts.clock.monotonic() - startedAtMs) * 10) / 10,
   });
-  return new RunningEbpf(path, bpf, parts.clock);
+  return running;
 }
+
+function openSocket(
+  parts: EbpfParts,
+  { underlay, port }: UdpDataPathOptions,
+): UnderlaySocket & Disposable {
+  try {
+    return parts.openSocket({ address: underlay.address, port });
+  } catch (error) {
+    if (error instanceof SystemCallError) throw new BackendStartError(error);
+    throw error;
+  }
+}
+
+/** What runs beside the programs. */
+interface Company {
+  readonly path: EbpfDataPath;
+  readonly slowPath: SlowPath;
+  readonly monitor: RtnetlinkMonitor;
+  readonly clock: Clock;
+  /** What has to be closed at the end. */
+  readonly opened: DisposableStack;
+}
+
+/** After a change others follow; and what takes long is not done all the time. */
+const SETTLE_MS = 100;
+const REST_PER_WORK = 20;
 
 /** The data path and what keeps it as it should be. */
 class RunningEbpf implements UdpDataPath {
   readonly name = "ebpf";
   readonly outlivesAgent = true;
   readonly failed: Promise<void>;
-  readonly #path: EbpfDataPath;
-  readonly #bpf: Bpf;
+  readonly #company: Company;
+  readonly #keeper: OverlayKeeper;
   readonly #stopping = new AbortController();
-  readonly #keeping: Promise<void>;
+  readonly #running: Promise<unknown>;
 
-  constructor(path: EbpfDataPath, bpf: Bpf, clock: Clock) {
-    this.#path = path;
-    this.#bpf = bpf;
+  constructor(company: Company) {
+    const { path, clock, slowPath } = company;
+    this.#company = company;
     this.failed = path.failed;
-    this.#keeping = new OverlayKeeper(clock, path).run(this.#stopping.signal);
+    this.#keeper = new OverlayKeeper(clock, path);
+    this.#running = Promise.all([
+      this.#keeper.run(this.#stopping.signal),
+      this.#followChanges(),
+      slowPath.run(),
+    ]);
   }
 
   get deviceName(): string {
-    return this.#path.deviceName;
+    return this.#company.path.deviceName;
   }
 
   setPeers(peers: readonly Peer[]): Promise<void> {
-    return this.#path.setPeers(peers);
+    return this.#company.path.setPeers(peers);
   }
 
   counters(): Record<string, number> {
-    return this.#path.counters();
+    const { path, slowPath } = this.#company;
+    return { ...path.counters(), ...slowPath.counters() };
   }
 
   details(): Record<string, string> {
-    return this.#path.details();
+    return this.#company.path.details();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#keeping;
-    await this.#path.stop();
-    this.#bpf[Symbol.dispose]();
+    await this.#company.slowPath.stop();
+    await this.#running;
+    await this.#company.path.stop();
+    this.#company.opened[Symbol.dispose]();
+  }
+
+  /** A device that goes, or a route, is put right before anybody waits for it. */
+  async #followChanges(): Promise<void> {
+    const { path, monitor, clock } = this.#company;
+    const { signal } = this.#stopping;
+    try {
+      for await (const tables of monitor.changes(signal)) {
+        if (tables.has("routes") || tables.has("links")) path.forgetRoutes();
+        const startedAtMs = clock.monotonic();
+        this.#keeper.look();
+        const tookMs = clock.monotonic() - startedAtMs;
+        await clock.sleep(Math.max(SETTLE_MS, tookMs * REST_PER_WORK), signal);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn("changes of the network are seen every five seconds only", {
+        event: "backend.monitor-failed",
+        reason: describeError(error),
+      });
+    }
   }
 }
 

@@ -172,6 +172,9 @@ function leavePacketsOfOthers(host: HostConstants): Instruction[] {
     jumpIf32(R1, "!=", networkWord(host.underlayAddress), "not ours"),
     load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
     jumpIf(R1, "!=", networkHalf(host.port), "not ours"),
+    // A damaged one is the host's to drop, and to count.
+    ...headerSum(R7, OUTER_IP),
+    jumpIf(R1, "!=", 0xffff, "not ours"),
   ];
 }
 

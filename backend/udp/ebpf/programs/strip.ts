@@ -75,6 +75,8 @@ import {
 
 /** What stands in front of a stripped frame. */
 const MARK_BYTES = 4;
+/** BPF_CSUM_LEVEL_RESET. */
+const CHECKSUM_UNKNOWN = 3;
 /** Locally administered, unicast, nobody's. */
 const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
 
@@ -195,6 +197,11 @@ export function takeStripped(host: HostConstants): Instruction[] {
     jumpIf(R3, ">", R2, "not stripped"),
     load("u32", R1, R1, 0),
     jumpIf32(R1, "!=", host.mark, "not stripped"),
+    // What the driver said of the outer checksum it did not say of the inner one.
+    // Merged TCP has been looked at by GRO and keeps its state.
+    mov(R1, R6),
+    mov(R2, CHECKSUM_UNKNOWN),
+    call("csum_level"),
     ...setMacs(host.device, "stripped without room"),
     ...enter(host),
     label("stripped without room"),

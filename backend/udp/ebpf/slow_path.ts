@@ -1,0 +1,183 @@
+/**
+ * The few packets of the underlay that no program can take: those that the host
+ * puts together from fragments, or that have IP options.
+ *
+ * They arrive at a socket, which also keeps the port. Whether one may enter the
+ * overlay is not decided here again: the ingress program itself is run on a frame
+ * made of it (`BPF_PROG_TEST_RUN`), checks and counts as ever, and gives back the
+ * decapsulated frame, which is sent into the overlay device by its other end.
+ *
+ * What the socket hears of errors tells the path MTU.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
+import type { DescriptorWaiter } from "../../../linux/async_poll.ts";
+import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
+import type { Clock } from "../../../linux/clock.ts";
+import { ERRNO } from "../../../linux/errno.ts";
+import type { PacketPort } from "../../../linux/packet_socket.ts";
+import type {
+  UnderlayDatagram,
+  UnderlaySocket,
+} from "../../../linux/udp_error_queue.ts";
+import { internetChecksum } from "../../../net/checksum.ts";
+import type { Ipv4 } from "../../../net/ipv4.ts";
+import {
+  DONT_FRAGMENT,
+  ETHERNET,
+  ETHERTYPE_IPV4,
+  INNER_IP,
+  IPV4,
+  OUTER_IP,
+  OUTER_UDP,
+  PLAIN_IPV4,
+  PROTOCOL,
+  UDP,
+  VERDICT,
+} from "./programs/layout.ts";
+
+const log = getLogger(["loden", "backend"]);
+
+/** Taken in one go; then the rest of the agent has its turn. */
+const BATCH = 64;
+const PAUSE_MS = 20;
+const TTL = 64;
+
+/** What the slow path stands on. */
+export interface SlowPathParts {
+  readonly socket: UnderlaySocket;
+  /** Watches the socket's descriptor. */
+  readonly watch: DescriptorWaiter;
+  readonly packets: PacketPort;
+  readonly bpf: Bpf;
+  readonly clock: Pick<Clock, "sleep">;
+}
+
+/** The data path that it belongs to. */
+export interface SlowPathTarget {
+  readonly underlayAddress: Ipv4;
+  readonly port: number;
+  /** The program that decides; `undefined` while none is loaded. */
+  readonly decider: BpfProgram | undefined;
+  /** Where a frame is sent to enter the overlay device. */
+  readonly entrance: { readonly interfaceIndex: number };
+  /** The way to a peer passes less than was thought; whether that is new. */
+  onPathMtu(address: Ipv4): boolean;
+}
+
+/** Their names are an interface: `docs/datapath.md`. */
+export const SLOW_PATH_COUNTERS = [
+  "rx.slow.packets",
+  "rx.slow.drop.device",
+  "rx.slow.drop.socketFull",
+  "tx.pathMtuLearned",
+] as const;
+
+/** See the module. */
+export class SlowPath {
+  readonly #parts: SlowPathParts;
+  readonly #target: SlowPathTarget;
+  #packets = 0;
+  #refusedByDevice = 0;
+  #pathMtus = 0;
+
+  constructor(parts: SlowPathParts, target: SlowPathTarget) {
+    this.#parts = parts;
+    this.#target = target;
+  }
+
+  /** Runs until the watch is stopped; resolves then. */
+  async run(): Promise<void> {
+    const { watch, clock } = this.#parts;
+    while (!watch.stopped) {
+      try {
+        await watch.wait();
+        if (watch.stopped) return;
+        if (this.#drain()) await clock.sleep(PAUSE_MS);
+      } catch (error) {
+        log.warn("packets beside the programs cannot be taken", {
+          event: "backend.slow-path-failed",
+          reason: describeError(error),
+        });
+        await clock.sleep(1_000);
+      }
+    }
+  }
+
+  /** Ends {@linkcode SlowPath.run}. */
+  async stop(): Promise<void> {
+    await this.#parts.watch.stop();
+  }
+
+  counters(): Record<typeof SLOW_PATH_COUNTERS[number], number> {
+    const { truncated, dropped } = this.#parts.socket;
+    return {
+      "rx.slow.packets": this.#packets,
+      "rx.slow.drop.device": this.#refusedByDevice,
+      "rx.slow.drop.socketFull": truncated + dropped,
+      "tx.pathMtuLearned": this.#pathMtus,
+    };
+  }
+
+  /** Says whether there may be more. */
+  #drain(): boolean {
+    const { socket } = this.#parts;
+    for (let count = 0; count < BATCH; count++) {
+      const error = socket.receiveError();
+      const datagram = socket.receive();
+      if (error === undefined && datagram === undefined) return false;
+      if (error?.errno === ERRNO.EMSGSIZE) {
+        if (this.#target.onPathMtu(error.address)) this.#pathMtus++;
+      }
+      if (datagram !== undefined) this.#deliver(datagram);
+    }
+    return true;
+  }
+
+  #deliver(datagram: UnderlayDatagram): void {
+    const { decider, entrance } = this.#target;
+    if (decider === undefined) return;
+    this.#packets++;
+    const { returnValue, data } = this.#parts.bpf.testRun(decider, {
+      data: frameOf(datagram, this.#target),
+    });
+    if (returnValue !== VERDICT.REDIRECT) return;
+    const sent = this.#parts.packets.sendFrame(entrance.interfaceIndex, data);
+    if (sent < 0) this.#refusedByDevice++;
+  }
+}
+
+/**
+ * The datagram as it would have come in one piece and without options. The MAC
+ * addresses are 0: those of the device that a test run pretends to come from.
+ */
+export function frameOf(
+  { payload, address, port }: UnderlayDatagram,
+  to: { readonly underlayAddress: Ipv4; readonly port: number },
+): Uint8Array {
+  const frame = new Uint8Array(INNER_IP + payload.length);
+  const view = new DataView(frame.buffer);
+  view.setUint16(ETHERNET.TYPE, ETHERTYPE_IPV4);
+  view.setUint8(OUTER_IP, PLAIN_IPV4);
+  view.setUint16(
+    OUTER_IP + IPV4.TOTAL_LENGTH,
+    IPV4.BYTES + UDP.BYTES + payload.length,
+  );
+  view.setUint16(OUTER_IP + IPV4.FRAGMENT, DONT_FRAGMENT);
+  view.setUint8(OUTER_IP + IPV4.TTL, TTL);
+  view.setUint8(OUTER_IP + IPV4.PROTOCOL, PROTOCOL.UDP);
+  view.setUint32(OUTER_IP + IPV4.SOURCE, address);
+  view.setUint32(OUTER_IP + IPV4.DESTINATION, to.underlayAddress);
+  view.setUint16(
+    OUTER_IP + IPV4.CHECKSUM,
+    internetChecksum(frame.subarray(OUTER_IP, OUTER_UDP)),
+  );
+  view.setUint16(OUTER_UDP + UDP.SOURCE, port);
+  view.setUint16(OUTER_UDP + UDP.DESTINATION, to.port);
+  view.setUint16(OUTER_UDP + UDP.LENGTH, UDP.BYTES + payload.length);
+  frame.set(payload, INNER_IP);
+  return frame;
+}

@@ -1,0 +1,35 @@
+/**
+ * What the `udp` backend stands on, of the kernel that it runs on.
+ *
+ * @module
+ */
+
+import { DescriptorWatch } from "../../linux/async_poll.ts";
+import { bootTimeNs } from "../../linux/boot_clock.ts";
+import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import type { Clock } from "../../linux/clock.ts";
+import { KernelEthtool } from "../../linux/ethtool.ts";
+import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { KernelPacketPort } from "../../linux/packet_socket.ts";
+import { KernelUnderlaySocket } from "../../linux/udp_error_queue.ts";
+import type { UdpBackendParts } from "./udp_backend.ts";
+
+/** The kernel's; `rtnetlink` and `clock` are the caller's. */
+export function kernelParts(
+  rtnetlink: Rtnetlink,
+  clock: Clock,
+): UdpBackendParts {
+  return {
+    rtnetlink,
+    clock,
+    ethtool: new KernelEthtool(),
+    openBpf: (options) => new KernelBpf(options),
+    openSocket: (options) => new KernelUnderlaySocket(options),
+    openPacketPort: () => new KernelPacketPort(),
+    openMonitor: () => new KernelRtnetlinkMonitor(),
+    watch: (descriptors) => new DescriptorWatch(descriptors),
+    bootTimeNs,
+    kernelRelease: Deno.osRelease(),
+  };
+}
