@@ -13,6 +13,7 @@ const LASTING: ReadonlySet<number> = new Set([
   ERRNO.EACCES,
   ERRNO.ENOENT,
   ERRNO.EBUSY,
+  ERRNO.EEXIST,
   ERRNO.EINVAL,
   ERRNO.EADDRINUSE,
 ]);

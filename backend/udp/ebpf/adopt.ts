@@ -17,23 +17,26 @@ import { programName } from "./programs/programs.ts";
 export interface AdoptedMaps {
   readonly maps: Maps;
   /**
-   * - `fresh`: no program runs, or its peers are in these maps.
-   * - `elsewhere`: programs run with maps of another kind.
+   * - `no` program runs; it runs `here`, with these maps;
+   * - or `elsewhere`, with maps of another kind.
    */
   readonly running: "no" | "here" | "elsewhere";
 }
 
-/** Finds the maps of the program at the egress of a device, and makes the rest. */
+/**
+ * Finds the maps of the program at the overlay device's other end, which uses all
+ * of them, and makes the rest.
+ */
 export function adoptMaps(
   bpf: Bpf,
-  deviceIndex: number,
+  otherEndIndex: number,
   suffix: string,
 ): AdoptedMaps {
   const attached = attachedProgram(
     bpf,
-    deviceIndex,
-    "egress",
-    programName("egress", suffix),
+    otherEndIndex,
+    "ingress",
+    programName("hop", suffix),
   );
   const found = attached === undefined ? [] : mapsOf(bpf, attached.id);
   try {

@@ -71,20 +71,22 @@ export function detachXdp(
 
 /**
  * Puts a program to the driver, in the place of the network's own if there is
- * one. Throws {@linkcode BpfError}, `EBUSY` when somebody else's is there.
+ * one. Says whether it was not there already. Throws {@linkcode BpfError}, `EBUSY`
+ * when somebody else's is there.
  */
 export function ensureXdp(
   bpf: Bpf,
   interfaceIndex: number,
   program: BpfProgram,
   suffix: string,
-): void {
+): boolean {
   const current = bpf.xdp(interfaceIndex);
-  if (current?.id === program.id) return;
+  if (current?.id === program.id) return false;
   const own = current !== undefined && isOwnXdp(bpf, current.id, suffix);
   bpf.setXdp(interfaceIndex, program, {
     replaceId: own ? current.id : undefined,
   });
+  return true;
 }
 
 function isOwnXdp(bpf: Bpf, id: number, suffix: string): boolean {

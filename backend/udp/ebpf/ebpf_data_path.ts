@@ -10,6 +10,8 @@
  * @module
  */
 
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
@@ -43,6 +45,8 @@ import { egressProgram, hopProgram } from "./programs/programs.ts";
 import { planProgramRemoval } from "./remove.ts";
 import { describeDevice, Underlays } from "./underlays.ts";
 import { passesWhole } from "./receive_mode.ts";
+
+const log = getLogger(["loden", "backend"]);
 
 /** What the data path stands on. */
 export interface EbpfDataPathParts {
@@ -127,7 +131,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
-      this.#pair.device.index,
+      this.#pair.otherEnd.index,
       this.#owner.suffix,
     );
     this.#table = this.#makeTable();
@@ -423,10 +427,15 @@ function abandon(
   { rtnetlink, bpf }: EbpfDataPathParts,
   { deviceAlias, network }: UdpDataPathOptions,
 ): void {
-  for (
-    const { remove } of planProgramRemoval({ rtnetlink, bpf }, deviceAlias)
-  ) {
-    remove();
+  try {
+    const removals = planProgramRemoval({ rtnetlink, bpf }, deviceAlias);
+    for (const { remove } of removals) remove();
+  } catch (error) {
+    // The failure's reason may well be that programs cannot be looked at.
+    log.debug("programs of a failed start cannot be looked for", {
+      event: "backend.programs-unknown",
+      reason: describeError(error),
+    });
   }
   const links = rtnetlink.links();
   const pair = findOverlayPair(links, deviceAlias);

@@ -15,7 +15,10 @@ export class KernelPathUnavailableError extends LodenError {
 
   constructor(cause: unknown) {
     const hint = cause instanceof LodenError ? cause.hint : undefined;
-    super("backend.ebpf", describeError(cause), {
+    const message = cause instanceof LodenError
+      ? cause.message
+      : describeError(cause);
+    super("backend.ebpf", message, {
       cause,
       hint: hint ?? "--datapath=tun carries packets in user space",
     });

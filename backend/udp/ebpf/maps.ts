@@ -14,7 +14,7 @@ import { type Ipv4, ipv4ToBytes, toIpv4 } from "../../../net/ipv4.ts";
 import { COUNTER_BLOCK_BYTES } from "./counters.ts";
 
 /** Peers with counters of their own; all others share the first slot. */
-export const PEER_SLOTS = 16_384;
+export const PEER_SLOTS = 4096;
 
 /** Bytes of the counters of one peer: {@linkcode PeerTraffic}. */
 export const PEER_COUNTER_BYTES = 32;
@@ -58,7 +58,8 @@ export const MAPS = {
     type: "hash",
     keyBytes: 4,
     valueBytes: 4,
-    maxEntries: 1 << 20,
+    // Its buckets take 16 bytes each, whether there are entries or not.
+    maxEntries: 1 << 16,
     noPreallocate: true,
   },
   loden_counters: {

@@ -102,14 +102,15 @@ export class Underlays {
     // What it strips, both ingress programs take; so XDP goes first and comes last.
     if (decision.mode !== "xdp") detachXdp(bpf, link.index, suffix);
     const program = this.#ingressProgram(decision.mode);
-    const wasThere = bpf.attachedPrograms(link.index, "ingress")
+    let wasThere = bpf.attachedPrograms(link.index, "ingress")
       .some(({ id }) => id === program.id);
     const { how } = ensureAttached(bpf, link.index, "ingress", program);
     if (decision.mode === "xdp") {
       const xdp = this.#xdpProgram(link.mac);
-      const refusal = tryXdp(bpf, link.index, xdp, suffix);
-      if (refusal !== undefined) {
-        this.#refused.set(link.index, refusal);
+      try {
+        if (ensureXdp(bpf, link.index, xdp, suffix)) wasThere = false;
+      } catch (error) {
+        this.#refused.set(link.index, describeError(error));
         return this.#ensure(link);
       }
     }
@@ -171,21 +172,6 @@ export class Underlays {
     for (const program of [...this.#ingress.values(), ...this.#xdp.values()]) {
       program[Symbol.dispose]();
     }
-  }
-}
-
-/** Why the driver does not take it; `undefined` when it does. */
-function tryXdp(
-  bpf: Bpf,
-  interfaceIndex: number,
-  program: BpfProgram,
-  suffix: string,
-): string | undefined {
-  try {
-    ensureXdp(bpf, interfaceIndex, program, suffix);
-    return undefined;
-  } catch (error) {
-    return describeError(error);
   }
 }
 

@@ -100,11 +100,14 @@ const DROPS = [
   "rx.drop.badHeader",
   "rx.drop.badLength",
   "rx.drop.badChecksum",
+  "rx.drop.wrongDestination",
+  "rx.drop.noRoom",
+] as const satisfies readonly ProgramCounter[];
+/** Those of a strict check; the verifier refuses ends that nothing leads to. */
+const SENDER_DROPS = [
   "rx.drop.unknownSender",
   "rx.drop.wrongSource",
   "rx.drop.expired",
-  "rx.drop.wrongDestination",
-  "rx.drop.noRoom",
 ] as const satisfies readonly ProgramCounter[];
 
 /**
@@ -139,6 +142,7 @@ export function decapsulate(
     ...setMacs(host.device),
     ...deliver(host, delivery),
     ...drops(DROPS, VERDICT.DROP),
+    ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...checkOptions(),
     ...(place === "underlay"
       ? aggregate(host)
