@@ -46,8 +46,15 @@ export type ProgramCounter = typeof PROGRAM_COUNTERS[number];
 
 const WORD_BYTES = 8;
 
-/** Size of the block of counters of one CPU. */
-export const COUNTER_BLOCK_BYTES = PROGRAM_COUNTERS.length * WORD_BYTES;
+/**
+ * Behind the counters of a CPU: the boot-time clock, nanoseconds, and the tick at
+ * which it was read. To read it for each packet would cost as much as all checks.
+ */
+export const CLOCK_OFFSET = PROGRAM_COUNTERS.length * WORD_BYTES;
+export const CLOCK_TICK_OFFSET = CLOCK_OFFSET + WORD_BYTES;
+
+/** Size of the block of one CPU. */
+export const COUNTER_BLOCK_BYTES = CLOCK_TICK_OFFSET + WORD_BYTES;
 
 /** Where a counter is in the block, bytes. */
 export function counterOffset(name: ProgramCounter): number {

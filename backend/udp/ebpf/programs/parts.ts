@@ -30,7 +30,12 @@ import {
   rsh,
   store,
 } from "../../../../linux/bpf/instructions.ts";
-import { counterOffset, type ProgramCounter } from "../counters.ts";
+import {
+  CLOCK_OFFSET,
+  CLOCK_TICK_OFFSET,
+  counterOffset,
+  type ProgramCounter,
+} from "../counters.ts";
 import { PEER, TRAFFIC } from "../maps.ts";
 import { SKB } from "./layout.ts";
 
@@ -151,17 +156,28 @@ export function lookUpPeer(): Instruction[] {
   ];
 }
 
-/** Goes to `otherwise` when the deadline of `peer` is over; one of 0 never is. */
+/**
+ * Goes to `otherwise` when the deadline of `peer` is over; one of 0 never is. R9
+ * must be the counters, with which the clock is kept for the length of a tick.
+ */
 export function inTime(
   peer: Register,
   otherwise: string,
   unique: string,
 ): Instruction[] {
   const good = `${unique} in time`;
+  const known = `${unique} time known`;
   return [
     load("u64", R1, peer, PEER.DEADLINE),
     jumpIf(R1, "==", 0, good),
+    call("jiffies64"),
+    load("u64", R1, R9, CLOCK_TICK_OFFSET),
+    jumpIf(R0, "==", R1, known),
+    store("u64", R9, CLOCK_TICK_OFFSET, R0),
     call("ktime_get_boot_ns"),
+    store("u64", R9, CLOCK_OFFSET, R0),
+    label(known),
+    load("u64", R0, R9, CLOCK_OFFSET),
     load("u64", R1, peer, PEER.DEADLINE),
     jumpIf(R0, ">", R1, otherwise),
     label(good),

@@ -135,6 +135,7 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     and(R1, networkWord(netmask(host.subnet.prefixLength))),
     jumpIf32(R1, "!=", networkWord(host.subnet.address), pass),
     store("u64", R10, STACK.BYTES, R8),
+    ...counters(XDP_VERDICT.PASS),
     load("u32", R1, R7, INNER_IP + IPV4.SOURCE),
     ...lookUpPeer(),
     mov(R8, R0),
@@ -143,7 +144,6 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     load("u32", R2, R8, PEER.ADDRESS),
     jumpIf(R1, "!=", R2, pass),
     ...inTime(R8, pass, "xdp"),
-    ...counters(XDP_VERDICT.PASS),
     // The source MAC, which is kept, on the stack.
     load("u32", R1, R7, ETHERNET.SOURCE),
     store("u32", R10, STACK.HEADERS, R1),
