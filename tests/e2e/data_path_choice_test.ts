@@ -97,7 +97,7 @@ for (const [what, options, why] of OBSTACLES) {
     assertMatch(await agent.statusText(), why);
     assert(
       agent.process.log().split("\n").some((line) =>
-        line.includes("ebpf") && why.test(line)
+        line.includes('"event":"backend.fallback"') && why.test(line)
       ),
       agent.process.log(),
     );

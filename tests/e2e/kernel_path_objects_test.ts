@@ -133,7 +133,7 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
     const { namespace } = node.host;
     const before = await ownPrograms(namespace);
     const objects = await objectsOf(before);
-    await restartWith(node, ["--sender-check=off"]);
+    await restartWith(node, ["--ebpf-receive=gro"]);
     const after = await ownPrograms(namespace);
     assertEquals(after.map(placeOf).sort(), before.map(placeOf).sort());
     const still = new Set(
