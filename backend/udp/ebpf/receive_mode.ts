@@ -25,9 +25,12 @@ export interface ReceiveDecision {
 }
 
 /**
- * Hardware gets `gro`: a native XDP program resets the queues of many drivers
- * when it is attached, and some refuse it, so it takes a person's word. A veth
- * whose packets come one by one has no such queues.
+ * `gro` works everywhere. A native XDP program resets the queues of many drivers
+ * when it is attached, and some refuse it, so on hardware it takes a person's
+ * word; a veth whose packets come one by one has no such queues. `direct` is the
+ * best for the host's own sockets where super-packets come whole, but not for
+ * containers behind a bridge: a packet that was a tunnel's is taken for one, and
+ * a bridge has it cut (`netif_skb_features`, `hw_enc_features`).
  */
 export function chooseReceiveMode(
   device: UnderlayDevice,
@@ -36,13 +39,10 @@ export function chooseReceiveMode(
   if (wanted !== "auto") {
     return { mode: wanted, reason: `asked for by --ebpf-receive=${wanted}` };
   }
-  if (device.kind !== "veth") {
-    return { mode: "gro", reason: "harmless on every device" };
-  }
-  return isActive(device, "rx-gro") &&
+  return device.kind === "veth" && isActive(device, "rx-gro") &&
       !isActive(device, "tx-tcp-segmentation")
     ? { mode: "xdp", reason: "a veth whose packets come one by one" }
-    : { mode: "direct", reason: "a veth that passes super-packets whole" };
+    : { mode: "gro", reason: "good on every device" };
 }
 
 /**
