@@ -16,8 +16,13 @@ import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
 import { NetlinkError } from "../../../linux/netlink/errors.ts";
-import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type {
+  Link,
+  RouteAnswer,
+  Rtnetlink,
+} from "../../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../../net/ipv4.ts";
+import { UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
 import type { DataPathName, Peer } from "../../../net/peer.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import {
@@ -38,7 +43,6 @@ import {
   type OverlayPair,
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
-import { PathMtus } from "./path_mtus.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";
@@ -65,6 +69,8 @@ export interface EbpfDataPathParts {
 const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
 /** How often the deadlines are put off. */
 const DEADLINE_REFRESH_MS = 600_000;
+/** RFC 791: every network passes 68 bytes. */
+const LEAST_MTU_BYTES = 68;
 const COUNTER_KEY = new Uint8Array(4);
 
 /** The programs of one set of constants. */
@@ -91,7 +97,8 @@ export class EbpfDataPath implements UdpDataPath {
   #programs: Programs | undefined;
   /** `undefined` until they are known: those in the maps count until then. */
   #peers: readonly Peer[] | undefined;
-  readonly #pathMtus: PathMtus;
+  /** What fits into the ways to peers, where the overlay's MTU does not. */
+  readonly #mtus = new Map<Ipv4, number | undefined>();
   #deadlineNs = 0n;
   #deadlineSetAtMs = -Infinity;
 
@@ -123,11 +130,6 @@ export class EbpfDataPath implements UdpDataPath {
     this.#options = options;
     this.#owner = owner;
     this.failed = this.#stopped.promise;
-    this.#pathMtus = new PathMtus(
-      parts.rtnetlink,
-      parts.clock,
-      options.underlay.mtuBytes,
-    );
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
@@ -167,9 +169,10 @@ export class EbpfDataPath implements UdpDataPath {
    * that is new.
    */
   onPathMtu(address: Ipv4): boolean {
-    if (!this.#pathMtus.learn(address)) return false;
+    if (!this.#mtus.has(address)) return false;
+    const before = this.#mtus.get(address);
     this.mend();
-    return true;
+    return this.#mtus.get(address) !== before;
   }
 
   /** Somebody has changed the routing table, or may have. */
@@ -188,7 +191,7 @@ export class EbpfDataPath implements UdpDataPath {
       this.#table.readRoutes();
       this.#routesKnown = true;
     }
-    const peers = this.#kernelPeers();
+    const peers = this.#kernelPeers(links);
     const devices = this.#underlayDevices(links, peers ?? []);
     for (const { name, kind, mac } of devices) {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
@@ -365,31 +368,57 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#table.set(peers, this.#deadlineNs);
   }
 
-  #kernelPeers(): KernelPeer[] | undefined {
+  #kernelPeers(links: readonly Link[]): KernelPeer[] | undefined {
     const { underlay } = this.#options;
+    const mtus = new Map(links.map(({ index, mtuBytes }) => [index, mtuBytes]));
+    this.#mtus.clear();
     return this.#peers?.filter(({ publicIp }) =>
       // Packets to ourselves would come back as a stranger's.
       publicIp !== underlay.publicIp && publicIp !== underlay.address
     ).map((peer) => {
-      const interfaceIndex = this.#deviceTo(peer.publicIp);
+      const way = this.#wayTo(peer.publicIp);
+      const mtuBytes = this.#overlayMtu(way, mtus);
+      this.#mtus.set(peer.publicIp, mtuBytes);
       return {
         subnet: peer.subnet,
         address: peer.publicIp,
-        interfaceIndex,
+        interfaceIndex: way.interfaceIndex,
         flags: this.#flagsOf(peer),
-        mtuBytes: this.#pathMtus.overlayMtu(peer.publicIp),
+        mtuBytes,
       };
     });
   }
 
-  #deviceTo(address: Ipv4): number {
+  #wayTo(address: Ipv4): Pick<RouteAnswer, "interfaceIndex" | "mtuBytes"> {
     try {
-      return this.#parts.rtnetlink.routeTo(address).interfaceIndex;
+      return this.#parts.rtnetlink.routeTo(address);
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // No route now: there may be one again before the next look.
-      return this.#options.underlay.interfaceIndex;
+      const { interfaceIndex } = this.#options.underlay;
+      return { interfaceIndex, mtuBytes: undefined };
     }
+  }
+
+  /**
+   * What a packet may have on its way, if that is less than the overlay's MTU: a
+   * route may say so, a router may have said so (the kernel remembers it for
+   * `net.ipv4.route.mtu_expires`, ten minutes), or the device has another MTU now.
+   * It goes onto the peer's route in the overlay, so that the host itself answers
+   * a container with fragmentation needed, or fragments.
+   */
+  #overlayMtu(
+    way: Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">,
+    deviceMtus: ReadonlyMap<number, number>,
+  ): number | undefined {
+    const unlimited = Infinity;
+    const outerBytes = Math.min(
+      way.mtuBytes ?? unlimited,
+      deviceMtus.get(way.interfaceIndex) ?? unlimited,
+    );
+    const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;
+    if (innerBytes >= this.#options.mtuBytes) return undefined;
+    return Math.max(innerBytes, LEAST_MTU_BYTES);
   }
 
   /**

@@ -42,30 +42,39 @@ export class KernelPeerTable {
   readonly #deviceIndex: number;
   /** What is in the map, by subnet. */
   readonly #entries = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
-  /** Slots that nobody has; taken from the end. The first is the common one. */
+  /** Slots that nobody has; taken from the end. */
   readonly #freeSlots: number[] = [];
   readonly #senders = new Set<Ipv4>();
   readonly #routes = new Map<string, NewRoute>();
+  /** The last change broke off: only the kernel knows how far it came. */
+  #torn = false;
 
   /** Takes over what an earlier agent has left in the maps and routes. */
   constructor(maps: Maps, rtnetlink: Rtnetlink, deviceIndex: number) {
     this.#maps = maps;
     this.#rtnetlink = rtnetlink;
     this.#deviceIndex = deviceIndex;
+    this.#readMaps();
+    this.readRoutes();
+  }
+
+  #readMaps(): void {
+    this.#entries.clear();
+    this.#senders.clear();
+    this.#freeSlots.length = 0;
     const used = new Set<number>();
-    for (const { key, value } of maps.loden_peers.entries()) {
+    for (const { key, value } of this.#maps.loden_peers.entries()) {
       const subnet = subnetOfKey(key);
       const entry = decodePeer(value);
       used.add(entry.slot);
       this.#entries.set(formatCidr(subnet), { subnet, entry });
     }
-    for (const { key } of maps.loden_senders.entries()) {
+    for (const { key } of this.#maps.loden_senders.entries()) {
       this.#senders.add(addressOfKey(key));
     }
     for (let slot = PEER_SLOTS - 1; slot > 0; slot--) {
       if (!used.has(slot)) this.#freeSlots.push(slot);
     }
-    this.readRoutes();
   }
 
   /** The number of peers in the map. */
@@ -98,6 +107,11 @@ export class KernelPeerTable {
    * there. Says whether a route of a peer that was there already was not right.
    */
   set(peers: readonly KernelPeer[], deadlineNs: bigint): boolean {
+    if (this.#torn) {
+      this.#readMaps();
+      this.readRoutes();
+    }
+    this.#torn = true;
     const wanted = new Map(
       peers.map((peer) => [formatCidr(peer.subnet), peer]),
     );
@@ -107,6 +121,7 @@ export class KernelPeerTable {
     const lost = this.#putRoutes(wanted).some((text) => known.has(text));
     this.#removeEntries(wanted);
     this.#removeSenders(new Set(peers.map(({ address }) => address)));
+    this.#torn = false;
     return lost;
   }
 
@@ -127,16 +142,19 @@ export class KernelPeerTable {
     deadlineNs: bigint,
   ): void {
     const changed: MapEntry[] = [];
+    const taken: number[] = [];
     const now = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
     for (const [text, peer] of wanted) {
       const before = this.#entries.get(text)?.entry;
-      const slot = before?.slot ?? this.#takeSlot();
+      const slot = before?.slot ?? this.#freeSlots.pop() ?? COMMON_SLOT;
+      if (before === undefined && slot !== COMMON_SLOT) taken.push(slot);
       const { subnet, address, interfaceIndex, flags } = peer;
       const entry = { address, interfaceIndex, flags, slot, deadlineNs };
       now.set(text, { subnet, entry });
       if (before !== undefined && isSameEntry(before, entry)) continue;
       changed.push({ key: peerKey(subnet), value: encodePeer(entry) });
     }
+    this.#clearTraffic(taken);
     this.#maps.loden_peers.updateMany(changed);
     for (const [text, entry] of now) this.#entries.set(text, entry);
   }
@@ -185,7 +203,7 @@ export class KernelPeerTable {
       if (wanted.has(text)) continue;
       this.#maps.loden_peers.delete(peerKey(subnet));
       this.#entries.delete(text);
-      this.#freeSlot(entry.slot);
+      if (entry.slot !== COMMON_SLOT) this.#freeSlots.push(entry.slot);
     }
   }
 
@@ -196,26 +214,19 @@ export class KernelPeerTable {
     }
   }
 
-  #takeSlot(): number {
-    return this.#freeSlots.pop() ?? 0;
-  }
-
-  /** The next one to have the slot begins to count at 0. */
-  #freeSlot(slot: number): void {
-    if (slot === 0) return;
-    this.#maps.loden_traffic.update(slotKey(slot), this.#zeros());
-    this.#freeSlots.push(slot);
-  }
-
-  #zeroTraffic: Uint8Array | undefined;
-  #zeros(): Uint8Array {
-    const bytes = this.#maps.loden_traffic.lookup(slotKey(0))?.length ??
-      PEER_COUNTER_BYTES;
-    return this.#zeroTraffic ??= new Uint8Array(bytes);
+  /** Who has a slot begins to count at 0, whoever had it before. */
+  #clearTraffic(slots: readonly number[]): void {
+    const traffic = this.#maps.loden_traffic;
+    const value = new Uint8Array(
+      traffic.lookup(slotKey(COMMON_SLOT))?.length ?? PEER_COUNTER_BYTES,
+    );
+    traffic.updateMany(slots.map((slot) => ({ key: slotKey(slot), value })));
   }
 }
 
 const ONE = Uint8Array.of(1, 0, 0, 0);
+/** Of all that find no slot of their own. */
+const COMMON_SLOT = 0;
 const METRICS = 1024;
 
 /**

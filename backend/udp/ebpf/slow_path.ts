@@ -41,6 +41,11 @@ import {
 
 const log = getLogger(["loden", "backend"]);
 
+/**
+ * A test run takes no more than a page less the kernel's own needs. Of a longer
+ * packet the program sees the headers and so much of the rest.
+ */
+const SEEN_BYTES = 2048;
 /** Taken in one go; then the rest of the agent has its turn. */
 const BATCH = 64;
 const PAUSE_MS = 20;
@@ -60,6 +65,8 @@ export interface SlowPathParts {
 export interface SlowPathTarget {
   readonly underlayAddress: Ipv4;
   readonly port: number;
+  /** Of the overlay device: it takes no larger packets. */
+  readonly mtuBytes: number;
   /** The program that decides; `undefined` while none is loaded. */
   readonly decider: BpfProgram | undefined;
   /** Where a frame is sent to enter the overlay device. */
@@ -71,6 +78,7 @@ export interface SlowPathTarget {
 /** Their names are an interface: `docs/datapath.md`. */
 export const SLOW_PATH_COUNTERS = [
   "rx.slow.packets",
+  "rx.slow.drop.tooBig",
   "rx.slow.drop.device",
   "rx.slow.drop.socketFull",
   "tx.pathMtuLearned",
@@ -81,6 +89,7 @@ export class SlowPath {
   readonly #parts: SlowPathParts;
   readonly #target: SlowPathTarget;
   #packets = 0;
+  #tooBig = 0;
   #refusedByDevice = 0;
   #pathMtus = 0;
 
@@ -116,6 +125,7 @@ export class SlowPath {
     const { truncated, dropped } = this.#parts.socket;
     return {
       "rx.slow.packets": this.#packets,
+      "rx.slow.drop.tooBig": this.#tooBig,
       "rx.slow.drop.device": this.#refusedByDevice,
       "rx.slow.drop.socketFull": truncated + dropped,
       "tx.pathMtuLearned": this.#pathMtus,
@@ -138,16 +148,44 @@ export class SlowPath {
   }
 
   #deliver(datagram: UnderlayDatagram): void {
-    const { decider, entrance } = this.#target;
+    const { decider, entrance, mtuBytes } = this.#target;
     if (decider === undefined) return;
     this.#packets++;
     const { returnValue, data } = this.#parts.bpf.testRun(decider, {
-      data: frameOf(datagram, this.#target),
+      data: frameOf(shortened(datagram), this.#target),
     });
     if (returnValue !== VERDICT.REDIRECT) return;
-    const sent = this.#parts.packets.sendFrame(entrance.interfaceIndex, data);
+    const { payload } = datagram;
+    if (payload.length > mtuBytes) {
+      this.#tooBig++;
+      return;
+    }
+    const frame = new Uint8Array(ETHERNET.BYTES + payload.length);
+    frame.set(data.subarray(0, ETHERNET.BYTES));
+    frame.set(payload, ETHERNET.BYTES);
+    const sent = this.#parts.packets.sendFrame(entrance.interfaceIndex, frame);
     if (sent < 0) this.#refusedByDevice++;
   }
+}
+
+/**
+ * A datagram about which the same must be decided, but not longer than a test run
+ * takes: what its inner header says of the length is as right or as wrong.
+ */
+export function shortened(datagram: UnderlayDatagram): UnderlayDatagram {
+  const { payload } = datagram;
+  if (payload.length <= SEEN_BYTES) return datagram;
+  const short = payload.slice(0, SEEN_BYTES);
+  const view = new DataView(short.buffer);
+  const length = view.getUint16(IPV4.TOTAL_LENGTH);
+  const shorter = (length - (payload.length - SEEN_BYTES)) & 0xffff;
+  view.setUint16(IPV4.TOTAL_LENGTH, shorter);
+  // RFC 1624, equation 3: a wrong checksum stays wrong.
+  const sum = (~view.getUint16(IPV4.CHECKSUM) & 0xffff) + (~length & 0xffff) +
+    shorter;
+  const folded = (sum & 0xffff) + (sum >>> 16);
+  view.setUint16(IPV4.CHECKSUM, ~(folded + (folded >>> 16)) & 0xffff);
+  return { ...datagram, payload: short };
 }
 
 /**

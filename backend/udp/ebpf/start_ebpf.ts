@@ -78,6 +78,7 @@ export function startEbpf(
     }, {
       underlayAddress: options.underlay.address,
       port: options.port,
+      mtuBytes: options.mtuBytes,
       get decider() {
         return path.decider;
       },
