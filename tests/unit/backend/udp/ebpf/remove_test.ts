@@ -1,0 +1,67 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { planProgramRemoval } from "../../../../../backend/udp/ebpf/remove.ts";
+import { BpfError } from "../../../../../linux/bpf/errors.ts";
+import { ERRNO } from "../../../../../linux/errno.ts";
+import {
+  ALIAS,
+  EbpfWorld,
+  idleProgram,
+  OWNER,
+  STRANGER,
+} from "../../../../support/ebpf_world.ts";
+
+const RX = `loden_rx_${OWNER.suffix}`;
+const XDP = `loden_xdp_${OWNER.suffix}`;
+
+/** Two devices with everything that may be at them. */
+function world(): EbpfWorld {
+  const made = new EbpfWorld();
+  const { bpf, eth0, rtnetlink } = made;
+  const eth1 = made.addUnderlay("eth1", "198.51.100.1/24");
+  rtnetlink.addLink({ name: "docker0", kind: "bridge" });
+  for (const suffix of [OWNER.suffix, STRANGER.suffix]) {
+    const ingress = idleProgram(bpf, `loden_rx_${suffix}`);
+    bpf.attach(eth0.index, "ingress", ingress);
+    bpf.attach(eth1.index, "ingress", ingress);
+  }
+  bpf.attach(eth0.index, "ingress", idleProgram(bpf, "foreign"));
+  bpf.setXdp(eth0.index, idleProgram(bpf, XDP, "xdp"));
+  bpf.setXdp(eth1.index, idleProgram(bpf, "xdp_firewall", "xdp"));
+  return made;
+}
+
+const plan = (made: EbpfWorld) => planProgramRemoval(made, ALIAS);
+
+Deno.test("the programs of a network are named by device, and no others", () => {
+  assertEquals(plan(world()).map(({ what }) => what), [
+    `programs ${RX}, ${XDP} at eth0`,
+    `program ${RX} at eth1`,
+  ]);
+});
+
+Deno.test("to plan takes nothing away", () => {
+  const made = world();
+  const before = made.attached();
+  plan(made);
+  assertEquals(made.attached(), before);
+});
+
+Deno.test("what was planned goes, all else stays, and then there is nothing to do", () => {
+  const made = world();
+  const others = made.attached().filter((text) => !text.includes(OWNER.suffix));
+  for (const { remove } of plan(made)) remove();
+  assertEquals(made.attached(), others);
+  assertEquals(plan(made), []);
+});
+
+Deno.test("a program left at the driver alone is found", () => {
+  const made = new EbpfWorld();
+  made.bpf.setXdp(made.eth0.index, idleProgram(made.bpf, XDP, "xdp"));
+  assertEquals(plan(made).map(({ what }) => what), [`program ${XDP} at eth0`]);
+});
+
+Deno.test("a kernel that does not say what runs is no kernel where nothing runs", () => {
+  const made = world();
+  made.bpf.failWith("attachedPrograms", new BpfError("list", ERRNO.EPERM));
+  assertThrows(() => plan(made), BpfError, "EPERM");
+});
