@@ -1,0 +1,510 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  decodePeer,
+  MAPS,
+  type Maps,
+  PEER_SLOTS,
+  peerKey,
+} from "../../../../../backend/udp/ebpf/maps.ts";
+import {
+  type KernelPeer,
+  KernelPeerTable,
+} from "../../../../../backend/udp/ebpf/peer_table.ts";
+import { ERRNO } from "../../../../../linux/errno.ts";
+import { BpfError } from "../../../../../linux/bpf/errors.ts";
+import { NetlinkError } from "../../../../../linux/netlink/errors.ts";
+import { formatCidr } from "../../../../../net/cidr.ts";
+import { type Ipv4, ipv4ToBytes } from "../../../../../net/ipv4.ts";
+import { FakeBpf } from "../../../../fakes/fake_bpf.ts";
+import { FakeEthtool } from "../../../../fakes/fake_ethtool.ts";
+import {
+  failOnce,
+  newMaps,
+  peersIn,
+  WatchedRtnetlink,
+} from "../../../../support/ebpf_world.ts";
+import { address, network } from "../../../../support/kernel_world.ts";
+
+const DEADLINE = 90_000_000_000_000n;
+
+function peer(
+  subnet: string,
+  holder: string,
+  rest: Partial<KernelPeer> = {},
+): KernelPeer {
+  return {
+    subnet: network(subnet),
+    address: address(holder),
+    interfaceIndex: 2,
+    flags: 0,
+    mtuBytes: undefined,
+    ...rest,
+  };
+}
+
+const A = peer("10.1.2.0/24", "192.0.2.2");
+const B = peer("10.1.3.0/24", "192.0.2.3");
+const C = peer("10.1.4.0/24", "192.0.2.4");
+
+/** `count` subnets of one /8, each with a holder of its own. */
+function manyPeers(count: number): KernelPeer[] {
+  return Array.from({ length: count }, (_, index) => ({
+    ...A,
+    subnet: { ...A.subnet, address: (0x0a00_0000 + index * 256) as Ipv4 },
+    address: (0xac10_0000 + index) as Ipv4,
+  }));
+}
+
+/** Maps and a device, with the table of an agent; others may follow it. */
+class World {
+  readonly rtnetlink: WatchedRtnetlink = new WatchedRtnetlink(
+    new FakeEthtool(),
+  );
+  readonly device: number = this.rtnetlink.addLink({
+    name: "flannel0",
+    up: true,
+  }).index;
+  readonly maps: Maps = newMaps(new FakeBpf());
+  table: KernelPeerTable = this.newAgent();
+
+  /** One that finds what the one before has left. */
+  newAgent(): KernelPeerTable {
+    return this.table = new KernelPeerTable(
+      this.maps,
+      this.rtnetlink,
+      this.device,
+    );
+  }
+
+  entries() {
+    return peersIn(this.maps.loden_peers);
+  }
+
+  /** `10.1.2.0/24 via 10.1.2.0 metric 3`. */
+  routes(): string[] {
+    return this.rtnetlink.routes()
+      .filter(({ interfaceIndex }) => interfaceIndex === this.device)
+      .map(({ destination, gateway, mtuBytes }) => {
+        assertEquals(gateway, destination.address);
+        return formatCidr(destination) +
+          (mtuBytes === undefined ? "" : ` mtu ${mtuBytes}`);
+      });
+  }
+
+  senders(): string[] {
+    return this.maps.loden_senders.entries().map(({ key }) => key.join("."))
+      .sort();
+  }
+
+  /** What the slot counts on both CPUs, the first of its numbers. */
+  traffic(slot: number): number[] {
+    const value = this.maps.loden_traffic.lookup(slotKey(slot))!;
+    return [value[0]!, value[value.length / 2]!];
+  }
+
+  count(slot: number): void {
+    const { length } = this.maps.loden_traffic.lookup(slotKey(slot))!;
+    this.maps.loden_traffic.update(
+      slotKey(slot),
+      new Uint8Array(length).fill(7),
+    );
+  }
+
+  /** Entries, routes and senders are those of these peers, each with its slot. */
+  assertHolds(peers: readonly KernelPeer[]): void {
+    const entries = this.entries();
+    const bySubnet = peers.map((one) => [formatCidr(one.subnet), one] as const)
+      .sort(([a], [b]) => a < b ? -1 : 1);
+    assertEquals(
+      Object.entries(entries).map(([subnet, entry]) => [subnet, entry.address]),
+      bySubnet.map(([subnet, one]) => [subnet, one.address]),
+    );
+    assertEquals(
+      this.routes().sort(),
+      bySubnet.map(([subnet]) => subnet),
+    );
+    assertEquals(
+      this.senders(),
+      [...new Set(peers.map((one) => ipv4ToBytes(one.address).join(".")))]
+        .sort(),
+    );
+    const slots = Object.values(entries).map(({ slot }) => slot);
+    assertEquals(new Set(slots).size, slots.length);
+    assertEquals(this.table.size, peers.length);
+  }
+}
+
+function slotKey(slot: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(slot).buffer);
+}
+
+Deno.test("a peer has an entry, a route of its own and a known sender", () => {
+  const world = new World();
+  world.table.set([peer("10.1.2.0/24", "192.0.2.2", { flags: 3 })], DEADLINE);
+  assertEquals(world.entries(), {
+    "10.1.2.0/24": {
+      address: address("192.0.2.2"),
+      interfaceIndex: 2,
+      flags: 3,
+      slot: 1,
+      deadlineNs: DEADLINE,
+    },
+  });
+  world.assertHolds([A]);
+});
+
+Deno.test("a holder of two subnets is one sender, and is known until the last one goes", () => {
+  const world = new World();
+  const second = { ...B, address: A.address };
+  world.table.set([A, second], DEADLINE);
+  assertEquals(world.senders(), ["192.0.2.2"]);
+  world.table.set([second], DEADLINE);
+  assertEquals(world.senders(), ["192.0.2.2"]);
+  world.table.set([], DEADLINE);
+  assertEquals(world.senders(), []);
+});
+
+Deno.test("an entry is there before its route, and as long as it", () => {
+  const world = new World();
+  const seen: string[] = [];
+  world.rtnetlink.onRoutes = (what, routes) => {
+    for (const { destination } of routes) {
+      const subnet = formatCidr(destination);
+      assert(subnet in world.entries(), `${what} ${subnet}: no entry`);
+      seen.push(`${what} ${subnet}`);
+    }
+  };
+  world.table.set([A, B], DEADLINE);
+  world.table.set([B, C], DEADLINE);
+  world.assertHolds([B, C]);
+  assertEquals(seen, [
+    "put 10.1.2.0/24",
+    "put 10.1.3.0/24",
+    "put 10.1.4.0/24",
+    "remove 10.1.2.0/24",
+  ]);
+});
+
+Deno.test("whose packets are accepted is known as a sender before and as long as that", () => {
+  const world = new World();
+  const { loden_peers: peers, loden_senders: senders } = world.maps;
+  const isKnown = (holder: KernelPeer) =>
+    senders.lookup(ipv4ToBytes(holder.address)) !== undefined;
+  const seen: string[] = [];
+  const update = peers.update.bind(peers);
+  peers.update = (key, value) => {
+    assert(isKnown(A));
+    seen.push("put");
+    update(key, value);
+  };
+  const remove = peers.delete.bind(peers);
+  peers.delete = (key) => {
+    assert(isKnown(A));
+    seen.push("remove");
+    return remove(key);
+  };
+  world.table.set([A], DEADLINE);
+  world.table.set([], DEADLINE);
+  assert(!isKnown(A));
+  assertEquals(seen, ["put", "remove"]);
+});
+
+Deno.test("a subnet that moves is one update of one entry, and its route stays", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const requests: string[] = [];
+  const { loden_peers: peers } = world.maps;
+  const update = peers.update.bind(peers);
+  peers.update = (key, value) => {
+    requests.push(`update ${key.toHex()} ${decodePeer(value).address}`);
+    update(key, value);
+  };
+  peers.delete = () => {
+    throw new Error("deleted");
+  };
+  world.rtnetlink.changes = 0;
+  const moved = { ...A, address: C.address };
+  assertEquals(world.table.set([moved, B], DEADLINE), false);
+  assertEquals(requests, [
+    `update ${peerKey(A.subnet).toHex()} ${C.address}`,
+  ]);
+  assertEquals(world.rtnetlink.changes, 0);
+  world.assertHolds([moved, B]);
+});
+
+Deno.test("a moved subnet keeps its slot", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const slot = world.entries()["10.1.2.0/24"]!.slot;
+  world.table.set([{ ...A, address: C.address }, B], DEADLINE);
+  assertEquals(world.entries()["10.1.2.0/24"]!.slot, slot);
+});
+
+Deno.test("what is right is not touched, by the next agent either", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  for (const map of Object.values(world.maps)) {
+    map.update = () => {
+      throw new Error("updated");
+    };
+  }
+  world.rtnetlink.changes = 0;
+  assertEquals(world.table.set([A, B], DEADLINE), false);
+  assertEquals(world.newAgent().set([A, B], DEADLINE), false);
+  assertEquals(world.rtnetlink.changes, 0);
+});
+
+Deno.test("another deadline is written into every entry, and nothing else is", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  world.rtnetlink.changes = 0;
+  world.table.set([A, B], DEADLINE + 1n);
+  const deadlines = Object.values(world.entries()).map((entry) =>
+    entry.deadlineNs
+  );
+  assertEquals(deadlines, [DEADLINE + 1n, DEADLINE + 1n]);
+  assertEquals(world.rtnetlink.changes, 0);
+});
+
+Deno.test("what fits into the way to a peer is on its route, and taken off again", () => {
+  const world = new World();
+  world.table.set([{ ...A, mtuBytes: 1_372 }, B], DEADLINE);
+  assertEquals(world.routes(), ["10.1.2.0/24 mtu 1372", "10.1.3.0/24"]);
+  world.table.set([{ ...A, mtuBytes: 1_272 }, B], DEADLINE);
+  assertEquals(world.routes(), ["10.1.2.0/24 mtu 1272", "10.1.3.0/24"]);
+  world.table.set([A, B], DEADLINE);
+  world.assertHolds([A, B]);
+});
+
+Deno.test("a route that somebody took away comes back at the next look, and is told", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const [route] = world.rtnetlink.routes().filter(({ destination }) =>
+    formatCidr(destination) === "10.1.2.0/24"
+  );
+  world.rtnetlink.removeRoute({
+    destination: route!.destination,
+    metric: route!.metric,
+  });
+  world.table.readRoutes();
+  assertEquals(world.table.set([A, B], DEADLINE), true);
+  world.assertHolds([A, B]);
+});
+
+Deno.test("a route of another gateway or metric gives way to the right one", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const metricOf = (subnet: string) =>
+    world.rtnetlink.routes().find(({ destination }) =>
+      formatCidr(destination) === subnet
+    )!.metric;
+  const route = (subnet: string, metric: number) => ({
+    destination: network(subnet),
+    interfaceIndex: world.device,
+    gateway: address("10.1.9.0"),
+    onlink: true,
+    metric,
+  });
+  world.rtnetlink.replaceRoute(route("10.1.2.0/24", metricOf("10.1.2.0/24")));
+  world.rtnetlink.removeRoute({
+    destination: B.subnet,
+    metric: metricOf("10.1.3.0/24"),
+  });
+  world.rtnetlink.replaceRoute(route("10.1.3.0/24", 7_777));
+  world.table.readRoutes();
+  assertEquals(world.table.set([A, B], DEADLINE), true);
+  world.assertHolds([A, B]);
+});
+
+Deno.test("routes of other devices, tables and kinds are left alone", () => {
+  const world = new World();
+  const other = world.rtnetlink.addLink({ name: "eth0", up: true }).index;
+  const destination = network("10.1.9.0/24");
+  world.rtnetlink.addRoute({ destination, interfaceIndex: other });
+  world.rtnetlink.addRoute({
+    destination,
+    interfaceIndex: world.device,
+    table: 100,
+  });
+  world.rtnetlink.addRoute({
+    destination: network("10.1.0.0/16"),
+    type: "unreachable",
+    metric: 5,
+  });
+  const before = world.rtnetlink.routes();
+  world.newAgent().set([A], DEADLINE);
+  world.table.set([], DEADLINE);
+  assertEquals(world.rtnetlink.routes(), before);
+});
+
+Deno.test("two subnets have routes of two metrics, which the kernel need not compare", () => {
+  const world = new World();
+  world.table.set(manyPeers(1_024), DEADLINE);
+  const metrics = world.rtnetlink.routes()
+    .filter(({ interfaceIndex }) => interfaceIndex === world.device)
+    .map(({ metric }) => metric);
+  assertEquals(new Set(metrics).size, 1_024);
+  assert(metrics.every((metric) => metric > 0));
+});
+
+Deno.test("an agent that comes later goes on with the slots of the one before", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const before = world.entries();
+  world.newAgent().set([A, B, C], DEADLINE);
+  const { "10.1.4.0/24": added, ...kept } = world.entries();
+  assertEquals(kept, before);
+  assert(!Object.values(before).some(({ slot }) => slot === added!.slot));
+});
+
+Deno.test("an agent that comes later removes what the one before has left", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  world.newAgent().set([C], DEADLINE);
+  world.assertHolds([C]);
+});
+
+Deno.test("a slot is given away again and begins to count at 0", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const { slot } = world.entries()["10.1.2.0/24"]!;
+  world.count(slot);
+  world.table.set([B], DEADLINE);
+  world.table.set([B, C], DEADLINE);
+  assertEquals(world.entries()["10.1.4.0/24"]!.slot, slot);
+  assertEquals(world.traffic(slot), [0, 0]);
+});
+
+Deno.test("a slot whose peer has gone begins at 0 also under the next agent", () => {
+  const world = new World();
+  world.table.set([A], DEADLINE);
+  const { slot } = world.entries()["10.1.2.0/24"]!;
+  world.count(slot);
+  // The agent ended in the middle of removing the peer.
+  world.maps.loden_peers.delete(peerKey(A.subnet));
+  world.newAgent().set([B], DEADLINE);
+  assertEquals(world.entries()["10.1.3.0/24"]!.slot, slot);
+  assertEquals(world.traffic(slot), [0, 0]);
+});
+
+Deno.test("a peer that stays goes on counting when others come and go", () => {
+  const world = new World();
+  world.table.set([A], DEADLINE);
+  const { slot } = world.entries()["10.1.2.0/24"]!;
+  world.count(slot);
+  world.table.set([A, B], DEADLINE + 1n);
+  world.table.set([A, C], DEADLINE + 2n);
+  assertEquals(world.traffic(slot), [7, 7]);
+});
+
+Deno.test("peers beyond the slots share the first one, and leave it to the others", () => {
+  const world = new World();
+  const peers = manyPeers(PEER_SLOTS + 10);
+  world.table.set(peers, DEADLINE);
+  const slots = Object.values(world.entries()).map(({ slot }) => slot);
+  assertEquals(new Set(slots).size, PEER_SLOTS);
+  assertEquals(slots.filter((slot) => slot === 0).length, 11);
+  world.count(0);
+  const sharing = Object.entries(world.entries()).filter(([, { slot }]) =>
+    slot === 0
+  ).map(([subnet]) => subnet);
+  const others = peers.filter(({ subnet }) =>
+    !sharing.slice(0, 5).includes(formatCidr(subnet))
+  );
+  world.table.set(others, DEADLINE);
+  const late = peer("10.200.0.0/24", "192.0.2.200");
+  world.table.set([...others, late], DEADLINE);
+  assertEquals(world.entries()["10.200.0.0/24"]?.slot, 0);
+  assertEquals(world.traffic(0), [7, 7]);
+});
+
+/** Where a change of A, B to B, C and two more may break off. */
+const BREAKS: readonly [
+  where: string,
+  breakOff: (world: World, refusal: Error) => void,
+][] = [
+  [
+    "before the senders",
+    ({ maps }, refusal) => failOnce(maps.loden_senders, "update", 0, refusal),
+  ],
+  [
+    "between two senders",
+    ({ maps }, refusal) => failOnce(maps.loden_senders, "update", 1, refusal),
+  ],
+  [
+    "before slots are cleared",
+    ({ maps }, refusal) => failOnce(maps.loden_traffic, "update", 0, refusal),
+  ],
+  [
+    "before the entries",
+    ({ maps }, refusal) => failOnce(maps.loden_peers, "update", 0, refusal),
+  ],
+  [
+    "between two entries",
+    ({ maps }, refusal) => failOnce(maps.loden_peers, "update", 2, refusal),
+  ],
+  [
+    "before routes are put",
+    ({ rtnetlink }, refusal) =>
+      failOnce(rtnetlink, "replaceRoutes", 0, refusal),
+  ],
+  [
+    "between two routes",
+    ({ rtnetlink }, refusal) => failOnce(rtnetlink, "replaceRoute", 1, refusal),
+  ],
+  [
+    "before routes are removed",
+    ({ rtnetlink }, refusal) => failOnce(rtnetlink, "removeRoutes", 0, refusal),
+  ],
+  [
+    "before entries are removed",
+    ({ maps }, refusal) => failOnce(maps.loden_peers, "delete", 0, refusal),
+  ],
+  [
+    "before senders are removed",
+    ({ maps }, refusal) => failOnce(maps.loden_senders, "delete", 0, refusal),
+  ],
+];
+const D = peer("10.1.5.0/24", "192.0.2.5");
+const E = peer("10.1.6.0/24", "192.0.2.6");
+/** What is asked for after the failure. */
+const NEXT: readonly [string, readonly KernelPeer[]][] = [
+  ["the same peers", [B, C, D, E]],
+  ["the peers of before", [A, B]],
+  ["other peers", [peer("10.1.9.0/24", "192.0.2.9")]],
+  ["no peers", []],
+];
+for (const [where, breakOff] of BREAKS) {
+  for (const [what, next] of NEXT) {
+    Deno.test(`a change that breaks off ${where} is completed by ${what}`, () => {
+      const world = new World();
+      world.table.set([A, B], DEADLINE);
+      const refusal = where.includes("route")
+        ? new NetlinkError("put a route", ERRNO.ENETDOWN)
+        : new BpfError("change the map", ERRNO.ENOMEM);
+      breakOff(world, refusal);
+      const thrown = assertThrows(() =>
+        world.table.set([B, C, D, E], DEADLINE)
+      );
+      assertEquals(thrown, refusal);
+      world.table.set(next, DEADLINE);
+      world.assertHolds(next);
+    });
+  }
+}
+
+Deno.test("a full map is an error, and what fits stays", () => {
+  const world = new World();
+  const bpf = new FakeBpf();
+  const peers = bpf.createMap({ ...MAPS.loden_peers, maxEntries: 2 });
+  const table = new KernelPeerTable(
+    { ...world.maps, loden_peers: peers },
+    world.rtnetlink,
+    world.device,
+  );
+  const error = assertThrows(() => table.set([A, B, C], DEADLINE), BpfError);
+  assertEquals(error.errno, ERRNO.ENOSPC);
+  assertEquals(Object.keys(peersIn(peers)), ["10.1.2.0/24", "10.1.3.0/24"]);
+  table.set([B], DEADLINE);
+  assertEquals(Object.keys(peersIn(peers)), ["10.1.3.0/24"]);
+});
