@@ -101,6 +101,10 @@ export const EACH_PATH: readonly Setup[] = DATA_PATHS
 export const KERNEL_PATH: readonly Setup[] = EACH_PATH
   .filter(({ traits }) => traits.flowsWithoutAgent);
 
+/** It where packets cross one by one, so that it takes them in another way. */
+export const KERNEL_PATH_SOFTWARE: readonly Setup[] = KERNEL_PATH
+  .map(({ dataPaths: [first] }) => setup([first!, first!], "software"));
+
 /** Each data path beside each other one, and beside itself. */
 export const EACH_PAIR: readonly Setup[] = pairs()
   .map((pair) => setup(pair, "super"));

@@ -8,8 +8,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { loden } from "../rig/agent.ts";
-import { EACH_PATH } from "./data_paths.ts";
+import { EACH_PATH, KERNEL_PATH_SOFTWARE } from "./data_paths.ts";
 import { eventually, type Node, restart, statusOf } from "./overlay.ts";
+import { type Change, makeOtherVersion } from "./other_version.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { SteadyTraffic } from "./steady_traffic.ts";
 import { assertPings, assertTcp, untilAnswered } from "./traffic.ts";
@@ -19,6 +20,13 @@ const WITHOUT_AGENT_MS = 1_000;
 const REPAIR_MS = 15_000;
 const OVERLAY_MTU = 1472;
 const IP_AND_ICMP_BYTES = 28;
+
+/** Values of the peers' map that are larger than this version's. */
+const OTHER_LAYOUT: readonly Change[] = [{
+  path: "backend/udp/ebpf/maps.ts",
+  from: "  DEADLINE: 16,\n  BYTES: 24,\n",
+  to: "  DEADLINE: 24,\n  BYTES: 40,\n",
+}];
 
 const suite = new OverlaySuite({ hosts: 3, agents: 2 });
 
@@ -42,7 +50,7 @@ async function untilAllIsWell(): Promise<void> {
   await assertTcp(ends(), 5);
 }
 
-suite.each(EACH_PATH, (test, { traits }) => {
+suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
   /**
    * Steady traffic while something happens to agents: where the path flows
    * without them, nothing is lost; else the stream lives.
@@ -107,6 +115,22 @@ suite.each(EACH_PATH, (test, { traits }) => {
         ({ lease }) => lease?.state === "held",
         30_000,
       );
+    },
+  );
+
+  testAgents(
+    "another version with maps of another layout takes over, and this one again",
+    async () => {
+      const cliPath = await makeOtherVersion(
+        `${suite.rig.directory}/${crypto.randomUUID()}`,
+        OTHER_LAYOUT,
+      );
+      const node = suite.node(0);
+      for (const options of [{ cliPath }, {}]) {
+        await end(node, "SIGTERM");
+        await restart(suite.rig, node, [], options);
+        await delay(WITHOUT_AGENT_MS);
+      }
     },
   );
 

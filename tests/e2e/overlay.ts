@@ -111,19 +111,20 @@ export async function join(
 
 /**
  * Starts a node's agent anew, once it has ended, with its first flags and then
- * the given ones. Does not wait for it when `waits` is false.
+ * the given ones, and waits until it is READY.
  */
 export async function restart(
   rig: Rig,
   node: Node,
   flags: readonly string[] = [],
-  waits = true,
+  options: Partial<AgentOptions> = {},
 ): Promise<void> {
   node.agent[Symbol.dispose]();
   node.agent = await rig.startAgent(node.host, {
+    ...options,
     flags: [...node.flags, ...flags],
   });
-  if (waits) await node.agent.ready();
+  await node.agent.ready();
 }
 
 /** Starts a program of this directory that says `listening`. */

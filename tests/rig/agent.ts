@@ -38,6 +38,8 @@ export interface AgentOptions {
    * to take something away from it, such as a device.
    */
   readonly prepare?: readonly string[];
+  /** The program's `cli.ts`: {@linkcode CLI_PATH}, unless of another version. */
+  readonly cliPath?: string;
   /** Stands before the agent's command and ends by executing it. */
   readonly wrapper?: readonly string[];
 }
@@ -103,7 +105,7 @@ export class Agent implements Disposable {
         ...namespace.commandPrefix,
         ...mounts.length > 0 ? withMounts(mounts) : [],
         ...options.wrapper ?? [],
-        ...lodenCommand(),
+        ...lodenCommand(options.cliPath),
         ...options.environmentOnly ? [] : flags(options, files),
       ],
       env: {
@@ -201,8 +203,8 @@ export function loden(
  * Not through `npx`: inside a namespace without a way out it would wait for the
  * package registry.
  */
-function lodenCommand(): string[] {
-  return [Deno.execPath(), "run", "-A", CLI_PATH];
+function lodenCommand(cliPath: string = CLI_PATH): string[] {
+  return [Deno.execPath(), "run", "-A", cliPath];
 }
 
 function flags(options: AgentOptions, files: AgentFiles): string[] {
