@@ -9,6 +9,7 @@
  */
 
 import type { Bpf, BpfMap, MapSpec } from "../../../linux/bpf/bpf.ts";
+import { BadBpfSpecError } from "../../../linux/bpf/errors.ts";
 import { attachedProgram } from "./attachments.ts";
 import { type MapName, MAPS, type Maps } from "./maps.ts";
 import { programName } from "./programs/programs.ts";
@@ -38,28 +39,26 @@ export function adoptMaps(
     "ingress",
     programName("hop", suffix),
   );
-  const found = attached === undefined ? [] : mapsOf(bpf, attached.id);
-  try {
-    const maps = Object.fromEntries(
-      Object.entries(MAPS).map(([name, spec]) => {
-        const index = found.findIndex((map) => isLike(map, spec));
-        return [
-          name,
-          index < 0 ? bpf.createMap(spec) : found.splice(index, 1)[0]!,
-        ];
-      }),
-    ) as Record<MapName, BpfMap>;
-    return {
-      maps,
-      running: attached === undefined
-        ? "no"
-        : wasFound(bpf, attached.id, maps)
-        ? "here"
-        : "elsewhere",
-    };
-  } finally {
-    for (const map of found) map[Symbol.dispose]();
-  }
+  using found = new DisposableStack();
+  const candidates = attached === undefined
+    ? []
+    : mapsOf(bpf, attached.id, found);
+  using used = new DisposableStack();
+  const maps = Object.fromEntries(
+    Object.entries(MAPS).map(([name, spec]) => {
+      const like = candidates.find((map) => isLike(map, spec));
+      // Opened anew: what was found is closed here.
+      const map = (like && bpf.openMap(like.id)) ?? bpf.createMap(spec);
+      return [name, used.use(map)];
+    }),
+  ) as Record<MapName, BpfMap>;
+  const running = attached === undefined
+    ? "no"
+    : wasFound(bpf, attached.id, maps)
+    ? "here"
+    : "elsewhere";
+  used.move();
+  return { maps, running };
 }
 
 /** Whether the program looks its peers up in these maps. */
@@ -68,10 +67,26 @@ function wasFound(bpf: Bpf, programId: number, maps: Maps): boolean {
   return program?.mapIds.includes(maps.loden_peers.id) ?? false;
 }
 
-function mapsOf(bpf: Bpf, programId: number): BpfMap[] {
+function mapsOf(
+  bpf: Bpf,
+  programId: number,
+  opened: DisposableStack,
+): BpfMap[] {
   using program = bpf.openProgram(programId);
-  return (program?.mapIds ?? []).map((id) => bpf.openMap(id))
-    .filter((map) => map !== undefined);
+  return (program?.mapIds ?? []).flatMap((id) => {
+    const map = openIfKnown(bpf, id);
+    return map === undefined ? [] : [opened.use(map)];
+  });
+}
+
+/** A later version's program may use maps of a kind that is not known here. */
+function openIfKnown(bpf: Bpf, id: number): BpfMap | undefined {
+  try {
+    return bpf.openMap(id);
+  } catch (error) {
+    if (error instanceof BadBpfSpecError) return undefined;
+    throw error;
+  }
 }
 
 function isLike(map: BpfMap, spec: MapSpec): boolean {
