@@ -76,9 +76,10 @@ export function makeOverlayPair(
   }
 }
 
-/** `flannel0p` for `flannel0`. */
+/** `flannel0p` for `flannel0`; of the longest names the last letter goes. */
 export function otherEndName(name: string): string {
-  return `${name.slice(0, NAME_MOST_LETTERS - 1)}p`;
+  const other = `${name.slice(0, NAME_MOST_LETTERS - 1)}p`;
+  return other === name ? `${name.slice(0, NAME_MOST_LETTERS - 1)}q` : other;
 }
 
 /** Switches the offloads of both ends. Says whether one was not as it must be. */

@@ -1,0 +1,42 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  KernelPathUnavailableError,
+  KernelTooOldError,
+  NoEthernetError,
+} from "../../../../../backend/udp/ebpf/errors.ts";
+import { describeError } from "../../../../../errors.ts";
+import { BpfError } from "../../../../../linux/bpf/errors.ts";
+import { ERRNO } from "../../../../../linux/errno.ts";
+
+Deno.test("what keeps packets out of the kernel is said once, with the cause's own hint", () => {
+  const cause = new BpfError("make the map loden_peers", ERRNO.EPERM);
+  const error = new KernelPathUnavailableError(cause);
+  assertEquals([error.message, error.hint], [cause.message, cause.hint]);
+  assertEquals(error.cause, cause);
+  assertEquals(describeError(error).split(cause.hint!).length, 2);
+});
+
+Deno.test("a cause without a hint leaves the choice of the other path", () => {
+  for (const cause of [new Error("odd"), new BpfError("x", ERRNO.ENOSPC)]) {
+    const { hint } = new KernelPathUnavailableError(cause);
+    assertStringIncludes(hint!, "--datapath=tun");
+  }
+});
+
+Deno.test("an underlay without Ethernet is named, and what it is instead", () => {
+  assertStringIncludes(
+    new NoEthernetError("wg0", "wireguard").message,
+    "wg0 must be an Ethernet device: current value is wireguard",
+  );
+  assertStringIncludes(
+    new NoEthernetError("ppp0", "").message,
+    "current value is a device without a MAC address",
+  );
+});
+
+Deno.test("an old kernel is told which one would do", () => {
+  assertStringIncludes(
+    new KernelTooOldError("5.4.0-100", "5.12").message,
+    "Linux must be 5.12 or later: current value is 5.4.0-100",
+  );
+});
