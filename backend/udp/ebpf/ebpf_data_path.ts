@@ -137,8 +137,7 @@ export class EbpfDataPath implements UdpDataPath {
       this.#owner.suffix,
     );
     this.#table = this.#makeTable();
-    // Programs with maps of another kind carry on until ours know the peers.
-    if (this.#adopted.running !== "elsewhere") this.mend();
+    this.mend();
   }
 
   get deviceName(): string {
@@ -183,6 +182,9 @@ export class EbpfDataPath implements UdpDataPath {
 
   /** Puts right what is not, and says what that was. */
   mend(): string[] {
+    // Programs with maps of another kind carry on until ours know the peers.
+    const waits = this.#adopted.running === "elsewhere" && !this.#begun;
+    if (waits && this.#peers === undefined) return [];
     const mended: string[] = [];
     const { rtnetlink } = this.#parts;
     if (this.#ensureDevice()) mended.push("device");
@@ -197,16 +199,19 @@ export class EbpfDataPath implements UdpDataPath {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
     }
     const programs = this.#ensurePrograms(devices);
-    // Those that receive first: nothing is sent that would not be answered.
+    // A program that runs knows the peers, and a packet that is routed here meets
+    // a program. Those that receive come first: nothing is sent that could not be
+    // answered.
+    if (peers !== undefined) this.#table.put(peers, this.#deadline());
     mended.push(...programs.underlays.set(devices));
     const { device, otherEnd } = this.#pair;
     if (this.#ensureAt(otherEnd, "ingress", programs.hop)) {
       mended.push(`program at ${otherEnd.name}`);
     }
-    if (peers !== undefined && this.#putPeers(peers)) mended.push("routes");
     if (this.#ensureAt(device, "egress", programs.egress)) {
       mended.push(`program at ${device.name}`);
     }
+    if (peers !== undefined && this.#table.settle(peers)) mended.push("routes");
     return this.#begun ? mended : (this.#begun = true, []);
   }
   #begun = false;
@@ -359,13 +364,14 @@ export class EbpfDataPath implements UdpDataPath {
     return true;
   }
 
-  #putPeers(peers: readonly KernelPeer[]): boolean {
+  /** Of all peers; put off now and then. */
+  #deadline(): bigint {
     const nowMs = this.#parts.clock.monotonic();
     if (nowMs - this.#deadlineSetAtMs >= DEADLINE_REFRESH_MS) {
       this.#deadlineNs = this.#parts.bootTimeNs() + ORPHANED_PEER_LIFE_NS;
       this.#deadlineSetAtMs = nowMs;
     }
-    return this.#table.set(peers, this.#deadlineNs);
+    return this.#deadlineNs;
   }
 
   #kernelPeers(links: readonly Link[]): KernelPeer[] | undefined {

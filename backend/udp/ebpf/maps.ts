@@ -42,11 +42,17 @@ export const PEER_FLAG = {
   CHECKSUM: 2,
 } as const;
 
-/** The maps by their names in the programs, which are also those in the kernel. */
+/**
+ * Of all maps; changed with the meaning of a key or value. An agent takes over
+ * maps of its own layout only.
+ */
+const LAYOUT = 1;
+
+/** The maps by their names in the programs; in the kernel the layout is added. */
 export const MAPS = {
   /** Who holds a subnet: both directions read the same entry. */
   loden_peers: {
-    name: "loden_peers",
+    name: `loden_peers${LAYOUT}`,
     type: "lpmTrie",
     keyBytes: PEER_KEY_BYTES,
     valueBytes: PEER.BYTES,
@@ -54,7 +60,7 @@ export const MAPS = {
   },
   /** Holders' addresses, to tell an unknown sender from one with a wrong source. */
   loden_senders: {
-    name: "loden_senders",
+    name: `loden_senders${LAYOUT}`,
     type: "hash",
     keyBytes: 4,
     valueBytes: 4,
@@ -63,14 +69,14 @@ export const MAPS = {
     noPreallocate: true,
   },
   loden_counters: {
-    name: "loden_counters",
+    name: `loden_counters${LAYOUT}`,
     type: "percpuArray",
     keyBytes: 4,
     valueBytes: COUNTER_BLOCK_BYTES,
     maxEntries: 1,
   },
   loden_traffic: {
-    name: "loden_traffic",
+    name: `loden_traffic${LAYOUT}`,
     type: "percpuArray",
     keyBytes: 4,
     valueBytes: PEER_COUNTER_BYTES,

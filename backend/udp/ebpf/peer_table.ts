@@ -107,23 +107,33 @@ export class KernelPeerTable {
    * there. Says whether a route of a peer that was there already was not right.
    */
   set(peers: readonly KernelPeer[], deadlineNs: bigint): boolean {
+    this.put(peers, deadlineNs);
+    return this.settle(peers);
+  }
+
+  /** The first half of {@linkcode set}: the programs know all of these peers. */
+  put(peers: readonly KernelPeer[], deadlineNs: bigint): void {
     if (this.#torn) {
       this.#readMaps();
       this.readRoutes();
     }
     this.#torn = true;
-    const wanted = new Map(
-      peers.map((peer) => [formatCidr(peer.subnet), peer]),
-    );
+    this.#known = new Set(this.#entries.keys());
     this.#putSenders(peers);
-    const known = new Set(this.#entries.keys());
-    this.#putEntries(wanted, deadlineNs);
-    const lost = this.#putRoutes(wanted).some((text) => known.has(text));
+    this.#putEntries(bySubnet(peers), deadlineNs);
+  }
+
+  /** The second half: packets are routed to them, and to nobody else. */
+  settle(peers: readonly KernelPeer[]): boolean {
+    const wanted = bySubnet(peers);
+    const lost = this.#putRoutes(wanted).some((text) => this.#known.has(text));
     this.#removeEntries(wanted);
     this.#removeSenders(new Set(peers.map(({ address }) => address)));
     this.#torn = false;
     return lost;
   }
+  /** The peers before the change. */
+  #known: ReadonlySet<string> = new Set();
 
   #putSenders(peers: readonly KernelPeer[]): void {
     const added = new Set(peers.map(({ address }) => address))
@@ -222,6 +232,10 @@ export class KernelPeerTable {
     );
     traffic.updateMany(slots.map((slot) => ({ key: slotKey(slot), value })));
   }
+}
+
+function bySubnet(peers: readonly KernelPeer[]): Map<string, KernelPeer> {
+  return new Map(peers.map((peer) => [formatCidr(peer.subnet), peer]));
 }
 
 const ONE = Uint8Array.of(1, 0, 0, 0);

@@ -56,8 +56,10 @@ Deno.test("an address is found by its subnet, and by the narrower of two", () =>
   assertEquals([slotOf("10.1.33.9"), slotOf("10.1.34.9")], [2, 1]);
 });
 
-Deno.test("each map has in the kernel the name that the programs call it by", () => {
+Deno.test("each map has in the kernel its name in the programs and the layout's number", () => {
   for (const [name, spec] of Object.entries(MAPS)) {
-    assertEquals(spec.name, name);
+    assertEquals(spec.name.replace(/\d+$/, ""), name);
+    assertEquals(/\d+$/.test(spec.name), true);
+    assertEquals(spec.name.length <= 15, true);
   }
 });
