@@ -47,6 +47,7 @@ import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";
 import { planProgramRemoval } from "./remove.ts";
+import { passTestPackets } from "./self_test.ts";
 import { describeDevice, Underlays } from "./underlays.ts";
 import { passesWhole } from "./receive_mode.ts";
 
@@ -315,7 +316,10 @@ export class EbpfDataPath implements UdpDataPath {
         this.#options.receive,
       ),
     };
-    if (before === undefined) this.#detachElsewhere(devices);
+    if (before === undefined) {
+      if (this.#adopted.running === "no") passTestPackets(bpf, host);
+      this.#detachElsewhere(devices);
+    }
     this.#programs = programs;
     if (before !== undefined) disposeOf(before);
     return programs;

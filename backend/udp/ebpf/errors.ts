@@ -48,3 +48,14 @@ export class KernelTooOldError extends LodenError {
     );
   }
 }
+
+/** The programs run, but not as they should. Its code is `backend.test-packet`. */
+export class TestPacketLostError extends LodenError {
+  constructor(way: string, verdict: number) {
+    super(
+      "backend.test-packet",
+      `Cannot use the kernel data path: a test packet ${way} must pass: current value is verdict ${verdict}`,
+      { hint: "--datapath=tun carries packets in user space" },
+    );
+  }
+}

@@ -10,6 +10,7 @@
  */
 
 import type { MapEntry } from "../../../linux/bpf/bpf.ts";
+import { sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
 import { MAIN_TABLE } from "../../../linux/netlink/route.ts";
 import type { NewRoute, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import { type Cidr, formatCidr } from "../../../net/cidr.ts";
@@ -33,6 +34,15 @@ export interface KernelPeer {
   readonly flags: number;
   /** What the way to it passes, less the outer headers; undefined: all. */
   readonly mtuBytes: number | undefined;
+}
+
+/** Packets and bytes of one peer, without the outer headers. */
+export interface PeerTraffic {
+  readonly subnet: Cidr;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
 }
 
 /** See the module. */
@@ -80,6 +90,22 @@ export class KernelPeerTable {
   /** The number of peers in the map. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /**
+   * What went to each peer and came from it, in the order of their subnets' being
+   * made known. Peers beyond the last slot share one, and are left out.
+   */
+  traffic(): PeerTraffic[] {
+    return [...this.#entries.values()].flatMap(
+      ({ subnet, entry: { slot } }) => {
+        const value = this.#maps.loden_traffic.lookup(slotKey(slot));
+        if (slot === COMMON_SLOT || value === undefined) return [];
+        const [txPackets = 0, txBytes = 0, rxPackets = 0, rxBytes = 0] =
+          sumPerCpu(value, PEER_COUNTER_BYTES);
+        return [{ subnet, txPackets, txBytes, rxPackets, rxBytes }];
+      },
+    );
   }
 
   /** Looks at the routing table anew: somebody may have changed it. */
