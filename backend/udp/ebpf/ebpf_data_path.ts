@@ -35,7 +35,7 @@ import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { attachedProgram, ensureAttached } from "./attachments.ts";
 import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
 import { NoEthernetError } from "./errors.ts";
-import { PEER_FLAG } from "./maps.ts";
+import { type Maps, PEER_FLAG } from "./maps.ts";
 import {
   ensureOffloads,
   findOverlayPair,
@@ -91,7 +91,7 @@ export class EbpfDataPath implements UdpDataPath {
   readonly #options: UdpDataPathOptions;
   readonly #owner: Ownership;
   readonly #stopped = Promise.withResolvers<void>();
-  readonly #adopted: AdoptedMaps;
+  readonly #adopted!: AdoptedMaps;
   /** Made anew with each overlay device. */
   #table: KernelPeerTable;
   #pair: OverlayPair;
@@ -113,8 +113,11 @@ export class EbpfDataPath implements UdpDataPath {
   ): EbpfDataPath {
     const owner = ownershipOf(options.deviceAlias);
     const found = findOverlayPair(parts.rtnetlink.links(), owner.alias);
+    using opened = new DisposableStack();
     try {
-      return new EbpfDataPath(parts, options, owner, found);
+      const path = new EbpfDataPath(parts, options, owner, found, opened);
+      opened.move();
+      return path;
     } catch (error) {
       if (found === undefined) abandon(parts, options);
       throw error;
@@ -126,7 +129,9 @@ export class EbpfDataPath implements UdpDataPath {
     options: UdpDataPathOptions,
     owner: Ownership,
     found: OverlayPair | undefined,
+    opened: DisposableStack,
   ) {
+    opened.defer(() => this.#close());
     this.#parts = parts;
     this.#options = options;
     this.#owner = owner;
@@ -305,21 +310,20 @@ export class EbpfDataPath implements UdpDataPath {
     const before = this.#programs;
     if (before !== undefined && isSameHost(before.host, host)) return before;
     const { maps } = this.#adopted;
+    using made = new DisposableStack();
     const programs: Programs = {
       host,
-      egress: bpf.loadProgram(egressProgram(host, maps)),
-      hop: bpf.loadProgram(hopProgram(host, maps)),
-      underlays: new Underlays(
-        { bpf, ethtool },
-        host,
-        maps,
-        this.#options.receive,
+      egress: made.use(bpf.loadProgram(egressProgram(host, maps))),
+      hop: made.use(bpf.loadProgram(hopProgram(host, maps))),
+      underlays: made.use(
+        new Underlays({ bpf, ethtool }, host, maps, this.#options.receive),
       ),
     };
     if (before === undefined) {
       if (this.#adopted.running === "no") passTestPackets(bpf, host);
       this.#detachElsewhere(devices);
     }
+    made.move();
     this.#programs = programs;
     if (before !== undefined) disposeOf(before);
     return programs;
@@ -454,10 +458,16 @@ export class EbpfDataPath implements UdpDataPath {
 
   /** Closes what the process holds; programs, maps and devices stay. */
   stop(): Promise<void> {
-    if (this.#programs !== undefined) disposeOf(this.#programs);
-    for (const map of Object.values(this.#adopted.maps)) map[Symbol.dispose]();
+    this.#close();
     this.#stopped.resolve();
     return Promise.resolve();
+  }
+
+  /** Also of a start that broke off: then there may be less. */
+  #close(): void {
+    if (this.#programs !== undefined) disposeOf(this.#programs);
+    const maps: Partial<Maps> = this.#adopted?.maps ?? {};
+    for (const map of Object.values(maps)) map[Symbol.dispose]();
   }
 }
 
