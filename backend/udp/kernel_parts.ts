@@ -11,6 +11,7 @@ import type { Clock } from "../../linux/clock.ts";
 import { KernelEthtool } from "../../linux/ethtool.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { countIpsecPolicies } from "../../linux/netlink/xfrm.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { KernelUnderlaySocket } from "../../linux/udp_error_queue.ts";
 import type { UdpBackendParts } from "./udp_backend.ts";
@@ -28,6 +29,7 @@ export function kernelParts(
     openSocket: (options) => new KernelUnderlaySocket(options),
     openPacketPort: () => new KernelPacketPort(),
     openMonitor: () => new KernelRtnetlinkMonitor(),
+    countIpsecPolicies,
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,
     kernelRelease: Deno.osRelease(),

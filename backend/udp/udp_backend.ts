@@ -23,7 +23,10 @@ import type {
 import { UnderlayMtuError } from "../errors.ts";
 import type { DataPathChoice, ReceiveChoice } from "./choices.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "./data_path.ts";
-import { KernelPathUnavailableError } from "./ebpf/errors.ts";
+import {
+  IpsecPoliciesError,
+  KernelPathUnavailableError,
+} from "./ebpf/errors.ts";
 import { planProgramRemoval } from "./ebpf/remove.ts";
 import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
 import { findOwnedDevice } from "./overlay_device.ts";
@@ -120,6 +123,7 @@ export class UdpBackend implements Backend {
         break;
     }
     try {
+      this.#refuseIpsec();
       const path = await startEbpf(this.#parts, options);
       this.#reason = "the fastest that works here";
       return path;
@@ -142,6 +146,13 @@ export class UdpBackend implements Backend {
   ): Promise<UdpDataPath> {
     this.#removeKernelPath(options.deviceAlias);
     return await startTun(this.#parts, options, signal);
+  }
+
+  /** Whoever protects the underlay so must not lose it by an upgrade. */
+  #refuseIpsec(): void {
+    const count = this.#parts.countIpsecPolicies();
+    if (count === 0) return;
+    throw new KernelPathUnavailableError(new IpsecPoliciesError(count));
   }
 
   /** What a kernel data path has left would take the packets away. */

@@ -1,6 +1,5 @@
 /**
- * A `NETLINK_ROUTE` socket: whole datagrams out and in, nothing about what they
- * say.
+ * A netlink socket: whole datagrams out and in, nothing about what they say.
  *
  * @module
  */
@@ -15,7 +14,10 @@ const AF_NETLINK = 16;
 const SOCKADDR_BYTES = 12;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
-const NETLINK_ROUTE = 0;
+/** Families of messages, `linux/netlink.h`. */
+export const NETLINK = { ROUTE: 0, XFRM: 6 } as const;
+/** One of them. */
+export type NetlinkFamily = typeof NETLINK[keyof typeof NETLINK];
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
@@ -37,15 +39,20 @@ const RECEIVE_TIMEOUT_SECONDS = 5;
  * after each {@linkcode reset}.
  */
 export class NetlinkSocket implements NetlinkTransport {
+  readonly #family: NetlinkFamily;
   #descriptor: number;
   #buffer: Uint8Array<ArrayBuffer>;
   #bufferAddress: ReturnType<typeof addressOf>;
 
   /** @param receiveBytes Memory for answers, to begin with: it grows at need. */
-  constructor(receiveBytes = DEFAULT_RECEIVE_BYTES) {
+  constructor(
+    receiveBytes = DEFAULT_RECEIVE_BYTES,
+    family: NetlinkFamily = NETLINK.ROUTE,
+  ) {
+    this.#family = family;
     this.#buffer = new Uint8Array(receiveBytes);
     this.#bufferAddress = addressOf(this.#buffer);
-    this.#descriptor = openNetlinkSocket();
+    this.#descriptor = openNetlinkSocket(0, family);
   }
 
   send(bytes: Uint8Array<ArrayBuffer>): void {
@@ -84,7 +91,7 @@ export class NetlinkSocket implements NetlinkTransport {
   }
 
   reset(): void {
-    const fresh = openNetlinkSocket();
+    const fresh = openNetlinkSocket(0, this.#family);
     libc().close(this.#descriptor);
     this.#descriptor = fresh;
   }
@@ -101,9 +108,12 @@ export class NetlinkSocket implements NetlinkTransport {
  * multicast groups (`RTMGRP_*`), whose owner closes it. Throws
  * {@linkcode SystemCallError}.
  */
-export function openNetlinkSocket(groups = 0): number {
+export function openNetlinkSocket(
+  groups = 0,
+  family: NetlinkFamily = NETLINK.ROUTE,
+): number {
   const descriptor = checked(
-    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family),
     "open a netlink socket",
   );
   try {

@@ -38,6 +38,20 @@ export class NoEthernetError extends LodenError {
   }
 }
 
+/**
+ * Programs' packets are not encrypted, and are accepted unencrypted. Its code is
+ * `backend.ipsec`.
+ */
+export class IpsecPoliciesError extends LodenError {
+  constructor(count: number) {
+    super(
+      "backend.ipsec",
+      `Cannot use the kernel data path by itself: the host must have no IPsec policies, which it would bypass: current value is ${count}`,
+      { hint: "--datapath=ebpf says that the overlay needs none of them" },
+    );
+  }
+}
+
 /** The kernel is older than the data path's programs. Its code is `backend.kernel`. */
 export class KernelTooOldError extends LodenError {
   constructor(release: string, least: string) {

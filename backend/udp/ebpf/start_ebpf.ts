@@ -42,6 +42,8 @@ export interface EbpfParts {
   readonly openPacketPort: () => PacketPort & Disposable;
   readonly watch: (descriptors: readonly number[]) => DescriptorWaiter;
   readonly openMonitor: () => RtnetlinkMonitor;
+  /** Of this host's network. */
+  readonly countIpsecPolicies: () => number;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
   /** As `uname -r`. */
