@@ -25,6 +25,8 @@ import type {
   BpfMap,
   BpfProgram,
   ProgramType,
+  TestRun,
+  TestRunResult,
 } from "../../linux/bpf/bpf.ts";
 import { exit, mov, R0 } from "../../linux/bpf/instructions.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
@@ -35,8 +37,9 @@ import type {
   VethPair,
 } from "../../linux/netlink/rtnetlink.ts";
 import { formatCidr } from "../../net/cidr.ts";
+import { ipv4ToBytes } from "../../net/ipv4.ts";
 import { overlayMtu, underlayMtu } from "../../net/mtu.ts";
-import { FakeBpf } from "../fakes/fake_bpf.ts";
+import { FakeBpf, type FakeProgramRecord } from "../fakes/fake_bpf.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { FakeEthtool } from "../fakes/fake_ethtool.ts";
 import { FakeRtnetlink } from "../fakes/fake_rtnetlink.ts";
@@ -109,6 +112,8 @@ export class WatchedRtnetlink extends FakeRtnetlink {
   /** Before routes are changed. */
   onRoutes: (what: "put" | "remove", routes: readonly NewRoute[]) => void =
     () => {};
+  /** Before a device goes: its programs go with it. */
+  onDelete: (interfaceIndex: number) => void = () => {};
   /** Requests that change something. */
   changes = 0;
   readonly #ethtool: FakeEthtool;
@@ -123,6 +128,15 @@ export class WatchedRtnetlink extends FakeRtnetlink {
     const made = super.createVethPair(pair);
     for (const { name } of [made.link, made.peer]) this.#ethtool.plugIn(name);
     return made;
+  }
+
+  override deleteLink(interfaceIndex: number): boolean {
+    this.changes++;
+    const gone = this.links().find(({ index }) => index === interfaceIndex);
+    for (const index of [gone?.index, gone?.peerIndex]) {
+      if (index !== undefined) this.onDelete(index);
+    }
+    return super.deleteLink(interfaceIndex);
   }
 
   override changeLink(
@@ -145,6 +159,28 @@ export class WatchedRtnetlink extends FakeRtnetlink {
   }
 }
 
+const REDIRECT = 7;
+const ETHERNET_BYTES = 14;
+const OUTER_BYTES = 28;
+/** Where the outer packet's destination is. */
+const DESTINATION = ETHERNET_BYTES + 16;
+
+/** What the real programs do to the packets that a start tries them with. */
+export function passPacket(
+  { spec }: FakeProgramRecord,
+  { data }: TestRun,
+): TestRunResult {
+  const isEgress = spec.name.startsWith("loden_tx");
+  const result = new Uint8Array(
+    isEgress ? data.length + OUTER_BYTES : data.length - OUTER_BYTES,
+  );
+  const from = isEgress ? ETHERNET_BYTES : ETHERNET_BYTES + OUTER_BYTES;
+  const to = isEgress ? ETHERNET_BYTES + OUTER_BYTES : ETHERNET_BYTES;
+  result.set(data.subarray(from), to);
+  if (isEgress) result.set(ipv4ToBytes(address("192.0.2.1")), DESTINATION);
+  return { returnValue: REDIRECT, data: result, durationNs: 1 };
+}
+
 /** A host with `eth0`, 192.0.2.1/24, hardware. */
 export class EbpfWorld {
   readonly ethtool: FakeEthtool = new FakeEthtool();
@@ -156,6 +192,8 @@ export class EbpfWorld {
   readonly bootedNs = 5_000_000_000_000n;
 
   constructor() {
+    this.bpf.answerTestRuns(passPacket);
+    this.rtnetlink.onDelete = (index) => this.bpf.removeInterface(index);
     this.ethtool.plugIn("lo", "loopback");
     this.eth0 = this.addUnderlay("eth0", "192.0.2.1/24");
   }
@@ -247,7 +285,7 @@ export class EbpfWorld {
     using opened = this.bpf.openProgram(program!.id);
     for (const id of opened!.mapIds) {
       using map = this.bpf.openMap(id)!;
-      if (map.name === "loden_peers") return peersIn(map);
+      if (map.name === MAPS.loden_peers.name) return peersIn(map);
     }
     throw new Error("the program has no peers");
   }

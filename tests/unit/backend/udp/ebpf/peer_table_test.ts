@@ -418,6 +418,38 @@ Deno.test("peers beyond the slots share the first one, and leave it to the other
   assertEquals(world.traffic(0), [7, 7]);
 });
 
+Deno.test("what each peer sent and got is the sum over all CPUs, by subnet", () => {
+  const world = new World();
+  world.table.set([A, B], DEADLINE);
+  const { slot } = world.entries()["10.1.3.0/24"]!;
+  const value = world.maps.loden_traffic.lookup(slotKey(slot))!;
+  const view = new DataView(value.buffer);
+  for (const [at, number] of [1n, 100n, 2n, 200n, 10n, 1_000n].entries()) {
+    view.setBigUint64(at * 8, number, true);
+  }
+  world.maps.loden_traffic.update(slotKey(slot), value);
+  const zeros = { txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 };
+  assertEquals(world.newAgent().traffic(), [
+    { subnet: A.subnet, ...zeros },
+    {
+      subnet: B.subnet,
+      txPackets: 11,
+      txBytes: 1_100,
+      rxPackets: 2,
+      rxBytes: 200,
+    },
+  ]);
+});
+
+Deno.test("of peers that share a slot, no traffic is told", () => {
+  const world = new World();
+  world.table.set(manyPeers(PEER_SLOTS + 10), DEADLINE);
+  world.count(0);
+  const traffic = world.table.traffic();
+  assertEquals(traffic.length, PEER_SLOTS - 1);
+  assert(traffic.every(({ txPackets }) => txPackets === 0));
+});
+
 /** Where a change of A, B to B, C and two more may break off. */
 const BREAKS: readonly [
   where: string,

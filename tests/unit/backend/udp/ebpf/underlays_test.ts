@@ -1,9 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ReceiveChoice } from "../../../../../backend/udp/choices.ts";
-import {
-  type UnderlayParts,
-  Underlays,
-} from "../../../../../backend/udp/ebpf/underlays.ts";
+import { Underlays } from "../../../../../backend/udp/ebpf/underlays.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
 import type { Link } from "../../../../../linux/netlink/rtnetlink.ts";
@@ -30,8 +27,7 @@ class World extends EbpfWorld {
   }
 
   underlays(receive: ReceiveChoice = "auto"): Underlays {
-    const parts: UnderlayParts = this;
-    return new Underlays(parts, HOST, this.maps, receive);
+    return new Underlays(this, HOST, this.maps, receive);
   }
 
   idAt({ index }: Link): number | undefined {

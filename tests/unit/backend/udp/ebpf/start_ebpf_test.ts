@@ -1,0 +1,296 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { BackendStartError } from "../../../../../backend/errors.ts";
+import { KernelPathUnavailableError } from "../../../../../backend/udp/ebpf/errors.ts";
+import {
+  type EbpfParts,
+  startEbpf,
+} from "../../../../../backend/udp/ebpf/start_ebpf.ts";
+import type { UdpDataPathOptions } from "../../../../../backend/udp/data_path.ts";
+import { BpfError } from "../../../../../linux/bpf/errors.ts";
+import { ERRNO, SystemCallError } from "../../../../../linux/errno.ts";
+import { FakeDescriptorWatch } from "../../../../fakes/fake_descriptor_watch.ts";
+import { FakePacketPort } from "../../../../fakes/fake_packet_port.ts";
+import { FakeRtnetlinkMonitor } from "../../../../fakes/fake_rtnetlink_monitor.ts";
+import { FakeUnderlaySocket } from "../../../../fakes/fake_underlay_socket.ts";
+import { CapturedLogs } from "../../../../support/capture_logs.ts";
+import { ALIAS, EbpfWorld } from "../../../../support/ebpf_world.ts";
+import { network, peer } from "../../../../support/kernel_world.ts";
+
+/** Puts a name to what is opened and closed. */
+function opened<Thing extends object>(
+  names: Set<string>,
+  name: string,
+  thing: Thing,
+): Thing & Disposable {
+  names.add(name);
+  return Object.assign(thing, {
+    [Symbol.dispose]: () => void names.delete(name),
+  });
+}
+
+/** All that a start stands on. */
+class World extends EbpfWorld {
+  /** What the process holds. */
+  readonly open = new Set<string>();
+  readonly socket = new FakeUnderlaySocket();
+  readonly watch = new FakeDescriptorWatch(1);
+  readonly monitor = new FakeRtnetlinkMonitor();
+  kernelRelease = "6.8.0-45-generic";
+
+  all(overrides: Partial<EbpfParts> = {}): EbpfParts {
+    const { rtnetlink, ethtool, clock, bootTimeNs } = this.parts;
+    return {
+      rtnetlink,
+      ethtool,
+      clock,
+      bootTimeNs,
+      openBpf: () => opened(this.open, "bpf", this.bpf),
+      openSocket: () => opened(this.open, "socket", this.socket),
+      openPacketPort: () =>
+        opened(this.open, "packet port", new FakePacketPort()),
+      openMonitor: () => opened(this.open, "monitor", this.monitor),
+      countIpsecPolicies: () => 0,
+      watch: () => this.watch,
+      kernelRelease: this.kernelRelease,
+      ...overrides,
+    };
+  }
+
+  started(options: Partial<UdpDataPathOptions> = {}) {
+    return startEbpf(this.all(), { ...this.options, ...options });
+  }
+
+  hasNothing(): boolean {
+    return !this.rtnetlink.links().some(({ alias }) => alias === ALIAS) &&
+      this.attached().length === 0 && this.bpf.maps.length === 0 &&
+      this.bpf.programs.length === 0;
+  }
+}
+
+const RELEASES: readonly [string, boolean][] = [
+  ["6.8.0-45-generic", true],
+  ["5.12.0", true],
+  ["5.15.0-91-generic", true],
+  ["10.0", true],
+  ["5.11.22", false],
+  ["5.4.0-100-generic", false],
+  ["4.19.0", false],
+  ["unknown", false],
+];
+for (const [release, will] of RELEASES) {
+  Deno.test(`on Linux ${release} the kernel data path ${will ? "starts" : "is not for this kernel, and nothing is touched"}`, async () => {
+    const world = new World();
+    world.kernelRelease = release;
+    if (will) return await world.started().stop();
+    const error = assertThrows(
+      () => world.started(),
+      KernelPathUnavailableError,
+      release,
+    );
+    assert(error.message.includes("5.12"));
+    assertEquals([world.open.size, world.hasNothing()], [0, true]);
+  });
+}
+
+Deno.test("a port in use is an error of any data path, found before a device is touched", () => {
+  const world = new World();
+  const busy = () => {
+    throw new SystemCallError("listen", ERRNO.EADDRINUSE);
+  };
+  assertThrows(
+    () => startEbpf(world.all({ openSocket: busy }), world.options),
+    BackendStartError,
+    "EADDRINUSE",
+  );
+  assertEquals([world.open.size, world.hasNothing()], [0, true]);
+});
+
+const REFUSED: readonly [string, (world: World) => Partial<EbpfParts>][] = [
+  ["no programs may be loaded", ({ bpf }) => {
+    bpf.failWith("loadProgram", new BpfError("load", ERRNO.EPERM));
+    return {};
+  }],
+  ["there is no memory for maps", ({ bpf }) => {
+    bpf.failWith("createMap", new BpfError("make a map", ERRNO.ENOSPC));
+    return {};
+  }],
+  ["nothing can be attached", ({ bpf }) => {
+    bpf.failWith("attach", new BpfError("attach", ERRNO.EINVAL));
+    return {};
+  }],
+  ["test packets get lost", ({ bpf }) => {
+    bpf.answerTestRuns((_, { data }) => ({
+      returnValue: 2,
+      data: data.slice(),
+      durationNs: 1,
+    }));
+    return {};
+  }],
+  ["there is no bpf system call", () => ({
+    openBpf: () => {
+      throw new SystemCallError("open a socket", ERRNO.EAFNOSUPPORT);
+    },
+  })],
+  ["there are no packet sockets", () => ({
+    openPacketPort: () => {
+      throw new SystemCallError("make a packet socket", ERRNO.EPERM);
+    },
+  })],
+  ["changes cannot be followed", () => ({
+    openMonitor: () => {
+      throw new SystemCallError("open a socket", ERRNO.EMFILE);
+    },
+  })],
+];
+for (const [what, refuse] of REFUSED) {
+  Deno.test(`where ${what}, another data path may do, and nothing is left`, () => {
+    const world = new World();
+    const parts = world.all(refuse(world));
+    assertThrows(
+      () => startEbpf(parts, world.options),
+      KernelPathUnavailableError,
+    );
+    assertEquals([...world.open], []);
+    assert(world.hasNothing());
+  });
+}
+
+Deno.test("a name that is somebody else's is an error of any data path", () => {
+  const world = new World();
+  world.rtnetlink.addLink({ name: "flannel0" });
+  assertThrows(
+    () => world.started({ device: "flannel0" }),
+    BackendStartError,
+    "flannel0",
+  );
+  assertEquals(world.open.size, 0);
+});
+
+Deno.test("--disable-feature=tcx attaches by clsact", async () => {
+  for (const tcx of [true, false]) {
+    const world = new World();
+    const asked: boolean[] = [];
+    const parts = world.all({
+      openBpf: (options) => {
+        asked.push(options.tcx);
+        return world.bpf;
+      },
+    });
+    const disabledFeatures = tcx ? [] : ["tcx"];
+    await startEbpf(parts, { ...world.options, disabledFeatures }).stop();
+    assertEquals(asked, [tcx]);
+  }
+});
+
+Deno.test("a stop closes what the process holds, and leaves what runs", async () => {
+  const world = new World();
+  const path = world.started();
+  await path.setPeers([peer("10.1.2.0/24", "192.0.2.2")]);
+  const before = world.attached();
+  assertEquals(before.length, 3);
+  assertEquals(world.open.size, 4);
+  await path.stop();
+  await path.failed;
+  assertEquals([...world.open], []);
+  assertEquals(world.attached(), before);
+  assertEquals(world.overlayRoutes(), ["10.1.2.0/24"]);
+});
+
+Deno.test("the start is told, with the device, the address and the port", async () => {
+  using logs = new CapturedLogs();
+  const world = new World();
+  await world.started().stop();
+  const [event, ...others] = logs.events("backend.started");
+  assertEquals(others, []);
+  assertEquals(event, {
+    event: "backend.started",
+    dataPath: "ebpf",
+    device: "flannel0",
+    mtuBytes: 1_472,
+    address: "192.0.2.1",
+    port: 8285,
+    loadMs: 0,
+  });
+});
+
+Deno.test("a change of the network is acted upon at once, and without one a look comes every five seconds", async () => {
+  using logs = new CapturedLogs();
+  const world = new World();
+  const path = world.started();
+  await path.setPeers([peer("10.1.2.0/24", "192.0.2.2")]);
+  const routeAway = () => {
+    const route = world.rtnetlink.routes().find(({ destination }) =>
+      destination.address === network("10.1.2.0/24").address
+    )!;
+    world.rtnetlink.removeRoute({
+      destination: route.destination,
+      metric: route.metric,
+    });
+  };
+  routeAway();
+  world.monitor.tell("routes");
+  await world.clock.settle();
+  assertEquals(world.overlayRoutes(), ["10.1.2.0/24"]);
+  assertEquals(
+    logs.events("backend.device-mended").map(({ mended }) => mended),
+    [
+      ["routes"],
+    ],
+  );
+  const { index } = world.link("flannel0");
+  const [attached] = world.bpf.attachedPrograms(index, "egress");
+  world.bpf.detach(index, "egress", attached!);
+  await world.clock.advance(5_000);
+  assertEquals(world.attached().length, 3);
+  await path.stop();
+});
+
+Deno.test("many changes at once are one look, and the next one rests", async () => {
+  const world = new World();
+  const path = world.started();
+  let looks = 0;
+  const links = world.rtnetlink.links.bind(world.rtnetlink);
+  world.rtnetlink.links = () => {
+    looks++;
+    return links();
+  };
+  world.monitor.tell("links");
+  world.monitor.tell("routes", "addresses");
+  await world.clock.settle();
+  const once = looks;
+  assert(once > 0);
+  world.monitor.tell("routes");
+  await world.clock.settle();
+  assertEquals(looks, once);
+  await world.clock.advance(100);
+  assertEquals(looks, 2 * once);
+  await path.stop();
+});
+
+Deno.test("when changes cannot be followed any more, that is told, and looks go on", async () => {
+  using logs = new CapturedLogs();
+  const world = new World();
+  world.monitor.changes = () => {
+    throw new SystemCallError("read changes", ERRNO.ENOBUFS);
+  };
+  const path = world.started();
+  await world.clock.settle();
+  assertEquals(logs.events("backend.monitor-failed").length, 1);
+  const { index } = world.link("flannel0");
+  world.rtnetlink.changeLink(index, { up: false });
+  await world.clock.advance(5_000);
+  assert(world.link("flannel0").up);
+  await path.stop();
+});
+
+Deno.test("counters are those of the programs and those of the slow path", async () => {
+  const world = new World();
+  const path = world.started();
+  world.socket.dropped = 2;
+  const counters = path.counters();
+  assertEquals(
+    [counters["tx.packets"], counters["rx.slow.drop.socketFull"]],
+    [0, 2],
+  );
+  await path.stop();
+});
