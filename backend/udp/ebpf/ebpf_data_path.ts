@@ -10,32 +10,23 @@
  * @module
  */
 
-import { getLogger } from "@logtape/logtape";
-import { describeError } from "../../../errors.ts";
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
-import { NetlinkError } from "../../../linux/netlink/errors.ts";
-import type {
-  Link,
-  RouteAnswer,
-  Rtnetlink,
-} from "../../../linux/netlink/rtnetlink.ts";
+import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../../net/ipv4.ts";
-import { UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
 import type { DataPathName, Peer } from "../../../net/peer.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import {
   configureOverlayDevice,
   isOverlayDeviceRight,
   type OverlayDevice,
-  UNREACHABLE_METRIC,
 } from "../overlay_device.ts";
 import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { attachedProgram, ensureAttached } from "./attachments.ts";
 import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
 import { NoEthernetError } from "./errors.ts";
-import { type Maps, PEER_FLAG } from "./maps.ts";
+import type { Maps } from "./maps.ts";
 import {
   ensureOffloads,
   findOverlayPair,
@@ -43,15 +34,14 @@ import {
   type OverlayPair,
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
+import { PeerWays } from "./peer_ways.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";
-import { planProgramRemoval } from "./remove.ts";
+import { passesWhole } from "./receive_mode.ts";
+import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
 import { describeDevice, Underlays } from "./underlays.ts";
-import { passesWhole } from "./receive_mode.ts";
-
-const log = getLogger(["loden", "backend"]);
 
 /** What the data path stands on. */
 export interface EbpfDataPathParts {
@@ -70,8 +60,6 @@ export interface EbpfDataPathParts {
 const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
 /** How often the deadlines are put off. */
 const DEADLINE_REFRESH_MS = 600_000;
-/** RFC 791: every network passes 68 bytes. */
-const LEAST_MTU_BYTES = 68;
 const COUNTER_KEY = new Uint8Array(4);
 
 /** The programs of one set of constants. */
@@ -98,8 +86,11 @@ export class EbpfDataPath implements UdpDataPath {
   #programs: Programs | undefined;
   /** `undefined` until they are known: those in the maps count until then. */
   #peers: readonly Peer[] | undefined;
-  /** What fits into the ways to peers, where the overlay's MTU does not. */
-  readonly #mtus = new Map<Ipv4, number | undefined>();
+  readonly #ways: PeerWays;
+  /** Whether the table has seen the routes since they last changed. */
+  #routesKnown = true;
+  /** Whether all has been as it should be once. */
+  #begun = false;
   #deadlineNs = 0n;
   #deadlineSetAtMs = -Infinity;
 
@@ -119,7 +110,7 @@ export class EbpfDataPath implements UdpDataPath {
       opened.move();
       return path;
     } catch (error) {
-      if (found === undefined) abandon(parts, options);
+      if (found === undefined) removeFailedStart(parts, options);
       throw error;
     }
   }
@@ -135,6 +126,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.#parts = parts;
     this.#options = options;
     this.#owner = owner;
+    this.#ways = new PeerWays(parts.rtnetlink, options);
     this.failed = this.#stopped.promise;
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
@@ -174,17 +166,16 @@ export class EbpfDataPath implements UdpDataPath {
    * that is new.
    */
   onPathMtu(address: Ipv4): boolean {
-    if (!this.#mtus.has(address)) return false;
-    const before = this.#mtus.get(address);
+    if (!this.#ways.has(address)) return false;
+    const before = this.#ways.mtuBytes(address);
     this.mend();
-    return this.#mtus.get(address) !== before;
+    return this.#ways.mtuBytes(address) !== before;
   }
 
   /** Somebody has changed the routing table, or may have. */
   forgetRoutes(): void {
     this.#routesKnown = false;
   }
-  #routesKnown = true;
 
   /** Puts right what is not, and says what that was. */
   mend(): string[] {
@@ -199,7 +190,8 @@ export class EbpfDataPath implements UdpDataPath {
       this.#table.readRoutes();
       this.#routesKnown = true;
     }
-    const peers = this.#kernelPeers(links);
+    const peers = this.#peers &&
+      this.#ways.find(this.#peers, links, this.#pair.device.index);
     const devices = this.#underlayDevices(links, peers ?? []);
     for (const { name, kind, mac } of devices) {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
@@ -218,9 +210,10 @@ export class EbpfDataPath implements UdpDataPath {
       mended.push(`program at ${device.name}`);
     }
     if (peers !== undefined && this.#table.settle(peers)) mended.push("routes");
-    return this.#begun ? mended : (this.#begun = true, []);
+    if (this.#begun) return mended;
+    this.#begun = true;
+    return [];
   }
-  #begun = false;
 
   #findPair(links: readonly Link[]): OverlayPair | undefined {
     return findOverlayPair(links, this.#owner.alias);
@@ -382,69 +375,6 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#deadlineNs;
   }
 
-  #kernelPeers(links: readonly Link[]): KernelPeer[] | undefined {
-    const { underlay } = this.#options;
-    const mtus = new Map(links.map(({ index, mtuBytes }) => [index, mtuBytes]));
-    this.#mtus.clear();
-    return this.#peers?.filter(({ publicIp }) =>
-      // Packets to ourselves would come back as a stranger's.
-      publicIp !== underlay.publicIp && publicIp !== underlay.address
-    ).map((peer) => {
-      const way = this.#wayTo(peer.publicIp);
-      const mtuBytes = this.#overlayMtu(way, mtus);
-      this.#mtus.set(peer.publicIp, mtuBytes);
-      return {
-        subnet: peer.subnet,
-        address: peer.publicIp,
-        interfaceIndex: way.interfaceIndex,
-        flags: this.#flagsOf(peer),
-        mtuBytes,
-      };
-    });
-  }
-
-  #wayTo(address: Ipv4): Pick<RouteAnswer, "interfaceIndex" | "mtuBytes"> {
-    try {
-      return this.#parts.rtnetlink.routeTo(address);
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      // No route now: there may be one again before the next look.
-      const { interfaceIndex } = this.#options.underlay;
-      return { interfaceIndex, mtuBytes: undefined };
-    }
-  }
-
-  /**
-   * What a packet may have on its way, if that is less than the overlay's MTU: a
-   * route may say so, a router may have said so (the kernel remembers it for
-   * `net.ipv4.route.mtu_expires`, ten minutes), or the device has another MTU now.
-   * It goes onto the peer's route in the overlay, so that the host itself answers
-   * a container with fragmentation needed, or fragments.
-   */
-  #overlayMtu(
-    way: Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">,
-    deviceMtus: ReadonlyMap<number, number>,
-  ): number | undefined {
-    const unlimited = Infinity;
-    const outerBytes = Math.min(
-      way.mtuBytes ?? unlimited,
-      deviceMtus.get(way.interfaceIndex) ?? unlimited,
-    );
-    const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;
-    if (innerBytes >= this.#options.mtuBytes) return undefined;
-    return Math.max(innerBytes, LEAST_MTU_BYTES);
-  }
-
-  /**
-   * What the peer's receiver can take. One in user space takes packets of the
-   * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams
-   * that have an outer one; flannel merges nothing.
-   */
-  #flagsOf({ dataPath }: Peer): number {
-    if (dataPath === "ebpf") return 0;
-    return PEER_FLAG.CUT | (dataPath === "tun" ? PEER_FLAG.CHECKSUM : 0);
-  }
-
   counters(): Record<string, number> {
     const value = this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
     return value === undefined
@@ -469,31 +399,6 @@ export class EbpfDataPath implements UdpDataPath {
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};
     for (const map of Object.values(maps)) map[Symbol.dispose]();
   }
-}
-
-/** Removes all of a data path that never carried a packet. */
-function abandon(
-  { rtnetlink, bpf }: EbpfDataPathParts,
-  { deviceAlias, network }: UdpDataPathOptions,
-): void {
-  try {
-    const removals = planProgramRemoval({ rtnetlink, bpf }, deviceAlias);
-    for (const { remove } of removals) remove();
-  } catch (error) {
-    // The failure's reason may well be that programs cannot be looked at.
-    log.debug("programs of a failed start cannot be looked for", {
-      event: "backend.programs-unknown",
-      reason: describeError(error),
-    });
-  }
-  const links = rtnetlink.links();
-  const pair = findOverlayPair(links, deviceAlias);
-  if (pair !== undefined) rtnetlink.deleteLink(pair.device.index);
-  rtnetlink.removeRoute({
-    destination: network,
-    type: "unreachable",
-    metric: UNREACHABLE_METRIC,
-  });
 }
 
 function disposeOf({ egress, hop, underlays }: Programs): void {

@@ -6,11 +6,18 @@
  * @module
  */
 
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type { Cidr } from "../../../net/cidr.ts";
+import { UNREACHABLE_METRIC } from "../overlay_device.ts";
 import { detachFromUnderlay } from "./attachments.ts";
+import { findOverlayPair } from "./overlay_pair.ts";
 import { ownershipOf } from "./ownership.ts";
 import { programName } from "./programs/programs.ts";
+
+const log = getLogger(["loden", "backend"]);
 
 /** What is looked at. */
 export interface RemovalParts {
@@ -56,4 +63,31 @@ function xdpName(bpf: Bpf, interfaceIndex: number): string | undefined {
   if (current === undefined) return undefined;
   using program = bpf.openProgram(current.id);
   return program?.name;
+}
+
+/** Removes all of a data path that never carried a packet. */
+export function removeFailedStart(
+  { rtnetlink, bpf }: { readonly rtnetlink: Rtnetlink; readonly bpf: Bpf },
+  { deviceAlias, network }: {
+    readonly deviceAlias: string;
+    readonly network: Cidr;
+  },
+): void {
+  try {
+    const removals = planProgramRemoval({ rtnetlink, bpf }, deviceAlias);
+    for (const { remove } of removals) remove();
+  } catch (error) {
+    // The failure's reason may well be that programs cannot be looked at.
+    log.debug("programs of a failed start cannot be looked for", {
+      event: "backend.programs-unknown",
+      reason: describeError(error),
+    });
+  }
+  const pair = findOverlayPair(rtnetlink.links(), deviceAlias);
+  if (pair !== undefined) rtnetlink.deleteLink(pair.device.index);
+  rtnetlink.removeRoute({
+    destination: network,
+    type: "unreachable",
+    metric: UNREACHABLE_METRIC,
+  });
 }

@@ -1,0 +1,129 @@
+/**
+ * How packets get to each peer: by which device, in which form, and how large.
+ *
+ * @module
+ */
+
+import { NetlinkError } from "../../../linux/netlink/errors.ts";
+import type {
+  Link,
+  RouteAnswer,
+  Rtnetlink,
+} from "../../../linux/netlink/rtnetlink.ts";
+import type { Ipv4 } from "../../../net/ipv4.ts";
+import { type OverlayMtu, UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
+import type { Peer } from "../../../net/peer.ts";
+import type { Underlay } from "../../../net/underlay.ts";
+import { PEER_FLAG } from "./maps.ts";
+import type { KernelPeer } from "./peer_table.ts";
+
+/** What does not change while the data path runs. */
+export interface PeerWaysOptions {
+  readonly underlay: Underlay;
+  /** Of the overlay device. */
+  readonly mtuBytes: OverlayMtu;
+}
+
+/** RFC 791: every network passes 68 bytes. */
+const LEAST_MTU_BYTES = 68;
+
+type Way = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
+
+/** See the module. */
+export class PeerWays {
+  readonly #rtnetlink: Pick<Rtnetlink, "routeTo">;
+  readonly #options: PeerWaysOptions;
+  /** What fits into each way, where the overlay's MTU does not. */
+  readonly #mtus = new Map<Ipv4, number | undefined>();
+
+  constructor(
+    rtnetlink: Pick<Rtnetlink, "routeTo">,
+    options: PeerWaysOptions,
+  ) {
+    this.#rtnetlink = rtnetlink;
+    this.#options = options;
+  }
+
+  /**
+   * Asks the routing table about every peer. Peers with an address of this host
+   * are left out: packets to ourselves would come back as a stranger's.
+   */
+  find(
+    peers: readonly Peer[],
+    links: readonly Link[],
+    deviceIndex: number,
+  ): KernelPeer[] {
+    const { underlay } = this.#options;
+    const mtus = new Map(links.map(({ index, mtuBytes }) => [index, mtuBytes]));
+    this.#mtus.clear();
+    return peers.filter(({ publicIp }) =>
+      publicIp !== underlay.publicIp && publicIp !== underlay.address
+    ).map((peer) => {
+      const way = this.#wayTo(peer.publicIp, deviceIndex);
+      const mtuBytes = this.#overlayMtu(way, mtus);
+      this.#mtus.set(peer.publicIp, mtuBytes);
+      return {
+        subnet: peer.subnet,
+        address: peer.publicIp,
+        interfaceIndex: way.interfaceIndex,
+        flags: flagsOf(peer),
+        mtuBytes,
+      };
+    });
+  }
+
+  /** Whether an address is a peer's. */
+  has(address: Ipv4): boolean {
+    return this.#mtus.has(address);
+  }
+
+  /** What fits into the way to a peer; `undefined`: the overlay's MTU does. */
+  mtuBytes(address: Ipv4): number | undefined {
+    return this.#mtus.get(address);
+  }
+
+  #wayTo(address: Ipv4, deviceIndex: number): Way {
+    const { interfaceIndex } = this.#options.underlay;
+    const unknown = { interfaceIndex, mtuBytes: undefined };
+    try {
+      const way = this.#rtnetlink.routeTo(address);
+      // An address within the overlay: its packets would go round.
+      return way.interfaceIndex === deviceIndex ? unknown : way;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      // No route now: there may be one again before the next look.
+      return unknown;
+    }
+  }
+
+  /**
+   * What a packet may have on its way, if that is less than the overlay's MTU: a
+   * route may say so, a router may have said so (the kernel remembers it for
+   * `net.ipv4.route.mtu_expires`, ten minutes), or the device has another MTU now.
+   * It goes onto the peer's route in the overlay, so that the host itself answers
+   * a container with fragmentation needed, or fragments.
+   */
+  #overlayMtu(
+    way: Way,
+    deviceMtus: ReadonlyMap<number, number>,
+  ): number | undefined {
+    const unlimited = Infinity;
+    const outerBytes = Math.min(
+      way.mtuBytes ?? unlimited,
+      deviceMtus.get(way.interfaceIndex) ?? unlimited,
+    );
+    const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;
+    if (innerBytes >= this.#options.mtuBytes) return undefined;
+    return Math.max(innerBytes, LEAST_MTU_BYTES);
+  }
+}
+
+/**
+ * What the peer's receiver can take. One in user space takes packets of the
+ * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams that
+ * have an outer one; flannel merges nothing.
+ */
+function flagsOf({ dataPath }: Peer): number {
+  if (dataPath === "ebpf") return 0;
+  return PEER_FLAG.CUT | (dataPath === "tun" ? PEER_FLAG.CHECKSUM : 0);
+}
