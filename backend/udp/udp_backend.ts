@@ -150,7 +150,12 @@ export class UdpBackend implements Backend {
 
   /** Whoever protects the underlay so must not lose it by an upgrade. */
   #refuseIpsec(): void {
-    const count = this.#parts.countIpsecPolicies();
+    let count: number;
+    try {
+      count = this.#parts.countIpsecPolicies();
+    } catch (error) {
+      throw new KernelPathUnavailableError(error);
+    }
     if (count === 0) return;
     throw new KernelPathUnavailableError(new IpsecPoliciesError(count));
   }
