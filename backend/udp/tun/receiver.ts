@@ -33,7 +33,15 @@ export interface ReceiverParts {
 /** Rounds before the other direction has its turn. */
 const ROUNDS_PER_TURN = 4;
 /** Receives of less are delivered at once. */
-const MERGE_WORTH_BYTES = 2048;
+const MERGE_WORTH_BYTES = 1024;
+/** Of datagrams that come one by one; each is one call. */
+const RECEIVES_PER_ROUND = 64;
+
+/** Each receive has room for the largest. */
+const LAST_RECEIVE_AT = layout.RX_BUFFER +
+  (layout.RX_BUFFER_COUNT - 1) * layout.RX_BUFFER_BYTES;
+/** Of vector loads in the WASM kernel. */
+const ALIGNMENT_BYTES = 64;
 
 /** See the module's text. */
 export class Receiver {
@@ -73,14 +81,19 @@ export class Receiver {
 
   /**
    * Several receives whose packets are merged together: the sender's limit of
-   * one send is just below a full super-packet, so the rest comes in the next.
-   * Returns whether there may be more.
+   * one send is just below a full super-packet, so the rest comes in the next;
+   * and where nothing was merged on the way, each is one packet. They lie one
+   * behind the other. Returns whether there may be more.
    */
   #receiveRound(): boolean {
     let more = true;
+    let at = layout.RX_BUFFER;
     this.#kernel.beginReceive();
-    for (let buffer = 0; buffer < layout.RX_BUFFER_COUNT; buffer++) {
-      const at = layout.RX_BUFFER + buffer * layout.RX_BUFFER_BYTES;
+    for (
+      let receives = 0;
+      receives < RECEIVES_PER_ROUND && at <= LAST_RECEIVE_AT;
+      receives++
+    ) {
       const bytes = this.#udp.receive(at, layout.RX_BUFFER_BYTES);
       if (bytes < 0) {
         if (bytes !== -ERRNO.EAGAIN) {
@@ -94,6 +107,7 @@ export class Receiver {
       this.#admit(at, bytes);
       // A lone small packet is what somebody waits for: it is not held back.
       if (bytes < MERGE_WORTH_BYTES) break;
+      at += (bytes + ALIGNMENT_BYTES - 1) & -ALIGNMENT_BYTES;
     }
     this.#writeRecords();
     return more;
