@@ -763,6 +763,7 @@ Deno.test("counters are those of the programs, over all agents", async () => {
 
 Deno.test("the loopback is never an underlay of programs", async () => {
   const world = new EbpfWorld();
-  await running(world, [A, peer("10.1.4.0/24", "127.0.0.9")]);
+  world.rtnetlink.addAddress(world.eth0.index, "192.0.2.50/24");
+  await running(world, [A, peer("10.1.4.0/24", "192.0.2.50")]);
   assertEquals(world.attached(), ALL);
 });

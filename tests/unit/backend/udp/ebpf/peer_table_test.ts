@@ -298,22 +298,26 @@ Deno.test("a route of another gateway or metric gives way to the right one", () 
     world.rtnetlink.routes().find(({ destination }) =>
       formatCidr(destination) === subnet
     )!.metric;
-  const route = (subnet: string, metric: number) => ({
+  const route = (subnet: string, gateway: string, metric: number) => ({
     destination: network(subnet),
     interfaceIndex: world.device,
-    gateway: address("10.1.9.0"),
+    gateway: address(gateway),
     onlink: true,
     metric,
   });
-  world.rtnetlink.replaceRoute(route("10.1.2.0/24", metricOf("10.1.2.0/24")));
+  world.rtnetlink.replaceRoute(
+    route("10.1.2.0/24", "10.1.9.0", metricOf("10.1.2.0/24")),
+  );
   world.rtnetlink.removeRoute({
     destination: B.subnet,
     metric: metricOf("10.1.3.0/24"),
   });
-  world.rtnetlink.replaceRoute(route("10.1.3.0/24", 7_777));
+  world.rtnetlink.replaceRoute(route("10.1.3.0/24", "10.1.3.0", 7_777));
   world.table.readRoutes();
+  const before = metricOf("10.1.3.0/24");
   assertEquals(world.table.set([A, B], DEADLINE), true);
   world.assertHolds([A, B]);
+  assert(metricOf("10.1.3.0/24") !== before);
 });
 
 Deno.test("routes of other devices, tables and kinds are left alone", () => {
@@ -448,6 +452,22 @@ Deno.test("of peers that share a slot, no traffic is told", () => {
   const traffic = world.table.traffic();
   assertEquals(traffic.length, PEER_SLOTS - 1);
   assert(traffic.every(({ txPackets }) => txPackets === 0));
+});
+
+Deno.test("a slot that is free is taken before the shared one", () => {
+  const world = new World();
+  const peers = manyPeers(PEER_SLOTS + 10);
+  world.table.set(peers, DEADLINE);
+  const last = Object.entries(world.entries()).filter(([, { slot }]) =>
+    slot === 0
+  ).map(([subnet]) => subnet);
+  const rest = peers.slice(1).filter(({ subnet }) =>
+    !last.includes(formatCidr(subnet))
+  );
+  world.table.set(rest, DEADLINE);
+  const late = peer("10.200.0.0/24", "192.0.2.200");
+  world.table.set([...rest, late], DEADLINE);
+  assert(world.entries()["10.200.0.0/24"]!.slot !== 0);
 });
 
 /** Where a change of A, B to B, C and two more may break off. */
