@@ -37,12 +37,18 @@ const UDP_BYTES = 8;
 const UDP_PROTOCOL = 17;
 const FRAGMENT_MASK = 0x3fff;
 const BROADCAST = 0xffff_ffff;
-/** RFC 791: end of options, no operation. */
-const HARMLESS_OPTIONS: readonly number[] = [0, 1];
+/** RFC 791, 3.1. */
+const OPTION = {
+  END: 0,
+  NO_OPERATION: 1,
+  LOOSE_SOURCE_ROUTE: 131,
+  STRICT_SOURCE_ROUTE: 137,
+} as const;
 
 /**
- * The datagram that the socket gets. A fragment alone is not one yet. Knows no
- * IP options but those without a meaning: throws on others.
+ * The datagram that the socket gets. A fragment alone is not one yet. Of IP
+ * options it knows those without a meaning and those that are refused: throws on
+ * others.
  */
 export function socketReceives(
   frame: Uint8Array,
@@ -115,11 +121,27 @@ function intactPacket(packet: Uint8Array): Uint8Array | undefined {
   if (internetChecksum(header) !== 0) return undefined;
   const totalBytes = viewOf(packet).getUint16(2);
   if (totalBytes > packet.length || totalBytes < headerBytes) return undefined;
-  const options = header.subarray(IP_BYTES);
-  if (!options.every((byte) => HARMLESS_OPTIONS.includes(byte))) {
-    throw new RangeError(`IP options ${options.toHex()} are not known here`);
-  }
+  if (!areTaken(header.subarray(IP_BYTES))) return undefined;
   return packet.subarray(0, totalBytes);
+}
+
+/** `__ip_options_compile` and `ip_rcv_options`, which takes no source route. */
+function areTaken(options: Uint8Array): boolean {
+  for (let at = 0; at < options.length;) {
+    const kind = options[at]!;
+    if (kind === OPTION.END) return true;
+    if (kind === OPTION.NO_OPERATION) {
+      at++;
+      continue;
+    }
+    const bytes = options[at + 1] ?? 0;
+    if (bytes < 2 || at + bytes > options.length) return false;
+    if (
+      kind === OPTION.LOOSE_SOURCE_ROUTE || kind === OPTION.STRICT_SOURCE_ROUTE
+    ) return false;
+    throw new RangeError(`the IP option ${kind} is not known here`);
+  }
+  return true;
 }
 
 /** `__udp4_lib_rcv`: as long as the UDP header says. */
