@@ -14,7 +14,10 @@ import type { AgentState } from "../agent/state.ts";
 import { UDP_FEATURES } from "../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
 import { kernelParts } from "../backend/udp/kernel_parts.ts";
-import { UdpBackend } from "../backend/udp/udp_backend.ts";
+import {
+  UdpBackend,
+  type UdpBackendParts,
+} from "../backend/udp/udp_backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import type { Settings } from "../config/settings.ts";
 import { describeError } from "../errors.ts";
@@ -58,6 +61,8 @@ export async function composeAgent(
   // First, because it loads in the background what takes longest to load.
   const registry = openRegistry(settings);
   const rtnetlink = new KernelRtnetlink();
+  // Once: they hold a descriptor, and a backend is made at every attempt.
+  const backendParts = kernelParts(rtnetlink, systemClock);
   const former = await readSubnetEnv(settings.subnetFile);
   const agent = new Agent({
     clock: systemClock,
@@ -76,7 +81,7 @@ export async function composeAgent(
         formerSubnet: former.subnet,
       }, events),
     pickUnderlay: () => chooseUnderlay(settings, rtnetlink),
-    createBackend: (config) => createBackend(settings, config, rtnetlink),
+    createBackend: (config) => createBackend(settings, config, backendParts),
     createFirewall: (config, onResult) =>
       createFirewall(settings, config, onResult),
     files: hostFiles(settings),
@@ -133,9 +138,9 @@ function openStore(
 function createBackend(
   settings: Settings,
   config: NetworkConfig,
-  rtnetlink: Rtnetlink,
+  parts: UdpBackendParts,
 ): UdpBackend {
-  return new UdpBackend(kernelParts(rtnetlink, systemClock), {
+  return new UdpBackend(parts, {
     port: config.backend.options.port,
     device: settings.deviceName,
     deviceAlias: deviceAlias(settings.etcdPrefix),
