@@ -29,6 +29,8 @@ export interface UnderlayDatagram {
   /** The sender's. */
   readonly address: Ipv4;
   readonly port: number;
+  /** Of the device by which it came, IP_PKTINFO. */
+  readonly interfaceIndex: number;
 }
 
 /** An error about a packet that left from the socket's address and port. */
@@ -73,6 +75,7 @@ export interface UnderlaySocketOptions {
 const DEFAULT_BUFFER_BYTES = 512 * 1024;
 const LARGEST_DATAGRAM_BYTES = 65535;
 
+const IP_PKTINFO = 8;
 const IP_RECVERR = 11;
 const SOL_SOCKET = 1;
 const SO_RXQ_OVFL = 40;
@@ -168,6 +171,10 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
         setSocketOption(this.descriptor, IPPROTO_IP, IP_RECVERR, 1),
         "ask for the errors of a UDP socket",
       );
+      checked(
+        setSocketOption(this.descriptor, IPPROTO_IP, IP_PKTINFO, 1),
+        "ask for the device of datagrams",
+      );
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -191,7 +198,11 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
         this.#memory,
         KernelUnderlaySocket.#NAME,
       )!;
-      return { payload: this.#datagram.slice(0, bytes), ...sender };
+      return {
+        payload: this.#datagram.slice(0, bytes),
+        ...sender,
+        interfaceIndex: this.#interfaceIndex(),
+      };
     }
     return undefined;
   }
@@ -250,6 +261,12 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
     pointer(BYTES + 8, capacity);
     const bytes = libc().recvmsg(this.descriptor, this.#address, flags);
     return bytes < 0 ? -errno() : bytes;
+  }
+
+  /** The first field of struct in_pktinfo; 0 where the kernel did not say. */
+  #interfaceIndex(): number {
+    const at = this.#control(IPPROTO_IP, IP_PKTINFO);
+    return at === undefined ? 0 : this.#memory.getInt32(at, true);
   }
 
   #countDropped(): void {

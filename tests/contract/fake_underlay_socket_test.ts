@@ -13,8 +13,9 @@ underlaySocketContract("FakeUnderlaySocket", () => {
   const common = { address: PEER, port: SOCKET_PORT, origin: "icmp" } as const;
   return {
     socket,
+    interfaceIndex: 7,
     peerSends: (port, payload) =>
-      socket.bring({ payload, address: PEER, port }),
+      socket.bring({ payload, address: PEER, port, interfaceIndex: 7 }),
     routerRefuses: (mtuBytes) =>
       socket.bringError({
         ...common,

@@ -124,6 +124,7 @@ function world(bufferBytes?: number) {
   return {
     host,
     socket,
+    interfaceIndex: host.link.index,
     peerSends: (sourcePort: number, payload: Uint8Array) =>
       host.arrives(udpPacket({
         source: PEER,

@@ -27,6 +27,8 @@ export const ROUTER: Ipv4 = parseIpv4("10.2.0.2")!;
  */
 export interface UnderlaySocketWorld extends Disposable {
   readonly socket: UnderlaySocket;
+  /** The device by which datagrams arrive. */
+  readonly interfaceIndex: number;
   /** A datagram from {@linkcode PEER} arrives. */
   peerSends(sourcePort: number, payload: Uint8Array): void;
   /** {@linkcode ROUTER} could not pass on a packet from the socket's port to PEER. */
@@ -91,6 +93,12 @@ export function underlaySocketContract(
       assertEquals(nextDatagram(world), [payload.toHex(), PEER, 8285 + index]);
     }
     assertEquals(world.socket.receive(), undefined);
+  });
+
+  test("says by which device a datagram came", (world) => {
+    world.peerSends(8285, somePayload(10));
+    const { interfaceIndex } = next(world, () => world.socket.receive())!;
+    assertEquals(interfaceIndex, world.interfaceIndex);
   });
 
   test("keeps what it gave when it receives again", (world) => {

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { UnderlayDatagram } from "../../linux/udp_error_queue.ts";
+import type { SentPacket } from "../../backend/udp/ebpf/slow_path.ts";
 import { internetChecksum } from "../../net/checksum.ts";
 import {
   type Ipv4,
@@ -53,7 +53,7 @@ const OPTION = {
 export function socketReceives(
   frame: Uint8Array,
   socket: HostSocket,
-): UnderlayDatagram | undefined {
+): SentPacket | undefined {
   const packet = packetOf(frame, socket.mac);
   if (packet === undefined) return undefined;
   const ip = intactPacket(packet);

@@ -147,6 +147,11 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#programs?.underlays.decider;
   }
 
+  /** Whether packets are taken from a device. */
+  isUnderlay(interfaceIndex: number): boolean {
+    return this.#programs?.underlays.has(interfaceIndex) ?? false;
+  }
+
   /** The overlay device's other end: what is sent by it enters the overlay. */
   get entrance(): { interfaceIndex: number; mac: Uint8Array } {
     return {

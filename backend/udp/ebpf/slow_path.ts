@@ -61,6 +61,12 @@ export interface SlowPathParts {
   readonly clock: Pick<Clock, "sleep">;
 }
 
+/** A packet of the overlay, and who has sent it. */
+export type SentPacket = Pick<
+  UnderlayDatagram,
+  "payload" | "address" | "port"
+>;
+
 /** The data path that it belongs to. */
 export interface SlowPathTarget {
   readonly underlayAddress: Ipv4;
@@ -69,6 +75,8 @@ export interface SlowPathTarget {
   readonly mtuBytes: number;
   /** The program that decides; `undefined` while none is loaded. */
   readonly decider: BpfProgram | undefined;
+  /** Whether peers are reached by a device. */
+  isUnderlay(interfaceIndex: number): boolean;
   /** Where a frame is sent to enter the overlay device. */
   readonly entrance: { readonly interfaceIndex: number };
   /** The way to a peer passes less than was thought; whether that is new. */
@@ -78,6 +86,7 @@ export interface SlowPathTarget {
 /** Their names are an interface: `docs/datapath.md`. */
 export const SLOW_PATH_COUNTERS = [
   "rx.slow.packets",
+  "rx.slow.drop.otherDevice",
   "rx.slow.drop.tooBig",
   "rx.slow.drop.device",
   "rx.slow.drop.socketFull",
@@ -89,6 +98,7 @@ export class SlowPath {
   readonly #parts: SlowPathParts;
   readonly #target: SlowPathTarget;
   #packets = 0;
+  #fromOtherDevices = 0;
   #tooBig = 0;
   #refusedByDevice = 0;
   #pathMtus = 0;
@@ -125,6 +135,7 @@ export class SlowPath {
     const { truncated, dropped } = this.#parts.socket;
     return {
       "rx.slow.packets": this.#packets,
+      "rx.slow.drop.otherDevice": this.#fromOtherDevices,
       "rx.slow.drop.tooBig": this.#tooBig,
       "rx.slow.drop.device": this.#refusedByDevice,
       "rx.slow.drop.socketFull": truncated + dropped,
@@ -151,6 +162,12 @@ export class SlowPath {
     const { decider, entrance, mtuBytes } = this.#target;
     if (decider === undefined) return;
     this.#packets++;
+    // The socket takes what comes by any device: a container with raw sockets
+    // could speak as a peer.
+    if (!this.#target.isUnderlay(datagram.interfaceIndex)) {
+      this.#fromOtherDevices++;
+      return;
+    }
     const { returnValue, data } = this.#parts.bpf.testRun(decider, {
       data: frameOf(shortened(datagram), this.#target),
     });
@@ -172,7 +189,7 @@ export class SlowPath {
  * A datagram about which the same must be decided, but not longer than a test run
  * takes: what its inner header says of the length is as right or as wrong.
  */
-export function shortened(datagram: UnderlayDatagram): UnderlayDatagram {
+export function shortened<Sent extends SentPacket>(datagram: Sent): Sent {
   const { payload } = datagram;
   if (payload.length <= SEEN_BYTES) return datagram;
   const short = payload.slice(0, SEEN_BYTES);
@@ -193,7 +210,7 @@ export function shortened(datagram: UnderlayDatagram): UnderlayDatagram {
  * addresses are 0: those of the device that a test run pretends to come from.
  */
 export function frameOf(
-  { payload, address, port }: UnderlayDatagram,
+  { payload, address, port }: SentPacket,
   to: { readonly underlayAddress: Ipv4; readonly port: number },
 ): Uint8Array {
   const frame = new Uint8Array(INNER_IP + payload.length);

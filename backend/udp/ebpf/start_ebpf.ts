@@ -87,6 +87,7 @@ export function startEbpf(
       get entrance() {
         return path.entrance;
       },
+      isUnderlay: (interfaceIndex) => path.isUnderlay(interfaceIndex),
       onPathMtu: (address) => path.onPathMtu(address),
     });
     running = new RunningEbpf({

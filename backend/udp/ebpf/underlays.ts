@@ -65,6 +65,11 @@ export class Underlays {
     this.#wanted = wanted;
   }
 
+  /** Whether packets are taken from a device. */
+  has(interfaceIndex: number): boolean {
+    return this.#attached.has(interfaceIndex);
+  }
+
   /** For `loden status`, by name. */
   details(): Record<string, string> {
     return Object.fromEntries(

@@ -36,6 +36,8 @@ const ICMP_ERROR = {
   mtuBytes: 1_400,
 } as const;
 
+const UNDERLAY = 2;
+
 /** A datagram of the peer with a packet of that many bytes. */
 function datagram(packetBytes: number): UnderlayDatagram {
   return {
@@ -48,6 +50,7 @@ function datagram(packetBytes: number): UnderlayDatagram {
     }),
     address: PEER,
     port: 8285,
+    interfaceIndex: UNDERLAY,
   };
 }
 
@@ -89,6 +92,7 @@ class World {
         return world.decider;
       },
       entrance: { interfaceIndex: ENTRANCE },
+      isUnderlay: (index) => index === UNDERLAY,
       onPathMtu: (peer) => {
         this.learned.push(peer);
         return this.isNew;
@@ -299,4 +303,18 @@ Deno.test("shortening leaves the datagram as it came", () => {
   const before = one.payload.slice();
   assert(shortened(one).payload !== one.payload);
   assertEquals(one.payload, before);
+});
+
+Deno.test("what comes by another device than an underlay does not get in, and is counted", async () => {
+  const world = new World();
+  world.socket.bring({ ...datagram(100), interfaceIndex: UNDERLAY + 1 });
+  await world.wake();
+  assertEquals(world.seen, []);
+  assertEquals(world.packets.sent, []);
+  assertEquals(world.counters(), {
+    "rx.slow.packets": 1,
+    "rx.slow.drop.otherDevice": 1,
+  });
+  await world.watch.stop();
+  await world.running;
 });
