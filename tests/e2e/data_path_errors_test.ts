@@ -141,6 +141,50 @@ suite.each(EACH_PAIR, (test) => {
     );
   });
 
+  test("the host's firewall is asked about what comes out of the overlay, and about its outer packets where the host sees them", async () => {
+    const { namespace } = host(1);
+    const [from, to] = [container(0).namespace, container(1).address];
+    const rule = async (chain: string, ...match: string[]) => {
+      const change = (how: string) =>
+        namespace.run(["iptables", how, chain, ...match, "-j", "DROP"]);
+      await change("-I");
+      try {
+        return (await say(from, "-W1", to)).includes(" 1 received");
+      } finally {
+        await change("-D");
+      }
+    };
+    assertEquals(await rule("FORWARD", "-i", "flannel0"), false);
+    assertEquals(await rule("FORWARD", "-o", "flannel0"), false);
+    assertEquals(
+      await rule("INPUT", "-p", "udp", "--dport", "8285"),
+      !suite.node(1).traits.outerCrossesFirewall,
+    );
+    assertEquals(
+      await rule("OUTPUT", "-p", "udp", "--dport", "8285"),
+      !suite.node(1).traits.outerCrossesFirewall,
+    );
+    await assertPings(from, to);
+  });
+
+  test("packets pass hosts that filter by the strict reverse path", async () => {
+    const set = (value: string) =>
+      Promise.all(
+        suite.nodes.map(({ host: { namespace } }) =>
+          namespace.sysctl({
+            "net/ipv4/conf/all/rp_filter": value,
+            "net/ipv4/conf/flannel0/rp_filter": value,
+          })
+        ),
+      );
+    await set("1");
+    try {
+      await assertPings(container(0).namespace, container(1).address);
+    } finally {
+      await set("2");
+    }
+  });
+
   test("multicast and broadcast of the host into the device are counted, answered to nobody, and hurt nobody", async () => {
     const { namespace } = host(0);
     const before = await counters();

@@ -29,6 +29,8 @@ export interface DataPathTraits {
    * routing does it, before or behind the path.
    */
   readonly answersItself: boolean;
+  /** Whether its outer packets go through the chains INPUT and OUTPUT. */
+  readonly outerCrossesFirewall: boolean;
   /**
    * Whether it sees the packets of the underlay before the host's own checks of
    * their addresses.
@@ -50,6 +52,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     deviceKind: "tun",
     flowsWithoutAgent: false,
     answersItself: true,
+    outerCrossesFirewall: true,
     seesBeforeHost: false,
     sendsAndReceives: true,
     features: Object.keys(UDP_FEATURES),
@@ -60,6 +63,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     deviceKind: "veth",
     flowsWithoutAgent: true,
     answersItself: false,
+    outerCrossesFirewall: false,
     seesBeforeHost: true,
     sendsAndReceives: false,
     features: [],

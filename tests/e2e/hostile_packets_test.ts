@@ -196,6 +196,38 @@ suite.each(EACH_RECEIVER, (test, { traits }) => {
     });
   }
 
+  test("a subnet that moves to another host: the new holder's packets arrive, the former one's are dropped and counted", async () => {
+    const give = async (publicIp: string) => {
+      await suite.rig.etcd.ctl(
+        "put",
+        `${SUBNETS}/${THIRD_SUBNET}`,
+        JSON.stringify({ PublicIP: publicIp, PublicIPv6: null }),
+      );
+      await eventually(
+        `${publicIp} as the holder`,
+        () => statusOf(suite.node(0)),
+        ({ peers }) =>
+          peers.some((peer) =>
+            peer.subnet === "10.1.200.0/24" && peer.publicIp === publicIp
+          ),
+      );
+    };
+    const former = suite.rig.host(2);
+    await former.namespace.ip(["address add 192.0.2.113/24 dev eth0"]);
+    await give("192.0.2.113");
+    const before = await counters();
+    const arrivedBefore = arrived();
+    await inject(packet());
+    await grown("rx.drop.unknownSender", before, 1);
+    await give(former.address);
+    await inject(packet());
+    await capture.until(
+      "the packet in the container",
+      () => arrived() === arrivedBefore + 1,
+      5_000,
+    );
+  });
+
   test("a packet larger than the overlay's MTU arrives or is counted, and hurts nobody", async () => {
     const before = await counters();
     await inject(packet({ payload: new Uint8Array(4_000) }));

@@ -134,6 +134,41 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
     },
   );
 
+  test("senders are still told what cannot go on while no agent runs, and come to no harm", async () => {
+    const node = suite.node(0);
+    const { from, to } = ends();
+    await end(node, "SIGKILL");
+    try {
+      const say = async (...args: string[]) => {
+        const { stderr, stdout } = await from.namespace.attempt(
+          ["ping", "-n", "-c1", "-W1", ...args],
+        );
+        return stdout + stderr;
+      };
+      // Told by the route, or by nobody: never answered by somebody else.
+      const nobody = await say("10.1.255.9");
+      assertMatch(nobody, / 0 received/);
+      if (traits.flowsWithoutAgent) {
+        assertMatch(nobody, /Destination (Net|Host) Unreachable/);
+        assertMatch(await say("-t", "2", to.address), /Time to live exceeded/);
+        await from.namespace.ip(["link set eth0 mtu 1500"]);
+        await node.host.namespace.ip(["link set docker0.1 mtu 1500"]);
+        assertMatch(
+          await say("-M", "do", "-s", "1460", to.address),
+          new RegExp(`mtu = ${OVERLAY_MTU}\\b`),
+        );
+      }
+    } finally {
+      await from.namespace.ip([
+        `link set eth0 mtu ${OVERLAY_MTU}`,
+        "route flush cache",
+      ]);
+      await node.host.namespace.ip([`link set docker0.1 mtu ${OVERLAY_MTU}`]);
+      await restart(suite.rig, node);
+    }
+    await untilAllIsWell();
+  });
+
   test("packets flow again after the underlay was set down and up", async () => {
     const { namespace } = suite.node(0).host;
     await namespace.ip(["link set eth0 down"]);
@@ -166,6 +201,35 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
       await rename("uplink", "eth0", before);
     }
     await untilAllIsWell();
+  });
+
+  test("a host that has another address takes the same subnet with it when its agent is started anew", async () => {
+    const node = suite.node(0);
+    const { namespace } = node.host;
+    const { FLANNEL_SUBNET } = await node.agent.subnetEnv();
+    const move = async (from: string, to: string) => {
+      await namespace.ip([
+        `address add ${to}/24 dev eth0`,
+        `address delete ${from}/24 dev eth0`,
+        "route replace default via 192.0.2.1",
+      ]);
+      await end(node, "SIGTERM");
+      await restart(suite.rig, node);
+      await untilAllIsWell();
+      assertEquals(
+        (await node.agent.subnetEnv()).FLANNEL_SUBNET,
+        FLANNEL_SUBNET,
+      );
+      await eventually(
+        `${to} as a peer`,
+        () => statusOf(suite.node(1)),
+        ({ peers }) =>
+          peers.some(({ publicIp }) => publicIp === to) &&
+          !peers.some(({ publicIp }) => publicIp === from),
+      );
+    };
+    await move(node.host.address, "192.0.2.111");
+    await move("192.0.2.111", node.host.address);
   });
 
   test("an underlay that passes less is told to senders, and one that passes more again is used", async () => {

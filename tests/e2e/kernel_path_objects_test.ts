@@ -164,6 +164,20 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
     await traffic.assertNothingLost();
   });
 
+  test("no packet is lost when programs are attached in another way by a restart", async () => {
+    const node = suite.node(0);
+    await using traffic = await SteadyTraffic.start(ends());
+    for (const flags of [["--disable-feature=tcx"], []]) {
+      await restartWith(node, flags);
+      const own = await ownPrograms(node.host.namespace);
+      const isTcx = own.map(({ hook }) => hook.startsWith("tcx"));
+      assertEquals(new Set(isTcx), new Set([flags.length === 0]));
+    }
+    await traffic.assertNothingLost();
+    const queues = await node.host.namespace.run(["tc", "qdisc", "show"]);
+    assert(!/clsact/.test(queues), queues);
+  });
+
   test("programs that somebody takes away are put back, with a line in the log", async () => {
     const node = suite.node(0);
     const { namespace } = node.host;
@@ -188,24 +202,39 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
   });
 
   for (
-    const [what, lines] of [
-      ["the far end of the overlay device is deleted", [
-        "link delete flannel0p",
-      ]],
-      ["the far end of the overlay device is set down", [
-        "link set flannel0p down",
-      ]],
-      ["the overlay device has lost its address", [
-        "address flush dev flannel0",
-      ]],
-      ["the overlay device has lost its routes", ["route flush dev flannel0"]],
-      ["the overlay device has another MTU", ["link set flannel0 mtu 576"]],
+    const [what, command] of [
+      [
+        "the far end of the overlay device is deleted",
+        "ip link delete flannel0p",
+      ],
+      [
+        "the far end of the overlay device is set down",
+        "ip link set flannel0p down",
+      ],
+      [
+        "the overlay device has lost its address",
+        "ip address flush dev flannel0",
+      ],
+      ["the overlay device has lost its routes", "ip route flush dev flannel0"],
+      ["the overlay device has another MTU", "ip link set flannel0 mtu 576"],
+      [
+        "the overlay device has another hardware address",
+        "ip link set flannel0 address 02:00:5e:00:53:10",
+      ],
+      [
+        "the far end of the overlay device has another hardware address",
+        "ip link set flannel0p address 02:00:5e:00:53:11",
+      ],
+      [
+        "the overlay device cuts no UDP any more",
+        "ethtool -K flannel0 tx-udp-segmentation on",
+      ],
     ] as const
   ) {
     test(`packets flow again after ${what}, with a line in the log`, async () => {
       const node = suite.node(0);
       const said = node.agent.process.log().length;
-      await node.host.namespace.ip(lines);
+      await node.host.namespace.run(command.split(" "));
       await node.agent.process.until(
         "a warning",
         () =>
