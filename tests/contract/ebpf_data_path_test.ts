@@ -27,6 +27,7 @@ import {
 } from "../../linux/bpf/instructions.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { ERRNO } from "../../linux/errno.ts";
+import { NetlinkError } from "../../linux/netlink/errors.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
 import { CapturedLogs } from "../support/capture_logs.ts";
@@ -102,7 +103,7 @@ async function agent(options: object = {}) {
 /** Packets to a container while something happens. */
 function steadyPackets(count: number) {
   const process = new Deno.Command("ping", {
-    args: ["-q", "-i", "0.001", "-c", String(count), "-W", "0.1", "10.1.2.7"],
+    args: ["-q", "-i", "0.005", "-c", String(count), "-W", "0.1", "10.1.2.7"],
     stdout: "null",
     stderr: "null",
   }).spawn();
@@ -201,7 +202,7 @@ function refusing(
   };
 }
 
-const PACKETS = 500;
+const PACKETS = 300;
 const signal = new AbortController().signal;
 const changed = (peers: readonly Peer[]) => ({
   added: [],
@@ -498,6 +499,26 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
       assert(String(fallback?.reason).includes(name));
       await host.proveThatPacketsFlow();
       assertEquals(host.attached(), []);
+    });
+  }
+
+  const UNSURE = [
+    ["has IPsec policies", () => 2, "IPsec"],
+    ["does not tell of IPsec policies", () => {
+      throw new NetlinkError("list the IPsec policies", ERRNO.EPERM);
+    }, "EPERM"],
+  ] as const;
+  for (const [what, countIpsecPolicies, reasonWord] of UNSURE) {
+    test(`where the host ${what}, auto goes by user space, and only a person's word by the kernel`, async (host) => {
+      const auto = host.backend({ dataPath: "auto" }, { countIpsecPolicies });
+      await auto.start(host.context(), signal);
+      const { dataPath, reason } = auto.status();
+      assertEquals(dataPath, "tun");
+      assert(reason.includes(reasonWord), reason);
+      await host.stop(auto);
+      const asked = host.backend({ dataPath: "ebpf" }, { countIpsecPolicies });
+      await asked.start(host.context(), signal);
+      assertEquals(host.attached(), ALL);
     });
   }
 

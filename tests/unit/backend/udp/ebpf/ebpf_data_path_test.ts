@@ -276,22 +276,21 @@ Deno.test("programs with maps of another kind carry on until the peers are known
   const path = world.start();
   assertEquals(idsOf(world), before);
   assertEquals(path.deviceName, "flannel0");
+  const known: Record<string, number> = {};
   const attach = world.bpf.attach.bind(world.bpf);
   world.bpf.attach = (index, direction, program, options) => {
-    if (program.name === TX) {
-      using opened = world.bpf.openProgram(program.id);
-      const id = opened!.mapIds.find((mapId) => {
-        using map = world.bpf.openMap(mapId);
-        return map?.name === MAPS.loden_peers.name;
-      });
-      using map = world.bpf.openMap(id!);
-      assertEquals(map!.entries().length, 2);
+    for (const id of program.mapIds) {
+      using map = world.bpf.openMap(id)!;
+      if (map.name !== MAPS.loden_peers.name) continue;
+      known[program.name] = map.entries().length;
     }
     return attach(index, direction, program, options);
   };
   world.bpf.failWith("detach", new Error("detached"));
   await path.setPeers([A, B]);
   assertEquals(world.attached(), ALL);
+  // Each knows all peers when the first packet meets it.
+  assertEquals(known, { [RX]: 2, [HOP]: 2, [TX]: 2 });
   for (const [name, id] of Object.entries(idsOf(world))) {
     assert(id !== before[name], name);
   }
