@@ -3,9 +3,9 @@
  * directions (compat 3.1, 3.2).
  *
  * Loden appends two fields of its own, {@linkcode HOST_ID_FIELD} and
- * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It writes no key of its own under `<prefix>/subnets`,
- * because one that flannel cannot read costs every flannel all its peers
- * (compat 12.1).
+ * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It writes
+ * no key of its own under `<prefix>/subnets`, because one that flannel cannot
+ * read costs every flannel all its peers (compat 12.1).
  *
  * @module
  */
@@ -26,7 +26,7 @@ import type { LeaseAttributes } from "./lease.ts";
 export const HOST_ID_FIELD = "LodenHostId";
 
 /** What carries the holder's packets: `ebpf` or `tun`. */
-export const DATA_PATH_FIELD = "LodenDataPath";
+const DATA_PATH_FIELD = "LodenDataPath";
 
 /** Something read, or why it could not be read. */
 export type Decoded<T> =
@@ -79,7 +79,8 @@ export function parseLeaseName(name: string): Decoded<Cidr> {
 
 /**
  * A lease's value: flannel's fields in flannel's order and spelling, then the
- * host id and the data path, then what was unknown in the value that this one replaces.
+ * host id and the data path, then what was unknown in the value that this one
+ * replaces.
  */
 export function encodeLeaseValue(attributes: LeaseAttributes): string {
   const { backendType, backendData, hostId, dataPath, unknownFields } =

@@ -362,8 +362,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * Watches the key and renews it when that is due or its value must change; returns when the key must be
-   * read again, throws when etcd fails.
+   * Watches the key and writes it again when that is due or its value must
+   * change; returns when the key must be read again, throws when etcd fails.
    */
   async #untilInDoubt(revision: string, signal: AbortSignal): Promise<void> {
     const inner = new AbortController();

@@ -60,12 +60,16 @@ export interface DescriptorWaiter {
  *
  * @example
  * ```ts
+ * import { toIpv4 } from "../net/ipv4.ts";
  * import { DescriptorWatch } from "./async_poll.ts";
- * import { KernelRtnetlinkMonitor } from "./netlink/kernel_rtnetlink_monitor.ts";
- * using monitor = new KernelRtnetlinkMonitor();
- * const watch = new DescriptorWatch([monitor.descriptor]);
- * const [changed] = await watch.wait();
- * if (changed) console.log(monitor.read());
+ * import { KernelUnderlaySocket } from "./udp_error_queue.ts";
+ * using socket = new KernelUnderlaySocket({
+ *   address: toIpv4(0x7f00_0001),
+ *   port: 8285,
+ * });
+ * const watch = new DescriptorWatch([socket.descriptor]);
+ * const [readable] = await watch.wait();
+ * if (readable) console.log(socket.receiveError(), socket.receive());
  * await watch.stop();
  * ```
  */

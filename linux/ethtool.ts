@@ -8,6 +8,7 @@
 
 import { LodenError } from "../errors.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
+import { AF_INET } from "./inet_socket.ts";
 import { addressOf, checked, errno, libc } from "./libc.ts";
 
 /** One offload of a device. */
@@ -76,7 +77,6 @@ export class FeatureRefusedError extends LodenError {
   }
 }
 
-const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0x80000;
 const SIOCETHTOOL = 0x8946;

@@ -46,8 +46,7 @@ export function findOwnedDevice(
 
 /**
  * Gives the device what flannel gives its own (compat 7.1: the subnet's .0/32, a
- * route) and takes from it what an earlier lease or
- * network has left.
+ * route) and takes from it what an earlier lease or network has left.
  *
  * Behind the device's route stands an `unreachable` one: without it, packets for
  * the overlay would leave by the default route once the device is gone, and
@@ -91,8 +90,8 @@ export function configureOverlayDevice(
 
 /**
  * Whether the device is still as {@linkcode configureOverlayDevice} left it. One
- * that is gone counts as right: nothing here can bring it back, and its worker
- * ends by itself.
+ * that is gone counts as right: nothing here can bring it back. A TUN's worker
+ * ends by itself then, and a veth pair is made anew by its data path.
  */
 export function isOverlayDeviceRight(
   rtnetlink: Rtnetlink,

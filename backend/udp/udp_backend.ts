@@ -87,9 +87,12 @@ export class UdpBackend implements Backend {
   }
 
   /**
-   * Throws {@linkcode BackendStartError}, {@linkcode UnderlayMtuError} or, when
-   * the device or the worker is not as it must be, {@linkcode BackendFailedError};
-   * {@linkcode NetlinkError} when the kernel refuses the device's address or routes.
+   * Throws {@linkcode UnderlayMtuError}, {@linkcode BackendStartError} when the
+   * port, the device or a permission is not to be had, and
+   * {@linkcode KernelPathUnavailableError} when only the kernel data path was
+   * asked for. In user space also {@linkcode BackendFailedError} when the device
+   * or the worker is not as it must be, and {@linkcode NetlinkError} when the
+   * kernel refuses the device's address or routes.
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);

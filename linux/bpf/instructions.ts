@@ -123,7 +123,7 @@ const ATOMIC = 0xc0;
 /** BPF_LD | BPF_IMM | BPF_DW: the one instruction of two slots. */
 export const LOAD_64 = 0x18;
 /** src_reg of {@linkcode LOAD_64}: BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE. */
-export const PSEUDO = { MAP: 1, MAP_VALUE: 2 } as const;
+const PSEUDO = { MAP: 1, MAP_VALUE: 2 } as const;
 
 /** Opcode bits of arithmetic. */
 export const ARITHMETIC = {

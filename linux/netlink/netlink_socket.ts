@@ -104,8 +104,8 @@ export class NetlinkSocket implements NetlinkTransport {
 }
 
 /**
- * A `NETLINK_ROUTE` socket in this thread's network namespace, in the given
- * multicast groups (`RTMGRP_*`), whose owner closes it. Throws
+ * A netlink socket of a family in this thread's network namespace, in the given
+ * multicast groups (of `NETLINK_ROUTE`: `RTMGRP_*`), whose owner closes it. Throws
  * {@linkcode SystemCallError}.
  */
 export function openNetlinkSocket(

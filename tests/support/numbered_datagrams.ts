@@ -12,7 +12,7 @@
  * @module
  */
 
-export const NUMBERED_HEADER_BYTES = 12;
+const NUMBERED_HEADER_BYTES = 12;
 
 /** Writes datagram `number` over the whole of `bytes`. */
 export function writeNumbered(

@@ -25,7 +25,7 @@ export function attachedProgram(
 
 /**
  * Lets a program run at a device, in the place of the one with its name: between
- * two packets. Nothing happens where it runs already. Says whether it did.
+ * two packets. Nothing happens where it runs already. Gives how it runs there.
  */
 export function ensureAttached(
   bpf: Bpf,

@@ -3,7 +3,7 @@
  *
  * They live as long as a program that uses them is attached, with or without an
  * agent; the next agent finds them again through these programs. A map whose
- * spec is not this version's is not taken over but copied: see `adopt.ts`.
+ * spec is not this version's is not taken over: see `adopt.ts`.
  *
  * @module
  */

@@ -350,7 +350,7 @@ function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
         label("straight in"),
       ]
       : []),
-    ...redirect(host.device.interfaceIndex, INGRESS),
+    ...enter(host),
   ];
 }
 

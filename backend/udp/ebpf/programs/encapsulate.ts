@@ -266,9 +266,10 @@ function rememberPseudoSum(): Instruction[] {
 
 /**
  * The outer UDP checksum, without a look at the payload ("local checksum
- * offload", `Documentation/networking/checksum-offloads.rst`): a TCP or UDP
- * packet with a right checksum sums up to the complement of its pseudo header,
- * and its IP header to nothing. Not for a fragment, nor without that checksum.
+ * offload", `Documentation/networking/checksum-offloads.rst`): a TCP packet with
+ * a right checksum sums up to the complement of its pseudo header, and its IP
+ * header to nothing. Not for a fragment, which has no such sum, nor for another
+ * protocol: UDP may have no checksum (RFC 768).
  */
 function outerChecksum(host: HostConstants): Instruction[] {
   const source = networkWord(host.underlayAddress);

@@ -186,7 +186,7 @@ export function inTime(
 
 /**
  * R0 becomes the packet's size in packets as the wire has them: more than one
- * for a super-packet. `single` is the label's prefix.
+ * for a super-packet. `unique` is in front of its label.
  */
 export function segments(unique: string): Instruction[] {
   const known = `${unique} segments`;
