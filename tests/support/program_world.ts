@@ -1,6 +1,6 @@
 /**
  * The programs of the kernel data path with their maps, run on one frame at a
- * time (`BPF_PROG_TEST_RUN`). Nothing is attached anywhere.
+ * time (`BPF_PROG_TEST_RUN`). Nothing is attached anywhere unless a test does so.
  *
  * A run pretends that the frame has come in through the loopback device of the
  * network namespace: only a frame for that device's hardware address is for this
@@ -86,7 +86,7 @@ export interface ProgramRun {
   readonly verdict: number;
   /** The frame as it is now; of `xdp` with what stands in front of it. */
   readonly frame: Uint8Array;
-  /** By how much counters have grown; those that have not are left out. */
+  /** By how much they have grown, see {@linkcode growth}. */
   readonly counters: Readonly<Record<string, number>>;
 }
 
@@ -137,18 +137,23 @@ export class ProgramWorld implements Disposable {
   }
 
   run(role: ProgramRole, frame: Uint8Array, offload?: Offload): ProgramRun {
-    const before = this.#counters();
+    const before = this.counters();
     const { data, returnValue } = this.#bpf.testRun(this.#programs[role], {
       data: frame,
       ...(offload === undefined ? {} : { context: contextOf(offload) }),
     });
-    const after = this.#counters();
-    const counters = Object.fromEntries(
-      Object.entries(after)
-        .map(([name, value]) => [name, value - before[name as ProgramCounter]!])
-        .filter(([, growth]) => growth !== 0),
-    );
+    const counters = growth(before, this.counters());
     return { verdict: returnValue | 0, frame: data, counters };
+  }
+
+  /** Lets a program run at a device, until the device goes. */
+  attach(role: ProgramRole, interfaceIndex: number): void {
+    const program = this.#programs[role];
+    if (role === "xdp") this.#bpf.setXdp(interfaceIndex, program);
+    else {
+      const direction = role === "tx" ? "egress" : "ingress";
+      this.#bpf.attach(interfaceIndex, direction, program);
+    }
   }
 
   /** What is counted for the peer of a slot. */
@@ -163,15 +168,28 @@ export class ProgramWorld implements Disposable {
     };
   }
 
-  [Symbol.dispose](): void {
-    this.#owned[Symbol.dispose]();
-  }
-
-  #counters(): Record<ProgramCounter, number> {
+  /** All counters, of all CPUs. */
+  counters(): Record<ProgramCounter, number> {
     return readProgramCounters(
       this.maps.loden_counters.lookup(new Uint8Array(4))!,
     );
   }
+
+  [Symbol.dispose](): void {
+    this.#owned[Symbol.dispose]();
+  }
+}
+
+/** By how much counters have grown; those that have not are left out. */
+export function growth(
+  before: Readonly<Record<ProgramCounter, number>>,
+  after: Readonly<Record<ProgramCounter, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after)
+      .map(([name, value]) => [name, value - before[name as ProgramCounter]!])
+      .filter(([, difference]) => difference !== 0),
+  );
 }
 
 /** The six bytes of `aa:bb:cc:dd:ee:ff`. */
