@@ -373,6 +373,13 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     ["robbed of its other end's state", ["link set flannel0p down"]],
     ["given another MTU", ["link set flannel0 mtu 1300"]],
     ["robbed of its address", ["address flush dev flannel0"]],
+    ["given another hardware address", [
+      "link set flannel0 address 02:00:5e:00:53:01",
+    ]],
+    ["given two other hardware addresses", [
+      "link set flannel0 address 02:00:5e:00:53:01",
+      "link set flannel0p address 02:00:5e:00:53:00",
+    ]],
     ["robbed of a route", ["route delete 10.1.2.0/24"]],
     ["robbed of what is behind them", [
       "route delete unreachable 10.1.0.0/16 metric 4278198272",
@@ -382,6 +389,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     test(`a device that is ${what} is put right, and packets flow`, async (host) => {
       await host.start();
       for (const line of lines) ip(line);
+      await host.clock.advance(5_000);
       await eventually("all put right", () => {
         void host.clock.advance(5_000);
         return host.routes().join() === ROUTES.join() &&

@@ -114,6 +114,8 @@ export class WatchedRtnetlink extends FakeRtnetlink {
     () => {};
   /** Before a device goes: its programs go with it. */
   onDelete: (interfaceIndex: number) => void = () => {};
+  /** Hardware addresses that somebody has given to devices. */
+  readonly macs: Map<string, Uint8Array> = new Map();
   /** Requests that change something. */
   changes = 0;
   readonly #ethtool: FakeEthtool;
@@ -121,6 +123,13 @@ export class WatchedRtnetlink extends FakeRtnetlink {
   constructor(ethtool: FakeEthtool) {
     super();
     this.#ethtool = ethtool;
+  }
+
+  override links(): Link[] {
+    return super.links().map((link) => ({
+      ...link,
+      mac: this.macs.get(link.name) ?? link.mac,
+    }));
   }
 
   override createVethPair(pair: NewVethPair): VethPair {

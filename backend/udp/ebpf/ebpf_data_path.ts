@@ -36,7 +36,7 @@ import {
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { PeerWays } from "./peer_ways.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
-import type { HostConstants } from "./programs/constants.ts";
+import type { DeviceConstants, HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";
 import { passesWhole } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
@@ -156,7 +156,7 @@ export class EbpfDataPath implements UdpDataPath {
   get entrance(): { interfaceIndex: number; mac: Uint8Array } {
     return {
       interfaceIndex: this.#pair.otherEnd.index,
-      mac: this.#owner.mac,
+      mac: this.#pair.device.mac,
     };
   }
 
@@ -338,8 +338,9 @@ export class EbpfDataPath implements UdpDataPath {
       underlayAddress: underlay.address,
       port,
       senderCheck,
-      device: { interfaceIndex: device.index, mac: this.#owner.mac },
-      devicePeer: { interfaceIndex: otherEnd.index, mac: this.#owner.peerMac },
+      // As they are now: udev may have given them others than ours.
+      device: { interfaceIndex: device.index, mac: device.mac },
+      devicePeer: { interfaceIndex: otherEnd.index, mac: otherEnd.mac },
       cutUdp: devices.some((link) =>
         passesWhole(describeDevice(ethtool, link))
       ),
@@ -413,7 +414,11 @@ function disposeOf({ egress, hop, underlays }: Programs): void {
 }
 
 function isSameHost(a: HostConstants, b: HostConstants): boolean {
-  return a.device.interfaceIndex === b.device.interfaceIndex &&
-    a.devicePeer.interfaceIndex === b.devicePeer.interfaceIndex &&
-    a.cutUdp === b.cutUdp;
+  return isSameDevice(a.device, b.device) &&
+    isSameDevice(a.devicePeer, b.devicePeer) && a.cutUdp === b.cutUdp;
+}
+
+function isSameDevice(a: DeviceConstants, b: DeviceConstants): boolean {
+  return a.interfaceIndex === b.interfaceIndex &&
+    a.mac.every((byte, index) => byte === b.mac[index]);
 }

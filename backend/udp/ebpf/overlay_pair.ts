@@ -16,7 +16,7 @@ import { NetlinkError } from "../../../linux/netlink/errors.ts";
 import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { OverlayMtu } from "../../../net/mtu.ts";
 import { BackendStartError } from "../../errors.ts";
-import { isOtherEnd, type Ownership } from "./ownership.ts";
+import { type Ownership, ownershipOf } from "./ownership.ts";
 
 /** Both ends. */
 export interface OverlayPair {
@@ -31,7 +31,11 @@ const NAME_MOST_LETTERS = 15;
 /** Numbers that a pattern is tried with. */
 const PATTERN_ATTEMPTS = 100;
 
-/** The pair with the network's alias. Half a pair is none. */
+/**
+ * The pair with the network's alias. Half a pair is none. The ends are told apart
+ * by one of their MAC addresses; where somebody (udev does) has changed both, by
+ * their MTUs.
+ */
 export function findOverlayPair(
   links: readonly Link[],
   alias: string,
@@ -39,7 +43,11 @@ export function findOverlayPair(
   const ours = links.filter((link) =>
     link.alias === alias && link.kind === "veth"
   );
-  const device = ours.find(({ mac }) => !isOtherEnd(mac));
+  const { mac, peerMac } = ownershipOf(alias);
+  const peer = ours.find((link) => isEqual(link.mac, peerMac));
+  const device = ours.find((link) => isEqual(link.mac, mac)) ??
+    ours.find(({ index }) => index === peer?.peerIndex) ??
+    ours.toSorted((a, b) => a.mtuBytes - b.mtuBytes)[0];
   const otherEnd = ours.find(({ index }) => index === device?.peerIndex);
   return device && otherEnd && { device, otherEnd };
 }
@@ -112,6 +120,10 @@ function ensureFeatures(
   if (wrong.length === 0) return false;
   ethtool.setFeatures(name, Object.fromEntries(wrong));
   return true;
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 /** TCP in all its kinds, and UDP; tunnels' packets are not met here. */

@@ -42,8 +42,3 @@ export function ownershipOf(alias: string): Ownership {
     peerMac: mac(OTHER_END),
   };
 }
-
-/** Whether an address is that of the overlay device's other end. */
-export function isOtherEnd(mac: Uint8Array): boolean {
-  return mac.length === 6 && mac[5] === OTHER_END;
-}

@@ -462,6 +462,29 @@ for (const [what, said, change] of REPAIRS) {
   });
 }
 
+for (const name of ["flannel0", "flannel0p"]) {
+  Deno.test(`when somebody gives ${name} another hardware address, programs with that one take the others' places, and it is said`, async () => {
+    const world = new EbpfWorld();
+    const path = await running(world);
+    const before = idsOf(world);
+    const peers = world.peersInUse();
+    const mac = Uint8Array.of(2, 0, 0x5e, 0, 0x53, 1);
+    world.rtnetlink.macs.set(name, mac);
+    world.bpf.failWith("detach", new Error("detached"));
+    assertEquals(path.mend(), [
+      "program at flannel0p",
+      "program at flannel0",
+    ]);
+    assertEquals(world.attached(), ALL);
+    for (const [role, id] of Object.entries(idsOf(world))) {
+      assert(id !== before[role], role);
+    }
+    assertEquals(world.peersInUse(), peers);
+    assertEquals(path.mend(), []);
+    if (name === "flannel0") assertEquals(path.entrance.mac, mac);
+  });
+}
+
 Deno.test("an underlay that comes back with another index has its programs and its peers again", async () => {
   const world = new EbpfWorld();
   const path = await running(world);

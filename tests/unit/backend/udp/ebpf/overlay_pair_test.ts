@@ -74,6 +74,31 @@ Deno.test("the ends are told apart, whichever the kernel lists first", () => {
   }
 });
 
+Deno.test("the ends are told apart although somebody has changed one hardware address, or both", () => {
+  const rtnetlink = new FakeRtnetlink();
+  const { device, otherEnd } = make(rtnetlink);
+  for (const last of [0, 1, 16]) {
+    const other = Uint8Array.of(2, 0, 0x5e, 0, 0x53, last);
+    for (
+      const changed of [[device.index], [otherEnd.index], [
+        device.index,
+        otherEnd.index,
+      ]]
+    ) {
+      const links = rtnetlink.links().map((link) =>
+        changed.includes(link.index) ? { ...link, mac: other } : link
+      );
+      for (const order of [links, links.toReversed()]) {
+        const found = findOverlayPair(order, ALIAS);
+        assertEquals(
+          [found?.device.index, found?.otherEnd.index],
+          [device.index, otherEnd.index],
+        );
+      }
+    }
+  }
+});
+
 Deno.test("half a pair is none, nor is a TUN with the alias", () => {
   const rtnetlink = new FakeRtnetlink();
   rtnetlink.addLink({ name: "flannel0", kind: "tun", alias: ALIAS });

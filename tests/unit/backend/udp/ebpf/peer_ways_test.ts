@@ -6,6 +6,7 @@ import { ERRNO } from "../../../../../linux/errno.ts";
 import type { RouteAnswer } from "../../../../../linux/netlink/rtnetlink.ts";
 import { overlayMtu } from "../../../../../net/mtu.ts";
 import type { Peer } from "../../../../../net/peer.ts";
+import { CapturedLogs } from "../../../../support/capture_logs.ts";
 import { EbpfWorld } from "../../../../support/ebpf_world.ts";
 import { address, network, peer } from "../../../../support/kernel_world.ts";
 
@@ -58,6 +59,40 @@ Deno.test("a way through the overlay itself is none: packets would go round", ()
     world.eth0.index,
     undefined,
   ]);
+});
+
+Deno.test("a peer behind a device without Ethernet is left out, is told of once, and the others are not", () => {
+  const world = new World();
+  const tunnel = world.rtnetlink.addLink({
+    name: "wg0",
+    up: true,
+    kind: "wireguard",
+    mac: new Uint8Array(),
+  });
+  const routeTo = world.rtnetlink.routeTo.bind(world.rtnetlink);
+  world.rtnetlink.routeTo = (to) =>
+    to === A.publicIp
+      ? {
+        interfaceIndex: tunnel.index,
+        gateway: undefined,
+        source: undefined,
+        mtuBytes: undefined,
+      }
+      : routeTo(to);
+  const b = peer("10.1.3.0/24", "192.0.2.3");
+  using logs = new CapturedLogs();
+  for (let look = 0; look < 2; look++) {
+    assertEquals(world.find(A, b).map(({ address }) => address), [b.publicIp]);
+  }
+  const events = () =>
+    logs.events("backend.peer-left-out")
+      .map((event) => [event.peer, event.device]);
+  assertEquals(events(), [["192.0.2.2", "wg0"]]);
+  world.rtnetlink.routeTo = routeTo;
+  assertEquals(world.find(A, b).length, 2);
+  world.answer({ interfaceIndex: tunnel.index });
+  world.find(A);
+  assertEquals(events().length, 2);
 });
 
 Deno.test("without a route the lease's device is taken, and other failures are not swallowed", () => {
