@@ -225,9 +225,10 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
         "the far end of the overlay device has another hardware address",
         "ip link set flannel0p address 02:00:5e:00:53:11",
       ],
+      ["the overlay device merges nothing", "ethtool -K flannel0 gro off"],
       [
-        "the overlay device cuts no UDP any more",
-        "ethtool -K flannel0 tx-udp-segmentation on",
+        "the overlay device leaves checksums and cutting to others",
+        "ethtool -K flannel0 tx on tx-udp-segmentation on tso on",
       ],
     ] as const
   ) {
