@@ -4,18 +4,25 @@
  * @module
  */
 
+import { getLogger } from "@logtape/logtape";
 import { NetlinkError } from "../../../linux/netlink/errors.ts";
 import type {
   Link,
   RouteAnswer,
   Rtnetlink,
 } from "../../../linux/netlink/rtnetlink.ts";
-import type { Ipv4 } from "../../../net/ipv4.ts";
-import { type OverlayMtu, UDP_ENCAPSULATION_BYTES } from "../../../net/mtu.ts";
+import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
+import {
+  LEAST_OVERLAY_MTU_BYTES,
+  type OverlayMtu,
+  UDP_ENCAPSULATION_BYTES,
+} from "../../../net/mtu.ts";
 import type { Peer } from "../../../net/peer.ts";
 import type { Underlay } from "../../../net/underlay.ts";
 import { PEER_FLAG } from "./maps.ts";
 import type { KernelPeer } from "./peer_table.ts";
+
+const log = getLogger(["loden", "backend"]);
 
 /** What does not change while the data path runs. */
 export interface PeerWaysOptions {
@@ -23,9 +30,6 @@ export interface PeerWaysOptions {
   /** Of the overlay device. */
   readonly mtuBytes: OverlayMtu;
 }
-
-/** RFC 791: every network passes 68 bytes. */
-const LEAST_MTU_BYTES = 68;
 
 type Way = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
 
@@ -35,6 +39,8 @@ export class PeerWays {
   readonly #options: PeerWaysOptions;
   /** What fits into each way, where the overlay's MTU does not. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
+  /** Peers left out, and the devices that lead to them: each is told once. */
+  #unusable = new Map<Ipv4, string>();
 
   constructor(
     rtnetlink: Pick<Rtnetlink, "routeTo">,
@@ -46,7 +52,9 @@ export class PeerWays {
 
   /**
    * Asks the routing table about every peer. Peers with an address of this host
-   * are left out: packets to ourselves would come back as a stranger's.
+   * are left out: packets to ourselves would come back as a stranger's. So are
+   * those that another device than the lease's leads to, without Ethernet frames
+   * for the programs: the others must not suffer from one.
    */
   find(
     peers: readonly Peer[],
@@ -54,22 +62,45 @@ export class PeerWays {
     deviceIndex: number,
   ): KernelPeer[] {
     const { underlay } = this.#options;
-    const mtus = new Map(links.map(({ index, mtuBytes }) => [index, mtuBytes]));
+    const devices = new Map(links.map((link) => [link.index, link]));
+    const unusable = new Map<Ipv4, string>();
     this.#mtus.clear();
-    return peers.filter(({ publicIp }) =>
+    const found = peers.filter(({ publicIp }) =>
       publicIp !== underlay.publicIp && publicIp !== underlay.address
-    ).map((peer) => {
+    ).flatMap((peer) => {
       const way = this.#wayTo(peer.publicIp, deviceIndex);
-      const mtuBytes = this.#overlayMtu(way, mtus);
+      const device = devices.get(way.interfaceIndex);
+      if (
+        device?.mac.length === 0 && device.index !== underlay.interfaceIndex
+      ) {
+        unusable.set(peer.publicIp, device.name);
+        return [];
+      }
+      const mtuBytes = this.#overlayMtu(way, device?.mtuBytes);
       this.#mtus.set(peer.publicIp, mtuBytes);
-      return {
+      return [{
         subnet: peer.subnet,
         address: peer.publicIp,
         interfaceIndex: way.interfaceIndex,
         flags: flagsOf(peer),
         mtuBytes,
-      };
+      }];
     });
+    this.#tellOf(unusable);
+    return found;
+  }
+
+  #tellOf(unusable: ReadonlyMap<Ipv4, string>): void {
+    for (const [address, device] of unusable) {
+      if (this.#unusable.get(address) === device) continue;
+      log.warn("a peer is left out: no Ethernet device leads to it", {
+        event: "backend.peer-left-out",
+        peer: formatIpv4(address),
+        device,
+        hint: "--datapath=tun carries packets in user space",
+      });
+    }
+    this.#unusable = new Map(unusable);
   }
 
   /** Whether an address is a peer's. */
@@ -105,16 +136,16 @@ export class PeerWays {
    */
   #overlayMtu(
     way: Way,
-    deviceMtus: ReadonlyMap<number, number>,
+    deviceMtuBytes: number | undefined,
   ): number | undefined {
     const unlimited = Infinity;
     const outerBytes = Math.min(
       way.mtuBytes ?? unlimited,
-      deviceMtus.get(way.interfaceIndex) ?? unlimited,
+      deviceMtuBytes ?? unlimited,
     );
     const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;
     if (innerBytes >= this.#options.mtuBytes) return undefined;
-    return Math.max(innerBytes, LEAST_MTU_BYTES);
+    return Math.max(innerBytes, LEAST_OVERLAY_MTU_BYTES);
   }
 }
 
