@@ -84,6 +84,18 @@ Deno.test("a former underlay loses its programs, and others keep theirs", () => 
   assertEquals(Object.keys(underlays.details()), ["receive on eth0"]);
 });
 
+Deno.test("a device is an underlay from when its programs are there until they go", () => {
+  const world = new World();
+  using underlays = world.underlays();
+  const are = () =>
+    [world.eth0, world.one].map(({ index }) => underlays.has(index));
+  assertEquals(are(), [false, false]);
+  underlays.set([world.eth0]);
+  assertEquals(are(), [true, false]);
+  underlays.set([world.one]);
+  assertEquals(are(), [false, true]);
+});
+
 Deno.test("an underlay that was unplugged is forgotten, and the rest goes on", () => {
   const world = new World();
   using underlays = world.underlays();
