@@ -9,7 +9,11 @@ import { NetlinkError } from "../linux/netlink/errors.ts";
 import { MAIN_TABLE } from "../linux/netlink/route.ts";
 import type { Link, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../net/ipv4.ts";
-import { UDP_ENCAPSULATION_BYTES, underlayMtu } from "../net/mtu.ts";
+import {
+  LEAST_OVERLAY_MTU_BYTES,
+  UDP_ENCAPSULATION_BYTES,
+  underlayMtu,
+} from "../net/mtu.ts";
 import type { Underlay } from "../net/underlay.ts";
 import {
   BadInterfaceOptionError,
@@ -35,9 +39,7 @@ export interface InterfaceOptions {
   readonly publicIp: string;
 }
 
-/** Every IPv4 network carries packets of this size: RFC 791. */
-const LEAST_INNER_MTU_BYTES = 68;
-const LEAST_MTU_BYTES = LEAST_INNER_MTU_BYTES + UDP_ENCAPSULATION_BYTES;
+const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES + UDP_ENCAPSULATION_BYTES;
 
 /** An interface, and the address to use if the option that found it says so. */
 interface Choice {

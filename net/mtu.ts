@@ -15,6 +15,9 @@ export type OverlayMtu = number & { readonly [mtuBrand]: "overlay" };
 /** Outer IPv4 header (20) and UDP header (8): flannel's udp format, compat 7.1. */
 export const UDP_ENCAPSULATION_BYTES = 28;
 
+/** Every IPv4 network carries packets of 68 bytes: RFC 791. */
+export const LEAST_OVERLAY_MTU_BYTES = 68;
+
 /** An underlay interface's MTU in bytes. */
 export function underlayMtu(bytes: number): UnderlayMtu {
   return bytes as UnderlayMtu;

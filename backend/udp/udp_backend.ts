@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import {
+  LEAST_OVERLAY_MTU_BYTES,
   type OverlayMtu,
   overlayMtu,
   UDP_ENCAPSULATION_BYTES,
@@ -34,9 +35,6 @@ import type { SenderCheck } from "./sender_check.ts";
 import { startTun } from "./tun/start_tun.ts";
 
 const log = getLogger(["loden", "backend"]);
-
-/** RFC 791: every network passes 68 bytes. */
-const LEAST_OVERLAY_MTU_BYTES = 68;
 
 /** What the backend stands on. */
 export type UdpBackendParts = EbpfParts;
