@@ -49,6 +49,8 @@ const SEEN_BYTES = 2048;
 /** Taken in one go; then the rest of the agent has its turn. */
 const BATCH = 64;
 const PAUSE_MS = 20;
+/** After a failure, which may last. */
+const FAILURE_PAUSE_MS = 1_000;
 const TTL = 64;
 
 /** What the slow path stands on. */
@@ -97,6 +99,9 @@ export const SLOW_PATH_COUNTERS = [
 export class SlowPath {
   readonly #parts: SlowPathParts;
   readonly #target: SlowPathTarget;
+  readonly #stopping = new AbortController();
+  /** The last failure's message; one that lasts is logged once. */
+  #reported: string | undefined;
   #packets = 0;
   #fromOtherDevices = 0;
   #tooBig = 0;
@@ -110,25 +115,44 @@ export class SlowPath {
 
   /** Runs until the watch is stopped; resolves then. */
   async run(): Promise<void> {
-    const { watch, clock } = this.#parts;
+    const { watch } = this.#parts;
     while (!watch.stopped) {
+      let pauseMs = 0;
       try {
         await watch.wait();
         if (watch.stopped) return;
-        if (this.#drain()) await clock.sleep(PAUSE_MS);
+        if (this.#drain()) pauseMs = PAUSE_MS;
       } catch (error) {
-        log.warn("packets beside the programs cannot be taken", {
-          event: "backend.slow-path-failed",
-          reason: describeError(error),
-        });
-        await clock.sleep(1_000);
+        this.#report(describeError(error));
+        pauseMs = FAILURE_PAUSE_MS;
       }
+      if (pauseMs > 0) await this.#pause(pauseMs);
     }
   }
 
   /** Ends {@linkcode SlowPath.run}. */
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await this.#parts.watch.stop();
+  }
+
+  #report(reason: string): void {
+    if (reason === this.#reported) return;
+    this.#reported = reason;
+    log.warn("packets beside the programs cannot be taken", {
+      event: "backend.slow-path-failed",
+      reason,
+    });
+  }
+
+  /** No longer than until `stop`. */
+  async #pause(milliseconds: number): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#parts.clock.sleep(milliseconds, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   counters(): Record<typeof SLOW_PATH_COUNTERS[number], number> {
@@ -154,6 +178,7 @@ export class SlowPath {
         if (this.#target.onPathMtu(error.address)) this.#pathMtus++;
       }
       if (datagram !== undefined) this.#deliver(datagram);
+      this.#reported = undefined;
     }
     return true;
   }

@@ -255,6 +255,35 @@ Deno.test("a refused run is told, and the next datagram is taken again", async (
   assertEquals(world.packets.sent.length, 1);
 });
 
+Deno.test("a refusal that lasts is told once, and again when it comes back", async () => {
+  using logs = new CapturedLogs();
+  await using world = new World();
+  const bring = async () => {
+    world.socket.bring(datagram(100));
+    await world.wake();
+    await world.clock.advance(1_000);
+  };
+  world.bpf.failWith("testRun", new BpfError("run", ERRNO.ENOMEM));
+  await bring();
+  await bring();
+  assertEquals(logs.events("backend.slow-path-failed").length, 1);
+  world.bpf.failWith("testRun", undefined);
+  await bring();
+  world.bpf.failWith("testRun", new BpfError("run", ERRNO.ENOMEM));
+  await bring();
+  assertEquals(logs.events("backend.slow-path-failed").length, 2);
+});
+
+Deno.test("a stop does not wait for the rest after a failure", async () => {
+  const world = new World();
+  world.bpf.failWith("testRun", new BpfError("run", ERRNO.ENOMEM));
+  world.socket.bring(datagram(100));
+  await world.wake();
+  await world.slowPath.stop();
+  await world.running;
+  assertEquals(world.watch.stopped, true);
+});
+
 Deno.test("a stop ends the run, also while nothing comes", async () => {
   const world = new World();
   await world.slowPath.stop();
