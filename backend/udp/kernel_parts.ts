@@ -16,7 +16,10 @@ import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { KernelUnderlaySocket } from "../../linux/udp_error_queue.ts";
 import type { UdpBackendParts } from "./udp_backend.ts";
 
-/** The kernel's; `rtnetlink` and `clock` are the caller's. */
+/**
+ * The kernel's; `rtnetlink` and `clock` are the caller's. They hold a descriptor
+ * for as long as the process runs: they are made once.
+ */
 export function kernelParts(
   rtnetlink: Rtnetlink,
   clock: Clock,

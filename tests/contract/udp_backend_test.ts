@@ -117,6 +117,8 @@ class Socket implements Disposable {
 
 const rtnetlink = new KernelRtnetlink();
 const clock = new FakeClock();
+/** As an agent makes them: once. */
+const parts = kernelParts(rtnetlink, clock);
 const deviceNames = () =>
   rtnetlink.links().map(({ name }) => name)
     .filter((name) => name.startsWith("flannel"));
@@ -129,10 +131,7 @@ const addressesOf = (device: string) =>
     .map(([, found]) => found);
 
 function backendWith(options: Partial<UdpBackendOptions> = {}): UdpBackend {
-  return new UdpBackend(kernelParts(rtnetlink, clock), {
-    ...OPTIONS,
-    ...options,
-  });
+  return new UdpBackend(parts, { ...OPTIONS, ...options });
 }
 
 /** A started backend; its device goes with it. */
