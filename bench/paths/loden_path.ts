@@ -84,8 +84,8 @@ export class LodenPath implements MeasuredPath {
   }
 
   /**
-   * The receive mode is chosen when an agent starts, by what the underlay is
-   * like then: the agents are started anew.
+   * What `auto` chooses depends on what the underlay is like. The agents are
+   * started anew, so that they have chosen, and logged it, before anything counts.
    */
   async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
     await this.rig.setLinkMode(mode, signal);

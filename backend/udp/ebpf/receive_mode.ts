@@ -1,6 +1,6 @@
 /**
- * How packets are taken from an underlay device: chosen once per device, never
- * per packet, which would let packets of a flow overtake each other.
+ * How packets are taken from an underlay device: chosen for the device, never per
+ * packet, which would let packets of a flow overtake each other.
  *
  * @module
  */
