@@ -383,6 +383,19 @@ export const RECEIVED: readonly ReceivedRow[] = [
     arriving(WHOLE, { totalLength: WHOLE.length + 29 }),
   ),
   judged(
+    "a frame that ends before the packets in it say",
+    LENGTHS,
+    arriving(longer(1), {
+      totalLength: WHOLE.length + 29,
+      udpLength: WHOLE.length + 9,
+    }),
+  ),
+  judged(
+    "outer lengths that both leave out a byte of the UDP header",
+    LENGTHS,
+    arriving(patched(WHOLE, 0, [0x65]), { totalLength: 27, udpLength: 7 }),
+  ),
+  judged(
     "an outer total length below its UDP header's",
     LENGTHS,
     arriving(WHOLE, { totalLength: WHOLE.length + 27 }),

@@ -36,6 +36,8 @@ interface Mutation {
 
 const ETHERNET_BYTES = 14;
 const OUTER_BYTES = 28;
+/** What a run of a program takes: Ethernet and an IPv4 header. */
+const LEAST_BYTES = 34;
 const IP_BYTES = 20;
 const OTHER_MAC = "02:4c:6f:00:00:09";
 const GROUP_MAC = "01:00:5e:00:00:01";
@@ -152,6 +154,7 @@ export function underlayFrames(
     ),
     vlans: mostly<number[]>([], [0], [7]),
     paddingBytes: fc.oneof(fc.constant(0), fc.nat(46)),
+    missingBytes: mostly(0, 1, 8, 20),
     changes: mutations(ETHERNET_BYTES),
     seal: fc.constantFrom("none", "outer", "inner", "both"),
   }).map(({
@@ -159,6 +162,7 @@ export function underlayFrames(
     destinationMac,
     longerTotal,
     longerUdp,
+    missingBytes,
     paddingBytes,
     seal,
     sender,
@@ -173,15 +177,14 @@ export function underlayFrames(
         0xffff,
       udpLength: udpBytes + longerUdp & 0xffff,
     });
-    const frame = mutate(
-      ethernetFrame(packet, {
-        sourceMac: OTHER_MAC,
-        destinationMac,
-        vlans,
-        paddingBytes,
-      }),
-      changes,
-    );
+    const whole = ethernetFrame(packet, {
+      sourceMac: OTHER_MAC,
+      destinationMac,
+      vlans,
+      paddingBytes,
+    });
+    const bytes = Math.max(whole.length - missingBytes, LEAST_BYTES);
+    const frame = mutate(whole.slice(0, bytes), changes);
     if (seal === "inner" || seal === "both") {
       sealAt(frame, ETHERNET_BYTES + OUTER_BYTES);
     }
