@@ -53,15 +53,17 @@ export function findOverlayPair(
 }
 
 /**
- * Makes the pair. Throws {@linkcode BackendStartError} when a device that is not
- * ours has the name.
+ * Makes the pair, in the place of one that was half made. Throws
+ * {@linkcode BackendStartError} when a device that is not ours has the name.
  */
 export function makeOverlayPair(
   rtnetlink: Rtnetlink,
-  { alias, mac, peerMac }: Ownership,
+  owner: Ownership,
   pattern: string,
   mtuBytes: OverlayMtu,
 ): OverlayPair {
+  const { alias, mac, peerMac } = owner;
+  removeHalfMade(rtnetlink, owner);
   for (let number = 0;; number++) {
     const name = pattern.replace("%d", String(number));
     try {
@@ -80,6 +82,24 @@ export function makeOverlayPair(
       const isTaken = error.errno === ERRNO.EEXIST;
       if (isTaken && pattern !== name && number < PATTERN_ATTEMPTS) continue;
       throw new BackendStartError(error);
+    }
+  }
+}
+
+/**
+ * An agent that is killed between the making of a pair and its alias leaves one
+ * with the network's addresses and no alias, which would keep the name.
+ */
+function removeHalfMade(
+  rtnetlink: Rtnetlink,
+  { mac, peerMac }: Ownership,
+): void {
+  const links = rtnetlink.links()
+    .filter(({ alias, kind }) => alias === "" && kind === "veth");
+  for (const { index, peerIndex } of links.filter((e) => isEqual(e.mac, mac))) {
+    const other = links.find((link) => link.index === peerIndex);
+    if (other !== undefined && isEqual(other.mac, peerMac)) {
+      rtnetlink.deleteLink(index);
     }
   }
 }

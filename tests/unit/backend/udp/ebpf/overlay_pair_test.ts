@@ -43,6 +43,34 @@ Deno.test("the pair has the network's alias and addresses, and asks for no neigh
   assertEquals(device.peerIndex, otherEnd.index);
 });
 
+Deno.test("a pair that was left without its alias is made anew, and a stranger's veths are let alone", () => {
+  const rtnetlink = new FakeRtnetlink();
+  const { mac, peerMac } = OWNER;
+  const veths = (name: string, mac: Uint8Array, peerMac: Uint8Array) =>
+    rtnetlink.createVethPair({
+      name,
+      peerName: otherEndName(name),
+      mac,
+      peerMac,
+      mtuBytes: MTU,
+      peerMtuBytes: MTU,
+    });
+  const left = veths("flannel0", mac, peerMac);
+  veths("veth0", mac, STRANGER.peerMac);
+  veths("veth1", STRANGER.mac, STRANGER.peerMac);
+  const { device } = make(rtnetlink);
+  assertEquals(device.name, "flannel0");
+  assertNotEquals(device.index, left.link.index);
+  assertEquals(names(rtnetlink).toSorted(), [
+    "flannel0",
+    "flannel0p",
+    "veth0",
+    "veth0p",
+    "veth1",
+    "veth1p",
+  ]);
+});
+
 Deno.test("the other end takes the largest packets that there are", () => {
   assertEquals(make(new FakeRtnetlink()).otherEnd.mtuBytes, 65_535);
 });
