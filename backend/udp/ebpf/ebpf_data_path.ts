@@ -58,6 +58,12 @@ export interface EbpfDataPathParts {
  * hours and the grace of a stale one.
  */
 const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
+/**
+ * How much longer than a look at the ways to peers took the next one is put off:
+ * half a percent of a processor, with two peers as with ten thousand. Changes are
+ * told; only path MTUs that the kernel forgets are not.
+ */
+const WAYS_REST_PER_WORK = 200;
 /** How often the deadlines are put off. */
 const DEADLINE_REFRESH_MS = 600_000;
 const COUNTER_KEY = new Uint8Array(4);
@@ -89,6 +95,10 @@ export class EbpfDataPath implements UdpDataPath {
   readonly #ways: PeerWays;
   /** Whether the table has seen the routes since they last changed. */
   #routesKnown = true;
+  /** The ways to peers when they were last looked for; `undefined`: look. */
+  #found: { peers: KernelPeer[]; untilMs: number } | undefined;
+  /** What the table was last given. */
+  #settled: { peers: KernelPeer[]; deadlineNs: bigint } | undefined;
   /** Whether all has been as it should be once. */
   #begun = false;
   #deadlineNs = 0n;
@@ -177,13 +187,23 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#ways.mtuBytes(address) !== before;
   }
 
-  /** Somebody has changed the routing table, or may have. */
+  /** Somebody has changed devices, addresses or routes, or may have. */
   forgetRoutes(): void {
     this.#routesKnown = false;
+    this.#found = undefined;
   }
 
   /** Puts right what is not, and says what that was. */
   mend(): string[] {
+    this.#found = undefined;
+    return this.look();
+  }
+
+  /**
+   * The same, but for the ways to peers: with thousands it takes long to look at
+   * them, and changes are told by {@linkcode EbpfDataPath.forgetRoutes}.
+   */
+  look(): string[] {
     // Programs with maps of another kind carry on until ours know the peers.
     const waits = this.#adopted.running === "elsewhere" && !this.#begun;
     if (waits && this.#peers === undefined) return [];
@@ -195,8 +215,7 @@ export class EbpfDataPath implements UdpDataPath {
       this.#table.readRoutes();
       this.#routesKnown = true;
     }
-    const peers = this.#peers &&
-      this.#ways.find(this.#peers, links, this.#pair.device.index);
+    const peers = this.#peers && this.#findWays(this.#peers, links);
     const devices = this.#underlayDevices(links, peers ?? []);
     for (const { name, kind, mac } of devices) {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
@@ -205,7 +224,10 @@ export class EbpfDataPath implements UdpDataPath {
     // A program that runs knows the peers, and a packet that is routed here meets
     // a program. Those that receive come first: nothing is sent that could not be
     // answered.
-    if (peers !== undefined) this.#table.put(peers, this.#deadline());
+    const deadlineNs = this.#deadline();
+    const isSettled = peers === this.#settled?.peers &&
+      deadlineNs === this.#settled?.deadlineNs;
+    if (peers !== undefined && !isSettled) this.#table.put(peers, deadlineNs);
     mended.push(...programs.underlays.set(devices));
     const { device, otherEnd } = this.#pair;
     if (this.#ensureAt(otherEnd, "ingress", programs.hop)) {
@@ -214,10 +236,27 @@ export class EbpfDataPath implements UdpDataPath {
     if (this.#ensureAt(device, "egress", programs.egress)) {
       mended.push(`program at ${device.name}`);
     }
-    if (peers !== undefined && this.#table.settle(peers)) mended.push("routes");
+    if (peers !== undefined && !isSettled) {
+      if (this.#table.settle(peers)) mended.push("routes");
+      this.#settled = { peers, deadlineNs };
+    }
     if (this.#begun) return mended;
     this.#begun = true;
     return [];
+  }
+
+  /** Those of before, if they are not too old. */
+  #findWays(peers: readonly Peer[], links: readonly Link[]): KernelPeer[] {
+    const { clock } = this.#parts;
+    const startedAtMs = clock.monotonic();
+    if (this.#found !== undefined && startedAtMs < this.#found.untilMs) {
+      return this.#found.peers;
+    }
+    const found = this.#ways.find(peers, links, this.#pair.device.index);
+    const nowMs = clock.monotonic();
+    const restMs = (nowMs - startedAtMs) * WAYS_REST_PER_WORK;
+    this.#found = { peers: found, untilMs: nowMs + restMs };
+    return found;
   }
 
   #findPair(links: readonly Link[]): OverlayPair | undefined {
@@ -253,6 +292,7 @@ export class EbpfDataPath implements UdpDataPath {
     if (pair === undefined) {
       this.#pair = this.#makePair();
       this.#table = this.#makeTable();
+      this.#settled = undefined;
       changed = true;
     } else {
       this.#pair = pair;
@@ -275,6 +315,7 @@ export class EbpfDataPath implements UdpDataPath {
     if (isOverlayDeviceRight(rtnetlink, wanted)) return changed;
     configureOverlayDevice(rtnetlink, wanted);
     this.#table.readRoutes();
+    this.#settled = undefined;
     return true;
   }
 

@@ -153,7 +153,12 @@ class RunningEbpf implements UdpDataPath {
     const { path, clock, slowPath } = company;
     this.#company = company;
     this.failed = path.failed;
-    this.#keeper = new OverlayKeeper(clock, path);
+    this.#keeper = new OverlayKeeper(clock, {
+      get deviceName() {
+        return path.deviceName;
+      },
+      mend: () => path.look(),
+    });
     this.#running = Promise.all([
       this.#keeper.run(this.#stopping.signal),
       this.#followChanges(),
@@ -191,8 +196,8 @@ class RunningEbpf implements UdpDataPath {
     const { path, monitor, clock } = this.#company;
     const { signal } = this.#stopping;
     try {
-      for await (const tables of monitor.changes(signal)) {
-        if (tables.has("routes") || tables.has("links")) path.forgetRoutes();
+      for await (const _tables of monitor.changes(signal)) {
+        path.forgetRoutes();
         const startedAtMs = clock.monotonic();
         this.#keeper.look();
         const tookMs = clock.monotonic() - startedAtMs;
