@@ -45,6 +45,9 @@ export interface DataPathTraits {
   readonly features: readonly string[];
 }
 
+/** The one word that is the kernel path's alone. */
+const TCX: keyof typeof UDP_FEATURES = "tcx";
+
 const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
   // Like flannel's, compat 7.5.
   tun: {
@@ -55,7 +58,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     outerCrossesFirewall: true,
     seesBeforeHost: false,
     sendsAndReceives: true,
-    features: Object.keys(UDP_FEATURES),
+    features: Object.keys(UDP_FEATURES).filter((word) => word !== TCX),
   },
   // Like the kernel's own VXLAN: an overlay hop costs nothing.
   ebpf: {
@@ -66,7 +69,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     outerCrossesFirewall: false,
     seesBeforeHost: true,
     sendsAndReceives: false,
-    features: [],
+    features: [TCX],
   },
 };
 
