@@ -12,6 +12,13 @@ import type {
 } from "../../../linux/bpf/bpf.ts";
 import { programName } from "./programs/programs.ts";
 
+/** What {@linkcode ensureAttached} found or did. */
+export interface Ensured {
+  readonly attached: AttachedProgram;
+  /** Whether it was not so before. */
+  readonly changed: boolean;
+}
+
 /** The program of that name which runs at a device. */
 export function attachedProgram(
   bpf: Bpf,
@@ -25,20 +32,25 @@ export function attachedProgram(
 
 /**
  * Lets a program run at a device, in the place of the one with its name: between
- * two packets. Nothing happens where it runs already. Gives how it runs there.
+ * two packets. Nothing happens where it runs already, alone.
  */
 export function ensureAttached(
   bpf: Bpf,
   interfaceIndex: number,
   direction: Direction,
   program: BpfProgram,
-): AttachedProgram {
+): Ensured {
   const [current, ...others] = bpf.attachedPrograms(interfaceIndex, direction)
     .filter(({ name }) => name === program.name);
   // Two of one name: left by an agent that attached the other way.
   for (const other of others) bpf.detach(interfaceIndex, direction, other);
-  if (current?.id === program.id) return current;
-  return bpf.attach(interfaceIndex, direction, program, { replace: current });
+  if (current?.id === program.id) {
+    return { attached: current, changed: others.length > 0 };
+  }
+  const attached = bpf.attach(interfaceIndex, direction, program, {
+    replace: current,
+  });
+  return { attached, changed: true };
 }
 
 /** Takes a network's programs off an underlay device. Says whether any was there. */

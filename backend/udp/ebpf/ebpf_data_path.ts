@@ -23,7 +23,7 @@ import {
   type OverlayDevice,
 } from "../overlay_device.ts";
 import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
-import { attachedProgram, ensureAttached } from "./attachments.ts";
+import { ensureAttached } from "./attachments.ts";
 import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
 import { NoEthernetError } from "./errors.ts";
 import type { Maps } from "./maps.ts";
@@ -208,7 +208,7 @@ export class EbpfDataPath implements UdpDataPath {
     const waits = this.#adopted.running === "elsewhere" && !this.#begun;
     if (waits && this.#peers === undefined) return [];
     const mended: string[] = [];
-    const { rtnetlink } = this.#parts;
+    const { bpf, rtnetlink } = this.#parts;
     if (this.#ensureDevice()) mended.push("device");
     const links = rtnetlink.links();
     if (!this.#routesKnown) {
@@ -230,10 +230,10 @@ export class EbpfDataPath implements UdpDataPath {
     if (peers !== undefined && !isSettled) this.#table.put(peers, deadlineNs);
     mended.push(...programs.underlays.set(devices));
     const { device, otherEnd } = this.#pair;
-    if (this.#ensureAt(otherEnd, "ingress", programs.hop)) {
+    if (ensureAttached(bpf, otherEnd.index, "ingress", programs.hop).changed) {
       mended.push(`program at ${otherEnd.name}`);
     }
-    if (this.#ensureAt(device, "egress", programs.egress)) {
+    if (ensureAttached(bpf, device.index, "egress", programs.egress).changed) {
       mended.push(`program at ${device.name}`);
     }
     if (peers !== undefined && !isSettled) {
@@ -398,18 +398,6 @@ export class EbpfDataPath implements UdpDataPath {
       rtnetlink: { links: () => links },
     }, this.#owner.alias);
     for (const { remove } of removals) remove();
-  }
-
-  #ensureAt(
-    { index }: Link,
-    direction: "ingress" | "egress",
-    program: BpfProgram,
-  ): boolean {
-    const { bpf } = this.#parts;
-    const before = attachedProgram(bpf, index, direction, program.name);
-    if (before?.id === program.id) return false;
-    ensureAttached(bpf, index, direction, program);
-    return true;
   }
 
   /** Of all peers; put off now and then. */

@@ -17,7 +17,7 @@ import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type { UnderlaySocket } from "../../../linux/udp_error_queue.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { Peer } from "../../../net/peer.ts";
-import { BackendStartError } from "../../errors.ts";
+import { BackendFailedError, BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
 import { OverlayKeeper } from "../overlay_keeper.ts";
@@ -147,23 +147,25 @@ class RunningEbpf implements UdpDataPath {
   readonly #company: Company;
   readonly #keeper: OverlayKeeper;
   readonly #stopping = new AbortController();
-  readonly #running: Promise<unknown>;
+  /** Each runs until `stop`. */
+  readonly #running: readonly Promise<void>[];
 
   constructor(company: Company) {
     const { path, clock, slowPath } = company;
     this.#company = company;
-    this.failed = path.failed;
     this.#keeper = new OverlayKeeper(clock, {
       get deviceName() {
         return path.deviceName;
       },
       mend: () => path.look(),
     });
-    this.#running = Promise.all([
+    this.#running = [
       this.#keeper.run(this.#stopping.signal),
       this.#followChanges(),
       slowPath.run(),
-    ]);
+    ];
+    this.failed = this.#untilStopped();
+    this.failed.catch(() => {});
   }
 
   get deviceName(): string {
@@ -184,11 +186,24 @@ class RunningEbpf implements UdpDataPath {
   }
 
   async stop(): Promise<void> {
+    using _opened = this.#company.opened;
     this.#stopping.abort();
     await this.#company.slowPath.stop();
-    await this.#running;
+    // Of one that broke off `failed` has told.
+    await Promise.allSettled(this.#running);
     await this.#company.path.stop();
-    this.#company.opened[Symbol.dispose]();
+  }
+
+  async #untilStopped(): Promise<void> {
+    const { path } = this.#company;
+    try {
+      await Promise.all(this.#running);
+    } catch (error) {
+      throw new BackendFailedError(path.deviceName, describeError(error), {
+        cause: error,
+      });
+    }
+    await path.failed;
   }
 
   /** A device that goes, or a route, is put right before anybody waits for it. */

@@ -107,13 +107,13 @@ export class Underlays {
     // What it strips, both ingress programs take; so XDP goes first and comes last.
     if (decision.mode !== "xdp") detachXdp(bpf, link.index, suffix);
     const program = this.#ingressProgram(decision.mode);
-    let wasThere = bpf.attachedPrograms(link.index, "ingress")
-      .some(({ id }) => id === program.id);
-    const { how } = ensureAttached(bpf, link.index, "ingress", program);
+    const ingress = ensureAttached(bpf, link.index, "ingress", program);
+    const { how } = ingress.attached;
+    let { changed } = ingress;
     if (decision.mode === "xdp") {
       const xdp = this.#xdpProgram(link.mac);
       try {
-        if (ensureXdp(bpf, link.index, xdp, suffix)) wasThere = false;
+        if (ensureXdp(bpf, link.index, xdp, suffix)) changed = true;
       } catch (error) {
         this.#refused.set(link.index, describeError(error));
         return this.#ensure(link);
@@ -133,7 +133,7 @@ export class Underlays {
         attachedBy: how,
       });
     }
-    return before !== undefined && !wasThere;
+    return before !== undefined && changed;
   }
 
   #decide(link: Link, device: UnderlayDevice): ReceiveDecision {

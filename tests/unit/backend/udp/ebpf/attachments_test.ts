@@ -26,10 +26,19 @@ const idsAt = (bpf: FakeBpf) =>
 Deno.test("a program that runs already is left as it is", () => {
   using bpf = new FakeBpf();
   using program = idleProgram(bpf, RX);
-  const attached = ensureAttached(bpf, DEVICE, "ingress", program);
+  const { attached, changed } = ensureAttached(
+    bpf,
+    DEVICE,
+    "ingress",
+    program,
+  );
+  assertEquals(changed, true);
   bpf.failWith("attach", new Error("touched"));
   bpf.failWith("detach", new Error("touched"));
-  assertEquals(ensureAttached(bpf, DEVICE, "ingress", program), attached);
+  assertEquals(
+    ensureAttached(bpf, DEVICE, "ingress", program),
+    { attached, changed: false },
+  );
 });
 
 Deno.test("a program takes the place of the one with its name, in one step and in its order", () => {
@@ -69,7 +78,7 @@ for (const [from, to] of [[true, false], [false, true]] as const) {
     bpf.tcx = to;
     using after = idleProgram(bpf, RX);
     assertEquals(
-      ensureAttached(bpf, DEVICE, "ingress", after),
+      ensureAttached(bpf, DEVICE, "ingress", after).attached,
       { id: after.id, name: RX, how: way(to) },
     );
     assertEquals(idsAt(bpf), [after.id]);
@@ -84,7 +93,7 @@ Deno.test("of two programs of one name at a place, one is left", () => {
   bpf.tcx = false;
   bpf.attach(DEVICE, "ingress", two);
   bpf.tcx = true;
-  ensureAttached(bpf, DEVICE, "ingress", one);
+  assertEquals(ensureAttached(bpf, DEVICE, "ingress", one).changed, true);
   assertEquals(idsAt(bpf), [one.id]);
 });
 

@@ -1,5 +1,8 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { BackendStartError } from "../../../../../backend/errors.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  BackendFailedError,
+  BackendStartError,
+} from "../../../../../backend/errors.ts";
 import { KernelPathUnavailableError } from "../../../../../backend/udp/ebpf/errors.ts";
 import {
   type EbpfParts,
@@ -295,4 +298,22 @@ Deno.test("counters are those of the programs and those of the slow path", async
     [0, 2],
   );
   await path.stop();
+});
+
+Deno.test("a part that breaks off fails the data path, and a stop closes all the same", async () => {
+  const world = new World();
+  const { clock } = world.parts;
+  const sleep = () => Promise.reject(new Error("no timers"));
+  const running = startEbpf(
+    world.all({ clock: { ...clock, monotonic: () => 0, sleep } }),
+    world.options,
+  );
+  const error = await assertRejects(
+    () => running.failed,
+    BackendFailedError,
+    "no timers",
+  );
+  assert(error.cause instanceof Error);
+  await running.stop();
+  assertEquals([...world.open], []);
 });
