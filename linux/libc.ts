@@ -7,7 +7,7 @@
  *
  * Addresses are numbers (`usize`), computed once by {@linkcode addressOf}. None
  * of the calls is `nonblocking`: those that wait belong in a Worker, or in
- * `linux/async_poll.ts`.
+ * `linux/descriptor_watch.ts`.
  *
  * @module
  */

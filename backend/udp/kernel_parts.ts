@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DescriptorWatch } from "../../linux/async_poll.ts";
+import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
 import { bootTimeNs } from "../../linux/boot_clock.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import type { Clock } from "../../linux/clock.ts";
@@ -13,7 +13,7 @@ import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_mon
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { countIpsecPolicies } from "../../linux/netlink/xfrm.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
-import { KernelUnderlaySocket } from "../../linux/udp_error_queue.ts";
+import { KernelUnderlaySocket } from "../../linux/underlay_socket.ts";
 import type { UdpBackendParts } from "./udp_backend.ts";
 
 /**

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { DescriptorWatch } from "../async_poll.ts";
+import { DescriptorWatch } from "../descriptor_watch.ts";
 import { ERRNO } from "../errno.ts";
 import { addressOf, checked, errno, libc } from "../libc.ts";
 import { openNetlinkSocket } from "./netlink_socket.ts";

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
-import type { DescriptorWaiter } from "../../linux/async_poll.ts";
+import type { DescriptorWaiter } from "../../linux/descriptor_watch.ts";
 
 /** Two descriptors and a wait for both. */
 export interface DescriptorWatchWorld extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { DescriptorWatch } from "../../linux/async_poll.ts";
+import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
 import { SystemCallError } from "../../linux/errno.ts";
 import { libc } from "../../linux/libc.ts";
 import {
@@ -78,7 +78,7 @@ Deno.test("a process ends by itself once its watch is stopped", async () => {
   const source = (name: string) =>
     new URL(`../../linux/${name}`, import.meta.url).href;
   const program = `
-    import { DescriptorWatch } from "${source("async_poll.ts")}";
+    import { DescriptorWatch } from "${source("descriptor_watch.ts")}";
     import { openEventDescriptor } from "${source("poll.ts")}";
     const watch = new DescriptorWatch([openEventDescriptor()]);
     const waiting = watch.wait();

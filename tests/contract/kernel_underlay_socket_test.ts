@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { DescriptorWatch } from "../../linux/async_poll.ts";
+import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
 import { ERRNO, SystemCallError } from "../../linux/errno.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { KernelPoller } from "../../linux/poll.ts";
-import { KernelUnderlaySocket } from "../../linux/udp_error_queue.ts";
+import { KernelUnderlaySocket } from "../../linux/underlay_socket.ts";
 import { internetChecksum } from "../../net/checksum.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";

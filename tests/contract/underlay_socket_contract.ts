@@ -10,7 +10,7 @@ import { ERRNO } from "../../linux/errno.ts";
 import type {
   UnderlayDatagram,
   UnderlaySocket,
-} from "../../linux/udp_error_queue.ts";
+} from "../../linux/underlay_socket.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import { somePayload } from "../support/packet_builder.ts";
 

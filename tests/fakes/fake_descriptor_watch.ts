@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DescriptorWaiter } from "../../linux/async_poll.ts";
+import type { DescriptorWaiter } from "../../linux/descriptor_watch.ts";
 
 /** Descriptors are known by their place in the list. */
 export class FakeDescriptorWatch implements DescriptorWaiter {

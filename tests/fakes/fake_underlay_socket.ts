@@ -8,7 +8,7 @@ import type {
   UnderlayDatagram,
   UnderlayError,
   UnderlaySocket,
-} from "../../linux/udp_error_queue.ts";
+} from "../../linux/underlay_socket.ts";
 
 /** What is brought waits until it is received. */
 export class FakeUnderlaySocket implements UnderlaySocket {

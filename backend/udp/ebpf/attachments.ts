@@ -9,6 +9,7 @@ import type {
   Bpf,
   BpfProgram,
   Direction,
+  XdpProgram,
 } from "../../../linux/bpf/bpf.ts";
 import { programName } from "./programs/programs.ts";
 
@@ -69,15 +70,27 @@ export function detachFromUnderlay(
   return found;
 }
 
+/** The network's program at the driver; another's is none. */
+export function ownXdp(
+  bpf: Bpf,
+  interfaceIndex: number,
+  suffix: string,
+): XdpProgram | undefined {
+  const current = bpf.xdp(interfaceIndex);
+  if (current === undefined) return undefined;
+  using program = bpf.openProgram(current.id);
+  return program?.name === programName("xdp", suffix) ? current : undefined;
+}
+
 /** Takes a network's program off the driver. Says whether it was there. */
 export function detachXdp(
   bpf: Bpf,
   interfaceIndex: number,
   suffix: string,
 ): boolean {
-  const current = bpf.xdp(interfaceIndex);
-  if (current === undefined || !isOwnXdp(bpf, current.id, suffix)) return false;
-  bpf.setXdp(interfaceIndex, undefined, { replaceId: current.id });
+  const own = ownXdp(bpf, interfaceIndex, suffix);
+  if (own === undefined) return false;
+  bpf.setXdp(interfaceIndex, undefined, { replaceId: own.id });
   return true;
 }
 
@@ -92,16 +105,8 @@ export function ensureXdp(
   program: BpfProgram,
   suffix: string,
 ): boolean {
-  const current = bpf.xdp(interfaceIndex);
-  if (current?.id === program.id) return false;
-  const own = current !== undefined && isOwnXdp(bpf, current.id, suffix);
-  bpf.setXdp(interfaceIndex, program, {
-    replaceId: own ? current.id : undefined,
-  });
+  const own = ownXdp(bpf, interfaceIndex, suffix);
+  if (own?.id === program.id) return false;
+  bpf.setXdp(interfaceIndex, program, { replaceId: own?.id });
   return true;
-}
-
-function isOwnXdp(bpf: Bpf, id: number, suffix: string): boolean {
-  using program = bpf.openProgram(id);
-  return program?.name === programName("xdp", suffix);
 }

@@ -26,6 +26,7 @@ import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { ensureAttached } from "./attachments.ts";
 import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
 import { NoEthernetError } from "./errors.ts";
+import { HostPrograms } from "./host_programs.ts";
 import type { Maps } from "./maps.ts";
 import {
   ensureOffloads,
@@ -36,12 +37,11 @@ import {
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { PeerWays } from "./peer_ways.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
-import type { DeviceConstants, HostConstants } from "./programs/constants.ts";
-import { egressProgram, hopProgram } from "./programs/programs.ts";
+import type { HostConstants } from "./programs/constants.ts";
 import { passesWhole } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
-import { describeDevice, Underlays } from "./underlays.ts";
+import { describeDevice } from "./underlays.ts";
 
 /** What the data path stands on. */
 export interface EbpfDataPathParts {
@@ -68,14 +68,6 @@ const WAYS_REST_PER_WORK = 200;
 const DEADLINE_REFRESH_MS = 600_000;
 const COUNTER_KEY = new Uint8Array(4);
 
-/** The programs of one set of constants. */
-interface Programs {
-  readonly host: HostConstants;
-  readonly egress: BpfProgram;
-  readonly hop: BpfProgram;
-  readonly underlays: Underlays;
-}
-
 /** See the module. */
 export class EbpfDataPath implements UdpDataPath {
   readonly name: DataPathName = "ebpf";
@@ -89,7 +81,7 @@ export class EbpfDataPath implements UdpDataPath {
   /** Made anew with each overlay device. */
   #table: KernelPeerTable;
   #pair: OverlayPair;
-  #programs: Programs | undefined;
+  #programs: HostPrograms | undefined;
   /** `undefined` until they are known: those in the maps count until then. */
   #peers: readonly Peer[] | undefined;
   readonly #ways: PeerWays;
@@ -343,28 +335,23 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /** Loads the programs anew when what stands in them has changed. */
-  #ensurePrograms(devices: readonly Link[]): Programs {
-    const { bpf, ethtool } = this.#parts;
+  #ensurePrograms(devices: readonly Link[]): HostPrograms {
+    const { bpf } = this.#parts;
     const host = this.#hostConstants(devices);
     const before = this.#programs;
-    if (before !== undefined && isSameHost(before.host, host)) return before;
-    const { maps } = this.#adopted;
+    if (before?.isFor(host)) return before;
+    const { maps, running } = this.#adopted;
     using made = new DisposableStack();
-    const programs: Programs = {
-      host,
-      egress: made.use(bpf.loadProgram(egressProgram(host, maps))),
-      hop: made.use(bpf.loadProgram(hopProgram(host, maps))),
-      underlays: made.use(
-        new Underlays({ bpf, ethtool }, host, maps, this.#options.receive),
-      ),
-    };
+    const programs = made.use(
+      new HostPrograms(this.#parts, host, maps, this.#options.receive),
+    );
     if (before === undefined) {
-      if (this.#adopted.running === "no") passTestPackets(bpf, host);
+      if (running === "no") passTestPackets(bpf, host);
       this.#detachElsewhere(devices);
     }
     made.move();
     this.#programs = programs;
-    if (before !== undefined) disposeOf(before);
+    before?.[Symbol.dispose]();
     return programs;
   }
 
@@ -430,24 +417,8 @@ export class EbpfDataPath implements UdpDataPath {
 
   /** Also of a start that broke off: then there may be less. */
   #close(): void {
-    if (this.#programs !== undefined) disposeOf(this.#programs);
+    this.#programs?.[Symbol.dispose]();
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};
     for (const map of Object.values(maps)) map[Symbol.dispose]();
   }
-}
-
-function disposeOf({ egress, hop, underlays }: Programs): void {
-  egress[Symbol.dispose]();
-  hop[Symbol.dispose]();
-  underlays[Symbol.dispose]();
-}
-
-function isSameHost(a: HostConstants, b: HostConstants): boolean {
-  return isSameDevice(a.device, b.device) &&
-    isSameDevice(a.devicePeer, b.devicePeer) && a.cutUdp === b.cutUdp;
-}
-
-function isSameDevice(a: DeviceConstants, b: DeviceConstants): boolean {
-  return a.interfaceIndex === b.interfaceIndex &&
-    a.mac.every((byte, index) => byte === b.mac[index]);
 }

@@ -12,7 +12,7 @@ import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../../net/cidr.ts";
 import { UNREACHABLE_METRIC } from "../overlay_device.ts";
-import { detachFromUnderlay } from "./attachments.ts";
+import { detachFromUnderlay, ownXdp } from "./attachments.ts";
 import { findOverlayPair } from "./overlay_pair.ts";
 import { ownershipOf } from "./ownership.ts";
 import { programName } from "./programs/programs.ts";
@@ -42,13 +42,12 @@ export function planProgramRemoval(
 ): ProgramRemoval[] {
   const { suffix } = ownershipOf(alias);
   const ingress = programName("ingress", suffix);
-  const xdp = programName("xdp", suffix);
   return rtnetlink.links().flatMap(({ index, name }) => {
     const names: string[] = [];
     const atIngress = bpf.attachedPrograms(index, "ingress")
       .filter((program) => program.name === ingress);
     if (atIngress.length > 0) names.push(ingress);
-    if (xdpName(bpf, index) === xdp) names.push(xdp);
+    if (ownXdp(bpf, index, suffix)) names.push(programName("xdp", suffix));
     if (names.length === 0) return [];
     const noun = names.length === 1 ? "program" : "programs";
     return [{
@@ -56,13 +55,6 @@ export function planProgramRemoval(
       remove: () => void detachFromUnderlay(bpf, index, suffix),
     }];
   });
-}
-
-function xdpName(bpf: Bpf, interfaceIndex: number): string | undefined {
-  const current = bpf.xdp(interfaceIndex);
-  if (current === undefined) return undefined;
-  using program = bpf.openProgram(current.id);
-  return program?.name;
 }
 
 /** Removes all of a data path that never carried a packet. */

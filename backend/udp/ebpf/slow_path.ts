@@ -14,7 +14,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../../errors.ts";
-import type { DescriptorWaiter } from "../../../linux/async_poll.ts";
+import type { DescriptorWaiter } from "../../../linux/descriptor_watch.ts";
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import { ERRNO } from "../../../linux/errno.ts";
@@ -22,7 +22,7 @@ import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type {
   UnderlayDatagram,
   UnderlaySocket,
-} from "../../../linux/udp_error_queue.ts";
+} from "../../../linux/underlay_socket.ts";
 import { internetChecksum } from "../../../net/checksum.ts";
 import type { Ipv4 } from "../../../net/ipv4.ts";
 import {

@@ -6,7 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../../errors.ts";
-import type { DescriptorWaiter } from "../../../linux/async_poll.ts";
+import type { DescriptorWaiter } from "../../../linux/descriptor_watch.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import { SystemCallError } from "../../../linux/errno.ts";
@@ -14,7 +14,7 @@ import type { Ethtool } from "../../../linux/ethtool.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { RtnetlinkMonitor } from "../../../linux/netlink/rtnetlink_monitor.ts";
 import type { PacketPort } from "../../../linux/packet_socket.ts";
-import type { UnderlaySocket } from "../../../linux/udp_error_queue.ts";
+import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { Peer } from "../../../net/peer.ts";
 import { BackendFailedError, BackendStartError } from "../../errors.ts";

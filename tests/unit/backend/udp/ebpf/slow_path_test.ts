@@ -7,7 +7,7 @@ import {
 } from "../../../../../backend/udp/ebpf/slow_path.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
-import type { UnderlayDatagram } from "../../../../../linux/udp_error_queue.ts";
+import type { UnderlayDatagram } from "../../../../../linux/underlay_socket.ts";
 import { internetChecksum } from "../../../../../net/checksum.ts";
 import type { Ipv4 } from "../../../../../net/ipv4.ts";
 import { FakeBpf } from "../../../../fakes/fake_bpf.ts";

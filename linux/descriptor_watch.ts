@@ -61,8 +61,8 @@ export interface DescriptorWaiter {
  * @example
  * ```ts
  * import { toIpv4 } from "../net/ipv4.ts";
- * import { DescriptorWatch } from "./async_poll.ts";
- * import { KernelUnderlaySocket } from "./udp_error_queue.ts";
+ * import { DescriptorWatch } from "./descriptor_watch.ts";
+ * import { KernelUnderlaySocket } from "./underlay_socket.ts";
  * using socket = new KernelUnderlaySocket({
  *   address: toIpv4(0x7f00_0001),
  *   port: 8285,

@@ -1,0 +1,56 @@
+/**
+ * The programs of one set of constants, loaded.
+ *
+ * @module
+ */
+
+import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
+import type { Ethtool } from "../../../linux/ethtool.ts";
+import type { ReceiveChoice } from "../choices.ts";
+import type { Maps } from "./maps.ts";
+import type { DeviceConstants, HostConstants } from "./programs/constants.ts";
+import { egressProgram, hopProgram } from "./programs/programs.ts";
+import { Underlays } from "./underlays.ts";
+
+/** Disposing of them closes their descriptors; attached ones run on. */
+export class HostPrograms implements Disposable {
+  readonly egress: BpfProgram;
+  readonly hop: BpfProgram;
+  /** Those at the underlay, which are loaded when they are needed. */
+  readonly underlays: Underlays;
+  readonly #host: HostConstants;
+  readonly #opened: DisposableStack;
+
+  /** Throws what the kernel refuses; then none stays open. */
+  constructor(
+    { bpf, ethtool }: { readonly bpf: Bpf; readonly ethtool: Ethtool },
+    host: HostConstants,
+    maps: Maps,
+    receive: ReceiveChoice,
+  ) {
+    using opened = new DisposableStack();
+    this.#host = host;
+    this.egress = opened.use(bpf.loadProgram(egressProgram(host, maps)));
+    this.hop = opened.use(bpf.loadProgram(hopProgram(host, maps)));
+    this.underlays = opened.use(
+      new Underlays({ bpf, ethtool }, host, maps, receive),
+    );
+    this.#opened = opened.move();
+  }
+
+  /** Whether they would be the same for that host, as far as it can change. */
+  isFor(host: HostConstants): boolean {
+    return isSameDevice(this.#host.device, host.device) &&
+      isSameDevice(this.#host.devicePeer, host.devicePeer) &&
+      this.#host.cutUdp === host.cutUdp;
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened[Symbol.dispose]();
+  }
+}
+
+function isSameDevice(a: DeviceConstants, b: DeviceConstants): boolean {
+  return a.interfaceIndex === b.interfaceIndex &&
+    a.mac.every((byte, index) => byte === b.mac[index]);
+}
