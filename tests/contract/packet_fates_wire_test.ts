@@ -1,5 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { XDP, XDP_VERDICT } from "../../backend/udp/ebpf/programs/layout.ts";
+import {
+  add,
+  call,
+  exit,
+  jumpIf,
+  label,
+  load,
+  mov,
+  R0,
+  R1,
+  R2,
+  R3,
+  R6,
+  store,
+} from "../../linux/bpf/instructions.ts";
+import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { ERRNO } from "../../linux/errno.ts";
 import { addressOf, checked, libc } from "../../linux/libc.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
@@ -49,6 +66,8 @@ class WireWorld implements Disposable {
   readonly programs: ProgramWorld;
   readonly #rtnetlink = new KernelRtnetlink();
   readonly #port = new KernelPacketPort();
+  readonly #bpf = new KernelBpf();
+  readonly #stack = new DisposableStack();
   readonly #wire: number;
   readonly #device: number;
   readonly #devices: number[];
@@ -102,6 +121,29 @@ class WireWorld implements Disposable {
     this.#listener = listenAt(overlay.link.index);
   }
 
+  /** Lets a program of others write 4 bytes of its own in front of each frame. */
+  attachStranger(): void {
+    const program = this.#stack.use(this.#bpf.loadProgram({
+      name: "stranger",
+      type: "xdp",
+      build: () => [
+        mov(R6, R1),
+        mov(R2, -4),
+        call("xdp_adjust_meta"),
+        load("u32", R1, R6, XDP.DATA_META),
+        load("u32", R2, R6, XDP.DATA),
+        mov(R3, R1),
+        add(R3, 4),
+        jumpIf(R3, ">", R2, "no room"),
+        store("u32", R1, 0, PROGRAM_HOST.mark + 1),
+        label("no room"),
+        mov(R0, XDP_VERDICT.PASS),
+        exit(),
+      ],
+    }));
+    this.#bpf.setXdp(this.#devices[0]!, program);
+  }
+
   /** From the network. */
   arrive(frame: Uint8Array): void {
     assertEquals(this.#port.sendFrame(this.#wire, frame), frame.length);
@@ -133,6 +175,8 @@ class WireWorld implements Disposable {
   [Symbol.dispose](): void {
     libc().close(this.#listener);
     for (const index of this.#devices) this.#rtnetlink.deleteLink(index);
+    this.#stack[Symbol.dispose]();
+    this.#bpf[Symbol.dispose]();
     this.#port[Symbol.dispose]();
     this.#rtnetlink[Symbol.dispose]();
     this.programs[Symbol.dispose]();
@@ -215,6 +259,25 @@ testInNamespace("over a real wire", import.meta.url, () => {
       });
     }
   }
+
+  Deno.test("what another program says in front of a frame is no mark", async () => {
+    using world = new WireWorld("direct");
+    world.attachStranger();
+    const before = world.programs.counters();
+    const seen: string[] = [];
+    // Taken for stripped it would be neither checked nor counted.
+    world.arrive(arriving(inner(), { source: "192.0.2.99" }));
+    world.arrive(arriving(LAST));
+    await eventually("the last packet", () => {
+      seen.push(...world.delivered());
+      return seen.includes(LAST.toHex());
+    });
+    assertEquals(seen, [LAST.toHex()]);
+    assertEquals(growth(before, world.programs.counters()), {
+      ...LAST_IS_COUNTED,
+      "rx.drop.unknownSender": 1,
+    });
+  });
 
   Deno.test("packets of fewer bytes than a header are dropped on the way out", async () => {
     using world = new WireWorld("direct");

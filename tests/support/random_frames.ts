@@ -46,7 +46,7 @@ const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff";
 /** The first of them most of the time. */
 function mostly<Value>(usual: Value, ...others: Value[]): fc.Arbitrary<Value> {
   return fc.oneof(
-    { weight: 9, arbitrary: fc.constant(usual) },
+    { weight: 24, arbitrary: fc.constant(usual) },
     { weight: 1, arbitrary: fc.constantFrom(...others) },
   );
 }
@@ -90,13 +90,19 @@ function overlayPacket(
   });
 }
 
-/** Somewhere in the first bytes, as there is what is looked at. */
-function mutations(first: number): fc.Arbitrary<readonly Mutation[]> {
+/** In the headers, often at the start of the overlay's, where most is looked at. */
+function mutations(
+  first: number,
+  inner: number,
+): fc.Arbitrary<readonly Mutation[]> {
   return fc.oneof(
     fc.constant([]),
     fc.array(
       fc.record({
-        offset: fc.integer({ min: first, max: first + 75 }),
+        offset: fc.oneof(
+          fc.integer({ min: first, max: first + 75 }),
+          fc.integer({ min: inner, max: inner + 3 }),
+        ),
         value: fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x45, 255)),
       }),
       { minLength: 1, maxLength: 3 },
@@ -155,7 +161,7 @@ export function underlayFrames(
     vlans: mostly<number[]>([], [0], [7]),
     paddingBytes: fc.oneof(fc.constant(0), fc.nat(46)),
     missingBytes: mostly(0, 1, 8, 20),
-    changes: mutations(ETHERNET_BYTES),
+    changes: mutations(ETHERNET_BYTES, ETHERNET_BYTES + OUTER_BYTES),
     seal: fc.constantFrom("none", "outer", "inner", "both"),
   }).map(({
     changes,
@@ -199,7 +205,7 @@ export function hostPackets(
 ): fc.Arbitrary<Uint8Array> {
   return fc.record({
     packet: overlayPacket(sources, destinations),
-    changes: mutations(0),
+    changes: mutations(0, 0),
     seal: fc.boolean(),
     longer: mostly(0, -1, 1, 4, -20),
   }).map(({ changes, longer, packet, seal }) => {
