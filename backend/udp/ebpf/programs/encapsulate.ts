@@ -123,7 +123,9 @@ export function encapsulate(
     jumpIf(R1, ">", R8, dropped("tx.drop.badHeader")),
     load("u16", R1, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
     toBigEndian(R1, 16),
+    ...(place === "device" ? passBigTcp() : []),
     jumpIf(R1, "!=", R8, dropped("tx.drop.badHeader")),
+    label("length good"),
     load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
     store("u32", R10, PROTOCOL_AT, R1),
     ...(place === "hop" ? rememberPseudoSum() : []),
@@ -165,6 +167,20 @@ export function encapsulate(
     ...(place === "device"
       ? [label("cut"), ...count("tx.cut"), ...ends("pass on", VERDICT.NEXT)]
       : []),
+  ];
+}
+
+/**
+ * "BIG TCP": a super-packet beyond what its header can say, which says 0 then
+ * (`iph_set_totlen` in `include/net/ip.h`). It is cut because of its length.
+ */
+function passBigTcp(): Instruction[] {
+  return [
+    jumpIf(R1, "!=", 0, "no big TCP"),
+    load("u32", R2, R6, SKB.GSO_SIZE),
+    jumpIf(R2, "==", 0, "no big TCP"),
+    jumpIf(R8, ">", IPV4_MOST_BYTES, "length good"),
+    label("no big TCP"),
   ];
 }
 
