@@ -8,8 +8,8 @@ import { ERRNO } from "../errno.ts";
 import { libc } from "../libc.ts";
 import type { BpfMap, MapEntry, MapSpec, MapType, UpdateMode } from "./bpf.ts";
 import { BadBpfSpecError, BpfError } from "./errors.ts";
+import { openById, owned } from "./kernel_object.ts";
 import {
-  BY_ID,
   COMMAND,
   MAP_BATCH,
   MAP_CREATE,
@@ -44,28 +44,12 @@ export function createKernelMap(spec: MapSpec): KernelMap {
   if (descriptor < 0) {
     throw new BpfError(`make the map ${spec.name}`, -descriptor);
   }
-  return mapOf(descriptor);
+  return owned(descriptor, (own) => new KernelMap(own));
 }
 
 /** The map with that id; `undefined` when there is none. */
 export function openKernelMap(id: number): KernelMap | undefined {
-  const descriptor = tryBpf(
-    COMMAND.mapById,
-    new Structure(BY_ID).set("id", id),
-  );
-  if (descriptor === -ERRNO.ENOENT) return undefined;
-  if (descriptor < 0) throw new BpfError(`open the map ${id}`, -descriptor);
-  return mapOf(descriptor);
-}
-
-/** What the descriptor is of; closes it when it is of none of our maps. */
-function mapOf(descriptor: number): KernelMap {
-  try {
-    return new KernelMap(descriptor);
-  } catch (error) {
-    libc().close(descriptor);
-    throw error;
-  }
+  return openById("map", id, (descriptor) => new KernelMap(descriptor));
 }
 
 /**

@@ -12,8 +12,8 @@ import type { BpfProgram, ProgramSpec } from "./bpf.ts";
 import { describe } from "./describe.ts";
 import { BpfError, ProgramRefusedError } from "./errors.ts";
 import type { Instruction } from "./instructions.ts";
+import { openById, owned } from "./kernel_object.ts";
 import {
-  BY_ID,
   COMMAND,
   OBJECT_INFO,
   PROGRAM_INFO,
@@ -55,28 +55,16 @@ export function loadKernelProgram(spec: ProgramSpec): KernelProgram {
     .setName("name", spec.name);
   const descriptor = tryBpfWithMemory(COMMAND.programLoad, attributes);
   if (descriptor < 0) throw refusal(spec, attributes, -descriptor);
-  return programOf(descriptor);
+  return owned(descriptor, (own) => new KernelProgram(own));
 }
 
 /** The program with that id; `undefined` when there is none. */
 export function openKernelProgram(id: number): KernelProgram | undefined {
-  const descriptor = tryBpf(
-    COMMAND.programById,
-    new Structure(BY_ID).set("id", id),
+  return openById(
+    "program",
+    id,
+    (descriptor) => new KernelProgram(descriptor),
   );
-  if (descriptor === -ERRNO.ENOENT) return undefined;
-  if (descriptor < 0) throw new BpfError(`open the program ${id}`, -descriptor);
-  return programOf(descriptor);
-}
-
-/** What the descriptor is of; closes it when that cannot be told. */
-function programOf(descriptor: number): KernelProgram {
-  try {
-    return new KernelProgram(descriptor);
-  } catch (error) {
-    libc().close(descriptor);
-    throw error;
-  }
 }
 
 /** A descriptor of a program. */
