@@ -123,7 +123,7 @@ export function decapsulate(
   return [
     ...leaveFramesOfOthers(),
     ...linear(R7, INNER_IP, "not ours"),
-    ...leavePacketsOfOthers(host),
+    ...leavePacketsOfOthers(host, "not ours"),
     ...(place === "underlay" ? counters(VERDICT.DROP) : []),
     ...checkLengths(),
     ...checkInnerHeader(),
@@ -162,23 +162,29 @@ function leaveFramesOfOthers(): Instruction[] {
   ];
 }
 
-/** R7 is the packet. */
-function leavePacketsOfOthers(host: HostConstants): Instruction[] {
+/**
+ * Goes to `otherwise` with what is no intact, plain datagram for the port of the
+ * underlay's address; R7 is the packet.
+ */
+export function leavePacketsOfOthers(
+  host: HostConstants,
+  otherwise: string,
+): Instruction[] {
   return [
     load("u8", R1, R7, OUTER_IP),
-    jumpIf(R1, "!=", PLAIN_IPV4, "not ours"),
+    jumpIf(R1, "!=", PLAIN_IPV4, otherwise),
     load("u16", R1, R7, OUTER_IP + IPV4.FRAGMENT),
     and(R1, networkHalf(FRAGMENT_MASK)),
-    jumpIf(R1, "!=", 0, "not ours"),
+    jumpIf(R1, "!=", 0, otherwise),
     load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
-    jumpIf(R1, "!=", PROTOCOL.UDP, "not ours"),
+    jumpIf(R1, "!=", PROTOCOL.UDP, otherwise),
     load("u32", R1, R7, OUTER_IP + IPV4.DESTINATION),
-    jumpIf32(R1, "!=", networkWord(host.underlayAddress), "not ours"),
+    jumpIf32(R1, "!=", networkWord(host.underlayAddress), otherwise),
     load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
-    jumpIf(R1, "!=", networkHalf(host.port), "not ours"),
+    jumpIf(R1, "!=", networkHalf(host.port), otherwise),
     // A damaged one is the host's to drop, and to count.
     ...headerSum(R7, OUTER_IP),
-    jumpIf(R1, "!=", 0xffff, "not ours"),
+    jumpIf(R1, "!=", 0xffff, otherwise),
   ];
 }
 

@@ -40,12 +40,11 @@ import {
 import { netmask } from "../../../../net/cidr.ts";
 import { PEER } from "../maps.ts";
 import type { HostConstants } from "./constants.ts";
-import { enter, setMacs } from "./decapsulate.ts";
+import { enter, leavePacketsOfOthers, setMacs } from "./decapsulate.ts";
 import {
   ENCAPSULATED_BYTES,
   ETHERNET,
   ETHERTYPE_IPV4,
-  FRAGMENT_MASK,
   INNER_IP,
   IPV4,
   macParts,
@@ -55,7 +54,6 @@ import {
   OUTER_IP,
   OUTER_UDP,
   PLAIN_IPV4,
-  PROTOCOL,
   SKB,
   UDP,
   VERDICT,
@@ -98,20 +96,7 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     jumpIf(R1, "!=", macHalf, pass),
     load("u16", R1, R7, ETHERNET.TYPE),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), pass),
-    load("u8", R1, R7, OUTER_IP),
-    jumpIf(R1, "!=", PLAIN_IPV4, pass),
-    load("u16", R1, R7, OUTER_IP + IPV4.FRAGMENT),
-    and(R1, networkHalf(FRAGMENT_MASK)),
-    jumpIf(R1, "!=", 0, pass),
-    load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
-    jumpIf(R1, "!=", PROTOCOL.UDP, pass),
-    load("u32", R1, R7, OUTER_IP + IPV4.DESTINATION),
-    jumpIf32(R1, "!=", networkWord(host.underlayAddress), pass),
-    load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
-    jumpIf(R1, "!=", networkHalf(host.port), pass),
-    // The outer header is the host's to check, and would be gone.
-    ...headerSum(R7, OUTER_IP),
-    jumpIf(R1, "!=", 0xffff, pass),
+    ...leavePacketsOfOthers(host, pass),
     // Lengths: the frame holds the packet, which is the datagram's only one.
     load("u16", R8, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
     toBigEndian(R8, 16),
