@@ -5,6 +5,7 @@
  */
 
 import type { PacketMemory } from "../../../linux/packet_memory.ts";
+import bytes from "./kernel.wasm" with { type: "bytes" };
 
 /**
  * The module's functions. Offsets and lengths are bytes in the shared memory,
@@ -35,11 +36,13 @@ export interface PacketKernel {
   setMemoryBase(address: bigint): void;
 }
 
-/** Compiles the module; it can be sent to a Worker and instantiated there. */
+/**
+ * Compiles the module; it can be sent to a Worker and instantiated there. Its
+ * bytes are imported, not the module itself: Deno would look for a file `env`,
+ * which is what AssemblyScript imports its memory from.
+ */
 export function compilePacketKernel(): WebAssembly.Module {
-  return new WebAssembly.Module(
-    Deno.readFileSync(new URL("./kernel.wasm", import.meta.url)),
-  );
+  return new WebAssembly.Module(bytes);
 }
 
 /** An instance on a shared memory. */
