@@ -14,6 +14,7 @@ import { configureLogging } from "../agent/logging.ts";
 import { refuseFilesOfOthers } from "../agent/neighbours.ts";
 import { AgentState } from "../agent/state.ts";
 import { StatusServer } from "../agent/status_server.ts";
+import { feedWatchdog } from "../agent/watchdog.ts";
 import { AGENT_FLAGS } from "../config/flags.ts";
 import { parseGoFlags } from "../config/go_flags.ts";
 import { renderHelp } from "../config/help.ts";
@@ -22,6 +23,7 @@ import {
   resolveSettings,
   type Settings,
 } from "../config/settings.ts";
+import { readWatchdogTimeout, SystemdNotifier } from "../host/systemd.ts";
 import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
 import { VERSION } from "../version.ts";
@@ -105,6 +107,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
         serveHealthUntil(settings, state, ending.signal),
+        feedWatchdogUntil(io.env, state, ending.signal),
       ]);
     } finally {
       await status.stop();
@@ -161,6 +164,21 @@ async function serveHealthUntil(
   } catch (error) {
     if (!signal.aborted) throw error;
   }
+}
+
+async function feedWatchdogUntil(
+  env: CommandIo["env"],
+  state: AgentState,
+  signal: AbortSignal,
+): Promise<void> {
+  const timeoutMs = readWatchdogTimeout(env, Deno.pid);
+  if (timeoutMs === undefined) return;
+  const notifier = new SystemdNotifier(env.NOTIFY_SOCKET);
+  await feedWatchdog(
+    timeoutMs,
+    { state, notifier, clock: systemClock },
+    signal,
+  );
 }
 
 /**

@@ -26,6 +26,31 @@ export interface ServiceNotifier {
   stopping(): void;
 }
 
+/** The service manager's watchdog. Nothing here throws. */
+export interface WatchdogNotifier {
+  /** The agent is as it should be: the watchdog's time begins anew. */
+  watchdog(): void;
+}
+
+/**
+ * How long the service manager waits for a sign of life before it restarts the
+ * agent (`WatchdogSec=`), in milliseconds; `undefined` when it does not wait for
+ * one of this process. sd_watchdog_enabled(3).
+ */
+export function readWatchdogTimeout(
+  env: Readonly<Record<string, string>>,
+  pid: number,
+): number | undefined {
+  const { WATCHDOG_PID, WATCHDOG_USEC = "" } = env;
+  if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid)) {
+    return undefined;
+  }
+  const timeoutMs = /^\d+$/.test(WATCHDOG_USEC)
+    ? Number(WATCHDOG_USEC) / 1_000
+    : 0;
+  return timeoutMs > 0 ? timeoutMs : undefined;
+}
+
 /** How a datagram is sent; {@linkcode sendUnixDatagram} outside of tests. */
 export type DatagramSender = (
   address: string,
@@ -38,7 +63,7 @@ export type DatagramSender = (
  * one); without a name nothing is sent. A socket that fails is reported once and
  * tried again with the next message: the overlay works without it.
  */
-export class SystemdNotifier implements ServiceNotifier {
+export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
   readonly #address: string | undefined;
   readonly #send: DatagramSender;
   #lastStatus: string | undefined;
@@ -63,6 +88,10 @@ export class SystemdNotifier implements ServiceNotifier {
 
   stopping(): void {
     this.#notify("STOPPING=1", undefined);
+  }
+
+  watchdog(): void {
+    this.#notify("WATCHDOG=1", undefined);
   }
 
   #notify(state: string | undefined, status: string | undefined): boolean {

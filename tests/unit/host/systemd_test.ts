@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { SystemdNotifier } from "../../../host/systemd.ts";
+import { readWatchdogTimeout, SystemdNotifier } from "../../../host/systemd.ts";
 
 function recorder() {
   const sent: [string, string][] = [];
@@ -81,4 +81,26 @@ Deno.test("a socket that fails is reported once and tried again", () => {
   } finally {
     resetSync();
   }
+});
+
+Deno.test("a sign of life is a datagram of its own each time", () => {
+  const { sent, send } = recorder();
+  const notifier = new SystemdNotifier("@x", send);
+  notifier.watchdog();
+  notifier.watchdog();
+  assertEquals(sent.map(([, text]) => text), ["WATCHDOG=1", "WATCHDOG=1"]);
+});
+
+Deno.test("the watchdog's timeout is read in microseconds, if it is meant for this process", () => {
+  const usec = { WATCHDOG_USEC: "60000000" };
+  assertEquals(readWatchdogTimeout(usec, 7), 60_000);
+  assertEquals(readWatchdogTimeout({ ...usec, WATCHDOG_PID: "7" }, 7), 60_000);
+  assertEquals(
+    readWatchdogTimeout({ ...usec, WATCHDOG_PID: "8" }, 7),
+    undefined,
+  );
+  for (const WATCHDOG_USEC of ["0", "", "soon", "-1"]) {
+    assertEquals(readWatchdogTimeout({ WATCHDOG_USEC }, 7), undefined);
+  }
+  assertEquals(readWatchdogTimeout({}, 7), undefined);
 });
