@@ -9,7 +9,7 @@ import type { Agent, AgentOptions } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
 import type { RigHost } from "../rig/host.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
-import { Rig } from "../rig/rig.ts";
+import { Rig, type RigEtcdOptions } from "../rig/rig.ts";
 import {
   type DataPath,
   type DataPathTraits,
@@ -45,6 +45,7 @@ export interface OverlayOptions {
   readonly agents?: number;
   /** More flags for the agents. */
   readonly flags?: readonly string[];
+  readonly etcd?: RigEtcdOptions;
 }
 
 /** Flannel's default network. */
@@ -64,7 +65,7 @@ export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
   );
   // Before the agents: they look at the cable when they start.
   await rig.setLinkMode(setup.linkMode);
-  await rig.startEtcd();
+  await rig.startEtcd(options.etcd);
   await rig.publish(CONFIG);
   const hosts = rig.hosts.slice(0, options.agents ?? rig.hosts.length);
   const nodes: Node[] = [];

@@ -1,6 +1,6 @@
 /**
- * Traffic that goes on while a test does something to the hosts: a ping each
- * five milliseconds and a TCP stream, and afterwards the account of both.
+ * Traffic that goes on while a test does something to the hosts: pings, close
+ * together, and a TCP stream, and afterwards the account of both.
  *
  * @module
  */
@@ -40,8 +40,15 @@ export class SteadyTraffic implements AsyncDisposable {
     this.#receiver = receiver;
   }
 
-  /** Returns when both are under way. */
-  static async start({ from, rig, to }: Ends): Promise<SteadyTraffic> {
+  /**
+   * Returns when both are under way.
+   *
+   * @param intervalSeconds between pings, 5 ms by default.
+   */
+  static async start(
+    { from, rig, to }: Ends,
+    intervalSeconds = INTERVAL_SECONDS,
+  ): Promise<SteadyTraffic> {
     await using cleanup = new AsyncDisposableStack();
     const receiver = cleanup.use(
       await serve(rig, to.namespace, program("tcp_digest.ts", PORT)),
@@ -51,7 +58,7 @@ export class SteadyTraffic implements AsyncDisposable {
     );
     await sender.untilLogged(FIRST_BYTES, END_MS);
     const pings = cleanup.use(
-      daemon(["ping", "-n", `-i${INTERVAL_SECONDS}`, to.address]),
+      daemon(["ping", "-n", `-i${intervalSeconds}`, to.address]),
     );
     await delay(200);
     cleanup.move();

@@ -15,7 +15,12 @@
  * @module
  */
 
-import { type EtcdServer, startEtcd } from "../support/etcd.ts";
+import { startEtcdCluster } from "../support/etcd_cluster.ts";
+import {
+  type EtcdOptions,
+  type EtcdServer,
+  startEtcd,
+} from "../support/etcd.ts";
 import type { Agent, AgentOptions } from "./agent.ts";
 import { RigExistsError } from "./errors.ts";
 import { RigHost } from "./host.ts";
@@ -34,6 +39,13 @@ export const SWITCH_ADDRESS = "192.0.2.1";
 /** An address behind the switch that knows nothing of the overlay. */
 export const INTERNET_ADDRESS = "198.51.100.1";
 const ETCD_PORT = 2379;
+
+/** What a rig leaves to its owner about etcd. */
+export interface RigEtcdOptions
+  extends Pick<EtcdOptions, "tls" | "extraArguments"> {
+  /** 1 by default. */
+  readonly members?: number;
+}
 
 /** How to build a rig. */
 export interface RigOptions {
@@ -58,7 +70,7 @@ export class Rig implements AsyncDisposable {
   readonly #underlayMtuBytes: number;
   readonly #hosts: RigHost[] = [];
   readonly #agents: Agent[] = [];
-  #etcd: EtcdServer | undefined;
+  #etcd: readonly EtcdServer[] = [];
 
   private constructor(
     name: string,
@@ -122,15 +134,22 @@ export class Rig implements AsyncDisposable {
     return host;
   }
 
-  /** The started server. Throws before {@linkcode startEtcd}. */
+  /** The started server, of several the first. Throws before {@linkcode startEtcd}. */
   get etcd(): EtcdServer {
-    if (!this.#etcd) throw new Error("Cannot reach etcd: it was not started");
+    const [first] = this.#etcd;
+    if (!first) throw new Error("Cannot reach etcd: it was not started");
+    return first;
+  }
+
+  /** All members of the started etcd. */
+  get etcdMembers(): readonly EtcdServer[] {
     return this.#etcd;
   }
 
   /** What agents are given, also before etcd runs. */
   get etcdEndpoint(): string {
-    return `http://${SWITCH_ADDRESS}:${ETCD_PORT}`;
+    return this.#etcd.map(({ endpoint }) => endpoint).join() ||
+      `http://${SWITCH_ADDRESS}:${ETCD_PORT}`;
   }
 
   /** Plugs one more host in. */
@@ -148,16 +167,22 @@ export class Rig implements AsyncDisposable {
     return host;
   }
 
-  /** Starts an etcd on the switch. */
-  async startEtcd(): Promise<EtcdServer> {
-    this.#etcd = await startEtcd({
+  /** Starts an etcd on the switch. @returns its first member. */
+  async startEtcd(
+    { members = 1, ...options }: RigEtcdOptions = {},
+  ): Promise<EtcdServer> {
+    const all = {
+      ...options,
       listenAddress: SWITCH_ADDRESS,
       clientPort: ETCD_PORT,
       commandPrefix: this.switch.commandPrefix,
       parentDirectory: this.directory,
       logFile: `${this.directory}/etcd.log`,
-    });
-    return this.#etcd;
+    };
+    this.#etcd = members === 1
+      ? [await startEtcd(all)]
+      : await startEtcdCluster(members, all);
+    return this.etcd;
   }
 
   /** Writes the network configuration, under flannel's default prefix. */
@@ -195,7 +220,7 @@ export class Rig implements AsyncDisposable {
     try {
       await Promise.all(this.#agents.map((agent) => agent.stop(2_000)));
       for (const agent of this.#agents) agent[Symbol.dispose]();
-      await this.#etcd?.stop();
+      await Promise.all(this.#etcd.map((member) => member.stop()));
     } finally {
       this.destroy();
     }

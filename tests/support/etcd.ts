@@ -30,10 +30,28 @@ export interface EtcdOptions {
    * this process.
    */
   readonly logFile?: string;
+  /** One of several members; alone by default. */
+  readonly member?: EtcdMember;
   /** More arguments for `etcd`. */
   readonly extraArguments?: readonly string[];
   /** Milliseconds until the server must serve; 15,000 by default. */
   readonly startTimeoutMs?: number;
+}
+
+/** A server's place in a cluster. */
+export interface EtcdMember {
+  readonly name: string;
+  readonly peerPort: number;
+  /** `--initial-cluster`: `name=url` of all members, with commas. */
+  readonly initialCluster: string;
+}
+
+/** What a server begins with when it starts again. */
+export interface EtcdRestart {
+  /** No data at all. */
+  readonly wipe?: boolean;
+  /** The data of this file, which {@linkcode EtcdServer.snapshot} wrote. */
+  readonly snapshot?: string;
 }
 
 /** A running server. */
@@ -51,8 +69,10 @@ export interface EtcdServer extends AsyncDisposable {
   resume(): void;
   /** SIGKILL, and waits for the end; the data stays. */
   kill(): Promise<void>;
-  /** Starts again after {@linkcode kill}: same ports, same data or none. */
-  start(options?: { wipe?: boolean }): Promise<void>;
+  /** Starts again after {@linkcode kill}: same ports, by default same data. */
+  start(options?: EtcdRestart): Promise<void>;
+  /** Saves all data. @returns the file, which is gone after {@linkcode stop}. */
+  snapshot(): Promise<string>;
   /** Ends the server and removes its data. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -72,7 +92,7 @@ export async function startEtcd(
 ): Promise<EtcdServer> {
   const address = options.listenAddress ?? "127.0.0.1";
   const clientPort = options.clientPort ?? freePort();
-  const peerPort = freePort();
+  const peerPort = options.member?.peerPort ?? freePort();
   const scheme = options.tls ? "https" : "http";
   const endpoint = `${scheme}://${address}:${clientPort}`;
   const peerUrl = `http://${address}:${peerPort}`;
@@ -94,14 +114,20 @@ export async function startEtcd(
         : []),
     ]
     : [];
-  const etcdArguments = [
-    "--name=test",
+  const name = options.member?.name ?? "test";
+  const membership = [
+    `--name=${name}`,
     `--data-dir=${dataDirectory}`,
+    `--initial-advertise-peer-urls=${peerUrl}`,
+    `--initial-cluster=${
+      options.member?.initialCluster ?? `${name}=${peerUrl}`
+    }`,
+  ];
+  const etcdArguments = [
+    ...membership,
     `--listen-client-urls=${endpoint}`,
     `--advertise-client-urls=${endpoint}`,
     `--listen-peer-urls=${peerUrl}`,
-    `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=test=${peerUrl}`,
     // Nothing here has to survive the machine, and fsync is most of the time.
     "--unsafe-no-fsync",
     "--logger=zap",
@@ -111,9 +137,17 @@ export async function startEtcd(
   ];
   let process: { child: Deno.ChildProcess; drained: Promise<void> } | undefined;
 
-  const start = async ({ wipe = false }: { wipe?: boolean } = {}) => {
+  const start = async ({ wipe = false, snapshot }: EtcdRestart = {}) => {
     if (process) throw new Error("Cannot start etcd: it is already running");
-    if (wipe) await Deno.remove(dataDirectory, { recursive: true });
+    if (wipe || snapshot !== undefined) {
+      await Deno.remove(dataDirectory, { recursive: true });
+    }
+    if (snapshot !== undefined) {
+      await runTool(
+        ["etcdutl", "snapshot", "restore", snapshot, ...membership],
+        "etcd-server",
+      );
+    }
     const command = [...prefix, "etcd", ...etcdArguments];
     const child = options.logFile
       ? spawnDetached(command, options.logFile)
@@ -173,11 +207,26 @@ export async function startEtcd(
     });
   };
 
+  const ctl = (...args: string[]) =>
+    runTool([
+      ...prefix,
+      "etcdctl",
+      `--endpoints=${endpoint}`,
+      // An expired certificate is a fault to test with, not one for the tests.
+      ...options.tls ? ["--insecure-skip-tls-verify"] : [],
+      ...args,
+    ], "etcd-client");
+
   const server: EtcdServer = {
     endpoint,
     clientPort,
     dataDirectory,
-    ctl: (...args) => etcdctl(prefix, endpoint, args),
+    ctl,
+    snapshot: async () => {
+      const file = `${directory}/${crypto.randomUUID()}.snapshot`;
+      await ctl("snapshot", "save", file);
+      return file;
+    },
     pause: () => stopAllThreads(running()),
     resume: () => running().kill("SIGCONT"),
     kill,
@@ -252,12 +301,11 @@ function spawn(
   }
 }
 
-async function etcdctl(
-  prefix: readonly string[],
-  endpoint: string,
-  args: readonly string[],
+/** Runs one of etcd's own tools to its end. @returns what it wrote to stdout. */
+async function runTool(
+  command: readonly string[],
+  debianPackage: string,
 ): Promise<string> {
-  const command = [...prefix, "etcdctl", `--endpoints=${endpoint}`, ...args];
   let output: Deno.CommandOutput;
   try {
     output = await new Deno.Command(command[0]!, {
@@ -270,14 +318,14 @@ async function etcdctl(
     throw new Error(
       `Cannot run ${
         command[0]
-      }: it must be installed (Debian package: etcd-client)`,
+      }: it must be installed (Debian package: ${debianPackage})`,
       { cause: error },
     );
   }
   const text = new TextDecoder();
   if (!output.success) {
     throw new Error(
-      `etcdctl ${args.join(" ")} failed: ${text.decode(output.stderr)}`,
+      `${command.join(" ")} failed: ${text.decode(output.stderr)}`,
     );
   }
   return text.decode(output.stdout);
