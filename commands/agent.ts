@@ -140,7 +140,7 @@ function logStart(settings: Settings): void {
     etcdPrefix: settings.etcdPrefix,
   });
   for (const { code, text } of settings.warnings) {
-    log.warn("setting has no effect", {
+    log.warn("setting deserves a look", {
       event: "settings.warning",
       code,
       reason: text,

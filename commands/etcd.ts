@@ -35,6 +35,9 @@ export function openRegistry(settings: Settings): LeaseRegistry {
     ...(settings.etcdUsername === "" ? {} : {
       username: settings.etcdUsername,
       password: settings.etcdPassword.reveal(),
+      ...(settings.etcdPasswordFile === ""
+        ? {}
+        : { passwordFile: settings.etcdPasswordFile }),
     }),
   });
 }

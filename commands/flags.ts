@@ -46,6 +46,7 @@ export const ETCD_FLAG_NAMES = [
   "etcd-keyfile",
   "etcd-username",
   "etcd-password",
+  "etcd-password-file",
   "config",
 ] as const satisfies readonly AgentFlagName[];
 

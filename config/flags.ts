@@ -100,7 +100,7 @@ export const AGENT_FLAGS = [
     group: "etcd",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "etcd user (with --etcd-password)",
+    help: "etcd user (with --etcd-password-file or --etcd-password)",
   },
   {
     name: "etcd-password",
@@ -111,8 +111,20 @@ export const AGENT_FLAGS = [
     origin: "flannel HEAD",
     status: ACTIVE,
     secret: true,
-    help: "etcd password; better in FLANNELD_ETCD_PASSWORD, which ps does " +
-      "not show",
+    help: "etcd password; ps may show it, so better in --etcd-password-file " +
+      "or FLANNELD_ETCD_PASSWORD",
+  },
+  {
+    name: "etcd-password-file",
+    type: "string",
+    default: "",
+    placeholder: "FILE",
+    group: "etcd",
+    origin: "loden",
+    status: ACTIVE,
+    help:
+      "file with etcd's password, for its owner alone; read again at each " +
+      "login, so that a new password needs no restart",
   },
   {
     name: "iface",

@@ -37,6 +37,7 @@ const TEXT_CHECKS: Readonly<Record<string, TextCheck>> = {
   "etcd-cafile": checkFilePath,
   "etcd-certfile": checkFilePath,
   "etcd-keyfile": checkFilePath,
+  "etcd-password-file": checkFilePath,
 };
 
 /** Settings that have no meaning when empty. */

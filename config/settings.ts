@@ -36,9 +36,10 @@ export interface Settings {
   /** Set if and only if `etcdKeyFile` is. */
   readonly etcdCertFile: string;
   readonly etcdKeyFile: string;
-  /** Set if and only if `etcdPassword` is. */
+  /** Set if and only if one of the next two is. */
   readonly etcdUsername: string;
   readonly etcdPassword: Secret;
+  readonly etcdPasswordFile: string;
 
   /** Names or addresses, in the order in which they are tried. */
   readonly iface: readonly string[];
@@ -143,7 +144,7 @@ function configPath(line: CommandLine, env: Environment): string {
 function etcdSettings(chosen: ChosenValues) {
   const { values } = chosen;
   requireBoth(chosen, "etcd-certfile", "etcd-keyfile");
-  requireBoth(chosen, "etcd-username", "etcd-password");
+  checkAccount(chosen);
   const parsed = parseEtcdEndpoints(values["etcd-endpoints"]);
   if ("refusal" in parsed) {
     const where = chosen.where("etcd-endpoints");
@@ -158,13 +159,34 @@ function etcdSettings(chosen: ChosenValues) {
     etcdKeyFile: values["etcd-keyfile"],
     etcdUsername: values["etcd-username"],
     etcdPassword: new Secret(values["etcd-password"]),
+    etcdPasswordFile: values["etcd-password-file"],
   };
+}
+
+/** A user, and the password from exactly one place. */
+function checkAccount(chosen: ChosenValues): void {
+  const { values } = chosen;
+  const isInFile = values["etcd-password-file"] !== "";
+  if (isInFile && values["etcd-password"] !== "") {
+    throw new SettingsError(
+      "settings.two-passwords",
+      `Cannot use the settings: the etcd password must come from one place: ` +
+        `it is in ${chosen.where("etcd-password")} and in ` +
+        chosen.where("etcd-password-file"),
+      { hint: "set either --etcd-password-file or --etcd-password" },
+    );
+  }
+  requireBoth(
+    chosen,
+    "etcd-username",
+    isInFile ? "etcd-password-file" : "etcd-password",
+  );
 }
 
 function requireBoth(
   chosen: ChosenValues,
   first: "etcd-certfile" | "etcd-username",
-  second: "etcd-keyfile" | "etcd-password",
+  second: "etcd-keyfile" | "etcd-password" | "etcd-password-file",
 ): void {
   const { values } = chosen;
   if ((values[first] === "") === (values[second] === "")) return;

@@ -1,5 +1,5 @@
 /**
- * What was set and has no effect.
+ * What was set and deserves a second look: it has no effect, or others see it.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { type Environment, unknownVariables } from "./env.ts";
 import { AGENT_FLAGS, type AgentFlagName } from "./flags.ts";
 import type { ChosenValues } from "./precedence.ts";
 
-/** Something that was accepted and has no effect. */
+/** Something that was accepted and is probably not what was meant. */
 export interface SettingsWarning {
   /** Stable: `settings.ignored`, `settings.unknown-variable`, … */
   readonly code: string;
@@ -31,6 +31,7 @@ export function collectWarnings(input: WarningInput): SettingsWarning[] {
   return [
     ...ignoredFlags(input.chosen),
     ...tlsWithoutHttps(input.chosen),
+    ...visiblePassword(input.chosen),
     ...missingSection(input),
     ...strangeVariables(input.env),
   ];
@@ -56,6 +57,18 @@ function tlsWithoutHttps(chosen: ChosenValues): SettingsWarning[] {
       text: `${chosen.where(name)} has no effect: no URL in ` +
         `${chosen.where("etcd-endpoints")} is https`,
     }));
+}
+
+/** `/proc/PID/cmdline` is open to every user until the agent has covered it. */
+function visiblePassword(chosen: ChosenValues): SettingsWarning[] {
+  const entry = chosen.entries.find(({ flag }) =>
+    flag.name === "etcd-password"
+  );
+  if (entry?.provenance.source !== "flag") return [];
+  const text =
+    `${chosen.where("etcd-password")} may be seen by every user of ` +
+    "this host, by ps and in shell histories: use --etcd-password-file";
+  return [{ code: "settings.password-visible", text }];
 }
 
 function missingSection({ file, path }: WarningInput): SettingsWarning[] {

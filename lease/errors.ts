@@ -68,7 +68,8 @@ const HINTS: Record<RegistryFault, string | undefined> = {
   unreachable: "check the network and firewalls between this host and etcd",
   tls:
     "check --etcd-cafile, --etcd-certfile and --etcd-keyfile, and the dates of the certificates",
-  auth: "check --etcd-username and FLANNELD_ETCD_PASSWORD",
+  auth: "check --etcd-username and the password in --etcd-password-file or " +
+    "FLANNELD_ETCD_PASSWORD",
   permission:
     "grant the account read and write on the prefix: etcdctl role grant-permission",
   "no-leader": "bring back enough etcd members for a majority",

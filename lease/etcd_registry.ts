@@ -12,6 +12,7 @@ import type { EtcdCluster } from "./etcd/cluster.ts";
 import type { TlsFiles } from "./etcd/credentials.ts";
 import { parseEndpoint } from "./etcd/endpoint.ts";
 import { LeaseGrants } from "./etcd/grants.ts";
+import { type EtcdAccount, readPasswordFile } from "./etcd/password.ts";
 import {
   deleteIfUnchanged,
   endOfPrefix,
@@ -51,6 +52,8 @@ export interface EtcdRegistryOptions {
   readonly tls?: TlsFiles;
   readonly username?: string;
   readonly password?: string;
+  /** A file with the password, read at each login, in place of `password`. */
+  readonly passwordFile?: string;
   /** Milliseconds until a call has its answer or its error; 5,000 by default. */
   readonly deadlineMs?: number;
 }
@@ -76,13 +79,12 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     this.#endpoints = endpoints.map(({ url }) => url);
     this.#configKey = configKey(options.prefix);
     this.#subnetsPrefix = subnetsPrefix(options.prefix);
-    const { username, password = "" } = options;
     this.#client = loadClient().then(({ EtcdCluster, watchKeys }) => ({
       watchKeys,
       cluster: new EtcdCluster({
         endpoints,
         tls: options.tls ?? {},
-        account: username ? { username, password } : undefined,
+        account: accountOf(options),
         deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
       }),
     }));
@@ -213,7 +215,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     revision: string,
     signal: AbortSignal,
     only?: Cidr,
-  ): AsyncGenerator<LeaseEvent> {
+  ): AsyncGenerator<readonly LeaseEvent[]> {
     const { cluster, watchKeys } = await this.#client;
     const bytes = new TextEncoder();
     const keys = only === undefined
@@ -222,12 +224,13 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
         rangeEnd: endOfPrefix(this.#subnetsPrefix),
       }
       : { key: bytes.encode(this.#key(leaseName(only))) };
-    const changes = watchKeys(cluster, keys, revision, signal);
-    for await (const { type, keyValue } of changes) {
-      const event = type === "put"
-        ? this.#putEvent(keyValue)
-        : this.#deleteEvent(keyValue);
-      if (event !== undefined) yield event;
+    for await (const changes of watchKeys(cluster, keys, revision, signal)) {
+      const events = changes.flatMap(({ type, keyValue }) =>
+        (type === "put"
+          ? this.#putEvent(keyValue)
+          : this.#deleteEvent(keyValue)) ?? []
+      );
+      if (events.length > 0) yield events;
     }
   }
 
@@ -335,6 +338,18 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       revision: kv.mod_revision,
     };
   }
+}
+
+function accountOf(
+  { username, password = "", passwordFile }: EtcdRegistryOptions,
+): EtcdAccount | undefined {
+  if (!username) return undefined;
+  return {
+    username,
+    password: passwordFile === undefined
+      ? () => password
+      : () => readPasswordFile(passwordFile),
+  };
 }
 
 interface EtcdClient {

@@ -5,14 +5,11 @@
  */
 
 import { RegistryError, type RegistryFault } from "../errors.ts";
-import {
-  type CallLimits,
-  type EtcdAccount,
-  EtcdConnection,
-} from "./connection.ts";
+import { type CallLimits, EtcdConnection } from "./connection.ts";
 import { TlsFileError, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type CallFailure, classifyFailure } from "./faults.ts";
+import { type EtcdAccount, PasswordFileError } from "./password.ts";
 import { probeEndpoint } from "./probe.ts";
 
 /** How to reach etcd. */
@@ -170,9 +167,12 @@ export class EtcdCluster {
   }
 
   #classify(error: unknown): CallFailure {
-    if (!(error instanceof TlsFileError)) return classifyFailure(error);
+    const isTls = error instanceof TlsFileError;
+    if (!isTls && !(error instanceof PasswordFileError)) {
+      return classifyFailure(error);
+    }
     return {
-      fault: "tls",
+      fault: isTls ? "tls" : "auth",
       detail: error.message,
       ambiguous: false,
       uncertain: false,

@@ -20,9 +20,6 @@ import {
 import {
   AuthClient,
   type ICallable,
-  type IDuplexStream,
-  type IWatchRequest,
-  type IWatchResponse,
   KVClient,
   LeaseClient,
   type Services,
@@ -30,18 +27,13 @@ import {
 import { Host } from "etcd3/lib/connection-pool.js";
 import { channelCredentials, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { EtcdAccount } from "./password.ts";
 
 /** When a call must be over. */
 export interface CallLimits {
   /** Milliseconds since 1970, wall clock, as gRPC takes it. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
-}
-
-/** A user of etcd's own access control. */
-export interface EtcdAccount {
-  readonly username: string;
-  readonly password: string;
 }
 
 /** The calls that leases need, bound to one set of limits. */
@@ -116,7 +108,7 @@ export class EtcdConnection {
    */
   watch(
     limits: CallLimits,
-  ): Promise<IDuplexStream<IWatchRequest, IWatchResponse>> {
+  ): Promise<WatchSource> {
     return this.#authorized((metadata) => {
       metadata.set("hasleader", "true");
       const client = this.#client("Watch") as unknown as WatchStub;
@@ -180,7 +172,8 @@ export class EtcdConnection {
       ),
     );
     try {
-      return (await auth.authenticate({ name: username, password })).token;
+      const login = { name: username, password: password() };
+      return (await auth.authenticate(login)).token;
     } catch (error) {
       if (/authentication is not enabled/.test((error as Error).message)) {
         return "";
@@ -250,7 +243,7 @@ type UnaryStub = Record<
 >;
 
 interface WatchStub {
-  watch(metadata: Metadata): IDuplexStream<IWatchRequest, IWatchResponse>;
+  watch(metadata: Metadata): WatchSource;
 }
 
 function isTokenRefusal(error: unknown): boolean {

@@ -59,6 +59,7 @@ Deno.test("without any source every setting has flannel's default", async () => 
     etcdCertFile: "",
     etcdKeyFile: "",
     etcdUsername: "",
+    etcdPasswordFile: "",
     iface: [],
     ifaceRegex: [],
     ifaceCanReach: "",
@@ -232,6 +233,44 @@ Deno.test("certificate and key, and user and password, come in pairs", async () 
   );
   const argv = ["--etcd-cafile=/ca", "--etcd-endpoints=https://a"];
   assertEquals((await resolve({ argv })).etcdCaFile, "/ca");
+});
+
+Deno.test("the password comes from one place, and the user with it", async () => {
+  const user = "--etcd-username=u";
+  const file = "--etcd-password-file=/run/secret";
+  const settings = await resolve({ argv: [user, file] });
+  assertEquals(settings.etcdPasswordFile, "/run/secret");
+  assertEquals(settings.etcdPassword.isSet, false);
+  assertEquals(
+    await refusal({
+      argv: [user, file],
+      env: { FLANNELD_ETCD_PASSWORD: "hunter2" },
+    }),
+    "Cannot use the settings: the etcd password must come from one place: it " +
+      "is in FLANNELD_ETCD_PASSWORD in the environment and in " +
+      "--etcd-password-file on the command line (set either " +
+      "--etcd-password-file or --etcd-password)",
+  );
+  assertEquals(
+    await refusal({ argv: [file] }),
+    "Cannot use the settings: --etcd-username must be set as well: " +
+      "--etcd-password-file on the command line is useless without it (set " +
+      "both --etcd-username and --etcd-password-file, or neither)",
+  );
+});
+
+Deno.test("a password on the command line is warned of, one in the environment is not", async () => {
+  const env = { FLANNELD_ETCD_USERNAME: "u" };
+  const codes = async (input: Parameters<typeof resolve>[0]) =>
+    (await resolve(input)).warnings.map(({ code }) => code);
+  assertEquals(
+    await codes({ argv: ["--etcd-password=hunter2"], env }),
+    ["settings.password-visible"],
+  );
+  assertEquals(
+    await codes({ env: { ...env, FLANNELD_ETCD_PASSWORD: "hunter2" } }),
+    [],
+  );
 });
 
 Deno.test("the password is given to who asks and shown to nobody", async () => {
