@@ -28,6 +28,7 @@ import { Host } from "etcd3/lib/connection-pool.js";
 import { channelCredentials, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EtcdAccount } from "./password.ts";
+import type { WatchSource } from "./watch_stream.ts";
 
 /** When a call must be over. */
 export interface CallLimits {
