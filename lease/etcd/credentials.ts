@@ -10,10 +10,10 @@ import {
   connect,
   type ConnectionOptions,
   createSecureContext,
-  getCACertificates,
   type SecureContext,
 } from "node:tls";
 import type { Endpoint } from "./endpoint.ts";
+import { trustedCertificates } from "./system_certificates.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -40,7 +40,7 @@ export function channelCredentials(
   const { caFile, certFile, keyFile } = files;
   const secureContext = createSecureContext({
     ca: caFile === undefined
-      ? [...getCACertificates("default"), ...getCACertificates("system")]
+      ? trustedCertificates()
       : readPem(caFile, "CERTIFICATE"),
     ...(certFile === undefined || keyFile === undefined ? {} : {
       cert: readPem(certFile, "CERTIFICATE"),
