@@ -13,6 +13,7 @@ import type { TlsFiles } from "./etcd/credentials.ts";
 import { parseEndpoint } from "./etcd/endpoint.ts";
 import { LeaseGrants } from "./etcd/grants.ts";
 import { type EtcdAccount, readPasswordFile } from "./etcd/password.ts";
+import { PAGE_KEYS, readRangePages } from "./etcd/range_pages.ts";
 import {
   deleteIfUnchanged,
   endOfPrefix,
@@ -56,6 +57,8 @@ export interface EtcdRegistryOptions {
   readonly passwordFile?: string;
   /** Milliseconds until a call has its answer or its error; 5,000 by default. */
   readonly deadlineMs?: number;
+  /** Leases that one call reads; 1,000 by default. */
+  readonly pageKeys?: number;
 }
 
 const DEFAULT_DEADLINE_MS = 5_000;
@@ -64,6 +67,7 @@ const DEFAULT_DEADLINE_MS = 5_000;
 export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #configKey: string;
   readonly #subnetsPrefix: string;
+  readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
   readonly #endpoints: readonly string[];
   readonly #client: Promise<EtcdClient>;
@@ -79,6 +83,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     this.#endpoints = endpoints.map(({ url }) => url);
     this.#configKey = configKey(options.prefix);
     this.#subnetsPrefix = subnetsPrefix(options.prefix);
+    this.#pageKeys = options.pageKeys ?? PAGE_KEYS;
     this.#client = loadClient().then(({ EtcdCluster, watchKeys }) => ({
       watchKeys,
       cluster: new EtcdCluster({
@@ -93,22 +98,23 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 
   async readConfig(signal: AbortSignal): Promise<StoredConfig | undefined> {
-    const { kvs } = await this.#range(
-      "read the network config",
-      { key: Buffer.from(this.#configKey) },
-      signal,
-    );
-    const stored = kvs[0];
-    if (stored === undefined) return undefined;
-    const text = decodeText(stored.value);
-    if (text === undefined) {
-      throw new RegistryError("bad-value", "read the network config", {
-        endpoints: this.#endpoints,
-        detail: `the value of ${this.#configKey} is not UTF-8 text`,
-        hint: "publish it again: loden config put",
-      });
+    return (await this.#lookUpConfig(signal)).config;
+  }
+
+  async *watchConfig(
+    signal: AbortSignal,
+  ): AsyncGenerator<StoredConfig | undefined> {
+    const { config, revision } = await this.#lookUpConfig(signal);
+    yield config;
+    const { cluster, watchKeys } = await this.#client;
+    const keys = {
+      key: new TextEncoder().encode(this.#configKey),
+      what: "watch the network config",
+    };
+    for await (const changes of watchKeys(cluster, keys, revision, signal)) {
+      const { type, keyValue } = changes.at(-1)!;
+      yield type === "put" ? this.#decodeConfig(keyValue) : undefined;
     }
-    return { text, modRevision: stored.mod_revision };
   }
 
   async writeConfig(
@@ -128,22 +134,22 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 
   async list(signal: AbortSignal): Promise<LeaseSnapshot> {
-    const { kvs, header } = await this.#range(
-      "list the leases",
+    const { entries, revision } = await readRangePages(
+      (request) => this.#range("list the leases", request, signal),
       {
         key: Buffer.from(this.#subnetsPrefix),
-        range_end: Buffer.from(endOfPrefix(this.#subnetsPrefix)),
+        rangeEnd: endOfPrefix(this.#subnetsPrefix),
+        pageKeys: this.#pageKeys,
+        decode: (kv) => this.#read(kv),
       },
-      signal,
     );
     const leases: Lease[] = [];
     const rejected: RejectedLease[] = [];
-    for (const kv of kvs) {
-      const entry = this.#read(kv);
+    for (const entry of entries) {
       if ("attributes" in entry) leases.push(entry);
       else rejected.push(entry);
     }
-    return { leases, rejected, revision: header.revision };
+    return { leases, rejected, revision };
   }
 
   async get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup> {
@@ -218,12 +224,14 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   ): AsyncGenerator<readonly LeaseEvent[]> {
     const { cluster, watchKeys } = await this.#client;
     const bytes = new TextEncoder();
+    const what = "watch the leases";
     const keys = only === undefined
       ? {
+        what,
         key: bytes.encode(this.#subnetsPrefix),
         rangeEnd: endOfPrefix(this.#subnetsPrefix),
       }
-      : { key: bytes.encode(this.#key(leaseName(only))) };
+      : { what, key: bytes.encode(this.#key(leaseName(only))) };
     for await (const changes of watchKeys(cluster, keys, revision, signal)) {
       const events = changes.flatMap(({ type, keyValue }) =>
         (type === "put"
@@ -236,6 +244,29 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
 
   close(): void {
     this.#client.then(({ cluster }) => cluster.close(), () => {});
+  }
+
+  async #lookUpConfig(
+    signal: AbortSignal,
+  ): Promise<{ config: StoredConfig | undefined; revision: string }> {
+    const { kvs, header } = await this.#range(
+      "read the network config",
+      { key: Buffer.from(this.#configKey) },
+      signal,
+    );
+    const [keyValue] = kvs;
+    const config = keyValue && this.#decodeConfig(keyValue);
+    return { config, revision: header.revision };
+  }
+
+  #decodeConfig({ value, mod_revision }: IKeyValue): StoredConfig {
+    const text = decodeText(value);
+    if (text !== undefined) return { text, modRevision: mod_revision };
+    throw new RegistryError("bad-value", "read the network config", {
+      endpoints: this.#endpoints,
+      detail: `the value of ${this.#configKey} is not UTF-8 text`,
+      hint: "publish it again: loden config put",
+    });
   }
 
   #key(name: string): string {

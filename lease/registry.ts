@@ -67,6 +67,13 @@ export interface LeaseRegistry {
   /** `undefined` when there is no such key. */
   readConfig(signal: AbortSignal): Promise<StoredConfig | undefined>;
   /**
+   * The config as it is now, at once, and then as every change leaves it, the
+   * newest only where there were several; `undefined` while there is no such key.
+   * Ends by rejecting, also for a value that is not text: watch again after a
+   * pause, which begins with what is there then.
+   */
+  watchConfig(signal: AbortSignal): AsyncIterable<StoredConfig | undefined>;
+  /**
    * Writes the config if the key is still as in `expected` (`undefined`: absent).
    * @returns whether it was written.
    */
@@ -107,14 +114,15 @@ export interface LeaseRegistry {
 
   /**
    * Changes after `revision`, in order; of one subnet's key alone when `only` is
-   * given. Ends by rejecting: `compacted` when the revision is gone, any other
+   * given. What has arrived while the last ones were dealt with comes together;
+   * none comes without a change. Ends by rejecting: `compacted` when the revision is gone, any other
    * fault when the connection is lost.
    */
   watch(
     revision: string,
     signal: AbortSignal,
     only?: Cidr,
-  ): AsyncIterable<LeaseEvent>;
+  ): AsyncIterable<readonly LeaseEvent[]>;
 
   close(): void;
 }

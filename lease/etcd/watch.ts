@@ -19,6 +19,8 @@ import { WatchStream } from "./watch_stream.ts";
 export interface WatchedKeys {
   readonly key: Uint8Array;
   readonly rangeEnd?: Uint8Array;
+  /** Ends the words "Cannot …" in a message. */
+  readonly what: string;
 }
 
 /** A key as a change left it; a deleted one has no value. */
@@ -27,10 +29,8 @@ export interface KeyChange {
   readonly keyValue: IKeyValue;
 }
 
-const WHAT = "watch the leases";
-
 /**
- * Changes after `revision`, in order.
+ * Changes after `revision`, in order: all that have arrived at once, one or more.
  *
  * @throws {RegistryError} when the watch ends for any reason but the signal,
  * whose own reason is thrown.
@@ -40,9 +40,9 @@ export async function* watchKeys(
   keys: WatchedKeys,
   revision: string,
   signal: AbortSignal,
-): AsyncGenerator<KeyChange> {
+): AsyncGenerator<readonly KeyChange[]> {
   const { connection, stream } = await cluster.run(
-    { what: WHAT, signal, repeatable: true },
+    { what: keys.what, signal, repeatable: true },
     async (connection, limits) => ({
       connection,
       stream: await openStream(connection, keys, revision, limits),
@@ -53,18 +53,16 @@ export async function* watchKeys(
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { events } = await stream.next();
-      for (const { type, kv } of events) {
-        yield {
-          // The protocol's own spelling, whatever etcd3's types say.
-          type: type.toUpperCase() === "PUT" ? "put" : "delete",
-          keyValue: kv,
-        };
-      }
+      const events = await stream.next();
+      yield events.map(({ type, kv }) => ({
+        // The protocol's own spelling, whatever etcd3's types say.
+        type: type.toUpperCase() === "PUT" ? "put" : "delete",
+        keyValue: kv,
+      }));
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw await cluster.explainBreak(WHAT, connection, error, signal);
+    throw await cluster.explainBreak(keys.what, connection, error, signal);
   } finally {
     signal.removeEventListener("abort", onAbort);
     stream.cancel("the watch is over");

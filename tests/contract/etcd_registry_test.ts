@@ -19,12 +19,15 @@ registryContract("etcd registry", async () => {
   const registry = new EtcdLeaseRegistry({
     endpoints: [etcd.endpoint],
     prefix,
+    // So that listings of a few leases have several pages.
+    pageKeys: 2,
   });
   const before = await etcdLeaseCount(etcd);
   return {
     registry,
     put: async (name, value) => void await etcd.ctl("put", key(name), value),
     delete: async (name) => void await etcd.ctl("del", key(name)),
+    deleteConfig: async () => void await etcd.ctl("del", `${prefix}/config`),
     value: async (name) => {
       const text = await etcd.ctl("get", "--print-value-only", key(name));
       return text === "" ? undefined : text.replace(/\n$/, "");

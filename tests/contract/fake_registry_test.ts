@@ -10,6 +10,7 @@ registryContract("fake registry", () => {
     registry,
     put: (name, value) => Promise.resolve(void etcd.put(name, value)),
     delete: (name) => Promise.resolve(etcd.delete(name)),
+    deleteConfig: () => Promise.resolve(etcd.deleteConfig()),
     value: (name) => Promise.resolve(etcd.value(name)),
     compact: () => Promise.resolve(etcd.compact()),
     etcdLeaseCount: () => Promise.resolve(etcd.etcdLeaseCount),

@@ -17,6 +17,7 @@ export interface RegistryStore extends AsyncDisposable {
   /** A name below `subnets/`, as an administrator would write it: no TTL. */
   put(name: string, value: string): Promise<void>;
   delete(name: string): Promise<void>;
+  deleteConfig(): Promise<void>;
   value(name: string): Promise<string | undefined>;
   /** Everything up to now leaves the history. */
   compact(): Promise<void>;
@@ -68,6 +69,34 @@ export function registryContract(
     assert(await registry.writeConfig("{2}", first, never));
     assert(!await registry.writeConfig("{3}", first, never));
     assertEquals((await registry.readConfig(never))?.text, "{2}");
+  });
+
+  test("a watch of the config tells what is there, then what becomes of it", async (store) => {
+    const { registry } = store;
+    const ending = new AbortController();
+    const configs = registry.watchConfig(ending.signal)[Symbol.asyncIterator]();
+    const next = async () => {
+      const { value, done } = await configs.next();
+      assert(!done);
+      return value?.text;
+    };
+    assertEquals(await next(), undefined);
+    await registry.writeConfig("{1}", undefined, never);
+    assertEquals(await next(), "{1}");
+    const first = await registry.readConfig(never);
+    const second = next();
+    await registry.writeConfig("{2}", first, never);
+    assertEquals(await second, "{2}");
+    // Of leases nothing is told.
+    await registry.create(subnet, ours, DAY, never);
+    const third = next();
+    await store.deleteConfig();
+    assertEquals(await third, undefined);
+    await registry.writeConfig("{3}", undefined, never);
+    assertEquals(await next(), "{3}");
+    const last = next();
+    ending.abort(new Error("the end"));
+    await assertRejects(() => last, Error, "the end");
   });
 
   test("an empty store lists nothing", async ({ registry }) => {
@@ -199,6 +228,29 @@ export function registryContract(
     assert(rejected.every(({ reason }) => reason.includes("must be")));
   });
 
+  test("a listing is of one moment, however long it takes", async (store) => {
+    const held = Array.from({ length: 30 }, (_, i) => `10.1.${i + 10}.0-24`);
+    for (const name of held) {
+      await store.put(name, '{"PublicIP":"198.51.100.1"}');
+    }
+    const { revision } = await store.registry.list(never);
+    const [listing] = await Promise.all([
+      store.registry.list(never),
+      // Before what has been read, and behind it.
+      store.put("10.1.100.0-24", '{"PublicIP":"198.51.100.1"}')
+        .then(() => store.delete("10.1.10.0-24")),
+    ]);
+    const names = new Set(held);
+    if (BigInt(listing.revision) > BigInt(revision)) names.add("10.1.100.0-24");
+    if (BigInt(listing.revision) > BigInt(revision) + 1n) {
+      names.delete("10.1.10.0-24");
+    }
+    assertEquals(
+      listing.leases.map(({ name }) => name),
+      [...names].sort(),
+    );
+  });
+
   test("a key with a bad value can be looked up and overwritten", async (store) => {
     await store.put(name, "garbage");
     const { rejected, lease } = await store.registry.get(subnet, never);
@@ -293,15 +345,15 @@ export function registryContract(
 }
 
 async function collect(
-  watch: AsyncIterable<LeaseEvent>,
+  watch: AsyncIterable<readonly LeaseEvent[]>,
   count: number,
 ): Promise<LeaseEvent[]> {
-  const events: LeaseEvent[] = [];
-  for await (const event of watch) {
-    events.push(event);
-    if (events.length === count) break;
+  const collected: LeaseEvent[] = [];
+  for await (const events of watch) {
+    collected.push(...events);
+    if (collected.length >= count) break;
   }
-  return events;
+  return collected;
 }
 
 function describe(event: LeaseEvent): string {

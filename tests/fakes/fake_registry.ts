@@ -111,6 +111,14 @@ export class FakeEtcd {
       etcdLeaseId: "0",
       modRevision: ++this.#revision,
     };
+    this.#signalWatches();
+  }
+
+  /** What `etcdctl del <prefix>/config` does. */
+  deleteConfig(): void {
+    this.#config = undefined;
+    this.#revision++;
+    this.#signalWatches();
   }
 
   /** What `etcdctl put` does: no conditions, no TTL unless given. */
@@ -231,6 +239,31 @@ export class FakeRegistry implements LeaseRegistry {
     });
   }
 
+  async *watchConfig(
+    signal: AbortSignal,
+  ): AsyncGenerator<StoredConfig | undefined> {
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const aborted = Promise.withResolvers<never>();
+    aborted.promise.catch(() => {});
+    const onAbort = () => aborted.reject(either.reason);
+    either.addEventListener("abort", onAbort, { once: true });
+    try {
+      let seen: StoredConfig | undefined | "nothing yet" = "nothing yet";
+      for (;;) {
+        const next = this.#etcd.nextSignal();
+        const config = await this.readConfig(either);
+        const isNews = seen === "nothing yet" ||
+          seen?.modRevision !== config?.modRevision;
+        seen = config;
+        if (isNews) yield config;
+        const broken = await Promise.race([next, aborted.promise]);
+        if (broken !== undefined) throw this.#etcd.error(broken, "watch");
+      }
+    } finally {
+      either.removeEventListener("abort", onAbort);
+    }
+  }
+
   writeConfig(
     text: string,
     expected: StoredConfig | undefined,
@@ -319,7 +352,7 @@ export class FakeRegistry implements LeaseRegistry {
     revision: string,
     signal: AbortSignal,
     only?: Cidr,
-  ): AsyncGenerator<LeaseEvent> {
+  ): AsyncGenerator<readonly LeaseEvent[]> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const aborted = Promise.withResolvers<never>();
     aborted.promise.catch(() => {});
@@ -331,12 +364,13 @@ export class FakeRegistry implements LeaseRegistry {
       for (;;) {
         either.throwIfAborted();
         const next = this.#etcd.nextSignal();
-        for (const change of this.#etcd.changesAfter(seen)) {
-          seen = change.revision;
-          const event = toEvent(change);
+        const changes = this.#etcd.changesAfter(seen);
+        seen = changes.at(-1)?.revision ?? seen;
+        const events = changes.flatMap((change) => {
           const wanted = only === undefined || change.name === leaseName(only);
-          if (event !== undefined && wanted) yield event;
-        }
+          return wanted ? toEvent(change) ?? [] : [];
+        });
+        if (events.length > 0) yield events;
         const broken = await Promise.race([next, aborted.promise]);
         if (broken !== undefined) throw this.#etcd.error(broken, "watch");
       }
