@@ -163,6 +163,7 @@ export class LeaseMembership implements Membership {
       subnet: lease === undefined ? null : formatCidr(lease.subnet),
       state: state.phase,
       cause: state.cause?.message ?? null,
+      causeCode: state.cause?.code ?? null,
       since: formatTime(state.sinceMs),
       expires: expiresAtMs === undefined ? null : formatTime(expiresAtMs),
     });

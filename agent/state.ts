@@ -36,6 +36,8 @@ export interface LeaseStatus {
   readonly state: string;
   /** Why the state is not `held`. */
   readonly cause: string | null;
+  /** Stable, e.g. `registry.refused` (docs/lease.md). */
+  readonly causeCode: string | null;
   /** RFC 3339. */
   readonly since: string;
   /** RFC 3339; `null` while no lease is held and for a reservation. */

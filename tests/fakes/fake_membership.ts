@@ -100,6 +100,7 @@ export class FakeMembership implements Membership {
       subnet: state === "acquiring" ? null : formatCidr(this.subnet),
       state,
       cause,
+      causeCode: cause === null ? null : "registry.unknown",
       since: new Date(this.#options.clock.now()).toISOString(),
       expires: null,
     });
