@@ -116,6 +116,13 @@ export const KERNEL_PATH_SOFTWARE: readonly Setup[] = KERNEL_PATH
 export const EACH_PAIR: readonly Setup[] = pairs()
   .map((pair) => setup(pair, "super"));
 
+/** Three hosts on one overlay: two on the kernel path, one on the other. */
+export const BOTH_PATHS: Setup = {
+  ...setup(["ebpf", "ebpf"], "super"),
+  name: "both paths",
+  dataPaths: ["ebpf", "ebpf", "tun"],
+};
+
 /** {@linkcode EACH_PAIR} on every kind of cable: for what moves data. */
 export const EACH_PAIR_AND_LINK: readonly Setup[] = LINK_MODES
   .flatMap((mode) => pairs().map((pair) => setup(pair, mode)));

@@ -8,13 +8,18 @@
 import { assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { Daemon } from "../rig/daemon.ts";
-import { serve } from "./overlay.ts";
+import type { NetNamespace } from "../rig/namespace.ts";
+import { eventually, serve } from "./overlay.ts";
 import { program } from "./programs/path.ts";
 import type { Ends } from "./traffic.ts";
 
 const INTERVAL_SECONDS = 0.005;
 const PORT = "7003";
 const END_MS = 10_000;
+const ANSWER = / icmp_seq=(\d+) ttl=.*$/gm;
+/** So many younger answers say that the older ones do not come any more. */
+const FRESH_ANSWERS = 10;
+const STALL_MS = 20_000;
 /** The stream must have begun before the test does anything. */
 const FIRST_BYTES = /^sending$/m;
 
@@ -33,8 +38,15 @@ export class SteadyTraffic implements AsyncDisposable {
   readonly #pings: Daemon;
   readonly #sender: Daemon;
   readonly #receiver: Daemon;
+  readonly #from: NetNamespace;
 
-  private constructor(pings: Daemon, sender: Daemon, receiver: Daemon) {
+  private constructor(
+    from: NetNamespace,
+    pings: Daemon,
+    sender: Daemon,
+    receiver: Daemon,
+  ) {
+    this.#from = from;
     this.#pings = pings;
     this.#sender = sender;
     this.#receiver = receiver;
@@ -62,7 +74,7 @@ export class SteadyTraffic implements AsyncDisposable {
     );
     await delay(200);
     cleanup.move();
-    return new SteadyTraffic(pings, sender, receiver);
+    return new SteadyTraffic(from.namespace, pings, sender, receiver);
 
     function daemon(command: readonly string[]): Daemon {
       return new Daemon({
@@ -71,6 +83,41 @@ export class SteadyTraffic implements AsyncDisposable {
         logFile: `${rig.directory}/${crypto.randomUUID()}.log`,
       });
     }
+  }
+
+  /**
+   * What became of the pings sent until now; waits until younger ones are
+   * answered. Throws when that or the stream stands still.
+   */
+  async soFar(): Promise<PingAccount> {
+    const [pings, bytes] = [this.#answered(), await this.#acknowledged()];
+    await eventually(
+      "pings and the stream going on",
+      async () => ({
+        answers: this.#answered() - pings,
+        bytes: await this.#acknowledged() - bytes,
+      }),
+      (moved) => moved.answers >= FRESH_ANSWERS && moved.bytes > 0,
+      STALL_MS,
+    );
+    const numbers = answersOf(this.#pings.log());
+    const last = numbers.reduce((most, each) => Math.max(most, each), 0);
+    return {
+      sent: last,
+      received: new Set(numbers).size,
+      duplicates: numbers.length - new Set(numbers).size,
+      lost: missing(numbers, last),
+    };
+  }
+
+  #answered(): number {
+    return answersOf(this.#pings.log()).length;
+  }
+
+  /** Bytes of the stream that have arrived, by the sender's kernel. */
+  async #acknowledged(): Promise<number> {
+    const said = await this.#from.run(["ss", "-tinH", "dport", `= :${PORT}`]);
+    return Number(/bytes_acked:(\d+)/.exec(said)?.[1] ?? 0);
   }
 
   /** Ends both. Throws when a byte of the stream is missing or wrong. */
@@ -112,17 +159,26 @@ export function accountOf(output: string): PingAccount {
     );
   }
   const sent = Number(counts[1]);
-  const answers = [...output.matchAll(/ icmp_seq=(\d+) ttl=.*$/gm)];
-  const answered = new Set(answers.map((match) => Number(match[1])));
-  const lost: number[] = [];
-  // Nobody has waited for the answer to the last one.
-  for (let number = 1; number < sent; number++) {
-    if (!answered.has(number)) lost.push(number);
-  }
+  const answers = [...output.matchAll(ANSWER)];
   return {
     sent,
     received: Number(counts[2]),
     duplicates: answers.filter(([line]) => line.endsWith("(DUP!)")).length,
-    lost,
+    // Nobody has waited for the answer to the last one.
+    lost: missing(answersOf(output), sent),
   };
+}
+
+function answersOf(output: string): number[] {
+  return [...output.matchAll(ANSWER)].map(([, number]) => Number(number));
+}
+
+/** Those of 1 .. end - 1 that were not answered. */
+function missing(answers: readonly number[], end: number): number[] {
+  const answered = new Set(answers);
+  const lost: number[] = [];
+  for (let number = 1; number < end; number++) {
+    if (!answered.has(number)) lost.push(number);
+  }
+  return lost;
 }

@@ -63,6 +63,8 @@ export interface EtcdServer extends AsyncDisposable {
   readonly dataDirectory: string;
   /** Runs `etcdctl` on this server and returns what it wrote to stdout. */
   ctl(...args: string[]): Promise<string>;
+  /** Writes a value of any length. */
+  put(key: string, value: string): Promise<void>;
   /** SIGSTOP: connections stay open and nothing answers any more. */
   pause(): void;
   /** SIGCONT. */
@@ -207,21 +209,24 @@ export async function startEtcd(
     });
   };
 
+  const client = [
+    ...prefix,
+    "etcdctl",
+    `--endpoints=${endpoint}`,
+    // An expired certificate is a fault to test with, not one for the tests.
+    ...options.tls ? ["--insecure-skip-tls-verify"] : [],
+  ];
   const ctl = (...args: string[]) =>
-    runTool([
-      ...prefix,
-      "etcdctl",
-      `--endpoints=${endpoint}`,
-      // An expired certificate is a fault to test with, not one for the tests.
-      ...options.tls ? ["--insecure-skip-tls-verify"] : [],
-      ...args,
-    ], "etcd-client");
+    runTool([...client, ...args], "etcd-client");
 
   const server: EtcdServer = {
     endpoint,
     clientPort,
     dataDirectory,
     ctl,
+    put: async (key, value) => {
+      await runTool([...client, "put", key], "etcd-client", value);
+    },
     snapshot: async () => {
       const file = `${directory}/${crypto.randomUUID()}.snapshot`;
       await ctl("snapshot", "save", file);
@@ -305,14 +310,22 @@ function spawn(
 async function runTool(
   command: readonly string[],
   debianPackage: string,
+  stdin?: string,
 ): Promise<string> {
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command(command[0]!, {
+    const child = new Deno.Command(command[0]!, {
       args: command.slice(1),
-      stdin: "null",
+      stdin: stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
       env: { ETCDCTL_API: "3" },
-    }).output();
+    }).spawn();
+    if (stdin !== undefined) {
+      await ReadableStream.from([new TextEncoder().encode(stdin)])
+        .pipeTo(child.stdin);
+    }
+    output = await child.output();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Error(

@@ -1,0 +1,209 @@
+/**
+ * Hosts that are put to the test: three of them, two with the kernel's data path
+ * and one without, on one etcd, and traffic from the first to the others.
+ *
+ * @module
+ */
+
+import { instancePaths } from "../../../agent/instance.ts";
+import type { StatusSnapshot } from "../../../agent/state.ts";
+import { fetchStatus } from "../../../agent/status_client.ts";
+import type { Rig } from "../../rig/rig.ts";
+import { BOTH_PATHS } from "../data_paths.ts";
+import {
+  eventually,
+  type Node,
+  type Overlay,
+  type OverlayOptions,
+  startOverlay,
+  SUBNETS,
+} from "../overlay.ts";
+import { orphanedEtcdLeases } from "./etcd_leases.ts";
+import { FaultTraffic } from "./fault_traffic.ts";
+
+export const PREFIX = "/coreos.com/network";
+const STATUS_MS = 5_000;
+/** Until everything is as before, on a busy machine. */
+const WELL_MS = 45_000;
+
+/** How the hosts were before a fault. */
+export interface Bearings {
+  /** Of each node, in their order. */
+  readonly subnets: readonly string[];
+  readonly pids: readonly number[];
+}
+
+/** See the module's text. */
+export class FaultWorld implements AsyncDisposable {
+  readonly #overlay: Overlay;
+
+  private constructor(overlay: Overlay) {
+    this.#overlay = overlay;
+  }
+
+  static async start(
+    options: Partial<OverlayOptions> = {},
+  ): Promise<FaultWorld> {
+    return new FaultWorld(
+      await startOverlay({ setup: BOTH_PATHS, hosts: 3, ...options }),
+    );
+  }
+
+  get rig(): Rig {
+    return this.#overlay.rig;
+  }
+
+  get nodes(): readonly Node[] {
+    return this.#overlay.nodes;
+  }
+
+  node(index: number): Node {
+    return this.#overlay.node(index);
+  }
+
+  /** From the first host to each other one. */
+  startTraffic(): Promise<FaultTraffic> {
+    const [first, ...others] = this.nodes;
+    return FaultTraffic.start(
+      others.map((to) => ({
+        rig: this.rig,
+        from: first!.container,
+        to: to.container,
+      })),
+    );
+  }
+
+  /** What `loden status --json` prints, asked over the same socket. */
+  status(node: Node): Promise<StatusSnapshot> {
+    const { runDirectory } = node.agent.files;
+    return fetchStatus(
+      instancePaths(runDirectory, PREFIX).socket,
+      AbortSignal.timeout(STATUS_MS),
+    );
+  }
+
+  async subnetOf(node: Node): Promise<string> {
+    const { lease } = await this.status(node);
+    if (!lease?.subnet) throw new Error(`${node.host.name} has no lease`);
+    return lease.subnet;
+  }
+
+  /** The whole key of a node's lease. */
+  async keyOf(node: Node): Promise<string> {
+    return keyOf(await this.subnetOf(node));
+  }
+
+  /** Keys and values of all leases. */
+  async leases(): Promise<Map<string, string>> {
+    const said = await this.anyMember("get", "--prefix", `${SUBNETS}/`);
+    const lines = said.split("\n");
+    const leases = new Map<string, string>();
+    for (let i = 0; i + 1 < lines.length; i += 2) {
+      leases.set(lines[i]!, lines[i + 1]!);
+    }
+    return leases;
+  }
+
+  /** `etcdctl` at the first member that answers. */
+  async anyMember(...args: string[]): Promise<string> {
+    const errors: unknown[] = [];
+    for (const member of this.rig.etcdMembers) {
+      try {
+        return await member.ctl(...args);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    throw new AggregateError(errors, `no member took ${args.join(" ")}`);
+  }
+
+  /** How things are now: to be compared with later. */
+  async bearings(): Promise<Bearings> {
+    const all = await Promise.all(this.nodes.map((node) => this.status(node)));
+    return {
+      subnets: all.map(({ lease }) => lease?.subnet ?? "none"),
+      pids: all.map(({ pid }) => pid),
+    };
+  }
+
+  /**
+   * Waits until every agent holds the subnet that it had, knows every other one
+   * and has nothing to complain of, one key is there for each, and nothing is
+   * left behind in etcd.
+   */
+  async untilWell(before: Bearings): Promise<void> {
+    await eventually(
+      "everything as before",
+      () => this.complaints(before),
+      (complaints) => complaints.length === 0,
+      WELL_MS,
+    );
+  }
+
+  /** What is not as it was, for people; none when all is well. */
+  async complaints({ subnets }: Bearings): Promise<string[]> {
+    const all = await Promise.all(
+      this.nodes.map(async (node, index) => {
+        const status = await this.status(node);
+        const others = subnets.filter((_, other) => other !== index);
+        return hostComplaints(status, subnets[index]!, others)
+          .map((complaint) => `${node.host.name}: ${complaint}`);
+      }),
+    );
+    return [...all.flat(), ...await this.#etcdComplaints(subnets)];
+  }
+
+  async #etcdComplaints(subnets: readonly string[]): Promise<string[]> {
+    try {
+      const leases = await this.leases();
+      const wrong = this.nodes.flatMap(({ host }, index) => {
+        const key = keyOf(subnets[index]!);
+        const keys = [...leases].filter(([, value]) =>
+          value.includes(`"PublicIP":"${host.address}"`)
+        ).map(([key]) => key);
+        return keys.join() === key
+          ? []
+          : [`etcd: ${host.address} must have ${key}, and has ${keys}`];
+      });
+      const orphans = await orphanedEtcdLeases((...args) =>
+        this.anyMember(...args)
+      );
+      return [
+        ...wrong,
+        ...orphans.map((id) => `etcd: nothing hangs on the lease ${id}`),
+      ];
+    } catch (error) {
+      return [`etcd: ${error instanceof Error ? error.message : error}`];
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#overlay[Symbol.asyncDispose]();
+  }
+}
+
+function hostComplaints(
+  { backend, lease, peers, ready, warnings }: StatusSnapshot,
+  subnet: string,
+  others: readonly string[],
+): string[] {
+  const fresh = new Set(
+    peers.filter(({ stale }) => !stale).map(({ subnet }) => subnet),
+  );
+  return [
+    ...ready ? [] : ["it is not READY"],
+    ...backend ? [] : ["it has no data path"],
+    ...lease?.state === "held" ? [] : [`its lease is ${lease?.state}`],
+    ...lease?.subnet === subnet
+      ? []
+      : [`it must have ${subnet}, and has ${lease?.subnet}`],
+    ...others.filter((other) => !fresh.has(other))
+      .map((other) => `${other} is no fresh peer of it`),
+    ...warnings.map(({ code }) => `warning ${code}`),
+  ];
+}
+
+/** The whole key of a subnet's lease. */
+export function keyOf(subnet: string): string {
+  return `${SUBNETS}/${subnet.replace("/", "-")}`;
+}
