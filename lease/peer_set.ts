@@ -16,6 +16,7 @@
 import { type Cidr, equalCidr, formatCidr, overlaps } from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
+import { ClaimIndex } from "./claim_index.ts";
 import type { Lease } from "./lease.ts";
 import { leaseName } from "./lease_codec.ts";
 import type { StoredPeer } from "./state_store.ts";
@@ -57,6 +58,9 @@ export class PeerSet {
   readonly #graceMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #stale = new Set<string>();
+  /** What the entries that are not stale claim, and what the stale ones had. */
+  readonly #claims = new ClaimIndex();
+  readonly #staleClaims = new ClaimIndex();
   /** Names other than the plain one, of dual-stack keys, by the subnet's name. */
   readonly #aliases = new Map<string, Set<string>>();
   /** As last told, by the subnet's name. */
@@ -123,25 +127,34 @@ export class PeerSet {
 
   /** Leases that exist; those that are not named stay as they are. */
   put(leases: readonly Lease[]): PeerDiff {
-    const touched: Cidr[] = [];
-    for (const lease of leases) this.#putOne(lease, touched);
-    return this.#tell(touched);
+    return this.change(leases, [], 0);
   }
 
   /** The key is gone, or its value cannot be read any more. */
   vanish(names: readonly string[], nowMs: number): PeerDiff {
+    return this.change([], names, nowMs);
+  }
+
+  /**
+   * Leases that exist and keys that are gone, at the same moment: none is both.
+   * What is not named stays as it is.
+   */
+  change(
+    leases: readonly Lease[],
+    vanished: readonly string[],
+    nowMs: number,
+  ): PeerDiff {
     const touched: Cidr[] = [];
-    this.#vanishAll(names, nowMs, touched);
+    for (const lease of leases) this.#putOne(lease, touched);
+    this.#vanishAll(vanished, nowMs, touched);
     return this.#tell(touched);
   }
 
   /** All leases that exist: everything else has vanished. */
   replace(leases: readonly Lease[], nowMs: number): PeerDiff {
-    const touched: Cidr[] = [];
-    for (const lease of leases) this.#putOne(lease, touched);
-    this.#vanishAll(this.#missing(leases), nowMs, touched);
+    const diff = this.change(leases, this.#missing(leases), nowMs);
     this.#overlaps = this.#findOverlaps();
-    return this.#tell(touched);
+    return diff;
   }
 
   /** How many peers that are not stale there are, and how many of them lack in `leases`. */
@@ -183,6 +196,7 @@ export class PeerSet {
     const notice = this.#judge(name, peer, attributes.hostId);
     this.#set({ name, peer, ...(notice === undefined ? {} : { notice }) });
     touched.push(subnet);
+    if (!this.#staleClaims.hasClaimOn(peer)) return;
     for (const other of this.#stale) {
       const { peer: vanished } = this.#entries.get(other)!;
       if (!claims(peer, vanished)) continue;
@@ -202,20 +216,13 @@ export class PeerSet {
     }
     for (const { name, peer, notice } of vanished) {
       touched.push(peer.subnet);
-      if (notice !== undefined || this.#isClaimed(peer)) continue;
+      if (notice !== undefined || this.#claims.hasClaimOn(peer)) continue;
       this.#set({
         name,
         peer: { ...peer, stale: true },
         vanishedAtMs: nowMs,
       });
     }
-  }
-
-  #isClaimed(vanished: Peer): boolean {
-    for (const { peer } of this.#entries.values()) {
-      if (!peer.stale && claims(peer, vanished)) return true;
-    }
-    return false;
   }
 
   /** Why a lease is no peer; `undefined` when it is one. */
@@ -267,6 +274,9 @@ export class PeerSet {
 
   #set(entry: Entry): void {
     const { name, peer, notice } = entry;
+    const before = this.#entries.get(name);
+    if (before !== undefined) this.#claimsOf(before).delete(before.peer);
+    this.#claimsOf(entry).add(peer);
     this.#entries.set(name, entry);
     if (notice === undefined) this.#notices.delete(name);
     else this.#notices.set(name, notice);
@@ -278,9 +288,14 @@ export class PeerSet {
     this.#aliases.set(plain, aliases.add(name));
   }
 
+  #claimsOf({ peer }: Entry): ClaimIndex {
+    return peer.stale ? this.#staleClaims : this.#claims;
+  }
+
   #delete(name: string): void {
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
+    this.#claimsOf(entry).delete(entry.peer);
     this.#entries.delete(name);
     this.#notices.delete(name);
     this.#stale.delete(name);

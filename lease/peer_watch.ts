@@ -11,6 +11,7 @@ import type { RandomSource } from "../linux/random.ts";
 import { formatCidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import { ChangingReports } from "./changing_reports.ts";
+import type { Lease } from "./lease.ts";
 import { type PeerSelf, PeerSet } from "./peer_set.ts";
 import type {
   LeaseEvent,
@@ -78,8 +79,8 @@ export class PeerWatch {
   readonly #set: PeerSet;
   readonly #pauses: RegistryPauses;
   readonly #reports: ChangingReports;
-  /** Keys that cannot be read, by the whole key. */
-  readonly #rejected = new Map<string, string>();
+  /** Keys that cannot be read: by the lease's name where there is one. */
+  readonly #rejected = new Map<string, RejectedLease>();
   readonly #graceMs: number;
   #faultCode: string | undefined;
   #isSynced = false;
@@ -143,7 +144,7 @@ export class PeerWatch {
   /** Reads all leases. @returns the revision from which to watch. */
   async #resync(signal: AbortSignal): Promise<string> {
     let snapshot = await this.#registry.list(signal);
-    this.#noteRejected(snapshot.rejected);
+    this.#noteAllRejected(snapshot.rejected);
     const { live, missing } = this.#set.countMissing(snapshot.leases);
     const { leases } = snapshot;
     // What is new is welcome whatever is missing.
@@ -179,7 +180,7 @@ export class PeerWatch {
     });
     await this.#clock.sleep(confirmSeconds * 1_000, signal);
     const snapshot = await this.#registry.list(signal);
-    this.#noteRejected(snapshot.rejected);
+    this.#noteAllRejected(snapshot.rejected);
     return snapshot;
   }
 
@@ -202,8 +203,9 @@ export class PeerWatch {
     // Until it has held for a while.
     this.#watchBreaks = true;
     try {
-      for await (const event of this.#registry.watch(revision, either)) {
-        await this.#onEvent(event, signal);
+      // The next ones gather while these are taken.
+      for await (const events of this.#registry.watch(revision, either)) {
+        await this.#onEvents(events, signal);
       }
     } catch (error) {
       if (signal.aborted || !due.signal.aborted) throw error;
@@ -219,33 +221,34 @@ export class PeerWatch {
     this.#recover();
   }
 
-  async #onEvent(event: LeaseEvent, signal: AbortSignal): Promise<void> {
-    switch (event.type) {
-      case "put": {
-        this.#forgetRejected(event.lease.name);
-        await this.#change(signal, () => this.#set.put([event.lease]));
-        break;
+  /** Of several events about one key the last one counts. */
+  async #onEvents(
+    events: readonly LeaseEvent[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const leases = new Map<string, Lease>();
+    const vanished = new Set<string>();
+    for (const event of events) {
+      if (event.type === "put") {
+        const { lease } = event;
+        this.#rejected.delete(lease.name);
+        vanished.delete(lease.name);
+        leases.set(lease.name, lease);
+        continue;
       }
-      case "delete": {
-        this.#forgetRejected(event.name);
-        await this.#change(
-          signal,
-          (nowMs) => this.#set.vanish([event.name], nowMs),
-        );
-        break;
-      }
-      case "rejected": {
-        const { key, reason, version } = event.rejected;
-        this.#rejected.set(key, reason);
-        if (version !== undefined) {
-          await this.#change(
-            signal,
-            (nowMs) => this.#set.vanish([version.name], nowMs),
-          );
-        }
-        break;
-      }
+      if (event.type === "delete") this.#rejected.delete(event.name);
+      else this.#noteRejected(event.rejected);
+      const name = event.type === "delete"
+        ? event.name
+        : event.rejected.version?.name;
+      if (name === undefined) continue;
+      leases.delete(name);
+      vanished.add(name);
     }
+    await this.#change(
+      signal,
+      (nowMs) => this.#set.change([...leases.values()], [...vanished], nowMs),
+    );
     this.#reportNotices();
   }
 
@@ -327,21 +330,19 @@ export class PeerWatch {
     }
   }
 
-  #noteRejected(rejected: readonly RejectedLease[]): void {
+  #noteAllRejected(all: readonly RejectedLease[]): void {
     this.#rejected.clear();
-    for (const { key, reason } of rejected) this.#rejected.set(key, reason);
+    for (const rejected of all) this.#noteRejected(rejected);
   }
 
-  #forgetRejected(name: string): void {
-    for (const key of this.#rejected.keys()) {
-      if (key.endsWith(`/${name}`)) this.#rejected.delete(key);
-    }
+  #noteRejected(rejected: RejectedLease): void {
+    this.#rejected.set(rejected.version?.name ?? rejected.key, rejected);
   }
 
   /** Each once, and again when its reason changes or it comes back. */
   #reportNotices(): void {
     const notices = [
-      ...[...this.#rejected].map(([key, reason]) => ({
+      ...[...this.#rejected.values()].map(({ key, reason }) => ({
         key,
         code: "rejected",
         reason,

@@ -1,29 +1,40 @@
 /**
- * A gRPC stream of watch responses, pulled one by one.
+ * A gRPC stream of watch responses, pulled: all that has arrived at once.
  *
  * @module
  */
 
 import type {
   IDuplexStream,
+  IEvent,
   IWatchCreateRequest,
   IWatchRequest,
   IWatchResponse,
 } from "etcd3";
+import { setImmediate } from "node:timers/promises";
+
+/** gRPC's stream, which etcd3's type says less of than it can do. */
+export interface WatchSource
+  extends IDuplexStream<IWatchRequest, IWatchResponse> {
+  /** Reads no more: HTTP/2's flow control stops etcd, which keeps the history. */
+  pause(): unknown;
+  resume(): unknown;
+}
+
+/** So many events wait in memory, and one response more. */
+const MAX_WAITING_EVENTS = 8_192;
 
 /** One stream with one watch on it. Responses that came early are kept in order. */
 export class WatchStream {
-  readonly #source: IDuplexStream<IWatchRequest, IWatchResponse>;
-  readonly #responses: IWatchResponse[] = [];
+  readonly #source: WatchSource;
+  #responses: IWatchResponse[] = [];
+  #waitingEvents = 0;
   #failure: Error | undefined;
   #wake: () => void = () => {};
 
-  constructor(source: IDuplexStream<IWatchRequest, IWatchResponse>) {
+  constructor(source: WatchSource) {
     this.#source = source;
-    source.on("data", (response) => {
-      this.#responses.push(response);
-      this.#wake();
-    });
+    source.on("data", (response) => this.#keep(response));
     source.on("error", (error) => this.#fail(error));
     source.on("end", () => this.#fail(new Error("Connection dropped")));
   }
@@ -35,29 +46,35 @@ export class WatchStream {
    */
   async create(request: IWatchCreateRequest): Promise<void> {
     this.#source.write({ create_request: request });
-    const response = await this.next();
-    if (!response.created) {
+    await this.#untilResponse();
+    const [response] = this.#take(1);
+    const refusal = refusalIn(response!);
+    if (refusal !== undefined) throw new Error(refusal);
+    if (!response!.created) {
       throw new Error("Protocol error: the watch was not confirmed");
     }
   }
 
   /**
-   * The next response; one that says that etcd gave up the watch is thrown.
+   * The events that have arrived and were not taken yet, in order; waits for one.
+   * A response that says that etcd gave up the watch is thrown.
    *
-   * @throws what ended the stream, after the responses that came before.
+   * @throws what ended the stream, after the events that came before.
    */
-  async next(): Promise<IWatchResponse> {
+  async next(): Promise<IEvent[]> {
     for (;;) {
-      const response = this.#responses.shift();
-      if (response !== undefined) {
-        const refusal = refusalIn(response);
-        if (refusal !== undefined) throw new Error(refusal);
-        return response;
+      if (this.#responses.length === 0) {
+        await this.#untilResponse();
+        // What came by the same read of the socket is brought along.
+        await setImmediate();
       }
-      if (this.#failure !== undefined) throw this.#failure;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await promise;
+      const ends = this.#responses.findIndex((response) =>
+        refusalIn(response) !== undefined
+      );
+      if (ends === 0) throw new Error(refusalIn(this.#responses[0]!));
+      const events = this.#take(ends < 0 ? this.#responses.length : ends)
+        .flatMap((response) => response.events);
+      if (events.length > 0) return events;
     }
   }
 
@@ -65,6 +82,34 @@ export class WatchStream {
   cancel(reason: unknown): void {
     this.#fail(reason instanceof Error ? reason : new Error(String(reason)));
     this.#source.cancel();
+  }
+
+  #keep(response: IWatchResponse): void {
+    this.#responses.push(response);
+    this.#waitingEvents += response.events.length;
+    if (this.#waitingEvents >= MAX_WAITING_EVENTS) this.#source.pause();
+    this.#wake();
+  }
+
+  #take(count: number): IWatchResponse[] {
+    const taken = this.#responses.slice(0, count);
+    this.#responses = this.#responses.slice(count);
+    const isFull = this.#waitingEvents >= MAX_WAITING_EVENTS;
+    for (const { events } of taken) this.#waitingEvents -= events.length;
+    if (isFull && this.#waitingEvents < MAX_WAITING_EVENTS) {
+      this.#source.resume();
+    }
+    return taken;
+  }
+
+  /** @throws what ended the stream. */
+  async #untilResponse(): Promise<void> {
+    while (this.#responses.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
   }
 
   #fail(error: Error): void {

@@ -281,9 +281,9 @@ Deno.test("etcd registry: users and roles", async (test) => {
     const lease = (await registry.create(subnet, attributes, 60, never))!;
     const renewed = (await registry.renew(lease, attributes, 60, never))!;
     for await (
-      const event of registry.watch(lease.modRevision, never)
+      const [event] of registry.watch(lease.modRevision, never)
     ) {
-      assertEquals(event.revision, renewed.modRevision);
+      assertEquals(event?.revision, renewed.modRevision);
       break;
     }
     assert(await registry.remove(renewed, never));

@@ -157,6 +157,44 @@ Deno.test("hosts that join, move and leave are followed in order", async () => {
   assertEquals(host.list, ["10.1.3.0/24 198.51.100.33"]);
 });
 
+Deno.test("changes that arrive together are one diff, and of each key the last one counts", async () => {
+  const etcd = makeEtcd(2, 3, 4, 5);
+  await using host = await new Follower(etcd).settle();
+  etcd.put("10.1.6.0-24", value(6));
+  etcd.delete("10.1.6.0-24");
+  etcd.delete("10.1.2.0-24");
+  etcd.put("10.1.2.0-24", value(22));
+  etcd.put("10.1.3.0-24", "garbage");
+  etcd.put("10.1.3.0-24", value(33));
+  etcd.put("10.1.4.0-24", value(44));
+  etcd.put("10.1.4.0-24", "garbage");
+  etcd.delete("10.1.5.0-24");
+  await host.settle();
+  assertEquals(host.diffs.length, 2);
+  assertEquals(host.list, [
+    "10.1.2.0/24 198.51.100.22",
+    "10.1.3.0/24 198.51.100.33",
+    "10.1.4.0/24 198.51.100.4 stale",
+    "10.1.5.0/24 198.51.100.5 stale",
+  ]);
+});
+
+Deno.test("changes that arrive while others are being taken wait, and are one diff then", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Follower(etcd).settle();
+  const gate = Promise.withResolvers<void>();
+  host.gate = gate.promise;
+  for (let third = 2; third < 200; third++) {
+    etcd.put(`10.1.${third}.0-24`, value(third));
+    await host.settle();
+  }
+  assertEquals(host.diffs.length, 0);
+  gate.resolve();
+  await host.settle();
+  assertEquals(host.diffs.map(({ added }) => added.length), [1, 197]);
+  assertEquals(host.overlapping, 0);
+});
+
 Deno.test("an event is told without a timer", async () => {
   const etcd = makeEtcd(2);
   await using host = await new Follower(etcd).settle();
@@ -189,6 +227,7 @@ Deno.test("a key or value that cannot be read costs itself alone and is told onc
     ["garbage", "10.1.4.0-24", "10.1.2.0-24"],
   );
   etcd.put("10.1.4.0-24", value(4));
+  await host.settle();
   etcd.put("10.1.4.0-24", "garbage");
   await host.settle();
   assertEquals(rejected().length, 4, "it was right in between");
@@ -344,6 +383,7 @@ Deno.test("a diff that the data path does not take is brought again, the next on
   await using host = await new Follower(etcd).settle();
   host.refuse = new Error("no memory");
   etcd.put("10.1.3.0-24", value(3));
+  await host.settle();
   etcd.put("10.1.4.0-24", value(4));
   await host.pass(30);
   assertEquals(host.list.length, 1);

@@ -1,0 +1,77 @@
+/**
+ * A range of keys read page by page, all at one revision: ten thousand leases in
+ * one answer are near gRPC's and etcd's limits, and hold everybody else up.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { IKeyValue, IRangeRequest, IRangeResponse } from "etcd3";
+import { RegistryError } from "../errors.ts";
+
+/** Keys of one page: some 250 KB of leases, a few milliseconds to decode. */
+export const PAGE_KEYS = 1_000;
+/** How often the reading begins anew when its revision is compacted under it. */
+const ATTEMPTS = 5;
+
+/** Which keys, and what becomes of each. */
+export interface RangePages<Entry> {
+  readonly key: Uint8Array;
+  /** Excluded. */
+  readonly rangeEnd: Uint8Array;
+  readonly pageKeys: number;
+  readonly decode: (keyValue: IKeyValue) => Entry;
+}
+
+/** The keys of a range as they were at one moment, in the order of the keys. */
+export interface RangeSnapshot<Entry> {
+  readonly entries: Entry[];
+  readonly revision: string;
+}
+
+/**
+ * Reads the whole range by calls of `read`.
+ *
+ * @throws what `read` throws; "compacted" only when that happened five times.
+ */
+export async function readRangePages<Entry>(
+  read: (request: IRangeRequest) => Promise<IRangeResponse>,
+  range: RangePages<Entry>,
+): Promise<RangeSnapshot<Entry>> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await readOnce(read, range);
+    } catch (error) {
+      const isCompacted = error instanceof RegistryError &&
+        error.fault === "compacted";
+      if (!isCompacted || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function readOnce<Entry>(
+  read: (request: IRangeRequest) => Promise<IRangeResponse>,
+  { key, rangeEnd, pageKeys, decode }: RangePages<Entry>,
+): Promise<RangeSnapshot<Entry>> {
+  const entries: Entry[] = [];
+  let revision: string | undefined;
+  let from: Uint8Array = key;
+  for (;;) {
+    const { kvs, more, header } = await read({
+      key: Buffer.from(from),
+      range_end: Buffer.from(rangeEnd),
+      limit: pageKeys,
+      ...(revision === undefined ? {} : { revision }),
+    });
+    revision ??= header.revision;
+    for (const keyValue of kvs) entries.push(decode(keyValue));
+    const last = kvs.at(-1);
+    if (!more || last === undefined) return { entries, revision };
+    from = keyAfter(last.key);
+  }
+}
+
+/** The least key above `key`. */
+function keyAfter(key: Uint8Array): Uint8Array {
+  return Uint8Array.of(...key, 0);
+}
