@@ -381,11 +381,13 @@ export class LeaseKeeper {
   /** Returns at the first change that is not our own doing. */
   async #watchKey(revision: string, signal: AbortSignal): Promise<void> {
     const { subnet } = this.#lease!;
-    const events = this.#registry.watch(revision, signal, subnet);
+    const changes = this.#registry.watch(revision, signal, subnet);
     try {
-      for await (const event of events) {
-        const isOwnDoing = event.type === "put" && this.#isOurs(event.lease) &&
-          this.#hasOurValue(event.lease);
+      for await (const events of changes) {
+        const isOwnDoing = events.every((event) =>
+          event.type === "put" && this.#isOurs(event.lease) &&
+          this.#hasOurValue(event.lease)
+        );
         if (!isOwnDoing) return;
       }
     } catch (error) {
