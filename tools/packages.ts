@@ -90,6 +90,21 @@ const BPFTOOL: Requirement = {
   programs: ["bpftool"],
   debianPackage: "bpftool",
 };
+const MMDEBSTRAP: Requirement = {
+  purpose: "the root file system of booted hosts",
+  programs: ["mmdebstrap"],
+  debianPackage: "mmdebstrap",
+};
+const NSPAWN: Requirement = {
+  purpose: "hosts with a systemd of their own",
+  programs: ["systemd-nspawn"],
+  debianPackage: "systemd-container",
+};
+const SYSTEMD: Requirement = {
+  purpose: "checking the units",
+  programs: ["systemd-analyze"],
+  debianPackage: "systemd",
+};
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -132,6 +147,9 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   NFTABLES,
   BUSYBOX,
   BPFTOOL,
+  MMDEBSTRAP,
+  NSPAWN,
+  SYSTEMD,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */

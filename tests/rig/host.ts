@@ -10,6 +10,7 @@ import {
   type BridgeOptions,
   type Container,
 } from "./container.ts";
+import { run } from "./command.ts";
 import { NetNamespace } from "./namespace.ts";
 
 /** Where the host is. */
@@ -34,6 +35,7 @@ export class RigHost {
   readonly address: string;
   readonly directory: string;
   readonly uplink: HostOptions["uplink"];
+  readonly #options: HostOptions;
   #containers = 0;
   readonly #onBridge = new Map<string, number>();
 
@@ -43,6 +45,7 @@ export class RigHost {
     this.address = options.address;
     this.directory = options.directory;
     this.uplink = options.uplink;
+    this.#options = options;
   }
 
   /** Makes the namespace and plugs it in. */
@@ -50,27 +53,20 @@ export class RigHost {
     options: HostOptions,
     signal?: AbortSignal,
   ): Promise<RigHost> {
-    const { address, gateway, name, underlayMtuBytes: mtu, uplink } = options;
     await Deno.mkdir(options.directory);
-    const namespace = await NetNamespace.create(name, signal);
-    // Reverse path filtering is loose, as systemd sets it on every host.
-    // bridge-nf-call-iptables costs about a fifth of the throughput.
-    await namespace.sysctl({
-      "net/ipv4/ip_forward": "1",
-      "net/ipv4/conf/all/rp_filter": "2",
-      "net/bridge/bridge-nf-call-iptables": "0",
-    }, signal);
-    await uplink.namespace.ip([
-      `link add ${uplink.port} mtu ${mtu} type veth ` +
-      `peer name eth0 mtu ${mtu} netns ${name}`,
-      `link set ${uplink.port} master underlay up`,
-    ], signal);
-    await namespace.ip([
-      `address add ${address}/24 dev eth0`,
-      "link set eth0 up",
-      `route add default via ${gateway}`,
-    ], signal);
-    return new RigHost(namespace, options);
+    return new RigHost(await plugIn(options, signal), options);
+  }
+
+  /**
+   * As after a reboot: everything that the kernel knew of the host is gone,
+   * processes and containers too. Its files stay.
+   */
+  async replug(signal?: AbortSignal): Promise<void> {
+    const { name, uplink: { namespace, port } } = this.#options;
+    await namespace.attempt(["ip", "link", "delete", port]);
+    await run(["ip", "netns", "delete", name], signal ? { signal } : {});
+    await plugIn(this.#options, signal);
+    this.#onBridge.clear();
   }
 
   /** Starts an agent and does not wait for it. */
@@ -99,4 +95,30 @@ export class RigHost {
       signal,
     );
   }
+}
+
+async function plugIn(
+  options: HostOptions,
+  signal?: AbortSignal,
+): Promise<NetNamespace> {
+  const { address, gateway, name, underlayMtuBytes: mtu, uplink } = options;
+  const namespace = await NetNamespace.create(name, signal);
+  // Reverse path filtering is loose, as systemd sets it on every host.
+  // bridge-nf-call-iptables costs about a fifth of the throughput.
+  await namespace.sysctl({
+    "net/ipv4/ip_forward": "1",
+    "net/ipv4/conf/all/rp_filter": "2",
+    "net/bridge/bridge-nf-call-iptables": "0",
+  }, signal);
+  await uplink.namespace.ip([
+    `link add ${uplink.port} mtu ${mtu} type veth ` +
+    `peer name eth0 mtu ${mtu} netns ${name}`,
+    `link set ${uplink.port} master underlay up`,
+  ], signal);
+  await namespace.ip([
+    `address add ${address}/24 dev eth0`,
+    "link set eth0 up",
+    `route add default via ${gateway}`,
+  ], signal);
+  return namespace;
 }

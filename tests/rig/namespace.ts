@@ -30,6 +30,12 @@ export class NetNamespace {
     return namespace;
   }
 
+  /** Gives a name to the namespace of a process, such as a container's. */
+  static async attach(name: string, pid: number): Promise<NetNamespace> {
+    await run(["ip", "netns", "attach", name, String(pid)]);
+    return new NetNamespace(name);
+  }
+
   /** What stands before a command that runs inside. It ends by executing it. */
   get commandPrefix(): readonly string[] {
     return ["ip", "netns", "exec", this.name];

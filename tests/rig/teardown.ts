@@ -7,17 +7,22 @@
  * @module
  */
 
+import { destroyControlGroups } from "./booted/control_group.ts";
 import { attemptSync } from "./command.ts";
 import { belongsTo, isLeftover } from "./names.ts";
 
 const NAMESPACE_DIRECTORY = "/run/netns";
+const NSPAWN_DIRECTORIES = [
+  "/run/systemd/nspawn/propagate",
+  "/run/systemd/nspawn/unix-export",
+];
 
 /** Where rigs keep their files. */
 export function temporaryDirectory(): string {
   return Deno.env.get("TMPDIR") ?? "/tmp";
 }
 
-/** Removes the rig `name`: its processes, namespaces and files. */
+/** Removes the rig `name`: its processes, namespaces, mounts and files. */
 export function destroyRig(name: string): void {
   destroy((part) => belongsTo(part, name));
 }
@@ -38,15 +43,32 @@ export function namespaceNames(wanted: (name: string) => boolean): string[] {
 
 function destroy(wanted: (name: string) => boolean): string[] {
   const namespaces = namespaceNames(wanted);
+  destroyControlGroups(wanted);
   for (const name of namespaces) killProcesses(name);
   for (const name of namespaces) attemptSync(["ip", "netns", "delete", name]);
   const directories = entries(temporaryDirectory()).filter(wanted);
   for (const directory of directories) {
+    unmountBelow(`${temporaryDirectory()}/${directory}`);
     Deno.removeSync(`${temporaryDirectory()}/${directory}`, {
       recursive: true,
     });
   }
+  // What systemd-nspawn leaves when it was killed.
+  for (const parent of NSPAWN_DIRECTORIES) {
+    for (const name of entries(parent).filter(wanted)) {
+      attemptSync(["umount", "--lazy", `${parent}/${name}`]);
+      Deno.removeSync(`${parent}/${name}`);
+    }
+  }
   return [...new Set([...namespaces, ...directories])];
+}
+
+/** The last mounted first: later mounts may lie in earlier ones. */
+function unmountBelow(directory: string): void {
+  const mounts = Deno.readTextFileSync("/proc/self/mounts").split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of mounts.reverse()) attemptSync(["umount", "--lazy", path]);
 }
 
 function killProcesses(namespace: string): void {
