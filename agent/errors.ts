@@ -112,3 +112,34 @@ export class AgentAnswerError extends LodenError {
     );
   }
 }
+
+/** Another network config was published that this host cannot change to. */
+export class ConfigChangeError extends LodenError {
+  /** @param refusals Each "X must …: new value is …". */
+  constructor(subnet: Cidr, refusals: readonly string[]) {
+    super(
+      "config.refused",
+      `Cannot change to the published network config while this host has ${
+        formatCidr(subnet)
+      }: ${refusals.join("; ")}`,
+      {
+        hint:
+          "publish the former values again (loden config put), or restart " +
+          "the agents of all hosts, and Docker after them",
+      },
+    );
+  }
+}
+
+/** The config has been deleted under a running network. */
+export class ConfigDeletedError extends LodenError {
+  /** @param hint Commands that would publish the running config again. */
+  constructor(key: string, hint: string) {
+    super(
+      "config.refused",
+      `Cannot read the network config any more: ${key} must be in etcd: there ` +
+        "is no such key",
+      { hint },
+    );
+  }
+}

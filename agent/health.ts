@@ -37,6 +37,11 @@ export const warningDefinitions = {
     impairs: "this host has no subnet",
     restartMayCure: false,
   },
+  "config.refused": {
+    severity: "warning",
+    impairs: "what was published as network config has no effect on this host",
+    restartMayCure: false,
+  },
   "etcd.unavailable": {
     severity: "warning",
     impairs: "changes of peers are not seen, the lease is not renewed",

@@ -19,6 +19,7 @@ export type EtcdSettings = Pick<
   | "etcdCertFile"
   | "etcdKeyFile"
   | "etcdUsername"
+  | "etcdPasswordFile"
 >;
 
 /** `<prefix>/config` is not there. Somebody may put it there at any time. */
@@ -36,10 +37,13 @@ export class ConfigMissingError extends LodenError {
 }
 
 /**
- * The commands that would create the key, with this agent's own options, ready
- * to be pasted into a shell. A password is asked for, never shown.
+ * The commands that would create the key with this value, with this agent's own
+ * options, ready to be pasted into a shell. A password is asked for, never shown.
  */
-export function configCommands(settings: EtcdSettings): [string, string] {
+export function configCommands(
+  settings: EtcdSettings,
+  value: string = EXAMPLE,
+): [string, string] {
   const { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUsername } = settings;
   const endpoints = settings.etcdEndpoints.join(",");
   const etcdctl = [
@@ -51,7 +55,7 @@ export function configCommands(settings: EtcdSettings): [string, string] {
     option("--user", etcdUsername),
     "put",
     quote(`${settings.etcdPrefix}/config`),
-    quote(EXAMPLE),
+    quote(value),
   ];
   const loden = [
     "loden config put",
@@ -61,7 +65,8 @@ export function configCommands(settings: EtcdSettings): [string, string] {
     option("--etcd-certfile", etcdCertFile),
     option("--etcd-keyfile", etcdKeyFile),
     option("--etcd-username", etcdUsername),
-    quote(EXAMPLE),
+    option("--etcd-password-file", settings.etcdPasswordFile),
+    quote(value),
   ];
   return [join(etcdctl), join(loden)];
 }

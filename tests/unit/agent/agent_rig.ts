@@ -90,6 +90,7 @@ export class AgentRig {
         etcdCertFile: "",
         etcdKeyFile: "",
         etcdUsername: "",
+        etcdPasswordFile: "",
       },
       network: {
         ipMasq: options.ipMasq ?? false,
