@@ -36,6 +36,13 @@ export interface KernelPeer {
   readonly mtuBytes: number | undefined;
 }
 
+/** What is different from the peers before. */
+export interface KernelPeerChanges {
+  /** New ones, and those that are not as they were. */
+  readonly put: readonly KernelPeer[];
+  readonly removed: readonly Cidr[];
+}
+
 /** Packets and bytes of one peer, without the outer headers. */
 export interface PeerTraffic {
   readonly subnet: Cidr;
@@ -54,6 +61,9 @@ export class KernelPeerTable {
   readonly #entries = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
   /** Slots that nobody has; taken from the end. */
   readonly #freeSlots: number[] = [];
+  /** How many entries have an address. */
+  readonly #holdings = new Map<Ipv4, number>();
+  /** The addresses that are in the map. */
   readonly #senders = new Set<Ipv4>();
   readonly #routes = new Map<string, NewRoute>();
   /** The last change broke off: only the kernel knows how far it came. */
@@ -70,6 +80,7 @@ export class KernelPeerTable {
 
   #readMaps(): void {
     this.#entries.clear();
+    this.#holdings.clear();
     this.#senders.clear();
     this.#freeSlots.length = 0;
     const used = new Set<number>();
@@ -77,7 +88,7 @@ export class KernelPeerTable {
       const subnet = subnetOfKey(key);
       const entry = decodePeer(value);
       used.add(entry.slot);
-      this.#entries.set(formatCidr(subnet), { subnet, entry });
+      this.#remember(formatCidr(subnet), subnet, entry);
     }
     for (const { key } of this.#maps.loden_senders.entries()) {
       this.#senders.add(addressOfKey(key));
@@ -153,13 +164,42 @@ export class KernelPeerTable {
   settle(peers: readonly KernelPeer[]): boolean {
     const wanted = bySubnet(peers);
     const lost = this.#putRoutes(wanted).some((text) => this.#known.has(text));
-    this.#removeEntries(wanted);
-    this.#removeSenders(new Set(peers.map(({ address }) => address)));
+    this.#removeRoutes(
+      [...this.#routes.keys()].filter((text) => !wanted.has(text)),
+    );
+    this.#removeEntries(
+      [...this.#entries.keys()].filter((text) => !wanted.has(text)),
+    );
+    this.#removeSenders(this.#senders);
     this.#torn = false;
     return lost;
   }
+
   /** The peers before the change. */
   #known: ReadonlySet<string> = new Set();
+
+  /**
+   * Puts some peers and takes others out; what it costs depends on their number
+   * alone. All others must be as {@linkcode set} was told, with that deadline.
+   * Throws what the kernel refuses: then only a `set` goes on from there.
+   */
+  change({ put, removed }: KernelPeerChanges, deadlineNs: bigint): void {
+    this.#torn = true;
+    const wanted = bySubnet(put);
+    const unwanted = removed.map(formatCidr);
+    const formerSenders = new Set(
+      [...wanted.keys(), ...unwanted].flatMap((text) =>
+        this.#entries.get(text)?.entry.address ?? []
+      ),
+    );
+    this.#putSenders(put);
+    this.#putEntries(wanted, deadlineNs);
+    this.#putRoutes(wanted);
+    this.#removeRoutes(unwanted);
+    this.#removeEntries(unwanted);
+    this.#removeSenders(formerSenders);
+    this.#torn = false;
+  }
 
   #putSenders(peers: readonly KernelPeer[]): void {
     const added = new Set(peers.map(({ address }) => address))
@@ -192,7 +232,25 @@ export class KernelPeerTable {
     }
     this.#clearTraffic(taken);
     this.#maps.loden_peers.updateMany(changed);
-    for (const [text, entry] of now) this.#entries.set(text, entry);
+    for (const [text, { subnet, entry }] of now) {
+      this.#remember(text, subnet, entry);
+    }
+  }
+
+  #remember(text: string, subnet: Cidr, entry: PeerEntry): void {
+    this.#release(text);
+    this.#entries.set(text, { subnet, entry });
+    const { address } = entry;
+    this.#holdings.set(address, (this.#holdings.get(address) ?? 0) + 1);
+  }
+
+  /** The entry's address is one entry's less. */
+  #release(text: string): void {
+    const address = this.#entries.get(text)?.entry.address;
+    if (address === undefined) return;
+    const rest = this.#holdings.get(address)! - 1;
+    if (rest === 0) this.#holdings.delete(address);
+    else this.#holdings.set(address, rest);
   }
 
   /** The subnets whose routes were put. */
@@ -226,25 +284,32 @@ export class KernelPeerTable {
     for (const route of added) {
       this.#routes.set(formatCidr(route.destination), route);
     }
-    const removed = [...this.#routes].filter(([text]) => !wanted.has(text));
-    if (removed.length > 0) {
-      this.#rtnetlink.removeRoutes(removed.map(([, route]) => route));
-      for (const [text] of removed) this.#routes.delete(text);
-    }
     return added.map(({ destination }) => formatCidr(destination));
   }
 
-  #removeEntries(wanted: ReadonlyMap<string, KernelPeer>): void {
-    for (const [text, { subnet, entry }] of [...this.#entries]) {
-      if (wanted.has(text)) continue;
-      this.#maps.loden_peers.delete(peerKey(subnet));
+  #removeRoutes(subnets: readonly string[]): void {
+    const removed = subnets.flatMap((text) => this.#routes.get(text) ?? []);
+    if (removed.length === 0) return;
+    this.#rtnetlink.removeRoutes(removed);
+    for (const text of subnets) this.#routes.delete(text);
+  }
+
+  #removeEntries(subnets: readonly string[]): void {
+    for (const text of subnets) {
+      const before = this.#entries.get(text);
+      if (before === undefined) continue;
+      this.#maps.loden_peers.delete(peerKey(before.subnet));
+      this.#release(text);
       this.#entries.delete(text);
-      if (entry.slot !== COMMON_SLOT) this.#freeSlots.push(entry.slot);
+      const { slot } = before.entry;
+      if (slot !== COMMON_SLOT) this.#freeSlots.push(slot);
     }
   }
 
-  #removeSenders(wanted: ReadonlySet<Ipv4>): void {
-    for (const address of this.#senders.difference(wanted)) {
+  /** Those of the addresses at which no peer is any more. */
+  #removeSenders(addresses: ReadonlySet<Ipv4>): void {
+    for (const address of [...addresses]) {
+      if (this.#holdings.has(address) || !this.#senders.has(address)) continue;
       this.#maps.loden_senders.delete(ipv4ToBytes(address));
       this.#senders.delete(address);
     }

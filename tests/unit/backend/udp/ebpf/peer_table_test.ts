@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import {
   decodePeer,
   MAPS,
@@ -542,8 +543,92 @@ for (const [where, breakOff] of BREAKS) {
       world.table.set(next, DEADLINE);
       world.assertHolds(next);
     });
+    Deno.test(`a change of some peers that breaks off ${where} is completed by ${what}`, () => {
+      const world = new World();
+      world.table.set([A, B], DEADLINE);
+      const refusal = new BpfError("change the map", ERRNO.ENOMEM);
+      breakOff(world, refusal);
+      const thrown = assertThrows(() =>
+        world.table.change(
+          { put: [C, D, E], removed: [A.subnet] },
+          DEADLINE,
+        )
+      );
+      assertEquals(thrown, refusal);
+      world.table.set(next, DEADLINE);
+      world.assertHolds(next);
+    });
   }
 }
+
+Deno.test("a change of one peer touches that one alone", () => {
+  const world = new World();
+  world.table.set(manyPeers(100), DEADLINE);
+  const keys: string[] = [];
+  const { loden_peers: peers } = world.maps;
+  const update = peers.update.bind(peers);
+  peers.update = (key, value) => {
+    keys.push(key.toHex());
+    update(key, value);
+  };
+  world.rtnetlink.changes = 0;
+  const added = peer("10.200.0.0/24", "192.0.2.200");
+  world.table.change({ put: [added], removed: [] }, DEADLINE);
+  assertEquals(keys, [peerKey(added.subnet).toHex()]);
+  assertEquals(world.rtnetlink.changes, 1);
+  world.table.change({ put: [], removed: [added.subnet] }, DEADLINE);
+  world.assertHolds(manyPeers(100));
+});
+
+Deno.test("of one that is removed the holder stays known for its other subnet", () => {
+  const world = new World();
+  const second = { ...B, address: A.address };
+  world.table.set([A, second], DEADLINE);
+  world.table.change({ put: [], removed: [A.subnet] }, DEADLINE);
+  assertEquals(world.senders(), ["192.0.2.2"]);
+  world.table.change({
+    put: [{ ...second, address: C.address }],
+    removed: [],
+  }, DEADLINE);
+  assertEquals(world.senders(), ["192.0.2.4"]);
+});
+
+Deno.test("any changes come to the same as setting what they end with", () => {
+  const subnets = fc.integer({ min: 2, max: 9 }).map((third) =>
+    `10.1.${third}.0/24`
+  );
+  const put = fc.record({
+    subnet: subnets,
+    holder: fc.integer({ min: 2, max: 5 }).map((host) => `192.0.2.${host}`),
+  }).map(({ subnet, holder }) => peer(subnet, holder));
+  const changes = fc.array(
+    fc.record({
+      put: fc.uniqueArray(put, {
+        selector: ({ subnet }) => subnet.address,
+        maxLength: 4,
+      }),
+      removed: fc.uniqueArray(subnets, { maxLength: 4 }),
+    }),
+    { maxLength: 8 },
+  );
+  fc.assert(fc.property(changes, (steps) => {
+    const world = new World();
+    const peers = new Map<string, KernelPeer>();
+    world.table.set([], DEADLINE);
+    for (const { put, removed } of steps) {
+      const gone = removed.filter((text) =>
+        !put.some(({ subnet }) => formatCidr(subnet) === text)
+      );
+      for (const text of gone) peers.delete(text);
+      for (const one of put) peers.set(formatCidr(one.subnet), one);
+      world.table.change({ put, removed: gone.map(network) }, DEADLINE);
+      world.assertHolds([...peers.values()]);
+    }
+    world.rtnetlink.changes = 0;
+    world.newAgent().set([...peers.values()], DEADLINE);
+    assertEquals(world.rtnetlink.changes, 0);
+  }));
+});
 
 Deno.test("a full map is an error, and what fits stays", () => {
   const world = new World();
