@@ -36,6 +36,7 @@ import { underlayWarnings } from "../host/underlay_warnings.ts";
 import { FileStateStore } from "../lease/file_state_store.ts";
 import { systemClock } from "../linux/clock.ts";
 import { HostCommandRunner } from "../linux/command.ts";
+import { KernelNftablesMonitor } from "../linux/netlink/kernel_nftables_monitor.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { systemRandom } from "../linux/random.ts";
@@ -161,7 +162,12 @@ function createFirewall(
   return new FirewallKeeper({
     select: (signal) => selectFirewall(runner, options, signal),
     clock: systemClock,
-  }, { resyncSeconds: settings.iptablesResyncSeconds, onResult });
+    openMonitor: () => new KernelNftablesMonitor(),
+  }, {
+    resyncSeconds: settings.iptablesResyncSeconds,
+    overlayDevice: settings.deviceName,
+    onResult,
+  });
 }
 
 function hostFiles({ subnetFile, dockerOptsFile }: Settings): HostFile[] {

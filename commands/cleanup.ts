@@ -10,7 +10,7 @@ import { footprintPath, readFootprint } from "../agent/footprint.ts";
 import { type InstancePaths, instancePaths } from "../agent/instance.ts";
 import { InstanceLock } from "../agent/instance_lock.ts";
 import { describeError } from "../errors.ts";
-import { workingFirewalls } from "../host/firewall/select_firewall.ts";
+import { workingRuleSets } from "../host/firewall/select_firewall.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
@@ -77,7 +77,7 @@ async function plan(
     planPrograms: (alias) => planPrograms({ rtnetlink, bpf }, alias),
     firewalls: footprint === undefined
       ? []
-      : await workingFirewalls(new HostCommandRunner(), signal),
+      : await workingRuleSets(new HostCommandRunner(), signal),
     exists: isThere,
     removeFile: (path) => Deno.remove(path),
   }, signal);

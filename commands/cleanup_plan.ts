@@ -5,7 +5,7 @@
  */
 
 import { deviceAlias, type Footprint } from "../agent/footprint.ts";
-import type { Firewall } from "../host/firewall/firewall.ts";
+import type { RuleSet } from "../host/firewall/firewall.ts";
 import type { Route, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { equalCidr, formatCidr } from "../net/cidr.ts";
 
@@ -26,8 +26,8 @@ export interface CleanupComponents {
    * with this alias, in the order in which they can go.
    */
   readonly planPrograms: (alias: string) => readonly CleanupStep[];
-  /** Every tool that works here. */
-  readonly firewalls: readonly Firewall[];
+  /** The rules of every tool that works here. */
+  readonly firewalls: readonly RuleSet[];
   /** Whether there is such a file. */
   readonly exists: (path: string) => Promise<boolean>;
   readonly removeFile: (path: string) => Promise<void>;
@@ -98,7 +98,7 @@ function planDevices(alias: string, rtnetlink: Rtnetlink): CleanupStep[] {
 
 async function planFirewalls(
   { network }: Footprint,
-  firewalls: readonly Firewall[],
+  firewalls: readonly RuleSet[],
   signal: AbortSignal,
 ): Promise<CleanupStep[]> {
   const steps: CleanupStep[] = [];

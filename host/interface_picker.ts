@@ -39,7 +39,8 @@ export interface InterfaceOptions {
   readonly publicIp: string;
 }
 
-const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES + UDP_ENCAPSULATION_BYTES;
+/** Below it the overlay would not fit. */
+export const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES + UDP_ENCAPSULATION_BYTES;
 
 /** An interface, and the address to use if the option that found it says so. */
 interface Choice {

@@ -26,6 +26,11 @@ export interface FirewallRules {
   readonly randomFully: boolean;
   /** A network that this agent served before: its rules go away. */
   readonly formerNetwork?: Cidr | undefined;
+  /**
+   * The overlay's device: what comes in by it is let past Docker's own drops.
+   * Without it nothing is.
+   */
+  readonly overlayDevice?: string | undefined;
 }
 
 /** Which program speaks to the kernel. */
@@ -40,17 +45,19 @@ export interface FirewallRemoval {
 }
 
 /**
- * The rules in the kernel. Only chains of flannel's names, and the jumps to them,
- * are ever touched; in them, rules of another agent's network stay.
- *
- * Whoever publishes `FLANNEL_IPMASQ=true` must have awaited `ensure` with
- * `masquerade` first: that line makes Docker remove its own masquerade.
+ * Rules in the kernel that are looked at, set and removed together. Only chains
+ * of flannel's and Loden's names, and the jumps to them, are ever touched; in
+ * them, rules of another agent's network stay.
  *
  * All methods reject with {@linkcode FirewallError} when the host's tool refuses,
  * which waiting may cure, and with the signal's reason when it is aborted.
  */
-export interface Firewall {
+export interface RuleSet {
   readonly tool: FirewallTool;
+  /** What these rules are for, in two or three words. */
+  readonly purpose: string;
+  /** What is in our chains now, one line a rule, in the tool's words. */
+  list(signal: AbortSignal): Promise<string[]>;
   /** What `ensure` would change now, one line each; empty when all is in place. */
   check(rules: FirewallRules, signal: AbortSignal): Promise<string[]>;
   /**
@@ -63,3 +70,11 @@ export interface Firewall {
   /** @returns what was removed, or would be; empty when nothing was there. */
   remove(removal: FirewallRemoval, signal: AbortSignal): Promise<string[]>;
 }
+
+/**
+ * The host's firewall: flannel's rules (compat 9).
+ *
+ * Whoever publishes `FLANNEL_IPMASQ=true` must have awaited `ensure` with
+ * `masquerade` first: that line makes Docker remove its own masquerade.
+ */
+export type Firewall = RuleSet;

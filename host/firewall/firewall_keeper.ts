@@ -9,7 +9,13 @@ import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { NoFirewallToolError } from "./errors.ts";
-import type { Firewall, FirewallRules, FirewallTool } from "./firewall.ts";
+import type {
+  Firewall,
+  FirewallRules,
+  FirewallTool,
+  RuleSet,
+} from "./firewall.ts";
+import type { NftablesMonitor } from "../../linux/netlink/nftables_monitor.ts";
 import type { FirewallSelection } from "./select_firewall.ts";
 
 const log = getLogger(["loden", "firewall"]);
@@ -19,12 +25,16 @@ export interface FirewallKeeperComponents {
   /** Chooses the tool; asked again until one works. */
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
+  /** Tells of changes by others; without it only the clock does. */
+  readonly openMonitor?: () => NftablesMonitor;
 }
 
 /** What a person sets. */
 export interface FirewallKeeperOptions {
   /** `--iptables-resync`: how often the rules are looked at; at least 1. */
   readonly resyncSeconds: number;
+  /** The overlay's device, which is let past Docker's drops. */
+  readonly overlayDevice?: string | undefined;
   /** Told after each look at the rules: what is wrong, or that nothing is. */
   readonly onResult?: (error: unknown | undefined) => void;
 }
@@ -37,9 +47,16 @@ export interface FirewallStatus {
   readonly inPlace: boolean;
 }
 
+/** Many changes at once, as of a Docker that starts, are looked at once. */
+const GATHER_MS = 50;
+/** Between two looks that changes by others cause. */
+const LEAST_PAUSE_MS = 1_000;
+
 /**
- * Sets the rules at once by {@linkcode ensure}; once started, looks at them every
- * `resyncSeconds` and sets again what others removed (compat 9.1).
+ * Sets the rules at once by {@linkcode ensure}; once started, looks at them
+ * whenever the kernel says that nftables has changed (iptables on nf_tables
+ * too), and every `resyncSeconds`, since iptables-legacy tells nobody; and sets
+ * again what others removed (compat 9.1).
  */
 export class FirewallKeeper {
   readonly #components: FirewallKeeperComponents;
@@ -51,6 +68,8 @@ export class FirewallKeeper {
   #inPlace = false;
   /** The last failure's message; one that lasts is logged once. */
   #reported: string | undefined;
+  /** The same for each way past Docker's rules. */
+  readonly #reportedForDocker = new Map<string, string>();
   /** One change at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   readonly #stop = new AbortController();
@@ -70,7 +89,9 @@ export class FirewallKeeper {
    *
    * @throws {FirewallError} which waiting may cure.
    */
-  async ensure(rules: FirewallRules, signal: AbortSignal): Promise<void> {
+  async ensure(wanted: FirewallRules, signal: AbortSignal): Promise<void> {
+    const { overlayDevice } = this.#options;
+    const rules = { overlayDevice, ...wanted };
     this.#rules = rules;
     await this.#takeTurn(() => this.#ensureNow(rules, signal));
   }
@@ -92,24 +113,51 @@ export class FirewallKeeper {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#components.clock.sleep(
-          this.#options.resyncSeconds * 1000,
-          signal,
-        );
-        const rules = this.#rules;
-        if (rules === undefined) continue;
-        await this.#takeTurn(() => this.#ensureNow(rules, signal));
-      } catch (error) {
-        // #ensureNow has reported it; the next round tries again.
-        if (signal.aborted) return;
-        log.debug("firewall rules are tried again", {
-          event: "firewall.retry",
-          seconds: this.#options.resyncSeconds,
-          error,
-        });
+    await Promise.all([this.#runByClock(signal), this.#runByChanges(signal)]);
+  }
+
+  async #runByClock(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components;
+    const resyncMs = this.#options.resyncSeconds * 1_000;
+    while (await slept(clock, resyncMs, signal)) {
+      await this.#lookAgain(signal);
+    }
+  }
+
+  async #runByChanges(signal: AbortSignal): Promise<void> {
+    const { clock, openMonitor } = this.#components;
+    if (openMonitor === undefined) return;
+    try {
+      using monitor = openMonitor();
+      for await (const _change of monitor.changes(signal)) {
+        if (!await slept(clock, GATHER_MS, signal)) return;
+        await this.#lookAgain(signal);
+        // Our own changes are told as well, and seen to be in place.
+        if (!await slept(clock, LEAST_PAUSE_MS, signal)) return;
       }
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn("firewall rules are looked at by the clock only", {
+        event: "firewall.not-followed",
+        seconds: this.#options.resyncSeconds,
+        error,
+      });
+    }
+  }
+
+  /** A failure is reported, and the next look tries again. */
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const rules = this.#rules;
+    if (rules === undefined) return;
+    try {
+      await this.#takeTurn(() => this.#ensureNow(rules, signal));
+    } catch (error) {
+      if (signal.aborted) return;
+      log.debug("firewall rules are tried again", {
+        event: "firewall.retry",
+        seconds: this.#options.resyncSeconds,
+        error,
+      });
     }
   }
 
@@ -156,6 +204,33 @@ export class FirewallKeeper {
     // Only now, so that the rules are never missing in between.
     for (const other of this.#toClear) await this.#clear(other, rules, signal);
     this.#toClear = [];
+    for (const set of this.#selection?.forDocker ?? []) {
+      await this.#setForDocker(set, rules, signal);
+    }
+  }
+
+  async #setForDocker(
+    set: RuleSet,
+    rules: FirewallRules,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let changes: string[];
+    try {
+      changes = await set.ensure(rules, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // What else Docker and the host need is in place all the same.
+      this.#reportForDocker(set, error);
+      return;
+    }
+    this.#reportedForDocker.delete(set.purpose);
+    if (changes.length === 0) return;
+    log.info("overlay is let past Docker's rules", {
+      event: "firewall.docker-pass",
+      tool: set.tool,
+      device: rules.overlayDevice,
+      changes,
+    });
   }
 
   /** `undefined` when no rules are wanted and no tool is there to hold any. */
@@ -207,6 +282,17 @@ export class FirewallKeeper {
     }
   }
 
+  #reportForDocker({ tool, purpose }: RuleSet, error: unknown): void {
+    const reason = describeError(error);
+    if (this.#reportedForDocker.get(purpose) === reason) return;
+    this.#reportedForDocker.set(purpose, reason);
+    log.warn("overlay is not let past Docker's rules", {
+      event: "firewall.docker-blocked",
+      tool,
+      error,
+    });
+  }
+
   #report(error: unknown): void {
     const reason = describeError(error);
     if (reason === this.#reported) return;
@@ -215,5 +301,20 @@ export class FirewallKeeper {
       event: "firewall.failed",
       error,
     });
+  }
+}
+
+/** Whether the pause ended by itself, not by the signal. */
+async function slept(
+  clock: Clock,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await clock.sleep(milliseconds, signal);
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
   }
 }

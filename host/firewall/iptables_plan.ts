@@ -76,14 +76,35 @@ export function planIptablesRemoval(
   );
 }
 
+/** The chains' rules and the jumps to them, as iptables-save prints them. */
+export function listIptables(
+  tables: ReadonlyMap<string, IptablesTable>,
+): string[] {
+  return OWN_CHAINS.flatMap((own) => listChain(tables, own.table, own.chain));
+}
+
+/** One chain's rules and the jumps to it; `TABLE: -A CHAIN RULE`. */
+export function listChain(
+  tables: ReadonlyMap<string, IptablesTable>,
+  table: string,
+  chain: string,
+): string[] {
+  const chains = tables.get(table) ?? new Map<string, readonly string[]>();
+  return [...chains].flatMap(([name, rules]) =>
+    rules.filter((rule) => name === chain || jumpsTo(rule, chain))
+      .map((rule) => `${table}: -A ${name} ${rule}`)
+  );
+}
+
 /** What is to be done in one table. */
-interface TableChange {
+export interface TableChange {
   readonly table: string;
   readonly lines: readonly string[];
   readonly commands: readonly string[];
 }
 
-function combine(changes: readonly TableChange[]): FirewallChange {
+/** The changes of several tables as one script. */
+export function combine(changes: readonly TableChange[]): FirewallChange {
   const needed = changes.filter(({ commands }) => commands.length > 0);
   return {
     lines: needed.flatMap(({ table, lines }) =>
@@ -146,7 +167,11 @@ function planChain(
   return { table: own.table, lines, commands };
 }
 
-function removeChain(table: IptablesTable, own: OwnChain): TableChange {
+/** Removes a chain with every jump to it; nothing when it is not there. */
+export function removeChain(
+  table: IptablesTable,
+  own: { readonly table: string; readonly chain: string },
+): TableChange {
   const lines: string[] = [];
   const commands: string[] = [];
   const present = table.get(own.chain);

@@ -5,7 +5,6 @@
  */
 
 import type { CommandRunner } from "../../linux/command.ts";
-import { FirewallRefusedError } from "./errors.ts";
 import type { Firewall, FirewallRemoval, FirewallRules } from "./firewall.ts";
 import {
   NFT_TABLE,
@@ -13,6 +12,7 @@ import {
   planNftables,
   planNftablesRemoval,
 } from "./nftables_plan.ts";
+import { listNftTable, readNftTable } from "./nftables_table.ts";
 import { parseNftTable } from "./nftables_text.ts";
 import { type FirewallChange, reach } from "./reach.ts";
 import { NO_RULES, planRules } from "./rule_plan.ts";
@@ -27,11 +27,16 @@ add rule ${NFT_TABLE}-probe c masquerade fully-random
 /** {@linkcode Firewall} by `nft list table` and `nft -f`. */
 export class NftablesFirewall implements Firewall {
   readonly tool = "nftables";
+  readonly purpose = "masquerade and forward";
   readonly #runner: CommandRunner;
   #knowsRandomFully = false;
 
   constructor(components: { runner: CommandRunner }) {
     this.#runner = components.runner;
+  }
+
+  async list(signal: AbortSignal): Promise<string[]> {
+    return await listNftTable(this.#runner, NFT_TABLE, signal);
   }
 
   async check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
@@ -81,11 +86,8 @@ export class NftablesFirewall implements Firewall {
   }
 
   async #read(signal: AbortSignal): Promise<NftTable> {
-    const words = ["-a", "list", "table", ...NFT_TABLE.split(" ")];
-    const result = await runBounded(this.#runner, "nft", words, signal);
-    if (result.code === 0) return parseNftTable(result.stdout);
-    if (result.stderr.includes("No such file or directory")) return undefined;
-    throw new FirewallRefusedError(["nft", ...words].join(" "), result);
+    const text = await readNftTable(this.#runner, NFT_TABLE, signal);
+    return text === undefined ? undefined : parseNftTable(text);
   }
 
   async #canRandomFully(signal: AbortSignal): Promise<boolean> {

@@ -6,8 +6,10 @@
 
 import type { CommandRunner } from "../../linux/command.ts";
 import { FirewallError, NoFirewallToolError } from "./errors.ts";
-import type { Firewall } from "./firewall.ts";
+import type { Firewall, RuleSet } from "./firewall.ts";
+import { IptablesDockerPass } from "./iptables_docker_pass.ts";
 import { IptablesFirewall } from "./iptables_firewall.ts";
+import { NftablesDockerMark } from "./nftables_docker_mark.ts";
 import { NftablesFirewall } from "./nftables_firewall.ts";
 
 /** The tool to use, and the others that work here. */
@@ -17,6 +19,8 @@ export interface FirewallSelection {
   readonly reason: string;
   /** May hold rules that this agent set when it was configured otherwise. */
   readonly others: readonly Firewall[];
+  /** What lets the overlay past Docker's own rules, whichever tool Docker uses. */
+  readonly forDocker: readonly RuleSet[];
 }
 
 /**
@@ -35,18 +39,37 @@ export async function selectFirewall(
   if (options.enableNftables) working.reverse();
   const [firewall, ...others] = working;
   if (firewall === undefined) throw new NoFirewallToolError(problems);
-  return { firewall, others, reason: reasonFor(firewall, options) };
+  const forDocker = dockerSets(runner, [firewall, ...others]);
+  return {
+    firewall,
+    others,
+    forDocker,
+    reason: reasonFor(firewall, options),
+  };
 }
 
 /**
- * Every tool that works here: what `loden cleanup` has to look through. None:
- * there are no rules that one could have set.
+ * All rules of every tool that works here: what `loden cleanup` and `loden
+ * firewall show` have to look through. None: there are no rules that one could
+ * have set.
  */
-export async function workingFirewalls(
+export async function workingRuleSets(
   runner: CommandRunner,
   signal: AbortSignal,
-): Promise<Firewall[]> {
-  return (await probe(runner, signal)).working;
+): Promise<RuleSet[]> {
+  const { working } = await probe(runner, signal);
+  return [...working, ...dockerSets(runner, working)];
+}
+
+function dockerSets(
+  runner: CommandRunner,
+  working: readonly Firewall[],
+): RuleSet[] {
+  const tools = working.map(({ tool }) => tool);
+  return [
+    new IptablesDockerPass({ runner }),
+    new NftablesDockerMark({ runner }),
+  ].filter(({ tool }) => tools.includes(tool));
 }
 
 async function probe(

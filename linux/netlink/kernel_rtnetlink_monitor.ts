@@ -6,10 +6,8 @@
  * @module
  */
 
-import { DescriptorWatch } from "../descriptor_watch.ts";
-import { ERRNO } from "../errno.ts";
-import { addressOf, checked, errno, libc } from "../libc.ts";
-import { openNetlinkSocket } from "./netlink_socket.ts";
+import { NetlinkNotifications } from "./netlink_notifications.ts";
+import { NETLINK } from "./netlink_socket.ts";
 import {
   RTNETLINK_TABLES,
   type RtnetlinkMonitor,
@@ -30,14 +28,6 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
   [25, "routes"],
 ]);
 
-/** Bytes of `struct nlmsghdr`, and where its type lies. */
-const HEADER_BYTES = 16;
-const TYPE_OFFSET = 4;
-
-/** Notifications that are read before the caller has a turn: a few ms. */
-const READS_PER_TURN = 4096;
-const MSG_DONTWAIT = 0x40;
-
 /**
  * A netlink socket in the network namespace of the thread that made it. While
  * `changes` waits it holds a thread of Deno's pool.
@@ -52,13 +42,12 @@ const MSG_DONTWAIT = 0x40;
  * ```
  */
 export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
-  #descriptor: number;
-  readonly #header = new DataView(new ArrayBuffer(HEADER_BYTES));
-  readonly #headerAddress = addressOf(this.#header);
+  readonly #notifications: NetlinkNotifications;
 
   /** Throws {@linkcode SystemCallError} when there can be no socket. */
   constructor() {
-    this.#descriptor = openNetlinkSocket(
+    this.#notifications = new NetlinkNotifications(
+      NETLINK.ROUTE,
       RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE,
     );
   }
@@ -66,52 +55,18 @@ export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
   async *changes(
     signal: AbortSignal,
   ): AsyncGenerator<ReadonlySet<RtnetlinkTable>> {
-    const watch = new DescriptorWatch([this.#descriptor]);
-    const stop = () => watch.stop();
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      while (!signal.aborted) {
-        await watch.wait();
-        if (signal.aborted) return;
-        const tables = this.#read();
-        if (tables.size > 0) yield tables;
-      }
-    } finally {
-      signal.removeEventListener("abort", stop);
-      await watch.stop();
+    for await (const { types, lost } of this.#notifications.arrivals(signal)) {
+      const tables = new Set(lost ? RTNETLINK_TABLES : tablesOf(types));
+      if (tables.size > 0) yield tables;
     }
-  }
-
-  /** Empties the socket. */
-  #read(): Set<RtnetlinkTable> {
-    const tables = new Set<RtnetlinkTable>();
-    for (let reads = 0; reads < READS_PER_TURN; reads++) {
-      // Each notification is a datagram; its header alone says what it is about.
-      const length = libc().recv(
-        this.#descriptor,
-        this.#headerAddress,
-        HEADER_BYTES,
-        MSG_DONTWAIT,
-      );
-      if (length < 0) {
-        const number = errno();
-        if (number === ERRNO.EAGAIN) break;
-        if (number === ERRNO.EINTR) continue;
-        if (number !== ERRNO.ENOBUFS) checked(length, "read a notification");
-        for (const table of RTNETLINK_TABLES) tables.add(table);
-        continue;
-      }
-      const table = TABLE_OF_TYPE.get(
-        this.#header.getUint16(TYPE_OFFSET, true),
-      );
-      if (table !== undefined) tables.add(table);
-    }
-    return tables;
   }
 
   [Symbol.dispose](): void {
-    if (this.#descriptor < 0) return;
-    libc().close(this.#descriptor);
-    this.#descriptor = -1;
+    this.#notifications[Symbol.dispose]();
   }
+}
+
+function tablesOf(types: ReadonlySet<number>): RtnetlinkTable[] {
+  return [...types].map((type) => TABLE_OF_TYPE.get(type))
+    .filter((table) => table !== undefined);
 }

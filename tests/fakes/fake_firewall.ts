@@ -15,15 +15,22 @@ import { formatCidr } from "../../net/cidr.ts";
 /** Keeps, for each network, the rules that it was last told. */
 export class FakeFirewall implements Firewall {
   readonly tool: FirewallTool;
+  readonly purpose = "a test";
   /** By network; a test may remove what the firewall then has to set again. */
   readonly sets = new Map<string, string>();
   /** When set, `check`, `ensure` and `remove` reject with it. */
   failure: Error | undefined;
+  /** What `ensure` was last told. */
+  lastRules: FirewallRules | undefined;
   /** How often `ensure` was called. */
   ensureCalls = 0;
 
   constructor(tool: FirewallTool = "iptables") {
     this.tool = tool;
+  }
+
+  list(signal: AbortSignal): Promise<string[]> {
+    return this.#answer(signal, () => [...this.sets.values()]);
   }
 
   check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
@@ -32,6 +39,7 @@ export class FakeFirewall implements Firewall {
 
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
     this.ensureCalls++;
+    this.lastRules = rules;
     return this.#answer(signal, () => {
       const changes = this.#changes(rules);
       const text = describe(rules);

@@ -10,6 +10,7 @@ import { parseCidr } from "../../../../net/cidr.ts";
 import { RULES } from "../../../contract/firewall_contract.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { FakeFirewall } from "../../../fakes/fake_firewall.ts";
+import { FakeNftablesMonitor } from "../../../fakes/fake_nftables_monitor.ts";
 
 const signal = new AbortController().signal;
 
@@ -17,6 +18,7 @@ interface Scene {
   readonly clock: FakeClock;
   readonly firewall: FakeFirewall;
   readonly keeper: FirewallKeeper;
+  readonly monitor: FakeNftablesMonitor;
   /** What `select` answers, or throws. */
   selection: FirewallSelection | Error;
   /** What `onResult` was told. */
@@ -37,15 +39,18 @@ async function withKeeper(
   });
   const clock = new FakeClock();
   const firewall = new FakeFirewall();
+  const monitor = new FakeNftablesMonitor();
   const results: (string | undefined)[] = [];
   const keeper = new FirewallKeeper({
     clock,
+    openMonitor: () => monitor,
     select: () =>
       scene.selection instanceof Error
         ? Promise.reject(scene.selection)
         : Promise.resolve(scene.selection),
   }, {
     resyncSeconds: 5,
+    overlayDevice: "flannel0",
     onResult: (error) =>
       results.push(error instanceof FirewallError ? error.code : undefined),
   });
@@ -53,7 +58,8 @@ async function withKeeper(
     clock,
     firewall,
     keeper,
-    selection: { firewall, reason: "test", others: [] },
+    monitor,
+    selection: { firewall, reason: "test", others: [], forDocker: [] },
     results,
     events: () => records.map((record) => record.properties.event),
   };
@@ -150,7 +156,12 @@ Deno.test("after a failure the tool is chosen again", async () => {
     keeper.start(signal);
     firewall.failure = new NoFirewallToolError(["iptables was removed"]);
     const next = new FakeFirewall("nftables");
-    scene.selection = { firewall: next, reason: "test", others: [] };
+    scene.selection = {
+      firewall: next,
+      reason: "test",
+      others: [],
+      forDocker: [],
+    };
     await clock.advance(10_000);
     assertEquals(await next.check(RULES, signal), []);
     assertEquals(keeper.status().tool, "nftables");
@@ -173,7 +184,12 @@ Deno.test("this network's rules in another tool go, other networks' stay", async
     const foreign = { ...RULES, network: parseCidr("10.9.0.0/16")! };
     await other.ensure(RULES, signal);
     await other.ensure(foreign, signal);
-    scene.selection = { firewall, reason: "test", others: [other] };
+    scene.selection = {
+      firewall,
+      reason: "test",
+      others: [other],
+      forDocker: [],
+    };
     await keeper.ensure(RULES, signal);
     assertEquals([...other.sets.keys()], ["10.9.0.0/16"]);
     assertEquals(await firewall.check(RULES, signal), []);
@@ -223,5 +239,90 @@ Deno.test("an abort ends the watching and rejects an ensure without a report", a
       "stop",
     );
     assert(!events().includes("firewall.failed"));
+  });
+});
+
+Deno.test("a change that the kernel tells of is mended without waiting for the clock", async () => {
+  await withKeeper(async ({ keeper, firewall, monitor, clock }) => {
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.settle();
+    firewall.sets.clear();
+    monitor.tell();
+    await clock.advance(49);
+    assertEquals(firewall.sets.size, 0);
+    await clock.advance(1);
+    assertEquals(firewall.sets.size, 1);
+  });
+});
+
+Deno.test("changes without end are looked at once a second", async () => {
+  await withKeeper(async ({ keeper, firewall, monitor, clock }) => {
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.settle();
+    for (let step = 0; step < 300; step++) {
+      monitor.tell();
+      await clock.advance(10);
+    }
+    assert(firewall.ensureCalls >= 3 && firewall.ensureCalls <= 5);
+  });
+});
+
+Deno.test("a kernel that tells of no changes leaves the clock", async () => {
+  await withKeeper(async ({ keeper, firewall, monitor, clock, events }) => {
+    monitor.failure = new Error("no nftables");
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.settle();
+    assertEquals(events().at(-1), "firewall.not-followed");
+    firewall.sets.clear();
+    await clock.advance(5_000);
+    assertEquals(firewall.sets.size, 1);
+  });
+});
+
+Deno.test("the overlay's device is let past Docker's rules, by every tool that Docker may use", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, events } = scene;
+    const forDocker = [
+      new FakeFirewall("iptables"),
+      new FakeFirewall("nftables"),
+    ];
+    scene.selection = { firewall, reason: "test", others: [], forDocker };
+    await scene.keeper.ensure(RULES, signal);
+    for (const set of forDocker) {
+      assertEquals(set.lastRules?.overlayDevice, "flannel0");
+      assertEquals(set.sets.size, 1);
+    }
+    assertEquals(events().slice(-2), [
+      "firewall.docker-pass",
+      "firewall.docker-pass",
+    ]);
+  });
+});
+
+Deno.test("a way past Docker's rules that fails keeps nothing else back and is told once", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, keeper, clock, events } = scene;
+    const set = new FakeFirewall("nftables");
+    set.failure = new FirewallError("refused", "no");
+    scene.selection = {
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker: [set],
+    };
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.advance(10_000);
+    assert(keeper.status().inPlace);
+    assertEquals(
+      events().filter((event) => event === "firewall.docker-blocked").length,
+      1,
+    );
+    set.failure = undefined;
+    await clock.advance(5_000);
+    assertEquals(events().at(-1), "firewall.docker-pass");
   });
 });

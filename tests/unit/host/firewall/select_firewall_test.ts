@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { NoFirewallToolError } from "../../../../host/firewall/errors.ts";
 import {
   selectFirewall,
-  workingFirewalls,
+  workingRuleSets,
 } from "../../../../host/firewall/select_firewall.ts";
 import {
   FakeCommandRunner,
@@ -77,6 +77,28 @@ Deno.test("without a tool that works, both reasons are told", async () => {
 
 Deno.test("a cleanup looks through every tool that works", async () => {
   const runner = new FakeCommandRunner({ ...IPTABLES, ...NFT });
-  const firewalls = await workingFirewalls(runner, signal);
-  assertEquals(firewalls.map(({ tool }) => tool), ["iptables", "nftables"]);
+  const firewalls = await workingRuleSets(runner, signal);
+  assertEquals(firewalls.map(({ tool, purpose }) => `${tool}: ${purpose}`), [
+    "iptables: masquerade and forward",
+    "nftables: masquerade and forward",
+    "iptables: past Docker's drops",
+    "nftables: mark for Docker",
+  ]);
+});
+
+Deno.test("Docker's drops are passed by the tools that work, whichever sets our rules", async () => {
+  for (const enableNftables of [false, true]) {
+    const { forDocker } = await selectFirewall(
+      new FakeCommandRunner({ ...IPTABLES, ...NFT }),
+      { enableNftables },
+      signal,
+    );
+    assertEquals(forDocker.map(({ tool }) => tool), ["iptables", "nftables"]);
+  }
+  const { forDocker } = await selectFirewall(
+    new FakeCommandRunner(NFT),
+    { enableNftables: false },
+    signal,
+  );
+  assertEquals(forDocker.map(({ tool }) => tool), ["nftables"]);
 });

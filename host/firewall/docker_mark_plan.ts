@@ -1,0 +1,124 @@
+/**
+ * A mark on what comes from the overlay, for a Docker that uses nftables.
+ *
+ * Docker's nftables rules (29 and later, `--firewall-backend=nftables`) drop in
+ * a table of its own, which no accept in another table overrules. Docker takes a
+ * mark instead: with `--bridge-accept-fwmark` it accepts packets that have it
+ * (moby/moby#50476). The table here puts it on what comes in by the overlay's
+ * device from the overlay for this host's subnet, before Docker's chains look.
+ *
+ * @module
+ */
+
+import { type Cidr, formatCidr } from "../../net/cidr.ts";
+import { fnv1a } from "../../net/fnv1a.ts";
+import type { FirewallRules } from "./firewall.ts";
+import type { ListedRule } from "./nftables_text.ts";
+import type { FirewallChange } from "./reach.ts";
+
+/** Our table, as nft names it. */
+export const DOCKER_MARK_TABLE = "ip loden-docker";
+/** The table of a Docker that uses nftables. */
+export const DOCKER_TABLE = "ip docker-bridges";
+/** One bit: kube-proxy has 0x4000 and 0x8000, Tailscale 0xff0000. */
+export const DOCKER_MARK = 0x0100_0000;
+
+const CHAIN = "prerouting";
+const COMMENT = "loden docker";
+/** After the raw chains, before any forward chain. */
+const DEFINITION = "type filter hook prerouting priority -150; policy accept;";
+
+/** The chains of our table; `undefined` when there is none. */
+export type DockerMarkTable =
+  | ReadonlyMap<string, readonly ListedRule[]>
+  | undefined;
+
+/** The change that marks, when Docker's table is there, and not otherwise. */
+export function planDockerMark(
+  table: DockerMarkTable,
+  dockerUsesNftables: boolean,
+  rules: FirewallRules,
+): FirewallChange {
+  const { network, formerNetwork, subnet, overlayDevice, forward } = rules;
+  const isWanted = forward && overlayDevice !== undefined && dockerUsesNftables;
+  const networks = formerNetwork === undefined
+    ? [network]
+    : [network, formerNetwork];
+  if (!isWanted) return remove(table, networks);
+  const mark = `0x${DOCKER_MARK.toString(16).padStart(8, "0")}`;
+  const text = `iifname "${overlayDevice}" ip saddr ${formatCidr(network)} ` +
+    `ip daddr ${formatCidr(subnet)} meta mark set meta mark or ${mark}`;
+  const comment = `${label(network)} ${fnv1a(text)}`;
+  const { ours, others } = split(table, networks);
+  if (ours.length === 1 && ours[0]!.comment === comment) return NO_CHANGE;
+  return {
+    lines: [
+      `write chain ${CHAIN} of table ${DOCKER_MARK_TABLE}, ` +
+      `${others.length + 1} rules (${others.length} not of this network)`,
+    ],
+    script: [
+      `add table ${DOCKER_MARK_TABLE}`,
+      `add chain ${DOCKER_MARK_TABLE} ${CHAIN} { ${DEFINITION} }`,
+      ...deletions(ours),
+      `add rule ${DOCKER_MARK_TABLE} ${CHAIN} ${text} comment "${comment}"`,
+    ].map((line) => `${line}\n`).join(""),
+  };
+}
+
+/** The change that removes one network's mark, or all of them. */
+export function planDockerMarkRemoval(
+  table: DockerMarkTable,
+  network: Cidr | undefined,
+): FirewallChange {
+  return network === undefined ? removeTable(table) : remove(table, [network]);
+}
+
+const NO_CHANGE: FirewallChange = { lines: [], script: "" };
+
+function remove(
+  table: DockerMarkTable,
+  networks: readonly Cidr[],
+): FirewallChange {
+  const { ours, others } = split(table, networks);
+  if (others.length === 0) return removeTable(table);
+  if (ours.length === 0) return NO_CHANGE;
+  return {
+    lines: [
+      `remove ${ours.length} rules from chain ${CHAIN} of table ` +
+      DOCKER_MARK_TABLE,
+    ],
+    script: deletions(ours).map((line) => `${line}\n`).join(""),
+  };
+}
+
+function removeTable(table: DockerMarkTable): FirewallChange {
+  if (table === undefined) return NO_CHANGE;
+  const rules = [...table.values()].flat().length;
+  return {
+    lines: [`remove table ${DOCKER_MARK_TABLE}, ${rules} rules`],
+    script: `delete table ${DOCKER_MARK_TABLE}\n`,
+  };
+}
+
+function split(
+  table: DockerMarkTable,
+  networks: readonly Cidr[],
+): { ours: readonly ListedRule[]; others: readonly ListedRule[] } {
+  const present = table?.get(CHAIN) ?? [];
+  const isOurs = ({ comment }: ListedRule) =>
+    networks.some((network) => comment.startsWith(`${label(network)} `));
+  return {
+    ours: present.filter(isOurs),
+    others: present.filter((rule) => !isOurs(rule)),
+  };
+}
+
+function deletions(rules: readonly ListedRule[]): string[] {
+  return rules.map(({ handle }) =>
+    `delete rule ${DOCKER_MARK_TABLE} ${CHAIN} handle ${handle}`
+  );
+}
+
+function label(network: Cidr): string {
+  return `${COMMENT} ${formatCidr(network)}`;
+}

@@ -1,0 +1,188 @@
+/**
+ * The way past what Docker's iptables rules drop.
+ *
+ * Docker 28 and later take packets that come from other hosts to a container's
+ * own address for an attack (moby/moby#49792, which broke flannel). In the table
+ * filter, chain DOCKER drops what goes to a bridge and is for no published port;
+ * in raw, PREROUTING drops what is addressed to a container and comes in by
+ * another device than its bridge: to its published ports (28.0), to all of it
+ * (28.2). Both stand before flannel's accept at the end of FORWARD.
+ *
+ * So a chain of Loden's own accepts what comes from the overlay, by the overlay's
+ * device, for this host's subnet, and nothing else: called in DOCKER-USER, which
+ * Docker keeps for this and calls first, behind an administrator's own rules
+ * there; and in raw, ahead of the first of Docker's drops.
+ *
+ * @module
+ */
+
+import {
+  type Cidr,
+  contains,
+  formatCidr,
+  parseAddressWithPrefix,
+} from "../../net/cidr.ts";
+import type { FirewallRules } from "./firewall.ts";
+import { combine, removeChain, type TableChange } from "./iptables_plan.ts";
+import { type IptablesTable, isRuleOfNetwork } from "./iptables_text.ts";
+import type { FirewallChange } from "./reach.ts";
+
+/** The chain's name, the same in both tables. */
+export const DOCKER_PASS_CHAIN = "LODEN-DOCKER";
+const COMMENT = "loden docker";
+const JUMP = `-m comment --comment "${COMMENT}" -j ${DOCKER_PASS_CHAIN}`;
+
+/** Where the chain is called. */
+interface Place {
+  readonly table: string;
+  readonly parent: string;
+  /** Whether the call must stand ahead of a rule of the parent's. */
+  readonly isBarrier: (rule: string, subnet: Cidr) => boolean;
+}
+
+const PLACES: readonly Place[] = [
+  {
+    table: "raw",
+    parent: "PREROUTING",
+    isBarrier: isDirectAccessDrop,
+  },
+  {
+    table: "filter",
+    parent: "DOCKER-USER",
+    // Docker before 28 ends the chain with it.
+    isBarrier: (rule) => rule === "-j RETURN",
+  },
+];
+
+/** The tables where the chain can be. */
+export const DOCKER_PASS_TABLES: readonly string[] = PLACES.map(({ table }) =>
+  table
+);
+
+type Tables = ReadonlyMap<string, IptablesTable>;
+
+/** Whether Docker's rules are those of 28 or later. */
+export function dropsDirectAccess(tables: Tables): boolean {
+  const docker = tables.get("filter")?.get("DOCKER") ?? [];
+  return docker.some((rule) => /^! -i (\S+) -o \1 -j DROP$/.test(rule));
+}
+
+/**
+ * The change that lets the overlay past Docker's drops, where Docker has them;
+ * where it has none, the change that takes the way past away again.
+ */
+export function planDockerPass(
+  tables: Tables,
+  rules: FirewallRules,
+): FirewallChange {
+  const { network, formerNetwork, subnet, overlayDevice, forward } = rules;
+  const isWanted = forward && overlayDevice !== undefined &&
+    dropsDirectAccess(tables);
+  const accept = `-s ${formatCidr(network)} -d ${formatCidr(subnet)} ` +
+    `-i ${overlayDevice} -m comment --comment "${COMMENT}" -j ACCEPT`;
+  const networks = formerNetwork === undefined
+    ? [network]
+    : [network, formerNetwork];
+  return combine(
+    PLACES.map((place) =>
+      planPlace(tables, place, {
+        networks,
+        subnet,
+        wanted: isWanted && isThere(tables, place) ? [accept] : [],
+      })
+    ),
+  );
+}
+
+/** The change that removes one network's rules, or all of them. */
+export function planDockerPassRemoval(
+  tables: Tables,
+  network: Cidr | undefined,
+): FirewallChange {
+  return combine(
+    PLACES.map((place) =>
+      network === undefined ? removeAll(tables, place) : planPlace(
+        tables,
+        place,
+        { networks: [network], subnet: network, wanted: [] },
+      )
+    ),
+  );
+}
+
+/**
+ * A table that Docker has not touched has no drops. Loading it would be refused
+ * by a kernel without it, where Docker works without it too.
+ */
+function isThere(tables: Tables, { table, parent }: Place): boolean {
+  return tables.get(table)?.has(parent) ?? false;
+}
+
+function removeAll(tables: Tables, { table }: Place): TableChange {
+  return removeChain(tables.get(table) ?? new Map(), {
+    table,
+    chain: DOCKER_PASS_CHAIN,
+  });
+}
+
+function planPlace(
+  tables: Tables,
+  place: Place,
+  { networks, subnet, wanted }: {
+    readonly networks: readonly Cidr[];
+    readonly subnet: Cidr;
+    readonly wanted: readonly string[];
+  },
+): TableChange {
+  const { table, parent, isBarrier } = place;
+  const chains: IptablesTable = tables.get(table) ?? new Map();
+  const present = chains.get(DOCKER_PASS_CHAIN) ?? [];
+  const isOurs = (rule: string) =>
+    networks.some((network) => isRuleOfNetwork(rule, COMMENT, network));
+  const ours = present.filter(isOurs);
+  const others = present.filter((rule) => !isOurs(rule));
+  if (wanted.length + others.length === 0) return removeAll(tables, place);
+
+  const lines: string[] = [];
+  const commands: string[] = [];
+  if (ours.length !== wanted.length || ours[0] !== wanted[0]) {
+    const content = [...others, ...wanted];
+    lines.push(
+      `write chain ${DOCKER_PASS_CHAIN}, ${content.length} rules ` +
+        `(${others.length} not of this network)`,
+    );
+    commands.push(`:${DOCKER_PASS_CHAIN} - [0:0]`);
+    commands.push(
+      ...content.map((rule) => `-A ${DOCKER_PASS_CHAIN} ${rule}`),
+    );
+  }
+  const rules = chains.get(parent) ?? [];
+  const rest = rules.filter((rule) => rule !== JUMP);
+  const jumps = rules.length - rest.length;
+  const barrier = rest.findIndex((rule) => isBarrier(rule, subnet));
+  const jump = rules.indexOf(JUMP);
+  if (wanted.length > 0 && (jumps !== 1 || (barrier >= 0 && jump > barrier))) {
+    lines.push(
+      `call ${DOCKER_PASS_CHAIN} from ${parent}` +
+        (barrier < 0 ? "" : " ahead of Docker's rules"),
+    );
+    for (let each = 0; each < jumps; each++) {
+      commands.push(`-D ${parent} ${JUMP}`);
+    }
+    commands.push(
+      barrier < 0
+        ? `-A ${parent} ${JUMP}`
+        : `-I ${parent} ${barrier + 1} ${JUMP}`,
+    );
+  }
+  return { table, lines, commands };
+}
+
+/** Docker's `-d CONTAINER ! -i BRIDGE … -j DROP` for one of our containers. */
+function isDirectAccessDrop(rule: string, subnet: Cidr): boolean {
+  const text = /^-d (\S+) ! -i \S+ (?:.* )?-j DROP$/.exec(rule)?.[1];
+  const destination = text === undefined
+    ? undefined
+    : parseAddressWithPrefix(text);
+  return destination !== undefined && contains(subnet, destination.address);
+}

@@ -1,0 +1,82 @@
+/**
+ * iptables as a tool: all rules read as one text, changes given as another.
+ *
+ * @module
+ */
+
+import type { CommandRunner } from "../../linux/command.ts";
+import { type IptablesTable, parseIptablesSave } from "./iptables_text.ts";
+import { type FirewallChange, reach } from "./reach.ts";
+import { runTool } from "./run_tool.ts";
+
+/** Seconds to wait for another program that holds the xtables lock. */
+const LOCK_SECONDS = 5;
+
+/** Every loaded table by its name. */
+export type IptablesTables = ReadonlyMap<string, IptablesTable>;
+
+/** iptables-save and iptables-restore, legacy or on nf_tables. */
+export class IptablesTool {
+  readonly #runner: CommandRunner;
+  readonly #command: string;
+  #isModern: boolean | undefined;
+
+  /** @param command a name of iptables, such as `iptables-legacy`. */
+  constructor(runner: CommandRunner, command = "iptables") {
+    this.#runner = runner;
+    this.#command = command;
+  }
+
+  async read(signal: AbortSignal): Promise<IptablesTables> {
+    // All loaded tables: asking for one by its name would load it.
+    return parseIptablesSave(
+      await this.#run(`${this.#command}-save`, [], signal),
+    );
+  }
+
+  /**
+   * Changes the tables by `plan` until nothing is left to do.
+   *
+   * @returns the lines of what was done.
+   * @throws {FirewallError}
+   */
+  async reach(
+    plan: (tables: IptablesTables) => FirewallChange,
+    signal: AbortSignal,
+  ): Promise<string[]> {
+    const isModern = await this.isModern(signal);
+    return await reach(this.#command, {
+      read: () => this.read(signal),
+      plan,
+      apply: async (script) => {
+        const words = ["--noflush"];
+        if (isModern) words.push(`--wait=${LOCK_SECONDS}`);
+        await this.#run(`${this.#command}-restore`, words, signal, script);
+      },
+    });
+  }
+
+  /** Whether this is 1.6.2 or later: --random-fully, and --wait when restoring. */
+  async isModern(signal: AbortSignal): Promise<boolean> {
+    this.#isModern ??= isAtLeast162(
+      await this.#run(this.#command, ["--version"], signal),
+    );
+    return this.#isModern;
+  }
+
+  #run(
+    command: string,
+    words: readonly string[],
+    signal: AbortSignal,
+    stdin?: string,
+  ): Promise<string> {
+    return runTool(this.#runner, command, words, signal, stdin);
+  }
+}
+
+function isAtLeast162(version: string): boolean {
+  const numbers = /v(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
+  if (numbers === undefined) return false;
+  const [major, minor, patch] = numbers as [number, number, number];
+  return major * 10_000 + minor * 100 + patch >= 10_602;
+}

@@ -1,0 +1,45 @@
+/**
+ * Reading one table by nft.
+ *
+ * @module
+ */
+
+import type { CommandRunner } from "../../linux/command.ts";
+import { FirewallRefusedError } from "./errors.ts";
+import { runBounded } from "./run_tool.ts";
+
+/**
+ * The table with its rules' handles, as `nft -a list table` prints it;
+ * `undefined` when there is none.
+ *
+ * @param table family and name: `ip flannel-ipv4`.
+ * @throws {FirewallError}
+ */
+export async function readNftTable(
+  runner: CommandRunner,
+  table: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const words = ["-a", "list", "table", ...table.split(" ")];
+  const result = await runBounded(runner, "nft", words, signal);
+  if (result.code === 0) return result.stdout;
+  if (result.stderr.includes("No such file or directory")) return undefined;
+  throw new FirewallRefusedError(["nft", ...words].join(" "), result);
+}
+
+/** The table's rules, one line each: `CHAIN: RULE`. */
+export async function listNftTable(
+  runner: CommandRunner,
+  table: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const text = await readNftTable(runner, table, signal) ?? "";
+  const rules: string[] = [];
+  let chain = "";
+  for (const line of text.split("\n")) {
+    chain = /^\tchain (\S+) \{/.exec(line)?.[1] ?? chain;
+    const rule = /^\t\t(.*) # handle \d+$/.exec(line)?.[1];
+    if (rule !== undefined) rules.push(`${table} ${chain}: ${rule}`);
+  }
+  return rules;
+}
