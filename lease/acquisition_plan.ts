@@ -6,15 +6,23 @@
 
 import { type Cidr, equalCidr, overlaps } from "../net/cidr.ts";
 import { poolAdmits, type SubnetPool } from "../net/subnet_pool.ts";
-import { isReservation, type Lease, type LeaseAttributes } from "./lease.ts";
+import {
+  isReservation,
+  type Lease,
+  type LeaseAttributes,
+  type LeaseVersion,
+} from "./lease.ts";
 import { leaseName } from "./lease_codec.ts";
 import type { LeaseSnapshot } from "./registry.ts";
 
 /** A subnet that this host has had, and who remembers it. */
 export interface PreviousSubnet {
   readonly subnet: Cidr;
-  /** `subnet-file`: `/run/flannel/subnet.env`; `state`: the state directory. */
-  readonly source: "subnet-file" | "state";
+  /**
+   * `running`: packets flow by it now; `subnet-file`: `/run/flannel/subnet.env`;
+   * `state`: the state directory.
+   */
+  readonly source: "running" | "subnet-file" | "state";
 }
 
 /** The next write. */
@@ -43,11 +51,13 @@ export interface AcquisitionPlan {
 }
 
 /**
- * Decides by what etcd holds and what this host remembers, in this order: a lease
- * with our host id, one with our PublicIP, then `previous` as given, then any free
- * subnet. Our own leases that are not chosen, and those of a flannel on this
- * address that no longer fit the config, are discarded; those with another host
- * id are left to their owner and their TTL.
+ * Decides by what etcd holds and what this host remembers, in this order: the
+ * subnet that is running if nobody else has it, a lease with our host id, one with
+ * our PublicIP, then `previous` as given, then any free subnet.
+ *
+ * Our own leases that are not chosen, and those of a flannel on this address that
+ * no longer fit the config, are discarded; those with another host id are left to
+ * their owner and their TTL. A lease of ours that overlaps an older one gives way.
  */
 export function planAcquisition(
   snapshot: LeaseSnapshot,
@@ -55,26 +65,39 @@ export function planAcquisition(
   attributes: LeaseAttributes,
   previous: readonly PreviousSubnet[],
 ): AcquisitionPlan {
-  const { leases, rejected } = snapshot;
   const { hostId, publicIp } = attributes;
   // A dual-stack key is flannel's for another config than ours.
   const fits = ({ name, subnet }: Lease) =>
     poolAdmits(pool, subnet) && name === leaseName(subnet);
-  const own = leases.filter((lease) =>
+  const own = snapshot.leases.filter((lease) =>
     hostId !== undefined && lease.attributes.hostId === hostId
   );
-  const sameAddress = leases.filter((lease) =>
+  const sameAddress = snapshot.leases.filter((lease) =>
     lease.attributes.publicIp === publicIp && !own.includes(lease)
   );
-
-  const chosen = own.filter(fits).toSorted(byMemory(previous))[0] ??
-    sameAddress.filter(fits).toSorted(reservationsFirst)[0];
-  const discard = [
-    ...own.filter((lease) => lease !== chosen),
-    ...sameAddress.filter((lease) =>
-      lease.attributes.hostId === undefined && !fits(lease)
+  const obsolete = sameAddress.filter((lease) =>
+    lease.attributes.hostId === undefined && !fits(lease)
+  );
+  const foreign: LeaseVersion[] = [
+    ...snapshot.leases.filter((lease) =>
+      !own.includes(lease) && !obsolete.includes(lease)
     ),
+    // Whose value cannot be read may still be served by somebody.
+    ...snapshot.rejected.flatMap(({ version }) => version ?? []),
   ];
+  const isFree = (subnet: Cidr) =>
+    !foreign.some((other) => overlaps(other.subnet, subnet));
+
+  const usable = previous.filter(({ subnet }) =>
+    poolAdmits(pool, subnet) && isFree(subnet)
+  );
+  const running = usable.find(({ source }) => source === "running");
+  const kept = own.filter((lease) => fits(lease) && !isYounger(lease, foreign))
+    .toSorted(byMemory(previous));
+  const chosen = running === undefined
+    ? kept[0] ?? sameAddress.filter(fits).toSorted(reservationsFirst)[0]
+    : kept.find(({ subnet }) => equalCidr(subnet, running.subnet));
+  const discard = [...own.filter((lease) => lease !== chosen), ...obsolete];
   if (chosen !== undefined) {
     const reason = own.includes(chosen)
       ? "own"
@@ -83,25 +106,23 @@ export function planAcquisition(
       : "taken-over";
     return { discard, step: { type: "renew", lease: chosen, reason } };
   }
-
-  const held = [
-    ...leases.filter((lease) => !discard.includes(lease)).map(({ subnet }) =>
-      subnet
-    ),
-    // Whose value cannot be read may still be served by somebody.
-    ...rejected.flatMap(({ version }) => version ? [version.subnet] : []),
-  ];
-  const remembered = previous.find(({ subnet }) =>
-    poolAdmits(pool, subnet) && !held.some((cidr) => overlaps(cidr, subnet))
-  );
+  const remembered = running ?? usable[0];
   const step: AcquisitionStep = remembered === undefined
-    ? { type: "allocate", held }
+    ? { type: "allocate", held: foreign.map(({ subnet }) => subnet) }
     : {
       type: "create",
       subnet: remembered.subnet,
       reason: remembered.source,
     };
   return { discard, step };
+}
+
+/** Whether a lease overlaps one that was written before it, and so gives way. */
+function isYounger(lease: Lease, others: readonly LeaseVersion[]): boolean {
+  return others.some((other) =>
+    overlaps(other.subnet, lease.subnet) &&
+    BigInt(other.modRevision) < BigInt(lease.modRevision)
+  );
 }
 
 /** Those that are remembered, in the order of memory, before the others. */

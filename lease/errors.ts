@@ -5,7 +5,7 @@
  */
 
 import { type Cidr, formatCidr } from "../net/cidr.ts";
-import { formatIpv4 } from "../net/ipv4.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
 
@@ -141,22 +141,56 @@ export class BadEndpointError extends LodenError {
 
 /** Every subnet that hosts may lease is held. */
 export class PoolExhaustedError extends LodenError {
+  readonly pool: SubnetPool;
   readonly heldCount: number;
   readonly poolSize: number;
 
-  constructor(pool: SubnetPool, heldCount: number, poolSize: number) {
+  /**
+   * @param details Who holds them, and what would give more, where that is known.
+   */
+  constructor(
+    pool: SubnetPool,
+    heldCount: number,
+    poolSize: number,
+    details: { readonly holders?: string; readonly room?: string } = {},
+  ) {
+    const { holders = "", room = "" } = details;
     super(
       "lease.pool-exhausted",
       `Cannot lease a subnet: the pool must have a free one: ${heldCount} leases hold all of the ${poolSize} subnets of /${pool.subnetLength} from ${
         formatIpv4(pool.first)
-      } to ${formatIpv4(pool.last)} in ${formatCidr(pool.network)}`,
+      } to ${formatIpv4(pool.last)} in ${formatCidr(pool.network)}` +
+        (holders === "" ? "" : `: ${holders}`),
       {
-        hint:
-          "publish a longer SubnetLen or a wider Network, SubnetMin or SubnetMax, or delete the keys of hosts that are gone",
+        hint: "delete the keys of hosts that are gone, or publish another " +
+          "config: " +
+          (room === ""
+            ? "a longer SubnetLen or a wider Network, SubnetMin or SubnetMax"
+            : room),
       },
     );
+    this.pool = pool;
     this.heldCount = heldCount;
     this.poolSize = poolSize;
+  }
+}
+
+/** Another host, which answers, holds a lease with this host's PublicIP. */
+export class PublicIpInUseError extends LodenError {
+  constructor(publicIp: Ipv4, subnet: Cidr, hostId: string) {
+    super(
+      "lease.public-ip-in-use",
+      `Cannot lease a subnet: the PublicIP must be this host's alone: ${
+        formatIpv4(publicIp)
+      } is also that of the host with id ${hostId}, which holds ${
+        formatCidr(subnet)
+      } and is alive`,
+      {
+        hint: "give one of the two an address of its own, at which the " +
+          "others reach it: --iface=NAME or --public-ip=ADDRESS; if that " +
+          "host must go: --take-over here",
+      },
+    );
   }
 }
 

@@ -15,6 +15,11 @@ import { LeaseGrants } from "./etcd/grants.ts";
 import { type EtcdAccount, readPasswordFile } from "./etcd/password.ts";
 import { PAGE_KEYS, readRangePages } from "./etcd/range_pages.ts";
 import {
+  answerRollCall,
+  askIfAlive,
+  type RollCallComponents,
+} from "./etcd/roll_call.ts";
+import {
   deleteIfUnchanged,
   endOfPrefix,
   putIfAbsent,
@@ -32,6 +37,7 @@ import {
   encodeLeaseValue,
   leaseName,
   parseLeaseName,
+  rollCallPrefix,
   subnetsPrefix,
 } from "./lease_codec.ts";
 import type {
@@ -40,6 +46,7 @@ import type {
   LeaseRegistry,
   LeaseSnapshot,
   RejectedLease,
+  RevisionSpan,
   StoredConfig,
 } from "./registry.ts";
 
@@ -67,6 +74,7 @@ const DEFAULT_DEADLINE_MS = 5_000;
 export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #configKey: string;
   readonly #subnetsPrefix: string;
+  readonly #rollCallPrefix: string;
   readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
   readonly #endpoints: readonly string[];
@@ -83,6 +91,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     this.#endpoints = endpoints.map(({ url }) => url);
     this.#configKey = configKey(options.prefix);
     this.#subnetsPrefix = subnetsPrefix(options.prefix);
+    this.#rollCallPrefix = rollCallPrefix(options.prefix);
     this.#pageKeys = options.pageKeys ?? PAGE_KEYS;
     this.#client = loadClient().then(({ EtcdCluster, watchKeys }) => ({
       watchKeys,
@@ -152,6 +161,22 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     return { leases, rejected, revision };
   }
 
+  async listWritten(
+    { after, upTo }: RevisionSpan,
+    signal: AbortSignal,
+  ): Promise<Lease[]> {
+    const { kvs } = await this.#range("list the new leases", {
+      key: Buffer.from(this.#subnetsPrefix),
+      range_end: Buffer.from(endOfPrefix(this.#subnetsPrefix)),
+      revision: upTo,
+      min_mod_revision: (BigInt(after) + 1n).toString(),
+    }, signal);
+    return kvs.flatMap((kv) => {
+      const entry = this.#read(kv);
+      return "attributes" in entry ? entry : [];
+    });
+  }
+
   async get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup> {
     const { kvs, header } = await this.#range(
       "read this host's lease",
@@ -176,13 +201,16 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     const name = leaseName(subnet);
     const { cluster } = await this.#client;
     const etcdLeaseId = await this.#grants.grant(cluster, ttlSeconds, signal);
-    return await this.#put(
+    const lease = await this.#put(
       "take a subnet",
       { name, subnet, etcdLeaseId },
       attributes,
       (content) => putIfAbsent(this.#key(name), content),
       signal,
     );
+    // What attempts that failed have left behind.
+    if (lease !== undefined) await this.#grants.sweep(cluster, signal);
+    return lease;
   }
 
   async renew(
@@ -205,6 +233,15 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     );
     if (lease !== undefined) await this.#abandon(version.etcdLeaseId, signal);
     return lease;
+  }
+
+  async remainingSeconds(
+    { etcdLeaseId }: LeaseVersion,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    if (etcdLeaseId === "0") return undefined;
+    const { cluster } = await this.#client;
+    return await this.#grants.remainingSeconds(cluster, etcdLeaseId, signal);
   }
 
   async remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean> {
@@ -242,6 +279,22 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     }
   }
 
+  async isAlive(
+    hostId: string,
+    patienceMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    return await askIfAlive(await this.#rollCall(), hostId, patienceMs, signal);
+  }
+
+  async answerFor(hostId: string, signal: AbortSignal): Promise<never> {
+    return await answerRollCall(await this.#rollCall(), hostId, signal);
+  }
+
+  reconnect(): void {
+    this.#client.then(({ cluster }) => cluster.reconnect(), () => {});
+  }
+
   close(): void {
     this.#client.then(({ cluster }) => cluster.close(), () => {});
   }
@@ -267,6 +320,14 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       detail: `the value of ${this.#configKey} is not UTF-8 text`,
       hint: "publish it again: loden config put",
     });
+  }
+
+  async #rollCall(): Promise<RollCallComponents> {
+    return {
+      ...await this.#client,
+      grants: this.#grants,
+      prefix: this.#rollCallPrefix,
+    };
   }
 
   #key(name: string): string {

@@ -47,6 +47,11 @@ export function subnetsPrefix(prefix: string): string {
   return `${join(prefix, "subnets")}/`;
 }
 
+/** Where agents ask each other whether they are alive: `<prefix>/loden/roll-call/`. */
+export function rollCallPrefix(prefix: string): string {
+  return `${join(prefix, "loden", "roll-call")}/`;
+}
+
 /** A lease's key below {@linkcode subnetsPrefix}: `10.1.5.0-24`. */
 export function leaseName(subnet: Cidr): string {
   return `${formatIpv4(subnet.address)}-${subnet.prefixLength}`;

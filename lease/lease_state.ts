@@ -8,7 +8,7 @@
  *   held, renewing ------------- failed -------------> degraded
  *   held, renewing, degraded --- ttl-passed ---------> expired-but-serving
  *   all but acquiring ---------- taken --------------> conflict
- *   conflict ------------------- lost ---------------> renewing
+ *   conflict ------------------- acquired -----------> held, another subnet
  *   all but acquiring ---------- confirmed ----------> held
  * ```
  *
@@ -25,7 +25,7 @@
  *   value, or after a loss.
  * - `degraded`: etcd cannot be asked or refuses; the TTL has not run out.
  * - `expired-but-serving`: the TTL has run out meanwhile.
- * - `conflict`: the key has another holder.
+ * - `conflict`: the subnet has another holder; another one is being acquired.
  */
 export type LeasePhase =
   | "acquiring"
@@ -49,11 +49,13 @@ export interface LeaseState {
   /** Wall clock, milliseconds since 1970, at which the phase began. */
   readonly sinceMs: number;
   readonly cause?: LeaseCause;
+  /** Who has the subnet, in `conflict`, where the cause may be another by now. */
+  readonly taken?: LeaseCause;
 }
 
 /** What happens to a lease. */
 export type LeaseHappening =
-  /** The first lease of this run. */
+  /** A lease that this run did not have: its first, or one after a conflict. */
   | { readonly type: "acquired" }
   | { readonly type: "renewal-begun" }
   /** etcd has the lease as we know it, and its TTL is not due. */
@@ -63,7 +65,7 @@ export type LeaseHappening =
   | { readonly type: "ttl-passed" }
   /** The key is gone, or unreadable: it is written again. */
   | { readonly type: "lost"; readonly cause: LeaseCause }
-  /** The key has another holder. */
+  /** The subnet has another holder, who keeps it. */
   | { readonly type: "taken"; readonly cause: LeaseCause };
 
 /** Where every run begins. */
@@ -80,13 +82,19 @@ export function nextLeaseState(
   happening: LeaseHappening,
   nowMs: number,
 ): LeaseState {
+  // Read once more and found as it was: the search goes on for its own reason.
+  if (happening.type === "taken" && isToldAlready(state, happening.cause)) {
+    return state;
+  }
   const phase = nextPhase(state.phase, happening.type);
   const cause = nextCause(state, phase, happening);
   if (phase === state.phase && cause?.code === state.cause?.code) return state;
+  const taken = happening.type === "taken" ? happening.cause : state.taken;
   return {
     phase,
     sinceMs: phase === state.phase ? state.sinceMs : nowMs,
     ...(cause === undefined ? {} : { cause }),
+    ...(phase !== "conflict" || taken === undefined ? {} : { taken }),
   };
 }
 
@@ -115,8 +123,8 @@ const TRANSITIONS: Record<
     "taken": "conflict",
   },
   "expired-but-serving": { "confirmed": "held", "taken": "conflict" },
-  // Only the holder's going ends it: that etcd is away too changes nothing.
-  conflict: { "confirmed": "held", "lost": "renewing" },
+  // Only a lease of our own ends it; that etcd is away too is one more cause.
+  conflict: { "acquired": "held", "confirmed": "held" },
 };
 
 function nextPhase(
@@ -135,11 +143,27 @@ function nextCause(
   if (!("cause" in happening)) return state.cause;
   switch (happening.type) {
     case "failed":
-      return phase === "conflict" ? state.cause : happening.cause;
+      return phase === "conflict"
+        ? {
+          code: happening.cause.code,
+          message: stillWithout(state, happening.cause),
+        }
+        : happening.cause;
     case "lost":
       // Elsewhere the key is gone because of what is the cause already.
       return phase === "renewing" ? happening.cause : state.cause;
     case "taken":
       return happening.cause;
   }
+}
+
+/** Who has the subnet stays readable while the search for another one fails. */
+function stillWithout({ taken }: LeaseState, failure: LeaseCause): string {
+  return taken === undefined
+    ? failure.message
+    : `${taken.message}; no other subnet yet: ${failure.message}`;
+}
+
+function isToldAlready({ taken }: LeaseState, cause: LeaseCause): boolean {
+  return taken?.message === cause.message;
 }

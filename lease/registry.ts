@@ -34,6 +34,12 @@ export interface LeaseLookup {
   readonly revision: string;
 }
 
+/** From one revision, excluded, to another, included. */
+export interface RevisionSpan {
+  readonly after: string;
+  readonly upTo: string;
+}
+
 /** One change under `<prefix>/subnets/`. */
 export type LeaseEvent =
   | { readonly type: "put"; readonly lease: Lease; readonly revision: string }
@@ -85,6 +91,12 @@ export interface LeaseRegistry {
 
   list(signal: AbortSignal): Promise<LeaseSnapshot>;
 
+  /**
+   * Of the leases as they were at one revision those that were written after
+   * another: what came in between a listing and a write.
+   */
+  listWritten(span: RevisionSpan, signal: AbortSignal): Promise<Lease[]>;
+
   /** The one key that {@linkcode create} would make for `subnet`. */
   get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup>;
 
@@ -109,6 +121,15 @@ export interface LeaseRegistry {
     signal: AbortSignal,
   ): Promise<Lease | undefined>;
 
+  /**
+   * Seconds until a lease ends if nobody renews it; `undefined` for a reservation
+   * and for one that has ended.
+   */
+  remainingSeconds(
+    version: LeaseVersion,
+    signal: AbortSignal,
+  ): Promise<number | undefined>;
+
   /** Deletes a key that is unchanged; whether it was deleted. */
   remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean>;
 
@@ -123,6 +144,26 @@ export interface LeaseRegistry {
     signal: AbortSignal,
     only?: Cidr,
   ): AsyncIterable<readonly LeaseEvent[]>;
+
+  /**
+   * Whether an agent with this host id is there: it is asked through the store,
+   * and has `patienceMs` to answer. A "no" proves nothing.
+   */
+  isAlive(
+    hostId: string,
+    patienceMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean>;
+
+  /** Answers every {@linkcode isAlive} for this host, until it rejects. */
+  answerFor(hostId: string, signal: AbortSignal): Promise<never>;
+
+  /**
+   * Makes every connection anew, since this host's own address or way may be
+   * another one now and the kernel would find that out only after minutes. Calls
+   * and watches that are under way reject as if the connection had broken.
+   */
+  reconnect(): void;
 
   close(): void;
 }

@@ -47,6 +47,20 @@ export class LeaseGrants {
     return id;
   }
 
+  /** Until it ends if nobody renews it; `undefined` when it has ended. */
+  async remainingSeconds(
+    cluster: EtcdCluster,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { TTL } = await cluster.run(
+      { what: "ask for a time to live", signal, repeatable: true },
+      (connection, limits) =>
+        connection.calls(limits).lease.leaseTimeToLive({ ID: id }),
+    );
+    return Number(TTL) >= 0 ? Number(TTL) : undefined;
+  }
+
   /** Nothing of ours should hang on this one any more, as far as we know. */
   abandon(id: string): void {
     if (id === "0") return;

@@ -324,6 +324,64 @@ export function registryContract(
     assertEquals((error as RegistryError).fault, "compacted");
   });
 
+  test("what was written between two revisions is listed as it was at the second", async (store) => {
+    const { registry } = store;
+    await registry.create(other, theirs, DAY, never);
+    const { revision } = await registry.list(never);
+    await store.put("10.1.7.0-24", '{"PublicIP":"198.51.100.7"}');
+    await store.put("10.1.9.0-24", "garbage");
+    const lease = (await registry.create(subnet, ours, DAY, never))!;
+    await store.put("10.1.8.0-24", '{"PublicIP":"198.51.100.8"}');
+    await store.delete("10.1.7.0-24");
+    const span = { after: revision, upTo: lease.modRevision };
+    const written = await registry.listWritten(span, never);
+    assertEquals(written.map(({ name }) => name).sort(), [
+      "10.1.5.0-24",
+      "10.1.7.0-24",
+    ]);
+    assertEquals(written.find((one) => one.name === name), lease);
+  });
+
+  test("a lease says how long it has left, a reservation and an ended one do not", async (store) => {
+    const { registry } = store;
+    const lease = (await registry.create(subnet, ours, 60, never))!;
+    const seconds = (await registry.remainingSeconds(lease, never))!;
+    assert(seconds > 50 && seconds <= 60, `${seconds} s`);
+    await store.put("10.1.6.0-24", '{"PublicIP":"198.51.100.6"}');
+    const reserved = (await registry.get(other, never)).lease!;
+    assertEquals(await registry.remainingSeconds(reserved, never), undefined);
+    await registry.remove(lease, never);
+    assertEquals(await registry.remainingSeconds(lease, never), undefined);
+  });
+
+  test("who answers for a host is alive; nobody else, and nothing stays behind", async (store) => {
+    const { registry } = store;
+    const answering = new AbortController();
+    const answers = registry.answerFor("host-1", answering.signal);
+    answers.catch(() => {});
+    // Who asks too early is answered as well.
+    assert(await registry.isAlive("host-1", 20_000, never));
+    assertEquals(
+      await Promise.all(
+        [1, 2, 3].map(() => registry.isAlive("host-1", 20_000, never)),
+      ),
+      [true, true, true],
+    );
+    const stranger = registry.isAlive("host-1/..", 1_000, never);
+    await store.pass(1.5);
+    assertEquals(await stranger, false);
+    answering.abort(new Error("the host has gone"));
+    assertEquals(
+      await answers.catch((error: Error) => error.message),
+      "the host has gone",
+    );
+    const gone = registry.isAlive("host-1", 1_000, never);
+    await store.pass(1.5);
+    assertEquals(await gone, false);
+    assertEquals(await store.etcdLeaseCount(), 0);
+    assertEquals((await registry.list(never)).leases, []);
+  });
+
   test("an aborted call and an aborted watch reject with the signal's reason", async (store) => {
     const reason = new Error("the test is over");
     const aborted = AbortSignal.abort(reason);

@@ -26,6 +26,7 @@ import type {
   LeaseRegistry,
   LeaseSnapshot,
   RejectedLease,
+  RevisionSpan,
   StoredConfig,
 } from "../../lease/registry.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -58,6 +59,8 @@ export class FakeEtcd {
   #nextLeaseId = 1;
   #wake = Promise.withResolvers<void>();
   #watchBreak: RegistryFault | undefined;
+  /** Host ids for which somebody answers. */
+  readonly answering = new Set<string>();
   /** Raised with every call while it is set: etcd is away. */
   fault: RegistryFault | undefined;
   /** Called before each operation with its name; may throw or wait. */
@@ -156,6 +159,13 @@ export class FakeEtcd {
     for (const [name, { etcdLeaseId }] of [...this.#keys]) {
       if (etcdLeaseId === id) this.delete(name);
     }
+  }
+
+  /** `undefined` when there is no such etcd lease. */
+  remainingSeconds(id: string): number | undefined {
+    this.expire();
+    const endMs = this.#leases.get(id);
+    return endMs && Math.ceil((endMs - this.clock.monotonic()) / 1_000);
   }
 
   /** Does what the passing of time has made due. */
@@ -291,6 +301,23 @@ export class FakeRegistry implements LeaseRegistry {
     });
   }
 
+  listWritten(
+    { after, upTo }: RevisionSpan,
+    signal: AbortSignal,
+  ): Promise<Lease[]> {
+    return this.#run("listWritten", signal, () => {
+      const written = new Map<string, StoredKey | undefined>();
+      for (const change of this.#etcd.changesAfter(Number(after))) {
+        if (change.revision > Number(upTo)) break;
+        written.set(change.name, change.stored);
+      }
+      return [...written].flatMap(([name, stored]) => {
+        const entry = stored && read(name, stored);
+        return entry !== undefined && "attributes" in entry ? entry : [];
+      });
+    });
+  }
+
   get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup> {
     return this.#run("get", signal, () => {
       const name = leaseName(subnet);
@@ -339,6 +366,17 @@ export class FakeRegistry implements LeaseRegistry {
     });
   }
 
+  remainingSeconds(
+    { etcdLeaseId }: LeaseVersion,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    return this.#run(
+      "remainingSeconds",
+      signal,
+      () => this.#etcd.remainingSeconds(etcdLeaseId),
+    );
+  }
+
   remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean> {
     return this.#run("remove", signal, () => {
       if (!this.#isUnchanged(version)) return false;
@@ -376,6 +414,40 @@ export class FakeRegistry implements LeaseRegistry {
       }
     } finally {
       either.removeEventListener("abort", onAbort);
+    }
+  }
+
+  reconnect(): void {
+    this.#etcd.breakWatches("unreachable");
+  }
+
+  /** One who does not answer is waited for. */
+  async isAlive(
+    hostId: string,
+    patienceMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const answers = await this.#run(
+      "isAlive",
+      signal,
+      () => this.#etcd.answering.has(hostId),
+    );
+    if (!answers) await this.#etcd.clock.sleep(patienceMs, signal);
+    return answers;
+  }
+
+  async answerFor(hostId: string, signal: AbortSignal): Promise<never> {
+    const { answering } = this.#etcd;
+    await this.#run("answerFor", signal, () => answering.add(hostId));
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    try {
+      for (;;) {
+        const next = this.#etcd.nextSignal();
+        const broken = await Promise.race([next, rejectedBy(either)]);
+        if (broken !== undefined) throw this.#etcd.error(broken, "answerFor");
+      }
+    } finally {
+      answering.delete(hostId);
     }
   }
 
@@ -455,4 +527,13 @@ function toEvent({ name, revision, stored }: Change): LeaseEvent | undefined {
   return "attributes" in entry
     ? { type: "put", lease: entry, revision: at }
     : { type: "rejected", rejected: entry, revision: at };
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), {
+      once: true,
+    });
+  });
 }

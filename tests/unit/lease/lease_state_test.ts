@@ -46,10 +46,12 @@ const STORIES: [(keyof typeof H)[], LeasePhase, string | undefined][] = [
   [["acquired", "lost", "failed"], "degraded", "registry.refused"],
   [["acquired", "taken"], "conflict", "lease.taken"],
   [["acquired", "failed", "ttl", "taken"], "conflict", "lease.taken"],
-  [["acquired", "taken", "failed"], "conflict", "lease.taken"],
+  [["acquired", "taken", "failed"], "conflict", "registry.refused"],
+  [["acquired", "taken", "failed", "taken"], "conflict", "registry.refused"],
+  [["acquired", "taken", "failed", "acquired"], "held", undefined],
   [["acquired", "taken", "ttl"], "conflict", "lease.taken"],
-  [["acquired", "taken", "lost"], "renewing", "lease.deleted"],
-  [["acquired", "taken", "lost", "confirmed"], "held", undefined],
+  [["acquired", "taken", "lost"], "conflict", "lease.taken"],
+  [["acquired", "taken", "acquired"], "held", undefined],
   [["taken", "lost", "confirmed", "ttl"], "acquiring", undefined],
 ];
 
@@ -69,6 +71,22 @@ Deno.test("a phase keeps its beginning while its cause changes", () => {
   const degraded = nextLeaseState(held, H.failed, 3);
   const otherwise = nextLeaseState(degraded, H.otherwise, 4);
   assertEquals(otherwise, { phase: "degraded", sinceMs: 3, cause: dns });
+});
+
+Deno.test("who has the subnet stays readable while the search for another one fails", () => {
+  const state = [H.acquired, H.taken, H.failed, H.otherwise].reduce<LeaseState>(
+    (state, happening) => nextLeaseState(state, happening, 1),
+    initialLeaseState(0),
+  );
+  assertEquals(
+    state.cause?.message,
+    "somebody has it; no other subnet yet: no such name",
+  );
+  const other = { code: "lease.taken", message: "somebody else has it" };
+  assertEquals(
+    nextLeaseState(state, { type: "taken", cause: other }, 2).cause,
+    other,
+  );
 });
 
 const happening = fc.constantFrom(...Object.values(H));

@@ -1,0 +1,216 @@
+/**
+ * One attempt to get a lease: listed, decided, written, looked at again.
+ *
+ * @module
+ */
+
+import type { Logger } from "@logtape/logtape";
+import type { RandomSource } from "../linux/random.ts";
+import { type Cidr, formatCidr, overlaps } from "../net/cidr.ts";
+import { formatIpv4 } from "../net/ipv4.ts";
+import type { SubnetPool } from "../net/subnet_pool.ts";
+import {
+  type AcquisitionStep,
+  planAcquisition,
+  type PreviousSubnet,
+} from "./acquisition_plan.ts";
+import { allocateSubnet } from "./allocator.ts";
+import { PoolExhaustedError, PublicIpInUseError } from "./errors.ts";
+import type { Lease, LeaseAttributes } from "./lease.ts";
+import { describeHoldings, describeRoom } from "./pool_holdings.ts";
+import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
+
+/** An attempt's edges. */
+export interface AcquisitionComponents {
+  readonly registry: LeaseRegistry;
+  readonly random: RandomSource;
+  readonly log: Logger;
+}
+
+/** What a host wants. */
+export interface AcquisitionRequest {
+  readonly pool: SubnetPool;
+  readonly attributes: LeaseAttributes;
+  /** Subnets that this host has had, the most trusted first. */
+  readonly previous: readonly PreviousSubnet[];
+  readonly ttlSeconds: number;
+  /** Whether a PublicIP is taken from a host that is alive. */
+  readonly takeOver: boolean;
+}
+
+/** A lease that was got, and why this one. */
+export interface Acquired {
+  readonly lease: Lease;
+  readonly how:
+    | Extract<AcquisitionStep, { reason: string }>["reason"]
+    | "allocated";
+}
+
+/** How long a host has to say that it is alive. */
+const ALIVE_PATIENCE_MS = 5_000;
+const RACE_LOST = "lease.race-lost";
+
+/**
+ * Gets a lease (compat 3.4, order of search as in design.md).
+ *
+ * No two hosts end with overlapping subnets or with one PublicIP: a key is only
+ * written where none is, and whoever wrote later sees, in the state of etcd at his
+ * own write, what the other one wrote since his listing, and gives way.
+ *
+ * @returns `undefined` when somebody was faster: the next attempt sees him.
+ * @throws {RegistryError}
+ * @throws {PoolExhaustedError}
+ * @throws {PublicIpInUseError}
+ */
+export async function tryAcquire(
+  components: AcquisitionComponents,
+  request: AcquisitionRequest,
+  signal: AbortSignal,
+): Promise<Acquired | undefined> {
+  const { registry, log } = components;
+  const { pool, attributes, previous } = request;
+  const snapshot = await registry.list(signal);
+  const { discard, step } = planAcquisition(
+    snapshot,
+    pool,
+    attributes,
+    previous,
+  );
+  await refuseSharedAddress(components, request, snapshot, step, signal);
+  for (const lease of discard) {
+    if (!await registry.remove(lease, signal)) return undefined;
+    log.info("lease of this host was deleted: it is not used any more", {
+      event: "lease.discarded",
+      subnet: formatCidr(lease.subnet),
+      key: lease.name,
+    });
+  }
+  const lease = step.type === "renew"
+    ? await take(components, request, step, signal)
+    : await create(components, request, { step, snapshot }, signal);
+  if (lease === undefined) {
+    log.debug("another host was faster", { event: RACE_LOST });
+    return undefined;
+  }
+  return { lease, how: step.type === "allocate" ? "allocated" : step.reason };
+}
+
+/**
+ * Two machines with one PublicIP (Vagrant's 10.0.2.15) would take each other's
+ * packets, and each other's lease in turns. Who is dead, does not answer or is no
+ * Loden has no say: a reinstalled machine must get its address back.
+ */
+async function refuseSharedAddress(
+  { registry, log }: AcquisitionComponents,
+  { attributes, takeOver }: AcquisitionRequest,
+  { leases }: LeaseSnapshot,
+  step: AcquisitionStep,
+  signal: AbortSignal,
+): Promise<void> {
+  const { publicIp } = attributes;
+  const isOursAlready = step.type === "renew" && step.reason === "own" &&
+    step.lease.attributes.publicIp === publicIp;
+  if (isOursAlready) return;
+  const holders = leases.filter((lease) => isRival(lease, attributes));
+  for (const lease of takeOver ? [] : holders) {
+    const { hostId } = lease.attributes;
+    if (!await registry.isAlive(hostId!, ALIVE_PATIENCE_MS, signal)) continue;
+    throw new PublicIpInUseError(publicIp, lease.subnet, hostId!);
+  }
+  for (const { subnet, attributes: { hostId } } of holders) {
+    log.warn(
+      takeOver
+        ? "this host's PublicIP is taken from another host, as told"
+        : "this host's PublicIP is taken from another host that does not answer",
+      {
+        event: "lease.taken-over",
+        subnet: formatCidr(subnet),
+        publicIp: formatIpv4(publicIp),
+        fromHostId: hostId,
+      },
+    );
+  }
+}
+
+/** Writes over a key of ours; what an unknown version of us wrote is kept. */
+function take(
+  { registry }: AcquisitionComponents,
+  { attributes, ttlSeconds }: AcquisitionRequest,
+  { lease, reason }: Extract<AcquisitionStep, { type: "renew" }>,
+  signal: AbortSignal,
+): Promise<Lease | undefined> {
+  const { dataPath, unknownFields } = lease.attributes;
+  return registry.renew(
+    lease,
+    {
+      // What this host said last holds until its data path has started: programs
+      // in the kernel outlive the agent.
+      ...(reason === "own" && dataPath !== undefined ? { dataPath } : {}),
+      ...attributes,
+      ...(unknownFields === undefined ? {} : { unknownFields }),
+    },
+    ttlSeconds,
+    signal,
+  );
+}
+
+/** Writes a new key; takes it back if somebody was faster by another one. */
+async function create(
+  components: AcquisitionComponents,
+  { pool, attributes, ttlSeconds }: AcquisitionRequest,
+  { step, snapshot }: {
+    readonly step: Exclude<AcquisitionStep, { type: "renew" }>;
+    readonly snapshot: LeaseSnapshot;
+  },
+  signal: AbortSignal,
+): Promise<Lease | undefined> {
+  const { registry } = components;
+  const subnet = step.type === "create"
+    ? step.subnet
+    : await allocate(components, pool, { step, snapshot }, signal);
+  const lease = await registry.create(subnet, attributes, ttlSeconds, signal);
+  if (lease === undefined) return undefined;
+  const written = await registry.listWritten({
+    after: snapshot.revision,
+    upTo: lease.modRevision,
+  }, signal);
+  const lost = written.some((other) =>
+    other.name !== lease.name &&
+    (overlaps(other.subnet, subnet) || isRival(other, attributes))
+  );
+  if (!lost) return lease;
+  await registry.remove(lease, signal);
+  return undefined;
+}
+
+/** A free subnet. @throws {PoolExhaustedError} that says who holds them all. */
+async function allocate(
+  { registry, random }: AcquisitionComponents,
+  pool: SubnetPool,
+  { step, snapshot }: {
+    readonly step: Extract<AcquisitionStep, { type: "allocate" }>;
+    readonly snapshot: LeaseSnapshot;
+  },
+  signal: AbortSignal,
+): Promise<Cidr> {
+  try {
+    return allocateSubnet(pool, step.held, random);
+  } catch (error) {
+    if (!(error instanceof PoolExhaustedError)) throw error;
+    const { heldCount, poolSize } = error;
+    throw new PoolExhaustedError(pool, heldCount, poolSize, {
+      holders: await describeHoldings(registry, pool, snapshot, signal),
+      room: describeRoom(pool),
+    });
+  }
+}
+
+/** Whether another installation says that it has this host's PublicIP. */
+function isRival(
+  lease: Lease,
+  { publicIp, hostId }: LeaseAttributes,
+): boolean {
+  return lease.attributes.publicIp === publicIp &&
+    lease.attributes.hostId !== undefined &&
+    lease.attributes.hostId !== hostId;
+}

@@ -1,0 +1,174 @@
+/**
+ * Whether another agent is alive: it is asked, and answers.
+ *
+ * The question is a key below `<prefix>/loden/roll-call/<host id>/`, which lies
+ * outside what flannel reads; the answer is that key's next value. It hangs on an
+ * etcd lease of seconds, so nothing stays behind, and an agent that nobody asks
+ * costs etcd one idle watch.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { getLogger } from "@logtape/logtape";
+import { RegistryError } from "../errors.ts";
+import type { EtcdCluster } from "./cluster.ts";
+import type { LeaseGrants } from "./grants.ts";
+import { endOfPrefix, putIfAbsent, putIfUnchanged } from "./transactions.ts";
+import type { watchKeys } from "./watch.ts";
+
+const log = getLogger(["loden", "lease"]);
+
+const QUESTION = "alive?";
+const ANSWER = "alive";
+/** Longer than anybody waits for an answer. */
+const QUESTION_TTL_SECONDS = 30;
+
+/** What questions and answers go through. */
+export interface RollCallComponents {
+  readonly cluster: EtcdCluster;
+  readonly watchKeys: typeof watchKeys;
+  readonly grants: LeaseGrants;
+  /** `<prefix>/loden/roll-call/`. */
+  readonly prefix: string;
+}
+
+/**
+ * Asks one host; whether it has answered within `patienceMs`.
+ *
+ * @throws {RegistryError} or the signal's reason.
+ */
+export async function askIfAlive(
+  { cluster, watchKeys, grants, prefix }: RollCallComponents,
+  hostId: string,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const etcdLeaseId = await grants.grant(cluster, QUESTION_TTL_SECONDS, signal);
+  // The lease's id is as random as a name has to be.
+  const key = keysOf(prefix, hostId) + etcdLeaseId;
+  try {
+    const { header } = await cluster.run(
+      { what: "ask whether another host is alive", signal, repeatable: false },
+      (connection, limits) =>
+        connection.calls(limits).kv.txn(
+          putIfAbsent(key, { value: QUESTION, etcdLeaseId }),
+        ),
+    );
+    const patience = AbortSignal.timeout(patienceMs);
+    const either = AbortSignal.any([signal, patience]);
+    const keys = {
+      what: "hear whether another host is alive",
+      key: new TextEncoder().encode(key),
+    };
+    try {
+      const watch = watchKeys(cluster, keys, header.revision, either);
+      for await (const changes of watch) {
+        const answered = changes.some(({ type, keyValue }) =>
+          type === "put" && keyValue.value.toString() === ANSWER
+        );
+        if (answered) return true;
+      }
+    } catch (error) {
+      if (signal.aborted || !patience.aborted) throw error;
+    }
+    return false;
+  } finally {
+    await forget(cluster, etcdLeaseId, signal);
+  }
+}
+
+/**
+ * Answers for one host whoever asks.
+ *
+ * @throws {RegistryError} when etcd fails, or the signal's reason.
+ */
+export async function answerRollCall(
+  { cluster, watchKeys, prefix }: RollCallComponents,
+  hostId: string,
+  signal: AbortSignal,
+): Promise<never> {
+  const start = keysOf(prefix, hostId);
+  const end = endOfPrefix(start);
+  const { kvs, header } = await cluster.run(
+    { what: "see who asks for this host", signal, repeatable: true },
+    (connection, limits) =>
+      connection.calls(limits).kv.range({
+        key: Buffer.from(start),
+        range_end: Buffer.from(end),
+      }),
+  );
+  for (const question of kvs) await answer(cluster, question, signal);
+  const keys = {
+    what: "hear who asks for this host",
+    key: new TextEncoder().encode(start),
+    rangeEnd: end,
+  };
+  const watch = watchKeys(cluster, keys, header.revision, signal);
+  for await (const changes of watch) {
+    for (const { type, keyValue } of changes) {
+      if (type === "put") await answer(cluster, keyValue, signal);
+    }
+  }
+  throw new TypeError("Cannot end: a watch goes on until it fails");
+}
+
+/** What of etcd's key and value an answer needs. */
+interface Question {
+  readonly key: Buffer;
+  readonly value: Buffer;
+  readonly lease: string;
+  readonly mod_revision: string;
+}
+
+async function answer(
+  cluster: EtcdCluster,
+  { key, value, lease, mod_revision }: Question,
+  signal: AbortSignal,
+): Promise<void> {
+  if (value.toString() !== QUESTION) return;
+  const content = { value: ANSWER, etcdLeaseId: lease };
+  try {
+    await cluster.run(
+      { what: "say that this host is alive", signal, repeatable: false },
+      (connection, limits) =>
+        connection.calls(limits).kv.txn(
+          putIfUnchanged(key.toString(), mod_revision, content),
+        ),
+    );
+  } catch (error) {
+    // Who asked has left meanwhile, and the question's lease with him.
+    if (error instanceof RegistryError && isLeaseGone(error)) return;
+    throw error;
+  }
+}
+
+function isLeaseGone({ detail }: RegistryError): boolean {
+  return detail.includes("requested lease not found");
+}
+
+/** Question and answer go with their lease; by themselves if this fails. */
+async function forget(
+  cluster: EtcdCluster,
+  etcdLeaseId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await cluster.run(
+      { what: "take a question back", signal, repeatable: true },
+      (connection, limits) =>
+        connection.calls(limits).lease.leaseRevoke({ ID: etcdLeaseId }),
+    );
+  } catch (error) {
+    log.debug("an unused etcd lease could not be revoked", {
+      event: "lease.revoke-failed",
+      etcdLeaseId,
+      error,
+    });
+  }
+}
+
+/** A host id comes out of a value that anybody may have written. */
+function keysOf(prefix: string, hostId: string): string {
+  return `${prefix}${encodeURIComponent(hostId)}/`;
+}

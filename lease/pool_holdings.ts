@@ -1,0 +1,125 @@
+/**
+ * Who holds a pool that has nothing left, and what would make it larger.
+ *
+ * @module
+ */
+
+import {
+  cidrOf,
+  cidrSize,
+  formatCidr,
+  lastAddress,
+  overlaps,
+} from "../net/cidr.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
+import type { SubnetPool } from "../net/subnet_pool.ts";
+import { isReservation, type Lease } from "./lease.ts";
+import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
+
+/** Holders that a message names. */
+const SHOWN = 3;
+/** flannel HEAD's bounds (compat 2.3). */
+const LONGEST_SUBNET = 30;
+
+/**
+ * One phrase on who holds the subnets of a pool, and which are the next to end:
+ * those that were written first, as all have the same TTL.
+ *
+ * @throws {RegistryError}
+ */
+export async function describeHoldings(
+  registry: Pick<LeaseRegistry, "remainingSeconds">,
+  pool: SubnetPool,
+  { leases, rejected }: LeaseSnapshot,
+  signal: AbortSignal,
+): Promise<string> {
+  const held = leases.filter((lease) => isInPool(pool, lease));
+  const unreadable = rejected.filter(({ version }) =>
+    version !== undefined && isInPool(pool, version)
+  );
+  const reserved = held.filter(isReservation);
+  const oldest = held.filter((lease) => !isReservation(lease))
+    .toSorted(byRevision).slice(0, SHOWN);
+  const next = await Promise.all(oldest.map(async (lease) => {
+    const seconds = await registry.remainingSeconds(lease, signal);
+    const ends = seconds === undefined ? "now" : `in ${formatSpan(seconds)}`;
+    return `${describeHolder(lease)} ${ends}`;
+  }));
+  return [
+    ...(next.length === 0
+      ? []
+      : [`the next to end, unless renewed: ${next.join(", ")}`]),
+    ...(reserved.length === 0 ? [] : [
+      `${reserved.length} are reserved and never end (${
+        showSome(reserved.map(describeHolder))
+      })`,
+    ]),
+    ...(unreadable.length === 0 ? [] : [
+      `${unreadable.length} have a value that cannot be read (${
+        showSome(unreadable.map(({ key }) => key))
+      })`,
+    ]),
+  ].join("; ");
+}
+
+/** Which changes to the network config would give how many subnets. */
+export function describeRoom(pool: SubnetPool): string {
+  const { network, subnetLength, first, last } = pool;
+  const size = cidrSize({ address: first, prefixLength: subnetLength });
+  const ways: string[] = [];
+  // The network's first subnet is not leased, unless SubnetMin says so.
+  const whole = cidrSize(network) / size - 1;
+  const now = Math.floor((last - first) / size) + 1;
+  if (whole > now) {
+    const [min, max] = [
+      network.address + size,
+      lastAddress(network) + 1 - size,
+    ] as [Ipv4, Ipv4];
+    ways.push(
+      `SubnetMin ${formatIpv4(min)} and SubnetMax ${formatIpv4(max)} ` +
+        `would give ${whole}`,
+    );
+  }
+  if (subnetLength < LONGEST_SUBNET) {
+    ways.push(
+      `SubnetLen ${subnetLength + 1} would give ${whole * 2 + 1}, ` +
+        "each half as large",
+    );
+  }
+  if (network.prefixLength > 0) {
+    const wider = cidrOf(network.address, network.prefixLength - 1);
+    ways.push(`Network ${formatCidr(wider)} would give ${whole * 2 + 1}`);
+  }
+  return ways.join("; ");
+}
+
+function isInPool(pool: SubnetPool, { subnet }: Pick<Lease, "subnet">) {
+  const size = cidrSize({
+    address: pool.first,
+    prefixLength: pool.subnetLength,
+  });
+  return overlaps(pool.network, subnet) && lastAddress(subnet) >= pool.first &&
+    subnet.address <= pool.last + size - 1;
+}
+
+function byRevision(a: Lease, b: Lease): number {
+  return BigInt(a.modRevision) < BigInt(b.modRevision) ? -1 : 1;
+}
+
+function describeHolder({ subnet, attributes }: Lease): string {
+  return `${formatCidr(subnet)} of ${formatIpv4(attributes.publicIp)}`;
+}
+
+function showSome(words: readonly string[]): string {
+  const more = words.length - SHOWN;
+  return words.slice(0, SHOWN).join(", ") +
+    (more > 0 ? ` and ${more} more` : "");
+}
+
+/** `59 s`, `43 min`, `23 h 12 min`. */
+function formatSpan(seconds: number): string {
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours === 0 ? `${minutes} min` : `${hours} h ${minutes % 60} min`;
+}
