@@ -21,10 +21,11 @@ export class TestWorld {
   constructor(options: Partial<OverlayOptions> = {}) {
     this.#options = options;
     Deno.test.afterAll(async () => {
-      try {
-        await (await this.#traffic)?.[Symbol.asyncDispose]();
-      } finally {
-        await (await this.#world)?.[Symbol.asyncDispose]();
+      // What could not be started has failed its tests already.
+      for (const started of [this.#traffic, this.#world]) {
+        const [result] = await Promise.allSettled([started]);
+        if (result.status === "rejected") continue;
+        await result.value?.[Symbol.asyncDispose]();
       }
     });
   }
