@@ -112,7 +112,7 @@ async function plugIn(
   }, signal);
   await uplink.namespace.ip([
     `link add ${uplink.port} mtu ${mtu} type veth ` +
-    `peer name eth0 mtu ${mtu} netns ${name}`,
+    `peer name eth0 mtu ${mtu} address ${macOf(address)} netns ${name}`,
     `link set ${uplink.port} master underlay up`,
   ], signal);
   await namespace.ip([
@@ -121,4 +121,10 @@ async function plugIn(
     `route add default via ${gateway}`,
   ], signal);
   return namespace;
+}
+
+/** The same at each boot, as a card's: 02:00 and the address. */
+function macOf(address: string): string {
+  const bytes = [2, 0, ...address.split(".").map(Number)];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }

@@ -22,6 +22,8 @@ import { delay } from "@std/async/delay";
 const BOOT_MS = 60_000;
 const SHUTDOWN_MS = 60_000;
 
+const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
 /** Beyond nspawn's own list: what Docker and Loden's programs call. */
 const SYSTEM_CALLS = "bpf perf_event_open keyctl add_key";
 
@@ -126,7 +128,11 @@ export class BootedHost implements AsyncDisposable {
         `Cannot reach ${this.name}: it must be booted: it is off`,
       );
     }
-    return ["nsenter", `--target=${this.#leader}`, "--all", "--"];
+    return [
+      ...["nsenter", `--target=${this.#leader}`, "--all", "--"],
+      // Nothing of this process's environment is the host's.
+      ...["env", "--ignore-environment", "HOME=/root", PATH],
+    ];
   }
 
   /** Runs a program inside and returns its output. Throws {@linkcode CommandError}. */
