@@ -59,6 +59,8 @@ const MAX_PROBE_MS = 1_000;
 
 interface FailedAttempt extends CallFailure {
   readonly endpoint: Endpoint;
+  /** `undefined` when it could not even be made. */
+  readonly connection: EtcdConnection | undefined;
   readonly cause: unknown;
 }
 
@@ -99,8 +101,10 @@ export class EtcdCluster {
       // One that is silent must leave time for the others.
       const shareMs = Math.max(0, endsAt - performance.now()) /
         (order.length - index);
+      let connection: EtcdConnection | undefined;
       try {
-        const result = await call(this.#connection(endpoint), {
+        connection = this.#connection(endpoint);
+        const result = await call(connection, {
           deadlineMs: Date.now() + shareMs,
           signal,
         });
@@ -108,7 +112,8 @@ export class EtcdCluster {
         return result;
       } catch (error) {
         signal.throwIfAborted();
-        const failure = { ...this.#classify(error), endpoint, cause: error };
+        const classified = this.#classify(error);
+        const failure = { ...classified, endpoint, connection, cause: error };
         failures.push(failure);
         this.#afterFailure(failure);
         if (!MEMBER_FAULTS.has(failure.fault)) break;
@@ -128,17 +133,23 @@ export class EtcdCluster {
     const failure = {
       ...this.#classify(cause),
       endpoint: connection.endpoint,
+      connection,
       cause,
     };
     this.#afterFailure(failure);
     return this.#explain(what, [failure], MAX_PROBE_MS, signal);
   }
 
+  /** Ends every call, and makes the connections for the next ones anew. */
+  reconnect(): void {
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
   /** Ends every call; the cluster cannot be used any more. */
   close(): void {
     this.#closed = true;
-    for (const connection of this.#connections.values()) connection.close();
-    this.#connections.clear();
+    this.reconnect();
   }
 
   /** All endpoints, the preferred one first. */
@@ -185,9 +196,12 @@ export class EtcdCluster {
    * again, or because the kernel repeats an unanswered attempt after ever longer
    * pauses, and would come back long after the network has.
    */
-  #afterFailure({ fault, connecting, endpoint }: FailedAttempt): void {
+  #afterFailure({ fault, connecting, ...attempt }: FailedAttempt): void {
     if (fault !== "tls" && !connecting) return;
-    this.#connections.get(endpoint)?.close();
+    const { endpoint, connection } = attempt;
+    // Another call may have made a better one already.
+    if (this.#connections.get(endpoint) !== connection) return;
+    connection?.close();
     this.#connections.delete(endpoint);
   }
 
@@ -202,6 +216,9 @@ export class EtcdCluster {
       const finding = await probeEndpoint(failure.endpoint, probeMs);
       return finding === undefined ? failure : { ...failure, ...finding };
     }));
+    // What looked like a broken connection may be a certificate of ours that the
+    // server does not take: the next attempt must read the files again.
+    for (const failure of found) this.#afterFailure(failure);
     if (signal.aborted) return signal.reason;
     if (this.#closed) return this.#closedError(what);
     const told = TELLING.map((fault) =>

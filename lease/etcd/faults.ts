@@ -87,6 +87,13 @@ const RULES: readonly Rule[] = [
   },
   { words: /certificate|altnames|self.signed|alert|issuer/i, fault: "tls" },
   {
+    // Nobody else cancels: who gave up waiting is told the signal's reason.
+    code: status.CANCELLED,
+    fault: "unreachable",
+    detail: "the connection was given up, to be made anew",
+    uncertain: true,
+  },
+  {
     code: status.DEADLINE_EXCEEDED,
     fault: "deadline",
     detail: "no answer in time",

@@ -63,8 +63,10 @@ export interface EtcdServer extends AsyncDisposable {
   readonly dataDirectory: string;
   /** Runs `etcdctl` on this server and returns what it wrote to stdout. */
   ctl(...args: string[]): Promise<string>;
-  /** Writes a value of any length. */
-  put(key: string, value: string): Promise<void>;
+  /** {@linkcode ctl} with something on its standard input. */
+  ctlWith(stdin: string, ...args: string[]): Promise<string>;
+  /** Whom `etcdctl` logs in as, `name:password`; nobody at first. */
+  user: string | undefined;
   /** SIGSTOP: connections stay open and nothing answers any more. */
   pause(): void;
   /** SIGCONT. */
@@ -216,17 +218,25 @@ export async function startEtcd(
     // An expired certificate is a fault to test with, not one for the tests.
     ...options.tls ? ["--insecure-skip-tls-verify"] : [],
   ];
-  const ctl = (...args: string[]) =>
-    runTool([...client, ...args], "etcd-client");
+  const ctlWith = (stdin: string | undefined, ...args: string[]) =>
+    runTool(
+      [
+        ...client,
+        ...server.user === undefined ? [] : [`--user=${server.user}`],
+        ...args,
+      ],
+      "etcd-client",
+      stdin,
+    );
+  const ctl = (...args: string[]) => ctlWith(undefined, ...args);
 
   const server: EtcdServer = {
     endpoint,
     clientPort,
     dataDirectory,
     ctl,
-    put: async (key, value) => {
-      await runTool([...client, "put", key], "etcd-client", value);
-    },
+    ctlWith,
+    user: undefined,
     snapshot: async () => {
       const file = `${directory}/${crypto.randomUUID()}.snapshot`;
       await ctl("snapshot", "save", file);
