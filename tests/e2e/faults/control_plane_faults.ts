@@ -150,7 +150,7 @@ async function compact({ rig: { etcd } }: FaultWorld): Promise<void> {
 async function fillEtcd({ rig: { etcd } }: FaultWorld): Promise<void> {
   const value = "x".repeat(FILLING_BYTES);
   for (let i = 0; !(await etcd.ctl("alarm", "list")).includes("NOSPACE"); i++) {
-    await etcd.put(`${FILLING}/${i}`, value).catch((error) => {
+    await etcd.ctlWith(value, "put", `${FILLING}/${i}`).catch((error) => {
       if (!String(error).includes("space exceeded")) throw error;
     });
   }
