@@ -47,6 +47,9 @@ function trim(): void {
 }
 
 async function exposeCollector(): Promise<Collector | undefined> {
+  // The binary has its flags from the start (`tools/compile/deno_flags.ts`).
+  const { gc } = globalThis as { gc?: Collector };
+  if (gc !== undefined) return gc;
   const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([
     import("node:v8"),
     import("node:vm"),

@@ -105,10 +105,8 @@ async function feed(
   input: WritableStream<Uint8Array>,
   text: string,
 ): Promise<void> {
-  const writer = input.getWriter();
   try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
+    await ReadableStream.from([new TextEncoder().encode(text)]).pipeTo(input);
   } catch (error) {
     // A program that ends before it has read all says why by its exit code.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;

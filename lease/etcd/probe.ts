@@ -150,8 +150,11 @@ function handshake(
       resolve(shaken);
     };
     socket.once("secureConnect", () => {
+      // Deno 2.7 says so of a handshake that failed, too.
+      const certificate = socket.getPeerCertificate();
+      if (!certificate) return;
       secure = true;
-      const { valid_from, valid_to } = socket.getPeerCertificate();
+      const { valid_from, valid_to } = certificate;
       clearTimeout(timer);
       timer = setTimeout(() =>
         finish({

@@ -78,10 +78,8 @@ export function attemptSync(command: readonly string[]): CommandResult {
 }
 
 async function feed(stdin: WritableStream<Uint8Array>, text: string) {
-  const writer = stdin.getWriter();
   try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
+    await ReadableStream.from([new TextEncoder().encode(text)]).pipeTo(stdin);
   } catch (error) {
     // A program that ends early says why by its exit code.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
