@@ -40,7 +40,8 @@ export interface InterfaceOptions {
 }
 
 /** Below it the overlay would not fit. */
-export const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES + UDP_ENCAPSULATION_BYTES;
+export const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES +
+  UDP_ENCAPSULATION_BYTES;
 
 /** An interface, and the address to use if the option that found it says so. */
 interface Choice {

@@ -174,6 +174,7 @@ export class AgentRig {
               firewall: this.firewall,
               reason: "a test",
               others: [],
+              forDocker: [],
             }),
           clock: this.clock,
         }, { resyncSeconds: 5, onResult });
