@@ -8,15 +8,11 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { describeError, LodenError } from "../errors.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
-import { formatCidr } from "../net/cidr.ts";
-import { formatIpv4 } from "../net/ipv4.ts";
+import { equalCidr, formatCidr } from "../net/cidr.ts";
+import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
-import {
-  type AcquisitionStep,
-  planAcquisition,
-  type PreviousSubnet,
-} from "./acquisition_plan.ts";
-import { allocateSubnet } from "./allocator.ts";
+import { type Acquired, tryAcquire } from "./acquisition.ts";
+import type { PreviousSubnet } from "./acquisition_plan.ts";
 import { RegistryError, RestlessKeyError } from "./errors.ts";
 import {
   isReservation,
@@ -52,6 +48,8 @@ export interface LeaseKeeperComponents {
 export interface LeaseKeeperOptions extends Partial<LeaseTimes> {
   /** Subnets that this host has had, the most trusted first. */
   readonly previous?: readonly PreviousSubnet[];
+  /** Whether the first lease may take its PublicIP from a host that is alive. */
+  readonly takeOver?: boolean;
 }
 
 /** All that is known of the lease. */
@@ -68,11 +66,17 @@ const DEFAULT_RENEW_MARGIN_SECONDS = 3_600;
 
 /** Lost races and changes under our hands that are answered without a pause. */
 const MAX_QUICK_TRIES = 10;
-const RACE_LOST = "lease.race-lost";
+
+/** What the key held when it was last read, if it was not what it should be. */
+interface Found {
+  readonly lease: Lease | undefined;
+  readonly rejected: RejectedLease | undefined;
+}
 
 /**
  * Acquires a lease and keeps it. Nothing that etcd does ends it: every trouble is
- * a {@linkcode LeaseState}, told once per change to the log and the listeners.
+ * a {@linkcode LeaseState}, told once per change to the log and the listeners. A
+ * subnet that another host has taken is left to it, and another one acquired.
  */
 export class LeaseKeeper {
   readonly #registry: LeaseRegistry;
@@ -81,12 +85,17 @@ export class LeaseKeeper {
   readonly #store: Pick<StateStore, "saveLease"> | undefined;
   readonly #log: Logger;
   readonly #times: LeaseTimes;
-  readonly #previous: readonly PreviousSubnet[];
+  /** Subnets that this host has had, the most trusted first. */
+  #previous: readonly PreviousSubnet[];
+  #takeOver: boolean;
   readonly #leaseClock: LeaseClock;
   readonly #pauses: RegistryPauses;
   readonly #listeners = new Set<(status: LeaseStatus) => void>();
   #state: LeaseState;
   #lease: Lease | undefined;
+  #pool: SubnetPool | undefined;
+  /** The underlay's address; `undefined`: as it was acquired with. */
+  #publicIp: Ipv4 | undefined;
   /** What the value must say; `undefined`: what it was acquired with. */
   #advertisement: LeaseAdvertisement | undefined;
   /** Set while the keeper waits for something to write. */
@@ -108,6 +117,7 @@ export class LeaseKeeper {
         DEFAULT_RENEW_MARGIN_SECONDS,
     };
     this.#previous = options.previous ?? [];
+    this.#takeOver = options.takeOver ?? false;
     this.#leaseClock = new LeaseClock(clock, random, this.#times);
     this.#pauses = new RegistryPauses(random);
     this.#state = initialLeaseState(clock.now());
@@ -140,6 +150,17 @@ export class LeaseKeeper {
     this.#onAdvertised?.();
   }
 
+  /** This host has another address: the same key is rewritten, as above. */
+  relocate(publicIp: Ipv4): void {
+    this.#publicIp = publicIp;
+    this.#onAdvertised?.();
+  }
+
+  /** Where a next subnet is taken from; the one that is held stays. */
+  usePool(pool: SubnetPool): void {
+    this.#pool = pool;
+  }
+
   /**
    * Waits, through every fault of etcd and through an exhausted pool, for a lease
    * on a subnet of `pool` (compat 3.4, order of search as in design.md).
@@ -151,14 +172,19 @@ export class LeaseKeeper {
     attributes: LeaseAttributes,
     signal: AbortSignal,
   ): Promise<Lease> {
+    this.#pool = pool;
     for (let quickTries = 0;;) {
       signal.throwIfAborted();
       try {
-        const lease = await this.#tryAcquire(pool, attributes, signal);
-        if (lease !== undefined) return lease;
+        const since = this.#leaseClock.mark();
+        const acquired = await this.#tryAcquire(attributes, signal);
+        if (acquired !== undefined) {
+          this.#begin(acquired, since);
+          return acquired.lease;
+        }
         if (++quickTries < MAX_QUICK_TRIES) continue;
         quickTries = 0;
-        await this.#clock.sleep(this.#pauses.next(RACE_LOST), signal);
+        await this.#clock.sleep(this.#pauses.next("lease.race-lost"), signal);
       } catch (error) {
         signal.throwIfAborted();
         await this.#failAndPause(error, signal);
@@ -187,82 +213,40 @@ export class LeaseKeeper {
   }
 
   /** One listing and one write; `undefined` when somebody was faster. */
-  async #tryAcquire(
-    pool: SubnetPool,
-    acquiredWith: LeaseAttributes,
+  #tryAcquire(
+    attributes: LeaseAttributes,
     signal: AbortSignal,
-  ): Promise<Lease | undefined> {
-    const attributes = { ...acquiredWith, ...this.#advertisement };
-    const snapshot = await this.#registry.list(signal);
-    const { discard, step } = planAcquisition(
-      snapshot,
-      pool,
-      attributes,
-      this.#previous,
+  ): Promise<Acquired | undefined> {
+    return tryAcquire(
+      { registry: this.#registry, random: this.#random, log: this.#log },
+      {
+        pool: this.#pool!,
+        attributes: { ...attributes, ...this.#said() },
+        previous: this.#previous,
+        ttlSeconds: this.#times.ttlSeconds,
+        takeOver: this.#takeOver,
+      },
+      signal,
     );
-    for (const lease of discard) {
-      if (!await this.#registry.remove(lease, signal)) return undefined;
-      this.#log.info(
-        "lease of this host was deleted: it is not used any more",
-        {
-          event: "lease.discarded",
-          subnet: formatCidr(lease.subnet),
-          key: lease.name,
-        },
-      );
-    }
-    const since = this.#leaseClock.mark();
-    const lease = await this.#take(pool, step, attributes, signal);
-    if (lease === undefined) {
-      this.#log.debug("another host was faster", { event: RACE_LOST });
-      return undefined;
-    }
+  }
+
+  /** A lease that this run did not have before. */
+  #begin(
+    { lease, how }: Acquired,
+    since: ReturnType<LeaseClock["mark"]>,
+  ): void {
     this.#hold(lease, since);
     this.#pauses.reset();
+    // Two hosts that were both told to would take it from each other for ever.
+    this.#takeOver = false;
     this.#log.info("lease acquired", {
       event: "lease.acquired",
       subnet: formatCidr(lease.subnet),
-      publicIp: formatIpv4(attributes.publicIp),
-      how: step.type === "allocate" ? "allocated" : step.reason,
+      publicIp: formatIpv4(lease.attributes.publicIp),
+      how,
       expires: formatExpiry(this.#leaseClock.expiresAtMs),
     });
     this.#happen({ type: "acquired" });
-    return lease;
-  }
-
-  #take(
-    pool: SubnetPool,
-    step: AcquisitionStep,
-    attributes: LeaseAttributes,
-    signal: AbortSignal,
-  ): Promise<Lease | undefined> {
-    if (step.type === "renew") {
-      if (step.reason === "taken-over") this.#logTakeOver(step.lease);
-      const { dataPath } = step.lease.attributes;
-      // What this host said last holds until its data path has started: programs
-      // in the kernel outlive the agent.
-      const kept = step.reason === "own" && dataPath !== undefined
-        ? { dataPath }
-        : {};
-      return this.#write(step.lease, { ...kept, ...attributes }, signal);
-    }
-    const subnet = step.type === "create"
-      ? step.subnet
-      : allocateSubnet(pool, step.held, this.#random);
-    const { ttlSeconds } = this.#times;
-    return this.#registry.create(subnet, attributes, ttlSeconds, signal);
-  }
-
-  #logTakeOver(lease: Lease): void {
-    this.#log.warn(
-      "lease with this host's PublicIP is taken over from another host id",
-      {
-        event: "lease.taken-over",
-        subnet: formatCidr(lease.subnet),
-        publicIp: formatIpv4(lease.attributes.publicIp),
-        fromHostId: lease.attributes.hostId,
-      },
-    );
   }
 
   /** Writes over a key of ours; what an unknown version of us wrote is kept. */
@@ -283,73 +267,34 @@ export class LeaseKeeper {
   }
 
   /**
-   * Reads our key and makes it ours again if it is nobody's.
+   * Reads our key. Makes it ours again if it is nobody's; goes to another subnet
+   * if it is another host's.
    *
    * @returns the revision from which to watch it.
    */
   async #verify(signal: AbortSignal): Promise<string> {
     for (let tries = 0; tries < MAX_QUICK_TRIES; tries++) {
-      const ours = this.#lease!;
-      const { lease, rejected, revision } = await this.#registry.get(
-        ours.subnet,
-        signal,
-      );
-      if (lease !== undefined && !this.#isOurs(lease)) {
-        this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
-        return revision;
-      }
-      if (lease !== undefined && this.#isKnown(lease)) {
+      const { subnet } = this.#lease!;
+      const { revision, ...found } = await this.#registry.get(subnet, signal);
+      const { lease, rejected } = found;
+      if (lease !== undefined && this.#isOurs(lease) && this.#isKnown(lease)) {
         this.#confirm();
         return revision;
       }
-      const since = this.#leaseClock.mark();
-      const written = await this.#restore({ lease, rejected }, signal);
-      if (written === undefined) continue;
-      this.#hold(written, since);
-      this.#confirm();
-      return written.modRevision;
+      const written = await this.#recover({ lease, rejected }, signal);
+      if (written !== undefined) return written.modRevision;
     }
     throw new RestlessKeyError(this.#lease!.subnet);
   }
 
-  /** Writes our key again; `undefined` when somebody was faster. */
-  async #restore(
-    { lease, rejected }: {
-      readonly lease: Lease | undefined;
-      readonly rejected: RejectedLease | undefined;
-    },
+  /** Writes what must be written; `undefined` when somebody was faster. */
+  async #recover(
+    { lease, rejected }: Found,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
-    const ours = this.#lease!;
-    const { subnet } = ours;
-    const attributes = this.#wanted();
-    const { ttlSeconds } = this.#times;
-    if (lease !== undefined) {
-      // Ours, but not as we left it: an uncertain write, or a restored backup.
-      // Its TTL is unknown, so it gets a new one.
-      return await this.#write(lease, attributes, signal);
-    }
-    if (rejected?.version !== undefined) {
-      this.#happen({
-        type: "lost",
-        cause: {
-          code: "lease.unreadable",
-          message: `the key ${rejected.key} cannot be read: ${rejected.reason}`,
-        },
-      });
-      const { version } = rejected;
-      if (!isReservation(version) || isReservation(ours)) {
-        return await this.#registry.renew(
-          version,
-          attributes,
-          ttlSeconds,
-          signal,
-        );
-      }
-      // `etcdctl put` takes the TTL off. Written over, the key would look like a
-      // reservation and never end.
-      if (!await this.#registry.remove(version, signal)) return undefined;
-    } else {
+    const since = this.#leaseClock.mark();
+    if (lease === undefined && rejected?.version === undefined) {
+      const { subnet } = this.#lease!;
       this.#happen({
         type: "lost",
         cause: {
@@ -357,7 +302,76 @@ export class LeaseKeeper {
           message: `the key of ${formatCidr(subnet)} is gone from etcd`,
         },
       });
+      return await this.#acquireAgain(signal);
     }
+    if (lease !== undefined && !this.#isOurs(lease)) {
+      this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
+      return await this.#acquireAgain(signal);
+    }
+    const written = await this.#overwrite({ lease, rejected }, signal);
+    if (written !== undefined) {
+      this.#hold(written, since);
+      this.#confirm();
+    }
+    return written;
+  }
+
+  /**
+   * Takes the subnet that is in use once more, or another one where somebody has
+   * it; `undefined` when somebody was faster.
+   */
+  async #acquireAgain(signal: AbortSignal): Promise<Lease | undefined> {
+    const before = this.#lease!;
+    const since = this.#leaseClock.mark();
+    const acquired = await this.#tryAcquire(this.#wanted(), signal);
+    if (acquired === undefined) return undefined;
+    const { lease } = acquired;
+    const isConflict = this.#state.phase === "conflict";
+    if (!isConflict && equalCidr(lease.subnet, before.subnet)) {
+      this.#hold(lease, since);
+      this.#confirm();
+      return lease;
+    }
+    if (!isConflict) {
+      // The key was free, and the subnet held all the same: by another length.
+      this.#happen({ type: "taken", cause: this.#describeOverlap(before) });
+    }
+    this.#begin(acquired, since);
+    return lease;
+  }
+
+  /** A key of ours that is not as we left it. */
+  async #overwrite(
+    { lease, rejected }: Found,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const attributes = this.#wanted();
+    const { ttlSeconds } = this.#times;
+    // Ours: an uncertain write, a restored backup, flannel or a person on this
+    // host. Its TTL is unknown, so it gets a new one.
+    if (lease !== undefined) {
+      return await this.#write(lease, attributes, signal);
+    }
+    const { key, reason, version } = rejected!;
+    this.#happen({
+      type: "lost",
+      cause: {
+        code: "lease.unreadable",
+        message: `the key ${key} cannot be read: ${reason}`,
+      },
+    });
+    if (!isReservation(version!) || isReservation(this.#lease!)) {
+      return await this.#registry.renew(
+        version!,
+        attributes,
+        ttlSeconds,
+        signal,
+      );
+    }
+    // `etcdctl put` takes the TTL off. Written over, the key would look like a
+    // reservation and never end.
+    if (!await this.#registry.remove(version!, signal)) return undefined;
+    const { subnet } = this.#lease!;
     return await this.#registry.create(subnet, attributes, ttlSeconds, signal);
   }
 
@@ -368,8 +382,7 @@ export class LeaseKeeper {
   async #untilInDoubt(revision: string, signal: AbortSignal): Promise<void> {
     const inner = new AbortController();
     const either = AbortSignal.any([signal, inner.signal]);
-    const tasks = [this.#watchKey(revision, either)];
-    if (this.#state.phase !== "conflict") tasks.push(this.#renewOnTime(either));
+    const tasks = [this.#watchKey(revision, either), this.#renewOnTime(either)];
     try {
       await Promise.race(tasks);
     } finally {
@@ -435,6 +448,7 @@ export class LeaseKeeper {
 
   #hold(lease: Lease, since: ReturnType<LeaseClock["mark"]>): void {
     this.#lease = lease;
+    this.#previous = [{ subnet: lease.subnet, source: "running" }];
     this.#leaseClock.restart(since, isReservation(lease));
     const { expiresAtMs } = this.#leaseClock;
     this.#store?.saveLease({
@@ -463,14 +477,18 @@ export class LeaseKeeper {
     await this.#clock.sleep(pauseMs, signal);
   }
 
+  /** With our host id, or with our address and no host id at all. */
   #isOurs({ attributes }: Lease): boolean {
     const { hostId, publicIp } = this.#lease!.attributes;
-    return attributes.hostId === hostId &&
-      (hostId !== undefined || attributes.publicIp === publicIp);
+    return attributes.hostId === undefined
+      ? attributes.publicIp === publicIp
+      : attributes.hostId === hostId;
   }
 
-  #isKnown(lease: Lease): boolean {
-    return lease.modRevision === this.#lease!.modRevision;
+  /** A history that began anew may come to the same revision. */
+  #isKnown({ modRevision, etcdLeaseId }: Lease): boolean {
+    return modRevision === this.#lease!.modRevision &&
+      etcdLeaseId === this.#lease!.etcdLeaseId;
   }
 
   /** As we left it, or as we are about to. */
@@ -481,7 +499,15 @@ export class LeaseKeeper {
   }
 
   #wanted(): LeaseAttributes {
-    return { ...this.#lease!.attributes, ...this.#advertisement };
+    return { ...this.#lease!.attributes, ...this.#said() };
+  }
+
+  /** What the value must say whatever the lease was acquired with. */
+  #said(): Partial<LeaseAttributes> {
+    return {
+      ...this.#advertisement,
+      ...(this.#publicIp === undefined ? {} : { publicIp: this.#publicIp }),
+    };
   }
 
   #saysWhatItMust(): boolean {
@@ -498,6 +524,15 @@ export class LeaseKeeper {
       message: `${formatCidr(subnet)} is now held by ${
         formatIpv4(attributes.publicIp)
       }, ${holder}`,
+    };
+  }
+
+  #describeOverlap({ subnet }: Lease): LeaseCause {
+    return {
+      code: "lease.taken",
+      message: `${
+        formatCidr(subnet)
+      } overlaps a lease that another host has taken`,
     };
   }
 

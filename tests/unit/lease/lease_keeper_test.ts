@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   LeaseKeeper,
   type LeaseKeeperOptions,
@@ -103,6 +108,10 @@ class Host implements AsyncDisposable {
     this.#end.abort(new Error("the test is over"));
     await this.#running;
   }
+}
+
+function subnetOf(host: Host): string {
+  return formatCidr(host.keeper.status.lease!.subnet);
 }
 
 function makeEtcd(): FakeEtcd {
@@ -439,40 +448,83 @@ Deno.test("an old backup with our host id is brought up to date", async () => {
   assertEquals(host.phase, "held");
 });
 
-Deno.test("a foreign host on our key is a conflict: reported, served, not fought, and ended when the key is free", async () => {
+Deno.test("a foreign host on our key is a conflict at once, and another subnet is acquired", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
   const { name } = host;
+  const causes: (string | undefined)[] = [];
+  host.keeper.onStatus(({ state }) => causes.push(state.cause?.message));
   const theirs = encodeLeaseValue(attributesOf(2));
   etcd.put(name, theirs);
   await host.settle();
-  assertEquals(host.states, ["conflict lease.taken"]);
+  assertEquals(host.states, ["conflict lease.taken", "held"]);
   assertEquals(
-    host.keeper.status.state.cause?.message,
+    causes[0],
     `${
       formatCidr(parseCidr(name.replace("-", "/"))!)
     } is now held by 198.51.100.2, with host id host-2`,
   );
+  assertNotEquals(host.name, name);
+  assertEquals(etcd.value(name), theirs, "it is not fought for");
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(formatCidr(host.saved.at(-1)!.subnet), subnetOf(host));
   await host.pass(48 * HOUR);
-  etcd.put(name, theirs);
-  await host.settle();
-  assertEquals(etcd.value(name), theirs);
-  assertEquals(host.states, ["conflict lease.taken"]);
-  etcd.delete(name);
-  await host.settle();
-  assertEquals(etcd.value(name), encodeLeaseValue(host.attributes));
   assertEquals(host.phase, "held");
+  assertEquals(etcd.names.length, 2);
+  assertEquals(etcd.etcdLeaseCount, 1, "no etcd lease is left behind");
 });
 
-Deno.test("flannel's put of our own address without a host id is a conflict too", async () => {
+Deno.test("a conflict without a free subnet stays one, says both reasons once, and ends with the first that is free", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  for (let i = 1; i <= 255; i++) {
+    etcd.put(`10.1.${i}.0-24`, encodeLeaseValue(attributesOf(2)));
+  }
+  await host.pass(60_000);
+  assertEquals(host.states, [
+    "conflict lease.taken",
+    "conflict lease.pool-exhausted",
+  ]);
+  const { message } = host.keeper.status.state.cause!;
+  assertStringIncludes(message, "is now held by 198.51.100.2");
+  assertStringIncludes(message, "no other subnet yet: Cannot lease a subnet");
+  etcd.delete(name);
+  await host.pass(11_000);
+  assertEquals(host.phase, "held");
+  assertEquals(host.name, name, "the one that is in use comes first");
+});
+
+Deno.test("a conflict outlives an etcd that goes away, and ends when it is back", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  etcd.before = (operation) => {
+    if (operation === "list") throw etcd.error("refused", "list");
+  };
+  etcd.put(name, encodeLeaseValue(attributesOf(2)));
+  await host.pass(30 * HOUR);
+  assertEquals(host.states, [
+    "conflict lease.taken",
+    "conflict registry.refused",
+  ]);
+  etcd.before = () => {};
+  await host.pass(3_000);
+  assertEquals(host.phase, "held");
+  assertNotEquals(host.name, name);
+});
+
+Deno.test("what flannel or a person on this host writes is no conflict: the value is written again", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
   etcd.put(host.name, '{"PublicIP":"198.51.100.1","PublicIPv6":null}');
   await host.settle();
-  assertEquals(host.phase, "conflict");
+  assertEquals(host.phase, "held");
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(etcd.names.length, 1);
 });
 
-Deno.test("a conflict that arose while etcd was away is found when it is back", async () => {
+Deno.test("a subnet that was taken while etcd was away is found when it is back, and another one acquired", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
   const { name } = host;
@@ -482,7 +534,152 @@ Deno.test("a conflict that arose while etcd was away is found when it is back", 
   etcd.put(name, encodeLeaseValue(attributesOf(2)));
   etcd.fault = undefined;
   await host.pass(3_000);
-  assertEquals(host.phase, "conflict");
+  assertEquals(host.states, [
+    "degraded registry.unreachable",
+    "expired-but-serving registry.unreachable",
+    "conflict lease.taken",
+    "held",
+  ]);
+  assertNotEquals(host.name, name);
+});
+
+Deno.test("a subnet that was taken by a lease of another length meanwhile is not taken back", async (t) => {
+  for (const other of ["10.1.0.0-17", "10.1.5.128-25", "10.1.128.0-17"]) {
+    await t.step(other, async () => {
+      const etcd = makeEtcd();
+      await using host = await new Host(etcd, {
+        previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
+      }).join();
+      etcd.fault = "unreachable";
+      etcd.breakWatches("unreachable");
+      await host.pass(25 * HOUR);
+      etcd.put(other, encodeLeaseValue(attributesOf(2)));
+      etcd.fault = undefined;
+      await host.pass(3_000);
+      const isFree = other === "10.1.128.0-17";
+      assertEquals(host.name === "10.1.5.0-24", isFree, host.name);
+      assertEquals(host.states.includes("conflict lease.taken"), !isFree);
+      assertEquals(host.phase, "held");
+    });
+  }
+});
+
+Deno.test("a subnet of another length that was taken between listing and write is given back", async () => {
+  const etcd = makeEtcd();
+  etcd.before = (operation) => {
+    if (operation !== "create") return;
+    etcd.before = () => {};
+    etcd.put("10.1.0.0-18", encodeLeaseValue(attributesOf(2)));
+  };
+  await using host = new Host(etcd, {
+    previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
+  });
+  await host.acquire();
+  assert(Number(host.name.split(".")[2]) >= 64, host.name);
+  assertEquals(etcd.names, ["10.1.0.0-18", host.name]);
+  assertEquals(etcd.etcdLeaseCount, 1);
+});
+
+/** A host that answers when it is asked. */
+async function answering(etcd: FakeEtcd, number: number, name: string) {
+  etcd.put(name, encodeLeaseValue(attributesOf(number)));
+  etcd.answering.add(`host-${number}`);
+  await Promise.resolve();
+}
+
+/** As host 1, with the PublicIP of host 2. */
+function sharingAddress(host: Host): LeaseAttributes {
+  return { ...host.attributes, publicIp: attributesOf(2).publicIp };
+}
+
+Deno.test("a PublicIP of a host that answers is refused, with the flags that cure it, until that host is gone", async () => {
+  const etcd = makeEtcd();
+  await answering(etcd, 2, "10.1.9.0-24");
+  await using host = new Host(etcd);
+  const acquiring = host.keeper.acquire(
+    pool,
+    sharingAddress(host),
+    host.signal,
+  );
+  await host.pass(60_000);
+  assertEquals(host.states, ["acquiring lease.public-ip-in-use"]);
+  const { message } = host.keeper.status.state.cause!;
+  for (const word of ["198.51.100.2", "host-2", "10.1.9.0/24"]) {
+    assertStringIncludes(message, word);
+  }
+  for (const flag of ["--public-ip=", "--iface=", "--take-over"]) {
+    assertStringIncludes(message, flag);
+  }
+  assertEquals(etcd.names, ["10.1.9.0-24"], "nothing was written");
+  etcd.answering.clear();
+  await host.pass(20_000);
+  await acquiring;
+  assertEquals(host.name, "10.1.9.0-24");
+});
+
+Deno.test("--take-over takes the PublicIP of a host that answers, once", async () => {
+  const etcd = makeEtcd();
+  await answering(etcd, 2, "10.1.9.0-24");
+  await using host = new Host(etcd, { takeOver: true });
+  await host.keeper.acquire(pool, sharingAddress(host), host.signal);
+  assertEquals(host.name, "10.1.9.0-24");
+});
+
+Deno.test("of two hosts with one PublicIP that join in one moment one is refused", async () => {
+  const etcd = makeEtcd();
+  etcd.answering.add("host-1").add("host-2");
+  await using first = new Host(etcd, { number: 1 });
+  await using second = new Host(etcd, { number: 2 });
+  const shared = attributesOf(9).publicIp;
+  let joined = 0;
+  const join = (host: Host) =>
+    host.keeper.acquire(
+      pool,
+      { ...host.attributes, publicIp: shared },
+      host.signal,
+    ).then(() => joined++, () => {});
+  const joins = [join(first), join(second)];
+  await first.pass(60_000);
+  assertEquals(joined, 1);
+  assertEquals(etcd.names.length, 1);
+  assertEquals(
+    [first.phase, second.phase].sort(),
+    ["acquiring", "held"],
+  );
+  await first[Symbol.asyncDispose]();
+  await second[Symbol.asyncDispose]();
+  await Promise.all(joins);
+});
+
+Deno.test("an own lease with this PublicIP is kept, whoever else has it", async () => {
+  const etcd = makeEtcd();
+  etcd.put("10.1.5.0-24", encodeLeaseValue(attributesOf(1)));
+  const other = { ...attributesOf(2), publicIp: attributesOf(1).publicIp };
+  etcd.put("10.1.9.0-24", encodeLeaseValue(other));
+  etcd.answering.add("host-2");
+  await using host = new Host(etcd);
+  await host.acquire();
+  assertEquals(host.name, "10.1.5.0-24");
+});
+
+Deno.test("a host that has moved rewrites its key with the new address", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  const { name } = host;
+  host.keeper.relocate(parseIpv4("198.51.100.77")!);
+  await host.settle();
+  assertEquals(etcd.names, [name]);
+  assertEquals(
+    etcd.value(name),
+    encodeLeaseValue({
+      ...host.attributes,
+      publicIp: parseIpv4("198.51.100.77")!,
+    }),
+  );
+  assertEquals(host.phase, "held");
+  etcd.put(name, encodeLeaseValue(attributesOf(2)));
+  await host.settle();
+  assertStringIncludes(etcd.value(host.name)!, "198.51.100.77");
 });
 
 Deno.test("a renewal that etcd carried out and whose answer was lost does no harm", async () => {
@@ -576,7 +773,11 @@ Deno.test("what another host said of its data path is not said for this one", as
   const etcd = makeEtcd();
   const other = { ...attributesOf(1), hostId: "reinstalled" };
   etcd.put("10.1.5.0-24", encodeLeaseValue({ ...other, dataPath: "ebpf" }));
-  await using host = await new Host(etcd).join();
+  await using host = new Host(etcd);
+  const joining = host.join();
+  // The other one is asked whether it is alive.
+  await host.pass(6_000);
+  await joining;
   assertEquals(etcd.value("10.1.5.0-24"), encodeLeaseValue(host.attributes));
 });
 
@@ -622,24 +823,28 @@ Deno.test("a value that etcd refuses keeps the lease, and is not hammered", asyn
   );
 });
 
-Deno.test("a key in foreign hands is not written over by what this host has to say", async () => {
+Deno.test("what a host has to say goes to its next subnet, not into a key in foreign hands", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
   const { name } = host;
   const theirs = encodeLeaseValue(attributesOf(2));
+  etcd.before = (operation) => {
+    if (operation === "list") throw etcd.error("refused", "list");
+  };
   etcd.put(name, theirs);
   await host.settle();
   host.keeper.advertise(EBPF);
-  await host.pass(HOUR);
+  await host.pass(60_000);
   assertEquals(etcd.value(name), theirs);
+  assertEquals(etcd.names, [name]);
   const before = etcd.revision;
-  etcd.delete(name);
-  await host.settle();
+  etcd.before = () => {};
+  await host.pass(3_000);
   assertEquals(
-    etcd.value(name),
+    etcd.value(host.name),
     encodeLeaseValue({ ...host.attributes, dataPath: "ebpf" }),
   );
-  assertEquals(etcd.revision - before, 2, "deleted, and written once");
+  assertEquals(etcd.revision - before, 1, "written once");
 });
 
 Deno.test("the watch may tell of a new value before its writer has the answer", async () => {
