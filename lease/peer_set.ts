@@ -46,15 +46,16 @@ interface Entry {
   readonly name: string;
   /** Stale ones have `stale` set. */
   readonly peer: Peer;
+  readonly hostId?: string | undefined;
   /** Why the lease is no peer. */
-  readonly notice?: PeerNotice;
+  readonly notice?: PeerNotice | undefined;
   /** Monotonic milliseconds at which the key vanished. */
   readonly vanishedAtMs?: number;
 }
 
 /** The leases of the other hosts and the peers that follow from them. */
 export class PeerSet {
-  readonly #self: PeerSelf;
+  #self: PeerSelf;
   readonly #graceMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #stale = new Set<string>();
@@ -157,6 +158,24 @@ export class PeerSet {
     return diff;
   }
 
+  /**
+   * This host is another one among the others: all leases that are known are
+   * judged anew. What had been its own subnet comes with the next listing.
+   */
+  moveTo(self: PeerSelf): PeerDiff {
+    this.#self = self;
+    const touched: Cidr[] = [];
+    for (const entry of [...this.#entries.values()]) {
+      const { name, peer, hostId } = entry;
+      touched.push(peer.subnet);
+      const notice = this.#judge(name, peer, hostId);
+      const isOurs = equalCidr(peer.subnet, self.subnet);
+      if (isOurs || (peer.stale && notice !== undefined)) this.#delete(name);
+      else this.#set({ ...entry, notice });
+    }
+    return this.#tell(touched);
+  }
+
   /** How many peers that are not stale there are, and how many of them lack in `leases`. */
   countMissing(leases: readonly Lease[]): { live: number; missing: number } {
     let live = 0;
@@ -193,8 +212,8 @@ export class PeerSet {
       ...(dataPath === undefined ? {} : { dataPath }),
       stale: false,
     };
-    const notice = this.#judge(name, peer, attributes.hostId);
-    this.#set({ name, peer, ...(notice === undefined ? {} : { notice }) });
+    const { hostId } = attributes;
+    this.#set({ name, peer, hostId, notice: this.#judge(name, peer, hostId) });
     touched.push(subnet);
     if (!this.#staleClaims.hasClaimOn(peer)) return;
     for (const other of this.#stale) {
@@ -214,11 +233,12 @@ export class PeerSet {
       this.#delete(name);
       vanished.push(entry);
     }
-    for (const { name, peer, notice } of vanished) {
+    for (const entry of vanished) {
+      const { peer, notice } = entry;
       touched.push(peer.subnet);
       if (notice !== undefined || this.#claims.hasClaimOn(peer)) continue;
       this.#set({
-        name,
+        ...entry,
         peer: { ...peer, stale: true },
         vanishedAtMs: nowMs,
       });

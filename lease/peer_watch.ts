@@ -91,6 +91,10 @@ export class PeerWatch {
   #watchBreaks = false;
   /** Changes are applied one after the other. */
   #turn: Promise<void> = Promise.resolve();
+  /** Of {@linkcode run}. */
+  #signal: AbortSignal | undefined;
+  /** Ends the watch that follows a listing: the next one is due. */
+  #due = new AbortController();
 
   constructor(components: PeerWatchComponents, options: PeerWatchOptions) {
     const { registry, clock, random, store, log } = components;
@@ -114,8 +118,24 @@ export class PeerWatch {
 
   /** Follows until the signal is aborted, then resolves. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
     const tasks = [this.#follow(signal), this.#endGraces(signal)];
     await Promise.all(tasks);
+  }
+
+  /**
+   * This host has another subnet or address now: every lease is judged anew, by
+   * what is known at once and by a fresh listing then. Returns at once.
+   */
+  moveTo(self: PeerSelf): void {
+    const signal = this.#signal;
+    if (signal === undefined) {
+      this.#set.moveTo(self);
+      return;
+    }
+    // It rejects only when the signal is aborted, which ends all.
+    this.#change(signal, () => this.#set.moveTo(self)).catch(() => {});
+    this.#due.abort();
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -126,10 +146,11 @@ export class PeerWatch {
     );
     while (!signal.aborted) {
       try {
+        const due = this.#due = new AbortController();
         const revision = await this.#resync(signal);
         const beganMs = this.#clock.monotonic();
         try {
-          await this.#watchUntilResync(revision, signal);
+          await this.#watchUntilResync(revision, due, signal);
         } finally {
           const heldMs = this.#clock.monotonic() - beganMs;
           if (heldMs >= GOOD_WATCH_MS) this.#pauses.reset();
@@ -187,9 +208,9 @@ export class PeerWatch {
   /** Returns when a listing is due; throws when the watch breaks. */
   async #watchUntilResync(
     revision: string,
+    due: AbortController,
     signal: AbortSignal,
   ): Promise<void> {
-    const due = new AbortController();
     const either = AbortSignal.any([signal, due.signal]);
     const { resyncSeconds = DEFAULT_RESYNC_SECONDS } = this.#options;
     // A fifth to either side, so that a thousand hosts do not list together.

@@ -276,15 +276,46 @@ Deno.test("how many a snapshot would take away is known before", () => {
   assertEquals(set.countMissing([]), { live: 1, missing: 1 });
 });
 
+Deno.test("a host that has another subnet and address judges all leases anew", () => {
+  const set = make(
+    two,
+    three,
+    lease("10.1.4.0-24", "198.51.100.1"),
+    lease("10.1.5.0-24", "198.51.100.5", { hostId: "us" }),
+    lease("10.1.1.0-25", "198.51.100.6"),
+    lease("10.1.7.0-24", "198.51.100.7"),
+    lease("10.1.8.0-24", "198.51.100.8"),
+  );
+  set.vanish(["10.1.7.0-24", "10.1.8.0-24"], 0);
+  const moved = {
+    ...self,
+    subnet: parseCidr("10.1.2.0/24")!,
+    publicIp: parseIpv4("198.51.100.7")!,
+  };
+  assertEquals(told(set.moveTo(moved)), [
+    "+ 10.1.1.0/25 198.51.100.6",
+    "+ 10.1.4.0/24 198.51.100.1",
+    "- 10.1.2.0/24",
+    "- 10.1.7.0/24",
+  ]);
+  assertEquals(set.notices.map(({ name, code }) => `${name} ${code}`), [
+    "10.1.5.0-24 our-host-id",
+  ]);
+  assertEquals(told(set.expire(GRACE_MS)), ["- 10.1.8.0/24"]);
+  assertEquals(told(set.moveTo(moved)), []);
+});
+
 // A slow model, with the rules written down one after the other.
 
 type Operation =
   | { readonly type: "put"; readonly lease: Lease }
   | { readonly type: "vanish"; readonly name: string }
   | { readonly type: "replace"; readonly leases: readonly Lease[] }
-  | { readonly type: "wait"; readonly milliseconds: number };
+  | { readonly type: "wait"; readonly milliseconds: number }
+  | { readonly type: "move"; readonly self: PeerSelf };
 
 class Model {
+  self = self;
   live = new Map<string, Lease>();
   stale = new Map<string, { lease: Lease; at: number }>();
   now = 0;
@@ -307,11 +338,30 @@ class Model {
         for (const [name, { at }] of this.stale) {
           if (this.now - at >= GRACE_MS) this.stale.delete(name);
         }
+        return;
+      case "move":
+        this.self = operation.self;
+        for (const [name, lease] of this.live) {
+          if (this.isOurs(lease)) this.live.delete(name);
+        }
+        for (const [name, { lease }] of this.stale) {
+          if (!this.isPeer(lease)) this.stale.delete(name);
+        }
     }
   }
 
+  isOurs({ subnet }: Lease): boolean {
+    return formatCidr(subnet) === formatCidr(this.self.subnet);
+  }
+
+  isPeer({ subnet, attributes }: Lease): boolean {
+    return !overlaps(subnet, this.self.subnet) &&
+      attributes.publicIp !== this.self.publicIp &&
+      attributes.backendType === this.self.backendType;
+  }
+
   put(lease: Lease): void {
-    if (formatCidr(lease.subnet) === formatCidr(self.subnet)) return;
+    if (this.isOurs(lease)) return;
     this.live.set(lease.name, lease);
     this.stale.delete(lease.name);
     for (const [name, old] of this.stale) {
@@ -326,7 +376,7 @@ class Model {
       const claimed = [...this.live.values()].some((other) =>
         claims(other, lease)
       );
-      if (!claimed && isPeer(lease)) {
+      if (!claimed && this.isPeer(lease)) {
         this.stale.set(lease.name, { lease, at: this.now });
       }
     }
@@ -344,16 +394,10 @@ class Model {
     };
     for (const { lease } of this.stale.values()) offer(lease, true);
     for (const lease of this.live.values()) {
-      if (isPeer(lease)) offer(lease, false);
+      if (this.isPeer(lease)) offer(lease, false);
     }
     return [...bySubnet.values()].sort();
   }
-}
-
-function isPeer({ subnet, attributes }: Lease): boolean {
-  return !overlaps(subnet, self.subnet) &&
-    attributes.publicIp !== self.publicIp &&
-    attributes.backendType === self.backendType;
 }
 
 function claims(living: Lease, vanished: Lease): boolean {
@@ -380,6 +424,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.integer({ min: 0, max: GRACE_MS }).map((milliseconds): Operation => ({
     type: "wait",
     milliseconds,
+  })),
+  leaseArbitrary.map(({ subnet, attributes: { publicIp } }): Operation => ({
+    type: "move",
+    self: { ...self, subnet, publicIp },
   })),
 );
 
@@ -412,6 +460,8 @@ function run(set: PeerSet, operation: Operation, now: number): PeerDiff {
       return set.replace(operation.leases, now);
     case "wait":
       return set.expire(now);
+    case "move":
+      return set.moveTo(operation.self);
   }
 }
 
@@ -429,6 +479,38 @@ function follow(follower: Map<string, string>, diff: PeerDiff): void {
     follower.set(formatCidr(peer.subnet), show(peer));
   }
 }
+
+Deno.test("after any history a listing leaves the peers that a new set has of it", () => {
+  const listing = fc.uniqueArray(leaseArbitrary, {
+    selector: ({ name }) => name,
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(
+      fc.array(operation, { maxLength: 40 }),
+      listing,
+      (operations, leases) => {
+        const set = new PeerSet(self, GRACE_MS);
+        const follower = new Map<string, string>();
+        for (const operation of operations) {
+          follow(follower, run(set, operation, 0));
+        }
+        follow(follower, set.moveTo(self));
+        follow(follower, set.replace(leases, 0));
+        follow(follower, set.expire(GRACE_MS));
+        const fresh = new PeerSet(self, GRACE_MS);
+        fresh.replace(leases, 0);
+        const expected = fresh.peers.map(show).sort();
+        assertEquals([...follower.values()].sort(), expected);
+        assertEquals(
+          set.notices.map(({ name, code }) => `${name} ${code}`).sort(),
+          fresh.notices.map(({ name, code }) => `${name} ${code}`).sort(),
+        );
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
 
 Deno.test("ten thousand leases are followed in milliseconds", () => {
   const many = Array.from({ length: 10_000 }, (_, i) =>

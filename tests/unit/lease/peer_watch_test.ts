@@ -325,6 +325,64 @@ Deno.test("a change that the watch missed is found by the periodic listing", asy
   assertEquals(host.faults, []);
 });
 
+const MOVED = {
+  subnet: parseCidr("10.1.2.0/24")!,
+  publicIp: parseIpv4("198.51.100.9")!,
+  backendType: "udp",
+  hostId: "us",
+};
+
+Deno.test("a host that moves lists anew: its former subnet may be a peer's", async () => {
+  const etcd = makeEtcd(1, 2, 3);
+  let lists = 0;
+  etcd.before = (operation) => {
+    if (operation === "list") lists++;
+  };
+  await using host = await new Follower(etcd).settle();
+  host.watch.moveTo(MOVED);
+  await host.settle();
+  assertEquals(lists, 2);
+  assertEquals(host.list, [
+    "10.1.1.0/24 198.51.100.1",
+    "10.1.3.0/24 198.51.100.3",
+  ]);
+  etcd.put("10.1.4.0-24", value(4));
+  await host.settle();
+  assertEquals(host.list.length, 3);
+  assertEquals([lists, host.faults, host.synced], [2, [], 1]);
+});
+
+Deno.test("a host that moves while etcd is away judges what it knows at once", async () => {
+  const etcd = makeEtcd(1, 2, 3);
+  await using host = await new Follower(etcd).settle();
+  etcd.fault = "refused";
+  etcd.breakWatches("refused");
+  await host.settle();
+  host.watch.moveTo(MOVED);
+  await host.settle();
+  assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
+  etcd.fault = undefined;
+  await host.pass(60);
+  assertEquals(host.list.length, 2);
+});
+
+Deno.test("a host that moves while it lists does so once more", async () => {
+  const etcd = makeEtcd(1, 2, 3);
+  let lists = 0;
+  const holder: { host?: Follower } = {};
+  etcd.before = (operation) => {
+    if (operation === "list" && ++lists === 1) holder.host!.watch.moveTo(MOVED);
+  };
+  await using host = new Follower(etcd);
+  holder.host = host;
+  await host.settle();
+  assertEquals(lists, 2);
+  assertEquals(host.list, [
+    "10.1.1.0/24 198.51.100.1",
+    "10.1.3.0/24 198.51.100.3",
+  ]);
+});
+
 Deno.test("a wiped etcd leaves the peers stale, after a second look, and new leases are seen at once", async () => {
   using logs = new CapturedLogs();
   const etcd = makeEtcd(2, 3, 4);
