@@ -117,6 +117,26 @@ export const warningDefinitions = {
     impairs: "Docker does not learn its options",
     restartMayCure: false,
   },
+  "docker.options-stale": {
+    severity: "warning",
+    impairs: "a Docker that is started from that file is on no lease",
+    restartMayCure: false,
+  },
+  "docker.bridge-elsewhere": {
+    severity: "warning",
+    impairs: "containers cannot be reached from other hosts",
+    restartMayCure: false,
+  },
+  "docker.bridge-foreign": {
+    severity: "warning",
+    impairs: "containers of that bridge, and the host whose addresses it has",
+    restartMayCure: false,
+  },
+  "docker.drops-overlay": {
+    severity: "warning",
+    impairs: "packets from other hosts to this host's containers",
+    restartMayCure: false,
+  },
   "peers.unknown": {
     severity: "warning",
     impairs: "packets to other hosts, until etcd has been read once",

@@ -9,11 +9,16 @@ import type { Backend, BackendAdvertisement } from "../backend/backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
+import type {
+  DockerLook,
+  DockerWatchSubject,
+} from "../host/docker/docker_watch.ts";
 import type { FirewallStatus } from "../host/firewall/firewall_keeper.ts";
 import type { SysctlFinding } from "../host/sysctl_check.ts";
 import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
 import type { Overlay, Underlay } from "../net/underlay.ts";
 import { DataPath } from "./data_path.ts";
+import { reportDocker } from "./docker_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
 import type { AgentState } from "./state.ts";
@@ -49,6 +54,9 @@ export interface FirewallSupervisor {
   status(): FirewallStatus;
 }
 
+/** What Docker is held against. */
+export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
+
 /** What a network is made of. */
 export interface NetworkComponents extends RetryComponents {
   readonly state: AgentState;
@@ -70,6 +78,12 @@ export interface NetworkComponents extends RetryComponents {
   readonly ensureBlackholeRoute: (subnet: Cidr) => void;
   /** Looks for kernel settings that keep packets back. */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
+  /** Looks at the host's Docker until the abort (`host/docker/docker_watch.ts`). */
+  readonly watchDocker: (
+    overlay: DockerOverlay,
+    onLook: (look: DockerLook) => void,
+    signal: AbortSignal,
+  ) => Promise<void>;
 }
 
 /** What a person sets. */
@@ -151,6 +165,7 @@ export class Network {
     state.enter("writing-files");
     await this.#writeFiles(ending);
     this.#filesWritten = true;
+    this.#watchDocker(this.#overlay?.deviceName);
     await firewall;
   }
 
@@ -246,6 +261,20 @@ export class Network {
       this.#components,
       signal,
     );
+  }
+
+  /** Without a device, nothing comes over the overlay that Docker could drop. */
+  #watchDocker(overlayDevice: string | undefined): void {
+    if (overlayDevice === undefined) return;
+    const { tasks, state, watchDocker } = this.#components;
+    const { config, subnet } = this.plan;
+    const overlay = { network: config.pool.network, subnet, overlayDevice };
+    tasks.spawn("docker", () =>
+      watchDocker(
+        overlay,
+        (look) => reportDocker(look, state),
+        this.#stopping.signal,
+      ));
   }
 
   #onWaiting(error: unknown): void {

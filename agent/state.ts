@@ -6,6 +6,7 @@
  */
 
 import type { BackendStatus } from "../backend/backend.ts";
+import type { DockerStatus } from "../host/docker/docker_watch.ts";
 import type { Clock } from "../linux/clock.ts";
 import { Health, type Warning, type WarningCode } from "./health.ts";
 
@@ -87,6 +88,8 @@ export interface StatusSnapshot {
   readonly backendRestarts: number;
   readonly peers: readonly PeerStatus[];
   readonly firewall: string | null;
+  /** `null` while no daemon runs beside the agent. */
+  readonly docker: DockerStatus | null;
   readonly files: readonly FileStatus[];
   readonly warnings: readonly StatusWarning[];
 }
@@ -122,6 +125,7 @@ export type AgentFacts = Pick<
   | "overlay"
   | "lease"
   | "firewall"
+  | "docker"
   | "files"
 >;
 
@@ -158,6 +162,7 @@ export class AgentState {
     overlay: null,
     lease: null,
     firewall: null,
+    docker: null,
     files: [],
   };
   #parts: LiveParts = NO_PARTS;

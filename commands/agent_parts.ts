@@ -21,6 +21,10 @@ import {
 import type { NetworkConfig } from "../config/network.ts";
 import type { Settings } from "../config/settings.ts";
 import { describeError } from "../errors.ts";
+import { readDaemonConfig } from "../host/docker/daemon_config.ts";
+import { overlayOptions } from "../host/docker/daemon_options.ts";
+import { watchDocker } from "../host/docker/docker_watch.ts";
+import { hostDocker } from "../host/docker/host_docker.ts";
 import { writeAgentDockerOpts } from "../host/docker_opts.ts";
 import { FirewallKeeper } from "../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
@@ -93,6 +97,13 @@ export async function composeAgent(
         metric: UNREACHABLE_METRIC,
       }),
     checkSysctls,
+    watchDocker: (overlay, onLook, signal) =>
+      watchDocker(
+        hostDocker({ clock: systemClock, rtnetlink }, settings),
+        { ...overlay, forward: settings.iptablesForwardRules },
+        onLook,
+        signal,
+      ),
     notifier: new SystemdNotifier(env.NOTIFY_SOCKET),
     refuseNetworkOfOthers: (network) => refuseNetworkOfOthers(paths, network),
     saveFootprint: (footprint) => writeFootprint(paths, footprint),
@@ -180,7 +191,10 @@ function hostFiles({ subnetFile, dockerOptsFile }: Settings): HostFile[] {
     files.push({
       path: dockerOptsFile,
       warning: "files.docker-opts",
-      write: (env: SubnetEnv) => writeAgentDockerOpts(dockerOptsFile, env),
+      write: async (env: SubnetEnv) => {
+        const options = overlayOptions(await readDaemonConfig());
+        await writeAgentDockerOpts(dockerOptsFile, env, options);
+      },
     });
   }
   return files;

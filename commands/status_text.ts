@@ -18,6 +18,7 @@ export function renderStatus(status: StatusSnapshot): string {
     fact("data path", describeDataPath(status)),
     ...describeDetails(status),
     fact("firewall", status.firewall ?? "-"),
+    fact("docker", describeDocker(status)),
     fact("files", describeFiles(status)),
     fact("etcd", `${status.etcdEndpoints.join(", ")}  ${status.etcdPrefix}`),
     fact("agent", `${status.version}, process ${status.pid}`),
@@ -97,6 +98,17 @@ function describeDataPath(status: StatusSnapshot): string {
 function describeDetails({ backend }: StatusSnapshot): string[] {
   return Object.entries(backend?.details ?? {})
     .map(([name, value]) => fact("", `${name}: ${value}`));
+}
+
+function describeDocker({ docker }: StatusSnapshot): string {
+  if (docker === null) return "does not run here";
+  const { version, bridge, firewall } = docker;
+  const words = [
+    version ?? "does not answer",
+    bridge === null ? "no bridge on the lease" : `${bridge} on the lease`,
+  ];
+  if (firewall !== null) words.push(`rules by ${firewall}`);
+  return words.join(", ");
 }
 
 function describeFiles({ files }: StatusSnapshot): string {

@@ -91,13 +91,16 @@ function readIpMasq(value: string): boolean {
 /**
  * Writes the agent's file, mode 0644 when it is new.
  *
+ * @param options further `DOCKER_OPT_*` variables (`host/docker/daemon_options.ts`).
  * @throws {FileWriteError} which waiting may cure.
  */
 export async function writeAgentDockerOpts(
   path: string,
   env: SubnetEnv,
+  options: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const text = renderDockerOpts(subnetVariables(env), AGENT_CONTENT);
+  const variables = { ...subnetVariables(env), ...options };
+  const text = renderDockerOpts(variables, AGENT_CONTENT);
   await writeFileAtomically(path, text, { mode: 0o644 });
 }
 

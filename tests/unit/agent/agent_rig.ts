@@ -12,6 +12,7 @@ import {
 import type { HostFile } from "../../../agent/host_files.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
 import { AgentState } from "../../../agent/state.ts";
+import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
 import type { SysctlFinding } from "../../../host/sysctl_check.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
@@ -68,6 +69,8 @@ export class AgentRig {
   isManagerDeaf = false;
   blackholeError: unknown;
   sysctls: SysctlFinding[] = [];
+  /** Tells the agent what a look at Docker has found. */
+  onDockerLook: (look: DockerLook) => void = () => {};
   readonly #ending = new AbortController();
   readonly #options: RigOptions;
   #running: Promise<void> | undefined;
@@ -197,6 +200,13 @@ export class AgentRig {
         if (this.blackholeError !== undefined) throw this.blackholeError;
       },
       checkSysctls: () => this.sysctls,
+      watchDocker: (overlay, onLook, signal) => {
+        call(`docker of ${overlay.overlayDevice}`);
+        this.onDockerLook = onLook;
+        return this.clock.sleep(Number.MAX_SAFE_INTEGER, signal).catch(
+          () => {},
+        );
+      },
       notifier: {
         ready: (status) => {
           if (this.isManagerDeaf) return false;

@@ -66,6 +66,7 @@ Deno.test("parts start in their order, and READY comes last", () =>
       "firewall.set",
       "write /run/flannel/subnet.env",
       "write /run/flannel_docker_opts.env",
+      "docker of flannel0",
       "READY 10.1.5.0/24, 1 peer, udp (fake)",
     ]);
     assertEquals(rig.state.snapshot().phase, "running");
@@ -580,4 +581,32 @@ Deno.test("a signal before the start stops the start", () =>
     await rig.clock.advance(1_000);
     await running;
     assertEquals(rig.backends, []);
+  }));
+
+Deno.test("what a look at Docker finds is shown, said once, and gone when it is mended", () =>
+  withAgent(async (rig, events) => {
+    await rig.start();
+    assertEquals(rig.state.snapshot().docker, null);
+    const status = { version: "28.2.1", bridge: null, firewall: null };
+    const look = {
+      status,
+      problems: [{
+        code: "docker.bridge-elsewhere",
+        text: "docker0 is elsewhere",
+        fix: "systemctl restart docker",
+      }],
+    } as const;
+    rig.onDockerLook(look);
+    rig.onDockerLook(look);
+    const { docker, warnings } = rig.state.snapshot();
+    assertEquals(docker, status);
+    assertEquals(warnings.map(({ code, text }) => [code, text]), [[
+      "docker.bridge-elsewhere",
+      "docker0 is elsewhere: systemctl restart docker",
+    ]]);
+    assertEquals(named(events, "docker.warning").length, 1);
+    rig.onDockerLook({ status, problems: [] });
+    assertEquals(rig.state.snapshot().warnings, []);
+    assertEquals(named(events, "docker.mended").length, 1);
+    await rig.stop();
   }));

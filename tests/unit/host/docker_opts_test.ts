@@ -123,6 +123,30 @@ Deno.test("the agent's file has both forms and leaves DOCKER_OPTS to its owner",
   }
 });
 
+Deno.test("further options of Docker's stand in the agent's file in both forms", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = `${directory}/flannel_docker_opts.env`;
+    await writeAgentDockerOpts(path, {
+      network: parseCidr("10.1.0.0/16")!,
+      subnet: parseCidr("10.1.74.0/24")!,
+      mtuBytes: overlayMtu(1472),
+      ipMasq: false,
+    }, { DOCKER_OPT_ALLOW_DIRECT_ROUTING: "--allow-direct-routing" });
+    assertEquals(
+      await Deno.readTextFile(path),
+      `DOCKER_OPT_ALLOW_DIRECT_ROUTING="--allow-direct-routing"
+DOCKER_OPT_BIP="--bip=10.1.74.1/24"
+DOCKER_OPT_IPMASQ="--ip-masq=true"
+DOCKER_OPT_MTU="--mtu=1472"
+DOCKER_NETWORK_OPTIONS=" --allow-direct-routing --bip=10.1.74.1/24 --ip-masq=true --mtu=1472"
+`,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("a route that takes the own subnet away over a gateway is found, a bridge's is not", () => {
   const subnet = parseCidr("10.1.74.0/24")!;
   const bridge: Route = {

@@ -1,0 +1,114 @@
+/**
+ * Whether the daemon's own firewall rules drop what comes over the overlay.
+ *
+ * @module
+ */
+
+import type { CommandRunner } from "../../linux/command.ts";
+import { type Cidr, formatCidr } from "../../net/cidr.ts";
+import { DOCKER_TABLE } from "../firewall/docker_mark_plan.ts";
+import {
+  dropsDirectAccess,
+  planDockerPass,
+} from "../firewall/docker_pass_plan.ts";
+import { NoFirewallToolError } from "../firewall/errors.ts";
+import type { FirewallRules } from "../firewall/firewall.ts";
+import { IptablesTool } from "../firewall/iptables_tool.ts";
+import { readNftTable } from "../firewall/nftables_table.ts";
+import type { DaemonConfig } from "./daemon_config.ts";
+import { OVERLAY_OPTIONS } from "./daemon_options.ts";
+import type { DockerProblem } from "./docker_problem.ts";
+import { missingDaemonOptions } from "./nftables_drops.ts";
+
+/** What the rules are held against. */
+export interface DropsContext {
+  readonly network: Cidr;
+  readonly subnet: Cidr;
+  readonly overlayDevice: string;
+  /** `--iptables-forward-rules`: without it nothing is let past. */
+  readonly forward: boolean;
+  readonly config: DaemonConfig;
+}
+
+/**
+ * Reads the rules of both tools; one that is not installed has none.
+ *
+ * @throws {FirewallError} when a tool refuses.
+ */
+export async function findDrops(
+  runner: CommandRunner,
+  context: DropsContext,
+  signal: AbortSignal,
+): Promise<DockerProblem | undefined> {
+  return await ifInstalled(() => findIptablesDrops(runner, context, signal)) ??
+    await ifInstalled(() => findNftablesDrops(runner, context, signal));
+}
+
+async function ifInstalled<T>(
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof NoFirewallToolError) return undefined;
+    throw error;
+  }
+}
+
+async function findIptablesDrops(
+  runner: CommandRunner,
+  context: DropsContext,
+  signal: AbortSignal,
+): Promise<DockerProblem | undefined> {
+  const tables = await new IptablesTool(runner).read(signal);
+  if (!dropsDirectAccess(tables)) return undefined;
+  const wanted: FirewallRules = {
+    ...context,
+    forward: true,
+    masquerade: false,
+    randomFully: false,
+  };
+  const { lines } = planDockerPass(tables, wanted);
+  return lines.length === 0 ? undefined : problem(
+    context,
+    "Docker's iptables rules (28.0 and later)",
+    context.forward ? "loden firewall show" : FORWARD_FLAG,
+  );
+}
+
+async function findNftablesDrops(
+  runner: CommandRunner,
+  context: DropsContext,
+  signal: AbortSignal,
+): Promise<DockerProblem | undefined> {
+  const table = await readNftTable(runner, DOCKER_TABLE, signal);
+  if (table === undefined) return undefined;
+  const missing = missingDaemonOptions(table, context.subnet);
+  const rules = "Docker's nftables rules";
+  if (missing.length > 0) {
+    return problem(
+      context,
+      `${rules}, since dockerd runs without ${missing.join(" and ")},`,
+      // The options file has them only where daemon.json asks for nftables.
+      context.config.usesNftables
+        ? "systemctl restart docker"
+        : `start dockerd with ${OVERLAY_OPTIONS}`,
+    );
+  }
+  return context.forward ? undefined : problem(context, rules, FORWARD_FLAG);
+}
+
+const FORWARD_FLAG = "start the agent with --iptables-forward-rules=true";
+
+function problem(
+  { subnet }: DropsContext,
+  rules: string,
+  fix: string,
+): DockerProblem {
+  return {
+    code: "docker.drops-overlay",
+    text: `${rules} drop what other hosts send to the containers of ` +
+      formatCidr(subnet),
+    fix,
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * Looks at the Docker of this host for as long as the network runs: it may be
+ * started, restarted or configured at any time.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { LodenError } from "../../errors.ts";
+import type { Clock } from "../../linux/clock.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { Cidr } from "../../net/cidr.ts";
+import { type BridgeFit, checkBridges } from "./bridge_fit.ts";
+import type { DaemonConfig } from "./daemon_config.ts";
+import type { DropsContext } from "./docker_drops.ts";
+import type { DockerProblem } from "./docker_problem.ts";
+import type { DockerEngine } from "./engine.ts";
+import type { StaleOptionsContext } from "./stale_options.ts";
+
+const log = getLogger(["loden", "docker"]);
+
+/** Between two looks. */
+const PAUSE_MS = 10_000;
+/** A Docker that starts has its rules before ours are back in front of them. */
+const SECOND_LOOK_MS = 2_000;
+
+/** What one look has found. */
+export interface DockerLook {
+  /** `undefined` when no daemon runs in this network namespace. */
+  readonly status: DockerStatus | undefined;
+  readonly problems: readonly DockerProblem[];
+}
+
+/** The daemon and its bridge, for people. */
+export interface DockerStatus {
+  /** `28.2.1`; `null` while it does not answer. */
+  readonly version: string | null;
+  /** The bridge on this host's lease: `docker0 10.1.5.1/24`. */
+  readonly bridge: string | null;
+  /** `iptables` or `nftables`, as it says itself (28.2 and later). */
+  readonly firewall: string | null;
+}
+
+/** What is looked at. */
+export interface DockerWatchComponents {
+  readonly clock: Clock;
+  readonly rtnetlink: Pick<Rtnetlink, "links" | "addresses">;
+  /** `host/docker/engine.ts`. */
+  readonly findEngine: (
+    signal: AbortSignal,
+    known: DockerEngine | undefined,
+  ) => Promise<DockerEngine | undefined>;
+  readonly readConfig: () => Promise<DaemonConfig>;
+  /** `host/docker/docker_drops.ts`. */
+  readonly findDrops: (
+    context: DropsContext,
+    signal: AbortSignal,
+  ) => Promise<DockerProblem | undefined>;
+  /** `host/docker/stale_options.ts`; of a file that is not there, nothing. */
+  readonly checkStaleOptions: (
+    context: Pick<StaleOptionsContext, "network" | "subnet">,
+  ) => Promise<DockerProblem | undefined>;
+}
+
+/** For which overlay. */
+export interface DockerWatchSubject {
+  readonly network: Cidr;
+  readonly subnet: Cidr;
+  /** `--iptables-forward-rules`. */
+  readonly forward: boolean;
+  readonly overlayDevice: string;
+}
+
+/**
+ * Looks at once and every ten seconds, and tells of each look; returns at the
+ * abort.
+ */
+export async function watchDocker(
+  components: DockerWatchComponents,
+  subject: DockerWatchSubject,
+  onLook: (look: DockerLook) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const watch = new DockerWatch(components, subject);
+  try {
+    for (;;) {
+      const look = await watch.look(signal);
+      if (look !== undefined) onLook(look);
+      await components.clock.sleep(PAUSE_MS, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+class DockerWatch {
+  readonly #components: DockerWatchComponents;
+  readonly #subject: DockerWatchSubject;
+  #engine: DockerEngine | undefined;
+  /** Why the last look failed; the same reason is logged once. */
+  #failure: string | undefined;
+
+  constructor(components: DockerWatchComponents, subject: DockerWatchSubject) {
+    this.#components = components;
+    this.#subject = subject;
+  }
+
+  /** `undefined` when it could not be seen how things are. */
+  async look(signal: AbortSignal): Promise<DockerLook | undefined> {
+    try {
+      const look = await this.#look(signal);
+      this.#failure = undefined;
+      return look;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof LodenError)) throw error;
+      if (this.#failure !== error.message) {
+        log.warn("whether Docker fits the overlay cannot be seen", {
+          event: "docker.unseen",
+          error,
+        });
+      }
+      this.#failure = error.message;
+      return undefined;
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<DockerLook> {
+    const { findEngine, readConfig, checkStaleOptions } = this.#components;
+    const problems: (DockerProblem | undefined)[] = [
+      await checkStaleOptions(this.#subject),
+    ];
+    this.#engine = await findEngine(signal, this.#engine);
+    // A bridge without a daemon gets its address anew when one is started.
+    if (this.#engine === undefined) {
+      return { status: undefined, problems: present(problems) };
+    }
+    const config = await readConfig();
+    const fit = this.#checkBridges(config);
+    problems.push(fit.problem);
+    if (fit.onLease !== undefined) {
+      problems.push(await this.#findDrops(config, signal));
+    }
+    const { version, firewallBackend } = this.#engine;
+    return {
+      status: {
+        version: version ?? null,
+        bridge: fit.onLease ?? null,
+        firewall: firewallBackend ?? null,
+      },
+      problems: present(problems),
+    };
+  }
+
+  #checkBridges(config: DaemonConfig): BridgeFit {
+    const { rtnetlink } = this.#components;
+    return checkBridges(
+      { ...this.#subject, config },
+      rtnetlink.links(),
+      rtnetlink.addresses(),
+    );
+  }
+
+  async #findDrops(
+    config: DaemonConfig,
+    signal: AbortSignal,
+  ): Promise<DockerProblem | undefined> {
+    const { findDrops, clock } = this.#components;
+    const context = { ...this.#subject, config };
+    if (await findDrops(context, signal) === undefined) return undefined;
+    await clock.sleep(SECOND_LOOK_MS, signal);
+    return await findDrops(context, signal);
+  }
+}
+
+function present<T>(values: readonly (T | undefined)[]): T[] {
+  return values.filter((value) => value !== undefined);
+}

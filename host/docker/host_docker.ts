@@ -1,0 +1,54 @@
+/**
+ * The Docker watch on the real host.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../linux/clock.ts";
+import { HostCommandRunner } from "../../linux/command.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { readDaemonConfig } from "./daemon_config.ts";
+import { findDrops } from "./docker_drops.ts";
+import type { DockerWatchComponents } from "./docker_watch.ts";
+import { findEngine } from "./engine.ts";
+import { checkStaleOptions, USUAL_OPTIONS_FILE } from "./stale_options.ts";
+
+/** What the agent writes for Docker; a file of that path is not stale. */
+export interface HostDockerOptions {
+  readonly subnetFile: string;
+  readonly dockerOptsFile: string | undefined;
+}
+
+/** Its parts. */
+export function hostDocker(
+  { clock, rtnetlink }: {
+    readonly clock: Clock;
+    readonly rtnetlink: Rtnetlink;
+  },
+  { subnetFile, dockerOptsFile }: HostDockerOptions,
+): DockerWatchComponents {
+  const runner = new HostCommandRunner();
+  return {
+    clock,
+    rtnetlink,
+    findEngine: (signal, known) => findEngine(signal, known),
+    readConfig: () => readDaemonConfig(),
+    findDrops: (context, signal) => findDrops(runner, context, signal),
+    async checkStaleOptions(context) {
+      if (dockerOptsFile === USUAL_OPTIONS_FILE) return undefined;
+      const text = await readIfPresent(USUAL_OPTIONS_FILE);
+      return text === undefined
+        ? undefined
+        : checkStaleOptions(text, { ...context, subnetFile });
+    },
+  };
+}
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
