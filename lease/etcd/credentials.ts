@@ -25,10 +25,10 @@ export interface TlsFiles {
 }
 
 /**
- * Credentials for one endpoint. The files are read here, so that new ones take
- * effect with the next connection. The scheme of the endpoint alone decides
- * whether they are used; a CA without a certificate is enough (flannel ignores
- * that one, compat 12.13).
+ * Credentials for one endpoint. The files are read here, so that a bad one is
+ * named at once, and again for each connection that the channel makes by itself.
+ * The scheme of the endpoint alone decides whether they are used; a CA without a
+ * certificate is enough (flannel ignores that one, compat 12.13).
  *
  * @throws {TlsFileError}
  */
@@ -37,8 +37,12 @@ export function channelCredentials(
   files: TlsFiles,
 ): ChannelCredentials {
   if (!endpoint.tls) return credentials.createInsecure();
-  const { caFile, certFile, keyFile } = files;
-  const secureContext = createSecureContext({
+  return new FileTlsCredentials(files);
+}
+
+/** @throws {TlsFileError} */
+function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
+  const options = {
     ca: caFile === undefined
       ? trustedCertificates()
       : readPem(caFile, "CERTIFICATE"),
@@ -46,14 +50,19 @@ export function channelCredentials(
       cert: readPem(certFile, "CERTIFICATE"),
       key: readPem(keyFile, "PRIVATE KEY"),
     }),
-  });
-  return new AddressableTlsCredentials(secureContext);
+  };
+  try {
+    return createSecureContext(options);
+  } catch (error) {
+    const path = [caFile, certFile, keyFile].filter((path) => path).join(", ");
+    throw new TlsFileError(path, (error as Error).message, { cause: error });
+  }
 }
 
 /** A file for TLS that is missing, may not be read or is not PEM. */
 export class TlsFileError extends Error {
   constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`${path}: ${reason}`, options);
+    super(`TLS file ${path}: ${reason}`, options);
     this.name = "TlsFileError";
   }
 }
@@ -76,18 +85,23 @@ function readPem(path: string, label: string): string {
 }
 
 /**
- * grpc-js always gives its target as the TLS server name. An IP address is not
+ * grpc-js keeps one context for the life of a channel: a certificate that was
+ * renewed in the meantime would not be shown, and one that has expired would be.
+ *
+ * It also gives its target as the TLS server name always. An IP address is not
  * allowed there (RFC 6066, section 3), and Deno, as newer Node versions, throws:
  * `https://192.0.2.1:2379` could not be used at all. So the connection is made
  * here, with a server name only where there is one. The certificate is checked
  * against the address in either case.
  */
-class AddressableTlsCredentials extends ChannelCredentials {
-  readonly #secureContext: SecureContext;
+class FileTlsCredentials extends ChannelCredentials {
+  readonly #files: TlsFiles;
+  readonly #first: SecureContext;
 
-  constructor(secureContext: SecureContext) {
+  constructor(files: TlsFiles) {
     super();
-    this.#secureContext = secureContext;
+    this.#files = files;
+    this.#first = readContext(files);
   }
 
   compose(): ChannelCredentials {
@@ -95,9 +109,10 @@ class AddressableTlsCredentials extends ChannelCredentials {
   }
 
   _getConnectionOptions(): ConnectionOptions {
-    const secureContext = this.#secureContext;
     const createConnection = (_authority: URL, options: ConnectionOptions) => {
       const { host, port, servername } = options;
+      // What it throws fails this attempt to connect; see the rules in faults.ts.
+      const secureContext = readContext(this.#files);
       return connect({
         ...(host === undefined ? {} : { host }),
         ...(port === undefined ? {} : { port }),
@@ -108,7 +123,11 @@ class AddressableTlsCredentials extends ChannelCredentials {
         ALPNProtocols: ["h2"],
       });
     };
-    return { secureContext, createConnection } as ConnectionOptions;
+    // That there is a context tells grpc-js to speak TLS.
+    return {
+      secureContext: this.#first,
+      createConnection,
+    } as ConnectionOptions;
   }
 
   _isSecure(): boolean {

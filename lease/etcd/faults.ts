@@ -64,6 +64,7 @@ const RULES: readonly Rule[] = [
     uncertain: true,
   },
   // The connection, as grpc-js and the TLS layer put it.
+  { words: /TLS file /, fault: "tls" },
   { words: /Name resolution failed|ENOTFOUND|EAI_AGAIN/, fault: "dns" },
   {
     words: /ECONNREFUSED/,

@@ -21,6 +21,8 @@ export interface EtcdOptions {
     readonly certFile: string;
     readonly keyFile: string;
     readonly clientCaFile?: string;
+    /** What {@linkcode EtcdServer.ctl} shows to the server. */
+    readonly client?: { readonly certFile: string; readonly keyFile: string };
   };
   /** Where the data directory is made; the system's place by default. */
   readonly parentDirectory?: string;
@@ -217,6 +219,12 @@ export async function startEtcd(
     `--endpoints=${endpoint}`,
     // An expired certificate is a fault to test with, not one for the tests.
     ...options.tls ? ["--insecure-skip-tls-verify"] : [],
+    ...options.tls?.client
+      ? [
+        `--cert=${options.tls.client.certFile}`,
+        `--key=${options.tls.client.keyFile}`,
+      ]
+      : [],
   ];
   const ctlWith = (stdin: string | undefined, ...args: string[]) =>
     runTool(

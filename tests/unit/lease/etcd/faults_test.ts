@@ -23,6 +23,12 @@ const CASES: [
   flags: string,
   detail?: string,
 ][] = [
+  [
+    14,
+    `${none} TlsFileError: TLS file /k.pem: it is spoilt ${at}`,
+    "tls",
+    "",
+  ],
   [14, `${none} connect ECONNREFUSED 127.0.0.1:1 ${at}`, "refused", ""],
   [
     14,
