@@ -58,6 +58,9 @@ export class DataPath {
   readonly #components: RetryComponents;
   readonly #options: DataPathOptions;
   readonly #stopping = new AbortController();
+  /** Aborted when a start with another context comes. */
+  #superseding = new AbortController();
+  #hasRun = false;
   /** The peers as they should be; each by its subnet. */
   readonly #peers = new Map<string, Peer>();
   #running: Running | undefined;
@@ -89,19 +92,26 @@ export class DataPath {
   }
 
   /**
-   * Starts the backend, waiting through what waiting may cure. Once only.
+   * Starts a backend, in place of the one that runs, and waits through what
+   * waiting may cure. The newest start counts: one that is under way is ended.
    *
-   * @throws what waiting cannot cure; the signal's reason when aborted.
+   * @throws what waiting cannot cure, unless one has run before; an `AbortError`
+   * when aborted or superseded.
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
-    const ending = AbortSignal.any([signal, this.#stopping.signal]);
-    return await this.#enqueue(() =>
-      retryUntilDone(
-        () => this.#startOnce(context, ending),
-        this.#components,
-        { signal: ending, onFailure: this.#options.events.onWaiting },
-      )
+    this.#superseding.abort(
+      new DOMException("another start has come", "AbortError"),
     );
+    this.#superseding = new AbortController();
+    const ending = AbortSignal.any([signal, this.#lifetime()]);
+    return await this.#enqueue(async () => {
+      ending.throwIfAborted();
+      const before = this.#running;
+      const flowsOn = before?.backend.status().outlivesAgent ?? false;
+      this.#running = undefined;
+      if (before !== undefined) await discard(before.backend);
+      return await this.#startUntilDone(context, ending, flowsOn);
+    });
   }
 
   /**
@@ -139,6 +149,38 @@ export class DataPath {
     });
   }
 
+  /** Of a start and of the restarts after it. */
+  #lifetime(): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, this.#superseding.signal]);
+  }
+
+  async #startUntilDone(
+    context: BackendContext,
+    signal: AbortSignal,
+    flowsOn: boolean,
+  ): Promise<Overlay> {
+    const { onWaiting, onDown } = this.#options.events;
+    return await retryUntilDone(
+      async () => {
+        try {
+          return await this.#startOnce(context, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!this.#hasRun) throw error;
+          // Once the network has run no failure is final: somebody may mend
+          // the host. An error of no class of ours is always tried again.
+          throw new Error(describeError(error), { cause: error });
+        }
+      },
+      this.#components,
+      {
+        signal,
+        onFailure: (error) =>
+          this.#hasRun ? onDown(error, flowsOn) : onWaiting(error),
+      },
+    );
+  }
+
   async #startOnce(
     context: BackendContext,
     signal: AbortSignal,
@@ -152,6 +194,7 @@ export class DataPath {
       // A start that does not look at the signal must not outlive the stop.
       signal.throwIfAborted();
       this.#running = running;
+      this.#hasRun = true;
       backend.failed.catch((error) => this.#onFailed(backend, error));
       this.#options.events.onUp(overlay, backend.advertise());
       return overlay;
@@ -179,41 +222,27 @@ export class DataPath {
     this.#restarts++;
     const flowsOn = backend.status().outlivesAgent ?? false;
     this.#options.events.onDown(error, flowsOn);
-    this.#enqueue(() => this.#restart(running, flowsOn)).catch((cause) => {
-      if (this.#stopping.signal.aborted) return;
-      log.error("data path restart ended", {
-        event: "data-path.restart-ended",
-        error: cause,
+    const lifetime = this.#lifetime();
+    this.#enqueue(() => this.#restart(running, flowsOn, lifetime))
+      .catch((cause) => {
+        if (lifetime.aborted) return;
+        log.error("data path restart ended", {
+          event: "data-path.restart-ended",
+          error: cause,
+        });
       });
-    });
   }
 
   async #restart(
     { backend, context, startedAtMs }: Running,
     flowsOn: boolean,
+    signal: AbortSignal,
   ): Promise<void> {
-    const { signal } = this.#stopping;
     const { clock } = this.#components;
     await discard(backend);
     if (clock.monotonic() - startedAtMs >= GOOD_RUN_MS) this.#pauses.reset();
     else await clock.sleep(this.#pauses.next(), signal);
-    await retryUntilDone(
-      async () => {
-        try {
-          await this.#startOnce(context, signal);
-        } catch (error) {
-          signal.throwIfAborted();
-          // Once the network has run no failure is final: somebody may mend
-          // the host. An error of no class of ours is always tried again.
-          throw new Error(describeError(error), { cause: error });
-        }
-      },
-      this.#components,
-      {
-        signal,
-        onFailure: (error) => this.#options.events.onDown(error, flowsOn),
-      },
-    );
+    await this.#startUntilDone(context, signal, flowsOn);
   }
 
   #enqueue<T>(task: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 /**
- * What runs on this host for one plan: data path, firewall rules, files.
+ * What runs on this host for one network: data path, firewall rules, files.
  *
  * @module
  */
@@ -8,74 +8,46 @@ import { getLogger } from "@logtape/logtape";
 import type { Backend, BackendAdvertisement } from "../backend/backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
-import type { FirewallRules } from "../host/firewall/firewall.ts";
 import type {
   DockerLook,
   DockerWatchSubject,
 } from "../host/docker/docker_watch.ts";
-import type { FirewallStatus } from "../host/firewall/firewall_keeper.ts";
+import type { SubnetEnv } from "../host/subnet_env.ts";
 import type { SysctlFinding } from "../host/sysctl_check.ts";
-import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
-import type { Overlay, Underlay } from "../net/underlay.ts";
+import type { Overlay } from "../net/underlay.ts";
+import {
+  BlackholeRoute,
+  type BlackholeRouteComponents,
+} from "./blackhole_route.ts";
 import { DataPath } from "./data_path.ts";
 import { reportDocker } from "./docker_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
-import { type RetryComponents, retryUntilDone } from "./retry.ts";
-import type { AgentState } from "./state.ts";
+import {
+  NetworkFirewall,
+  type NetworkFirewallComponents,
+  type NetworkFirewallOptions,
+} from "./network_firewall.ts";
+import { isSameDataPath, type NetworkPlan } from "./network_plan.ts";
+import { NewestTask } from "./newest_task.ts";
+import type { AgentPhase, AgentState } from "./state.ts";
 import type { TaskGroup } from "./task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
-
-/** All that decides what must run. */
-export interface NetworkPlan {
-  readonly config: NetworkConfig;
-  readonly underlay: Underlay;
-  /** This host's lease. */
-  readonly subnet: Cidr;
-}
-
-/** Whether what runs for one plan serves the other as well. */
-export function isSamePlan(a: NetworkPlan, b: NetworkPlan): boolean {
-  return equalCidr(a.subnet, b.subnet) &&
-    equalCidr(a.config.pool.network, b.config.pool.network) &&
-    JSON.stringify(a.config.backend) === JSON.stringify(b.config.backend) &&
-    a.config.enableNfTables === b.config.enableNfTables &&
-    a.underlay.interfaceIndex === b.underlay.interfaceIndex &&
-    a.underlay.address === b.underlay.address &&
-    a.underlay.publicIp === b.underlay.publicIp &&
-    a.underlay.mtuBytes === b.underlay.mtuBytes;
-}
-
-/** The host's firewall, kept as it should be (`host/firewall/firewall_keeper.ts`). */
-export interface FirewallSupervisor {
-  ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
-  start(signal: AbortSignal): void;
-  stop(): Promise<void>;
-  status(): FirewallStatus;
-}
 
 /** What Docker is held against. */
 export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
 
 /** What a network is made of. */
-export interface NetworkComponents extends RetryComponents {
+export interface NetworkComponents
+  extends NetworkFirewallComponents, BlackholeRouteComponents {
   readonly state: AgentState;
   readonly tasks: TaskGroup;
   /** A new backend for each start. */
   readonly createBackend: (config: NetworkConfig) => Backend;
   /** What the host's lease must say of the backend from now on. */
   readonly advertise: (advertisement: BackendAdvertisement) => void;
-  readonly createFirewall: (
-    config: NetworkConfig,
-    onResult: (error: unknown | undefined) => void,
-  ) => FirewallSupervisor;
   /** In the order in which they are written. */
   readonly files: readonly HostFile[];
-  /**
-   * Makes sure that packets for this host's subnet are dropped while no bridge
-   * takes them (`--ip-blackhole-route`).
-   */
-  readonly ensureBlackholeRoute: (subnet: Cidr) => void;
   /** Looks for kernel settings that keep packets back. */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
   /** Looks at the host's Docker until the abort (`host/docker/docker_watch.ts`). */
@@ -87,38 +59,39 @@ export interface NetworkComponents extends RetryComponents {
 }
 
 /** What a person sets. */
-export interface NetworkOptions {
-  readonly ipMasq: boolean;
-  readonly forwardRules: boolean;
-  readonly randomFully: boolean;
+export interface NetworkOptions extends NetworkFirewallOptions {
   readonly blackholeRoute: boolean;
   /** How often the blackhole route is looked at. */
   readonly resyncSeconds: number;
-  /** The network that the last run's subnet file names. */
-  readonly formerNetwork: Cidr | undefined;
 }
 
-/** One plan, running. */
+/** One host's network: follows its plan, and keeps what need not change. */
 export class Network {
-  readonly plan: NetworkPlan;
   readonly dataPath: DataPath;
   readonly #components: NetworkComponents;
   readonly #options: NetworkOptions;
-  readonly #firewall: FirewallSupervisor;
+  readonly #firewall: NetworkFirewall;
+  readonly #blackhole: BlackholeRoute;
   readonly #stopping = new AbortController();
+  readonly #files = new NewestTask();
+  readonly #dockerWatch = new NewestTask();
+  #plan: NetworkPlan;
+  /** By which the data path was started last. */
+  #started: NetworkPlan | undefined;
   #overlay: Overlay | undefined;
-  #filesWritten = false;
+  /** What the files say; `undefined` while they are not as the plan wants them. */
+  #written: SubnetEnv | undefined;
 
   constructor(
     plan: NetworkPlan,
     components: NetworkComponents,
     options: NetworkOptions,
   ) {
-    this.plan = plan;
+    this.#plan = plan;
     this.#components = components;
     this.#options = options;
     this.dataPath = new DataPath(components, {
-      createBackend: () => components.createBackend(plan.config),
+      createBackend: () => components.createBackend(this.#plan.config),
       events: {
         onWaiting: (error) => this.#onWaiting(error),
         onDown: (error, flowsOn) => this.#onDown(error, flowsOn),
@@ -128,43 +101,56 @@ export class Network {
         },
       },
     });
-    this.#firewall = components.createFirewall(
-      plan.config,
-      (error) => this.#onFirewall(error),
-    );
+    this.#firewall = new NetworkFirewall(components, options);
+    this.#blackhole = new BlackholeRoute(components, options.resyncSeconds);
+  }
+
+  /** As it should run; {@linkcode bringUp} makes it so. */
+  get plan(): NetworkPlan {
+    return this.#plan;
+  }
+
+  /** Only a plan; nothing changes before {@linkcode bringUp}. */
+  adopt(plan: NetworkPlan): void {
+    this.#plan = plan;
   }
 
   /**
-   * Brings everything up; resolves when the host's other programs have been told.
+   * Makes everything as the plan says, for the first time or again; what is so
+   * already is left alone. Resolves when the host's other programs have been told.
    *
    * @throws what waiting cannot cure; the signal's reason when aborted.
    */
-  async start(signal: AbortSignal): Promise<void> {
-    const { state } = this.#components;
-    const { config, subnet, underlay } = this.plan;
+  async bringUp(signal: AbortSignal): Promise<void> {
+    const plan = this.#plan;
     const ending = AbortSignal.any([signal, this.#stopping.signal]);
-    const network = config.pool.network;
     ending.throwIfAborted();
-    state.enter("starting-data-path");
+    this.#enter("starting-data-path");
+    const written = this.#written;
+    // Until the end the files are this method's.
+    this.#written = undefined;
     // The rules need no device: both at once.
-    const firewall = this.#setFirewall(ending);
+    const firewall = this.#firewall.ensure(
+      plan,
+      ending,
+      this.#stopping.signal,
+    );
     // A failure is seen where it is awaited, unless the data path fails first.
     firewall.catch(() => {});
-    await this.dataPath.start({ network, subnet, underlay }, ending);
-    if (this.#options.blackholeRoute) {
+    await this.#startDataPath(plan, ending);
+    if (this.#options.blackholeRoute && this.#blackhole.follow(plan.subnet)) {
       this.#components.tasks.spawn(
         "blackhole route",
-        () => this.#keepBlackholeRoute(this.#stopping.signal),
+        () => this.#blackhole.run(this.#stopping.signal),
       );
     }
     if (this.#options.ipMasq) {
       // FLANNEL_IPMASQ=true makes Docker drop its own masquerade: rules first.
-      state.enter("setting-firewall");
+      this.#enter("setting-firewall");
       await firewall;
     }
-    state.enter("writing-files");
-    await this.#writeFiles(ending);
-    this.#filesWritten = true;
+    this.#enter("writing-files");
+    await this.#writeFiles(written, ending);
     this.#watchDocker(this.#overlay?.deviceName);
     await firewall;
   }
@@ -175,104 +161,63 @@ export class Network {
     await Promise.all([this.#firewall.stop(), this.dataPath.stop()]);
   }
 
-  async #setFirewall(signal: AbortSignal): Promise<void> {
-    const { ipMasq, forwardRules, randomFully, formerNetwork } = this.#options;
-    const network = this.plan.config.pool.network;
-    const rules: FirewallRules = {
-      network,
-      subnet: this.plan.subnet,
-      masquerade: ipMasq,
-      forward: forwardRules,
-      randomFully,
-      formerNetwork: formerNetwork && !equalCidr(formerNetwork, network)
-        ? formerNetwork
-        : undefined,
-    };
-    const ensure = () => this.#firewall.ensure(rules, signal);
-    if (ipMasq) {
-      // The keeper reports failures itself, to #onFirewall.
-      await retryUntilDone(ensure, this.#components, {
-        signal,
-        onFailure: () => {},
-      });
-    } else {
-      try {
-        await ensure();
-      } catch (error) {
-        signal.throwIfAborted();
-        // Docker masquerades, so packets flow wherever FORWARD lets them: the
-        // keeper goes on trying, and nobody has to wait for it.
-        log.debug("firewall rules are left to the keeper", {
-          event: "firewall.deferred",
-          error,
-        });
-      }
-    }
-    if (ipMasq || forwardRules) this.#firewall.start(signal);
-  }
-
-  /** As flannel does, beside its firewall rules (compat 1.3). */
-  async #keepBlackholeRoute(signal: AbortSignal): Promise<void> {
-    const { clock, state, ensureBlackholeRoute } = this.#components;
-    while (!signal.aborted) {
-      try {
-        ensureBlackholeRoute(this.plan.subnet);
-        state.clear("host.blackhole-route");
-      } catch (error) {
-        if (state.raise("host.blackhole-route", describeError(error))) {
-          log.warn("blackhole route cannot be set", {
-            event: "host.blackhole-route-failed",
-            error,
-          });
-        }
-      }
-      // The stop ends the pause.
-      await clock.sleep(this.#options.resyncSeconds * 1_000, signal)
-        .catch(() => {});
-    }
-  }
-
-  #onFirewall(error: unknown | undefined): void {
+  /** A network that runs stays "running" while it changes. */
+  #enter(phase: AgentPhase): void {
     const { state } = this.#components;
-    const { ipMasq, forwardRules } = this.#options;
-    const { tool, inPlace } = this.#firewall.status();
-    state.set({
-      firewall: `${tool ?? "no tool"}, rules ${inPlace ? "" : "not "}in place`,
-    });
-    const code = ipMasq ? "firewall.missing" : "firewall.forward-missing";
-    if (error === undefined || !(ipMasq || forwardRules)) {
-      state.clear(code);
+    if (!state.facts.ready) state.enter(phase);
+  }
+
+  async #startDataPath(
+    plan: NetworkPlan,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#started !== undefined && isSameDataPath(this.#started, plan)) {
       return;
     }
-    const reason = describeError(error);
-    state.raise(code, reason);
-    if (state.phase === "setting-firewall") state.waitFor(reason);
+    const { config, subnet, underlay } = plan;
+    const { network } = config.pool;
+    this.#started = undefined;
+    await this.dataPath.start({ network, subnet, underlay }, signal);
+    this.#started = plan;
   }
 
-  async #writeFiles(signal: AbortSignal): Promise<void> {
-    await writeHostFiles(
-      this.#components.files,
-      {
-        network: this.plan.config.pool.network,
-        subnet: this.plan.subnet,
-        mtuBytes: this.#overlay!.mtuBytes,
-        ipMasq: this.#options.ipMasq,
-      },
-      this.#components,
-      signal,
-    );
+  async #writeFiles(
+    written: SubnetEnv | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (;;) {
+      const env = this.#env();
+      if (JSON.stringify(written) === JSON.stringify(env)) break;
+      const { files } = this.#components;
+      await this.#files.run(
+        (ending) => writeHostFiles(files, env, this.#components, ending),
+        signal,
+      );
+      // A data path that was started anew meanwhile may have another MTU.
+      written = env;
+    }
+    this.#written = written;
+  }
+
+  #env(): SubnetEnv {
+    return {
+      network: this.#plan.config.pool.network,
+      subnet: this.#plan.subnet,
+      mtuBytes: this.#overlay!.mtuBytes,
+      ipMasq: this.#options.ipMasq,
+    };
   }
 
   /** Without a device, nothing comes over the overlay that Docker could drop. */
   #watchDocker(overlayDevice: string | undefined): void {
     if (overlayDevice === undefined) return;
     const { tasks, state, watchDocker } = this.#components;
-    const { config, subnet } = this.plan;
+    const { config, subnet } = this.#plan;
     const overlay = { network: config.pool.network, subnet, overlayDevice };
+    const onLook = (look: DockerLook) => reportDocker(look, state);
     tasks.spawn("docker", () =>
-      watchDocker(
-        overlay,
-        (look) => reportDocker(look, state),
+      this.#dockerWatch.run(
+        (ending) => watchDocker(overlay, onLook, ending),
         this.#stopping.signal,
       ));
   }
@@ -329,20 +274,24 @@ export class Network {
       mtuBytes: overlay.mtuBytes,
     });
     this.#reportSysctls(overlay);
-    if (this.#filesWritten && former?.mtuBytes !== overlay.mtuBytes) {
-      log.warn("overlay MTU has changed: Docker must be restarted", {
-        event: "overlay.mtu-changed",
-        fromBytes: former?.mtuBytes,
-        toBytes: overlay.mtuBytes,
-      });
-      tasks.spawn("files", () => this.#writeFiles(this.#stopping.signal));
-    }
+    if (former === undefined || former.mtuBytes === overlay.mtuBytes) return;
+    log.warn("overlay MTU has changed: Docker must be restarted", {
+      event: "overlay.mtu-changed",
+      fromBytes: former.mtuBytes,
+      toBytes: overlay.mtuBytes,
+    });
+    const written = this.#written;
+    if (written === undefined) return;
+    tasks.spawn(
+      "files",
+      () => this.#writeFiles(written, this.#stopping.signal),
+    );
   }
 
   #reportSysctls({ deviceName }: Overlay): void {
     const { state, checkSysctls } = this.#components;
     const findings = checkSysctls(
-      [deviceName, this.plan.underlay.interfaceName]
+      [deviceName, this.#plan.underlay.interfaceName]
         .filter((name) => name !== undefined),
     ).filter(({ severity }) => severity === "warning");
     if (findings.length === 0) {
@@ -360,14 +309,4 @@ export class Network {
       fix: findings.map(({ fix }) => fix),
     });
   }
-}
-
-/** A plan in one line of the log. */
-export function describePlan(plan: NetworkPlan): Record<string, unknown> {
-  return {
-    network: formatCidr(plan.config.pool.network),
-    subnet: formatCidr(plan.subnet),
-    backend: plan.config.backend.type,
-    interface: plan.underlay.interfaceName,
-  };
 }

@@ -96,6 +96,13 @@ export async function composeAgent(
         type: "blackhole",
         metric: UNREACHABLE_METRIC,
       }),
+    removeBlackholeRoute: (subnet) => {
+      rtnetlink.removeRoute({
+        destination: subnet,
+        type: "blackhole",
+        metric: UNREACHABLE_METRIC,
+      });
+    },
     checkSysctls,
     watchDocker: (overlay, onLook, signal) =>
       watchDocker(

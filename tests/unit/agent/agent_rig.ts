@@ -4,12 +4,9 @@
  * @module
  */
 
-import {
-  Agent,
-  type AgentComponents,
-  type UnderlayChoice,
-} from "../../../agent/agent.ts";
+import { Agent, type AgentComponents } from "../../../agent/agent.ts";
 import type { HostFile } from "../../../agent/host_files.ts";
+import type { UnderlayChoice } from "../../../agent/joining.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
 import { AgentState } from "../../../agent/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
@@ -199,6 +196,7 @@ export class AgentRig {
         call("blackhole");
         if (this.blackholeError !== undefined) throw this.blackholeError;
       },
+      removeBlackholeRoute: () => call("blackhole removed"),
       checkSysctls: () => this.sysctls,
       watchDocker: (overlay, onLook, signal) => {
         call(`docker of ${overlay.overlayDevice}`);

@@ -1,0 +1,185 @@
+/**
+ * Everything that has to be known before packets can flow: config, underlay,
+ * lease.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Backend } from "../backend/backend.ts";
+import { NetworkConfigError } from "../config/errors.ts";
+import { type NetworkConfig, parseNetworkConfig } from "../config/network.ts";
+import { describeError } from "../errors.ts";
+import type { UnderlayWarning } from "../host/underlay_warnings.ts";
+import type { LeaseRegistry } from "../lease/registry.ts";
+import { formatCidr } from "../net/cidr.ts";
+import type { Underlay } from "../net/underlay.ts";
+import { logIgnoredKeys } from "./ignored_keys.ts";
+import type { Membership } from "./membership.ts";
+import { ConfigMissingError, type EtcdSettings } from "./missing_config.ts";
+import { type NetworkPlan, underlayStatus } from "./network_plan.ts";
+import { type RetryComponents, retryUntilDone } from "./retry.ts";
+import type { AgentPhase, AgentState } from "./state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** An etcd that says nothing for so long is as good as away. */
+const ETCD_PATIENCE_MS = 2_000;
+
+/** The interface that was chosen, and what looks wrong about it. */
+export interface UnderlayChoice {
+  readonly underlay: Underlay;
+  readonly warnings: readonly UnderlayWarning[];
+}
+
+/** What joining stands on. */
+export interface JoiningComponents extends RetryComponents {
+  readonly state: AgentState;
+  readonly registry: Pick<LeaseRegistry, "readConfig">;
+  readonly membership: Pick<Membership, "acquire">;
+  readonly pickUnderlay: () => UnderlayChoice;
+  readonly createBackend: (config: NetworkConfig) => Backend;
+}
+
+/** Who is told of what. */
+export interface JoiningOptions {
+  readonly etcd: EtcdSettings;
+  /** Why etcd cannot be used; `undefined`: it can (again). */
+  readonly onEtcd: (trouble: string | undefined) => void;
+  /** etcd tells nothing, or nothing of use: a network that was saved may start. */
+  readonly onStuck: () => void;
+}
+
+/** Waits for each thing in turn, and says what it waits for. */
+export class Joining {
+  readonly #components: JoiningComponents;
+  readonly #options: JoiningOptions;
+  #underlay: Promise<Underlay> | undefined;
+
+  constructor(components: JoiningComponents, options: JoiningOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  /** @throws what waiting cannot cure; the signal's reason when aborted. */
+  async join(signal: AbortSignal): Promise<NetworkPlan> {
+    const { state, membership, createBackend } = this.#components;
+    this.#enter("reading-config");
+    const config = await this.#readConfig(signal);
+    this.#enter("finding-underlay");
+    const underlay = await this.findUnderlay(signal);
+    this.#enter("acquiring-lease");
+    const advertisement = createBackend(config).advertise();
+    const { subnet } = await membership.acquire(
+      { config, underlay, advertisement },
+      signal,
+    );
+    state.clear("lease.missing");
+    return { config, underlay, subnet };
+  }
+
+  /** Once: what was found is kept, whoever asks next. */
+  findUnderlay(signal: AbortSignal): Promise<Underlay> {
+    this.#underlay ??= this.#searchUnderlay(signal);
+    return this.#underlay;
+  }
+
+  async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
+    const { registry, state, clock } = this.#components;
+    const { etcd, onEtcd, onStuck } = this.#options;
+    const source = `${etcd.etcdPrefix}/config`;
+    const answered = new AbortController();
+    clock.sleep(
+      ETCD_PATIENCE_MS,
+      AbortSignal.any([signal, answered.signal]),
+    ).then(onStuck, () => {});
+    const config = await retryUntilDone(
+      async (ending) => {
+        const stored = await registry.readConfig(ending);
+        answered.abort();
+        onEtcd(undefined);
+        if (stored === undefined) throw new ConfigMissingError(etcd);
+        return parseNetworkConfig(stored.text, source);
+      },
+      this.#components,
+      { signal, onFailure: (error) => this.#onConfigFailure(error) },
+    );
+    state.clear("config.missing");
+    state.clear("config.invalid");
+    state.set({ network: formatCidr(config.pool.network) });
+    logIgnoredKeys(config);
+    log.info("network config read", {
+      event: "config.read",
+      network: formatCidr(config.pool.network),
+      subnetLength: config.pool.subnetLength,
+      backend: config.backend.type,
+    });
+    return config;
+  }
+
+  #onConfigFailure(error: unknown): void {
+    const { state } = this.#components;
+    const reason = describeError(error);
+    if (error instanceof ConfigMissingError) {
+      state.raise("config.missing", reason);
+      state.clear("config.invalid");
+    } else if (error instanceof NetworkConfigError) {
+      state.raise("config.invalid", reason);
+      state.clear("config.missing");
+    } else {
+      this.#options.onEtcd(reason);
+    }
+    // A config that was wiped or spoilt must not cost more than etcd itself.
+    this.#options.onStuck();
+    this.#waitFor(error);
+  }
+
+  async #searchUnderlay(signal: AbortSignal): Promise<Underlay> {
+    const { state, pickUnderlay } = this.#components;
+    const { underlay, warnings } = await retryUntilDone(
+      pickUnderlay,
+      this.#components,
+      {
+        signal,
+        onFailure: (error) => {
+          state.raise("underlay.missing", describeError(error));
+          this.#waitFor(error);
+        },
+      },
+    );
+    state.clear("underlay.missing");
+    const shown = underlayStatus(underlay);
+    state.set({ underlay: shown });
+    log.info("underlay chosen", { event: "underlay.chosen", ...shown });
+    for (const { code, text, fix } of warnings) {
+      if (!state.raise(code, `${text}: ${fix}`)) continue;
+      log.warn("underlay looks wrong", {
+        event: "underlay.warning",
+        code,
+        reason: text,
+        fix,
+      });
+    }
+    return underlay;
+  }
+
+  /** A network that runs from saved state is not "reading config" any more. */
+  #enter(phase: AgentPhase): void {
+    const { state } = this.#components;
+    if (!state.facts.ready) state.enter(phase);
+  }
+
+  #waitFor(error: unknown): void {
+    const { state } = this.#components;
+    const { ready, fromSavedState } = state.facts;
+    // A network that runs on what was saved is still waiting for etcd.
+    if ((ready && !fromSavedState) || !state.waitFor(describeError(error))) {
+      return;
+    }
+    log.warn("start is waiting", {
+      event: "agent.waiting",
+      phase: state.phase,
+      error,
+    });
+  }
+}
