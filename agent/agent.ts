@@ -11,7 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { describeError } from "../errors.ts";
 import type { ServiceNotifier } from "../host/systemd.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
 import { Joining, type UnderlayChoice } from "./joining.ts";
@@ -67,6 +67,7 @@ export class Agent {
     this.#readiness = new Readiness({ ...components, tasks });
     const membership = components.createMembership({
       onLease: (lease) => this.#onLease(lease),
+      onSubnetChanged: (subnet) => this.#onSubnetChanged(subnet),
       onEtcd: (trouble) => this.#onEtcd(trouble),
       onPeers: (diff) => this.#onPeers(diff),
       onPeersKnown: () => this.#readiness.onPeersKnown(),
@@ -219,6 +220,14 @@ export class Agent {
         state.waitFor(lease.cause);
       }
     }
+  }
+
+  /** What runs by the former one goes over to the new one. */
+  #onSubnetChanged(subnet: Cidr): void {
+    this.#tasks.spawn(
+      "subnet change",
+      () => this.#supervisor.change({ subnet }),
+    );
   }
 
   async #onPeers(diff: PeerDiff): Promise<void> {

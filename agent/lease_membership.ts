@@ -14,17 +14,19 @@ import {
   LeaseKeeper,
   type LeaseStatus as KeeperStatus,
 } from "../lease/lease_keeper.ts";
+import type { PeerSelf } from "../lease/peer_set.ts";
 import { PeerWatch } from "../lease/peer_watch.ts";
+import { keepAnswering } from "../lease/presence.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import type { StateStore } from "../lease/state_store.ts";
-import type { Cidr } from "../net/cidr.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type {
   LeaseRequest,
   Membership,
   MembershipEvents,
+  MembershipUpdate,
   SavedNetwork,
 } from "./membership.ts";
 import type { RetryComponents } from "./retry.ts";
@@ -54,6 +56,7 @@ export class LeaseMembership implements Membership {
   #store: Promise<StateStore> | undefined;
   #keeper: LeaseKeeper | undefined;
   #watch: PeerWatch | undefined;
+  #self: PeerSelf & { readonly hostId: string } | undefined;
   #advertised: BackendAdvertisement | undefined;
   #leaseTrouble: string | undefined;
   #peersTrouble: string | undefined;
@@ -105,13 +108,15 @@ export class LeaseMembership implements Membership {
     };
     const lease = await keeper.acquire(config.pool, attributes, signal);
     store.saveConfig(config.raw);
+    const self = {
+      subnet: lease.subnet,
+      publicIp: underlay.publicIp,
+      backendType: advertisement.backendType,
+      hostId,
+    };
+    this.#self = self;
     this.#watch = new PeerWatch({ ...this.#components, store }, {
-      self: {
-        subnet: lease.subnet,
-        publicIp: underlay.publicIp,
-        backendType: advertisement.backendType,
-        hostId,
-      },
+      self,
       initialPeers,
       peerGraceSeconds: this.#options.peerGraceSeconds,
       onDiff: (diff) => this.#events.onPeers(diff),
@@ -131,8 +136,25 @@ export class LeaseMembership implements Membership {
     this.#keeper?.advertise(advertisement);
   }
 
+  update({ config, underlay }: MembershipUpdate): void {
+    if (config !== undefined) {
+      this.#keeper?.usePool(config.pool);
+      this.#store?.then((store) => store.saveConfig(config.raw));
+    }
+    if (underlay !== undefined) {
+      const { publicIp } = underlay;
+      this.#keeper?.relocate(publicIp);
+      this.#moveTo({ publicIp });
+    }
+  }
+
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#keeper!.run(signal), this.#watch!.run(signal)]);
+    const { hostId } = this.#self!;
+    await Promise.all([
+      this.#keeper!.run(signal),
+      this.#watch!.run(signal),
+      keepAnswering(this.#components, hostId, signal),
+    ]);
   }
 
   async close(): Promise<void> {
@@ -158,6 +180,12 @@ export class LeaseMembership implements Membership {
     return previous;
   }
 
+  #moveTo(part: Pick<Partial<PeerSelf>, "subnet" | "publicIp">): void {
+    if (this.#self === undefined) return;
+    this.#self = { ...this.#self, ...part };
+    this.#watch!.moveTo(this.#self);
+  }
+
   #onLease({ state, lease, expiresAtMs }: KeeperStatus): void {
     this.#events.onLease({
       subnet: lease === undefined ? null : formatCidr(lease.subnet),
@@ -167,6 +195,14 @@ export class LeaseMembership implements Membership {
       since: formatTime(state.sinceMs),
       expires: expiresAtMs === undefined ? null : formatTime(expiresAtMs),
     });
+    const known = this.#self?.subnet;
+    if (
+      lease !== undefined && known !== undefined &&
+      !equalCidr(lease.subnet, known)
+    ) {
+      this.#moveTo({ subnet: lease.subnet });
+      this.#events.onSubnetChanged(lease.subnet);
+    }
     this.#leaseTrouble = state.cause?.code.startsWith("registry.")
       ? state.cause.message
       : undefined;

@@ -7,6 +7,7 @@
 import type { BackendAdvertisement } from "../backend/backend.ts";
 import type { NetworkConfig } from "../config/network.ts";
 import type { Lease } from "../lease/lease.ts";
+import type { Cidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { LeaseStatus } from "./state.ts";
@@ -25,9 +26,16 @@ export interface LeaseRequest {
   readonly advertisement: BackendAdvertisement;
 }
 
+/** What has changed while the network runs. */
+export type MembershipUpdate = Partial<
+  Pick<LeaseRequest, "config" | "underlay">
+>;
+
 /** What the agent is told. */
 export interface MembershipEvents {
   onLease(lease: LeaseStatus): void;
+  /** Another host has this host's subnet; this one has another subnet now. */
+  onSubnetChanged(subnet: Cidr): void;
   /** Why etcd cannot be used; `undefined`: it can (again). */
   onEtcd(trouble: string | undefined): void;
   onPeers(diff: PeerDiff): Promise<void>;
@@ -51,6 +59,11 @@ export interface Membership {
    * the lease says something else.
    */
   advertise(advertisement: BackendAdvertisement): void;
+  /**
+   * The lease and the judgement of the peers follow, as soon as etcd can be had.
+   * The subnet stays.
+   */
+  update(change: MembershipUpdate): void;
   /** Keeps the lease and follows the peers, until aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Writes down what is not written yet. */

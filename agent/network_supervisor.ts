@@ -32,6 +32,9 @@ export interface NetworkSupervisorComponents extends NetworkComponents {
   readonly saveFootprint: (footprint: Footprint) => Promise<void>;
 }
 
+/** A plan, made of the one before. */
+type NextPlan = (before: NetworkPlan | undefined) => NetworkPlan;
+
 /**
  * Keeps one {@linkcode Network} as the newest plan says. Changes come at any time,
  * also while an earlier one is being made or waits for something: what they have
@@ -71,18 +74,28 @@ export class NetworkSupervisor {
    * @throws what waiting cannot cure; the signal's reason when aborted. A network
    * that runs goes on as it was when its next plan is refused.
    */
-  replan(plan: NetworkPlan, signal: AbortSignal): Promise<void> {
-    return this.#follow(() => plan, signal);
+  async replan(plan: NetworkPlan, signal: AbortSignal): Promise<void> {
+    const hasChanged = await this.#adopt(() => plan);
+    signal.throwIfAborted();
+    await (hasChanged ? this.#makeSo(signal) : this.#bringUp.settled);
   }
 
-  /** The same for a part of the newest plan; there must be one. */
-  change(part: Partial<NetworkPlan>, signal: AbortSignal): Promise<void> {
-    return this.#follow((before) => {
+  /**
+   * The same for a part of the newest plan; there must be one. Resolves when the
+   * change has been adopted, and does not wait until the network runs by it.
+   */
+  async change(part: Partial<NetworkPlan>): Promise<void> {
+    const hasChanged = await this.#adopt((before) => {
       if (before === undefined) {
         throw new TypeError("Cannot change a network: it must have a plan");
       }
       return { ...before, ...part };
-    }, signal);
+    });
+    if (!hasChanged) return;
+    this.#components.tasks.spawn(
+      "network change",
+      (signal) => this.#makeSo(signal),
+    );
   }
 
   /** Brings the peers up to date; without a network there are none. */
@@ -96,29 +109,25 @@ export class NetworkSupervisor {
     await this.#current?.stop();
   }
 
-  async #follow(
-    next: (before: NetworkPlan | undefined) => NetworkPlan,
-    signal: AbortSignal,
-  ): Promise<void> {
-    this.#isPlanned = true;
-    const adopted = this.#adopting.then(() => this.#adopt(next));
-    this.#adopting = adopted.catch(() => {});
-    const hasChanged = await adopted;
-    signal.throwIfAborted();
+  async #makeSo(signal: AbortSignal): Promise<void> {
     const network = this.#current!;
-    await (hasChanged
-      ? this.#bringUp.run((ending) => network.bringUp(ending), signal)
-      : this.#bringUp.settled);
+    await this.#bringUp.run((ending) => network.bringUp(ending), signal);
   }
 
   /** @returns whether something has to change. */
-  async #adopt(
-    next: (before: NetworkPlan | undefined) => NetworkPlan,
-  ): Promise<boolean> {
+  #adopt(next: NextPlan): Promise<boolean> {
+    this.#isPlanned = true;
+    const adopted = this.#adopting.then(() => this.#adoptNow(next));
+    this.#adopting = adopted.catch(() => {});
+    return adopted;
+  }
+
+  async #adoptNow(next: NextPlan): Promise<boolean> {
     const before = this.#current?.plan;
     const plan = next(before);
     if (before !== undefined && isSamePlan(before, plan)) {
       this.#current!.adopt(plan);
+      this.#components.state.set(planFacts(plan));
       return false;
     }
     const { network } = plan.config.pool;

@@ -8,6 +8,7 @@ import type {
   LeaseRequest,
   Membership,
   MembershipEvents,
+  MembershipUpdate,
   SavedNetwork,
 } from "../../agent/membership.ts";
 import type { BackendAdvertisement } from "../../backend/backend.ts";
@@ -35,6 +36,7 @@ export class FakeMembership implements Membership {
   running = false;
   requested: LeaseRequest | undefined;
   readonly advertised: BackendAdvertisement[] = [];
+  readonly updates: MembershipUpdate[] = [];
 
   constructor(events: MembershipEvents, options: FakeMembershipOptions) {
     this.events = events;
@@ -69,6 +71,17 @@ export class FakeMembership implements Membership {
 
   advertise(advertisement: BackendAdvertisement): void {
     this.advertised.push(advertisement);
+  }
+
+  update(change: MembershipUpdate): void {
+    this.updates.push(change);
+  }
+
+  /** Another host has taken the subnet; this one has got another. */
+  move(subnet: Cidr): void {
+    this.subnet = subnet;
+    this.events.onSubnetChanged(subnet);
+    this.tell("held", null);
   }
 
   async run(signal: AbortSignal): Promise<void> {

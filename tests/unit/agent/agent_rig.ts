@@ -82,7 +82,7 @@ export class AgentRig {
       etcdPrefix: "/coreos.com/network",
       etcdEndpoints: ["http://192.0.2.1:2379"],
     }, this.clock);
-    this.agent = new Agent(this.#components(), {
+    this.agent = new Agent(this.parts(), {
       etcd: {
         etcdEndpoints: ["http://192.0.2.1:2379"],
         etcdPrefix: "/coreos.com/network",
@@ -126,7 +126,8 @@ export class AgentRig {
     for (let turn = 0; turn < 5; turn++) await this.clock.settle();
   }
 
-  #components(): AgentComponents {
+  /** All parts of an agent, among fakes. */
+  parts(): AgentComponents {
     const call = (name: string) => this.calls.push(name);
     const registry = new FakeRegistry(this.etcd);
     return {

@@ -321,6 +321,23 @@ Deno.test("a lost lease stops nothing and is seen in the status", () =>
     await rig.stop();
   }));
 
+Deno.test("another subnet while the network runs: files follow, and it is said that Docker must be restarted", () =>
+  withAgent(async (rig, events) => {
+    await rig.start();
+    rig.membership.move(parseCidr("10.1.77.0/24")!);
+    await rig.settle();
+    const [change] = named(events, "agent.plan-changed");
+    assertEquals(change!.level, "warning");
+    assertEquals(change!.properties.changes, [
+      "subnet: 10.1.5.0/24 -> 10.1.77.0/24",
+    ]);
+    assertEquals(change!.properties.restartDocker, true);
+    const { subnet } = JSON.parse(rig.files.get("/run/flannel/subnet.env")!);
+    assertEquals(subnet, parseCidr("10.1.77.0/24"));
+    assertEquals(rig.state.warnings(), []);
+    await rig.stop();
+  }));
+
 Deno.test("READY does not wait for ever for the first list of peers", () =>
   withAgent(async (rig, events) => {
     rig.membership.peers = undefined;

@@ -25,6 +25,7 @@ class Host {
   readonly directory = Deno.makeTempDirSync();
   leases: LeaseStatus[] = [];
   troubles: (string | undefined)[] = [];
+  moves: string[] = [];
   diffs: PeerDiff[] = [];
   synced = 0;
 
@@ -44,6 +45,7 @@ class Host {
       { renewMarginSeconds: 3_600, peerGraceSeconds: 600, formerSubnet },
       {
         onLease: (lease) => this.leases.push(lease),
+        onSubnetChanged: (subnet) => this.moves.push(formatCidr(subnet)),
         onEtcd: (trouble) => this.troubles.push(trouble),
         onPeers: (diff) => {
           this.diffs.push(diff);
@@ -197,4 +199,62 @@ Deno.test("a lease that cannot be had yet is told with its reason", async () => 
   await acquired;
   assertEquals(host.leases.at(-1)!.cause, null);
   await membership.close();
+});
+
+Deno.test("another subnet after a conflict is told, and the peers are judged by it", async () => {
+  using host = new Host();
+  const membership = host.run();
+  const lease = await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    assertEquals(host.moves, []);
+    host.etcd.put(lease.name, PEER);
+    for (let turn = 0; turn < 10; turn++) await host.clock.settle();
+    const { subnet } = host.leases.at(-1)!;
+    assertEquals(host.moves, [subnet]);
+    // The former one is the other host's, to whom packets go from now on.
+    assertEquals(
+      host.diffs.flatMap(({ added }) => added.map((peer) => peer.subnet)),
+      [lease.subnet],
+    );
+  });
+});
+
+Deno.test("another address goes into the same key, another config into the saved state", async () => {
+  using host = new Host();
+  const membership = host.run();
+  const lease = await membership.acquire(request, never);
+  const raw = '{"Network":"10.1.0.0/16","SubnetMin":"10.1.2.0"}';
+  await running(host, membership, async () => {
+    const publicIp = parseIpv4("192.0.2.99")!;
+    membership.update({ underlay: { ...underlay, publicIp } });
+    membership.update({ config: parseNetworkConfig(raw) });
+    for (let turn = 0; turn < 10; turn++) await host.clock.settle();
+    assertEquals(host.etcd.names, [lease.name]);
+    assertStringIncludes(
+      host.etcd.value(lease.name)!,
+      '"PublicIP":"192.0.2.99"',
+    );
+    assertEquals(host.moves, []);
+  });
+  const moved = { ...underlay, publicIp: parseIpv4("192.0.2.99")! };
+  assertEquals((await host.run().saved(moved))?.config.raw, raw);
+});
+
+Deno.test("a host that runs says that it is alive, also after etcd was away", async () => {
+  using host = new Host();
+  const membership = host.run();
+  const { attributes } = await membership.acquire(request, never);
+  const isHeard = () => host.etcd.answering.has(attributes.hostId!);
+  assertEquals(isHeard(), false);
+  await running(host, membership, async () => {
+    assertEquals(isHeard(), true);
+    host.etcd.fault = "unreachable";
+    host.etcd.breakWatches("unreachable");
+    await host.clock.advance(10_000);
+    assertEquals(isHeard(), false);
+    host.etcd.fault = undefined;
+    await host.clock.advance(10_000);
+    assertEquals(isHeard(), true);
+  });
+  assertEquals(isHeard(), false);
 });

@@ -1,0 +1,54 @@
+/**
+ * Says that this host is alive to whoever has its PublicIP too.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { LodenError } from "../errors.ts";
+import type { Clock } from "../linux/clock.ts";
+import type { RandomSource } from "../linux/random.ts";
+import type { LeaseRegistry } from "./registry.ts";
+import { RegistryPauses } from "./registry_pauses.ts";
+
+const log = getLogger(["loden", "lease"]);
+
+/** A watch that held so long was a good one. */
+const GOOD_WATCH_MS = 5_000;
+
+/** What it works with. */
+export interface PresenceComponents {
+  readonly registry: Pick<LeaseRegistry, "answerFor">;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+}
+
+/** Answers, whatever happens to etcd, until aborted; resolves then. */
+export async function keepAnswering(
+  { registry, clock, random }: PresenceComponents,
+  hostId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const pauses = new RegistryPauses(random);
+  let told: string | undefined;
+  while (!signal.aborted) {
+    const beganMs = clock.monotonic();
+    try {
+      await registry.answerFor(hostId, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (clock.monotonic() - beganMs >= GOOD_WATCH_MS) pauses.reset();
+      const code = error instanceof LodenError ? error.code : "unexpected";
+      // The keeper tells of an etcd that is away.
+      if (code !== told) {
+        told = code;
+        log.debug("nobody can hear that this host is alive", {
+          event: "lease.unheard",
+          error,
+        });
+      }
+      // Only the signal ends a sleep early.
+      await clock.sleep(pauses.next(code), signal).catch(() => {});
+    }
+  }
+}
