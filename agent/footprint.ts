@@ -20,6 +20,17 @@ export interface Footprint {
   readonly subnet: Cidr;
   /** Written for Docker and others. */
   readonly files: readonly string[];
+  /** What `loden firewall show` holds the rules against. */
+  readonly firewall?: FirewallFootprint;
+}
+
+/** Which firewall rules the agent keeps, beside what the network says. */
+export interface FirewallFootprint {
+  readonly masquerade: boolean;
+  readonly forward: boolean;
+  readonly randomFully: boolean;
+  readonly enableNftables: boolean;
+  readonly overlayDevice: string;
 }
 
 /** The alias of every device that an agent of `etcdPrefix` makes. */
@@ -35,13 +46,14 @@ export function footprintPath(paths: InstancePaths): string {
 /** @throws {FileWriteError} */
 export async function writeFootprint(
   paths: InstancePaths,
-  { network, subnet, files }: Footprint,
+  { network, subnet, files, firewall }: Footprint,
 ): Promise<void> {
   const text = JSON.stringify({
     schema: 1,
     network: formatCidr(network),
     subnet: formatCidr(subnet),
     files,
+    firewall,
   });
   await writeFileAtomically(footprintPath(paths), `${text}\n`, { mode: 0o644 });
 }
@@ -60,11 +72,25 @@ export async function readFootprint(
     throw error;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { network, subnet, files } = value as Record<string, unknown>;
+  const { network, subnet, files, firewall } = value as Record<string, unknown>;
   const networkCidr = parseCidr(String(network));
   const subnetCidr = parseCidr(String(subnet));
   return networkCidr && subnetCidr && Array.isArray(files) &&
       files.every((path) => typeof path === "string")
-    ? { network: networkCidr, subnet: subnetCidr, files }
+    ? {
+      network: networkCidr,
+      subnet: subnetCidr,
+      files,
+      ...isFirewall(firewall) && { firewall },
+    }
     : undefined;
+}
+
+/** An agent of an earlier version has not written it down. */
+function isFirewall(value: unknown): value is FirewallFootprint {
+  if (typeof value !== "object" || value === null) return false;
+  const { overlayDevice, ...switches } = value as Record<string, unknown>;
+  const names = ["masquerade", "forward", "randomFully", "enableNftables"];
+  return typeof overlayDevice === "string" &&
+    names.every((name) => typeof switches[name] === "boolean");
 }

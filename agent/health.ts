@@ -117,6 +117,11 @@ export const warningDefinitions = {
     impairs: "Docker does not learn its options",
     restartMayCure: false,
   },
+  "network.overlaps": {
+    severity: "error",
+    impairs: "addresses that both the overlay and this host use",
+    restartMayCure: false,
+  },
   "docker.options-stale": {
     severity: "warning",
     impairs: "a Docker that is started from that file is on no lease",

@@ -27,9 +27,11 @@ import {
   type NetworkFirewallComponents,
   type NetworkFirewallOptions,
 } from "./network_firewall.ts";
+import { findRoom, type RoomComponents } from "./network_room.ts";
 import { isSameDataPath, type NetworkPlan } from "./network_plan.ts";
 import { NewestTask } from "./newest_task.ts";
 import type { AgentPhase, AgentState } from "./state.ts";
+import { SysctlReport } from "./sysctl_report.ts";
 import type { TaskGroup } from "./task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -39,7 +41,7 @@ export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
 
 /** What a network is made of. */
 export interface NetworkComponents
-  extends NetworkFirewallComponents, BlackholeRouteComponents {
+  extends NetworkFirewallComponents, BlackholeRouteComponents, RoomComponents {
   readonly state: AgentState;
   readonly tasks: TaskGroup;
   /** A new backend for each start. */
@@ -48,7 +50,10 @@ export interface NetworkComponents
   readonly advertise: (advertisement: BackendAdvertisement) => void;
   /** In the order in which they are written. */
   readonly files: readonly HostFile[];
-  /** Looks for kernel settings that keep packets back. */
+  /**
+   * Looks for kernel settings that keep packets back; with `--set-sysctls` what
+   * could not be set.
+   */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
   /** Looks at the host's Docker until the abort (`host/docker/docker_watch.ts`). */
   readonly watchDocker: (
@@ -61,7 +66,7 @@ export interface NetworkComponents
 /** What a person sets. */
 export interface NetworkOptions extends NetworkFirewallOptions {
   readonly blackholeRoute: boolean;
-  /** How often the blackhole route is looked at. */
+  /** How often the blackhole route and the kernel's settings are looked at. */
   readonly resyncSeconds: number;
 }
 
@@ -78,6 +83,7 @@ export class Network {
   #plan: NetworkPlan;
   /** By which the data path was started last. */
   #started: NetworkPlan | undefined;
+  readonly #sysctls: SysctlReport;
   #overlay: Overlay | undefined;
   /** What the files say; `undefined` while they are not as the plan wants them. */
   #written: SubnetEnv | undefined;
@@ -101,6 +107,7 @@ export class Network {
         },
       },
     });
+    this.#sysctls = new SysctlReport(components.state);
     this.#firewall = new NetworkFirewall(components, options);
     this.#blackhole = new BlackholeRoute(components, options.resyncSeconds);
   }
@@ -129,6 +136,10 @@ export class Network {
     const written = this.#written;
     // Until the end the files are this method's.
     this.#written = undefined;
+    if (this.#started === undefined || !isSameDataPath(this.#started, plan)) {
+      // Before the rules, which would masquerade what they must not.
+      await findRoom(plan.config.pool.network, this.#components, ending);
+    }
     // The rules need no device: both at once.
     const firewall = this.#firewall.ensure(
       plan,
@@ -273,7 +284,10 @@ export class Network {
       device: overlay.deviceName,
       mtuBytes: overlay.mtuBytes,
     });
-    this.#reportSysctls(overlay);
+    this.#reportSysctls();
+    if (former === undefined) {
+      tasks.spawn("sysctls", () => this.#watchSysctls(this.#stopping.signal));
+    }
     if (former === undefined || former.mtuBytes === overlay.mtuBytes) return;
     log.warn("overlay MTU has changed: Docker must be restarted", {
       event: "overlay.mtu-changed",
@@ -288,25 +302,22 @@ export class Network {
     );
   }
 
-  #reportSysctls({ deviceName }: Overlay): void {
-    const { state, checkSysctls } = this.#components;
-    const findings = checkSysctls(
-      [deviceName, this.#plan.underlay.interfaceName]
-        .filter((name) => name !== undefined),
-    ).filter(({ severity }) => severity === "warning");
-    if (findings.length === 0) {
-      state.clear("host.forwarding");
-      return;
+  /** Other programs set them too, so they are looked at for ever. */
+  async #watchSysctls(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components;
+    while (!signal.aborted) {
+      this.#reportSysctls();
+      // The stop ends the pause.
+      await clock.sleep(this.#options.resyncSeconds * 1_000, signal)
+        .catch(() => {});
     }
-    const text = findings.map(({ name, text, fix }) =>
-      `${name}: ${text}: ${fix}`
-    )
-      .join("; ");
-    if (!state.raise("host.forwarding", text)) return;
-    log.warn("kernel does not forward the containers' packets", {
-      event: "host.forwarding-off",
-      settings: findings.map(({ name }) => name),
-      fix: findings.map(({ fix }) => fix),
-    });
+  }
+
+  #reportSysctls(): void {
+    const devices = [
+      this.#overlay?.deviceName,
+      this.#plan.underlay.interfaceName,
+    ].filter((name) => name !== undefined);
+    this.#sysctls.report(this.#components.checkSysctls(devices));
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { NetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
 import { type Cidr, equalCidr } from "../net/cidr.ts";
 import type { PeerDiff } from "../net/peer.ts";
@@ -29,7 +30,10 @@ export interface NetworkSupervisorComponents extends NetworkComponents {
   /** Throws when another agent of this host has a network that overlaps. */
   readonly refuseNetworkOfOthers: (network: Cidr) => Promise<void>;
   /** Writes down what the agent is about to leave on the host. */
-  readonly saveFootprint: (footprint: Footprint) => Promise<void>;
+  readonly saveFootprint: (
+    footprint: Footprint,
+    config: NetworkConfig,
+  ) => Promise<void>;
 }
 
 /** A plan, made of the one before. */
@@ -153,7 +157,7 @@ export class NetworkSupervisor {
         network: config.pool.network,
         subnet,
         files: files.map(({ path }) => path),
-      });
+      }, config);
       state.clear("footprint.not-saved");
     } catch (error) {
       state.raise("footprint.not-saved", describeError(error));

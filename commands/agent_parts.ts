@@ -5,11 +5,16 @@
  */
 
 import { Agent } from "../agent/agent.ts";
-import { deviceAlias, writeFootprint } from "../agent/footprint.ts";
+import {
+  deviceAlias,
+  type FirewallFootprint,
+  writeFootprint,
+} from "../agent/footprint.ts";
 import type { HostFile } from "../agent/host_files.ts";
 import type { InstancePaths } from "../agent/instance.ts";
 import { LeaseMembership } from "../agent/lease_membership.ts";
 import { refuseNetworkOfOthers } from "../agent/neighbours.ts";
+import type { RoomCheck } from "../agent/network_room.ts";
 import type { AgentState } from "../agent/state.ts";
 import { UDP_FEATURES } from "../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../backend/udp/overlay_device.ts";
@@ -30,11 +35,17 @@ import { FirewallKeeper } from "../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
 import { pickUnderlay } from "../host/interface_picker.ts";
 import {
+  findOverlaps,
+  isServedAlready,
+  readHostNetworks,
+} from "../host/network_fit.ts";
+import {
   readSubnetEnv,
   type SubnetEnv,
   writeSubnetEnv,
 } from "../host/subnet_env.ts";
 import { checkSysctls } from "../host/sysctl_check.ts";
+import { setSysctls } from "../host/sysctl_set.ts";
 import { SystemdNotifier } from "../host/systemd.ts";
 import { underlayWarnings } from "../host/underlay_warnings.ts";
 import { FileStateStore } from "../lease/file_state_store.ts";
@@ -44,6 +55,7 @@ import { KernelNftablesMonitor } from "../linux/netlink/kernel_nftables_monitor.
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { systemRandom } from "../linux/random.ts";
+import type { Cidr } from "../net/cidr.ts";
 import { formatMac } from "../net/mac.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { openRegistry } from "./etcd.ts";
@@ -103,7 +115,11 @@ export async function composeAgent(
         metric: UNREACHABLE_METRIC,
       });
     },
-    checkSysctls,
+    checkRoom: (network) => checkRoom(network, rtnetlink),
+    checkSysctls: (devices) => {
+      if (settings.setSysctls) setSysctls(checkSysctls(devices));
+      return checkSysctls(devices);
+    },
     watchDocker: (overlay, onLook, signal) =>
       watchDocker(
         hostDocker({ clock: systemClock, rtnetlink }, settings),
@@ -113,7 +129,11 @@ export async function composeAgent(
       ),
     notifier: new SystemdNotifier(env.NOTIFY_SOCKET),
     refuseNetworkOfOthers: (network) => refuseNetworkOfOthers(paths, network),
-    saveFootprint: (footprint) => writeFootprint(paths, footprint),
+    saveFootprint: (footprint, config) =>
+      writeFootprint(paths, {
+        ...footprint,
+        firewall: firewallFootprint(settings, config),
+      }),
   }, {
     etcd: settings,
     network: {
@@ -126,6 +146,14 @@ export async function composeAgent(
     },
   });
   return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
+}
+
+function checkRoom(network: Cidr, rtnetlink: Rtnetlink): RoomCheck {
+  const host = readHostNetworks(rtnetlink);
+  return {
+    overlaps: findOverlaps(network, host),
+    isServed: isServedAlready(network, host),
+  };
 }
 
 function chooseUnderlay(settings: Settings, rtnetlink: Rtnetlink) {
@@ -168,6 +196,19 @@ function createBackend(
     senderCheck: settings.senderCheck,
     disabledFeatures: settings.disabledFeatures,
   });
+}
+
+function firewallFootprint(
+  settings: Settings,
+  config: NetworkConfig,
+): FirewallFootprint {
+  return {
+    masquerade: settings.ipMasq,
+    forward: settings.iptablesForwardRules,
+    randomFully: settings.ipMasqFullyRandom,
+    enableNftables: config.enableNfTables,
+    overlayDevice: settings.deviceName,
+  };
 }
 
 function createFirewall(

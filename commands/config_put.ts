@@ -8,7 +8,15 @@
 import { exitCodes } from "../agent/exit_codes.ts";
 import { UsageError } from "../config/errors.ts";
 import { parseNetworkConfig } from "../config/network.ts";
+import { NetworkOverlapError } from "../host/errors.ts";
+import {
+  findOverlaps,
+  type NetworkOverlap,
+  readHostNetworks,
+} from "../host/network_fit.ts";
 import type { LeaseRegistry, StoredConfig } from "../lease/registry.ts";
+import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
+import type { Cidr } from "../net/cidr.ts";
 import type { CommandIo } from "./command.ts";
 import { isSet, readCommandLine, readSettings } from "./command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "./etcd.ts";
@@ -17,16 +25,19 @@ import { etcdAccess, type RegistryAccess, withRegistry } from "./etcd.ts";
 export async function run(
   io: CommandIo,
   access: RegistryAccess = etcdAccess,
+  overlapsOf: (network: Cidr) => NetworkOverlap[] = overlapsOnThisHost,
 ): Promise<number> {
   const line = readCommandLine(io, "config put");
   if (line === undefined) return exitCodes.ok;
   const text = onlyWord(line.words);
+  let check = () => {};
   if (!isSet(line, "force")) {
-    const { ignoredKeys } = parseNetworkConfig(text, "the command line");
+    const { ignoredKeys, pool } = parseNetworkConfig(text, "the command line");
     for (const { key, near } of ignoredKeys) {
       const guess = near === undefined ? "" : `: did you mean ${near}?`;
       io.stderr(`loden: ${key} means nothing and has no effect${guess}\n`);
     }
+    check = () => refuseOverlaps(pool.network, overlapsOf(pool.network));
   }
   const settings = await readSettings(io, line);
   const key = `${settings.etcdPrefix}/config`;
@@ -34,7 +45,7 @@ export async function run(
     io,
     settings,
     access,
-    (registry, signal) => publish(registry, text, signal),
+    (registry, signal) => publish(registry, { text, check }, signal),
   );
   io.stdout(
     before === undefined
@@ -46,18 +57,37 @@ export async function run(
   return exitCodes.ok;
 }
 
-/** @returns what was there. */
+/**
+ * @param config.check throws when this host has no room for the network; asked
+ * only before something is written, since a unit publishes at every boot.
+ * @returns what was there.
+ */
 async function publish(
   registry: LeaseRegistry,
-  text: string,
+  { text, check }: { readonly text: string; readonly check: () => void },
   signal: AbortSignal,
 ): Promise<StoredConfig | undefined> {
   for (;;) {
     const before = await registry.readConfig(signal);
     if (before !== undefined && isSameJson(before.text, text)) return before;
+    check();
     // Another host may be doing the same: then look again at what it wrote.
     if (await registry.writeConfig(text, before, signal)) return before;
   }
+}
+
+/** A wider route over a gateway counts here: nothing runs yet that would lose. */
+function refuseOverlaps(
+  network: Cidr,
+  overlaps: readonly NetworkOverlap[],
+): void {
+  if (overlaps.length === 0) return;
+  throw new NetworkOverlapError(network, overlaps, { flag: "--force" });
+}
+
+function overlapsOnThisHost(network: Cidr): NetworkOverlap[] {
+  using rtnetlink = new KernelRtnetlink();
+  return findOverlaps(network, readHostNetworks(rtnetlink));
 }
 
 function onlyWord(words: readonly string[]): string {

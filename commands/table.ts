@@ -62,6 +62,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./docker_opts.ts"),
   },
   {
+    name: "firewall show",
+    synopsis: "[--json] [FLAG]...",
+    help: "show the firewall rules of this network, and which are missing",
+    flags: [JSON_FLAG, ...agentFlags(["etcd-prefix", "run-dir", "config"])],
+    load: () => import("./firewall_show.ts"),
+  },
+  {
     name: "cleanup",
     synopsis: "[--dry-run] [FLAG]...",
     help: "remove what a stopped agent has left on this host",

@@ -295,6 +295,15 @@ export const AGENT_FLAGS = [
     help: "add a blackhole route for this host's subnet",
   },
   {
+    name: "set-sysctls",
+    type: "bool",
+    default: false,
+    group: "Firewall and routes",
+    origin: "loden",
+    status: ACTIVE,
+    help: "set kernel settings that keep packets back, such as ip_forward",
+  },
+  {
     name: "subnet-file",
     type: "string",
     default: "/run/flannel/subnet.env",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseCidr } from "../net/cidr.ts";
+import { formatCidr, overlaps, parseCidr } from "../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
 import { type BackendType, DEFAULT_UDP_PORT } from "./backends.ts";
@@ -62,6 +62,13 @@ export interface IgnoredKey {
 
 /** Where flannel reads `null` as a value, a bad one. */
 const NULL_COUNTS = ["Network", "SubnetMin", "SubnetMax", "Backend"];
+
+/** Addresses that no host routes to another one (RFC 6890). */
+const SPECIAL_NETWORKS = [
+  { cidr: parseCidr("0.0.0.0/8")!, what: "which means this host" },
+  { cidr: parseCidr("127.0.0.0/8")!, what: "the loopback addresses" },
+  { cidr: parseCidr("224.0.0.0/4")!, what: "the multicast addresses" },
+] as const;
 
 const NETWORK_KEYS = Object.keys(networkSchema.entries);
 
@@ -166,6 +173,16 @@ function poolOf(network: NetworkJson, refuse: Refuse): SubnetPool {
     throw refuse({
       key: "Network",
       rule: "smaller than all of IPv4",
+      current: network.Network,
+      example: exampleFor("Network", {}),
+      code: "network.network",
+    });
+  }
+  const special = SPECIAL_NETWORKS.find((each) => overlaps(each.cidr, cidr));
+  if (special !== undefined) {
+    throw refuse({
+      key: "Network",
+      rule: `apart from ${formatCidr(special.cidr)}, ${special.what}`,
       current: network.Network,
       example: exampleFor("Network", {}),
       code: "network.network",

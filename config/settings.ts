@@ -65,6 +65,8 @@ export interface Settings {
   /** Whether to masquerade with `--random-fully` where the host can. */
   readonly ipMasqFullyRandom: boolean;
   readonly iptablesForwardRules: boolean;
+  /** Kernel settings that keep packets back are set, not only named. */
+  readonly setSysctls: boolean;
   readonly iptablesResyncSeconds: number;
   readonly ipBlackholeRoute: boolean;
 
@@ -218,6 +220,7 @@ function hostSettings(values: AgentFlagValues) {
     ipMasq: values["ip-masq"],
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],
+    setSysctls: values["set-sysctls"],
     iptablesResyncSeconds: values["iptables-resync"],
     ipBlackholeRoute: values["ip-blackhole-route"],
     subnetFile: values["subnet-file"],

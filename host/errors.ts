@@ -5,6 +5,8 @@
  */
 
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
+import type { NetworkOverlap } from "./network_fit.ts";
 
 /** Docker's options cannot be made; the command ends with exit code 1. */
 export class DockerOptsError extends LodenError {
@@ -18,5 +20,29 @@ export class DockerOptsError extends LodenError {
     const { usage, ...rest } = options;
     super("docker-opts", message, rest);
     this.usage = usage;
+  }
+}
+
+/**
+ * The overlay's addresses are this host's already. Waiting may cure it: a route
+ * can be removed, another network published.
+ */
+export class NetworkOverlapError extends LodenError {
+  /** @param options.flag one that makes the caller go on all the same. */
+  constructor(
+    network: Cidr,
+    overlaps: readonly NetworkOverlap[],
+    options: { readonly flag?: string } = {},
+  ) {
+    const [first] = overlaps as readonly [NetworkOverlap];
+    const flag = options.flag === undefined ? "" : `, or add ${options.flag}`;
+    super(
+      "host.network-overlaps",
+      `Cannot use the network ${
+        formatCidr(network)
+      }: it must not overlap what ` +
+        `this host has: ${overlaps.map(({ text }) => text).join("; ")}`,
+      { hint: `publish another Network, or ${first.fix}${flag}` },
+    );
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Kernel settings without which the host does not forward packets.
  *
- * Like flannel, Loden only reads them (compat 6.3): a host's administrator, or
- * Docker, decides whether it is a router.
+ * Like flannel, Loden only reads them unless it is asked to do more (compat 6.3):
+ * a host's administrator, or Docker, decides whether it is a router.
  *
  * @module
  */
@@ -11,13 +11,25 @@
 export interface SysctlFinding {
   /** As sysctl(8) names it: `net.ipv4.ip_forward`. */
   readonly name: string;
+  /** Below /proc/sys. */
+  readonly path: string;
   readonly value: string;
-  /** `warning`: packets are lost; `info`: they take another way than one may think. */
+  /**
+   * `warning`: packets are lost; `info`: some may be, or they take another way
+   * than one may think.
+   */
   readonly severity: "warning" | "info";
   /** What follows, for an operator. */
   readonly text: string;
+  /** What it should be. */
+  readonly wanted: string;
   /** The command that mends it now; a file in /etc/sysctl.d makes it last. */
   readonly fix: string;
+  /**
+   * Whether `--set-sysctls` sets it. Not so where Docker and others have made the
+   * choice on purpose.
+   */
+  readonly isOurs: boolean;
 }
 
 /** Reads a file of /proc/sys; `undefined` when there is no such setting. */
@@ -25,7 +37,8 @@ export type SysctlReader = (path: string) => string | undefined;
 
 /**
  * Looks at forwarding, for the host and for the devices that overlay packets
- * pass, and at whether bridged packets meet iptables.
+ * pass; at the check of their sources; and at whether bridged packets meet
+ * iptables.
  *
  * @param devices names of devices, such as the overlay's; unknown ones are skipped.
  */
@@ -33,43 +46,79 @@ export function checkSysctls(
   devices: readonly string[],
   read: SysctlReader = readProcSys,
 ): SysctlFinding[] {
-  const findings: SysctlFinding[] = [];
-  const ipForward = read("net/ipv4/ip_forward");
-  if (ipForward === "0") {
-    findings.push({
-      name: "net.ipv4.ip_forward",
-      value: ipForward,
+  return [
+    ...checkForwarding(devices, read),
+    ...checkReversePath(devices, read),
+    ...checkBridges(read),
+  ];
+}
+
+function checkForwarding(
+  devices: readonly string[],
+  read: SysctlReader,
+): SysctlFinding[] {
+  if (read("net/ipv4/ip_forward") === "0") {
+    // With it off the devices' are off as well: one finding is enough.
+    return [finding("net/ipv4/ip_forward", {
+      value: "0",
+      wanted: "1",
       severity: "warning",
       text: "the kernel forwards nothing between containers and other hosts",
-      fix: "sysctl -w net.ipv4.ip_forward=1",
-    });
-  } else {
-    // With ip_forward off these are off as well: one finding is enough.
-    for (const device of devices) {
-      const value = read(`net/ipv4/conf/${device}/forwarding`);
-      if (value !== "0") continue;
-      // sysctl(8) takes slashes where a device's name has a dot, as a VLAN's.
-      const name = `net/ipv4/conf/${device}/forwarding`;
-      findings.push({
-        name: device.includes(".") ? name : name.replaceAll("/", "."),
-        value,
-        severity: "warning",
-        text: `the kernel forwards nothing that arrives on ${device}`,
-        fix: `sysctl -w ${name}=1`,
-      });
-    }
+      isOurs: true,
+    })];
   }
-  const bridged = read("net/bridge/bridge-nf-call-iptables");
-  if (bridged === "1") {
-    findings.push({
-      name: "net.bridge.bridge-nf-call-iptables",
-      value: bridged,
+  return devices.flatMap((device) => {
+    const path = `net/ipv4/conf/${device}/forwarding`;
+    return read(path) !== "0" ? [] : [finding(path, {
+      value: "0",
+      wanted: "1",
+      severity: "warning",
+      text: `the kernel forwards nothing that arrives on ${device}`,
+      isOurs: true,
+    })];
+  });
+}
+
+/** The larger of a device's value and that of `all` holds; 1 is strict. */
+function checkReversePath(
+  devices: readonly string[],
+  read: SysctlReader,
+): SysctlFinding[] {
+  const all = Number(read("net/ipv4/conf/all/rp_filter") ?? "0");
+  return devices.flatMap((device) => {
+    const path = `net/ipv4/conf/${device}/rp_filter`;
+    const own = read(path);
+    if (own === undefined || Math.max(all, Number(own)) !== 1) return [];
+    return [finding(path, {
+      value: own,
+      wanted: "2",
       severity: "info",
-      text: "packets between containers of one bridge pass iptables too",
-      fix: "sysctl -w net.bridge.bridge-nf-call-iptables=0",
-    });
-  }
-  return findings;
+      text: `what arrives on ${device} is dropped if the way back to its ` +
+        "sender is another device's" + (own === "1" ? "" : " (conf.all is 1)"),
+      isOurs: true,
+    })];
+  });
+}
+
+function checkBridges(read: SysctlReader): SysctlFinding[] {
+  const path = "net/bridge/bridge-nf-call-iptables";
+  const value = read(path);
+  return value !== "1" ? [] : [finding(path, {
+    value,
+    wanted: "0",
+    severity: "info",
+    text: "packets between containers of one bridge pass iptables too",
+    isOurs: false,
+  })];
+}
+
+function finding(
+  path: string,
+  rest: Omit<SysctlFinding, "path" | "name" | "fix">,
+): SysctlFinding {
+  // sysctl(8) takes slashes where a device's name has a dot, as a VLAN's.
+  const name = path.includes(".") ? path : path.replaceAll("/", ".");
+  return { name, path, ...rest, fix: `sysctl -w ${name}=${rest.wanted}` };
 }
 
 function readProcSys(path: string): string | undefined {

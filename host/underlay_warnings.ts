@@ -8,6 +8,7 @@ import type { Link, LinkAddress } from "../linux/netlink/rtnetlink.ts";
 import { formatIpv4, isLinkLocal, isLoopback } from "../net/ipv4.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { InterfaceList } from "./interface_list.ts";
+import { isManagedBridge, isOverlayDevice } from "./link_kinds.ts";
 
 /** One finding. */
 export interface UnderlayWarning {
@@ -28,13 +29,6 @@ const SHARED_ADDRESSES: Readonly<Record<string, string>> = {
   "10.0.2.15": "VirtualBox and QEMU give it to every machine behind their NAT",
   "10.0.2.100": "slirp4netns gives it to every rootless container",
 };
-
-/** Bridges that container and machine managers make, with one subnet everywhere. */
-const MANAGED_BRIDGE =
-  /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|(virbr|lxcbr|lxdbr|cni|podman|cni-podman)\d+)$/;
-
-/** Devices of an overlay, flannel's or ours. */
-const OVERLAY_DEVICE = /^flannel/;
 
 /**
  * Looks at an underlay beside all interfaces and addresses of the host. Empty
@@ -95,7 +89,7 @@ function whyShared(
       return `${link.name} is a bridge inside this host, which other hosts have ` +
         `with the same addresses, ${others}`;
     }
-    if (isOverlay(link)) {
+    if (isOverlayDevice(link)) {
       return `${link.name} is the device of an overlay, which cannot carry itself`;
     }
   }
@@ -108,19 +102,12 @@ function fixFor(host: InterfaceList): string {
     const best = host.usable(link)[0];
     if (
       best === undefined ||
-      !link.up || link.loopback || isManagedBridge(link) || isOverlay(link) ||
+      !link.up || link.loopback || isManagedBridge(link) ||
+      isOverlayDevice(link) ||
       isLinkLocal(best.address) || formatIpv4(best.address) in SHARED_ADDRESSES
     ) continue;
     return `--iface=${link.name} (${formatIpv4(best.address)})`;
   }
   return "--iface with the interface that reaches the other hosts, or " +
     "--public-ip with the address at which they reach this one";
-}
-
-function isManagedBridge({ kind, name }: Link): boolean {
-  return kind === "bridge" && MANAGED_BRIDGE.test(name);
-}
-
-function isOverlay({ name, alias }: Link): boolean {
-  return OVERLAY_DEVICE.test(name) || alias.startsWith("loden");
 }

@@ -8,6 +8,7 @@ import { Agent, type AgentComponents } from "../../../agent/agent.ts";
 import type { HostFile } from "../../../agent/host_files.ts";
 import type { UnderlayChoice } from "../../../agent/joining.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
+import type { RoomCheck } from "../../../agent/network_room.ts";
 import { AgentState } from "../../../agent/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
@@ -65,6 +66,7 @@ export class AgentRig {
   networkError: unknown;
   isManagerDeaf = false;
   blackholeError: unknown;
+  room: RoomCheck = { overlaps: [], isServed: false };
   sysctls: SysctlFinding[] = [];
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
@@ -198,6 +200,7 @@ export class AgentRig {
         if (this.blackholeError !== undefined) throw this.blackholeError;
       },
       removeBlackholeRoute: () => call("blackhole removed"),
+      checkRoom: () => this.room,
       checkSysctls: () => this.sysctls,
       watchDocker: (overlay, onLook, signal) => {
         call(`docker of ${overlay.overlayDevice}`);

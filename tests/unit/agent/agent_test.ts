@@ -537,10 +537,13 @@ Deno.test("a kernel that does not forward is pointed out with the command that m
   withAgent(async (rig, events) => {
     rig.sysctls = [{
       name: "net.ipv4.ip_forward",
+      path: "net/ipv4/ip_forward",
       value: "0",
+      wanted: "1",
       severity: "warning",
       text: "nothing is forwarded",
       fix: "sysctl -w net.ipv4.ip_forward=1",
+      isOurs: true,
     }];
     await rig.start();
     assertEquals(named(events, "host.forwarding-off").length, 1);
@@ -548,6 +551,11 @@ Deno.test("a kernel that does not forward is pointed out with the command that m
       rig.state.warnings()[0]!.text,
       "sysctl -w net.ipv4.ip_forward=1",
     );
+    rig.sysctls = [{ ...rig.sysctls[0]!, severity: "info" }];
+    await rig.clock.advance(10_000);
+    assertEquals(rig.state.warnings(), [], "seen to be mended while running");
+    assertEquals(named(events, "host.forwarding-on").length, 1);
+    assertEquals(named(events, "host.sysctl").length, 1, "told once");
     await rig.stop();
   }));
 
@@ -625,5 +633,51 @@ Deno.test("what a look at Docker finds is shown, said once, and gone when it is 
     rig.onDockerLook({ status, problems: [] });
     assertEquals(rig.state.snapshot().warnings, []);
     assertEquals(named(events, "docker.mended").length, 1);
+    await rig.stop();
+  }));
+
+const CONFLICT = {
+  kind: "conflict",
+  text: "10.1.7.0/24 dev eth0",
+  fix: "ip route del 10.1.7.0/24 dev eth0",
+} as const;
+
+Deno.test("a network that overlaps a route is not started, names it, and is when there is room", () =>
+  withAgent(async (rig, events) => {
+    rig.room = { overlaps: [CONFLICT], isServed: false };
+    await rig.start();
+    await rig.clock.advance(30_000);
+    assertEquals(rig.calls.includes("backend.start"), false);
+    assertEquals(rig.calls.includes("firewall.set"), false);
+    const { phase, waitingFor, warnings } = rig.state.snapshot();
+    assertEquals(phase, "starting-data-path");
+    assertStringIncludes(waitingFor!, "10.1.7.0/24 dev eth0");
+    assertStringIncludes(waitingFor!, "ip route del 10.1.7.0/24 dev eth0");
+    assertEquals(warnings.map(({ code }) => code), ["network.overlaps"]);
+    assertEquals(named(events, "network.overlaps").length, 1);
+    rig.room = { overlaps: [], isServed: false };
+    await rig.clock.advance(10_000);
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(rig.state.snapshot().warnings, []);
+    await rig.stop();
+  }));
+
+Deno.test("a network that has been running goes on in spite of a new route, and says so", () =>
+  withAgent(async (rig, events) => {
+    rig.room = { overlaps: [CONFLICT], isServed: true };
+    await rig.start();
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(named(events, "network.overlaps").length, 1);
+    await rig.stop();
+  }));
+
+Deno.test("a wider route over a gateway is named and no hindrance", () =>
+  withAgent(async (rig, events) => {
+    const takeover = { ...CONFLICT, kind: "takeover" } as const;
+    rig.room = { overlaps: [takeover], isServed: false };
+    await rig.start();
+    assertEquals(rig.state.snapshot().ready, true);
+    assertEquals(rig.state.snapshot().warnings, []);
+    assertEquals(named(events, "network.takes-over").length, 1);
     await rig.stop();
   }));

@@ -5,12 +5,16 @@ import { EtcdUnavailableError } from "../../../commands/failure.ts";
 import { run as get } from "../../../commands/config_get.ts";
 import { run as put } from "../../../commands/config_put.ts";
 import { NetworkConfigError, UsageError } from "../../../config/errors.ts";
+import { NetworkOverlapError } from "../../../host/errors.ts";
 import { RegistryError } from "../../../lease/errors.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeCommandIo } from "../../fakes/fake_command_io.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
 
 const CONFIG = '{ "Network": "10.1.0.0/16" }';
+
+/** What this machine has must not matter. */
+const noOverlaps = () => [];
 
 function rig() {
   const clock = new FakeClock();
@@ -26,12 +30,12 @@ function rig() {
 Deno.test("a config is created once, and a repetition writes nothing", async () => {
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(first, access), 0);
+  assertEquals(await put(first, access, noOverlaps), 0);
   assertEquals(first.out, "/coreos.com/network/config is created\n");
   assertEquals(etcd.config?.value, CONFIG);
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
-  assertEquals(await put(again, access), 0);
+  assertEquals(await put(again, access, noOverlaps), 0);
   assertStringIncludes(again.out, "nothing is written");
   assertEquals(etcd.revision, revision);
 });
@@ -40,7 +44,7 @@ Deno.test("another config replaces the one that is there, and names it", async (
   const { etcd, access } = rig();
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io, access), 0);
+  assertEquals(await put(io, access, noOverlaps), 0);
   assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
   assertEquals(etcd.config?.value, CONFIG);
 });
@@ -54,7 +58,7 @@ Deno.test("two hosts that publish at once: the second sees the first one's", asy
     etcd.putConfig(CONFIG);
   };
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io, access), 0);
+  assertEquals(await put(io, access, noOverlaps), 0);
   assertStringIncludes(io.out, "nothing is written");
 });
 
@@ -62,12 +66,15 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
   const { etcd, access } = rig();
   const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
   await assertRejects(
-    () => put(new FakeCommandIo([bad]), access),
+    () => put(new FakeCommandIo([bad]), access, noOverlaps),
     NetworkConfigError,
     "SubnetLen",
   );
   assertEquals(etcd.config, undefined);
-  assertEquals(await put(new FakeCommandIo(["--force", bad]), access), 0);
+  assertEquals(
+    await put(new FakeCommandIo(["--force", bad]), access, noOverlaps),
+    0,
+  );
   assertEquals(etcd.config?.value, bad);
 });
 
@@ -76,7 +83,7 @@ Deno.test("a key without a meaning is pointed out", async () => {
   const io = new FakeCommandIo([
     '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
   ]);
-  assertEquals(await put(io, access), 0);
+  assertEquals(await put(io, access, noOverlaps), 0);
   assertStringIncludes(
     io.err,
     "SubnetLne means nothing and has no effect: did you mean SubnetLen?",
@@ -87,7 +94,7 @@ Deno.test("the config is exactly one word", async () => {
   const { access } = rig();
   for (const argv of [[], ["{", "}"]]) {
     await assertRejects(
-      () => put(new FakeCommandIo(argv), access),
+      () => put(new FakeCommandIo(argv), access, noOverlaps),
       UsageError,
       "one word",
     );
@@ -98,7 +105,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
   const { clock, etcd, access } = rig();
   etcd.fault = "refused";
   const io = new FakeCommandIo([CONFIG]);
-  const running = put(io, access);
+  const running = put(io, access, noOverlaps);
   await clock.advance(8_000);
   etcd.fault = undefined;
   await clock.advance(8_000);
@@ -110,7 +117,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
 Deno.test("etcd that stays away ends the command in time", async () => {
   const { clock, etcd, access } = rig();
   etcd.fault = "unreachable";
-  const running = put(new FakeCommandIo([CONFIG]), access);
+  const running = put(new FakeCommandIo([CONFIG]), access, noOverlaps);
   running.catch(() => {});
   await clock.advance(20_000);
   await assertRejects(() => running, EtcdUnavailableError, "within 20 seconds");
@@ -120,7 +127,7 @@ Deno.test("a wrong password is no matter of waiting", async () => {
   const { etcd, access } = rig();
   etcd.fault = "auth";
   await assertRejects(
-    () => put(new FakeCommandIo([CONFIG]), access),
+    () => put(new FakeCommandIo([CONFIG]), access, noOverlaps),
     RegistryError,
   );
 });
@@ -151,4 +158,25 @@ Deno.test("get without a config names the commands that would put one", async ()
     "loden config put --etcd-endpoints=http://192.0.2.1:2379 " +
       `'{ "Network": "10.1.0.0/16" }'`,
   );
+});
+
+Deno.test("a network that this host has no room for is not written, unless forced", async () => {
+  const { etcd, access } = rig();
+  const overlap = {
+    kind: "takeover",
+    text: "10.0.0.0/8 via 192.0.2.1 dev eth0",
+    fix: "ip route del 10.0.0.0/8 via 192.0.2.1 dev eth0",
+  } as const;
+  const refused = await assertRejects(
+    () => put(new FakeCommandIo([CONFIG]), access, () => [overlap]),
+    NetworkOverlapError,
+    "10.0.0.0/8 via 192.0.2.1 dev eth0",
+  );
+  assertStringIncludes(refused.hint!, "--force");
+  assertEquals(etcd.config, undefined);
+  const forced = new FakeCommandIo(["--force", CONFIG]);
+  assertEquals(await put(forced, access, () => [overlap]), 0);
+  const again = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(again, access, () => [overlap]), 0);
+  assertStringIncludes(again.out, "nothing is written");
 });

@@ -427,3 +427,15 @@ Deno.test("putting in what each refusal proposes ends in a config that passes", 
     throw new Error(`still refused: ${text}`);
   }));
 });
+
+Deno.test("addresses that no host routes to another one are no network", () => {
+  for (
+    const network of ["127.0.0.0/16", "224.0.0.0/8", "0.0.0.0/1", "64.0.0.0/2"]
+  ) {
+    assertThrows(
+      () => parseNetworkConfig(`{ "Network": "${network}" }`),
+      NetworkConfigError,
+      "Network must be apart from",
+    );
+  }
+});

@@ -74,6 +74,7 @@ Deno.test("without any source every setting has flannel's default", async () => 
     ipMasq: false,
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,
+    setSysctls: false,
     iptablesResyncSeconds: 5,
     ipBlackholeRoute: false,
     subnetFile: "/run/flannel/subnet.env",

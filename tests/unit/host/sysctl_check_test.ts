@@ -41,7 +41,7 @@ Deno.test("a single device that does not forward is named, also with a dot", () 
       [
         "net.ipv4.conf.flannel0.forwarding",
         "warning",
-        "sysctl -w net/ipv4/conf/flannel0/forwarding=1",
+        "sysctl -w net.ipv4.conf.flannel0.forwarding=1",
       ],
       [
         "net/ipv4/conf/eth0.5/forwarding",
@@ -57,6 +57,24 @@ Deno.test("bridged packets that meet iptables are told, not warned of", () => {
     found({ "net/bridge/bridge-nf-call-iptables": "1" }).map((one) => one[1]),
     ["info"],
   );
+});
+
+Deno.test("a strict check of sources is told, for each device by the larger value", () => {
+  const all = (value: string, own: string) =>
+    found({
+      "net/ipv4/conf/all/rp_filter": value,
+      "net/ipv4/conf/flannel0/rp_filter": own,
+    });
+  const told = [[
+    "net.ipv4.conf.flannel0.rp_filter",
+    "info",
+    "sysctl -w net.ipv4.conf.flannel0.rp_filter=2",
+  ]];
+  assertEquals(all("1", "0"), told);
+  assertEquals(all("0", "1"), told);
+  assertEquals(all("0", "0"), []);
+  assertEquals(all("2", "1"), []);
+  assertEquals(all("1", "2"), []);
 });
 
 Deno.test("the kernel of this machine can be read", () => {

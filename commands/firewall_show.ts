@@ -1,0 +1,111 @@
+/**
+ * `loden firewall show`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../agent/exit_codes.ts";
+import { type Footprint, readFootprint } from "../agent/footprint.ts";
+import { instancePaths } from "../agent/instance.ts";
+import type { FirewallRules } from "../host/firewall/firewall.ts";
+import {
+  reportFirewall,
+  type RuleSetReport,
+  type RuleSetState,
+} from "../host/firewall/firewall_report.ts";
+import { selectFirewall } from "../host/firewall/select_firewall.ts";
+import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
+import { formatCidr } from "../net/cidr.ts";
+import type { CommandIo } from "./command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "./command_line.ts";
+
+/** Prints the rules, and says by the exit code whether all are in place. */
+export async function run(
+  io: CommandIo,
+  runner: CommandRunner = new HostCommandRunner(),
+): Promise<number> {
+  const line = readCommandLine(io, "firewall show");
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(line, "firewall show");
+  const { runDir, etcdPrefix } = await readSettings(io, line);
+  const footprint = await readFootprint(instancePaths(runDir, etcdPrefix));
+  const wanted = footprint && rulesOf(footprint);
+  const { signal } = new AbortController();
+  const enableNftables = footprint?.firewall?.enableNftables ?? false;
+  const selection = await selectFirewall(runner, { enableNftables }, signal);
+  const sets = await reportFirewall(selection, wanted, signal);
+  io.stdout(
+    isSet(line, "json")
+      ? JSON.stringify(toJson(footprint, sets)) + "\n"
+      : render(footprint, etcdPrefix, sets),
+  );
+  return sets.some(({ state }) => state === "incomplete")
+    ? exitCodes.notReady
+    : exitCodes.ok;
+}
+
+function rulesOf(
+  { network, subnet, firewall }: Footprint,
+): FirewallRules | undefined {
+  return firewall && { network, subnet, ...firewall };
+}
+
+function toJson(
+  footprint: Footprint | undefined,
+  sets: readonly RuleSetReport[],
+): unknown {
+  const { network, subnet, firewall } = footprint ?? {};
+  return {
+    schema: 1,
+    network: network === undefined ? null : formatCidr(network),
+    subnet: subnet === undefined ? null : formatCidr(subnet),
+    masquerade: firewall?.masquerade ?? null,
+    forward: firewall?.forward ?? null,
+    sets,
+  };
+}
+
+const STATE_TEXT: Readonly<Record<RuleSetState, string>> = {
+  "in-place": "in place",
+  "incomplete": "NOT in place",
+  "left-over": "left over, the agent removes them",
+  "absent": "none, none wanted",
+  "unknown": "as found",
+};
+
+function render(
+  footprint: Footprint | undefined,
+  etcdPrefix: string,
+  sets: readonly RuleSetReport[],
+): string {
+  const lines = [describeNetwork(footprint, etcdPrefix)];
+  for (const { tool, purpose, state, rules, toDo } of sets) {
+    lines.push(`${tool}, ${purpose}: ${STATE_TEXT[state]}`);
+    lines.push(...rules.map((rule) => `  ${rule}`));
+    lines.push(...toDo.map((each) => `  to do: ${each}`));
+  }
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function describeNetwork(
+  footprint: Footprint | undefined,
+  etcdPrefix: string,
+): string {
+  if (footprint === undefined) {
+    return `no agent of ${etcdPrefix} has left anything on this host`;
+  }
+  const { network, subnet, firewall } = footprint;
+  const words = [
+    `network ${formatCidr(network)}, subnet ${formatCidr(subnet)}`,
+  ];
+  if (firewall !== undefined) {
+    words.push(`--ip-masq=${firewall.masquerade}`);
+    words.push(`--iptables-forward-rules=${firewall.forward}`);
+  }
+  return words.join(", ");
+}

@@ -1,0 +1,147 @@
+/**
+ * Whether the overlay's addresses are free on this host.
+ *
+ * @module
+ */
+
+import { MAIN_TABLE } from "../linux/netlink/route.ts";
+import type {
+  Link,
+  LinkAddress,
+  Route,
+  Rtnetlink,
+} from "../linux/netlink/rtnetlink.ts";
+import {
+  type Cidr,
+  contains,
+  equalCidr,
+  formatCidr,
+  overlaps,
+} from "../net/cidr.ts";
+import { formatIpv4, isLoopback } from "../net/ipv4.ts";
+import { isManagedBridge, isOverlayDevice } from "./link_kinds.ts";
+
+/** Something of this host's that has addresses of the overlay. */
+export interface NetworkOverlap {
+  /**
+   * `conflict`: packets of the overlay, or of the underlay, would go astray.
+   * `takeover`: a wider route over a gateway loses a part to the overlay, which
+   * may be what its administrator wants.
+   */
+  readonly kind: "conflict" | "takeover";
+  /** As ip(8) names it: `10.1.0.0/24 dev eth0`. */
+  readonly text: string;
+  /** The command that makes room. */
+  readonly fix: string;
+}
+
+/** What the host has, as the kernel says. */
+export interface HostNetworks {
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+  readonly routes: readonly Route[];
+}
+
+/** Asks the kernel. @throws {SystemCallError} */
+export function readHostNetworks(rtnetlink: Rtnetlink): HostNetworks {
+  return {
+    links: rtnetlink.links(),
+    addresses: rtnetlink.addresses(),
+    routes: rtnetlink.routes(),
+  };
+}
+
+/** What has a metric like this is a safety route of ours. */
+const LEAST_SAFETY_METRIC = 0x1000_0000;
+/** 0.0.0.0/1 and 128.0.0.0/1 are a VPN's way to say "everything". */
+const LONGEST_DEFAULT_PREFIX = 1;
+
+/**
+ * Holds `network` against the addresses and the main table of this host.
+ *
+ * Left out is what an overlay or Docker has on purpose: routes by devices of
+ * overlays, and bridges with a part of the network, which are Docker's on the
+ * lease (whether on the right one is `host/docker/bridge_fit.ts`'s question).
+ */
+export function findOverlaps(
+  network: Cidr,
+  host: HostNetworks,
+): NetworkOverlap[] {
+  const linkOf = (index: number | undefined) =>
+    host.links.find((link) => link.index === index);
+  const outward = outwardDevices(host);
+  const isExpected = (cidr: Cidr, link: Link | undefined) =>
+    link !== undefined &&
+    (isOverlayDevice(link) ||
+      (link.kind === "bridge" &&
+        (isManagedBridge(link) || !outward.has(link.index)) &&
+        cidr.prefixLength > network.prefixLength));
+  const found: NetworkOverlap[] = [];
+  for (const route of host.routes) {
+    const { destination, interfaceIndex, gateway } = route;
+    const link = linkOf(interfaceIndex);
+    if (
+      route.table !== MAIN_TABLE || route.type !== "unicast" ||
+      destination.prefixLength <= LONGEST_DEFAULT_PREFIX ||
+      !overlaps(network, destination) || isExpected(destination, link)
+    ) continue;
+    const isWider = destination.prefixLength < network.prefixLength;
+    const text = describeRoute(route, link);
+    found.push({
+      kind: isWider && gateway !== undefined ? "takeover" : "conflict",
+      text,
+      fix: `ip route del ${text}`,
+    });
+  }
+  return [...found, ...findAddresses(network, host, found, isExpected)];
+}
+
+/** Addresses that no route of `found` stands for already, such as a /32. */
+function findAddresses(
+  network: Cidr,
+  { addresses, links }: HostNetworks,
+  found: readonly NetworkOverlap[],
+  isExpected: (cidr: Cidr, link: Link | undefined) => boolean,
+): NetworkOverlap[] {
+  return addresses.flatMap(({ address, prefixLength, interfaceIndex }) => {
+    const link = links.find(({ index }) => index === interfaceIndex);
+    const name = link?.name ?? `interface ${interfaceIndex}`;
+    const isSaid = found.some(({ text }) => text.endsWith(` dev ${name}`));
+    if (
+      !contains(network, address) || isLoopback(address) || isSaid ||
+      isExpected({ address, prefixLength }, link)
+    ) return [];
+    const text = `${formatIpv4(address)}/${prefixLength} dev ${name}`;
+    return [{ kind: "conflict", text, fix: `ip address del ${text}` }];
+  });
+}
+
+/** Devices that lead out of the host: a bridge among them is an underlay. */
+function outwardDevices({ routes }: HostNetworks): ReadonlySet<number> {
+  return new Set(
+    routes.filter(({ gateway }) => gateway !== undefined)
+      .flatMap(({ interfaceIndex }) => interfaceIndex ?? []),
+  );
+}
+
+function describeRoute(
+  { destination, gateway, interfaceIndex }: Route,
+  link: Link | undefined,
+): string {
+  const words = [formatCidr(destination)];
+  if (gateway !== undefined) words.push("via", formatIpv4(gateway));
+  const name = link?.name ?? interfaceIndex;
+  if (name !== undefined) words.push("dev", String(name));
+  return words.join(" ");
+}
+
+/**
+ * Whether this network has been running here since the boot: then a route that
+ * somebody has added must not take it away.
+ */
+export function isServedAlready(network: Cidr, host: HostNetworks): boolean {
+  return host.routes.some((route) =>
+    equalCidr(route.destination, network) && route.type === "unreachable" &&
+    route.metric >= LEAST_SAFETY_METRIC
+  );
+}
