@@ -30,7 +30,6 @@ export interface FirewallFootprint {
   readonly forward: boolean;
   readonly randomFully: boolean;
   readonly enableNftables: boolean;
-  readonly overlayDevice: string;
 }
 
 /** The alias of every device that an agent of `etcdPrefix` makes. */
@@ -89,8 +88,7 @@ export async function readFootprint(
 /** An agent of an earlier version has not written it down. */
 function isFirewall(value: unknown): value is FirewallFootprint {
   if (typeof value !== "object" || value === null) return false;
-  const { overlayDevice, ...switches } = value as Record<string, unknown>;
+  const switches = value as Record<string, unknown>;
   const names = ["masquerade", "forward", "randomFully", "enableNftables"];
-  return typeof overlayDevice === "string" &&
-    names.every((name) => typeof switches[name] === "boolean");
+  return names.every((name) => typeof switches[name] === "boolean");
 }

@@ -207,7 +207,6 @@ function firewallFootprint(
     forward: settings.iptablesForwardRules,
     randomFully: settings.ipMasqFullyRandom,
     enableNftables: config.enableNfTables,
-    overlayDevice: settings.deviceName,
   };
 }
 

@@ -5,7 +5,11 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import { type Footprint, readFootprint } from "../agent/footprint.ts";
+import {
+  deviceAlias,
+  type Footprint,
+  readFootprint,
+} from "../agent/footprint.ts";
 import { instancePaths } from "../agent/instance.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
 import {
@@ -15,7 +19,8 @@ import {
 } from "../host/firewall/firewall_report.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 import type { CommandIo } from "./command.ts";
 import {
   isSet,
@@ -28,13 +33,15 @@ import {
 export async function run(
   io: CommandIo,
   runner: CommandRunner = new HostCommandRunner(),
+  findDevice: typeof overlayDeviceOf = overlayDeviceOf,
 ): Promise<number> {
   const line = readCommandLine(io, "firewall show");
   if (line === undefined) return exitCodes.ok;
   refuseWords(line, "firewall show");
   const { runDir, etcdPrefix } = await readSettings(io, line);
   const footprint = await readFootprint(instancePaths(runDir, etcdPrefix));
-  const wanted = footprint && rulesOf(footprint);
+  const overlayDevice = footprint && findDevice(etcdPrefix, footprint.subnet);
+  const wanted = footprint && rulesOf(footprint, overlayDevice);
   const { signal } = new AbortController();
   const enableNftables = footprint?.firewall?.enableNftables ?? false;
   const selection = await selectFirewall(runner, { enableNftables }, signal);
@@ -51,8 +58,23 @@ export async function run(
 
 function rulesOf(
   { network, subnet, firewall }: Footprint,
+  overlayDevice: string | undefined,
 ): FirewallRules | undefined {
-  return firewall && { network, subnet, ...firewall };
+  return firewall && { network, subnet, overlayDevice, ...firewall };
+}
+
+/** The agent's device with the lease's address; its pair has the alias too. */
+function overlayDeviceOf(
+  etcdPrefix: string,
+  subnet: Cidr,
+): string | undefined {
+  using rtnetlink = new KernelRtnetlink();
+  const alias = deviceAlias(etcdPrefix);
+  const holders = rtnetlink.addresses()
+    .filter(({ address }) => address === subnet.address)
+    .map(({ interfaceIndex }) => interfaceIndex);
+  return rtnetlink.links()
+    .find((link) => link.alias === alias && holders.includes(link.index))?.name;
 }
 
 function toJson(

@@ -19,7 +19,6 @@ const FOOTPRINT: Footprint = {
     forward: true,
     randomFully: true,
     enableNftables: false,
-    overlayDevice: "flannel0",
   },
 };
 
@@ -58,7 +57,11 @@ async function show(
       const paths = instancePaths(runDir, "/coreos.com/network");
       await writeFootprint(paths, footprint);
     }
-    const code = await run(io, new FakeCommandRunner(programs));
+    const code = await run(
+      io,
+      new FakeCommandRunner(programs),
+      () => "flannel0",
+    );
     return { code, out: io.out };
   } finally {
     await Deno.remove(runDir, { recursive: true });
