@@ -77,6 +77,8 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #rollCallPrefix: string;
   readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
+  /** What the last key that was written hangs on; `0` for nothing. */
+  #latestGrant = "0";
   readonly #endpoints: readonly string[];
   readonly #client: Promise<EtcdClient>;
 
@@ -369,6 +371,12 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
         signal,
       );
       if (succeeded) {
+        // Whoever deletes a key, or writes it without its etcd lease, leaves that
+        // behind.
+        if (this.#latestGrant !== etcdLeaseId) {
+          this.#grants.abandon(this.#latestGrant);
+        }
+        this.#latestGrant = etcdLeaseId;
         return { ...version, modRevision: header.revision, attributes };
       }
     } catch (error) {

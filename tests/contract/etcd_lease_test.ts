@@ -9,6 +9,7 @@ import { formatCidr, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import type { SubnetPool } from "../../net/subnet_pool.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd.ts";
+import { orphanedEtcdLeases } from "../support/etcd_leases.ts";
 
 const PREFIX = "/coreos.com/network";
 const SUBNETS = `${PREFIX}/subnets/`;
@@ -121,6 +122,17 @@ Deno.test("leases on a real etcd: loss, conflict and peers of two hosts", async 
     await etcd.ctl("del", one.key);
     await until(async () => await value() === own, "the key is back");
     await until(() => two.peers.get(one.subnet) === false, "one is not stale");
+  });
+
+  await test.step("a key that somebody deletes, or takes off its etcd lease, leaves no etcd lease behind", async () => {
+    await etcd.ctl("del", one.key);
+    await until(async () => await value() === own, "the key is back");
+    await etcd.ctl("put", one.key, "spoilt");
+    await until(async () => await value() === own, "the value is back");
+    await until(
+      async () => (await orphanedEtcdLeases(etcd.ctl)).length === 0,
+      "every etcd lease has a key",
+    );
   });
 
   await test.step("a revoked etcd lease is replaced", async () => {

@@ -116,7 +116,7 @@ export const KERNEL_PATH_SOFTWARE: readonly Setup[] = KERNEL_PATH
 export const EACH_PAIR: readonly Setup[] = pairs()
   .map((pair) => setup(pair, "super"));
 
-/** Three hosts on one overlay: two on the kernel path, one on the other. */
+/** Hosts on one overlay: on the kernel path, but for the third. */
 export const BOTH_PATHS: Setup = {
   ...setup(["ebpf", "ebpf"], "super"),
   name: "both paths",

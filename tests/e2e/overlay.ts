@@ -21,7 +21,7 @@ import {
 export interface Node {
   readonly host: RigHost;
   agent: Agent;
-  readonly container: Container;
+  container: Container;
   /** What its data path does in its own way. */
   readonly traits: DataPathTraits;
   /** The flags that it was first started with. */

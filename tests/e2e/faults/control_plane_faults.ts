@@ -6,7 +6,7 @@
  */
 
 import { CONFIG } from "../overlay.ts";
-import { etcdLeaseOf } from "./etcd_leases.ts";
+import { etcdLeaseOf } from "../../support/etcd_leases.ts";
 import type { Fault } from "./fault.ts";
 import { type FaultWorld, PREFIX } from "./fault_world.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Hosts that are put to the test: three of them, two with the kernel's data path
- * and one without, on one etcd, and traffic from the first to the others.
+ * Hosts that are put to the test, on one etcd: two with the kernel's data path
+ * and one without, with traffic from the first to the others, and a spare one for
+ * what no stream could outlive.
  *
  * @module
  */
@@ -18,10 +19,12 @@ import {
   startOverlay,
   SUBNETS,
 } from "../overlay.ts";
-import { orphanedEtcdLeases } from "./etcd_leases.ts";
+import { orphanedEtcdLeases } from "../../support/etcd_leases.ts";
 import { FaultTraffic } from "./fault_traffic.ts";
 
 export const PREFIX = "/coreos.com/network";
+/** The place of the host that has no steady traffic. */
+export const SPARE = 3;
 const STATUS_MS = 5_000;
 /** Until everything is as before, on a busy machine. */
 const WELL_MS = 45_000;
@@ -45,7 +48,7 @@ export class FaultWorld implements AsyncDisposable {
     options: Partial<OverlayOptions> = {},
   ): Promise<FaultWorld> {
     return new FaultWorld(
-      await startOverlay({ setup: BOTH_PATHS, hosts: 3, ...options }),
+      await startOverlay({ setup: BOTH_PATHS, hosts: SPARE + 1, ...options }),
     );
   }
 
@@ -61,9 +64,14 @@ export class FaultWorld implements AsyncDisposable {
     return this.#overlay.node(index);
   }
 
-  /** From the first host to each other one. */
+  /** The host that has no steady traffic. */
+  get spare(): Node {
+    return this.node(SPARE);
+  }
+
+  /** From the first host to each other one but the spare. */
   startTraffic(): Promise<FaultTraffic> {
-    const [first, ...others] = this.nodes;
+    const [first, ...others] = this.nodes.slice(0, SPARE);
     return FaultTraffic.start(
       others.map((to) => ({
         rig: this.rig,
@@ -73,11 +81,20 @@ export class FaultWorld implements AsyncDisposable {
     );
   }
 
+  /** Whether pings to a host may be lost while these agents end and come back. */
+  mayLose(to: number, restarted: readonly number[]): boolean {
+    return [0, to].some((index) =>
+      restarted.includes(index) &&
+      !this.node(index).traits.flowsWithoutAgent
+    );
+  }
+
   /** What `loden status --json` prints, asked over the same socket. */
-  status(node: Node): Promise<StatusSnapshot> {
-    const { runDirectory } = node.agent.files;
+  status({ agent }: Node): Promise<StatusSnapshot> {
+    // Where the agent sees it: its directories may be mounts of its own.
+    const root = `/proc/${agent.process.pid}/root`;
     return fetchStatus(
-      instancePaths(runDirectory, PREFIX).socket,
+      `${root}${instancePaths(agent.files.runDirectory, PREFIX).socket}`,
       AbortSignal.timeout(STATUS_MS),
     );
   }
@@ -130,27 +147,39 @@ export class FaultWorld implements AsyncDisposable {
    * Waits until every agent holds the subnet that it had, knows every other one
    * and has nothing to complain of, one key is there for each, and nothing is
    * left behind in etcd.
+   *
+   * @param moves places of the hosts that have another subnet now, of their own
    */
-  async untilWell(before: Bearings): Promise<void> {
+  async untilWell(
+    before: Bearings,
+    moves: readonly number[] = [],
+  ): Promise<void> {
     await eventually(
       "everything as before",
-      () => this.complaints(before),
+      () => this.complaints(before, moves),
       (complaints) => complaints.length === 0,
       WELL_MS,
     );
   }
 
   /** What is not as it was, for people; none when all is well. */
-  async complaints({ subnets }: Bearings): Promise<string[]> {
-    const all = await Promise.all(
-      this.nodes.map(async (node, index) => {
-        const status = await this.status(node);
-        const others = subnets.filter((_, other) => other !== index);
-        return hostComplaints(status, subnets[index]!, others)
-          .map((complaint) => `${node.host.name}: ${complaint}`);
-      }),
+  async complaints(
+    before: Bearings,
+    moves: readonly number[] = [],
+  ): Promise<string[]> {
+    const all = await Promise.all(this.nodes.map((node) => this.status(node)));
+    const subnets = before.subnets.map((subnet, index) =>
+      moves.includes(index) ? all[index]!.lease?.subnet ?? "none" : subnet
     );
-    return [...all.flat(), ...await this.#etcdComplaints(subnets)];
+    const ofHosts = all.flatMap((status, index) => {
+      const others = subnets.filter((_, other) => other !== index);
+      return hostComplaints(status, subnets[index]!, others)
+        .map((complaint) => `${this.node(index).host.name}: ${complaint}`);
+    });
+    const unmoved = moves
+      .filter((index) => subnets[index] === before.subnets[index])
+      .map((index) => `${this.node(index).host.name}: it has not moved`);
+    return [...ofHosts, ...unmoved, ...await this.#etcdComplaints(subnets)];
   }
 
   async #etcdComplaints(subnets: readonly string[]): Promise<string[]> {
