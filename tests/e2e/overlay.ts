@@ -23,7 +23,7 @@ export interface Node {
   agent: Agent;
   container: Container;
   /** What its data path does in its own way. */
-  readonly traits: DataPathTraits;
+  traits: DataPathTraits;
   /** The flags that it was first started with. */
   readonly flags: readonly string[];
 }

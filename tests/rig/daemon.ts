@@ -29,11 +29,14 @@ export class Daemon implements AsyncDisposable {
   readonly startedAtMs: number;
   readonly #child: Deno.ChildProcess;
   readonly #logFile: string;
+  /** Characters that were in the log before. */
+  readonly #logged: number;
   #exitCode: number | undefined;
 
   constructor(options: DaemonOptions) {
     this.name = options.name;
     this.#logFile = options.logFile;
+    this.#logged = this.log().length;
     this.startedAtMs = performance.now();
     this.#child = new Deno.Command("sh", {
       args: [
@@ -67,6 +70,21 @@ export class Daemon implements AsyncDisposable {
       if (error instanceof Deno.errors.NotFound) return "";
       throw error;
     }
+  }
+
+  /**
+   * SIGKILL as soon as the log has something new with `text` in it. Nothing else
+   * happens in this process meanwhile, so that hardly a millisecond passes.
+   */
+  killWhenLogged(text: string, timeoutMs = 10_000): void {
+    const deadline = performance.now() + timeoutMs;
+    while (!this.log().slice(this.#logged).includes(text)) {
+      if (performance.now() > deadline) {
+        throw new RigTimeoutError(text, timeoutMs, this.#lastLines());
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+    this.kill("SIGKILL");
   }
 
   /** Sends a signal; nothing happens when the process has ended. */

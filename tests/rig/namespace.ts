@@ -30,6 +30,11 @@ export class NetNamespace {
     return namespace;
   }
 
+  /** Takes its name away; it is gone when no process is in it. */
+  async destroy(): Promise<void> {
+    await run(["ip", "netns", "delete", this.name]);
+  }
+
   /** Gives a name to the namespace of a process, such as a container's. */
   static async attach(name: string, pid: number): Promise<NetNamespace> {
     await run(["ip", "netns", "attach", name, String(pid)]);

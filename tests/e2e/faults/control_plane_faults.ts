@@ -19,7 +19,7 @@ const OTHER_KEY = "/other";
 const PARTITION = "loden-test-partition";
 
 /** What a client sees of a server whose process has gone. */
-const GONE = ["registry.refused", "registry.unreachable"] as const;
+export const GONE = ["registry.refused", "registry.unreachable"] as const;
 /** What it sees of one that says nothing. */
 const SILENT = ["registry.deadline", "registry.unreachable"] as const;
 

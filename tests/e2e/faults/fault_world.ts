@@ -9,8 +9,9 @@
 import { instancePaths } from "../../../agent/instance.ts";
 import type { StatusSnapshot } from "../../../agent/state.ts";
 import { fetchStatus } from "../../../agent/status_client.ts";
+import type { Agent, AgentOptions } from "../../rig/agent.ts";
 import type { Rig } from "../../rig/rig.ts";
-import { BOTH_PATHS } from "../data_paths.ts";
+import { BOTH_PATHS, type DataPath, traitsOf } from "../data_paths.ts";
 import {
   eventually,
   type Node,
@@ -26,6 +27,9 @@ export const PREFIX = "/coreos.com/network";
 /** The place of the host that has no steady traffic. */
 export const SPARE = 3;
 const STATUS_MS = 5_000;
+const END_MS = 5_000;
+/** Until an agent is READY, on a machine where others start as well. */
+const READY_MS = 60_000;
 /** Until everything is as before, on a busy machine. */
 const WELL_MS = 45_000;
 
@@ -97,6 +101,82 @@ export class FaultWorld implements AsyncDisposable {
       `${root}${instancePaths(agent.files.runDirectory, PREFIX).socket}`,
       AbortSignal.timeout(STATUS_MS),
     );
+  }
+
+  /** SIGKILL, and waits for the end. */
+  async kill(place: number): Promise<void> {
+    const { agent: { process } } = this.node(place);
+    process.kill("SIGKILL");
+    await process.ended(END_MS);
+  }
+
+  /** Starts an agent that has ended, and does not wait for it. */
+  async launch(
+    place: number,
+    options: Partial<AgentOptions> = {},
+  ): Promise<Agent> {
+    const node = this.node(place);
+    node.agent[Symbol.dispose]();
+    node.agent = await this.rig.startAgent(node.host, {
+      ...options,
+      flags: [...node.flags, ...options.flags ?? []],
+    });
+    return node.agent;
+  }
+
+  /** Starts an agent that has ended, and waits until it is READY. */
+  async start(
+    place: number,
+    options: Partial<AgentOptions> = {},
+  ): Promise<void> {
+    await (await this.launch(place, options)).ready(READY_MS);
+  }
+
+  /** {@linkcode kill} and {@linkcode start}. */
+  async restart(
+    place: number,
+    options: Partial<AgentOptions> = {},
+  ): Promise<void> {
+    await this.kill(place);
+    await this.start(place, options);
+  }
+
+  /** All at the same instant. */
+  async restartAll(): Promise<void> {
+    await Promise.all(this.nodes.map((_, place) => this.kill(place)));
+    await Promise.all(this.nodes.map((_, place) => this.start(place)));
+  }
+
+  /**
+   * A host goes down and comes back with its state directory and nothing else; a
+   * new container of it takes the old one's place.
+   */
+  async reboot(place: number, dataPath: DataPath): Promise<void> {
+    const node = this.node(place);
+    const { dockerOptsFile, runDirectory, subnetFile } = node.agent.files;
+    await this.kill(place);
+    await node.container.namespace.destroy();
+    await node.host.replug();
+    await Deno.remove(runDirectory, { recursive: true });
+    await Deno.remove(subnetFile);
+    await Deno.remove(dockerOptsFile);
+    node.traits = traitsOf(dataPath);
+    await this.start(place, { flags: [`--datapath=${dataPath}`] });
+    node.container = await node.host.addContainer(await node.agent.bridge());
+  }
+
+  /**
+   * Revokes etcd's leases without a key: an agent that is killed between the two
+   * calls that make a lease leaves one behind until its TTL is over. Throws when
+   * there are more than `most`.
+   */
+  async revokeOrphans(most: number): Promise<void> {
+    const ctl = (...args: string[]) => this.anyMember(...args);
+    const orphans = await orphanedEtcdLeases(ctl);
+    if (orphans.length > most) {
+      throw new Error(`nothing hangs on ${orphans.length} leases of etcd`);
+    }
+    for (const id of orphans) await ctl("lease", "revoke", id);
   }
 
   async subnetOf(node: Node): Promise<string> {
