@@ -27,6 +27,22 @@ export class AgentRunningError extends LodenError {
   }
 }
 
+/** flannel's own agent runs beside us. */
+export class FlanneldRunningError extends LodenError {
+  /** @param shared what both would write or lease, in words. */
+  constructor(pid: number, shared: string) {
+    super(
+      "agent.flanneld-running",
+      `Cannot go on: no flanneld must run beside Loden: process ${pid} is ` +
+        `flanneld and uses ${shared} too`,
+      {
+        hint: "stop it first (systemctl disable --now flanneld); " +
+          "docs/from-flannel.md has the steps of the change",
+      },
+    );
+  }
+}
+
 /** Another agent on this host, of another network, writes the same file. */
 export class FileOfOtherAgentError extends LodenError {
   constructor(path: string, instance: string, pid: number | undefined) {

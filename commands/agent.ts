@@ -6,6 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { Agent } from "../agent/agent.ts";
+import { FlanneldRunningError } from "../agent/errors.ts";
 import { exitCodes, signalExitCode } from "../agent/exit_codes.ts";
 import { serveHealth } from "../agent/health_server.ts";
 import { instancePaths } from "../agent/instance.ts";
@@ -23,6 +24,7 @@ import {
   resolveSettings,
   type Settings,
 } from "../config/settings.ts";
+import { findFlanneld } from "../host/flanneld_process.ts";
 import { readWatchdogTimeout, SystemdNotifier } from "../host/systemd.ts";
 import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
@@ -87,6 +89,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     settings.subnetFile,
     ...(settings.dockerOptsFile === undefined ? [] : [settings.dockerOptsFile]),
   ]);
+  refuseFlanneld(settings);
   const state = new AgentState({
     version: VERSION,
     pid: Deno.pid,
@@ -115,6 +118,13 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
   } finally {
     detach();
   }
+}
+
+/** Two that write one file, or lease for one host, undo each other's work. */
+function refuseFlanneld(settings: Settings): void {
+  const flanneld = findFlanneld(settings);
+  if (flanneld === undefined) return;
+  throw new FlanneldRunningError(flanneld.pid, flanneld.shared);
 }
 
 /** Does something when the start is over and the processor free for it. */

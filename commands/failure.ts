@@ -5,7 +5,11 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import { AgentNotRunningError, AgentRunningError } from "../agent/errors.ts";
+import {
+  AgentNotRunningError,
+  AgentRunningError,
+  FlanneldRunningError,
+} from "../agent/errors.ts";
 import { SettingsError } from "../config/errors.ts";
 import { describeError, LodenError } from "../errors.ts";
 import type { CommandIo } from "./command.ts";
@@ -22,7 +26,11 @@ export function printError(io: Pick<CommandIo, "stderr">, error: unknown) {
 /** The row of `agent/exit_codes.ts` for an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof SettingsError) return exitCodes.usage;
-  if (error instanceof AgentRunningError) return exitCodes.alreadyRunning;
+  if (
+    error instanceof AgentRunningError || error instanceof FlanneldRunningError
+  ) {
+    return exitCodes.alreadyRunning;
+  }
   if (error instanceof AgentNotRunningError) return exitCodes.notRunning;
   if (error instanceof EtcdUnavailableError) return exitCodes.unavailable;
   return isDefect(error) ? exitCodes.internal : exitCodes.failed;

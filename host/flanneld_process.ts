@@ -1,0 +1,108 @@
+/**
+ * A flanneld of flannel's that runs on this host.
+ *
+ * @module
+ */
+
+import { basename } from "node:path/posix";
+
+/** One that would write what this agent writes, or lease what it leases. */
+export interface FlanneldProcess {
+  readonly pid: number;
+  /** What both would use, in words: `the subnet file /run/flannel/subnet.env`. */
+  readonly shared: string;
+}
+
+/** What this agent uses. */
+export interface FlanneldRivalry {
+  readonly subnetFile: string;
+  readonly etcdPrefix: string;
+}
+
+/** The kernel's list of processes. Every call may find that one has ended. */
+export interface ProcessTable {
+  /** Ids of all processes. */
+  pids(): number[];
+  /** `cmdline` or `environ` of one, its NUL-separated words. */
+  words(pid: number, file: "cmdline" | "environ"): string[];
+  /** Where `/proc/PID/NAME` leads; `undefined` when it cannot be seen. */
+  link(pid: number | "self", name: "exe" | "ns/net"): string | undefined;
+}
+
+const DEFAULTS = {
+  "subnet-file": "/run/flannel/subnet.env",
+  "etcd-prefix": "/coreos.com/network",
+} as const;
+
+/**
+ * The first flanneld in this network namespace whose subnet file or prefix is
+ * ours. Loden itself under flanneld's name is none: it has a lock of its own.
+ * Two on one port or device meet when the data path starts.
+ */
+export function findFlanneld(
+  rivalry: FlanneldRivalry,
+  processes: ProcessTable = procProcesses,
+): FlanneldProcess | undefined {
+  const ourNetwork = processes.link("self", "ns/net");
+  const ourProgram = processes.link("self", "exe");
+  for (const pid of processes.pids()) {
+    const [program, ...words] = processes.words(pid, "cmdline");
+    if (program === undefined || basename(program) !== "flanneld") continue;
+    if (processes.link(pid, "ns/net") !== ourNetwork) continue;
+    if (processes.link(pid, "exe") === ourProgram) continue;
+    const shared = whatIsShared(
+      rivalry,
+      (flag) => valueOf(flag, words, processes.words(pid, "environ")),
+    );
+    if (shared !== undefined) return { pid, shared };
+  }
+  return undefined;
+}
+
+function whatIsShared(
+  { subnetFile, etcdPrefix }: FlanneldRivalry,
+  setting: (flag: keyof typeof DEFAULTS) => string,
+): string | undefined {
+  if (setting("subnet-file") === subnetFile) {
+    return `the subnet file ${subnetFile}`;
+  }
+  const theirs = setting("etcd-prefix").replace(/\/+$/, "");
+  return theirs === etcdPrefix ? `the network ${etcdPrefix}` : undefined;
+}
+
+/** The command line goes before the environment (compat 1.2). */
+function valueOf(
+  flag: keyof typeof DEFAULTS,
+  words: readonly string[],
+  environment: readonly string[],
+): string {
+  const given = new RegExp(`^--?${flag}(?:=(.*))?$`);
+  for (const [index, word] of words.entries()) {
+    const match = given.exec(word);
+    if (match) return match[1] ?? words[index + 1] ?? "";
+  }
+  const name = `FLANNELD_${flag.toUpperCase().replaceAll("-", "_")}=`;
+  return environment.find((entry) => entry.startsWith(name))
+    ?.slice(name.length) || DEFAULTS[flag];
+}
+
+const procProcesses: ProcessTable = {
+  pids: () =>
+    [...Deno.readDirSync("/proc")]
+      .map(({ name }) => Number(name))
+      .filter((pid) => Number.isInteger(pid)),
+  words: (pid, file) =>
+    ifThere(() => Deno.readTextFileSync(`/proc/${pid}/${file}`))
+      ?.split("\0").filter((word) => word !== "") ?? [],
+  link: (pid, name) => ifThere(() => Deno.readLinkSync(`/proc/${pid}/${name}`)),
+};
+
+/** A process ends, or is another user's. */
+function ifThere(look: () => string): string | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}
