@@ -54,7 +54,7 @@ export async function writeFootprint(
     files,
     firewall,
   });
-  await writeFileAtomically(footprintPath(paths), `${text}\n`, { mode: 0o644 });
+  await writeFileAtomically(footprintPath(paths), `${text}\n`, { mode: 0o600 });
 }
 
 /** `undefined` when there is none, or one that cannot be understood. */

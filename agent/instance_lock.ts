@@ -31,7 +31,7 @@ export class InstanceLock implements Disposable {
     pid: number = Deno.pid,
   ): InstanceLock {
     try {
-      Deno.mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
+      Deno.mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw new RunDirectoryError("make the directory", paths.runDir, error);
     }
@@ -41,7 +41,7 @@ export class InstanceLock implements Disposable {
         read: true,
         write: true,
         create: true,
-        mode: 0o644,
+        mode: 0o600,
       });
     } catch (error) {
       throw new RunDirectoryError("open the lock", paths.lock, error);

@@ -17,7 +17,7 @@ const log = getLogger(["loden", "lease"]);
 const PAUSE_MS = 2_000;
 /** Between two attempts on a disk that is full or read-only. */
 const RETRY_MS = 30_000;
-const OWNER_ONLY = 0o600;
+const OWNER_ONLY = { mode: 0o600, directoryMode: 0o700 };
 
 /** The edges of the store. */
 export interface FileStateComponents {
@@ -150,9 +150,7 @@ export class FileStateStore implements StateStore {
     this.#dirty = false;
     try {
       const state = { ...this.#state, peers: this.peers };
-      await writeFileAtomically(this.#path, encodeState(state), {
-        mode: OWNER_ONLY,
-      });
+      await writeFileAtomically(this.#path, encodeState(state), OWNER_ONLY);
       if (this.#lastReason !== undefined) {
         log.info("state is saved again", {
           event: "state.saved",

@@ -12,6 +12,8 @@ import { systemRandom } from "./random.ts";
 export interface AtomicFileOptions {
   /** Permission bits of a new file, whatever the umask; an existing file keeps its own. */
   mode: number;
+  /** The same of its directory, where that has to be made; 0755 by default. */
+  directoryMode?: number;
 }
 
 /**
@@ -19,9 +21,10 @@ export interface AtomicFileOptions {
  * new, never a part, also after a power cut: a temporary file in the same
  * directory, fsync, rename, fsync of the directory (compat 4).
  *
- * Missing directories are made, mode 0755 whatever the umask. A symbolic link is
- * followed. A file that already holds exactly `text` is left alone, its time
- * stamps too: a path unit that watches it fires only when something changed.
+ * Missing directories are made, those above the file's own with mode 0755. A
+ * symbolic link is followed. A file that already holds exactly `text` is left
+ * alone, its time stamps too: a path unit that watches it fires only when
+ * something changed.
  *
  * @throws {FileWriteError} naming the path and the reason; nothing is left
  * behind and the previous content stays.
@@ -33,7 +36,7 @@ export async function writeFileAtomically(
 ): Promise<void> {
   try {
     const target = await followLink(path);
-    await makeDirectories(dirname(target));
+    await makeDirectories(dirname(target), options.directoryMode);
     const present = await lstatIfPresent(target);
     if (present && !present.isFile) throw new NotRegularFileError(present);
     if (present && await Deno.readTextFile(target) === text) return;
@@ -107,7 +110,10 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function makeDirectories(directory: string): Promise<void> {
+async function makeDirectories(
+  directory: string,
+  mode = 0o755,
+): Promise<void> {
   if (await lstatIfPresent(directory)) return;
   const parent = dirname(directory);
   if (parent !== directory) await makeDirectories(parent);
@@ -117,7 +123,7 @@ async function makeDirectories(directory: string): Promise<void> {
     if (error instanceof Deno.errors.AlreadyExists) return;
     throw error;
   }
-  await Deno.chmod(directory, 0o755);
+  await Deno.chmod(directory, mode);
 }
 
 /** The path behind a symbolic link; the path itself when nothing is there. */

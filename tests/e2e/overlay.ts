@@ -8,6 +8,7 @@ import { Daemon } from "../rig/daemon.ts";
 import type { Agent, AgentOptions } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
 import type { RigHost } from "../rig/host.ts";
+import type { EtcdServer } from "../support/etcd.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
 import { Rig, type RigEtcdOptions } from "../rig/rig.ts";
 import {
@@ -46,6 +47,8 @@ export interface OverlayOptions {
   /** More flags for the agents. */
   readonly flags?: readonly string[];
   readonly etcd?: RigEtcdOptions;
+  /** Runs when etcd serves, before anything is written to it. */
+  readonly prepareEtcd?: (etcd: EtcdServer) => Promise<void>;
 }
 
 /** Flannel's default network. */
@@ -65,7 +68,8 @@ export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
   );
   // Before the agents: they look at the cable when they start.
   await rig.setLinkMode(setup.linkMode);
-  await rig.startEtcd(options.etcd);
+  const etcd = await rig.startEtcd(options.etcd);
+  await options.prepareEtcd?.(etcd);
   await rig.publish(CONFIG);
   const hosts = rig.hosts.slice(0, options.agents ?? rig.hosts.length);
   const nodes: Node[] = [];

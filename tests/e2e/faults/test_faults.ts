@@ -12,13 +12,18 @@ import { FaultWorld } from "./fault_world.ts";
 /** Long enough for a retry after the one that made the agents tell. */
 const LASTS_MS = 2_000;
 
+/** How to build a world; a function where something has to be made for it. */
+export type WorldOptions =
+  | Partial<OverlayOptions>
+  | (() => Promise<Partial<OverlayOptions>>);
+
 /** The world of a test file, from its first test to its last. */
 export class TestWorld {
-  readonly #options: Partial<OverlayOptions>;
+  readonly #options: WorldOptions;
   #world: Promise<FaultWorld> | undefined;
   #traffic: Promise<FaultTraffic> | undefined;
 
-  constructor(options: Partial<OverlayOptions> = {}) {
+  constructor(options: WorldOptions = {}) {
     this.#options = options;
     Deno.test.afterAll(async () => {
       // What could not be started has failed its tests already.
@@ -31,18 +36,25 @@ export class TestWorld {
   }
 
   get world(): Promise<FaultWorld> {
-    return this.#world ??= FaultWorld.start(this.#options);
+    return this.#world ??= this.#start();
   }
 
   get traffic(): Promise<FaultTraffic> {
     return this.#traffic ??= this.world.then((world) => world.startTraffic());
+  }
+
+  async #start(): Promise<FaultWorld> {
+    const options = this.#options;
+    return await FaultWorld.start(
+      typeof options === "function" ? await options() : options,
+    );
   }
 }
 
 /** Registers a test for each fault, and one for the streams through all. */
 export function testFaults(
   faults: readonly Fault[],
-  options: Partial<OverlayOptions> = {},
+  options: WorldOptions = {},
 ): TestWorld {
   const each = new TestWorld(options);
   for (const fault of faults) {
