@@ -72,6 +72,11 @@ export const warningDefinitions = {
     impairs: "other hosts may refuse this host's packets",
     restartMayCure: false,
   },
+  "underlay.address-twice": {
+    severity: "warning",
+    impairs: "packets from other hosts may come in by the wrong interface",
+    restartMayCure: false,
+  },
   "data-path.not-started": {
     severity: "error",
     impairs: "packets to and from other hosts",

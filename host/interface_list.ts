@@ -41,7 +41,12 @@ export class InterfaceList {
 
   /** The first interface that has the address, in whatever state either is. */
   ownerOf(address: Ipv4): Link | undefined {
-    return this.links.find(({ index }) =>
+    return this.ownersOf(address)[0];
+  }
+
+  /** All interfaces that have it. */
+  ownersOf(address: Ipv4): Link[] {
+    return this.links.filter(({ index }) =>
       this.addresses.some((entry) =>
         entry.interfaceIndex === index && entry.address === address
       )

@@ -1,13 +1,11 @@
 /**
- * What has become of the interface that carries the overlay.
+ * What has become of the underlay that is in use.
  *
  * @module
  */
 
 import { describeError } from "../errors.ts";
-import { NetlinkError } from "../linux/netlink/errors.ts";
-import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
-import { formatIpv4 } from "../net/ipv4.ts";
+import type { Link, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { underlayMtu } from "../net/mtu.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { InterfaceError, InterfaceMtuError } from "./interface_errors.ts";
@@ -18,57 +16,87 @@ import {
   pickUnderlay,
 } from "./interface_picker.ts";
 
-/**
- * - `kept`: the interface has the address still; its name, MTU and hardware
- *   address are as they are now.
- * - `moved`: it has not, and the options now lead to this one.
- * - `unusable`: there is none at the moment, or it is down.
- */
+/** What a look has found. */
 export type UnderlayFinding =
-  | { readonly kind: "kept" | "moved"; readonly underlay: Underlay }
-  | { readonly kind: "unusable"; readonly reason: string };
+  | {
+    /**
+     * `same`: interface and address are those in use; the interface's name, MTU
+     * and hardware address may be others now. `moved`: another address, another
+     * interface, or the same one made anew.
+     */
+    readonly kind: "same" | "moved";
+    readonly underlay: Underlay;
+  }
+  | {
+    readonly kind: "unusable";
+    /** For an operator. */
+    readonly reason: string;
+  };
 
 /**
- * Looks at the underlay that is in use. As long as its interface has its address
- * nothing else is looked for: a default route that a VPN takes over, or an
- * interface that would come first now, must not move a host whose peers send to
- * where it is.
+ * Looks for the underlay in use, and chooses another one, by the rules of the
+ * start, only if that is not there. What else the host has got in the meantime
+ * is no reason to leave an underlay that works.
  *
- * @throws what is no matter of interfaces: a {@linkcode SystemCallError}.
+ * Throws `NetlinkError` when the kernel refuses to tell.
  */
 export function lookAtUnderlay(
   current: Underlay,
   options: InterfaceOptions,
   rtnetlink: Rtnetlink,
 ): UnderlayFinding {
-  try {
-    const host = InterfaceList.read(rtnetlink);
-    const link = host.byIndex(current.interfaceIndex);
-    const hasAddress = host.addresses.some(({ interfaceIndex, address }) =>
-      interfaceIndex === current.interfaceIndex && address === current.address
-    );
-    if (link === undefined || !hasAddress) {
-      return { kind: "moved", underlay: pickUnderlay(options, rtnetlink) };
-    }
-    if (!link.up) {
-      const reason = `${link.name}, which has this host's address ` +
-        `${formatIpv4(current.address)}, is down: ip link set ${link.name} up`;
-      return { kind: "unusable", reason };
-    }
-    if (link.mtuBytes < LEAST_MTU_BYTES) {
-      throw new InterfaceMtuError(link.name, link.mtuBytes, LEAST_MTU_BYTES);
-    }
-    const underlay = {
+  const host = InterfaceList.read(rtnetlink);
+  const link = host.byIndex(current.interfaceIndex);
+  const isThere = link !== undefined &&
+    host.usable(link).some(({ address }) => address === current.address);
+  if (isThere && link.up && link.carrier) return stay(current, link);
+  const other = choose(options, rtnetlink);
+  if (other.kind === "unusable") {
+    return isThere ? unusable(whyDown(link)) : other;
+  }
+  const { interfaceIndex, interfaceName } = other.underlay;
+  const chosen = host.byIndex(interfaceIndex);
+  // It came between the two readings; the next look will see it.
+  if (chosen === undefined) return unusable(`${interfaceName} has just come`);
+  if (chosen.up && chosen.carrier) return other;
+  return unusable(whyDown(isThere ? link : chosen));
+}
+
+function stay(current: Underlay, link: Link): UnderlayFinding {
+  if (link.mtuBytes < LEAST_MTU_BYTES) {
+    return unusable(describeError(
+      new InterfaceMtuError(link.name, link.mtuBytes, LEAST_MTU_BYTES),
+    ));
+  }
+  return {
+    kind: "same",
+    underlay: {
       ...current,
       interfaceName: link.name,
       mtuBytes: underlayMtu(link.mtuBytes),
       mac: link.mac,
-    };
-    return { kind: "kept", underlay };
+    },
+  };
+}
+
+function choose(
+  options: InterfaceOptions,
+  rtnetlink: Rtnetlink,
+): UnderlayFinding {
+  try {
+    return { kind: "moved", underlay: pickUnderlay(options, rtnetlink) };
   } catch (error) {
-    const isExpected = error instanceof InterfaceError ||
-      error instanceof NetlinkError;
-    if (!isExpected) throw error;
-    return { kind: "unusable", reason: describeError(error) };
+    if (!(error instanceof InterfaceError)) throw error;
+    return unusable(describeError(error));
   }
+}
+
+function whyDown({ name, up }: Link): string {
+  return up
+    ? `${name} must have a carrier: nothing answers at the other end of its cable`
+    : `${name} must be up: ip link set ${name} up`;
+}
+
+function unusable(reason: string): UnderlayFinding {
+  return { kind: "unusable", reason };
 }

@@ -16,8 +16,12 @@ export interface UnderlayWarning {
    * `underlay.shared-address`: other hosts probably have the same address, or
    * cannot reach it. `underlay.public-ip-elsewhere`: packets leave with another
    * source address than the one that the other hosts expect.
+   * `underlay.address-twice`: another interface of this host has it as well.
    */
-  readonly code: "underlay.shared-address" | "underlay.public-ip-elsewhere";
+  readonly code:
+    | "underlay.shared-address"
+    | "underlay.public-ip-elsewhere"
+    | "underlay.address-twice";
   /** What is wrong, for an operator. */
   readonly text: string;
   /** The flag that would cure it. */
@@ -58,6 +62,20 @@ export function underlayWarnings(
         `leave from ${formatIpv4(underlay.address)} on ` +
         `${underlay.interfaceName}, so other hosts may refuse them`,
       fix: `--iface=${publicIp}`,
+    });
+  }
+  const address = formatIpv4(underlay.address);
+  const twins = host.ownersOf(underlay.address)
+    .filter(({ index }) => index !== underlay.interfaceIndex);
+  if (twins.length > 0) {
+    const names = twins.map(({ name }) => name).join(", ");
+    warnings.push({
+      code: "underlay.address-twice",
+      text: `${address} is an address of ${underlay.interfaceName}, which is ` +
+        `used, and of ${names}: the routing table alone decides by which of ` +
+        "them packets leave, and other hosts may find either",
+      fix: `--iface with the name of the right one, and ip address del ` +
+        `${address} on the others`,
     });
   }
   return warnings;

@@ -158,3 +158,14 @@ Deno.test("a public address of another interface gives a warning that names the 
     }],
   );
 });
+
+Deno.test("an address that two interfaces have gives a warning that names both", () => {
+  const [warning, ...more] = warningsFor(
+    { chosen: "eth0", publicIp: "" },
+    { ...LAN, name: "eth0" },
+    { ...LAN, name: "eth7" },
+  );
+  assertEquals(more, []);
+  assertEquals(warning?.code, "underlay.address-twice");
+  assertMatch(warning!.text, /an address of eth0, which is used, and of eth7/);
+});
