@@ -14,6 +14,7 @@ import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
+import { ChangeFollower } from "./change_follower.ts";
 import { Joining, type UnderlayChoice } from "./joining.ts";
 import type { Membership, MembershipEvents } from "./membership.ts";
 import type { EtcdSettings } from "./missing_config.ts";
@@ -26,6 +27,7 @@ import { Readiness } from "./readiness.ts";
 import type { LeaseStatus } from "./state.ts";
 import { StatusReporter } from "./status_reporter.ts";
 import { TaskGroup } from "./task_group.ts";
+import type { UnderlayView } from "./underlay_watch.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -35,9 +37,13 @@ const STOP_PATIENCE_MS = 800;
 /** The agent's parts. */
 export interface AgentComponents
   extends Omit<NetworkSupervisorComponents, "tasks" | "advertise"> {
-  readonly registry: Pick<LeaseRegistry, "readConfig" | "close">;
+  readonly registry: Pick<
+    LeaseRegistry,
+    "readConfig" | "watchConfig" | "reconnect" | "close"
+  >;
   readonly createMembership: (events: MembershipEvents) => Membership;
   readonly pickUnderlay: () => UnderlayChoice;
+  readonly underlayView: UnderlayView;
   readonly notifier: ServiceNotifier;
 }
 
@@ -77,12 +83,25 @@ export class Agent {
       etcd: options.etcd,
       onEtcd: (trouble) => this.#onEtcd(trouble),
       onStuck: () => this.#startFromSaved(),
+      onConfig: () =>
+        tasks.spawn("config watch", (signal) => changes.followConfig(signal)),
+      onUnderlay: () =>
+        tasks.spawn(
+          "underlay watch",
+          (signal) => changes.followUnderlay(signal),
+        ),
     });
     this.#supervisor = new NetworkSupervisor({
       ...components,
       tasks,
       advertise: (advertisement) => membership.advertise(advertisement),
     }, options.network);
+    const changes = new ChangeFollower({
+      ...components,
+      membership,
+      joining: this.#joining,
+      supervisor: this.#supervisor,
+    }, options.etcd);
     state.attach({
       backend: () => this.#dataPath?.status(),
       backendRestarts: () => this.#dataPath?.restarts ?? 0,

@@ -22,8 +22,8 @@ import { ConfigChangeError } from "./errors.ts";
 /** What a new config is compared with. */
 export interface RunningConfig {
   readonly config: NetworkConfig;
-  /** This host's lease. */
-  readonly subnet: Cidr;
+  /** This host's lease; `undefined` while it has none. */
+  readonly subnet: Cidr | undefined;
 }
 
 /** One value that is another one now. */
@@ -51,11 +51,13 @@ export function planConfigChange(
   running: RunningConfig,
   next: NetworkConfig,
 ): ConfigChange {
-  const refusals = refusalsOf(running, next);
-  if (refusals.length > 0) {
-    throw new ConfigChangeError(running.subnet, refusals);
-  }
-  const values = changedValues(running.config, next);
+  const { config, subnet } = running;
+  // Nothing runs that could be at odds with it.
+  const refusals = subnet === undefined
+    ? []
+    : [...refuseBackend(config, next), ...refusePool(config, subnet, next)];
+  if (refusals.length > 0) throw new ConfigChangeError(subnet!, refusals);
+  const values = changedValues(config, next);
   const needsReplan = values.some(({ key }) => REPLANNED.has(key));
   return { values, needsReplan };
 }
@@ -83,16 +85,6 @@ function shownValues(
     SubnetMax: formatIpv4(pool.last),
     EnableNFTables: String(enableNfTables),
   };
-}
-
-function refusalsOf(
-  { config, subnet }: RunningConfig,
-  next: NetworkConfig,
-): string[] {
-  return [
-    ...refuseBackend(config, next),
-    ...refusePool(config, subnet, next),
-  ];
 }
 
 /**

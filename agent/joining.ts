@@ -12,7 +12,8 @@ import { type NetworkConfig, parseNetworkConfig } from "../config/network.ts";
 import { describeError } from "../errors.ts";
 import type { UnderlayWarning } from "../host/underlay_warnings.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
+import { poolAdmits } from "../net/subnet_pool.ts";
 import type { Underlay } from "../net/underlay.ts";
 import { logIgnoredKeys } from "./ignored_keys.ts";
 import type { Membership } from "./membership.ts";
@@ -20,6 +21,7 @@ import { ConfigMissingError, type EtcdSettings } from "./missing_config.ts";
 import { type NetworkPlan, underlayStatus } from "./network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
 import type { AgentPhase, AgentState } from "./state.ts";
+import { reportUnderlayWarnings } from "./underlay_report.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -48,40 +50,78 @@ export interface JoiningOptions {
   readonly onEtcd: (trouble: string | undefined) => void;
   /** etcd tells nothing, or nothing of use: a network that was saved may start. */
   readonly onStuck: () => void;
+  /** The config has been read for the first time: it may change from now on. */
+  readonly onConfig: () => void;
+  /** The same of the underlay. */
+  readonly onUnderlay: () => void;
 }
+
+/** What the network is to run by, as far as it is known. */
+export type Joined = Partial<Pick<NetworkPlan, "config" | "underlay">>;
 
 /** Waits for each thing in turn, and says what it waits for. */
 export class Joining {
   readonly #components: JoiningComponents;
   readonly #options: JoiningOptions;
   #underlay: Promise<Underlay> | undefined;
+  #known: Joined = {};
 
   constructor(components: JoiningComponents, options: JoiningOptions) {
     this.#components = components;
     this.#options = options;
   }
 
-  /** @throws what waiting cannot cure; the signal's reason when aborted. */
+  /** What has been found, and what it has become since. */
+  get known(): Joined {
+    return this.#known;
+  }
+
+  /** A part is another one now. */
+  follow(part: Joined): void {
+    this.#known = { ...this.#known, ...part };
+  }
+
+  /**
+   * The plan as it is when the lease is there: config and underlay may have
+   * changed while it was waited for.
+   *
+   * @throws what waiting cannot cure; the signal's reason when aborted.
+   */
   async join(signal: AbortSignal): Promise<NetworkPlan> {
-    const { state, membership, createBackend } = this.#components;
     this.#enter("reading-config");
-    const config = await this.#readConfig(signal);
+    this.follow({ config: await this.#readConfig(signal) });
+    this.#options.onConfig();
     this.#enter("finding-underlay");
-    const underlay = await this.findUnderlay(signal);
+    await this.findUnderlay(signal);
     this.#enter("acquiring-lease");
-    const advertisement = createBackend(config).advertise();
+    for (;;) {
+      const asked = this.#known.config;
+      const subnet = await this.#acquire(signal);
+      const { config, underlay } = this.#known;
+      // Or the config has changed at the very moment: the next attempt knows.
+      if (config === asked || poolAdmits(config!.pool, subnet)) {
+        return { config: config!, underlay: underlay!, subnet };
+      }
+    }
+  }
+
+  async #acquire(signal: AbortSignal): Promise<Cidr> {
+    const { state, membership, createBackend } = this.#components;
+    const { config, underlay } = this.#known;
+    const advertisement = createBackend(config!).advertise();
     const { subnet } = await membership.acquire(
-      { config, underlay, advertisement },
+      { config: config!, underlay: underlay!, advertisement },
       signal,
     );
     state.clear("lease.missing");
-    return { config, underlay, subnet };
+    return subnet;
   }
 
-  /** Once: what was found is kept, whoever asks next. */
-  findUnderlay(signal: AbortSignal): Promise<Underlay> {
+  /** Searched for once, whoever asks first; as it is now. */
+  async findUnderlay(signal: AbortSignal): Promise<Underlay> {
     this.#underlay ??= this.#searchUnderlay(signal);
-    return this.#underlay;
+    await this.#underlay;
+    return this.#known.underlay!;
   }
 
   async #readConfig(signal: AbortSignal): Promise<NetworkConfig> {
@@ -151,15 +191,9 @@ export class Joining {
     const shown = underlayStatus(underlay);
     state.set({ underlay: shown });
     log.info("underlay chosen", { event: "underlay.chosen", ...shown });
-    for (const { code, text, fix } of warnings) {
-      if (!state.raise(code, `${text}: ${fix}`)) continue;
-      log.warn("underlay looks wrong", {
-        event: "underlay.warning",
-        code,
-        reason: text,
-        fix,
-      });
-    }
+    reportUnderlayWarnings(warnings, state);
+    this.follow({ underlay });
+    this.#options.onUnderlay();
     return underlay;
   }
 

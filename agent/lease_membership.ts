@@ -20,6 +20,7 @@ import { keepAnswering } from "../lease/presence.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import type { StateStore } from "../lease/state_store.ts";
 import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
+import { formatMac } from "../net/mac.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type {
@@ -57,6 +58,8 @@ export class LeaseMembership implements Membership {
   #keeper: LeaseKeeper | undefined;
   #watch: PeerWatch | undefined;
   #self: PeerSelf & { readonly hostId: string } | undefined;
+  /** As acquired with, and as changed since. */
+  #current: Pick<LeaseRequest, "config" | "underlay"> | undefined;
   #advertised: BackendAdvertisement | undefined;
   #leaseTrouble: string | undefined;
   #peersTrouble: string | undefined;
@@ -92,6 +95,7 @@ export class LeaseMembership implements Membership {
 
   async acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease> {
     const { config, underlay, advertisement } = request;
+    this.#current = { config, underlay };
     const store = await this.#open(underlay);
     const { hostId, peers: initialPeers } = store;
     const keeper = new LeaseKeeper({ ...this.#components, store }, {
@@ -107,10 +111,10 @@ export class LeaseMembership implements Membership {
       ...advertisement,
     };
     const lease = await keeper.acquire(config.pool, attributes, signal);
-    store.saveConfig(config.raw);
+    store.saveConfig(this.#current.config.raw);
     const self = {
       subnet: lease.subnet,
-      publicIp: underlay.publicIp,
+      publicIp: this.#current.underlay.publicIp,
       backendType: advertisement.backendType,
       hostId,
     };
@@ -136,13 +140,16 @@ export class LeaseMembership implements Membership {
     this.#keeper?.advertise(advertisement);
   }
 
-  update({ config, underlay }: MembershipUpdate): void {
+  update(change: MembershipUpdate): void {
+    const { config, underlay } = change;
+    if (this.#current) this.#current = { ...this.#current, ...change };
     if (config !== undefined) {
       this.#keeper?.usePool(config.pool);
       this.#store?.then((store) => store.saveConfig(config.raw));
     }
     if (underlay !== undefined) {
-      const { publicIp } = underlay;
+      const { publicIp, mac } = underlay;
+      this.#store?.then((store) => store.moveTo(formatMac(mac)));
       this.#keeper?.relocate(publicIp);
       this.#moveTo({ publicIp });
     }

@@ -47,11 +47,16 @@ import {
 import { checkSysctls } from "../host/sysctl_check.ts";
 import { setSysctls } from "../host/sysctl_set.ts";
 import { SystemdNotifier } from "../host/systemd.ts";
-import { underlayWarnings } from "../host/underlay_warnings.ts";
+import { lookAtUnderlay } from "../host/underlay_look.ts";
+import {
+  type UnderlayWarning,
+  underlayWarnings,
+} from "../host/underlay_warnings.ts";
 import { FileStateStore } from "../lease/file_state_store.ts";
 import { systemClock } from "../linux/clock.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelNftablesMonitor } from "../linux/netlink/kernel_nftables_monitor.ts";
+import { KernelRtnetlinkMonitor } from "../linux/netlink/kernel_rtnetlink_monitor.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { systemRandom } from "../linux/random.ts";
@@ -97,7 +102,15 @@ export async function composeAgent(
         peerGraceSeconds: settings.peerGraceMinutes * 60,
         formerSubnet: former.subnet,
       }, events),
-    pickUnderlay: () => chooseUnderlay(settings, rtnetlink),
+    pickUnderlay: () => {
+      const underlay = pickUnderlay(settings, rtnetlink);
+      return { underlay, warnings: warningsAbout(underlay, rtnetlink) };
+    },
+    underlayView: {
+      openMonitor: () => new KernelRtnetlinkMonitor(),
+      look: (current) => lookAtUnderlay(current, settings, rtnetlink),
+      warnings: (underlay) => warningsAbout(underlay, rtnetlink),
+    },
     createBackend: (config) => createBackend(settings, config, backendParts),
     createFirewall: (config, onResult) =>
       createFirewall(settings, config, onResult),
@@ -156,14 +169,15 @@ function checkRoom(network: Cidr, rtnetlink: Rtnetlink): RoomCheck {
   };
 }
 
-function chooseUnderlay(settings: Settings, rtnetlink: Rtnetlink) {
-  const underlay = pickUnderlay(settings, rtnetlink);
-  const warnings = underlayWarnings(
+function warningsAbout(
+  underlay: Underlay,
+  rtnetlink: Rtnetlink,
+): UnderlayWarning[] {
+  return underlayWarnings(
     underlay,
     rtnetlink.links(),
     rtnetlink.addresses(),
   );
-  return { underlay, warnings };
 }
 
 function openStore(

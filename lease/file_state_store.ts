@@ -110,6 +110,10 @@ export class FileStateStore implements StateStore {
     return this.#state.peers;
   }
 
+  moveTo(underlayMac: string): void {
+    if (underlayMac !== this.#state.underlayMac) this.#save({ underlayMac });
+  }
+
   saveConfig(configText: string): void {
     this.#save({ configText });
   }

@@ -35,6 +35,8 @@ export interface StateStore {
   readonly configText: string | undefined;
   readonly lease: StoredLease | undefined;
   readonly peers: readonly StoredPeer[];
+  /** The installation stays what it is, on an underlay with another MAC. */
+  moveTo(underlayMac: string): void;
   saveConfig(text: string): void;
   saveLease(lease: StoredLease): void;
   /** `peers` is asked when they are written, which may be later. */

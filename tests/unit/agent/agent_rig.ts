@@ -12,6 +12,7 @@ import type { RoomCheck } from "../../../agent/network_room.ts";
 import { AgentState } from "../../../agent/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
+import type { UnderlayFinding } from "../../../host/underlay_look.ts";
 import type { SysctlFinding } from "../../../host/sysctl_check.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import { underlayMtu } from "../../../net/mtu.ts";
@@ -24,6 +25,7 @@ import { FakeFirewall } from "../../fakes/fake_firewall.ts";
 import { FakeMembership } from "../../fakes/fake_membership.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+import { FakeRtnetlinkMonitor } from "../../fakes/fake_rtnetlink_monitor.ts";
 
 export const CONFIG = '{ "Network": "10.1.0.0/16" }';
 const SUBNET_FILE = "/run/flannel/subnet.env";
@@ -61,6 +63,9 @@ export class AgentRig {
   membership!: FakeMembership;
   underlayError: (() => unknown) | undefined;
   underlayWarnings: UnderlayChoice["warnings"] = [];
+  /** What a look at the underlay finds; `undefined`: it is as it was. */
+  underlayFinding: UnderlayFinding | undefined;
+  readonly monitor = new FakeRtnetlinkMonitor();
   fileError: (path: string) => unknown = () => undefined;
   footprintError: unknown;
   networkError: unknown;
@@ -141,6 +146,8 @@ export class AgentRig {
           call("registry.readConfig");
           return registry.readConfig(signal);
         },
+        watchConfig: (signal) => registry.watchConfig(signal),
+        reconnect: () => call("registry.reconnect"),
         close: () => {
           call("registry.close");
           registry.close();
@@ -161,6 +168,12 @@ export class AgentRig {
         const error = this.underlayError?.();
         if (error !== undefined) throw error;
         return { underlay, warnings: this.underlayWarnings };
+      },
+      underlayView: {
+        openMonitor: () => this.monitor,
+        look: (current) =>
+          this.underlayFinding ?? { kind: "same", underlay: current },
+        warnings: () => this.underlayWarnings,
       },
       createBackend: () => {
         const backend = new FakeBackend({

@@ -3,6 +3,7 @@ import { LeaseMembership } from "../../../agent/lease_membership.ts";
 import { parseNetworkConfig } from "../../../config/network.ts";
 import { FileStateStore } from "../../../lease/file_state_store.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
+import { formatMac } from "../../../net/mac.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
 import type { LeaseStatus } from "../../../agent/state.ts";
@@ -36,10 +37,10 @@ class Host {
         clock: this.clock,
         random,
         registry: new FakeRegistry(this.etcd),
-        openStore: () =>
+        openStore: ({ mac }) =>
           FileStateStore.open({ clock: this.clock, random }, {
             path: `${this.directory}/state.json`,
-            underlayMac: "02:00:00:00:00:01",
+            underlayMac: formatMac(mac),
           }),
       },
       { renewMarginSeconds: 3_600, peerGraceSeconds: 600, formerSubnet },
@@ -219,14 +220,18 @@ Deno.test("another subnet after a conflict is told, and the peers are judged by 
   });
 });
 
-Deno.test("another address goes into the same key, another config into the saved state", async () => {
+Deno.test("another underlay goes into the same key and the saved state, another config into the saved state", async () => {
   using host = new Host();
   const membership = host.run();
   const lease = await membership.acquire(request, never);
   const raw = '{"Network":"10.1.0.0/16","SubnetMin":"10.1.2.0"}';
+  const moved = {
+    ...underlay,
+    publicIp: parseIpv4("192.0.2.99")!,
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 9),
+  };
   await running(host, membership, async () => {
-    const publicIp = parseIpv4("192.0.2.99")!;
-    membership.update({ underlay: { ...underlay, publicIp } });
+    membership.update({ underlay: moved });
     membership.update({ config: parseNetworkConfig(raw) });
     for (let turn = 0; turn < 10; turn++) await host.clock.settle();
     assertEquals(host.etcd.names, [lease.name]);
@@ -236,7 +241,6 @@ Deno.test("another address goes into the same key, another config into the saved
     );
     assertEquals(host.moves, []);
   });
-  const moved = { ...underlay, publicIp: parseIpv4("192.0.2.99")! };
   assertEquals((await host.run().saved(moved))?.config.raw, raw);
 });
 
