@@ -162,7 +162,7 @@ Deno.test("an interface that is gone, has no address or too small an MTU says so
     "interface eth0: it must have an IPv4 address",
   );
   assertStringIncludes(
-    found([{ ...ETH0, mtuBytes: 100 }]),
-    "current value is 100",
+    found([{ ...ETH0, mtuBytes: 90 }]),
+    "current value is 90",
   );
 });
