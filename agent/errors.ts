@@ -27,6 +27,19 @@ export class AgentRunningError extends LodenError {
   }
 }
 
+/** The same, with files in another directory. */
+export class AgentInNamespaceError extends LodenError {
+  constructor(prefix: string, runDir: string) {
+    super(
+      "agent.already-running",
+      `Cannot go on: no agent of ${prefix} must run in this network ` +
+        `namespace: another process serves it, with another --run-dir than ` +
+        runDir,
+      { hint: "stop it first: ss -xap | grep @loden/ shows it" },
+    );
+  }
+}
+
 /** flannel's own agent runs beside us. */
 export class FlanneldRunningError extends LodenError {
   /** @param shared what both would write or lease, in words. */

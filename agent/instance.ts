@@ -48,6 +48,11 @@ export function instancePaths(
   };
 }
 
+/** Where that agent keeps what must outlive a reboot. */
+export function stateFile(stateDir: string, name: string): string {
+  return `${stateDir}/${name}.json`;
+}
+
 function escapeSegment(segment: string): string {
   let escaped = "";
   for (const byte of new TextEncoder().encode(segment)) {

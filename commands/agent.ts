@@ -12,6 +12,7 @@ import { serveHealth } from "../agent/health_server.ts";
 import { instancePaths } from "../agent/instance.ts";
 import { InstanceLock } from "../agent/instance_lock.ts";
 import { configureLogging } from "../agent/logging.ts";
+import { claimNamespace } from "../agent/namespace_claim.ts";
 import { refuseFilesOfOthers } from "../agent/neighbours.ts";
 import { AgentState } from "../agent/state.ts";
 import { StatusServer } from "../agent/status_server.ts";
@@ -85,6 +86,7 @@ function agentHelp(): string {
 async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
   const paths = instancePaths(settings.runDir, settings.etcdPrefix);
   using _lock = InstanceLock.acquire(paths, settings.etcdPrefix);
+  using _namespace = claimNamespace(paths, settings.etcdPrefix);
   await refuseFilesOfOthers(paths, [
     settings.subnetFile,
     ...(settings.dockerOptsFile === undefined ? [] : [settings.dockerOptsFile]),

@@ -11,7 +11,7 @@ import {
   writeFootprint,
 } from "../agent/footprint.ts";
 import type { HostFile } from "../agent/host_files.ts";
-import type { InstancePaths } from "../agent/instance.ts";
+import { type InstancePaths, stateFile } from "../agent/instance.ts";
 import { LeaseMembership } from "../agent/lease_membership.ts";
 import { refuseNetworkOfOthers } from "../agent/neighbours.ts";
 import type { RoomCheck } from "../agent/network_room.ts";
@@ -187,7 +187,7 @@ function openStore(
   state: AgentState,
 ): Promise<FileStateStore> {
   return FileStateStore.open({ clock: systemClock, random: systemRandom }, {
-    path: `${stateDir}/${name}.json`,
+    path: stateFile(stateDir, name),
     underlayMac: formatMac(mac),
     onResult: (error) => {
       if (error === undefined) state.clear("state.not-saved");

@@ -7,10 +7,16 @@
 import { AgentRunningError } from "../agent/errors.ts";
 import { exitCodes } from "../agent/exit_codes.ts";
 import { footprintPath, readFootprint } from "../agent/footprint.ts";
-import { type InstancePaths, instancePaths } from "../agent/instance.ts";
+import {
+  type InstancePaths,
+  instancePaths,
+  stateFile,
+} from "../agent/instance.ts";
 import { InstanceLock } from "../agent/instance_lock.ts";
+import { claimNamespace } from "../agent/namespace_claim.ts";
 import { describeError } from "../errors.ts";
 import { workingRuleSets } from "../host/firewall/select_firewall.ts";
+import { unreadableStateFile } from "../lease/file_state_store.ts";
 import { HostCommandRunner } from "../linux/command.ts";
 import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
@@ -29,18 +35,23 @@ export async function run(io: CommandIo): Promise<number> {
   const line = readCommandLine(io, "cleanup");
   if (line === undefined) return exitCodes.ok;
   refuseWords(line, "cleanup");
-  const { runDir, etcdPrefix } = await readSettings(io, line);
+  const { runDir, stateDir, etcdPrefix } = await readSettings(io, line);
   const paths = instancePaths(runDir, etcdPrefix);
+  const state = await present(stateFiles(stateDir, paths));
+  const removed = isSet(line, "state") ? state : [];
+  const kept = state.filter((path) => !removed.includes(path));
   if (isSet(line, "dry-run")) {
     refuseWhileRunning(paths, etcdPrefix);
-    const steps = await plan(paths, etcdPrefix);
+    const steps = await plan(paths, etcdPrefix, removed);
     for (const { what } of steps) io.stdout(`would remove ${what}\n`);
     if (steps.length === 0) io.stdout("nothing to remove\n");
+    for (const path of kept) io.stdout(`would keep ${describeKept(path)}\n`);
     return exitCodes.ok;
   }
   // No agent can start in between.
   using _lock = InstanceLock.acquire(paths, etcdPrefix);
-  const steps = await plan(paths, etcdPrefix);
+  using _namespace = claimNamespace(paths, etcdPrefix);
+  const steps = await plan(paths, etcdPrefix, removed);
   let failed = false;
   for (const { what, remove, isRecord } of steps) {
     // What records the rest is kept, so that the cleanup can be repeated.
@@ -54,6 +65,7 @@ export async function run(io: CommandIo): Promise<number> {
     }
   }
   if (steps.length === 0) io.stdout("nothing to remove\n");
+  for (const path of kept) io.stdout(`kept ${describeKept(path)}\n`);
   return failed ? exitCodes.failed : exitCodes.ok;
 }
 
@@ -66,6 +78,7 @@ function refuseWhileRunning(paths: InstancePaths, etcdPrefix: string): void {
 async function plan(
   paths: InstancePaths,
   etcdPrefix: string,
+  stateFiles: readonly string[],
 ): Promise<CleanupStep[]> {
   const { signal } = new AbortController();
   const footprint = await readFootprint(paths);
@@ -81,8 +94,8 @@ async function plan(
     exists: isThere,
     removeFile: (path) => Deno.remove(path),
   }, signal);
-  for (const path of [footprintPath(paths), paths.socket]) {
-    if (!await isThere(path)) continue;
+  const records = await present([footprintPath(paths), paths.socket]);
+  for (const path of [...stateFiles, ...records]) {
     steps.push({
       what: `file ${path}`,
       remove: () => Deno.remove(path),
@@ -90,6 +103,21 @@ async function plan(
     });
   }
   return steps;
+}
+
+/** By which the host is known again, and what was set aside of them. */
+function stateFiles(stateDir: string, { name }: InstancePaths): string[] {
+  const path = stateFile(stateDir, name);
+  return [path, unreadableStateFile(path)];
+}
+
+function describeKept(path: string): string {
+  return `file ${path}, by which this host gets its subnet again (--state)`;
+}
+
+async function present(paths: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(paths.map(isThere));
+  return paths.filter((_, index) => there[index]);
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -6,6 +6,7 @@
 
 import { exitCodes } from "../agent/exit_codes.ts";
 import {
+  AgentInNamespaceError,
   AgentNotRunningError,
   AgentRunningError,
   FlanneldRunningError,
@@ -27,7 +28,9 @@ export function printError(io: Pick<CommandIo, "stderr">, error: unknown) {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof SettingsError) return exitCodes.usage;
   if (
-    error instanceof AgentRunningError || error instanceof FlanneldRunningError
+    error instanceof AgentRunningError ||
+    error instanceof AgentInNamespaceError ||
+    error instanceof FlanneldRunningError
   ) {
     return exitCodes.alreadyRunning;
   }

@@ -37,6 +37,13 @@ export const DRY_RUN_FLAG: BoolFlag = {
   help: "say what would be removed, and remove nothing",
 };
 
+/** `cleanup`: the host forgets who it was. */
+export const STATE_FLAG: BoolFlag = {
+  ...OWN,
+  name: "state",
+  help: "remove the saved state too: host id, lease and peers",
+};
+
 /** What finds the network's keys in etcd. */
 export const ETCD_FLAG_NAMES = [
   "etcd-endpoints",

@@ -12,6 +12,7 @@ import {
   ETCD_FLAG_NAMES,
   FORCE_FLAG,
   JSON_FLAG,
+  STATE_FLAG,
 } from "./flags.ts";
 
 /** The command that runs when the first word is a flag, or there is none. */
@@ -70,11 +71,12 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "cleanup",
-    synopsis: "[--dry-run] [FLAG]...",
+    synopsis: "[--dry-run] [--state] [FLAG]...",
     help: "remove what a stopped agent has left on this host",
     flags: [
       DRY_RUN_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
+      STATE_FLAG,
+      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
     ],
     load: () => import("./cleanup.ts"),
   },

@@ -206,9 +206,14 @@ async function readState(path: string): Promise<DurableState | undefined> {
   }
 }
 
+/** Where a file that cannot be understood is moved to. */
+export function unreadableStateFile(path: string): string {
+  return `${path}.unreadable`;
+}
+
 /** Kept for whoever wants to know what happened to it. */
 async function setAside(path: string, error: unknown): Promise<void> {
-  const aside = `${path}.unreadable`;
+  const aside = unreadableStateFile(path);
   log.warn("saved state cannot be understood and is set aside", {
     event: "state.set-aside",
     path,

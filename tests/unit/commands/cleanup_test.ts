@@ -8,6 +8,7 @@ import {
 } from "../../../agent/footprint.ts";
 import { instancePaths } from "../../../agent/instance.ts";
 import { InstanceLock } from "../../../agent/instance_lock.ts";
+import { claimNamespace } from "../../../agent/namespace_claim.ts";
 import { planCleanup } from "../../../commands/cleanup_plan.ts";
 import { dispatch } from "../../../commands/dispatch.ts";
 import { parseCidr } from "../../../net/cidr.ts";
@@ -192,4 +193,63 @@ Deno.test("cleanup refuses while the agent runs, and says which process", async 
     }
   }
   await Deno.remove(runDir, { recursive: true });
+});
+
+Deno.test("cleanup names the state that it keeps, and removes it when it is told to", async () => {
+  const directory = await Deno.makeTempDir();
+  const prefix = `/cleanup-${Deno.pid}`;
+  const { name } = instancePaths(directory, prefix);
+  const state = `${directory}/${name}.json`;
+  const aside = `${state}.unreadable`;
+  const cleanup = async (...argv: string[]) => {
+    const io = new FakeCommandIo([
+      "cleanup",
+      ...argv,
+      `--etcd-prefix=${prefix}`,
+      `--run-dir=${directory}/run`,
+      `--state-dir=${directory}`,
+    ]);
+    return { code: await dispatch(io), out: io.out };
+  };
+  try {
+    await Deno.writeTextFile(state, "{}");
+    await Deno.writeTextFile(aside, "{");
+    const planned = await cleanup("--dry-run");
+    assertEquals(planned.code, 0);
+    assertStringIncludes(planned.out, "nothing to remove\n");
+    assertStringIncludes(planned.out, `would keep file ${state}`);
+    assertStringIncludes((await cleanup()).out, `kept file ${aside}`);
+    assertEquals((await Deno.stat(state)).isFile, true);
+    assertEquals(
+      (await cleanup("--state", "--dry-run")).out,
+      [
+        `would remove file ${state}\n`,
+        `would remove file ${aside}\n`,
+      ].join(""),
+    );
+    assertEquals((await cleanup("--state")).code, 0);
+    assertEquals((await cleanup("--state")).out, "nothing to remove\n");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("cleanup refuses what another process serves in this network namespace", async () => {
+  const directory = await Deno.makeTempDir();
+  const prefix = `/claimed-${Deno.pid}`;
+  try {
+    using _claim = claimNamespace(
+      instancePaths(`${directory}/elsewhere`, prefix),
+      prefix,
+    );
+    const io = new FakeCommandIo([
+      "cleanup",
+      `--etcd-prefix=${prefix}`,
+      `--run-dir=${directory}`,
+    ]);
+    assertEquals(await dispatch(io), 4);
+    assertStringIncludes(io.err, "--run-dir");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });

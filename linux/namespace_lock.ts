@@ -1,0 +1,57 @@
+/**
+ * A lock that belongs to a network namespace.
+ *
+ * @module
+ */
+
+import { ERRNO, SystemCallError } from "./errno.ts";
+import { addressOf, checked, libc } from "./libc.ts";
+import { encodeSocketAddress } from "./unix_datagram.ts";
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+
+/**
+ * A name in the abstract space of unix sockets, which each network namespace has
+ * for itself (unix(7)). Nothing is ever sent there; the name is free again when
+ * the process ends, however it ends.
+ */
+export class NamespaceLock implements Disposable {
+  readonly #socket: number;
+
+  private constructor(socket: number) {
+    this.#socket = socket;
+  }
+
+  /**
+   * @param name at most 107 bytes.
+   * @returns `undefined` when another process, or this one, holds it.
+   * @throws {SystemCallError}
+   */
+  static acquire(name: string): NamespaceLock | undefined {
+    const what = `take the name @${name}`;
+    const socket = checked(
+      libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+      what,
+    );
+    const address = encodeSocketAddress(`@${name}`);
+    try {
+      checked(
+        libc().bind(socket, addressOf(address), address.byteLength),
+        what,
+      );
+      return new NamespaceLock(socket);
+    } catch (error) {
+      libc().close(socket);
+      const isHeld = error instanceof SystemCallError &&
+        error.errno === ERRNO.EADDRINUSE;
+      if (isHeld) return undefined;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    libc().close(this.#socket);
+  }
+}
