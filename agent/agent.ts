@@ -10,6 +10,7 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../errors.ts";
 import type { ServiceNotifier } from "../host/systemd.ts";
+import type { RunShell } from "../linux/shell_command.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
@@ -25,6 +26,7 @@ import {
 } from "./network_supervisor.ts";
 import { Readiness } from "./readiness.ts";
 import type { LeaseStatus } from "./state.ts";
+import { SubnetChangeHook, type SubnetChangeOptions } from "./subnet_change.ts";
 import { StatusReporter } from "./status_reporter.ts";
 import { TaskGroup } from "./task_group.ts";
 import type { UnderlayView } from "./underlay_watch.ts";
@@ -35,8 +37,11 @@ const log = getLogger(["loden", "agent"]);
 const STOP_PATIENCE_MS = 800;
 
 /** The agent's parts. */
-export interface AgentComponents
-  extends Omit<NetworkSupervisorComponents, "tasks" | "advertise"> {
+export interface AgentComponents extends
+  Omit<
+    NetworkSupervisorComponents,
+    "tasks" | "advertise" | "onFilesWritten"
+  > {
   readonly registry: Pick<
     LeaseRegistry,
     "readConfig" | "watchConfig" | "reconnect" | "close"
@@ -45,12 +50,14 @@ export interface AgentComponents
   readonly pickUnderlay: () => UnderlayChoice;
   readonly underlayView: UnderlayView;
   readonly notifier: ServiceNotifier;
+  readonly runShell: RunShell;
 }
 
 /** What a person sets. */
 export interface AgentOptions {
   readonly etcd: EtcdSettings;
   readonly network: NetworkOptions;
+  readonly subnetChange: SubnetChangeOptions;
 }
 
 /** One run of the agent. */
@@ -61,7 +68,7 @@ export class Agent {
   readonly #joining: Joining;
   readonly #supervisor: NetworkSupervisor;
   readonly #readiness: Readiness;
-  /** Rejects when a start from saved state meets what waiting cannot cure. */
+  /** Rejects when the agent must end, whatever its start is doing. */
   readonly #failed = Promise.withResolvers<never>();
   #savedTried = false;
 
@@ -91,9 +98,15 @@ export class Agent {
           (signal) => changes.followUnderlay(signal),
         ),
     });
+    const subnetChange = new SubnetChangeHook({
+      ...components,
+      tasks,
+      end: (error) => this.#failed.reject(error),
+    }, options.subnetChange);
     this.#supervisor = new NetworkSupervisor({
       ...components,
       tasks,
+      onFilesWritten: (env) => subnetChange.onFilesWritten(env),
       advertise: (advertisement) => membership.advertise(advertisement),
     }, options.network);
     const changes = new ChangeFollower({

@@ -142,6 +142,22 @@ export class AgentAnswerError extends LodenError {
   }
 }
 
+/** `--on-subnet-change=exit`, and the subnet is another one. */
+export class SubnetChangedError extends LodenError {
+  readonly retryable = false;
+
+  constructor(former: Cidr, subnet: Cidr) {
+    super(
+      "agent.subnet-changed",
+      `Cannot go on: the subnet must stay the one that Docker was told of: ` +
+        `it was ${formatCidr(former)} and is ${formatCidr(subnet)} now`,
+      {
+        hint: "restart Docker, and this agent with it: it keeps the new subnet",
+      },
+    );
+  }
+}
+
 /** Another network config was published that this host cannot change to. */
 export class ConfigChangeError extends LodenError {
   /** @param refusals Each "X must …: new value is …". */

@@ -20,6 +20,8 @@ export const exitCodes = {
   unavailable: 5,
   /** `loden status`: an agent runs, but its network is not up yet. */
   notReady: 6,
+  /** `--on-subnet-change=exit`: Docker has to be restarted on another subnet. */
+  subnetChanged: 7,
   /** A defect in Loden: an error that nobody expected (EX_SOFTWARE). */
   internal: 70,
 } as const;

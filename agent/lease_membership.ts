@@ -44,7 +44,10 @@ export interface LeaseMembershipComponents extends RetryComponents {
 
 /** What a person sets, and what the last run's subnet file says. */
 export interface LeaseMembershipOptions {
+  readonly ttlSeconds: number;
   readonly renewMarginSeconds: number;
+  /** Whether the PublicIP may be taken from a host that is alive. */
+  readonly takeOver: boolean;
   readonly peerGraceSeconds: number;
   readonly formerSubnet: Cidr | undefined;
 }
@@ -99,7 +102,7 @@ export class LeaseMembership implements Membership {
     const store = await this.#open(underlay);
     const { hostId, peers: initialPeers } = store;
     const keeper = new LeaseKeeper({ ...this.#components, store }, {
-      renewMarginSeconds: this.#options.renewMarginSeconds,
+      ...this.#options,
       previous: this.#previousSubnets(store),
     });
     this.#keeper = keeper;

@@ -50,6 +50,8 @@ export interface NetworkComponents
   readonly advertise: (advertisement: BackendAdvertisement) => void;
   /** In the order in which they are written. */
   readonly files: readonly HostFile[];
+  /** Told what all files say, whenever they have been written. */
+  readonly onFilesWritten: (env: SubnetEnv) => void;
   /**
    * Looks for kernel settings that keep packets back; with `--set-sysctls` what
    * could not be set.
@@ -204,6 +206,7 @@ export class Network {
         (ending) => writeHostFiles(files, env, this.#components, ending),
         signal,
       );
+      this.#components.onFilesWritten(env);
       // A data path that was started anew meanwhile may have another MTU.
       written = env;
     }

@@ -59,6 +59,7 @@ import { KernelNftablesMonitor } from "../linux/netlink/kernel_nftables_monitor.
 import { KernelRtnetlinkMonitor } from "../linux/netlink/kernel_rtnetlink_monitor.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
+import { runShell } from "../linux/shell_command.ts";
 import { systemRandom } from "../linux/random.ts";
 import type { Cidr } from "../net/cidr.ts";
 import { formatMac } from "../net/mac.ts";
@@ -98,6 +99,8 @@ export async function composeAgent(
         registry,
         openStore: (underlay) => openStore(settings, paths, underlay, state),
       }, {
+        ttlSeconds: settings.subnetLeaseTtlSeconds,
+        takeOver: settings.takeOver,
         renewMarginSeconds: settings.subnetLeaseRenewMarginMinutes * 60,
         peerGraceSeconds: settings.peerGraceMinutes * 60,
         formerSubnet: former.subnet,
@@ -147,8 +150,13 @@ export async function composeAgent(
         ...footprint,
         firewall: firewallFootprint(settings, config),
       }),
+    runShell,
   }, {
     etcd: settings,
+    subnetChange: {
+      action: settings.onSubnetChange,
+      formerSubnet: former.subnet,
+    },
     network: {
       ipMasq: settings.ipMasq,
       forwardRules: settings.iptablesForwardRules,

@@ -10,6 +10,7 @@ import {
   AgentNotRunningError,
   AgentRunningError,
   FlanneldRunningError,
+  SubnetChangedError,
 } from "../agent/errors.ts";
 import { SettingsError } from "../config/errors.ts";
 import { describeError, LodenError } from "../errors.ts";
@@ -36,6 +37,7 @@ export function exitCodeOf(error: unknown): number {
   }
   if (error instanceof AgentNotRunningError) return exitCodes.notRunning;
   if (error instanceof EtcdUnavailableError) return exitCodes.unavailable;
+  if (error instanceof SubnetChangedError) return exitCodes.subnetChanged;
   return isDefect(error) ? exitCodes.internal : exitCodes.failed;
 }
 

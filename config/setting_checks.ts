@@ -10,6 +10,7 @@ import { cleanEtcdPrefix } from "./etcd_prefix.ts";
 import type { AgentFlagName } from "./flags.ts";
 import { translateGoRegex } from "./go_regex.ts";
 import type { ChosenValues, SettingEntry } from "./precedence.ts";
+import { parseSubnetChangeAction } from "./subnet_change.ts";
 
 /** A rule that a text breaks. */
 interface TextRefusal {
@@ -38,6 +39,7 @@ const TEXT_CHECKS: Readonly<Record<string, TextCheck>> = {
   "etcd-certfile": checkFilePath,
   "etcd-keyfile": checkFilePath,
   "etcd-password-file": checkFilePath,
+  "on-subnet-change": checkSubnetChange,
 };
 
 /** Settings that have no meaning when empty. */
@@ -49,6 +51,7 @@ const REQUIRED: readonly string[] = [
   "state-dir",
   "run-dir",
   "healthz-ip",
+  "on-subnet-change",
 ];
 
 /**
@@ -131,6 +134,15 @@ function checkPrefix(text: string): TextRefusal | undefined {
 function checkFilePath(text: string): TextRefusal | undefined {
   return text.endsWith("/") || text.includes("\0")
     ? { rule: "the path of a file", hint: `for example ${text}file` }
+    : undefined;
+}
+
+function checkSubnetChange(text: string): TextRefusal | undefined {
+  return parseSubnetChangeAction(text) === undefined
+    ? {
+      rule: "continue, exit or run: and a command",
+      hint: "for example run:systemctl try-restart docker",
+    }
     : undefined;
 }
 

@@ -16,6 +16,7 @@ import { cleanEtcdPrefix } from "./etcd_prefix.ts";
 import { AGENT_FLAGS, type AgentFlagValues } from "./flags.ts";
 import { type CommandLine, parseGoFlags } from "./go_flags.ts";
 import { translateGoRegex } from "./go_regex.ts";
+import { checkLeaseTimes } from "./lease_times.ts";
 import { nearMatch } from "./near_match.ts";
 import {
   chooseValues,
@@ -25,6 +26,10 @@ import {
 import { Secret } from "./secret.ts";
 import { checkEntries } from "./setting_checks.ts";
 import { collectWarnings, type SettingsWarning } from "./settings_warnings.ts";
+import {
+  parseSubnetChangeAction,
+  type SubnetChangeAction,
+} from "./subnet_change.ts";
 
 /** What the agent and the commands run with. An empty text means "not set". */
 export interface Settings {
@@ -60,6 +65,10 @@ export interface Settings {
   readonly disabledFeatures: readonly string[];
 
   readonly subnetLeaseRenewMarginMinutes: number;
+  readonly subnetLeaseTtlSeconds: number;
+  readonly onSubnetChange: SubnetChangeAction;
+  /** Whether the PublicIP may be taken from a host that is alive. */
+  readonly takeOver: boolean;
 
   readonly ipMasq: boolean;
   /** Whether to masquerade with `--random-fully` where the host can. */
@@ -124,6 +133,7 @@ export async function resolveSettings(input: SettingsInput): Promise<Settings> {
   });
   const chosen = chooseValues({ line, env, file });
   checkEntries(chosen);
+  checkLeaseTimes(chosen);
   const settings = {
     ...etcdSettings(chosen),
     ...hostSettings(chosen.values),
@@ -217,6 +227,10 @@ function hostSettings(values: AgentFlagValues) {
     senderCheck: values["sender-check"],
     peerGraceMinutes: values["peer-grace"],
     subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],
+    subnetLeaseTtlSeconds: values["subnet-lease-ttl"],
+    // The checks have refused what is no action.
+    onSubnetChange: parseSubnetChangeAction(values["on-subnet-change"])!,
+    takeOver: values["take-over"],
     ipMasq: values["ip-masq"],
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],

@@ -7,6 +7,8 @@
 import { Agent, type AgentComponents } from "../../../agent/agent.ts";
 import type { HostFile } from "../../../agent/host_files.ts";
 import type { UnderlayChoice } from "../../../agent/joining.ts";
+import type { SubnetChangeOptions } from "../../../agent/subnet_change.ts";
+import type { ShellResult } from "../../../linux/shell_command.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
 import type { RoomCheck } from "../../../agent/network_room.ts";
 import { AgentState } from "../../../agent/state.ts";
@@ -39,6 +41,7 @@ export interface RigOptions {
   readonly backend?: FakeBackendOptions;
   readonly saved?: SavedNetwork;
   readonly acquireDelay?: () => Promise<void>;
+  readonly subnetChange?: Partial<SubnetChangeOptions>;
 }
 
 export const underlay = {
@@ -106,6 +109,11 @@ export class AgentRig {
         blackholeRoute: options.blackholeRoute ?? false,
         resyncSeconds: 5,
         formerNetwork: undefined,
+      },
+      subnetChange: {
+        action: { kind: "continue" },
+        formerSubnet: undefined,
+        ...options.subnetChange,
       },
     });
   }
@@ -235,6 +243,11 @@ export class AgentRig {
         this.networkError === undefined
           ? Promise.resolve()
           : Promise.reject(this.networkError),
+      runShell: (command, { env, signal }) => {
+        call(`run ${command}`);
+        this.commands.push({ command, env: { ...env } });
+        return this.runCommand(signal);
+      },
       saveFootprint: () => {
         call("footprint");
         return this.footprintError === undefined
@@ -243,6 +256,11 @@ export class AgentRig {
       },
     };
   }
+
+  /** A command of `--on-subnet-change` and what it is given. */
+  readonly commands: { command: string; env: Record<string, string> }[] = [];
+  runCommand: (signal: AbortSignal) => Promise<ShellResult> = () =>
+    Promise.resolve({ code: 0, stdout: "", stderr: "" });
 
   /** Every STATUS text, in order. */
   readonly statuses: string[] = [];

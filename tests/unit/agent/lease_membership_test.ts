@@ -43,7 +43,13 @@ class Host {
             underlayMac: formatMac(mac),
           }),
       },
-      { renewMarginSeconds: 3_600, peerGraceSeconds: 600, formerSubnet },
+      {
+        ttlSeconds: 86_400,
+        renewMarginSeconds: 3_600,
+        takeOver: false,
+        peerGraceSeconds: 600,
+        formerSubnet,
+      },
       {
         onLease: (lease) => this.leases.push(lease),
         onSubnetChanged: (subnet) => this.moves.push(formatCidr(subnet)),

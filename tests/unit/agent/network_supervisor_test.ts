@@ -36,6 +36,7 @@ class Rig extends AgentRig {
       ...this.parts(),
       tasks: this.tasks,
       advertise: () => {},
+      onFilesWritten: () => {},
     }, {
       ipMasq: options.ipMasq ?? false,
       forwardRules: true,

@@ -71,6 +71,9 @@ Deno.test("without any source every setting has flannel's default", async () => 
     peerGraceMinutes: 10,
     disabledFeatures: [],
     subnetLeaseRenewMarginMinutes: 60,
+    subnetLeaseTtlSeconds: 86_400,
+    onSubnetChange: { kind: "continue" },
+    takeOver: false,
     ipMasq: false,
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,
@@ -234,6 +237,34 @@ Deno.test("certificate and key, and user and password, come in pairs", async () 
   );
   const argv = ["--etcd-cafile=/ca", "--etcd-endpoints=https://a"];
   assertEquals((await resolve({ argv })).etcdCaFile, "/ca");
+});
+
+Deno.test("a renewal margin that is set is shorter than the lease's TTL", async () => {
+  const ttl = "--subnet-lease-ttl=120";
+  assertEquals(
+    await refusal({ argv: [ttl, "--subnet-lease-renew-margin=2"] }),
+    "Cannot use the settings: --subnet-lease-renew-margin on the command line " +
+      "must be shorter than --subnet-lease-ttl on the command line: current " +
+      "values are 120 and 120 seconds (give a longer --subnet-lease-ttl, or " +
+      "leave the margin out: half of the TTL is used then)",
+  );
+  const fits = await resolve({ argv: [ttl, "--subnet-lease-renew-margin=1"] });
+  assertEquals(fits.subnetLeaseTtlSeconds, 120);
+  assertEquals((await resolve({ argv: [ttl] })).subnetLeaseTtlSeconds, 120);
+});
+
+Deno.test("what follows another subnet is continue, exit or a command", async () => {
+  const action = async (text: string) =>
+    (await resolve({ argv: [`--on-subnet-change=${text}`] })).onSubnetChange;
+  assertEquals(await action("exit"), { kind: "exit" });
+  assertEquals(await action("run: systemctl try-restart docker"), {
+    kind: "run",
+    command: "systemctl try-restart docker",
+  });
+  for (const text of ["", "run:", "run: ", "restart", "Exit"]) {
+    const argv = [`--on-subnet-change=${text}`];
+    assertEquals((await refusal({ argv })).includes("must be"), true, text);
+  }
 });
 
 Deno.test("the password comes from one place, and the user with it", async () => {
