@@ -44,6 +44,13 @@ export const STATE_FLAG: BoolFlag = {
   help: "remove the saved state too: host id, lease and peers",
 };
 
+/** `docker-network`: do it. */
+export const RUN_FLAG: BoolFlag = {
+  ...OWN,
+  name: "run",
+  help: "make the network instead of printing the command",
+};
+
 /** What finds the network's keys in etcd. */
 export const ETCD_FLAG_NAMES = [
   "etcd-endpoints",

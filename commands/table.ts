@@ -12,6 +12,7 @@ import {
   ETCD_FLAG_NAMES,
   FORCE_FLAG,
   JSON_FLAG,
+  RUN_FLAG,
   STATE_FLAG,
 } from "./flags.ts";
 
@@ -61,6 +62,13 @@ export const commandTable: readonly CommandEntry[] = [
     help: "make Docker's options from subnet.env, as mk-docker-opts.sh does",
     flags: [],
     load: () => import("./docker_opts.ts"),
+  },
+  {
+    name: "docker-network",
+    synopsis: "[--run] [FLAG]... [NAME]",
+    help: "print the command that makes a Docker network on this host's lease",
+    flags: [RUN_FLAG, ...agentFlags(["subnet-file", "config"])],
+    load: () => import("./docker_network.ts"),
   },
   {
     name: "firewall show",

@@ -23,6 +23,17 @@ export class DockerOptsError extends LodenError {
   }
 }
 
+/** A network of Docker's cannot be made on the lease; exit code 1. */
+export class DockerNetworkError extends LodenError {
+  constructor(reason: string, options: LodenErrorOptions = {}) {
+    super(
+      "docker-network",
+      `Cannot make a Docker network: ${reason}`,
+      options,
+    );
+  }
+}
+
 /**
  * The overlay's addresses are this host's already. Waiting may cure it: a route
  * can be removed, another network published.

@@ -1,0 +1,64 @@
+/**
+ * `loden docker-network`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../agent/exit_codes.ts";
+import { UsageError } from "../config/errors.ts";
+import {
+  createDockerNetwork,
+  dockerNetworkCommand,
+} from "../host/docker/docker_network.ts";
+import { DockerNetworkError } from "../host/errors.ts";
+import { readSubnetEnv, type SubnetEnv } from "../host/subnet_env.ts";
+import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
+import type { CommandIo } from "./command.ts";
+import { isSet, readCommandLine, readSettings } from "./command_line.ts";
+
+const DEFAULT_NAME = "loden";
+
+/** Prints the command that makes a network on the lease, or runs it. */
+export async function run(
+  io: CommandIo,
+  runner: CommandRunner = new HostCommandRunner(),
+): Promise<number> {
+  const line = readCommandLine(io, "docker-network");
+  if (line === undefined) return exitCodes.ok;
+  const name = onlyName(line.words);
+  const { subnetFile } = await readSettings(io, line);
+  const env = complete(await readSubnetEnv(subnetFile), subnetFile);
+  const command = dockerNetworkCommand(name, env);
+  if (!isSet(line, "run")) {
+    io.stdout(`${command.join(" ")}\n`);
+    return exitCodes.ok;
+  }
+  const { signal } = new AbortController();
+  const isNew = await createDockerNetwork(runner, name, env, signal);
+  io.stdout(`network ${name} ${isNew ? "is made" : "is there already"}\n`);
+  return exitCodes.ok;
+}
+
+function onlyName(words: readonly string[]): string {
+  const [name = DEFAULT_NAME, ...rest] = words;
+  if (rest.length === 0) return name;
+  throw new UsageError(
+    "usage.docker-network",
+    "Cannot make a Docker network: it must have one name: current words are " +
+      words.join(" "),
+  );
+}
+
+function complete(env: Partial<SubnetEnv>, path: string): SubnetEnv {
+  const { network, subnet, mtuBytes, ipMasq } = env;
+  if (
+    network === undefined || subnet === undefined || mtuBytes === undefined ||
+    ipMasq === undefined
+  ) {
+    throw new DockerNetworkError(
+      `${path} must name the network, the subnet, the MTU and the masquerade`,
+      { hint: "start the agent first: it writes the file" },
+    );
+  }
+  return { network, subnet, mtuBytes, ipMasq };
+}
