@@ -45,7 +45,8 @@ const AFTER_READY_MS = 1_000;
 /** Runs the agent until a signal or what waiting cannot cure ends it. */
 export async function run(io: CommandIo): Promise<number> {
   const line = parseGoFlags(AGENT_FLAGS, io.argv, { words: "refuse" });
-  switch (requestOf(line)) {
+  const request = requestOf(line);
+  switch (request) {
     case "help":
       io.stdout(agentHelp());
       return exitCodes.ok;
@@ -53,6 +54,7 @@ export async function run(io: CommandIo): Promise<number> {
       // The bare version, and on stderr, as flanneld (compat 1.1).
       io.stderr(`${VERSION}\n`);
       return exitCodes.ok;
+    case "dry-run":
     case "run":
       break;
   }
@@ -62,6 +64,10 @@ export async function run(io: CommandIo): Promise<number> {
     readFile: (path) => Deno.readTextFile(path),
     features: FEATURES,
   });
+  if (request === "dry-run") {
+    const { dryRun } = await import("./dry_run.ts");
+    return await dryRun(io, settings);
+  }
   configureLogging({
     format: settings.logFormat,
     verbosity: settings.verbosity,

@@ -430,6 +430,16 @@ export const AGENT_FLAGS = [
     help: "verbosity of the log; from 1 on also debug lines",
   },
   {
+    name: "dry-run",
+    type: "bool",
+    default: false,
+    group: "General",
+    origin: "loden",
+    status: ACTIVE,
+    commandLineOnly: true,
+    help: "say what a start would change, and change nothing",
+  },
+  {
     name: "help",
     type: "bool",
     default: false,

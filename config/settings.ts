@@ -108,9 +108,12 @@ export interface SettingsInput {
 }
 
 /** What a command line asks for before anything else is looked at. */
-export function requestOf(line: CommandLine): "help" | "version" | "run" {
+export function requestOf(
+  line: CommandLine,
+): "help" | "version" | "dry-run" | "run" {
   if (line.help || line.given.get("help")?.value === true) return "help";
-  return line.given.get("version")?.value === true ? "version" : "run";
+  if (line.given.get("version")?.value === true) return "version";
+  return line.given.get("dry-run")?.value === true ? "dry-run" : "run";
 }
 
 /**

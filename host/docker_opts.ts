@@ -88,6 +88,15 @@ function readIpMasq(value: string): boolean {
   );
 }
 
+/** The text of the agent's file. */
+export function renderAgentDockerOpts(
+  env: SubnetEnv,
+  options: Readonly<Record<string, string>>,
+): string {
+  const variables = { ...subnetVariables(env), ...options };
+  return renderDockerOpts(variables, AGENT_CONTENT);
+}
+
 /**
  * Writes the agent's file, mode 0644 when it is new.
  *
@@ -99,8 +108,7 @@ export async function writeAgentDockerOpts(
   env: SubnetEnv,
   options: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const variables = { ...subnetVariables(env), ...options };
-  const text = renderDockerOpts(variables, AGENT_CONTENT);
+  const text = renderAgentDockerOpts(env, options);
   await writeFileAtomically(path, text, { mode: 0o644 });
 }
 

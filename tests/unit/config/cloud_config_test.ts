@@ -93,9 +93,14 @@ Deno.test("every other flag has a key too, and a list may be a list", async () =
   assertEquals(settings.logFormat, "json");
 });
 
-Deno.test("every active flag but help, version and config has one key", () => {
+Deno.test("every active flag but help, version, dry-run and config has one key", () => {
   const without = AGENT_FLAGS.filter((flag) => !cloudConfigKey(flag));
-  assertEquals(without.map(({ name }) => name), ["config", "help", "version"]);
+  assertEquals(without.map(({ name }) => name), [
+    "config",
+    "dry-run",
+    "help",
+    "version",
+  ]);
 });
 
 Deno.test("the header is optional and other sections are not looked at", async () => {
