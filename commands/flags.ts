@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BoolFlag, FlagSpec } from "../config/flag_spec.ts";
+import type { BoolFlag, FlagSpec, StringFlag } from "../config/flag_spec.ts";
 import { AGENT_FLAGS, type AgentFlagName } from "../config/flags.ts";
 
 const OWN = {
@@ -49,6 +49,22 @@ export const RUN_FLAG: BoolFlag = {
   ...OWN,
   name: "run",
   help: "make the network instead of printing the command",
+};
+
+/** `cloud-config apply`: look, but do not touch. */
+export const APPLY_DRY_RUN_FLAG: BoolFlag = {
+  ...DRY_RUN_FLAG,
+  help: "say what would be written and run, and do nothing",
+};
+
+/** `cloud-config apply`: a host that is not running. */
+export const ROOT_FLAG: StringFlag = {
+  ...OWN,
+  name: "root",
+  type: "string",
+  default: "",
+  placeholder: "DIR",
+  help: "write below DIR, the root of a host that is not running",
 };
 
 /** What finds the network's keys in etcd. */

@@ -8,10 +8,12 @@ import { AGENT_FLAGS } from "../config/flags.ts";
 import type { CommandEntry } from "./command.ts";
 import {
   agentFlags,
+  APPLY_DRY_RUN_FLAG,
   DRY_RUN_FLAG,
   ETCD_FLAG_NAMES,
   FORCE_FLAG,
   JSON_FLAG,
+  ROOT_FLAG,
   RUN_FLAG,
   STATE_FLAG,
 } from "./flags.ts";
@@ -55,6 +57,13 @@ export const commandTable: readonly CommandEntry[] = [
     help: "check a network config and publish it in etcd",
     flags: [FORCE_FLAG, ...agentFlags(ETCD_FLAG_NAMES)],
     load: () => import("./config_put.ts"),
+  },
+  {
+    name: "cloud-config apply",
+    synopsis: "[--root=DIR] [--dry-run] FILE",
+    help: "write and start what a CoreOS cloud-config says",
+    flags: [ROOT_FLAG, APPLY_DRY_RUN_FLAG],
+    load: () => import("./cloud_config_apply.ts"),
   },
   {
     name: "docker-opts",

@@ -15,6 +15,7 @@ import { badValueError, CloudConfigError } from "./errors.ts";
 import type { FlagSpec, FlagValue } from "./flag_spec.ts";
 import { parseFlagValue } from "./flag_value.ts";
 import { nearMatch } from "./near_match.ts";
+import { parseCloudConfigYaml } from "./cloud_config_yaml.ts";
 
 /** Reads a text file; rejects with `Deno.errors.NotFound` when there is none. */
 export type ReadTextFile = (path: string) => Promise<string>;
@@ -109,20 +110,7 @@ async function parseYaml(
       { cause, hint: "name a cloud-config file with --config=FILE" },
     );
   }
-  // Only hosts with such a file pay for the parser.
-  const { parse } = await import("@std/yaml");
-  try {
-    return parse(content, { schema: "failsafe" });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CloudConfigError(
-      "cloud-config.syntax",
-      `Cannot read the settings: ${path} must be YAML: ${
-        reason.split("\n")[0]!.replace(/:$/, "")
-      }`,
-      { cause, hint: "see docs/configuration.md for an example" },
-    );
-  }
+  return await parseCloudConfigYaml(content, path);
 }
 
 type Mapping = Readonly<Record<string, unknown>>;

@@ -33,27 +33,41 @@ const ENVIRONMENT = {
   SYSTEMD_NSPAWN_API_VFS_WRITABLE: "1",
 };
 
+/** What a host is made from. */
+export interface BootedHostOptions {
+  /** What `ensureRootImage` made. */
+  readonly image: string;
+  /** `OUTSIDE:INSIDE`, directories that it sees and cannot change. */
+  readonly binds?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
 /** See the module's text. {@linkcode destroyRig} removes what is left of it. */
 export class BootedHost implements AsyncDisposable {
   readonly host: RigHost;
   /** Its `/`, as this machine sees it, also while it is off. */
   readonly root: string;
   readonly #data: string;
+  readonly #binds: readonly string[];
   #process: Daemon | undefined;
   #leader: number | undefined;
   #boots = 0;
 
-  private constructor(host: RigHost, data: string) {
+  private constructor(
+    host: RigHost,
+    data: string,
+    binds: readonly string[],
+  ) {
     this.host = host;
     this.#data = data;
+    this.#binds = binds;
     this.root = `${data}/root`;
   }
 
   /** Makes its disk; it is off. */
   static async create(
     host: RigHost,
-    image: string,
-    signal?: AbortSignal,
+    { binds = [], image, signal }: BootedHostOptions,
   ): Promise<BootedHost> {
     const options = signal ? { signal } : {};
     const data = `${host.directory}/booted`;
@@ -70,7 +84,7 @@ export class BootedHost implements AsyncDisposable {
       ["mount", "-t", "overlay", "overlay", "-o", layers, `${data}/root`],
       options,
     );
-    return new BootedHost(host, data);
+    return new BootedHost(host, data, binds);
   }
 
   /** The name of its machine and of its control group. */
@@ -109,6 +123,7 @@ export class BootedHost implements AsyncDisposable {
         "--bind=/dev/net/tun",
         bind("docker"),
         bind("containerd"),
+        ...this.#binds.map((each) => `--bind-ro=${each}`),
         "--console=pipe",
         "--boot",
       ],
@@ -201,6 +216,11 @@ export class BootedHost implements AsyncDisposable {
       ...unit === undefined ? [] : [`--unit=${unit}`],
     ]);
     return stdout;
+  }
+
+  /** Has a unit started at each boot. Also while the host is off. */
+  async enable(unit: string): Promise<void> {
+    await run(["systemctl", `--root=${this.root}`, "enable", unit]);
   }
 
   /** Writes a file; its directories are made. Also while the host is off. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { run } from "../command.ts";
+import { attempt, run } from "../command.ts";
 import type { Container } from "../container.ts";
 import { NetNamespace } from "../namespace.ts";
 import type { BootedHost } from "./booted_host.ts";
@@ -101,10 +101,10 @@ export async function findContainer(
   const [network] = Object.values(
     JSON.parse(networks) as Record<string, { IPAddress: string }>,
   );
-  const namespace = await NetNamespace.attach(
-    `${host.name}-d${id.slice(0, 8)}`,
-    processOf(host, id),
-  );
+  const label = `${host.name}-d${id.slice(0, 8)}`;
+  // A container that was started again has another namespace than before.
+  await attempt(["ip", "netns", "delete", label]);
+  const namespace = await NetNamespace.attach(label, processOf(host, id));
   const mtu = await namespace.run(["cat", "/sys/class/net/eth0/mtu"]);
   return {
     name,
