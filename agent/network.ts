@@ -269,6 +269,7 @@ export class Network {
     const { state, tasks } = this.#components;
     const former = this.#overlay;
     this.#overlay = overlay;
+    this.#firewall.letPast(overlay.deviceName);
     state.clear("data-path.not-started");
     state.clear("data-path.down");
     state.clear("data-path.unattended");

@@ -19,6 +19,7 @@ const log = getLogger(["loden", "agent"]);
 /** The host's firewall, kept as it should be (`host/firewall/firewall_keeper.ts`). */
 export interface FirewallSupervisor {
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
+  letPast(overlayDevice: string | undefined): void;
   start(signal: AbortSignal): void;
   stop(): Promise<void>;
   status(): FirewallStatus;
@@ -53,6 +54,7 @@ export class NetworkFirewall {
   readonly #components: NetworkFirewallComponents;
   readonly #options: NetworkFirewallOptions;
   #kept: Kept | undefined;
+  #overlayDevice: string | undefined;
   #network: Cidr | undefined;
   /** Whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
@@ -116,6 +118,12 @@ export class NetworkFirewall {
     if (ipMasq || forwardRules) supervisor.start(ending);
   }
 
+  /** What comes by the overlay's device passes rules of Docker's that drop. */
+  letPast(overlayDevice: string | undefined): void {
+    this.#overlayDevice = overlayDevice;
+    this.#kept?.supervisor.letPast(overlayDevice);
+  }
+
   /** The rules stay. */
   async stop(): Promise<void> {
     await this.#kept?.supervisor.stop();
@@ -131,6 +139,9 @@ export class NetworkFirewall {
       config,
       (error) => this.#onResult(error),
     );
+    if (this.#overlayDevice !== undefined) {
+      supervisor.letPast(this.#overlayDevice);
+    }
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };
     await before?.supervisor.stop();
     return supervisor;

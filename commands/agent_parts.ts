@@ -245,7 +245,6 @@ function createFirewall(
     openMonitor: () => new KernelNftablesMonitor(),
   }, {
     resyncSeconds: settings.iptablesResyncSeconds,
-    overlayDevice: settings.deviceName,
     onResult,
   });
 }

@@ -33,8 +33,6 @@ export interface FirewallKeeperComponents {
 export interface FirewallKeeperOptions {
   /** `--iptables-resync`: how often the rules are looked at; at least 1. */
   readonly resyncSeconds: number;
-  /** The overlay's device, which is let past Docker's drops. */
-  readonly overlayDevice?: string | undefined;
   /** Told after each look at the rules: what is wrong, or that nothing is. */
   readonly onResult?: (error: unknown | undefined) => void;
 }
@@ -65,6 +63,7 @@ export class FirewallKeeper {
   /** Other tools, through which an earlier run may have set its rules. */
   #toClear: readonly Firewall[] = [];
   #rules: FirewallRules | undefined;
+  #overlayDevice: string | undefined;
   #inPlace = false;
   /** The last failure's message; one that lasts is logged once. */
   #reported: string | undefined;
@@ -90,10 +89,18 @@ export class FirewallKeeper {
    * @throws {FirewallError} which waiting may cure.
    */
   async ensure(wanted: FirewallRules, signal: AbortSignal): Promise<void> {
-    const { overlayDevice } = this.#options;
-    const rules = { overlayDevice, ...wanted };
-    this.#rules = rules;
-    await this.#takeTurn(() => this.#ensureNow(rules, signal));
+    this.#rules = wanted;
+    await this.#takeTurn(() => this.#ensureNow(wanted, signal));
+  }
+
+  /**
+   * The overlay has this device now, and it is let past Docker's drops: at once,
+   * or with the first {@linkcode ensure}.
+   */
+  letPast(overlayDevice: string | undefined): void {
+    if (overlayDevice === this.#overlayDevice) return;
+    this.#overlayDevice = overlayDevice;
+    void this.#lookAgain(this.#stop.signal);
   }
 
   /** Begins to look at the rules regularly, until `stop` or the signal. */
@@ -105,7 +112,7 @@ export class FirewallKeeper {
   /** Ends that. The rules stay: what is forwarded must go on being so. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#loop;
+    await Promise.all([this.#loop, this.#turn]);
   }
 
   status(): FirewallStatus {
@@ -204,8 +211,11 @@ export class FirewallKeeper {
     // Only now, so that the rules are never missing in between.
     for (const other of this.#toClear) await this.#clear(other, rules, signal);
     this.#toClear = [];
+    const overlayDevice = this.#overlayDevice;
+    // What the last run let past stays until this one knows its device.
+    if (overlayDevice === undefined) return;
     for (const set of this.#selection?.forDocker ?? []) {
-      await this.#setForDocker(set, rules, signal);
+      await this.#setForDocker(set, { ...rules, overlayDevice }, signal);
     }
   }
 

@@ -58,6 +58,8 @@ export class AgentRig {
   readonly clock = new FakeClock();
   readonly etcd = new FakeEtcd(this.clock);
   readonly firewall = new FakeFirewall();
+  /** The overlay's device, as the firewall was told, each time. */
+  readonly letPast: (string | undefined)[] = [];
   readonly calls: string[] = [];
   readonly backends: FakeBackend[] = [];
   readonly files = new Map<string, string>();
@@ -207,6 +209,7 @@ export class AgentRig {
             await keeper.ensure(rules, signal);
             call("firewall.set");
           },
+          letPast: (device) => this.letPast.push(device),
           start: (signal) => keeper.start(signal),
           stop: () => keeper.stop(),
           status: () => keeper.status(),
