@@ -16,6 +16,7 @@ import {
 import { runContainer } from "../../rig/booted/docker.ts";
 import type { DockerContainer } from "../../rig/booted/docker.ts";
 import { INTERNET_ADDRESS } from "../../rig/rig.ts";
+import { placedPrograms } from "../../rig/bpf_objects.ts";
 import { CONFIG, serve } from "../overlay.ts";
 import { program } from "../programs/path.ts";
 import { SteadyTraffic } from "../steady_traffic.ts";
@@ -297,4 +298,37 @@ Deno.test("no unit of any host has failed", async () => {
     const failed = ["systemctl", "list-units", "--failed", "--plain", "-q"];
     assertEquals(await machine.run(failed), "");
   }
+});
+
+Deno.test("the units are as systemd wants them, and no more exposed than the documentation says", async () => {
+  const { machine } = (await world()).host(0);
+  const units = ["loden.service", "loden-cleanup.service", "docker.service"];
+  const said = await machine.attempt(
+    ["systemd-analyze", "verify", "--man=no", ...units],
+  );
+  assertEquals([said.exitCode, said.stderr], [0, ""]);
+  // Fails above the threshold, in tenths.
+  await machine.run(
+    ["systemd-analyze", "security", "--threshold=36", "loden.service"],
+  );
+});
+
+Deno.test("a machine that is stopped leaves nothing in its network, a restart of its agent does", async () => {
+  const all = await world();
+  const { host: { namespace }, machine } = all.host(1);
+  const ours = async () => {
+    const links = await namespace.run(["ip", "-brief", "link"]);
+    const rules = await namespace.run(["iptables-save"]);
+    return {
+      devices: [...links.matchAll(/^flannel\w*/gm)].map(([name]) => name),
+      programs: (await placedPrograms(namespace)).map(({ device }) => device),
+      chains: [...rules.matchAll(/^:FLANNEL-\w+/gm)].map(([name]) => name),
+    };
+  };
+  await machine.run(["systemctl", "stop", "loden.service"]);
+  const left = await ours();
+  assert(Object.values(left).every(({ length }) => length > 0), `${left}`);
+  await machine.run(["systemctl", "start", "loden.service"]);
+  await machine.powerOff();
+  assertEquals(await ours(), { devices: [], programs: [], chains: [] });
 });

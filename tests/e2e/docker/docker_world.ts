@@ -18,7 +18,6 @@ import {
 } from "../../rig/booted/docker.ts";
 import {
   bindsOf,
-  type Installable,
   installLoden,
   whatToInstall,
 } from "../../rig/booted/installation.ts";
@@ -45,9 +44,11 @@ export interface DockerHost {
 export interface DockerWorldOptions {
   /** Of each host, in their order. */
   readonly dataPaths: readonly DataPath[];
-  readonly what?: Installable;
-  /** More lines of the file with Loden's options. */
-  readonly settings?: readonly string[];
+  /**
+   * What is done to each host's disk when Loden is installed, before the host
+   * boots; by default Loden is enabled, with its options in its own file.
+   */
+  readonly prepare?: (host: DockerHost, rig: Rig) => Promise<void>;
 }
 
 /** See the module's text. */
@@ -66,9 +67,11 @@ export class DockerWorld implements AsyncDisposable {
     this.#cleanup = cleanup;
   }
 
-  /** Boots the hosts, with Loden enabled. There is no etcd yet. */
-  static async boot(options: DockerWorldOptions): Promise<DockerWorld> {
-    const { dataPaths, settings = [], what = whatToInstall() } = options;
+  /** Boots the hosts, with Loden and Docker installed. There is no etcd yet. */
+  static async boot(
+    { dataPaths, prepare = enableLoden }: DockerWorldOptions,
+  ): Promise<DockerWorld> {
+    const what = whatToInstall();
     const image = await ensureRootImage();
     const binds = await bindsOf(what);
     await using cleanup = new AsyncDisposableStack();
@@ -79,20 +82,10 @@ export class DockerWorld implements AsyncDisposable {
       const machine = cleanup.use(
         await BootedHost.create(host, { image, binds }),
       );
-      hosts.push({ machine, host, dataPath });
       await putImageArchive(machine, image);
-      await machine.writeTextFile(
-        OPTIONS_FILE,
-        [
-          `FLANNELD_ETCD_ENDPOINTS=${rig.etcdEndpoint}`,
-          "FLANNELD_IFACE=eth0",
-          `FLANNELD_DATAPATH=${dataPath}`,
-          ...settings,
-          "",
-        ].join("\n"),
-      );
       await installLoden(machine, what);
-      await machine.enable("loden.service");
+      hosts.push({ machine, host, dataPath });
+      await prepare(hosts[index]!, rig);
     }
     await Promise.all(hosts.map(({ machine }) => machine.boot()));
     return new DockerWorld(rig, hosts, cleanup.move());
@@ -174,4 +167,16 @@ export class DockerWorld implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cleanup.disposeAsync();
   }
+}
+
+async function enableLoden(
+  { dataPath, machine }: DockerHost,
+  { etcdEndpoint }: Rig,
+): Promise<void> {
+  await machine.writeTextFile(
+    OPTIONS_FILE,
+    `FLANNELD_ETCD_ENDPOINTS=${etcdEndpoint}\n` +
+      `FLANNELD_IFACE=eth0\nFLANNELD_DATAPATH=${dataPath}\n`,
+  );
+  await machine.enable("loden.service");
 }

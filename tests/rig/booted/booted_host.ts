@@ -223,6 +223,11 @@ export class BootedHost implements AsyncDisposable {
     await run(["systemctl", `--root=${this.root}`, "enable", unit]);
   }
 
+  /** Has a unit not started at boot. Also while the host is off. */
+  async disable(unit: string): Promise<void> {
+    await run(["systemctl", `--root=${this.root}`, "disable", unit]);
+  }
+
   /** Writes a file; its directories are made. Also while the host is off. */
   async writeTextFile(path: string, text: string): Promise<void> {
     const directory = path.slice(0, path.lastIndexOf("/"));

@@ -20,6 +20,7 @@ const CACHE_PLACE = "/opt/loden/cache";
 /** Files of `packaging/` and their places on a host. */
 const PACKAGED: Readonly<Record<string, string>> = {
   "systemd/loden.service": `${UNITS}/loden.service`,
+  "systemd/loden-cleanup.service": `${UNITS}/loden-cleanup.service`,
   "systemd/docker.service.d/50-loden.conf":
     `${UNITS}/docker.service.d/50-loden.conf`,
   "systemd/05-loden.network": "/usr/lib/systemd/network/05-loden.network",
