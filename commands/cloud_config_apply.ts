@@ -115,6 +115,15 @@ function fillIn(
   );
 }
 
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await Deno.lstat(path)).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 async function readIfThere(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
@@ -126,6 +135,7 @@ async function readIfThere(path: string): Promise<string> {
 
 /** Whether the file has another content or mode, or is not there. */
 async function differs(path: string, file: PlannedFile): Promise<boolean> {
+  if (file.isUnit && await isLink(path)) return true;
   try {
     const [present, { mode }] = await Promise.all([
       Deno.readFile(path),
@@ -149,6 +159,8 @@ function bytesOf({ content }: PlannedFile): Uint8Array {
 
 async function put(root: string, file: PlannedFile): Promise<void> {
   const path = root + file.path;
+  // A unit's name may be another one's alias, or masked: not to be written to.
+  if (file.isUnit && await isLink(path)) await Deno.remove(path);
   if (typeof file.content === "string") {
     await writeFileAtomically(path, file.content, { mode: file.mode });
   } else {

@@ -38,6 +38,8 @@ export interface PlannedFile {
   readonly mode: number;
   /** `user:group`; `undefined` for whoever applies it. */
   readonly owner: string | undefined;
+  /** Whether it takes the place of a link: an alias, a mask. */
+  readonly isUnit: boolean;
 }
 
 /** Words behind `systemctl`. */
@@ -80,7 +82,7 @@ export async function planCloudConfig(
 
 async function planFile(file: FileEntry): Promise<PlannedFile> {
   const { mode, owner, path } = file;
-  return { path, mode, owner, content: await decode(file) };
+  return { path, mode, owner, isUnit: false, content: await decode(file) };
 }
 
 async function decode(
@@ -112,6 +114,7 @@ function planOptions(settings: readonly FileSetting[]): PlannedFile {
     content: lines.join(""),
     mode: OPTIONS_MODE,
     owner: undefined,
+    isUnit: false,
   };
 }
 
@@ -157,6 +160,7 @@ function planUnitFiles(unit: UnitEntry): PlannedFile[] {
     content: content.endsWith("\n") ? content : `${content}\n`,
     mode: UNIT_MODE,
     owner: undefined,
+    isUnit: true,
   }));
 }
 

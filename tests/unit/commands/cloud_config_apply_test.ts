@@ -118,6 +118,19 @@ Deno.test("a second time, nothing is written", async () => {
   assertEquals(out.match(/^keep /gm)?.length, 3);
 });
 
+Deno.test("a unit takes the place of an alias of its name, which is not written through", async () => {
+  await using host = await Host.create();
+  const [alias, other] = ["redis.service", "redis-server.service"].map((name) =>
+    `${host.root}${UNITS}/${name}`
+  ) as [string, string];
+  await Deno.mkdir(`${host.root}${UNITS}`, { recursive: true });
+  await Deno.writeTextFile(other, "Debian's\n");
+  await Deno.symlink(other, alias);
+  await host.apply(DOCUMENT);
+  assertEquals(await Deno.readTextFile(other), "Debian's\n");
+  assertMatch(await Deno.readTextFile(alias), /^\[Unit\]/);
+});
+
 Deno.test("a dry run says the same, and does nothing", async () => {
   await using host = await Host.create();
   const { out } = await host.apply(DOCUMENT, "--dry-run");
