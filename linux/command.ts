@@ -18,7 +18,10 @@ export interface CommandResult {
 export interface CommandOptions {
   /** Text for its standard input; without it, there is none. */
   readonly stdin?: string;
-  /** Ends the program (SIGTERM) and rejects with the signal's reason. */
+  /**
+   * Ends the program (SIGTERM, and SIGKILL a second later) and rejects with the
+   * signal's reason, at once.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -54,6 +57,9 @@ export class CommandMissingError extends LodenError {
 /** Where administration programs are; a service's PATH may lack them. */
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
+/** How long a program has to end after SIGTERM. */
+const KILL_AFTER_MS = 1_000;
+
 /** Runs programs of this host, in the C locale, as their output is read. */
 export class HostCommandRunner implements CommandRunner {
   async run(
@@ -63,10 +69,11 @@ export class HostCommandRunner implements CommandRunner {
   ): Promise<CommandResult> {
     signal.throwIfAborted();
     const child = this.#spawn(command, words, stdin !== undefined, signal);
-    const [output] = await Promise.all([
+    const ended = Promise.all([
       child.output(),
       stdin === undefined ? undefined : feed(child.stdin, stdin),
     ]);
+    const [output] = await orAborted(ended, child, signal);
     signal.throwIfAborted();
     return {
       code: output.code,
@@ -96,6 +103,42 @@ export class HostCommandRunner implements CommandRunner {
       if (error instanceof Deno.errors.NotFound) {
         throw new CommandMissingError(command, error);
       }
+      throw error;
+    }
+  }
+}
+
+/**
+ * A program that ignores SIGTERM, or has left its output to another one, must not
+ * hold its caller.
+ */
+async function orAborted<T>(
+  ended: Promise<T>,
+  child: Deno.ChildProcess,
+  signal: AbortSignal,
+): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => {
+    child.unref();
+    const timer = setTimeout(() => kill(child), KILL_AFTER_MS);
+    child.status.then(() => clearTimeout(timer), () => {});
+    ended.catch(() => {});
+    aborted.reject(signal.reason);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([ended, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    // It has just ended.
+    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) {
       throw error;
     }
   }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { delay } from "@std/async/delay";
 import {
   CommandMissingError,
   HostCommandRunner,
@@ -62,4 +63,23 @@ Deno.test("an abort ends the program and rejects with its reason", async () => {
     Error,
     "stop",
   );
+});
+
+Deno.test("a program that ignores SIGTERM holds nobody, and is killed", async () => {
+  const directory = await Deno.makeTempDir();
+  const pidFile = `${directory}/pid`;
+  const controller = new AbortController();
+  // The shell stays, and with it the pipes, while its child sleeps.
+  const script = `trap "" TERM; echo $$ > ${pidFile}; while :; do sleep 1; done`;
+  const run = runner.run("sh", ["-c", script], { signal: controller.signal });
+  run.catch(() => {});
+  const read = () => Deno.readTextFile(pidFile).catch(() => "");
+  while (await read() === "") await delay(10);
+  const pid = Number(await read());
+  controller.abort(new Error("stop"));
+  await assertRejects(() => run, Error, "stop");
+  const isThere = () =>
+    Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+  while (await isThere()) await delay(50);
+  await Deno.remove(directory, { recursive: true });
 });
