@@ -138,7 +138,9 @@ function kill(child: Deno.ChildProcess): void {
     child.kill("SIGKILL");
   } catch (error) {
     // It has just ended.
-    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) {
+    if (
+      !(error instanceof TypeError || error instanceof Deno.errors.NotFound)
+    ) {
       throw error;
     }
   }

@@ -70,7 +70,8 @@ Deno.test("a program that ignores SIGTERM holds nobody, and is killed", async ()
   const pidFile = `${directory}/pid`;
   const controller = new AbortController();
   // The shell stays, and with it the pipes, while its child sleeps.
-  const script = `trap "" TERM; echo $$ > ${pidFile}; while :; do sleep 1; done`;
+  const script =
+    `trap "" TERM; echo $$ > ${pidFile}; while :; do sleep 1; done`;
   const run = runner.run("sh", ["-c", script], { signal: controller.signal });
   run.catch(() => {});
   const read = () => Deno.readTextFile(pidFile).catch(() => "");
@@ -78,8 +79,7 @@ Deno.test("a program that ignores SIGTERM holds nobody, and is killed", async ()
   const pid = Number(await read());
   controller.abort(new Error("stop"));
   await assertRejects(() => run, Error, "stop");
-  const isThere = () =>
-    Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+  const isThere = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
   while (await isThere()) await delay(50);
   await Deno.remove(directory, { recursive: true });
 });
