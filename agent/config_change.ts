@@ -9,13 +9,7 @@
  */
 
 import type { NetworkConfig } from "../config/network.ts";
-import {
-  type Cidr,
-  contains,
-  equalCidr,
-  formatCidr,
-  lastAddress,
-} from "../net/cidr.ts";
+import { type Cidr, equalCidr, formatCidr, isWithin } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import { ConfigChangeError } from "./errors.ts";
 
@@ -24,6 +18,8 @@ export interface RunningConfig {
   readonly config: NetworkConfig;
   /** This host's lease; `undefined` while it has none. */
   readonly subnet: Cidr | undefined;
+  /** Those of the other hosts. */
+  readonly peers: readonly Cidr[];
 }
 
 /** One value that is another one now. */
@@ -51,11 +47,13 @@ export function planConfigChange(
   running: RunningConfig,
   next: NetworkConfig,
 ): ConfigChange {
-  const { config, subnet } = running;
+  const { config, subnet, peers } = running;
   // Nothing runs that could be at odds with it.
-  const refusals = subnet === undefined
-    ? []
-    : [...refuseBackend(config, next), ...refusePool(config, subnet, next)];
+  const refusals = subnet === undefined ? [] : [
+    ...refuseBackend(config, next),
+    ...refusePool(config, subnet, next),
+    ...refuseNetworkWithout(peers, next),
+  ];
   if (refusals.length > 0) throw new ConfigChangeError(subnet!, refusals);
   const values = changedValues(config, next);
   const needsReplan = values.some(({ key }) => REPLANNED.has(key));
@@ -136,11 +134,7 @@ function refusePool(
       `subnet: new value is ${subnetLength}`,
     ];
   }
-  if (
-    !equalCidr(network, before.network) &&
-    !(contains(network, subnet.address) &&
-      contains(network, lastAddress(subnet)))
-  ) {
+  if (!equalCidr(network, before.network) && !isWithin(subnet, network)) {
     return [
       `Network must contain this host's subnet: new value is ` +
       formatCidr(network),
@@ -160,4 +154,18 @@ function refusePool(
     ];
   }
   return [];
+}
+
+/** A host that takes a Network drops the peers outside of it; they would stay. */
+function refuseNetworkWithout(
+  peers: readonly Cidr[],
+  { pool: { network } }: NetworkConfig,
+): string[] {
+  const [one, ...more] = peers.filter((subnet) => !isWithin(subnet, network));
+  if (one === undefined) return [];
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  return [
+    `Network must contain the subnets of all hosts, also ${formatCidr(one)}` +
+    `${others}: new value is ${formatCidr(network)}`,
+  ];
 }

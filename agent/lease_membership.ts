@@ -116,6 +116,7 @@ export class LeaseMembership implements Membership {
     const lease = await keeper.acquire(config.pool, attributes, signal);
     store.saveConfig(this.#current.config.raw);
     const self = {
+      network: this.#current.config.pool.network,
       subnet: lease.subnet,
       publicIp: this.#current.underlay.publicIp,
       backendType: advertisement.backendType,
@@ -149,6 +150,7 @@ export class LeaseMembership implements Membership {
     if (config !== undefined) {
       this.#keeper?.usePool(config.pool);
       this.#store?.then((store) => store.saveConfig(config.raw));
+      this.#moveTo({ network: config.pool.network });
     }
     if (underlay !== undefined) {
       const { publicIp, mac } = underlay;
@@ -190,7 +192,9 @@ export class LeaseMembership implements Membership {
     return previous;
   }
 
-  #moveTo(part: Pick<Partial<PeerSelf>, "subnet" | "publicIp">): void {
+  #moveTo(
+    part: Pick<Partial<PeerSelf>, "network" | "subnet" | "publicIp">,
+  ): void {
     if (this.#self === undefined) return;
     this.#self = { ...this.#self, ...part };
     this.#watch!.moveTo(this.#self);

@@ -2,9 +2,11 @@
  * Which of the leases are peers, and what changed: no I/O, time is an argument.
  *
  * A lease is a peer unless it is ours, overlaps our subnet, names our own
- * PublicIP or another backend type. Leases of different length that overlap each
- * other are both peers: the data path sends by the longest prefix, as the kernel
- * does with flannel's routes.
+ * PublicIP or another backend type, or has a part in the overlay that no host may
+ * have: whoever may write leases must not be able to draw packets of other
+ * networks into this one, or to send packets round in it. Leases of different
+ * length that overlap each other are both peers: the data path sends by the
+ * longest prefix, as the kernel does with flannel's routes.
  *
  * A peer whose key vanishes is kept as stale for a grace: an etcd that was wiped,
  * or a key that its owner is about to restore, must not cost a packet. The grace
@@ -13,7 +15,14 @@
  * @module
  */
 
-import { type Cidr, equalCidr, formatCidr, overlaps } from "../net/cidr.ts";
+import {
+  type Cidr,
+  contains,
+  equalCidr,
+  formatCidr,
+  isWithin,
+  overlaps,
+} from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import { ClaimIndex } from "./claim_index.ts";
@@ -23,6 +32,8 @@ import type { StoredPeer } from "./state_store.ts";
 
 /** What this host is among the others. */
 export interface PeerSelf {
+  /** The whole overlay. */
+  readonly network: Cidr;
   readonly subnet: Cidr;
   readonly publicIp: Ipv4;
   readonly backendType: string;
@@ -35,6 +46,8 @@ export interface PeerNotice {
     | "overlaps-us"
     | "our-address"
     | "our-host-id"
+    | "outside-network"
+    | "address-in-overlay"
     | "other-backend"
     | "overlap";
   /** The key below `<prefix>/subnets/`. */
@@ -271,6 +284,23 @@ export class PeerSet {
         code: "our-address",
         name,
         reason: `its PublicIP ${formatIpv4(publicIp)} is this host's own`,
+      };
+    }
+    if (!isWithin(subnet, self.network)) {
+      return {
+        code: "outside-network",
+        name,
+        reason: `it lies outside the network ${formatCidr(self.network)}`,
+      };
+    }
+    // Its packets would be encapsulated again, and again.
+    if (contains(self.network, publicIp)) {
+      return {
+        code: "address-in-overlay",
+        name,
+        reason: `its PublicIP ${
+          formatIpv4(publicIp)
+        } is an address of the overlay ${formatCidr(self.network)}`,
       };
     }
     if (backendType !== self.backendType) {

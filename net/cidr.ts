@@ -68,6 +68,12 @@ export function contains(cidr: Cidr, address: Ipv4): boolean {
   return toIpv4(address & netmask(cidr.prefixLength)) === cidr.address;
 }
 
+/** Whether every address of `part` lies in `whole`. */
+export function isWithin(part: Cidr, whole: Cidr): boolean {
+  return part.prefixLength >= whole.prefixLength &&
+    contains(whole, part.address);
+}
+
 /** Whether the two networks have an address in common. */
 export function overlaps(a: Cidr, b: Cidr): boolean {
   return a.prefixLength <= b.prefixLength

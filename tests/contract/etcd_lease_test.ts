@@ -68,7 +68,12 @@ class Host implements AsyncDisposable {
     const { signal } = this.#end;
     const { subnet } = await this.keeper.acquire(pool, this.attributes, signal);
     const watch = new PeerWatch({ ...components, registry: this.#registry }, {
-      self: { subnet, backendType: "udp", publicIp: this.attributes.publicIp },
+      self: {
+        network: pool.network,
+        subnet,
+        backendType: "udp",
+        publicIp: this.attributes.publicIp,
+      },
       confirmSeconds: 0.2,
       onDiff: ({ added, changed, removed }) => {
         for (const peer of [...added, ...changed]) {

@@ -15,6 +15,7 @@ function change(next: Record<string, unknown>, before: unknown = BEFORE) {
   const running = {
     config: parseNetworkConfig(JSON.stringify(before)),
     subnet: parseCidr("10.1.5.0/24")!,
+    peers: ["10.1.2.0/24", "10.1.7.0/24"].map((text) => parseCidr(text)!),
   };
   const config = parseNetworkConfig(JSON.stringify({ ...BEFORE, ...next }));
   return planConfigChange(running, config);
@@ -39,7 +40,7 @@ const TAKEN: [string, Record<string, unknown>, string[], boolean][] = [
     true,
   ],
   [
-    "a narrower Network around this host's subnet",
+    "a narrower Network around all hosts' subnets",
     { Network: "10.1.0.0/21", SubnetMax: "10.1.7.0" },
     [
       "Network: 10.1.0.0/16 -> 10.1.0.0/21",
@@ -77,6 +78,22 @@ const REFUSED: [string, Record<string, unknown>, string][] = [
     "a Network without this host's subnet",
     { Network: "10.2.0.0/16", SubnetMin: "10.2.1.0", SubnetMax: "10.2.2.0" },
     "Network must contain this host's subnet: new value is 10.2.0.0/16",
+  ],
+  [
+    "a Network without a peer's subnet",
+    { Network: "10.1.4.0/22", SubnetMin: "10.1.4.0", SubnetMax: "10.1.7.0" },
+    "Network must contain the subnets of all hosts, also 10.1.2.0/24: " +
+    "new value is 10.1.4.0/22",
+  ],
+  [
+    "a Network without those of two peers",
+    {
+      Network: "10.1.5.0/24",
+      SubnetLen: 26,
+      SubnetMin: "10.1.5.0",
+      SubnetMax: "10.1.5.192",
+    },
+    "also 10.1.2.0/24 and 1 more: new value is 10.1.5.0/24",
   ],
   [
     "another SubnetLen",

@@ -55,6 +55,7 @@ class World implements AsyncDisposable {
       running: () => ({
         config: world.running,
         subnet: parseCidr("10.1.5.0/24")!,
+        peers: [],
       }),
       apply: (config) => {
         if (world.refusal) return Promise.reject(world.refusal);

@@ -250,6 +250,23 @@ Deno.test("another underlay goes into the same key and the saved state, another 
   assertEquals((await host.run().saved(moved))?.config.raw, raw);
 });
 
+Deno.test("a wider network has peers that the former one did not hold", async () => {
+  using host = new Host();
+  host.etcd.put("10.2.3.0-24", PEER);
+  const membership = host.run();
+  await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    assertEquals(host.diffs, []);
+    const wider = parseNetworkConfig('{"Network":"10.0.0.0/8"}');
+    membership.update({ config: wider });
+    for (let turn = 0; turn < 10; turn++) await host.clock.settle();
+    assertEquals(
+      host.diffs.flatMap(({ added }) => added.map(({ subnet }) => subnet)),
+      [parseCidr("10.2.3.0/24")!],
+    );
+  });
+});
+
 Deno.test("a host that runs says that it is alive, also after etcd was away", async () => {
   using host = new Host();
   const membership = host.run();

@@ -60,6 +60,7 @@ class Follower implements AsyncDisposable {
       store: { savePeers: (peers) => this.saved = peers() },
     }, {
       self: {
+        network: parseCidr("10.1.0.0/16")!,
         subnet: parseCidr("10.1.1.0/24")!,
         publicIp: parseIpv4("198.51.100.1")!,
         backendType: "udp",
@@ -326,6 +327,7 @@ Deno.test("a change that the watch missed is found by the periodic listing", asy
 });
 
 const MOVED = {
+  network: parseCidr("10.1.0.0/16")!,
   subnet: parseCidr("10.1.2.0/24")!,
   publicIp: parseIpv4("198.51.100.9")!,
   backendType: "udp",
