@@ -1,5 +1,6 @@
 /**
- * Loden beside the bare underlay and the kernel's VXLAN, in one run.
+ * Loden beside the bare underlay and the kernel's VXLAN, in one run; with
+ * `--control` the control plane with thousands of leases.
  *
  * Exit codes: 0, 1 when something failed, 2 for bad usage, 128 + n when signal n
  * ended it. No figure is ever judged here.
@@ -13,11 +14,18 @@ import { destroyRig } from "../tests/rig/teardown.ts";
 import { AptHost } from "../tools/apt.ts";
 import { Interrupted, onInterrupt } from "../tools/interrupt.ts";
 import { requireLinuxRoot } from "../tools/linux_root.ts";
-import { benchRequirements, ensurePackages } from "../tools/packages.ts";
+import {
+  benchRequirements,
+  DEMO_REQUIREMENTS,
+  ensurePackages,
+} from "../tools/packages.ts";
 import { Progress } from "../tools/progress.ts";
 import { writeStdout } from "../tools/stdout.ts";
 import { extendSystemPath } from "../tools/system_path.ts";
-import { measureAll } from "./measure_all.ts";
+import { renderControlReport } from "./control/control_report.ts";
+import { FULL_SIZES, QUICK_SIZES } from "./control/control_sizes.ts";
+import { measureControl } from "./control/measure_control.ts";
+import { measureAll, type MeasureContext } from "./measure_all.ts";
 import {
   BENCH_USAGE,
   type BenchOptions,
@@ -53,17 +61,19 @@ async function main(args: readonly string[]): Promise<number> {
     requireLinuxRoot("make network namespaces");
     await progress.step("the programs that this needs", () =>
       ensurePackages(
-        benchRequirements(options.paths.map(({ name }) => name)),
+        options.control
+          ? DEMO_REQUIREMENTS
+          : benchRequirements(options.paths.map(({ name }) => name)),
         apt,
         (line) => progress.note(line),
         interrupt.signal,
       ));
-    const report = await measureAll(options, {
+    const { report, text } = await measure(options, {
       rigName,
       progress,
       signal: interrupt.signal,
     });
-    progress.print(`\n${renderReport(report)}`);
+    progress.print(`\n${text}`);
     if (options.json) progress.print(JSON.stringify(report));
     return 0;
   } catch (error) {
@@ -75,4 +85,17 @@ async function main(args: readonly string[]): Promise<number> {
     progress.print(`\nThe measurement failed: ${describeError(error)}`);
     return 1;
   }
+}
+
+async function measure(
+  options: BenchOptions,
+  context: MeasureContext,
+): Promise<{ report: unknown; text: string }> {
+  if (options.control) {
+    const sizes = options.quick ? QUICK_SIZES : FULL_SIZES;
+    const report = await measureControl(sizes, options.runs, context);
+    return { report, text: renderControlReport(report) };
+  }
+  const report = await measureAll(options, context);
+  return { report, text: renderReport(report) };
 }

@@ -31,6 +31,9 @@ export interface BenchOptions {
   readonly paths: readonly PathInModes[];
   /** Two of the disturbances only. */
   readonly fewDisturbances: boolean;
+  /** The control plane at scale, and nothing else. */
+  readonly control: boolean;
+  readonly quick: boolean;
 }
 
 /** A path, and the modes in which it is measured. */
@@ -66,6 +69,8 @@ of two hosts (network namespaces). Needs root and Linux.
   ).join(", ")
 } rows,
                  no wire: under two minutes, and noisy
+  --control      instead of all that: one agent with the leases of 10,000 hosts,
+                 and 200 hosts that join at once; with --runs, --quick, --json
   --json         the last line is the report as one JSON object
   --help         this text
 
@@ -82,11 +87,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   let help = false;
   let json = false;
   let quick = false;
+  let control = false;
   let peers = false;
   let runs: number | undefined;
   let paths: readonly PathName[] | undefined;
   let modes: readonly LinkMode[] | undefined;
-  let measurements: readonly MeasurementName[] = MEASUREMENT_NAMES;
+  let measurements: readonly MeasurementName[] | undefined;
   const words = args.flatMap((arg) => {
     const match = /^(--[a-z]+)=(.*)$/.exec(arg);
     return match ? [match[1]!, match[2]!] : [arg];
@@ -99,6 +105,9 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
         break;
       case "--json":
         json = true;
+        break;
+      case "--control":
+        control = true;
         break;
       case "--quick":
         quick = true;
@@ -122,6 +131,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
         throw new BenchUsageError(`Cannot measure: unknown argument ${word}`);
     }
   }
+  if (control && (peers || (paths ?? modes ?? measurements) !== undefined)) {
+    throw new BenchUsageError(
+      "Cannot measure: --control measures no packets, so it must stand without " +
+        "--paths, --peers, --modes and --figures",
+    );
+  }
   const measuredModes = modes ?? (quick ? QUICK_MODES : LINK_MODES);
   const named = new Set(paths);
   const wanted = pathsWhere(({ isPeer, isDetail }) =>
@@ -132,7 +147,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     json,
     runs: runs ?? (quick ? 1 : RUNS),
     seconds: quick ? QUICK_SECONDS : SECONDS,
-    measurements,
+    measurements: measurements ?? MEASUREMENT_NAMES,
     modes: measuredModes,
     paths: PATH_NAMES
       .filter((name) => named.has(name) || wanted.includes(name))
@@ -146,6 +161,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       }))
       .filter(({ modes }) => modes.length > 0),
     fewDisturbances: quick,
+    control,
+    quick,
   };
 }
 

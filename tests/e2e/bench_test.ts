@@ -6,6 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import type { ControlReport } from "../../bench/control/control_report.ts";
 import type { BenchReport } from "../../bench/report.ts";
 import { attempt } from "../rig/command.ts";
 
@@ -63,6 +64,32 @@ Deno.test("bench: both data paths beside VXLAN, and an agent killed under traffi
   // No agent carries packets while it is killed: without a loss here, the ping
   // would tell nothing.
   assert(report.restart["udp-tun"]![0]!.pingLost > 0);
+});
+
+Deno.test("bench: the control plane, on a thousand leases, as JSON", async () => {
+  const { exitCode, stderr, stdout } = await bench(
+    "--control",
+    "--quick",
+    "--json",
+  );
+  assertEquals(exitCode, 0, stdout + stderr);
+  const report = JSON.parse(
+    stdout.trimEnd().split("\n").at(-1)!,
+  ) as ControlReport;
+  const { changes, joiners, leases, runs, schema } = report;
+  assertEquals(
+    { changes, joiners, leases, runs, schema },
+    { changes: 20, joiners: 20, leases: 1_000, runs: 1, schema: 1 },
+  );
+  assertEquals(Object.keys(report.agents), ["udp-ebpf", "udp-tun"]);
+  for (const [name, figures] of Object.entries(report.agents)) {
+    const { changeMaxMs, changeP50Ms, changeP99Ms } = figures;
+    assert(figures.firstSyncMs > 0 && figures.rssMb > 0, name);
+    assert(figures.idleCpuPercent >= 0, name);
+    assert(changeP50Ms > 0, name);
+    assert(changeP50Ms <= changeP99Ms && changeP99Ms <= changeMaxMs, name);
+  }
+  assert(report.together.joinMs > 0 && report.together.rejoinMs > 0);
 });
 
 Deno.test("bench: bad usage is exit code 2, and says how", async () => {

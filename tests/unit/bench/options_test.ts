@@ -23,6 +23,8 @@ Deno.test("without arguments, everything is measured three times for five second
     measurements: MEASUREMENT_NAMES,
     modes: ["super", "software", "wire"],
     fewDisturbances: false,
+    control: false,
+    quick: false,
   });
 });
 
@@ -145,3 +147,24 @@ for (
     assertThrows(() => parseBenchOptions(args), BenchUsageError);
   });
 }
+
+Deno.test("--control goes with the options that say something about it", () => {
+  const { control, quick, runs, json } = parseBenchOptions(
+    ["--control", "--quick", "--json", "--runs=2"],
+  );
+  assertEquals({ control, quick, runs, json }, {
+    control: true,
+    quick: true,
+    runs: 2,
+    json: true,
+  });
+  for (
+    const other of ["--peers", "--paths=vxlan", "--modes=wire", "--figures=rr"]
+  ) {
+    assertThrows(
+      () => parseBenchOptions(["--control", other]),
+      BenchUsageError,
+      "--control measures no packets",
+    );
+  }
+});

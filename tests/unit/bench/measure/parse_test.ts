@@ -5,6 +5,7 @@ import {
 } from "../../../../bench/measure/cpu.ts";
 import { residentMemory } from "../../../../bench/measure/memory.ts";
 import { parsePing } from "../../../../bench/measure/ping.ts";
+import { processSeconds } from "../../../../bench/measure/process_cpu.ts";
 import { parseNetperf } from "../../../../bench/measure/request_response.ts";
 import { parseIperf3 } from "../../../../bench/measure/tcp.ts";
 
@@ -73,4 +74,11 @@ Deno.test("/proc/pid/status: kilobytes of 1024 become megabytes of 10^6", () => 
   const status = "Name:\tdeno\nVmRSS:\t  100000 kB\nRssAnon:\t   50000 kB\n";
   assertEquals(residentMemory(1, status), { rssMb: 102.4, rssAnonMb: 51.2 });
   assertThrows(() => residentMemory(1, "Name:\tx\n"), Error, "VmRSS");
+});
+
+Deno.test("/proc/<pid>/stat: time in user mode and in the kernel, whatever the program is called", () => {
+  const stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 900 8 0 0 " +
+    "150 50 3 4 20 0 12 0 100 0 0";
+  assertEquals(processSeconds(7, stat), 2);
+  assertThrows(() => processSeconds(7, "7 (deno) S 1"), Error, "process 7");
 });

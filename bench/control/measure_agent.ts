@@ -1,0 +1,144 @@
+/**
+ * One agent with the leases of many other hosts, on a real etcd.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { fromFileUrl } from "@std/path";
+import type { Agent } from "../../tests/rig/agent.ts";
+import { Daemon } from "../../tests/rig/daemon.ts";
+import {
+  INTERNET_ADDRESS,
+  type Rig,
+  SWITCH_ADDRESS,
+} from "../../tests/rig/rig.ts";
+import { MANY_LEASES_NETWORK } from "../../tests/support/many_leases.ts";
+import { residentMemory } from "../measure/memory.ts";
+import { processSeconds } from "../measure/process_cpu.ts";
+import { type AgentControlFigures, percentile } from "./control_figures.ts";
+import type { ControlSizes } from "./control_sizes.ts";
+import { firstSyncMs } from "./sync_time.ts";
+
+/** How the agent carries packets. */
+export type ControlPath = "udp-tun" | "udp-ebpf";
+
+const FLAGS: Readonly<Record<ControlPath, string>> = {
+  "udp-tun": "--datapath=tun",
+  "udp-ebpf": "--datapath=ebpf",
+};
+export const PREFIX = "/coreos.com/network";
+const UDP_PORT = 8285;
+/** Of the agent, apart from those of the leases and of the changes. */
+const CONFIG = {
+  Network: MANY_LEASES_NETWORK,
+  SubnetLen: 24,
+  SubnetMin: "10.250.0.0",
+  SubnetMax: "10.250.255.0",
+};
+const FIRST_CHANGED_SUBNET = "10.200.0.0";
+const READY_TIMEOUT_MS = 60_000;
+const ECHO_TIMEOUT_MS = 10_000;
+
+/** In a fresh rig with one host, which it leaves running. */
+export async function measureAgent(
+  rig: Rig,
+  path: ControlPath,
+  sizes: ControlSizes,
+  signal: AbortSignal,
+): Promise<AgentControlFigures> {
+  await rig.startEtcd();
+  await rig.publish(CONFIG);
+  const start = async () => {
+    const agent = await rig.startAgent(rig.host(0), { flags: [FLAGS[path]] });
+    await agent.ready(READY_TIMEOUT_MS, signal);
+    return agent;
+  };
+  const alone = await start();
+  await delay(sizes.settleSeconds * 1_000, { signal });
+  const { rssMb: rssAloneMb } = residentMemory(alone.process.pid);
+  await alone.stop();
+  alone[Symbol.dispose]();
+
+  await rig.switch.run(
+    program("write_leases.ts", rig.etcdEndpoint, PREFIX, `${sizes.leases}`),
+    { signal },
+  );
+  const agent = await start();
+  const syncMs = await untilSynced(agent, sizes.leases, signal);
+  await delay(sizes.settleSeconds * 1_000, { signal });
+  const { rssMb } = residentMemory(agent.process.pid);
+  const idleCpuPercent = await idleCpu(agent, sizes.idleSeconds, signal);
+  const changesMs = await measureChanges(rig, sizes.changes, signal);
+  return {
+    firstSyncMs: syncMs,
+    changeP50Ms: percentile(changesMs, 0.5),
+    changeP99Ms: percentile(changesMs, 0.99),
+    changeMaxMs: percentile(changesMs, 1),
+    rssAddedMb: rssMb - rssAloneMb,
+    rssMb,
+    idleCpuPercent,
+  };
+}
+
+async function untilSynced(
+  { process }: Agent,
+  leases: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let syncMs: number | undefined;
+  await process.until(
+    `${leases} peers in the log of ${process.name}`,
+    () => (syncMs = firstSyncMs(process.log(), leases)) !== undefined,
+    READY_TIMEOUT_MS,
+    signal,
+  );
+  return syncMs!;
+}
+
+async function idleCpu(
+  { process: { pid } }: Agent,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const [workedBefore, before] = [processSeconds(pid), performance.now()];
+  await delay(seconds * 1_000, { signal });
+  const worked = processSeconds(pid) - workedBefore;
+  return 100 * worked / ((performance.now() - before) / 1_000);
+}
+
+/** Milliseconds of each change. */
+async function measureChanges(
+  rig: Rig,
+  changes: number,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const addresses = [SWITCH_ADDRESS, INTERNET_ADDRESS];
+  await using echo = new Daemon({
+    name: "the peers that answer",
+    command: [
+      ...rig.switch.commandPrefix,
+      ...program("overlay_echo.ts", `${UDP_PORT}`, ...addresses),
+    ],
+    logFile: `${rig.directory}/echo.log`,
+  });
+  await echo.untilLogged(/^listening$/m, ECHO_TIMEOUT_MS, signal);
+  const printed = await rig.host(0).namespace.run(
+    program(
+      "follow_changes.ts",
+      rig.etcdEndpoint,
+      PREFIX,
+      `${changes}`,
+      FIRST_CHANGED_SUBNET,
+      ...addresses,
+    ),
+    { signal },
+  );
+  return JSON.parse(printed) as number[];
+}
+
+/** The command of a program of `programs/`. */
+export function program(name: string, ...words: readonly string[]): string[] {
+  const path = fromFileUrl(new URL(`programs/${name}`, import.meta.url));
+  return [Deno.execPath(), "run", "-A", path, ...words];
+}
