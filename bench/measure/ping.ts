@@ -18,11 +18,13 @@ export interface PingResult {
 export interface PingOptions {
   readonly count: number;
   readonly intervalSeconds: number;
-  /** Seconds after which it gives up in all. */
+  /** Seconds after which it gives up in all; it ends when `count` are answered. */
   readonly deadlineSeconds?: number;
   /** More arguments, such as `-M do`. */
   readonly args?: readonly string[];
 }
+
+const ANSWER = / icmp_seq=(\d+) ttl=.*$/gm;
 
 /** Pings `address`; lost packets are no error, but numbers. */
 export async function ping(
@@ -34,28 +36,37 @@ export async function ping(
   const { stdout } = await from.attempt([
     "ping",
     "-n",
-    "-q",
     `-c${options.count}`,
     `-i${options.intervalSeconds}`,
     ...options.deadlineSeconds ? [`-w${options.deadlineSeconds}`] : ["-W1"],
     ...options.args ?? [],
     address,
   ], { env: { LC_ALL: "C" }, ...(signal ? { signal } : {}) });
-  return parsePing(stdout);
+  return parsePing(stdout, options.deadlineSeconds ? options.count : undefined);
 }
 
-/** Reads the summary of iputils' `ping -q`. */
-export function parsePing(output: string): PingResult {
+/**
+ * Reads what iputils' `ping` says.
+ *
+ * @param enough so many answers end it (with a deadline, it sends until it has
+ * them). What was sent after the last answered one then was still on its way:
+ * it counts neither as sent nor as lost.
+ */
+export function parsePing(output: string, enough = Infinity): PingResult {
   const counts = /^(\d+) packets transmitted, (\d+) received/m.exec(output);
   if (!counts) {
     throw new Error(
       `Cannot read what ping said: it must end with a summary: ${output}`,
     );
   }
+  const received = Number(counts[2]);
+  const numbers = [...output.matchAll(ANSWER)].map(([, number]) =>
+    Number(number)
+  );
   const times = /^rtt min\/avg\/max\/mdev = [\d.]+\/([\d.]+)\//m.exec(output);
   return {
-    sent: Number(counts[1]),
-    received: Number(counts[2]),
+    sent: received >= enough ? Math.max(...numbers) : Number(counts[1]),
+    received,
     averageUs: times ? Number(times[1]) * 1000 : undefined,
   };
 }

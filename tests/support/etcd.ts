@@ -61,6 +61,8 @@ export interface EtcdServer extends AsyncDisposable {
   /** `http://address:port`, or `https://` with TLS. */
   readonly endpoint: string;
   readonly clientPort: number;
+  /** Whether there is a process, be it paused. */
+  readonly isRunning: boolean;
   /** The directory with the database; removed by {@linkcode stop}. */
   readonly dataDirectory: string;
   /** Runs `etcdctl` on this server and returns what it wrote to stdout. */
@@ -83,6 +85,8 @@ export interface EtcdServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Some commands of `etcdctl` have no time limit, such as `lease list`. */
+const TOOL_MS = 30_000;
 const KEPT_LOG_LINES = 30;
 /** What etcd logs when it is ready. */
 const SERVING = "serving client traffic";
@@ -241,6 +245,9 @@ export async function startEtcd(
   const server: EtcdServer = {
     endpoint,
     clientPort,
+    get isRunning() {
+      return process !== undefined;
+    },
     dataDirectory,
     ctl,
     ctlWith,
@@ -331,6 +338,7 @@ async function runTool(
   stdin?: string,
 ): Promise<string> {
   let output: Deno.CommandOutput;
+  const timeLimit = AbortSignal.timeout(TOOL_MS);
   try {
     const child = new Deno.Command(command[0]!, {
       args: command.slice(1),
@@ -338,6 +346,7 @@ async function runTool(
       stdout: "piped",
       stderr: "piped",
       env: { ETCDCTL_API: "3" },
+      signal: timeLimit,
     }).spawn();
     if (stdin !== undefined) {
       await ReadableStream.from([new TextEncoder().encode(stdin)])
@@ -356,7 +365,9 @@ async function runTool(
   const text = new TextDecoder();
   if (!output.success) {
     throw new Error(
-      `${command.join(" ")} failed: ${text.decode(output.stderr)}`,
+      timeLimit.aborted
+        ? `${command.join(" ")} has not ended within ${TOOL_MS} ms`
+        : `${command.join(" ")} failed: ${text.decode(output.stderr)}`,
     );
   }
   return text.decode(output.stdout);

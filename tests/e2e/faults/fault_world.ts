@@ -205,6 +205,8 @@ export class FaultWorld implements AsyncDisposable {
   async anyMember(...args: string[]): Promise<string> {
     const errors: unknown[] = [];
     for (const member of this.rig.etcdMembers) {
+      // `etcdctl lease list` would wait for it.
+      if (!member.isRunning) continue;
       try {
         return await member.ctl(...args);
       } catch (error) {

@@ -46,6 +46,22 @@ Deno.test("ping: counts, and the mean in microseconds", () => {
   assertEquals(parsePing(output), { sent: 200, received: 199, averageUs: 104 });
 });
 
+Deno.test("ping: what was on its way at the end is not lost, what younger answers overtook is", () => {
+  const answers = (...numbers: number[]) =>
+    numbers.map((number) =>
+      `64 bytes from 10.1.2.2: icmp_seq=${number} ttl=62 time=0.1 ms\n`
+    ).join("");
+  const summary = "4 packets transmitted, 2 received, 50% packet loss\n";
+  const counts = (output: string, enough: number) => {
+    const { received, sent } = parsePing(output, enough);
+    return { received, sent };
+  };
+  assertEquals(counts(answers(1, 2) + summary, 2), { sent: 2, received: 2 });
+  assertEquals(counts(answers(1, 3) + summary, 2), { sent: 3, received: 2 });
+  // The deadline has ended it.
+  assertEquals(counts(answers(1, 2) + summary, 3), { sent: 4, received: 2 });
+});
+
 Deno.test("ping: nothing came back", () => {
   const output = "--- 10.1.2.2 ping statistics ---\n" +
     "3 packets transmitted, 0 received, +3 errors, 100% packet loss\n\n";
