@@ -1,6 +1,7 @@
 /**
  * Loden beside the bare underlay and the kernel's VXLAN, in one run; with
- * `--control` the control plane with thousands of leases.
+ * `--docker` Docker beside without; with `--control` the control plane with
+ * thousands of leases.
  *
  * Exit codes: 0, 1 when something failed, 2 for bad usage, 128 + n when signal n
  * ended it. No figure is ever judged here.
@@ -16,8 +17,10 @@ import { Interrupted, onInterrupt } from "../tools/interrupt.ts";
 import { requireLinuxRoot } from "../tools/linux_root.ts";
 import {
   benchRequirements,
+  BOOTED_HOST_REQUIREMENTS,
   DEMO_REQUIREMENTS,
   ensurePackages,
+  type Requirement,
 } from "../tools/packages.ts";
 import { Progress } from "../tools/progress.ts";
 import { writeStdout } from "../tools/stdout.ts";
@@ -25,6 +28,8 @@ import { extendSystemPath } from "../tools/system_path.ts";
 import { renderControlReport } from "./control/control_report.ts";
 import { FULL_SIZES, QUICK_SIZES } from "./control/control_sizes.ts";
 import { measureControl } from "./control/measure_control.ts";
+import { measureDocker } from "./docker/measure_docker.ts";
+import { renderDockerReport } from "./docker/docker_table.ts";
 import { measureAll, type MeasureContext } from "./measure_all.ts";
 import {
   BENCH_USAGE,
@@ -61,9 +66,7 @@ async function main(args: readonly string[]): Promise<number> {
     requireLinuxRoot("make network namespaces");
     await progress.step("the programs that this needs", () =>
       ensurePackages(
-        options.control
-          ? DEMO_REQUIREMENTS
-          : benchRequirements(options.paths.map(({ name }) => name)),
+        requirements(options),
         apt,
         (line) => progress.note(line),
         interrupt.signal,
@@ -87,6 +90,16 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+function requirements(
+  { control, docker, paths }: BenchOptions,
+): readonly Requirement[] {
+  if (control) return DEMO_REQUIREMENTS;
+  return [
+    ...benchRequirements(paths.map(({ name }) => name)),
+    ...docker ? BOOTED_HOST_REQUIREMENTS : [],
+  ];
+}
+
 async function measure(
   options: BenchOptions,
   context: MeasureContext,
@@ -95,6 +108,10 @@ async function measure(
     const sizes = options.quick ? QUICK_SIZES : FULL_SIZES;
     const report = await measureControl(sizes, options.runs, context);
     return { report, text: renderControlReport(report) };
+  }
+  if (options.docker) {
+    const report = await measureDocker(options, context);
+    return { report, text: renderDockerReport(report) };
   }
   const report = await measureAll(options, context);
   return { report, text: renderReport(report) };

@@ -11,7 +11,6 @@
  * @module
  */
 
-import { delay } from "@std/async/delay";
 import { CLI_PATH } from "../tests/rig/agent.ts";
 import { run } from "../tests/rig/command.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
@@ -19,7 +18,6 @@ import { Rig } from "../tests/rig/rig.ts";
 import type { Progress } from "../tools/progress.ts";
 import { medianFigures, type PathFigures, significant } from "./figures.ts";
 import { hostFacts } from "./host_facts.ts";
-import { ping } from "./measure/ping.ts";
 import { MEASUREMENTS } from "./measurements.ts";
 import { median } from "./median.ts";
 import { MemoryWatch } from "./memory_watch.ts";
@@ -37,9 +35,7 @@ import {
   FEW_DISTURBANCES,
   type RestartFigures,
 } from "./restart/restart_figures.ts";
-
-/** Agents see what passed meanwhile, and are done with it. */
-const THAW_MS = 200;
+import { inTurn, rotated, untilReached } from "./turns.ts";
 
 /** A path that is up, and what has been measured of it. */
 interface Entry {
@@ -155,44 +151,6 @@ async function measureMode(
   }
   for (const entry of measured) {
     entry.runs.get(mode)!.push(figures.get(entry)!);
-  }
-}
-
-/** Nobody is always the first after what the machine did before. */
-function rotated<Item>(items: readonly Item[], by: number): Item[] {
-  const start = items.length === 0 ? 0 : by % items.length;
-  return [...items.slice(start), ...items.slice(0, start)];
-}
-
-/** Lets a path's processes run for as long as `work` takes. */
-async function inTurn<Result>(
-  path: MeasuredPath,
-  signal: AbortSignal,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  path.thaw();
-  try {
-    await delay(THAW_MS, { signal });
-    return await work();
-  } finally {
-    path.freeze();
-  }
-}
-
-/** Neighbours are found, and tunnels up, before anything counts. */
-async function untilReached(
-  { link, name }: MeasuredPath,
-  signal: AbortSignal,
-): Promise<void> {
-  const { received } = await ping(link.client.namespace, link.server.address, {
-    count: 3,
-    intervalSeconds: 0.05,
-    deadlineSeconds: 10,
-  }, signal);
-  if (received === 0) {
-    throw new Error(
-      `Cannot measure ${name}: ${link.server.address} must answer a ping`,
-    );
   }
 }
 

@@ -8,6 +8,8 @@ import { LodenError } from "../errors.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
 import { MEASUREMENT_NAMES, type MeasurementName } from "./measurements.ts";
 import {
+  DOCKER_PATH_NAMES,
+  isDockerPathName,
   LINK_MODES,
   PATH_NAMES,
   type PathName,
@@ -18,6 +20,8 @@ import {
 /** What to measure. */
 export interface BenchOptions {
   readonly help: boolean;
+  /** Beside the same without Docker, instead of beside VXLAN. */
+  readonly docker: boolean;
   /** The last line is the report as JSON. */
   readonly json: boolean;
   /** Each measurement is repeated so often; the median counts. */
@@ -63,6 +67,10 @@ of two hosts (network namespaces). Needs root and Linux.
   --modes A,B    some of ${LINK_MODES.join(", ")} (all)
   --figures A,B  some of
                  ${wrapped(MEASUREMENT_NAMES)} (all)
+  --docker       each path between containers of real Docker daemons on booted
+                 hosts, beside the same without Docker; starts, memory and
+                 upgrades of the agent's unit. LODEN_BINARY names the program
+                 that is installed there (else the sources)
   --quick        one run of short measurements, no ${
   pathsWhere(({ isDetail }) => isDetail === true).map((name) =>
     name.replace("udp-ebpf", "")
@@ -80,11 +88,12 @@ Paths, modes and figures: docs/bench.md
 const SECONDS = 5;
 const QUICK_SECONDS = 1;
 const RUNS = 3;
-const QUICK_MODES: readonly LinkMode[] = ["super", "software"];
+const FEW_MODES: readonly LinkMode[] = ["super", "software"];
 
 /** Reads the arguments. Throws {@linkcode BenchUsageError}. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
   let help = false;
+  let docker = false;
   let json = false;
   let quick = false;
   let control = false;
@@ -92,7 +101,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   let runs: number | undefined;
   let paths: readonly PathName[] | undefined;
   let modes: readonly LinkMode[] | undefined;
-  let measurements: readonly MeasurementName[] | undefined;
+  let figures: readonly MeasurementName[] | undefined;
   const words = args.flatMap((arg) => {
     const match = /^(--[a-z]+)=(.*)$/.exec(arg);
     return match ? [match[1]!, match[2]!] : [arg];
@@ -102,6 +111,9 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     switch (word) {
       case "--help":
         help = true;
+        break;
+      case "--docker":
+        docker = true;
         break;
       case "--json":
         json = true;
@@ -125,32 +137,48 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
         modes = parseList(word, LINK_MODES, words[++i]);
         break;
       case "--figures":
-        measurements = parseList(word, MEASUREMENT_NAMES, words[++i]);
+        figures = parseList(word, MEASUREMENT_NAMES, words[++i]);
         break;
       default:
         throw new BenchUsageError(`Cannot measure: unknown argument ${word}`);
     }
   }
-  if (control && (peers || (paths ?? modes ?? measurements) !== undefined)) {
+  if (
+    control && (docker || peers || (paths ?? modes ?? figures) !== undefined)
+  ) {
     throw new BenchUsageError(
       "Cannot measure: --control measures no packets, so it must stand without " +
-        "--paths, --peers, --modes and --figures",
+        "--docker, --paths, --peers, --modes and --figures",
     );
   }
-  const measuredModes = modes ?? (quick ? QUICK_MODES : LINK_MODES);
+  const extra = peers ? "--peers" : figures && "--figures";
+  if (docker && extra !== undefined) {
+    throw new BenchUsageError(`Cannot measure: --docker has no ${extra}`);
+  }
+  const foreign = docker && paths?.find((name) => !isDockerPathName(name));
+  if (foreign) {
+    throw new BenchUsageError(
+      `Cannot measure: with --docker, --paths must be some of ` +
+        `${DOCKER_PATH_NAMES.join(",")}: current value has ${foreign}`,
+    );
+  }
+  const measuredModes = modes ??
+    (quick || docker ? FEW_MODES : LINK_MODES);
   const named = new Set(paths);
   const wanted = pathsWhere(({ isPeer, isDetail }) =>
     isPeer ? peers : paths === undefined && !(quick && isDetail)
   );
   return {
     help,
+    docker,
     json,
     runs: runs ?? (quick ? 1 : RUNS),
     seconds: quick ? QUICK_SECONDS : SECONDS,
-    measurements: measurements ?? MEASUREMENT_NAMES,
+    measurements: figures ?? MEASUREMENT_NAMES,
     modes: measuredModes,
     paths: PATH_NAMES
       .filter((name) => named.has(name) || wanted.includes(name))
+      .filter((name) => !docker || isDockerPathName(name))
       .map((name) => ({
         name,
         modes: named.has(name)

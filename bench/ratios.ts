@@ -15,7 +15,7 @@ import {
 } from "./figures.ts";
 import { median } from "./median.ts";
 
-/** A multiple of what VXLAN reached; of the runs. */
+/** A multiple of what another reached, VXLAN if nothing else is said; of the runs. */
 export interface Ratio {
   readonly median: number;
   readonly least: number;
@@ -38,11 +38,16 @@ export function ratiosTo(
       return own === undefined || !other ? [] : [own / other];
     });
     if (values.length === 0) continue;
-    ratios[name] = {
-      median: significant(median(values)),
-      least: significant(Math.min(...values)),
-      most: significant(Math.max(...values)),
-    };
+    ratios[name] = ratioOf(values);
   }
   return ratios;
+}
+
+/** @param values The multiple in each run, at least one. */
+export function ratioOf(values: readonly number[]): Ratio {
+  return {
+    median: significant(median(values)),
+    least: significant(Math.min(...values)),
+    most: significant(Math.max(...values)),
+  };
 }

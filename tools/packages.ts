@@ -123,6 +123,12 @@ export const BENCH_REQUIREMENTS: readonly Requirement[] = [
   NETPERF,
 ];
 
+/** What hosts with a systemd of their own need. */
+export const BOOTED_HOST_REQUIREMENTS: readonly Requirement[] = [
+  MMDEBSTRAP,
+  NSPAWN,
+];
+
 /** What `deno task bench` runs for a path on top of it. */
 const BENCH_PATH_REQUIREMENTS: Readonly<
   Record<string, readonly Requirement[]>
@@ -147,8 +153,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   NFTABLES,
   BUSYBOX,
   BPFTOOL,
-  MMDEBSTRAP,
-  NSPAWN,
+  ...BOOTED_HOST_REQUIREMENTS,
   SYSTEMD,
 ];
 

@@ -38,6 +38,11 @@ export function isLodenPathName(name: PathName): name is LodenPathName {
   return Object.hasOwn(LODEN_FLAGS, name);
 }
 
+/** The flags that make an agent carry packets as a path has it. */
+export function lodenFlags(name: LodenPathName): readonly string[] {
+  return LODEN_FLAGS[name];
+}
+
 /** See the module. The agents log in JSON. */
 export class LodenPath implements MeasuredPath {
   readonly name: LodenPathName;

@@ -45,3 +45,16 @@ export const PATH_NAMES = Object.keys(PATHS) as readonly PathName[];
 export function pathsWhere(wanted: (kind: PathKind) => boolean): PathName[] {
   return PATH_NAMES.filter((name) => wanted(PATHS[name]));
 }
+
+/** The paths that are measured with Docker too. */
+export type DockerPathName = "vxlan" | Extract<PathName, `udp-${string}`>;
+
+/** Whether a path is measured with Docker too. */
+export function isDockerPathName(name: PathName): name is DockerPathName {
+  return name === "vxlan" || name.startsWith("udp-");
+}
+
+/** In the order of the report. */
+export const DOCKER_PATH_NAMES: readonly DockerPathName[] = PATH_NAMES.filter(
+  isDockerPathName,
+);

@@ -7,19 +7,11 @@
 import { delay } from "@std/async/delay";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 import type { LodenPath, LodenPathName } from "../paths/loden_path.ts";
-import type {
-  Disturbance,
-  RestartFigures,
-  TrafficCourse,
-} from "./restart_figures.ts";
-import { SteadyPing } from "./steady_ping.ts";
-import { SteadyStream } from "./steady_stream.ts";
+import type { Disturbance, RestartFigures } from "./restart_figures.ts";
+import { underTraffic } from "./under_traffic.ts";
 
 /** The agent of the receiving host. */
 const AGENT = 1;
-/** Traffic before, and after all is as it was. */
-const BEFORE_MS = 500;
-const AFTER_MS = 1_000;
 /** How long a killed agent is away. */
 const AWAY_MS = 500;
 
@@ -40,7 +32,7 @@ export async function measureRestart(
   signal: AbortSignal,
 ): Promise<RestartFigures> {
   const figures = await underTraffic(
-    path,
+    path.link,
     signal,
     () => disturb(path, disturbance, signal),
   );
@@ -49,27 +41,6 @@ export async function measureRestart(
     await path.startAgent(AGENT, [], signal);
   }
   return { mode, ...disturbance, ...figures };
-}
-
-async function underTraffic(
-  { link }: LodenPath,
-  signal: AbortSignal,
-  work: () => Promise<void>,
-): Promise<TrafficCourse> {
-  await using stream = await SteadyStream.start(link, signal);
-  await using ping = await SteadyPing.start(link, signal);
-  await delay(BEFORE_MS, { signal });
-  await work();
-  await delay(AFTER_MS, { signal });
-  const { lost, outageMs, sent } = await ping.finish();
-  const { alive, pauseMs } = await stream.finish();
-  return {
-    pingSent: sent,
-    pingLost: lost,
-    pingOutageMs: outageMs,
-    streamAlive: alive,
-    streamPauseMs: pauseMs,
-  };
 }
 
 async function disturb(

@@ -4,9 +4,15 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertMatch,
+} from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { ControlReport } from "../../bench/control/control_report.ts";
+import type { DockerReport } from "../../bench/docker/docker_report.ts";
 import type { BenchReport } from "../../bench/report.ts";
 import { attempt } from "../rig/command.ts";
 
@@ -90,6 +96,32 @@ Deno.test("bench: the control plane, on a thousand leases, as JSON", async () =>
     assert(changeP50Ms <= changeP99Ms && changeP99Ms <= changeMaxMs, name);
   }
   assert(report.together.joinMs > 0 && report.together.rejoinMs > 0);
+});
+
+Deno.test("bench --docker: Docker beside without, a start and an upgrade of the unit, as JSON", async () => {
+  const { exitCode, stderr, stdout } = await bench(
+    "--docker",
+    "--quick",
+    "--paths=udp-tun",
+    "--modes=super",
+    "--json",
+  );
+  assertEquals(exitCode, 0, stdout + stderr);
+  const report = JSON.parse(
+    stdout.trimEnd().split("\n").at(-1)!,
+  ) as DockerReport;
+  assertEquals(report.schema, 1);
+  assertMatch(report.dockerVersion, /^\d+\.\d+/);
+  const { dockerGbps, plainGbps, ratio } = report.throughput["udp-tun"]!.super!;
+  assert(dockerGbps > 0 && plainGbps > 0);
+  assertAlmostEquals(ratio.median, dockerGbps / plainGbps, 0.01);
+  const { rssMb, startMs } = report.agents["udp-tun"]!;
+  assert(startMs > 0 && rssMb > 0);
+  const [upgrade] = report.upgrades["udp-tun"]!;
+  assert(upgrade!.streamAlive && upgrade!.pingSent > 200);
+  // In user space nobody carries packets between the two agents: without a
+  // loss here, the ping would tell nothing.
+  assert(upgrade!.pingLost > 0);
 });
 
 Deno.test("bench: bad usage is exit code 2, and says how", async () => {

@@ -30,7 +30,7 @@ import {
   installProgram,
   whatToInstall,
 } from "../../rig/booted/installation.ts";
-import { DockerWorld } from "./docker_world.ts";
+import { DockerWorld, enableLoden } from "./docker_world.ts";
 
 const OVERLAY_MTU = 1472;
 const IP_AND_ICMP_BYTES = 28;
@@ -39,12 +39,21 @@ const PORT = "7004";
 const REDIS = "redis";
 const PING_INTERVAL_SECONDS = 0.02;
 
+/** Of each host. */
+const DATA_PATHS = ["ebpf", "ebpf", "tun"] as const;
+
 let booted: Promise<DockerWorld> | undefined;
 let joined: Promise<DockerWorld> | undefined;
 
 /** Booted, with no etcd yet. */
 function bootedWorld(): Promise<DockerWorld> {
-  return booted ??= DockerWorld.boot({ dataPaths: ["ebpf", "ebpf", "tun"] });
+  return booted ??= DockerWorld.boot({
+    hosts: DATA_PATHS.length,
+    prepare: (host, rig) =>
+      enableLoden(host, rig, {
+        FLANNELD_DATAPATH: DATA_PATHS[rig.hosts.indexOf(host.host)]!,
+      }),
+  });
 }
 
 /** With etcd, and a container on each host. */

@@ -24,31 +24,31 @@ import {
 import { ensureRootImage } from "../../rig/booted/root_image.ts";
 import type { RigHost } from "../../rig/host.ts";
 import { Rig } from "../../rig/rig.ts";
-import type { DataPath } from "../data_paths.ts";
 import { eventually } from "../overlay.ts";
 
 /** The container of each host. */
 export const CONTAINER = "first";
 /** Started by Docker whenever Docker starts, also after a reboot. */
 const ALWAYS: ContainerOptions = { options: ["--restart=always"] };
-const OPTIONS_FILE = "/etc/default/loden";
 
 /** One machine. */
 export interface DockerHost {
   readonly machine: BootedHost;
   readonly host: RigHost;
-  readonly dataPath: DataPath;
 }
 
 /** How to build the world. */
 export interface DockerWorldOptions {
-  /** Of each host, in their order. */
-  readonly dataPaths: readonly DataPath[];
+  /** Number of hosts. */
+  readonly hosts: number;
   /**
-   * What is done to each host's disk when Loden is installed, before the host
-   * boots; by default Loden is enabled, with its options in its own file.
+   * What is done to a host's disk when Loden is installed, before the host
+   * boots; {@linkcode enableLoden}, for example.
    */
-  readonly prepare?: (host: DockerHost, rig: Rig) => Promise<void>;
+  readonly prepare: (host: DockerHost, rig: Rig) => Promise<void>;
+  /** A fresh rig with as many hosts; by default one is made. */
+  readonly rig?: Rig;
+  readonly signal?: AbortSignal;
 }
 
 /** See the module's text. */
@@ -69,25 +69,30 @@ export class DockerWorld implements AsyncDisposable {
 
   /** Boots the hosts, with Loden and Docker installed. There is no etcd yet. */
   static async boot(
-    { dataPaths, prepare = enableLoden }: DockerWorldOptions,
+    { hosts: count, prepare, rig: given, signal }: DockerWorldOptions,
   ): Promise<DockerWorld> {
     const what = whatToInstall();
-    const image = await ensureRootImage();
+    const image = await ensureRootImage(signal);
     const binds = await bindsOf(what);
     await using cleanup = new AsyncDisposableStack();
-    const rig = cleanup.use(await Rig.create({ hosts: dataPaths.length }));
+    const rig = cleanup.use(
+      given ?? await Rig.create({ hosts: count }),
+    );
     const hosts: DockerHost[] = [];
-    for (const [index, dataPath] of dataPaths.entries()) {
-      const host = rig.host(index);
+    for (const host of rig.hosts) {
       const machine = cleanup.use(
-        await BootedHost.create(host, { image, binds }),
+        await BootedHost.create(host, {
+          image,
+          binds,
+          ...signal ? { signal } : {},
+        }),
       );
       await putImageArchive(machine, image);
       await installLoden(machine, what);
-      hosts.push({ machine, host, dataPath });
-      await prepare(hosts[index]!, rig);
+      hosts.push({ machine, host });
+      await prepare({ machine, host }, rig);
     }
-    await Promise.all(hosts.map(({ machine }) => machine.boot()));
+    await Promise.all(hosts.map(({ machine }) => machine.boot(signal)));
     return new DockerWorld(rig, hosts, cleanup.move());
   }
 
@@ -169,14 +174,28 @@ export class DockerWorld implements AsyncDisposable {
   }
 }
 
-async function enableLoden(
-  { dataPath, machine }: DockerHost,
+/** Enables Loden, with its settings in the administrator's file. */
+export async function enableLoden(
+  { machine }: DockerHost,
   { etcdEndpoint }: Rig,
+  settings: Readonly<Record<string, string>>,
+): Promise<void> {
+  await setOptions(machine, {
+    FLANNELD_ETCD_ENDPOINTS: etcdEndpoint,
+    FLANNELD_IFACE: "eth0",
+    ...settings,
+  });
+  await machine.enable("loden.service");
+}
+
+/** The administrator's settings of the agent; they count from its next start. */
+export async function setOptions(
+  machine: BootedHost,
+  options: Readonly<Record<string, string>>,
 ): Promise<void> {
   await machine.writeTextFile(
-    OPTIONS_FILE,
-    `FLANNELD_ETCD_ENDPOINTS=${etcdEndpoint}\n` +
-      `FLANNELD_IFACE=eth0\nFLANNELD_DATAPATH=${dataPath}\n`,
+    "/etc/default/loden",
+    Object.entries(options).map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
   );
-  await machine.enable("loden.service");
 }

@@ -62,7 +62,7 @@ let booted: Promise<DockerWorld> | undefined;
 
 function world(): Promise<DockerWorld> {
   return booted ??= DockerWorld.boot({
-    dataPaths: ["ebpf", "ebpf"],
+    hosts: 2,
     prepare: async ({ host, machine }) => {
       await host.namespace.ip([
         "link add nat0 type veth peer name nat0p",

@@ -95,7 +95,7 @@ export class BootedHost implements AsyncDisposable {
   /** Switches it on; resolves when its service manager answers. */
   async boot(signal?: AbortSignal): Promise<void> {
     this.#boots += 1;
-    const group = `${hierarchies().unified}/${this.name}`;
+    const group = this.#group;
     const bind = (directory: string) =>
       `--bind=${this.#data}/${directory}:/var/lib/${directory}`;
     this.#process = new Daemon({
@@ -134,6 +134,11 @@ export class BootedHost implements AsyncDisposable {
       BOOT_MS,
       signal,
     );
+  }
+
+  /** Its control group, in which process 1 and all units are. */
+  get #group(): string {
+    return `${hierarchies().unified}/${this.name}`;
   }
 
   /** What stands before a command that runs inside. It ends by executing it. */
@@ -218,6 +223,22 @@ export class BootedHost implements AsyncDisposable {
     return stdout;
   }
 
+  /** The processes of a unit of its system, by their numbers outside of it. */
+  processesOf(unit: string): number[] {
+    const group = `${this.#group}/payload/system.slice/${unit}`;
+    return processesIn(group);
+  }
+
+  /** Stops everything on it as it is, so that it costs no time. */
+  freeze(): void {
+    Deno.writeTextFileSync(`${this.#group}/cgroup.freeze`, "1");
+  }
+
+  /** Lets it go on. */
+  thaw(): void {
+    Deno.writeTextFileSync(`${this.#group}/cgroup.freeze`, "0");
+  }
+
   /** Has a unit started at each boot. Also while the host is off. */
   async enable(unit: string): Promise<void> {
     await run(["systemctl", `--root=${this.root}`, "enable", unit]);
@@ -283,10 +304,7 @@ export class BootedHost implements AsyncDisposable {
 
 function leaderOf(group: string): number | undefined {
   try {
-    const list = Deno.readTextFileSync(
-      `${group}/payload/init.scope/cgroup.procs`,
-    );
-    return list.split("\n").filter((line) => line !== "").map(Number).find(
+    return processesIn(`${group}/payload/init.scope`).find(
       (pid) =>
         /^NSpid:.*\s1$/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)),
     );
@@ -294,4 +312,9 @@ function leaderOf(group: string): number | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+function processesIn(group: string): number[] {
+  const list = Deno.readTextFileSync(`${group}/cgroup.procs`);
+  return list.split("\n").filter((line) => line !== "").map(Number);
 }

@@ -9,7 +9,6 @@ import { attempt, run } from "../command.ts";
 import type { Container } from "../container.ts";
 import { NetNamespace } from "../namespace.ts";
 import type { BootedHost } from "./booted_host.ts";
-import { hierarchies } from "./control_group.ts";
 import { programFiles } from "./root_image.ts";
 
 /** What the image is called. */
@@ -104,7 +103,10 @@ export async function findContainer(
   const label = `${host.name}-d${id.slice(0, 8)}`;
   // A container that was started again has another namespace than before.
   await attempt(["ip", "netns", "delete", label]);
-  const namespace = await NetNamespace.attach(label, processOf(host, id));
+  const namespace = await NetNamespace.attach(
+    label,
+    host.processesOf(`docker-${id}.scope`)[0]!,
+  );
   const mtu = await namespace.run(["cat", "/sys/class/net/eth0/mtu"]);
   return {
     name,
@@ -121,13 +123,4 @@ export async function removeContainer(
 ): Promise<void> {
   await run(["ip", "netns", "delete", namespace.name]);
   await host.run(["docker", "rm", "--force", name]);
-}
-
-/** Its first process, by the number that it has outside of the host. */
-function processOf(host: BootedHost, id: string): number {
-  const { unified } = hierarchies();
-  const group =
-    `${unified}/${host.name}/payload/system.slice/docker-${id}.scope`;
-  const [pid] = Deno.readTextFileSync(`${group}/cgroup.procs`).split("\n");
-  return Number(pid);
 }

@@ -17,6 +17,7 @@ Deno.test("without arguments, everything is measured three times for five second
   const { paths: _, ...rest } = parseBenchOptions([]);
   assertEquals(rest, {
     help: false,
+    docker: false,
     json: false,
     runs: 3,
     seconds: 5,
@@ -96,12 +97,30 @@ Deno.test("--quick is one run of one second without details, and --runs overrule
   assertEquals(measured(["--quick", "--modes=wire"], "wire").length, 4);
 });
 
+Deno.test("--docker measures what has an overlay, where packets cross whole and one by one", () => {
+  const overlays = ["vxlan", "udp-tun", "udp-ebpf"];
+  assertEquals(parseBenchOptions(["--docker"]).modes, ["super", "software"]);
+  assertEquals(
+    measured(["--docker"], "super"),
+    [...overlays, "udp-ebpf-direct"],
+  );
+  assertEquals(
+    measured(["--docker"], "software"),
+    [...overlays, "udp-ebpf-xdp", "udp-ebpf-gro"],
+  );
+  assertEquals(
+    measured(["--docker", "--modes=wire", "--paths=udp-ebpf-gro"], "wire"),
+    ["udp-ebpf-gro"],
+  );
+});
+
 Deno.test("the usage fits a terminal and names every option", () => {
   for (const line of BENCH_USAGE.split("\n")) assert(line.length <= 84, line);
   for (
     const option of [
       "runs",
       "paths",
+      "docker",
       "peers",
       "modes",
       "figures",
@@ -139,6 +158,11 @@ for (
     ["--modes"],
     ["--modes=fast"],
     ["--figures=tcp9"],
+    ["--docker", "--control"],
+    ["--docker", "--peers"],
+    ["--docker", "--figures=tcp"],
+    ["--docker", "--paths=vxlan,underlay"],
+    ["--paths=nebula", "--docker"],
     ["--slow"],
     ["vxlan"],
   ]
