@@ -170,6 +170,11 @@ async function create(
     : await allocate(components, pool, { step, snapshot }, signal);
   const lease = await registry.create(subnet, attributes, ttlSeconds, signal);
   if (lease === undefined) return undefined;
+  // A store that began anew has not told of its leases yet.
+  if (BigInt(lease.modRevision) <= BigInt(snapshot.revision)) {
+    await registry.remove(lease, signal);
+    return undefined;
+  }
   const written = await registry.listWritten({
     after: snapshot.revision,
     upTo: lease.modRevision,

@@ -92,10 +92,10 @@ export function planAcquisition(
     poolAdmits(pool, subnet) && isFree(subnet)
   );
   const running = usable.find(({ source }) => source === "running");
-  const kept = own.filter((lease) => fits(lease) && !isYounger(lease, foreign))
-    .toSorted(byMemory(previous));
+  const isTenable = (lease: Lease) => fits(lease) && !isYounger(lease, foreign);
+  const kept = own.filter(isTenable).toSorted(byMemory(previous));
   const chosen = running === undefined
-    ? kept[0] ?? sameAddress.filter(fits).toSorted(reservationsFirst)[0]
+    ? kept[0] ?? sameAddress.filter(isTenable).toSorted(reservationsFirst)[0]
     : kept.find(({ subnet }) => equalCidr(subnet, running.subnet));
   const discard = [...own.filter((lease) => lease !== chosen), ...obsolete];
   if (chosen !== undefined) {
@@ -117,11 +117,14 @@ export function planAcquisition(
   return { discard, step };
 }
 
-/** Whether a lease overlaps one that was written before it, and so gives way. */
+/**
+ * Whether a lease overlaps one that was there before it, and so gives way. By the
+ * keys' creation: the other one may have been renewed since.
+ */
 function isYounger(lease: Lease, others: readonly LeaseVersion[]): boolean {
   return others.some((other) =>
     overlaps(other.subnet, lease.subnet) &&
-    BigInt(other.modRevision) < BigInt(lease.modRevision)
+    BigInt(other.createRevision) < BigInt(lease.createRevision)
   );
 }
 

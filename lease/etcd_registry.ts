@@ -221,14 +221,14 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     ttlSeconds: number,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
-    const { name, subnet, modRevision } = version;
+    const { name, subnet, createRevision, modRevision } = version;
     const { cluster } = await this.#client;
     const etcdLeaseId = isReservation(version)
       ? "0"
       : await this.#grants.grant(cluster, ttlSeconds, signal);
     const lease = await this.#put(
       "renew the lease",
-      { name, subnet, etcdLeaseId },
+      { name, subnet, etcdLeaseId, createRevision },
       attributes,
       (content) => putIfUnchanged(this.#key(name), modRevision, content),
       signal,
@@ -355,7 +355,9 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   /** Writes a lease under a condition; `undefined` when that does not hold. */
   async #put(
     what: string,
-    version: Omit<LeaseVersion, "modRevision">,
+    version:
+      & Omit<LeaseVersion, "createRevision" | "modRevision">
+      & Partial<Pick<LeaseVersion, "createRevision">>,
     attributes: LeaseAttributes,
     transaction: (
       content: { value: string; etcdLeaseId: string },
@@ -377,7 +379,13 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
           this.#grants.abandon(this.#latestGrant);
         }
         this.#latestGrant = etcdLeaseId;
-        return { ...version, modRevision: header.revision, attributes };
+        const { revision } = header;
+        return {
+          createRevision: revision,
+          ...version,
+          modRevision: revision,
+          attributes,
+        };
       }
     } catch (error) {
       this.#grants.abandon(etcdLeaseId);
@@ -406,6 +414,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       name,
       subnet: subnet.value,
       etcdLeaseId: kv.lease,
+      createRevision: kv.create_revision,
       modRevision: kv.mod_revision,
     };
     const text = decodeText(kv.value);

@@ -38,6 +38,8 @@ export interface LeaseVersion {
   readonly subnet: Cidr;
   /** The etcd lease that the key hangs on; `0` for a reservation (no TTL). */
   readonly etcdLeaseId: string;
+  /** create_revision of the key: who was first. Renewals leave it as it is. */
+  readonly createRevision: string;
   /** mod_revision of the key, for compare-and-put. */
   readonly modRevision: string;
 }

@@ -10,15 +10,20 @@ import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
 import { equalCidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
-import type { SubnetPool } from "../net/subnet_pool.ts";
+import { poolAdmits, type SubnetPool } from "../net/subnet_pool.ts";
 import { type Acquired, tryAcquire } from "./acquisition.ts";
 import type { PreviousSubnet } from "./acquisition_plan.ts";
-import { RegistryError, RestlessKeyError } from "./errors.ts";
+import {
+  PoolExhaustedError,
+  RegistryError,
+  RestlessKeyError,
+} from "./errors.ts";
 import {
   isReservation,
   type Lease,
   type LeaseAdvertisement,
   type LeaseAttributes,
+  type LeaseVersion,
 } from "./lease.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
 import { encodeLeaseValue } from "./lease_codec.ts";
@@ -292,8 +297,12 @@ export class LeaseKeeper {
     { lease, rejected }: Found,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
-    const since = this.#leaseClock.mark();
-    if (lease === undefined && rejected?.version === undefined) {
+    if (lease !== undefined && !this.#isOurs(lease)) {
+      this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
+      return await this.#acquireAgain(signal);
+    }
+    const version = lease ?? rejected?.version;
+    if (version === undefined) {
       const { subnet } = this.#lease!;
       this.#happen({
         type: "lost",
@@ -304,16 +313,37 @@ export class LeaseKeeper {
       });
       return await this.#acquireAgain(signal);
     }
-    if (lease !== undefined && !this.#isOurs(lease)) {
-      this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
-      return await this.#acquireAgain(signal);
+    if (rejected !== undefined) {
+      const { key, reason } = rejected;
+      this.#happen({
+        type: "lost",
+        cause: {
+          code: "lease.unreadable",
+          message: `the key ${key} cannot be read: ${reason}`,
+        },
+      });
     }
-    const written = await this.#overwrite({ lease, rejected }, signal);
-    if (written !== undefined) {
-      this.#hold(written, since);
-      this.#confirm();
+    if (this.#mayWriteOver(version)) {
+      return await this.#writeOver(lease, version, signal);
     }
-    return written;
+    if (
+      rejected !== undefined && !await this.#registry.remove(version, signal)
+    ) {
+      return undefined;
+    }
+    return await this.#acquireAgain(signal);
+  }
+
+  /**
+   * Whether a key of ours is the one that we made. Between that one's end and the
+   * beginning of another one a host may have taken a subnet that overlaps ours.
+   */
+  #mayWriteOver(version: LeaseVersion): boolean {
+    const before = this.#lease!;
+    // `etcdctl put` takes the TTL off: a value that cannot be read, written over,
+    // would look like a reservation and never end.
+    return version.createRevision === before.createRevision &&
+      (!isReservation(version) || isReservation(before));
   }
 
   /**
@@ -323,56 +353,60 @@ export class LeaseKeeper {
   async #acquireAgain(signal: AbortSignal): Promise<Lease | undefined> {
     const before = this.#lease!;
     const since = this.#leaseClock.mark();
-    const acquired = await this.#tryAcquire(this.#wanted(), signal);
-    if (acquired === undefined) return undefined;
-    const { lease } = acquired;
-    const isConflict = this.#state.phase === "conflict";
-    if (!isConflict && equalCidr(lease.subnet, before.subnet)) {
-      this.#hold(lease, since);
-      this.#confirm();
+    try {
+      const acquired = await this.#tryAcquire(this.#wanted(), signal);
+      if (acquired === undefined) return undefined;
+      const { lease } = acquired;
+      const isConflict = this.#state.phase === "conflict";
+      if (!isConflict && equalCidr(lease.subnet, before.subnet)) {
+        this.#hold(lease, since);
+        this.#confirm();
+      } else {
+        this.#giveUp(before);
+        this.#begin(acquired, since);
+      }
       return lease;
+    } catch (error) {
+      // There would be one subnet if ours could be had.
+      if (error instanceof PoolExhaustedError) this.#giveUp(before);
+      throw error;
     }
-    if (!isConflict) {
-      // The key was free, and the subnet held all the same: by another length.
-      this.#happen({ type: "taken", cause: this.#describeOverlap(before) });
-    }
-    this.#begin(acquired, since);
-    return lease;
   }
 
-  /** A key of ours that is not as we left it. */
-  async #overwrite(
-    { lease, rejected }: Found,
+  /** The key was free, and the subnet cannot be had all the same. */
+  #giveUp({ subnet }: Lease): void {
+    if (this.#state.phase === "conflict") return;
+    const why = poolAdmits(this.#pool!, subnet)
+      ? "overlaps a lease that another host has taken"
+      : "is none that the network config gives out, and its key is gone";
+    const message = `${formatCidr(subnet)} ${why}`;
+    this.#happen({ type: "taken", cause: { code: "lease.taken", message } });
+  }
+
+  /**
+   * A key of ours that is not as we left it: by an uncertain write, by flannel or
+   * a person on this host. Its TTL is unknown, so it gets a new one.
+   */
+  async #writeOver(
+    lease: Lease | undefined,
+    version: LeaseVersion,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
-    const attributes = this.#wanted();
-    const { ttlSeconds } = this.#times;
-    // Ours: an uncertain write, a restored backup, flannel or a person on this
-    // host. Its TTL is unknown, so it gets a new one.
-    if (lease !== undefined) {
-      return await this.#write(lease, attributes, signal);
-    }
-    const { key, reason, version } = rejected!;
-    this.#happen({
-      type: "lost",
-      cause: {
-        code: "lease.unreadable",
-        message: `the key ${key} cannot be read: ${reason}`,
+    const since = this.#leaseClock.mark();
+    const unknownFields = lease?.attributes.unknownFields;
+    const written = await this.#registry.renew(
+      version,
+      {
+        ...this.#wanted(),
+        ...(unknownFields === undefined ? {} : { unknownFields }),
       },
-    });
-    if (!isReservation(version!) || isReservation(this.#lease!)) {
-      return await this.#registry.renew(
-        version!,
-        attributes,
-        ttlSeconds,
-        signal,
-      );
-    }
-    // `etcdctl put` takes the TTL off. Written over, the key would look like a
-    // reservation and never end.
-    if (!await this.#registry.remove(version!, signal)) return undefined;
-    const { subnet } = this.#lease!;
-    return await this.#registry.create(subnet, attributes, ttlSeconds, signal);
+      this.#times.ttlSeconds,
+      signal,
+    );
+    if (written === undefined) return undefined;
+    this.#hold(written, since);
+    this.#confirm();
+    return written;
   }
 
   /**
@@ -524,15 +558,6 @@ export class LeaseKeeper {
       message: `${formatCidr(subnet)} is now held by ${
         formatIpv4(attributes.publicIp)
       }, ${holder}`,
-    };
-  }
-
-  #describeOverlap({ subnet }: Lease): LeaseCause {
-    return {
-      code: "lease.taken",
-      message: `${
-        formatCidr(subnet)
-      } overlaps a lease that another host has taken`,
     };
   }
 

@@ -156,6 +156,8 @@ export function registryContract(
     const renewed = (await store.registry.renew(lease, moved, DAY, never))!;
     assert(renewed.etcdLeaseId !== lease.etcdLeaseId);
     assert(BigInt(renewed.modRevision) > BigInt(lease.modRevision));
+    assertEquals(lease.createRevision, lease.modRevision);
+    assertEquals(renewed.createRevision, lease.createRevision);
     assertEquals((await store.registry.get(subnet, never)).lease, renewed);
     assertEquals(renewed.attributes, moved);
     assertEquals(await store.etcdLeaseCount(), 1);

@@ -65,6 +65,7 @@ export class FakeMembership implements Membership {
         backendType: request.advertisement.backendType,
       },
       etcdLeaseId: "1",
+      createRevision: "1",
       modRevision: "1",
     };
   }

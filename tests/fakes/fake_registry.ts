@@ -34,6 +34,7 @@ import { FakeClock } from "./fake_clock.ts";
 interface StoredKey {
   readonly value: string;
   readonly etcdLeaseId: string;
+  readonly createRevision: number;
   readonly modRevision: number;
 }
 
@@ -109,11 +110,9 @@ export class FakeEtcd {
   }
 
   putConfig(value: string): void {
-    this.#config = {
-      value,
-      etcdLeaseId: "0",
-      modRevision: ++this.#revision,
-    };
+    const modRevision = ++this.#revision;
+    const { createRevision = modRevision } = this.#config ?? {};
+    this.#config = { value, etcdLeaseId: "0", createRevision, modRevision };
     this.#signalWatches();
   }
 
@@ -126,7 +125,9 @@ export class FakeEtcd {
 
   /** What `etcdctl put` does: no conditions, no TTL unless given. */
   put(name: string, value: string, etcdLeaseId = "0"): StoredKey {
-    const stored = { value, etcdLeaseId, modRevision: ++this.#revision };
+    const modRevision = ++this.#revision;
+    const { createRevision = modRevision } = this.#keys.get(name) ?? {};
+    const stored = { value, etcdLeaseId, createRevision, modRevision };
     this.#keys.set(name, stored);
     this.#record(name, stored);
     return stored;
@@ -465,7 +466,7 @@ export class FakeRegistry implements LeaseRegistry {
     attributes: LeaseAttributes,
     etcdLeaseId: string,
   ): Lease {
-    const { modRevision } = this.#etcd.put(
+    const { createRevision, modRevision } = this.#etcd.put(
       name,
       encodeLeaseValue(attributes),
       etcdLeaseId,
@@ -474,6 +475,7 @@ export class FakeRegistry implements LeaseRegistry {
       name,
       subnet,
       etcdLeaseId,
+      createRevision: String(createRevision),
       modRevision: String(modRevision),
       attributes,
     };
@@ -507,6 +509,7 @@ function read(name: string, stored: StoredKey): Lease | RejectedLease {
     name,
     subnet: subnet.value,
     etcdLeaseId: stored.etcdLeaseId,
+    createRevision: String(stored.createRevision),
     modRevision: String(stored.modRevision),
   };
   const attributes = decodeLeaseValue(stored.value);

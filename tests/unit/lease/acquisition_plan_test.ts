@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
   planAcquisition,
   type PreviousSubnet,
@@ -28,16 +28,21 @@ interface Entry {
   readonly ip?: string;
   readonly hostId?: string;
   readonly reserved?: boolean;
+  readonly created?: number;
+  readonly written?: number;
 }
 
-function lease({ name, ip = "198.51.100.2", hostId, reserved }: Entry): Lease {
+function lease(
+  { name, ip = "198.51.100.2", hostId, reserved, created = 1, written }: Entry,
+): Lease {
   const subnet = parseLeaseName(name);
   if (!subnet.ok) throw new Error(subnet.reason);
   return {
     name,
     subnet: subnet.value,
     etcdLeaseId: reserved ? "0" : "7",
-    modRevision: "1",
+    createRevision: String(created),
+    modRevision: String(written ?? created),
     attributes: {
       publicIp: parseIpv4(ip)!,
       backendType: "udp",
@@ -56,6 +61,7 @@ function snapshot(entries: Entry[], unreadable: string[] = []): LeaseSnapshot {
         name: text,
         subnet: parseCidr(text.replace("-", "/"))!,
         etcdLeaseId: "7",
+        createRevision: "1",
         modRevision: "1",
       },
     })),
@@ -217,6 +223,28 @@ Deno.test("a lease that is about to be deleted does not stand in the way", () =>
     plan([{ name: "10.1.6.0-25", ...ours }], remembered("10.1.6.1/24")),
     "subnet-file 10.1.6.0/24 - 10.1.6.0-25",
   );
+});
+
+Deno.test("of leases that overlap the one that was there first stays, whoever renewed last", () => {
+  const younger = { created: 6, written: 6 };
+  const older = { created: 5, written: 9 };
+  const theirs = { name: "10.1.5.128-25", ip: "198.51.100.3", hostId: "them" };
+  const claims = [
+    ["own", { hostId: "us" }],
+    ["adopted", { ip: "198.51.100.1" }],
+    ["adopted", { ip: "198.51.100.1", reserved: true }],
+  ] as const;
+  for (const [reason, claim] of claims) {
+    const ours = { name: "10.1.5.0-24", ...claim };
+    assertStringIncludes(
+      plan([{ ...ours, ...younger }, { ...theirs, ...older }]),
+      "allocate",
+    );
+    assertEquals(
+      plan([{ ...ours, ...older }, { ...theirs, ...younger }]),
+      `${reason} 10.1.5.0/24`,
+    );
+  }
 });
 
 Deno.test("without a host id of our own only the address speaks for us", () => {

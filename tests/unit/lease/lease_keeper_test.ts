@@ -335,13 +335,11 @@ Deno.test("a reservation keeps having no TTL, and is never renewed", async () =>
   await using host = await new Host(etcd).join();
   assertEquals(host.name, "10.1.5.0-24");
   assertEquals(host.keeper.status.expiresAtMs, undefined);
-  const { modRevision } = etcd.key(host.name)!;
+  const written = etcd.key(host.name)!;
+  assertEquals(written.value, encodeLeaseValue(host.attributes));
+  assertEquals(written.etcdLeaseId, "0");
   await host.pass(100 * HOUR);
-  assertEquals(etcd.key(host.name), {
-    value: encodeLeaseValue(host.attributes),
-    etcdLeaseId: "0",
-    modRevision,
-  });
+  assertEquals(etcd.key(host.name), written);
   assertEquals(host.phase, "held");
 });
 
@@ -495,6 +493,59 @@ Deno.test("a conflict without a free subnet stays one, says both reasons once, a
   assertEquals(host.name, name, "the one that is in use comes first");
 });
 
+Deno.test("a subnet that is overlapped meanwhile is a conflict also while no other is free", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  etcd.fault = "refused";
+  etcd.breakWatches("refused");
+  etcd.delete(host.name);
+  etcd.put("10.1.0.0-16", encodeLeaseValue(attributesOf(2)));
+  etcd.fault = undefined;
+  await host.pass(60_000);
+  assertEquals(host.phase, "conflict");
+  assertStringIncludes(
+    host.keeper.status.state.cause!.message,
+    "overlaps a lease that another host has taken; no other subnet yet",
+  );
+});
+
+Deno.test("a write whose overlap could not be looked for is looked at before it counts", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd, {
+    previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
+  }).join();
+  etcd.before = (operation) => {
+    if (operation === "create") {
+      etcd.put("10.1.5.128-25", encodeLeaseValue(attributesOf(2)));
+    }
+    if (operation !== "listWritten") return;
+    etcd.before = () => {};
+    throw etcd.error("compacted", "list the new leases");
+  };
+  etcd.delete(host.name);
+  await host.pass(60_000);
+  assertEquals(host.phase, "held");
+  assertNotEquals(host.name, "10.1.5.0-24");
+  assertEquals(etcd.names.includes("10.1.5.0-24"), false);
+});
+
+Deno.test("a key that was made anew with another value is not written over, but taken again", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd, {
+    previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
+  }).join();
+  etcd.fault = "refused";
+  etcd.breakWatches("refused");
+  etcd.delete(host.name);
+  etcd.put("10.1.5.128-25", encodeLeaseValue(attributesOf(2)));
+  etcd.put(host.name, "garbage", etcd.grant(60));
+  etcd.fault = undefined;
+  await host.pass(60_000);
+  assertEquals(host.phase, "held");
+  assertNotEquals(host.name, "10.1.5.0-24");
+  assertEquals(etcd.names, ["10.1.5.128-25", host.name].sort());
+});
+
 Deno.test("a conflict outlives an etcd that goes away, and ends when it is back", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
@@ -578,6 +629,25 @@ Deno.test("a subnet of another length that was taken between listing and write i
   assert(Number(host.name.split(".")[2]) >= 64, host.name);
   assertEquals(etcd.names, ["10.1.0.0-18", host.name]);
   assertEquals(etcd.etcdLeaseCount, 1);
+});
+
+Deno.test("what a store that began anew tells only later is waited for", async () => {
+  const etcd = makeEtcd();
+  for (let i = 100; i < 110; i++) {
+    etcd.put(`10.1.${i}.0-24`, encodeLeaseValue(attributesOf(2)));
+  }
+  etcd.before = (operation) => {
+    if (operation !== "create") return;
+    etcd.before = () => {};
+    etcd.wipe();
+    etcd.put("10.1.0.0-18", encodeLeaseValue(attributesOf(2)));
+  };
+  await using host = new Host(etcd, {
+    previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
+  });
+  await host.acquire();
+  assert(Number(host.name.split(".")[2]) >= 64, host.name);
+  assertEquals(etcd.names, ["10.1.0.0-18", host.name]);
 });
 
 /** A host that answers when it is asked. */

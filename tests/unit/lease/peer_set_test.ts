@@ -27,6 +27,7 @@ function lease(
     name,
     subnet: subnet.value,
     etcdLeaseId: "7",
+    createRevision: "1",
     modRevision: "1",
     attributes: { publicIp: parseIpv4(ip)!, backendType: "udp", ...more },
   };
