@@ -105,6 +105,21 @@ const SYSTEMD: Requirement = {
   programs: ["systemd-analyze"],
   debianPackage: "systemd",
 };
+const DEBHELPER: Requirement = {
+  purpose: "the Debian package",
+  programs: ["dh", "dpkg-shlibdeps"],
+  debianPackage: "debhelper",
+};
+const LINTIAN: Requirement = {
+  purpose: "checking the Debian package",
+  programs: ["lintian"],
+  debianPackage: "lintian",
+};
+const MANDOC: Requirement = {
+  purpose: "checking the manual page",
+  programs: ["mandoc"],
+  debianPackage: "mandoc",
+};
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -146,6 +161,9 @@ export function benchRequirements(paths: readonly string[]): Requirement[] {
   ];
 }
 
+/** What `deno task dist` runs. */
+export const DIST_REQUIREMENTS: readonly Requirement[] = [DEBHELPER];
+
 /** What `deno task test` runs. */
 export const TEST_REQUIREMENTS: readonly Requirement[] = [
   ...DEMO_REQUIREMENTS,
@@ -155,6 +173,9 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   BPFTOOL,
   ...BOOTED_HOST_REQUIREMENTS,
   SYSTEMD,
+  ...DIST_REQUIREMENTS,
+  LINTIAN,
+  MANDOC,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */

@@ -1,0 +1,76 @@
+/**
+ * The files of an installation that are rendered rather than copied.
+ *
+ * @module
+ */
+
+import { commandTable } from "../../commands/table.ts";
+import { renderCompletion } from "../../config/completion.ts";
+import { AGENT_FLAGS } from "../../config/flags.ts";
+import { renderManPage } from "../docs/man_page.ts";
+import type { RenderedFiles } from "./layout.ts";
+import { readLicence, renderLicences } from "./licences.ts";
+import {
+  embeddedPackages,
+  type LockFile,
+  type ModuleGraph,
+} from "./npm_packages.ts";
+import { output, ROOT } from "./process.ts";
+import type { Release } from "./release.ts";
+import { type LicensedPackage, renderSbom } from "./sbom.ts";
+
+/** @throws {DistError} */
+export async function renderFiles(
+  { architecture, epochSeconds, version }: Release,
+  binary: string,
+): Promise<RenderedFiles> {
+  const packages = await licensedPackages();
+  const denoVersion = architecture === thisArchitecture()
+    ? await denoVersionOf(binary)
+    // A binary for another machine comes from plain `deno compile`.
+    : Deno.version.deno;
+  const input = {
+    program: "loden",
+    flags: AGENT_FLAGS,
+    commands: commandTable,
+  };
+  return {
+    manPage: renderManPage({
+      epochSeconds,
+      cli: await Deno.readTextFile(`${ROOT}docs/cli.md`),
+    }),
+    sbom: renderSbom({ version, denoVersion }, packages),
+    licences: await renderLicences(packages.values()),
+    completions: {
+      bash: renderCompletion("bash", input),
+      fish: renderCompletion("fish", input),
+      zsh: renderCompletion("zsh", input),
+    },
+    documents: [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => name)
+      .sort(),
+  };
+}
+
+async function licensedPackages(): Promise<Map<string, LicensedPackage>> {
+  const graph: ModuleGraph = JSON.parse(
+    await output([Deno.execPath(), "info", "--json", "cli.ts"]),
+  );
+  const lock: LockFile = JSON.parse(
+    await Deno.readTextFile(`${ROOT}deno.lock`),
+  );
+  const packages = new Map<string, LicensedPackage>();
+  for (const [key, each] of embeddedPackages(graph, lock)) {
+    packages.set(key, await readLicence(each));
+  }
+  return packages;
+}
+
+function thisArchitecture(): Release["architecture"] {
+  return Deno.build.arch === "x86_64" ? "amd64" : "arm64";
+}
+
+async function denoVersionOf(binary: string): Promise<string> {
+  const path = await Deno.realPath(binary);
+  const { deno } = JSON.parse(await output([path, "version", "--json"]));
+  return deno;
+}
