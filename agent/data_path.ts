@@ -15,7 +15,7 @@ import type {
 import { describeError } from "../errors.ts";
 import { Backoff } from "../lease/backoff.ts";
 import { formatCidr } from "../net/cidr.ts";
-import type { Peer, PeerDiff } from "../net/peer.ts";
+import { applyPeerDiff, type Peer, type PeerDiff } from "../net/peer.ts";
 import type { Overlay } from "../net/underlay.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
 
@@ -50,7 +50,7 @@ interface Running {
   readonly backend: Backend;
   readonly context: BackendContext;
   readonly startedAtMs: number;
-  applied: ReadonlyMap<string, Peer>;
+  readonly applied: Map<string, Peer>;
 }
 
 /** One backend, kept alive. */
@@ -63,6 +63,8 @@ export class DataPath {
   #hasRun = false;
   /** The peers as they should be; each by its subnet. */
   readonly #peers = new Map<string, Peer>();
+  /** Subnets of which the backend may not know yet what their peers are. */
+  #touched = new Set<string>();
   #running: Running | undefined;
   /** Starts, changes of peers and stops follow one another. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -119,11 +121,9 @@ export class DataPath {
    * the next one is given all peers at once.
    */
   async apply(diff: PeerDiff): Promise<void> {
-    for (const { subnet } of diff.removed) {
-      this.#peers.delete(formatCidr(subnet));
-    }
-    for (const peer of [...diff.added, ...diff.changed]) {
-      this.#peers.set(formatCidr(peer.subnet), peer);
+    applyPeerDiff(this.#peers, diff);
+    for (const peers of [diff.added, diff.changed, diff.removed]) {
+      for (const { subnet } of peers) this.#touched.add(formatCidr(subnet));
     }
     const applied = this.#enqueue(async () => {
       const running = this.#running;
@@ -190,6 +190,7 @@ export class DataPath {
       const overlay = await backend.start(context, signal);
       const startedAtMs = this.#components.clock.monotonic();
       const running = { backend, context, startedAtMs, applied: new Map() };
+      this.#touched = new Set(this.#peers.keys());
       await this.#applyPeers(running);
       // A start that does not look at the signal must not outlive the stop.
       signal.throwIfAborted();
@@ -205,13 +206,14 @@ export class DataPath {
   }
 
   async #applyPeers(running: Running): Promise<void> {
-    const wanted = new Map(this.#peers);
-    const diff = difference(running.applied, wanted);
+    const { applied, backend } = running;
+    const diff = difference(applied, this.#peers, this.#touched);
+    this.#touched = new Set();
     if (diff.added.length + diff.changed.length + diff.removed.length === 0) {
       return;
     }
-    await running.backend.apply(diff);
-    running.applied = wanted;
+    await backend.apply(diff);
+    applyPeerDiff(applied, diff);
   }
 
   #onFailed(backend: Backend, error: unknown): void {
@@ -265,19 +267,24 @@ async function discard(backend: Backend): Promise<void> {
   }
 }
 
-/** Peers are replaced, never changed in place: the same object is the same peer. */
+/**
+ * As far as `subnets` go. Peers are replaced, never changed in place: the same
+ * object is the same peer.
+ */
 function difference(
   before: ReadonlyMap<string, Peer>,
   after: ReadonlyMap<string, Peer>,
+  subnets: ReadonlySet<string>,
 ): PeerDiff {
   const added: Peer[] = [];
   const changed: Peer[] = [];
-  for (const [subnet, peer] of after) {
-    const old = before.get(subnet);
-    if (old === undefined) added.push(peer);
-    else if (old !== peer) changed.push(peer);
+  const removed: Peer[] = [];
+  for (const subnet of subnets) {
+    const [old, now] = [before.get(subnet), after.get(subnet)];
+    if (old === now) continue;
+    if (old === undefined) added.push(now!);
+    else if (now === undefined) removed.push(old);
+    else changed.push(now);
   }
-  const removed = [...before].filter(([subnet]) => !after.has(subnet))
-    .map(([, peer]) => peer);
   return { added, changed, removed };
 }

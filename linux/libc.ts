@@ -23,6 +23,7 @@ const SYMBOLS = {
   writev: { parameters: ["i32", "usize", "i32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "usize", "u32"], result: "i32" },
+  getsockname: { parameters: ["i32", "usize", "usize"], result: "i32" },
   connect: { parameters: ["i32", "usize", "u32"], result: "i32" },
   setsockopt: {
     parameters: ["i32", "i32", "i32", "usize", "u32"],

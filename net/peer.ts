@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Cidr } from "./cidr.ts";
+import { type Cidr, formatCidr } from "./cidr.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
 /** What carries a host's packets: programs in its kernel, or its agent. */
@@ -34,6 +34,16 @@ export interface Peer {
    * flow, in both directions.
    */
   readonly stale: boolean;
+}
+
+/** The peers as a diff leaves them, each by its subnet as text. */
+export function applyPeerDiff(
+  peers: Map<string, Peer>,
+  { added, changed, removed }: PeerDiff,
+): void {
+  for (const { subnet } of removed) peers.delete(formatCidr(subnet));
+  for (const peer of added) peers.set(formatCidr(peer.subnet), peer);
+  for (const peer of changed) peers.set(formatCidr(peer.subnet), peer);
 }
 
 /** What changed between two sets of peers. Subnets are the identity. */

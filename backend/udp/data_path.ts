@@ -5,7 +5,7 @@
  */
 
 import type { OverlayMtu } from "../../net/mtu.ts";
-import type { DataPathName, Peer } from "../../net/peer.ts";
+import type { DataPathName, PeerDiff } from "../../net/peer.ts";
 import type { BackendContext } from "../backend.ts";
 import type { ReceiveChoice } from "./choices.ts";
 import type { SenderCheck } from "./sender_check.ts";
@@ -38,8 +38,14 @@ export interface UdpDataPath {
    * carried; pending while all is well, resolves after `stop`.
    */
   readonly failed: Promise<void>;
-  /** Replaces all peers, while packets flow. */
-  setPeers(peers: readonly Peer[]): Promise<void>;
+  /** How many it has been told of. */
+  readonly peerCount: number;
+  /**
+   * Brings the peers up to date while packets flow; it costs what the diff is
+   * large, not what the cluster is. The first diff has all of them: what an
+   * earlier agent has left and it does not name goes. Calls do not overlap.
+   */
+  changePeers(diff: PeerDiff): Promise<void>;
   /** Names are an interface: `docs/datapath.md`. */
   counters(): Record<string, number>;
   /** What else `loden status` shows, by name. */

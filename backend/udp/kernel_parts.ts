@@ -21,7 +21,7 @@ import type { UdpBackendParts } from "./udp_backend.ts";
  * for as long as the process runs: they are made once.
  */
 export function kernelParts(
-  rtnetlink: Rtnetlink,
+  rtnetlink: Rtnetlink & { readonly portId: number },
   clock: Clock,
 ): UdpBackendParts {
   return {
@@ -31,7 +31,8 @@ export function kernelParts(
     openBpf: (options) => new KernelBpf(options),
     openSocket: (options) => new KernelUnderlaySocket(options),
     openPacketPort: () => new KernelPacketPort(),
-    openMonitor: () => new KernelRtnetlinkMonitor(),
+    // The peers' routes are known to whoever puts them.
+    openMonitor: () => new KernelRtnetlinkMonitor(rtnetlink),
     countIpsecPolicies,
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,

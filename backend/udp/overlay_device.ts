@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Link, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { Link, Route, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
 import { type Cidr, contains, equalCidr } from "../../net/cidr.ts";
 import type { OverlayMtu } from "../../net/mtu.ts";
@@ -92,10 +92,13 @@ export function configureOverlayDevice(
  * Whether the device is still as {@linkcode configureOverlayDevice} left it. One
  * that is gone counts as right: nothing here can bring it back. A TUN's worker
  * ends by itself then, and a veth pair is made anew by its data path.
+ *
+ * @param routes All that there are; `undefined`: they are known to be right.
  */
 export function isOverlayDeviceRight(
   rtnetlink: Rtnetlink,
   device: OverlayDevice,
+  routes: readonly Route[] | undefined,
 ): boolean {
   const link = rtnetlink.links().find(({ name }) => name === device.name);
   if (link === undefined) return true;
@@ -104,15 +107,15 @@ export function isOverlayDeviceRight(
       address.interfaceIndex === link.index &&
       address.address === device.subnet.address
     ) &&
-    hasRoutes(rtnetlink, link, device);
+    (routes === undefined || hasRoutes(routes, link, device));
 }
 
 function hasRoutes(
-  rtnetlink: Rtnetlink,
+  all: readonly Route[],
   link: Link,
   { network, networkRoute }: OverlayDevice,
 ): boolean {
-  const routes = rtnetlink.routes().filter((route) =>
+  const routes = all.filter((route) =>
     route.table === MAIN_TABLE && equalCidr(route.destination, network)
   );
   return (!networkRoute ||

@@ -6,14 +6,13 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
-import { formatCidr } from "../../net/cidr.ts";
 import {
   LEAST_OVERLAY_MTU_BYTES,
   type OverlayMtu,
   overlayMtu,
   UDP_ENCAPSULATION_BYTES,
 } from "../../net/mtu.ts";
-import type { Peer, PeerDiff } from "../../net/peer.ts";
+import type { PeerDiff } from "../../net/peer.ts";
 import type { Overlay } from "../../net/underlay.ts";
 import type {
   Backend,
@@ -63,7 +62,6 @@ export class UdpBackend implements Backend {
   readonly #parts: UdpBackendParts;
   readonly #options: UdpBackendOptions;
   readonly #failure = Promise.withResolvers<void>();
-  readonly #peers = new Map<string, Peer>();
   #path: UdpDataPath | undefined;
   #reason: string;
 
@@ -181,13 +179,7 @@ export class UdpBackend implements Backend {
   }
 
   async apply(diff: PeerDiff): Promise<void> {
-    for (const peer of diff.removed) {
-      this.#peers.delete(formatCidr(peer.subnet));
-    }
-    for (const peer of [...diff.added, ...diff.changed]) {
-      this.#peers.set(formatCidr(peer.subnet), peer);
-    }
-    await this.#path?.setPeers([...this.#peers.values()]);
+    await this.#path?.changePeers(diff);
   }
 
   status(): BackendStatus {
@@ -196,7 +188,7 @@ export class UdpBackend implements Backend {
       dataPath: this.#path?.name ?? "none",
       reason: this.#reason,
       device: this.#path?.deviceName,
-      peers: this.#peers.size,
+      peers: this.#path?.peerCount ?? 0,
       outlivesAgent: this.#path?.outlivesAgent ?? false,
       details: this.#path?.details() ?? {},
       counters: this.#path?.counters() ?? {},

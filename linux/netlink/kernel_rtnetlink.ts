@@ -62,6 +62,7 @@ import type {
  * ```
  */
 export class KernelRtnetlink implements Rtnetlink {
+  readonly #socket = new NetlinkSocket();
   readonly #client: NetlinkClient;
 
   /**
@@ -70,7 +71,15 @@ export class KernelRtnetlink implements Rtnetlink {
    */
   constructor() {
     architecture();
-    this.#client = new NetlinkClient(new NetlinkSocket());
+    this.#client = new NetlinkClient(this.#socket);
+  }
+
+  /**
+   * What notifications of its changes say that they were asked for by, for now:
+   * an error may cost the socket, and the next one has another.
+   */
+  get portId(): number {
+    return this.#socket.portId;
   }
 
   links(): Link[] {

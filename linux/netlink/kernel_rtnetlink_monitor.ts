@@ -44,11 +44,18 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
 export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
   readonly #notifications: NetlinkNotifications;
 
-  /** Throws {@linkcode SystemCallError} when there can be no socket. */
-  constructor() {
+  /**
+   * @param own Routes that this one puts and removes are not told of: with
+   * thousands of peers their owner would look at them all after each change.
+   *
+   * Throws {@linkcode SystemCallError} when there can be no socket.
+   */
+  constructor(own?: { readonly portId: number }) {
     this.#notifications = new NetlinkNotifications(
       NETLINK.ROUTE,
       RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE,
+      (type, portId) =>
+        TABLE_OF_TYPE.get(type) !== "routes" || portId !== own?.portId,
     );
   }
 

@@ -9,13 +9,20 @@ import { ERRNO } from "../errno.ts";
 import { addressOf, checked, errno, libc } from "../libc.ts";
 import { type NetlinkFamily, openNetlinkSocket } from "./netlink_socket.ts";
 
-/** Bytes of `struct nlmsghdr`, and where its type lies. */
+/** Bytes of `struct nlmsghdr`, and where its type and its port lie. */
 const HEADER_BYTES = 16;
 const TYPE_OFFSET = 4;
+const PORT_OFFSET = 12;
 
 /** Notifications that are read before the caller has a turn: a few ms. */
 const READS_PER_TURN = 4096;
 const MSG_DONTWAIT = 0x40;
+
+/**
+ * Whether a notification is news: its `nlmsg_type`, and the port of the socket
+ * that asked for the change (0: the kernel's own).
+ */
+export type NotificationFilter = (type: number, portId: number) => boolean;
 
 /** What came since the last time. */
 export interface Notifications {
@@ -33,13 +40,19 @@ export class NetlinkNotifications implements Disposable {
   #descriptor: number;
   readonly #header = new DataView(new ArrayBuffer(HEADER_BYTES));
   readonly #headerAddress = addressOf(this.#header);
+  readonly #isNews: NotificationFilter;
 
   /**
    * @param groups a bit for each group.
    *
    * Throws {@linkcode SystemCallError} when there can be no socket.
    */
-  constructor(family: NetlinkFamily, groups: number) {
+  constructor(
+    family: NetlinkFamily,
+    groups: number,
+    isNews: NotificationFilter = () => true,
+  ) {
+    this.#isNews = isNews;
     this.#descriptor = openNetlinkSocket(groups, family);
   }
 
@@ -85,7 +98,9 @@ export class NetlinkNotifications implements Disposable {
         lost = true;
         continue;
       }
-      types.add(this.#header.getUint16(TYPE_OFFSET, true));
+      const type = this.#header.getUint16(TYPE_OFFSET, true);
+      const portId = this.#header.getUint32(PORT_OFFSET, true);
+      if (this.#isNews(type, portId)) types.add(type);
     }
     return { types, lost };
   }

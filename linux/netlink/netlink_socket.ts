@@ -12,6 +12,7 @@ import type { NetlinkTransport } from "./netlink_transport.ts";
 const AF_NETLINK = 16;
 /** struct sockaddr_nl: family (u16), padding (u16), port (u32), groups (u32). */
 const SOCKADDR_BYTES = 12;
+const PORT_OFFSET = 4;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 /** Families of messages, `linux/netlink.h`. */
@@ -53,6 +54,11 @@ export class NetlinkSocket implements NetlinkTransport {
     this.#buffer = new Uint8Array(receiveBytes);
     this.#bufferAddress = addressOf(this.#buffer);
     this.#descriptor = openNetlinkSocket(0, family);
+  }
+
+  /** The kernel's name for the socket, `nl_pid`; unique in its namespace. */
+  get portId(): number {
+    return portIdOf(this.#descriptor);
   }
 
   send(bytes: Uint8Array<ArrayBuffer>): void {
@@ -126,7 +132,7 @@ export function openNetlinkSocket(
     );
     setOption(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, Int32Array.of(1));
     setOption(descriptor, SOL_NETLINK, NETLINK_CAP_ACK, Int32Array.of(1));
-    if (groups !== 0) joinGroups(descriptor, groups);
+    bindToGroups(descriptor, groups);
   } catch (error) {
     libc().close(descriptor);
     throw error;
@@ -134,14 +140,25 @@ export function openNetlinkSocket(
   return descriptor;
 }
 
-function joinGroups(descriptor: number, groups: number): void {
+/** Also without groups: a socket that is not bound has no port yet. */
+function bindToGroups(descriptor: number, groups: number): void {
   const name = new DataView(new ArrayBuffer(SOCKADDR_BYTES));
   name.setUint16(0, AF_NETLINK, true);
   name.setUint32(8, groups, true);
   checked(
     libc().bind(descriptor, addressOf(name), SOCKADDR_BYTES),
-    "join a netlink socket's groups",
+    "bind a netlink socket",
   );
+}
+
+function portIdOf(descriptor: number): number {
+  const name = new DataView(new ArrayBuffer(SOCKADDR_BYTES));
+  const length = Uint32Array.of(SOCKADDR_BYTES);
+  checked(
+    libc().getsockname(descriptor, addressOf(name), addressOf(length)),
+    "read a netlink socket's port",
+  );
+  return name.getUint32(PORT_OFFSET, true);
 }
 
 function setOption(

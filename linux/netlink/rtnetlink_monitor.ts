@@ -21,7 +21,8 @@ export const RTNETLINK_TABLES: readonly RtnetlinkTable[] = [
 export interface RtnetlinkMonitor extends Disposable {
   /**
    * Tables that changed, as often as there is something new, many changes at
-   * once; ends when `signal` is aborted. Own changes count too. Routes that went
+   * once; ends when `signal` is aborted. Own changes count too, unless whoever
+   * made the monitor has left some of them out. Routes that went
    * with their device are told as a change of links only, as the kernel does. One
    * loop at a time; dispose of the monitor after it.
    *

@@ -60,6 +60,28 @@ testInNamespace(
       await changes.return(undefined);
     });
 
+    Deno.test("KernelRtnetlinkMonitor leaves out the routes of the one it was told of, and nothing else", async () => {
+      using host = world();
+      using monitor = new KernelRtnetlinkMonitor(host.rtnetlink);
+      const changes = monitor.changes(new AbortController().signal);
+      const told: string[][] = [];
+      const next = async () =>
+        told.push([...(await changes.next()).value!].toSorted());
+      host.putRoute();
+      host.changeLink();
+      await next();
+      using other = new KernelRtnetlink();
+      other.replaceRoute({
+        destination: cidrOf(toIpv4(0x0a200000), 24),
+        interfaceIndex: host.interfaceIndex,
+      });
+      await next();
+      host.addAddress();
+      await next();
+      assertEquals(told, [["links"], ["routes"], ["addresses", "routes"]]);
+      await changes.return(undefined);
+    });
+
     Deno.test("KernelRtnetlinkMonitor closes its descriptors", async () => {
       const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
       using host = world();

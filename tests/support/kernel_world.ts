@@ -19,7 +19,7 @@ import {
 import { PacketMemory } from "../../linux/packet_memory.ts";
 import { type Cidr, parseCidr } from "../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
-import type { Peer } from "../../net/peer.ts";
+import type { Peer, PeerDiff } from "../../net/peer.ts";
 import { gather } from "./gather.ts";
 import {
   formatVnetHeader,
@@ -38,6 +38,11 @@ export function peer(subnet: string, publicIp: string): Peer {
     backendType: "udp",
     stale: false,
   };
+}
+
+/** The diff that adds peers and does nothing else. */
+export function added(...peers: readonly Peer[]): PeerDiff {
+  return { added: peers, changed: [], removed: [] };
 }
 
 export const OWN_SUBNET = "10.1.1.0/24";

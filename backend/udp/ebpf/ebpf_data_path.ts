@@ -13,9 +13,19 @@
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
-import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type {
+  Link,
+  Route,
+  Rtnetlink,
+} from "../../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../../net/ipv4.ts";
-import type { DataPathName, Peer } from "../../../net/peer.ts";
+import {
+  applyPeerDiff,
+  type DataPathName,
+  type Peer,
+  type PeerDiff,
+} from "../../../net/peer.ts";
+import { formatCidr } from "../../../net/cidr.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import {
   configureOverlayDevice,
@@ -60,13 +70,16 @@ export interface EbpfDataPathParts {
 const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
 /**
  * How much longer than a look at the ways to peers took the next one is put off:
- * half a percent of a processor, with two peers as with ten thousand. Changes are
+ * a thousandth of a processor, with two peers as with ten thousand. Changes are
  * told; only path MTUs that the kernel forgets are not.
  */
-const WAYS_REST_PER_WORK = 200;
+const WAYS_REST_PER_WORK = 1_000;
 /** How often the deadlines are put off. */
 const DEADLINE_REFRESH_MS = 600_000;
 const COUNTER_KEY = new Uint8Array(4);
+
+/** By subnet. A map stays as long as its peers change one by one. */
+type KernelPeers = Map<string, KernelPeer>;
 
 /** See the module. */
 export class EbpfDataPath implements UdpDataPath {
@@ -82,15 +95,18 @@ export class EbpfDataPath implements UdpDataPath {
   #table: KernelPeerTable;
   #pair: OverlayPair;
   #programs: HostPrograms | undefined;
-  /** `undefined` until they are known: those in the maps count until then. */
-  #peers: readonly Peer[] | undefined;
+  /**
+   * By subnet. `undefined` until they are known: those in the maps count until
+   * then.
+   */
+  #peers: Map<string, Peer> | undefined;
   readonly #ways: PeerWays;
   /** Whether the table has seen the routes since they last changed. */
   #routesKnown = true;
   /** The ways to peers when they were last looked for; `undefined`: look. */
-  #found: { peers: KernelPeer[]; untilMs: number } | undefined;
-  /** What the table was last given. */
-  #settled: { peers: KernelPeer[]; deadlineNs: bigint } | undefined;
+  #found: { peers: KernelPeers; untilMs: number } | undefined;
+  /** What the table holds: of the same peers all are there. */
+  #settled: { peers: KernelPeers; deadlineNs: bigint } | undefined;
   /** Whether all has been as it should be once. */
   #begun = false;
   #deadlineNs = 0n;
@@ -162,10 +178,46 @@ export class EbpfDataPath implements UdpDataPath {
     };
   }
 
-  setPeers(peers: readonly Peer[]): Promise<void> {
-    this.#peers = peers;
-    this.mend();
+  get peerCount(): number {
+    return this.#peers?.size ?? 0;
+  }
+
+  changePeers(diff: PeerDiff): Promise<void> {
+    this.#peers ??= new Map();
+    applyPeerDiff(this.#peers, diff);
+    if (!this.#changeSome(diff)) this.mend();
     return Promise.resolve();
+  }
+
+  /**
+   * Only what is different; whether that will do. It does where all else is as it
+   * should be, as far as is known, and no program is needed at another device.
+   */
+  #changeSome({ added, changed, removed }: PeerDiff): boolean {
+    const [found, settled] = [this.#found, this.#settled];
+    if (!this.#routesKnown || found === undefined) return false;
+    if (settled?.peers !== found.peers) return false;
+    const { index } = this.#pair.device;
+    const touched = [...added, ...changed];
+    const links = this.#parts.rtnetlink.links();
+    const put = this.#ways.findMore(touched, links, index);
+    if (!put.every((peer) => this.isUnderlay(peer.interfaceIndex))) {
+      return false;
+    }
+    const usable = new Set(put.map(({ subnet }) => formatCidr(subnet)));
+    const gone = [...touched, ...removed].map(({ subnet }) => subnet)
+      .filter((subnet) => !usable.has(formatCidr(subnet)));
+    try {
+      this.#table.change({ put, removed: gone }, settled.deadlineNs);
+    } catch {
+      // What the kernel has refused, the look at everything meets again: it puts
+      // that right, or throws it.
+      this.#settled = undefined;
+      return false;
+    }
+    for (const subnet of gone) found.peers.delete(formatCidr(subnet));
+    for (const peer of put) found.peers.set(formatCidr(peer.subnet), peer);
+    return true;
   }
 
   /**
@@ -175,25 +227,32 @@ export class EbpfDataPath implements UdpDataPath {
   onPathMtu(address: Ipv4): boolean {
     if (!this.#ways.has(address)) return false;
     const before = this.#ways.mtuBytes(address);
-    this.mend();
+    const changed = [...this.#peers?.values() ?? []]
+      .filter(({ publicIp }) => publicIp === address);
+    if (!this.#changeSome({ added: [], changed, removed: [] })) this.mend();
     return this.#ways.mtuBytes(address) !== before;
   }
 
   /** Somebody has changed devices, addresses or routes, or may have. */
   forgetRoutes(): void {
-    this.#routesKnown = false;
+    this.doubtOwnRoutes();
     this.#found = undefined;
+  }
+
+  /** Somebody may have changed the routes into the overlay. */
+  doubtOwnRoutes(): void {
+    this.#routesKnown = false;
   }
 
   /** Puts right what is not, and says what that was. */
   mend(): string[] {
-    this.#found = undefined;
+    this.forgetRoutes();
     return this.look();
   }
 
   /**
-   * The same, but for the ways to peers: with thousands it takes long to look at
-   * them, and changes are told by {@linkcode EbpfDataPath.forgetRoutes}.
+   * The same, but for routes and the ways to peers: with thousands it takes long
+   * to look at them, and changes are told by {@linkcode EbpfDataPath.forgetRoutes}.
    */
   look(): string[] {
     // Programs with maps of another kind carry on until ours know the peers.
@@ -201,14 +260,16 @@ export class EbpfDataPath implements UdpDataPath {
     if (waits && this.#peers === undefined) return [];
     const mended: string[] = [];
     const { bpf, rtnetlink } = this.#parts;
-    if (this.#ensureDevice()) mended.push("device");
-    const links = rtnetlink.links();
-    if (!this.#routesKnown) {
-      this.#table.readRoutes();
-      this.#routesKnown = true;
+    let routes = this.#routesKnown ? undefined : rtnetlink.routes();
+    if (this.#ensureDevice(routes)) {
+      mended.push("device");
+      routes = rtnetlink.routes();
     }
+    const links = rtnetlink.links();
+    if (routes !== undefined) this.#table.readRoutes(routes);
+    this.#routesKnown = true;
     const peers = this.#peers && this.#findWays(this.#peers, links);
-    const devices = this.#underlayDevices(links, peers ?? []);
+    const devices = this.#underlayDevices(links, peers);
     for (const { name, kind, mac } of devices) {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
     }
@@ -219,7 +280,10 @@ export class EbpfDataPath implements UdpDataPath {
     const deadlineNs = this.#deadline();
     const isSettled = peers === this.#settled?.peers &&
       deadlineNs === this.#settled?.deadlineNs;
-    if (peers !== undefined && !isSettled) this.#table.put(peers, deadlineNs);
+    const unsettled = peers === undefined || isSettled
+      ? undefined
+      : [...peers.values()];
+    if (unsettled !== undefined) this.#table.put(unsettled, deadlineNs);
     mended.push(...programs.underlays.set(devices));
     const { device, otherEnd } = this.#pair;
     if (ensureAttached(bpf, otherEnd.index, "ingress", programs.hop).changed) {
@@ -228,9 +292,9 @@ export class EbpfDataPath implements UdpDataPath {
     if (ensureAttached(bpf, device.index, "egress", programs.egress).changed) {
       mended.push(`program at ${device.name}`);
     }
-    if (peers !== undefined && !isSettled) {
-      if (this.#table.settle(peers)) mended.push("routes");
-      this.#settled = { peers, deadlineNs };
+    if (unsettled !== undefined) {
+      if (this.#table.settle(unsettled)) mended.push("routes");
+      this.#settled = { peers: peers!, deadlineNs };
     }
     if (this.#begun) return mended;
     this.#begun = true;
@@ -238,13 +302,20 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /** Those of before, if they are not too old. */
-  #findWays(peers: readonly Peer[], links: readonly Link[]): KernelPeer[] {
+  #findWays(
+    peers: ReadonlyMap<string, Peer>,
+    links: readonly Link[],
+  ): KernelPeers {
     const { clock } = this.#parts;
     const startedAtMs = clock.monotonic();
     if (this.#found !== undefined && startedAtMs < this.#found.untilMs) {
       return this.#found.peers;
     }
-    const found = this.#ways.find(peers, links, this.#pair.device.index);
+    const { index } = this.#pair.device;
+    const found = new Map(
+      this.#ways.find([...peers.values()], links, index)
+        .map((peer) => [formatCidr(peer.subnet), peer]),
+    );
     const nowMs = clock.monotonic();
     const restMs = (nowMs - startedAtMs) * WAYS_REST_PER_WORK;
     this.#found = { peers: found, untilMs: nowMs + restMs };
@@ -277,7 +348,8 @@ export class EbpfDataPath implements UdpDataPath {
     );
   }
 
-  #ensureDevice(): boolean {
+  /** @param routes All that there are; `undefined`: they are known to be right. */
+  #ensureDevice(routes: readonly Route[] | undefined): boolean {
     const { rtnetlink, ethtool } = this.#parts;
     let changed = false;
     const pair = this.#findPair(rtnetlink.links());
@@ -304,9 +376,8 @@ export class EbpfDataPath implements UdpDataPath {
       mtuBytes,
       networkRoute: false,
     };
-    if (isOverlayDeviceRight(rtnetlink, wanted)) return changed;
+    if (isOverlayDeviceRight(rtnetlink, wanted, routes)) return changed;
     configureOverlayDevice(rtnetlink, wanted);
-    this.#table.readRoutes();
     this.#settled = undefined;
     return true;
   }
@@ -314,10 +385,11 @@ export class EbpfDataPath implements UdpDataPath {
   /** The lease's device, wherever its address has gone, and those to peers. */
   #underlayDevices(
     links: readonly Link[],
-    peers: readonly KernelPeer[],
+    peers: KernelPeers | undefined,
   ): Link[] {
     const { underlay } = this.#options;
-    const indexes = new Set(peers.map(({ interfaceIndex }) => interfaceIndex));
+    const indexes = new Set<number>();
+    for (const peer of peers?.values() ?? []) indexes.add(peer.interfaceIndex);
     indexes.add(this.#leaseDevice(links) ?? underlay.interfaceIndex);
     return links.filter(({ index, loopback }) =>
       indexes.has(index) && !loopback && index !== this.#pair.device.index

@@ -12,7 +12,11 @@
 import type { MapEntry } from "../../../linux/bpf/bpf.ts";
 import { sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
 import { MAIN_TABLE } from "../../../linux/netlink/route.ts";
-import type { NewRoute, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
+import type {
+  NewRoute,
+  Route,
+  Rtnetlink,
+} from "../../../linux/netlink/rtnetlink.ts";
 import { type Cidr, formatCidr } from "../../../net/cidr.ts";
 import { type Ipv4, ipv4ToBytes } from "../../../net/ipv4.ts";
 import {
@@ -120,9 +124,9 @@ export class KernelPeerTable {
   }
 
   /** Looks at the routing table anew: somebody may have changed it. */
-  readRoutes(): void {
+  readRoutes(routes: readonly Route[] = this.#rtnetlink.routes()): void {
     this.#routes.clear();
-    for (const route of this.#rtnetlink.routes()) {
+    for (const route of routes) {
       if (
         route.interfaceIndex !== this.#deviceIndex ||
         route.table !== MAIN_TABLE || route.type !== "unicast"

@@ -40,7 +40,7 @@ export class PeerWays {
   /** What fits into each way, where the overlay's MTU does not. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
   /** Peers left out, and the devices that lead to them: each is told once. */
-  #unusable = new Map<Ipv4, string>();
+  readonly #unusable = new Map<Ipv4, string>();
 
   constructor(
     rtnetlink: Pick<Rtnetlink, "routeTo">,
@@ -51,7 +51,7 @@ export class PeerWays {
   }
 
   /**
-   * Asks the routing table about every peer. Peers with an address of this host
+   * Asks the routing table about these peers, and forgets all others. Peers with an address of this host
    * are left out: packets to ourselves would come back as a stranger's. So are
    * those that another device than the lease's leads to, without Ethernet frames
    * for the programs: the others must not suffer from one.
@@ -61,11 +61,23 @@ export class PeerWays {
     links: readonly Link[],
     deviceIndex: number,
   ): KernelPeer[] {
+    this.#mtus.clear();
+    const addresses = new Set(peers.map(({ publicIp }) => publicIp));
+    for (const address of this.#unusable.keys()) {
+      if (!addresses.has(address)) this.#unusable.delete(address);
+    }
+    return this.findMore(peers, links, deviceIndex);
+  }
+
+  /** The same about some of them; nothing about the others is forgotten. */
+  findMore(
+    peers: readonly Peer[],
+    links: readonly Link[],
+    deviceIndex: number,
+  ): KernelPeer[] {
     const { underlay } = this.#options;
     const devices = new Map(links.map((link) => [link.index, link]));
-    const unusable = new Map<Ipv4, string>();
-    this.#mtus.clear();
-    const found = peers.filter(({ publicIp }) =>
+    return peers.filter(({ publicIp }) =>
       publicIp !== underlay.publicIp && publicIp !== underlay.address
     ).flatMap((peer) => {
       const way = this.#wayTo(peer.publicIp, deviceIndex);
@@ -73,9 +85,10 @@ export class PeerWays {
       if (
         device?.mac.length === 0 && device.index !== underlay.interfaceIndex
       ) {
-        unusable.set(peer.publicIp, device.name);
+        this.#leaveOut(peer.publicIp, device.name);
         return [];
       }
+      this.#unusable.delete(peer.publicIp);
       const mtuBytes = this.#overlayMtu(way, device?.mtuBytes);
       this.#mtus.set(peer.publicIp, mtuBytes);
       return [{
@@ -86,21 +99,17 @@ export class PeerWays {
         mtuBytes,
       }];
     });
-    this.#tellOf(unusable);
-    return found;
   }
 
-  #tellOf(unusable: ReadonlyMap<Ipv4, string>): void {
-    for (const [address, device] of unusable) {
-      if (this.#unusable.get(address) === device) continue;
-      log.warn("a peer is left out: no Ethernet device leads to it", {
-        event: "backend.peer-left-out",
-        peer: formatIpv4(address),
-        device,
-        hint: "--datapath=tun carries packets in user space",
-      });
-    }
-    this.#unusable = new Map(unusable);
+  #leaveOut(address: Ipv4, device: string): void {
+    if (this.#unusable.get(address) === device) return;
+    this.#unusable.set(address, device);
+    log.warn("a peer is left out: no Ethernet device leads to it", {
+      event: "backend.peer-left-out",
+      peer: formatIpv4(address),
+      device,
+      hint: "--datapath=tun carries packets in user space",
+    });
   }
 
   /** Whether an address is a peer's. */

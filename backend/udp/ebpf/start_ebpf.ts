@@ -16,7 +16,7 @@ import type { RtnetlinkMonitor } from "../../../linux/netlink/rtnetlink_monitor.
 import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
-import type { Peer } from "../../../net/peer.ts";
+import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError, BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
@@ -147,6 +147,8 @@ class RunningEbpf implements UdpDataPath {
   readonly #company: Company;
   readonly #keeper: OverlayKeeper;
   readonly #stopping = new AbortController();
+  /** Whether changes of the network are told. */
+  #isTold = true;
   /** Each runs until `stop`. */
   readonly #running: readonly Promise<void>[];
 
@@ -157,7 +159,10 @@ class RunningEbpf implements UdpDataPath {
       get deviceName() {
         return path.deviceName;
       },
-      mend: () => path.look(),
+      mend: () => {
+        if (!this.#isTold) path.doubtOwnRoutes();
+        return path.look();
+      },
     });
     this.#running = [
       this.#keeper.run(this.#stopping.signal),
@@ -172,8 +177,12 @@ class RunningEbpf implements UdpDataPath {
     return this.#company.path.deviceName;
   }
 
-  setPeers(peers: readonly Peer[]): Promise<void> {
-    return this.#company.path.setPeers(peers);
+  get peerCount(): number {
+    return this.#company.path.peerCount;
+  }
+
+  changePeers(diff: PeerDiff): Promise<void> {
+    return this.#company.path.changePeers(diff);
   }
 
   counters(): Record<string, number> {
@@ -220,6 +229,7 @@ class RunningEbpf implements UdpDataPath {
       }
     } catch (error) {
       if (signal.aborted) return;
+      this.#isTold = false;
       log.warn("changes of the network are seen every five seconds only", {
         event: "backend.monitor-failed",
         reason: describeError(error),

@@ -12,7 +12,7 @@ import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import { openTun, type TunDevice } from "../../../linux/tun.ts";
 import { openUdpSocket, type UdpSocket } from "../../../linux/udp_socket.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
-import type { Peer } from "../../../net/peer.ts";
+import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import {
@@ -117,15 +117,20 @@ class RunningTun implements UdpDataPath {
     this.#keeping = new OverlayKeeper(clock, {
       deviceName: device.name,
       mend() {
-        if (isOverlayDeviceRight(rtnetlink, device)) return [];
+        const routes = rtnetlink.routes();
+        if (isOverlayDeviceRight(rtnetlink, device, routes)) return [];
         configureOverlayDevice(rtnetlink, device);
         return ["device"];
       },
     }).run(this.#stopping.signal);
   }
 
-  setPeers(peers: readonly Peer[]): Promise<void> {
-    return this.#path.setPeers(peers);
+  get peerCount(): number {
+    return this.#path.peerCount;
+  }
+
+  changePeers(diff: PeerDiff): Promise<void> {
+    return this.#path.changePeers(diff);
   }
 
   counters(): Record<string, number> {

@@ -11,7 +11,7 @@ import { libc } from "../../../linux/libc.ts";
 import { openEventDescriptor, signalEvent } from "../../../linux/poll.ts";
 import type { TunDevice } from "../../../linux/tun.ts";
 import type { UdpSocket } from "../../../linux/udp_socket.ts";
-import type { Peer } from "../../../net/peer.ts";
+import { applyPeerDiff, type Peer, type PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError } from "../../errors.ts";
 import type { DataPathFeatures } from "../features.ts";
 import { compilePacketKernel } from "./packet_kernel.ts";
@@ -48,6 +48,7 @@ export class TunDataPath {
   readonly #failure = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
   #tableChanges: Promise<void> = Promise.resolve();
+  readonly #peers = new Map<string, Peer>();
 
   /** Rejects when a worker ends unasked; resolves after `stop`. */
   get failed(): Promise<void> {
@@ -136,16 +137,21 @@ export class TunDataPath {
     this.#helper = this.#startWorker("helper");
   }
 
-  /** Replaces all peers at once, while packets flow. */
-  setPeers(peers: readonly Peer[]): Promise<void> {
-    const change = this.#tableChanges.then(() => this.#replaceTable(peers));
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  /** Brings the peers up to date, while packets flow. */
+  changePeers(diff: PeerDiff): Promise<void> {
+    const change = this.#tableChanges.then(() => this.#changeTable(diff));
     this.#tableChanges = change.catch(() => {});
     return change;
   }
 
-  async #replaceTable(peers: readonly Peer[]): Promise<void> {
+  async #changeTable(diff: PeerDiff): Promise<void> {
     if (this.#stopping) return;
-    this.#state.writePeers(peers);
+    applyPeerDiff(this.#peers, diff);
+    this.#state.writePeers([...this.#peers.values()]);
     this.#wakeAll();
     if (!await this.#state.peersTaken(WORKER_PATIENCE_MS)) {
       throw new BackendFailedError(

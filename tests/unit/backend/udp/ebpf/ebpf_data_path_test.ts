@@ -22,7 +22,12 @@ import {
   OWNER,
   STRANGER,
 } from "../../../../support/ebpf_world.ts";
-import { address, network, peer } from "../../../../support/kernel_world.ts";
+import {
+  added,
+  address,
+  network,
+  peer,
+} from "../../../../support/kernel_world.ts";
 
 const RX = `loden_rx_${OWNER.suffix}`;
 const TX = `loden_tx_${OWNER.suffix}`;
@@ -46,7 +51,7 @@ async function running(
   peers: readonly Peer[] = [A, B],
 ): Promise<EbpfDataPath> {
   const path = world.start();
-  await path.setPeers(peers);
+  await path.changePeers(added(...peers));
   return path;
 }
 
@@ -122,7 +127,7 @@ Deno.test("what is as it should be is not touched by a look", async () => {
     world.bpf.failWith(method, new Error(method));
   }
   assertEquals([path.mend(), path.mend()], [[], []]);
-  await path.setPeers([A, B]);
+  await path.changePeers(added(A, B));
   assertEquals(world.rtnetlink.changes, 0);
 });
 
@@ -143,7 +148,11 @@ Deno.test("a peer that changes its data path is one update of its entry", async 
   const world = new EbpfWorld();
   const path = await running(world);
   const before = world.peersInUse();
-  await path.setPeers([{ ...A, dataPath: "ebpf" }, B]);
+  await path.changePeers({
+    added: [],
+    changed: [{ ...A, dataPath: "ebpf" }],
+    removed: [],
+  });
   assertEquals(world.peersInUse(), {
     ...before,
     "10.1.2.0/24": { ...before["10.1.2.0/24"]!, flags: 0 },
@@ -156,11 +165,11 @@ Deno.test("this host's own addresses are no peer's", async () => {
   const path = world.start({
     underlay: { ...underlay, publicIp: address("203.0.113.1") },
   });
-  await path.setPeers([
+  await path.changePeers(added(
     A,
     peer("10.1.7.0/24", "192.0.2.1"),
     peer("10.1.8.0/24", "203.0.113.1"),
-  ]);
+  ));
   assertEquals(Object.keys(world.peersInUse()), ["10.1.2.0/24"]);
   assertEquals(world.overlayRoutes(), ["10.1.2.0/24"]);
 });
@@ -182,7 +191,7 @@ Deno.test("deadlines are put off every ten minutes, and not rewritten meanwhile"
   const [first] = deadlines();
   await world.clock.advance(TEN_MINUTES_MS - 1);
   path.mend();
-  await path.setPeers([A, B, peer("10.1.4.0/24", "192.0.2.4")]);
+  await path.changePeers(added(peer("10.1.4.0/24", "192.0.2.4")));
   assertEquals(deadlines(), [first!, first!, first!]);
   await world.clock.advance(1);
   path.mend();
@@ -217,7 +226,7 @@ Deno.test("after a kill the next agent has the same devices and maps, and peers 
   for (const [name, id] of Object.entries(idsOf(world))) {
     assert(id !== ids[name], name);
   }
-  await next.setPeers([B]);
+  await next.changePeers(added(B));
   assertEquals(Object.keys(world.peersInUse()), ["10.1.3.0/24"]);
   assertEquals(world.overlayRoutes(), ["10.1.3.0/24"]);
 });
@@ -287,7 +296,7 @@ Deno.test("programs with maps of another kind carry on until the peers are known
     return attach(index, direction, program, options);
   };
   world.bpf.failWith("detach", new Error("detached"));
-  await path.setPeers([A, B]);
+  await path.changePeers(added(A, B));
   assertEquals(world.attached(), ALL);
   // Each knows all peers when the first packet meets it.
   assertEquals(known, { [RX]: 2, [HOP]: 2, [TX]: 2 });

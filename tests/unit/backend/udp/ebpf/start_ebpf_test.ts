@@ -17,7 +17,7 @@ import { FakeRtnetlinkMonitor } from "../../../../fakes/fake_rtnetlink_monitor.t
 import { FakeUnderlaySocket } from "../../../../fakes/fake_underlay_socket.ts";
 import { CapturedLogs } from "../../../../support/capture_logs.ts";
 import { ALIAS, EbpfWorld } from "../../../../support/ebpf_world.ts";
-import { network, peer } from "../../../../support/kernel_world.ts";
+import { added, network, peer } from "../../../../support/kernel_world.ts";
 
 /** Puts a name to what is opened and closed. */
 function opened<Thing extends object>(
@@ -188,7 +188,7 @@ Deno.test("--disable-feature=tcx attaches by clsact", async () => {
 Deno.test("a stop closes what the process holds, and leaves what runs", async () => {
   const world = new World();
   const path = world.started();
-  await path.setPeers([peer("10.1.2.0/24", "192.0.2.2")]);
+  await path.changePeers(added(peer("10.1.2.0/24", "192.0.2.2")));
   const before = world.attached();
   assertEquals(before.length, 3);
   assertEquals(world.open.size, 4);
@@ -220,7 +220,7 @@ Deno.test("a change of the network is acted upon at once, and without one a look
   using logs = new CapturedLogs();
   const world = new World();
   const path = world.started();
-  await path.setPeers([peer("10.1.2.0/24", "192.0.2.2")]);
+  await path.changePeers(added(peer("10.1.2.0/24", "192.0.2.2")));
   const routeAway = () => {
     const route = world.rtnetlink.routes().find(({ destination }) =>
       destination.address === network("10.1.2.0/24").address
@@ -279,12 +279,23 @@ Deno.test("when changes cannot be followed any more, that is told, and looks go 
     throw new SystemCallError("read changes", ERRNO.ENOBUFS);
   };
   const path = world.started();
+  await path.changePeers(added(peer("10.1.2.0/24", "192.0.2.2")));
   await world.clock.settle();
   assertEquals(logs.events("backend.monitor-failed").length, 1);
   const { index } = world.link("flannel0");
   world.rtnetlink.changeLink(index, { up: false });
   await world.clock.advance(5_000);
   assert(world.link("flannel0").up);
+  const [route] = world.rtnetlink.routes().filter(({ interfaceIndex }) =>
+    interfaceIndex === index
+  );
+  world.rtnetlink.removeRoute({
+    destination: route!.destination,
+    metric: route!.metric,
+  });
+  assertEquals(world.overlayRoutes(), []);
+  await world.clock.advance(5_000);
+  assertEquals(world.overlayRoutes(), ["10.1.2.0/24"]);
   await path.stop();
 });
 
