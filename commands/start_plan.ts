@@ -129,7 +129,7 @@ export function forecastRoom(
   overlaps: readonly NetworkOverlap[],
   isServed: boolean,
 ): StartStep[] {
-  return overlaps.map(({ kind, text, fix }) =>
+  return overlaps.map(({ kind, text, fix = "publish another Network" }) =>
     kind === "takeover"
       ? note(`the network takes a part of the route ${text}`)
       : isServed

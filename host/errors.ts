@@ -39,21 +39,28 @@ export class DockerNetworkError extends LodenError {
  * can be removed, another network published.
  */
 export class NetworkOverlapError extends LodenError {
-  /** @param options.flag one that makes the caller go on all the same. */
+  /**
+   * @param options.flag one that makes the caller go on all the same. An agent
+   * has none: it has a lease by then, and keeps to its network until it ends.
+   */
   constructor(
     network: Cidr,
     overlaps: readonly NetworkOverlap[],
     options: { readonly flag?: string } = {},
   ) {
     const [first] = overlaps as readonly [NetworkOverlap];
-    const flag = options.flag === undefined ? "" : `, or add ${options.flag}`;
+    const { flag } = options;
+    const restart = flag === undefined ? " and restart the agent" : "";
+    const ways = [`publish another Network${restart}`];
+    if (first.fix !== undefined) ways.push(first.fix);
+    if (flag !== undefined) ways.push(`add ${flag}`);
     super(
       "host.network-overlaps",
       `Cannot use the network ${
         formatCidr(network)
       }: it must not overlap what ` +
         `this host has: ${overlaps.map(({ text }) => text).join("; ")}`,
-      { hint: `publish another Network, or ${first.fix}${flag}` },
+      { hint: ways.join(", or ") },
     );
   }
 }

@@ -31,8 +31,8 @@ export interface NetworkOverlap {
   readonly kind: "conflict" | "takeover";
   /** As ip(8) names it: `10.1.0.0/24 dev eth0`. */
   readonly text: string;
-  /** The command that makes room. */
-  readonly fix: string;
+  /** The command that makes room; none where it would cut the host off. */
+  readonly fix: string | undefined;
 }
 
 /** What the host has, as the kernel says. */
@@ -87,10 +87,12 @@ export function findOverlaps(
     ) continue;
     const isWider = destination.prefixLength < network.prefixLength;
     const text = describeRoute(route, link);
+    const isOwnSubnet = gateway === undefined &&
+      interfaceIndex !== undefined && outward.has(interfaceIndex);
     found.push({
       kind: isWider && gateway !== undefined ? "takeover" : "conflict",
       text,
-      fix: `ip route del ${text}`,
+      fix: isOwnSubnet ? undefined : `ip route del ${text}`,
     });
   }
   return [...found, ...findAddresses(network, host, found, isExpected)];

@@ -4,6 +4,7 @@ import {
   isServedAlready,
   readHostNetworks,
 } from "../../../host/network_fit.ts";
+import { NetworkOverlapError } from "../../../host/errors.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import { FakeRtnetlink } from "../../fakes/fake_rtnetlink.ts";
@@ -131,6 +132,18 @@ Deno.test("the command that makes room names what ip(8) needs", () => {
   assertEquals(
     overlap?.fix,
     "ip route del 10.1.9.0/24 via 192.0.2.9 dev eth0",
+  );
+});
+
+Deno.test("no command is offered that would cut the host off", () => {
+  const [overlap] = findOverlaps(
+    network,
+    host((rtnetlink, eth0) => rtnetlink.addAddress(eth0, "10.1.7.5/24")),
+  );
+  assertEquals(overlap?.fix, undefined);
+  assertEquals(
+    new NetworkOverlapError(network, [overlap!]).hint,
+    "publish another Network and restart the agent",
   );
 });
 
