@@ -90,6 +90,11 @@ const BPFTOOL: Requirement = {
   programs: ["bpftool"],
   debianPackage: "bpftool",
 };
+const FAKETIME: Requirement = {
+  purpose: "a wall clock that tests set",
+  programs: ["faketime"],
+  debianPackage: "faketime",
+};
 const MMDEBSTRAP: Requirement = {
   purpose: "the root file system of booted hosts",
   programs: ["mmdebstrap"],
@@ -171,6 +176,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   NFTABLES,
   BUSYBOX,
   BPFTOOL,
+  FAKETIME,
   ...BOOTED_HOST_REQUIREMENTS,
   SYSTEMD,
   ...DIST_REQUIREMENTS,

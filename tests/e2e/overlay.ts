@@ -46,6 +46,8 @@ export interface OverlayOptions {
   readonly agents?: number;
   /** More flags for the agents. */
   readonly flags?: readonly string[];
+  /** Stands before each agent's command, see {@linkcode AgentOptions}. */
+  readonly wrapper?: readonly string[];
   readonly etcd?: RigEtcdOptions;
   /** Runs when etcd serves, before anything is written to it. */
   readonly prepareEtcd?: (etcd: EtcdServer) => Promise<void>;
@@ -80,6 +82,7 @@ export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
       await join(rig, host, {
         dataPath: setup.dataPaths[index] ?? setup.dataPaths[0]!,
         flags: [...setup.flags, ...options.flags ?? []],
+        ...options.wrapper ? { wrapper: options.wrapper } : {},
       }),
     );
   }

@@ -169,6 +169,12 @@ export function accountOf(output: string): PingAccount {
   };
 }
 
+/** Those pings that were not answered although younger ones were. */
+export function lostOf(output: string): number[] {
+  const numbers = answersOf(output);
+  return missing(numbers, numbers.at(-1) ?? 0);
+}
+
 function answersOf(output: string): number[] {
   return [...output.matchAll(ANSWER)].map(([, number]) => Number(number));
 }

@@ -69,6 +69,12 @@ export class RigHost {
     this.#onBridge.clear();
   }
 
+  /** Takes Docker's bridge away, for one with another address. */
+  async removeBridge(name = "docker0"): Promise<void> {
+    await this.namespace.ip([`link delete ${name}`]);
+    this.#onBridge.delete(name);
+  }
+
   /** Starts an agent and does not wait for it. */
   startAgent(options: AgentOptions): Promise<Agent> {
     return Agent.start(this.namespace, this.directory, options);

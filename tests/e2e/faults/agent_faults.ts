@@ -5,7 +5,6 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { untilAnswered } from "../traffic.ts";
 import type { DataPath } from "../data_paths.ts";
 import type { Fault } from "./fault.ts";
 import { type FaultWorld, SPARE } from "./fault_world.ts";
@@ -74,10 +73,7 @@ function bootsWithoutEtcd(dataPath: DataPath): Fault {
         },
         { fromSavedState: true, subnet, warnings: ["etcd.unavailable"] },
       );
-      const [other] = world.nodes;
-      const { container } = world.spare;
-      await untilAnswered(other!.container.namespace, container.address);
-      await untilAnswered(container.namespace, other!.container.address);
+      await world.untilReached(SPARE);
     },
     told: { states: ["degraded"], causes: GONE, by: [0, 1, 2] },
     heal: ({ rig }) => rig.etcd.start(),

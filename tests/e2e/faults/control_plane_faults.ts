@@ -6,6 +6,7 @@
  */
 
 import { CONFIG } from "../overlay.ts";
+import { program } from "../programs/path.ts";
 import { etcdLeaseOf } from "../../support/etcd_leases.ts";
 import type { Fault } from "./fault.ts";
 import { type FaultWorld, PREFIX } from "./fault_world.ts";
@@ -16,12 +17,16 @@ const FILLING_BYTES = 1024 * 1024;
 const FILLING = "/filling";
 /** Nothing that an agent watches. */
 const OTHER_KEY = "/other";
+/** Keys and values that are nearly leases; see `programs/spoilt_leases.ts`. */
+const SPOILT_LEASES = 10_000;
+const KEY_REJECTED = '"event":"peers.key-rejected"';
+const NOTICED_MS = 60_000;
 const PARTITION = "loden-test-partition";
 
 /** What a client sees of a server whose process has gone. */
 export const GONE = ["registry.refused", "registry.unreachable"] as const;
 /** What it sees of one that says nothing. */
-const SILENT = ["registry.deadline", "registry.unreachable"] as const;
+export const SILENT = ["registry.deadline", "registry.unreachable"] as const;
 
 export const ETCD_IS_KILLED: Fault = {
   name: "etcd is killed",
@@ -81,6 +86,28 @@ export const CONTROL_PLANE_FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: `${SPOILT_LEASES} spoilt keys and values lie beside the leases`,
+    inject: async (world) => {
+      const logged = world.nodes.map(({ agent }) => agent.process.log().length);
+      await changeSpoiltLeases(world, "put");
+      await Promise.all(
+        world.nodes.map(({ agent: { process } }, index) =>
+          process.until(
+            `a spoilt key in the log of ${process.name}`,
+            () => process.log().slice(logged[index]).includes(KEY_REJECTED),
+            NOTICED_MS,
+          )
+        ),
+      );
+      await world.untilWell(await world.bearings());
+    },
+    heal: async (world) => {
+      await changeSpoiltLeases(world, "delete");
+      await compact(world);
+      await world.rig.etcd.ctl("defrag");
+    },
+  },
+  {
     name: "etcd's data is wiped",
     inject: async ({ rig }) => {
       await rig.etcd.kill();
@@ -118,7 +145,7 @@ export const CONTROL_PLANE_FAULTS: readonly Fault[] = [
 ];
 
 /** Drops what goes to etcd, so that nobody is told that it did not arrive. */
-async function cutOff(world: FaultWorld): Promise<void> {
+export async function cutOff(world: FaultWorld): Promise<void> {
   await world.node(0).host.namespace.run(["nft", "-f", "-"], {
     stdin: `table ip ${PARTITION} {
       chain output {
@@ -133,9 +160,24 @@ async function cutOff(world: FaultWorld): Promise<void> {
   });
 }
 
-async function joinAgain(world: FaultWorld): Promise<void> {
+/** Ends {@linkcode cutOff}. */
+export async function joinAgain(world: FaultWorld): Promise<void> {
   const { namespace } = world.node(0).host;
   await namespace.run(["nft", "delete", "table", "ip", PARTITION]);
+}
+
+/** From the switch, where etcd is. */
+async function changeSpoiltLeases(
+  { rig }: FaultWorld,
+  how: "put" | "delete",
+): Promise<void> {
+  await rig.switch.run(program(
+    "spoilt_leases.ts",
+    how,
+    rig.etcdEndpoint,
+    `${PREFIX}/subnets/`,
+    String(SPOILT_LEASES),
+  ));
 }
 
 /** Forgets all revisions but the newest. */

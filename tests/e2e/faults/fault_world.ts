@@ -1,7 +1,7 @@
 /**
  * Hosts that are put to the test, on one etcd: two with the kernel's data path
- * and one without, with traffic from the first to the others, and a spare one for
- * what no stream could outlive.
+ * and one without, with traffic from the first to the others, a spare one for
+ * what no stream could outlive, and a stranger without an agent.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { instancePaths } from "../../../agent/instance.ts";
 import type { StatusSnapshot } from "../../../agent/state.ts";
 import { fetchStatus } from "../../../agent/status_client.ts";
 import type { Agent, AgentOptions } from "../../rig/agent.ts";
+import type { RigHost } from "../../rig/host.ts";
 import type { Rig } from "../../rig/rig.ts";
 import { BOTH_PATHS, type DataPath, traitsOf } from "../data_paths.ts";
 import {
@@ -21,11 +22,14 @@ import {
   SUBNETS,
 } from "../overlay.ts";
 import { orphanedEtcdLeases } from "../../support/etcd_leases.ts";
+import { untilAnswered } from "../traffic.ts";
 import { FaultTraffic } from "./fault_traffic.ts";
 
 export const PREFIX = "/coreos.com/network";
 /** The place of the host that has no steady traffic. */
 export const SPARE = 3;
+/** How many hosts have an agent. */
+const AGENTS = SPARE + 1;
 const STATUS_MS = 5_000;
 const END_MS = 5_000;
 /** Until an agent is READY, on a machine where others start as well. */
@@ -52,7 +56,12 @@ export class FaultWorld implements AsyncDisposable {
     options: Partial<OverlayOptions> = {},
   ): Promise<FaultWorld> {
     return new FaultWorld(
-      await startOverlay({ setup: BOTH_PATHS, hosts: SPARE + 1, ...options }),
+      await startOverlay({
+        setup: BOTH_PATHS,
+        hosts: AGENTS + 1,
+        agents: AGENTS,
+        ...options,
+      }),
     );
   }
 
@@ -71,6 +80,11 @@ export class FaultWorld implements AsyncDisposable {
   /** The host that has no steady traffic. */
   get spare(): Node {
     return this.node(SPARE);
+  }
+
+  /** A host on the same underlay that does not take part. */
+  get stranger(): RigHost {
+    return this.rig.host(AGENTS);
   }
 
   /** From the first host to each other one but the spare. */
@@ -166,6 +180,17 @@ export class FaultWorld implements AsyncDisposable {
   }
 
   /**
+   * As Docker, started again after the host has got another subnet: a bridge and
+   * a container with addresses of that.
+   */
+  async restartDocker(place: number): Promise<void> {
+    const node = this.node(place);
+    await node.container.namespace.destroy();
+    await node.host.removeBridge();
+    node.container = await node.host.addContainer(await node.agent.bridge());
+  }
+
+  /**
    * Revokes etcd's leases without a key: an agent that is killed between the two
    * calls that make a lease leaves one behind until its TTL is over. Throws when
    * there are more than `most`.
@@ -185,6 +210,13 @@ export class FaultWorld implements AsyncDisposable {
     return lease.subnet;
   }
 
+  /** Whether packets pass between the first host's container and this one's. */
+  async untilReached(place: number): Promise<void> {
+    const [first, other] = [this.node(0).container, this.node(place).container];
+    await untilAnswered(first.namespace, other.address);
+    await untilAnswered(other.namespace, first.address);
+  }
+
   /** The whole key of a node's lease. */
   async keyOf(node: Node): Promise<string> {
     return keyOf(await this.subnetOf(node));
@@ -192,13 +224,14 @@ export class FaultWorld implements AsyncDisposable {
 
   /** Keys and values of all leases. */
   async leases(): Promise<Map<string, string>> {
-    const said = await this.anyMember("get", "--prefix", `${SUBNETS}/`);
-    const lines = said.split("\n");
-    const leases = new Map<string, string>();
-    for (let i = 0; i + 1 < lines.length; i += 2) {
-      leases.set(lines[i]!, lines[i + 1]!);
-    }
-    return leases;
+    // As JSON: spoilt keys and values hold bytes that are not text.
+    const said = await this.anyMember(
+      ...["get", "--prefix", `${SUBNETS}/`, "--write-out=json"],
+    );
+    const { kvs = [] } = JSON.parse(said) as {
+      kvs?: readonly { readonly key: string; readonly value?: string }[];
+    };
+    return new Map(kvs.map(({ key, value = "" }) => [atob(key), atob(value)]));
   }
 
   /** `etcdctl` at the first member that answers. */
