@@ -28,6 +28,12 @@ export function isLeftover(
   return startTicksOf(Number(match[1]))?.toString(36) !== match[2];
 }
 
+/** Whether the namespace or directory `name` is this process's. */
+export function isOwn(name: string): boolean {
+  const match = PATTERN.exec(name);
+  return match !== null && Number(match[1]) === Deno.pid && !isLeftover(name);
+}
+
 /** Whether `name` is the rig `rigName` or a part of it. */
 export function belongsTo(name: string, rigName: string): boolean {
   return name === rigName || name.startsWith(`${rigName}-`);

@@ -9,7 +9,7 @@
 
 import { destroyControlGroups } from "./booted/control_group.ts";
 import { attemptSync } from "./command.ts";
-import { belongsTo, isLeftover } from "./names.ts";
+import { belongsTo, isLeftover, isOwn } from "./names.ts";
 
 const NAMESPACE_DIRECTORY = "/run/netns";
 const NSPAWN_DIRECTORIES = [
@@ -34,6 +34,11 @@ export function destroyRig(name: string): void {
 export function destroyLeftovers(): string[] {
   // Not the function itself: `filter` would give it an index as well.
   return destroy((name) => isLeftover(name));
+}
+
+/** Removes all rigs of this process: when it ends in the middle of something. */
+export function destroyOwn(): string[] {
+  return destroy((name) => isOwn(name));
 }
 
 /** The names of namespaces for which `wanted` holds. */

@@ -46,9 +46,18 @@ export class FaultTraffic implements AsyncDisposable {
     }));
   }
 
-  /** Ends all. Throws when a byte of a stream is missing or wrong. */
-  async finish(): Promise<void> {
-    await Promise.all(this.#flows.map((flow) => flow.finish()));
+  /**
+   * Ends all. Throws when a byte of a stream is missing or wrong.
+   * @returns the pings of all flows, from the first to the last.
+   */
+  async finish(): Promise<{ readonly sent: number; readonly lost: number }> {
+    const accounts = await Promise.all(
+      this.#flows.map((flow) => flow.finish()),
+    );
+    return {
+      sent: accounts.reduce((sum, { sent }) => sum + sent, 0),
+      lost: accounts.reduce((sum, { lost }) => sum + lost.length, 0),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   belongsTo,
   isLeftover,
+  isOwn,
   startTicks,
   uniqueRigName,
 } from "../../rig/names.ts";
@@ -15,6 +16,15 @@ Deno.test("two rigs of one process have different names, and neither is a leftov
   assert(first !== second);
   assert(!isLeftover(first));
   assert(!isLeftover(second));
+});
+
+Deno.test("a process's own rigs are those that it has named, and no others", () => {
+  const name = uniqueRigName();
+  assert(isOwn(name));
+  assert(isOwn(`${name}-h1`));
+  for (const other of [NAME, "loden-demo", `loden-${Deno.pid}-0-1`, ""]) {
+    assert(!isOwn(other), other);
+  }
 });
 
 Deno.test("a rig is a leftover when its owner is gone, or another process has its id", () => {

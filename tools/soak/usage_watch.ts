@@ -1,0 +1,55 @@
+/**
+ * What agents use, from fault to fault.
+ *
+ * @module
+ */
+
+import { residentMemory } from "../../bench/measure/memory.ts";
+import { growthOf, type Usage } from "./growth.ts";
+
+/** An agent; one that is started anew is another one. */
+interface Watched {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** See the module's text. */
+export class UsageWatch {
+  readonly #samples = new Map<number, { name: string; usages: Usage[] }>();
+
+  /** Looks at these processes now. */
+  sample(processes: readonly Watched[]): void {
+    for (const { name, pid } of processes) {
+      const { usages } = this.#samples.get(pid) ?? { usages: [] };
+      this.#samples.set(pid, { name, usages: [...usages, usageOf(pid)] });
+    }
+  }
+
+  /** What grows, for people; none when nothing does. */
+  growth(): string[] {
+    return [...this.#samples].flatMap(([pid, { name, usages }]) =>
+      growthOf(usages).map((what) => `${name}, process ${pid}: ${what}`)
+    );
+  }
+
+  /** A line for each process: its first and its last figures. */
+  lines(): string[] {
+    return [...this.#samples].map(([pid, { name, usages }]) => {
+      const [first, last] = [usages[0]!, usages.at(-1)!];
+      return `${name}, process ${pid}, ${usages.length} samples: memory ` +
+        `${first.memoryMb.toFixed(1)} -> ${last.memoryMb.toFixed(1)} MB, ` +
+        `descriptors ${first.descriptors} -> ${last.descriptors}, ` +
+        `threads ${first.threads} -> ${last.threads}`;
+    });
+  }
+}
+
+function usageOf(pid: number): Usage {
+  const count = (directory: string) =>
+    [...Deno.readDirSync(`/proc/${pid}/${directory}`)].length;
+  return {
+    memoryMb: residentMemory(pid).rssAnonMb,
+    descriptors: count("fd"),
+    threads: count("task"),
+  };
+}
