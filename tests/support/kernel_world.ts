@@ -93,7 +93,7 @@ export class KernelWorld {
     peers: readonly Peer[] = PEERS,
   ) {
     this.state = new SharedState({ ...DEFAULTS, ...options });
-    this.state.writePeers(peers);
+    this.state.changePeers(added(...peers));
     this.memory = new PacketMemory(this.state.memory);
     this.kernel = instantiatePacketKernel(kernelModule(), this.memory);
     takePeerTable(this.memory, this.kernel, layout.CONTROL_TABLE_ACTIVE);

@@ -14,7 +14,7 @@ import type { SenderCheck } from "../../backend/udp/sender_check.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { type Ipv4, ipv4FromBytes } from "../../net/ipv4.ts";
 import { type HostSocket, socketReceives } from "./host_socket.ts";
-import { address, network } from "./kernel_world.ts";
+import { added, address, network } from "./kernel_world.ts";
 import { PathWorld } from "./path_world.ts";
 import {
   DEVICE_MAC,
@@ -95,7 +95,7 @@ export class UserSpacePath implements PacketPath {
   constructor({ network, subnet, peers, senderCheck }: Surroundings) {
     this.#world = new PathWorld({ network, subnet, senderCheck });
     const { kernel, memory, state } = this.#world;
-    state.writePeers(peers);
+    state.changePeers(added(...peers));
     takePeerTable(memory, kernel, CONTROL_TABLE_ACTIVE);
   }
 

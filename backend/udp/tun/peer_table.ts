@@ -15,37 +15,35 @@ import * as layout from "./layout.ts";
 const MAX_FLAT_ENTRIES = 2 ** 20;
 
 /** Where a table will lie and how it is made up. */
-interface TablePlan {
+export interface TablePlan {
+  readonly offset: number;
   readonly flat: boolean;
   /** log2 of the addresses of one flat entry. */
   readonly shift: number;
   readonly entryCount: number;
+  /** Offsets in the memory, in bytes; `bytes` is the length, a multiple of 64. */
   readonly entries: number;
   readonly peers: number;
   readonly addresses: number;
   readonly bytes: number;
 }
 
-/** Bytes that a table of these peers needs, a multiple of 64. */
-export function peerTableBytes(network: Cidr, peers: readonly Peer[]): number {
-  return plan(network, peers, 0).bytes;
-}
-
 /**
- * Writes a table at `offset`. The smaller of two overlapping subnets wins, as
+ * Writes a table as planned. The smaller of two overlapping subnets wins, as
  * the longest prefix does in routing.
  *
  * A flat table is indexed by subnet number at the longest prefix length present,
  * so that a look-up is one load; `wasm/peers.as.ts` reads it.
+ *
+ * @returns the peers by their number in the table.
  */
 export function writePeerTable(
   words: Uint32Array,
-  offset: number,
+  table: TablePlan,
   network: Cidr,
   peers: readonly Peer[],
-): void {
-  const table = plan(network, peers, offset);
-  words.fill(0, offset >> 2, (offset + table.bytes) >> 2);
+): Peer[] {
+  words.fill(0, table.offset >> 2, (table.offset + table.bytes) >> 2);
   const bySize = [...peers].sort((a, b) =>
     a.subnet.prefixLength - b.subnet.prefixLength ||
     a.subnet.address - b.subnet.address
@@ -53,6 +51,32 @@ export function writePeerTable(
   const addresses = [...new Set(bySize.map((peer) => peer.publicIp))]
     .sort((a, b) => a - b);
 
+  writeHeader(words, table, network, addresses.length);
+  words.set(addresses, table.addresses >> 2);
+  bySize.forEach((peer, index) => {
+    words[(table.peers + index * layout.PEER_BYTES) >> 2] = peer.publicIp;
+  });
+  if (table.flat) writeFlat(words, table, network, bySize);
+  else {
+    const ranges = disjointRanges(bySize);
+    words[(table.offset + layout.TABLE_COUNT) >> 2] = ranges.length;
+    ranges.forEach((range, index) => {
+      words.set(
+        [range.first, range.last, range.peer + 1],
+        (table.entries + index * layout.RANGE_BYTES) >> 2,
+      );
+    });
+  }
+  return bySize;
+}
+
+/** What a table begins with; it holds for no other place. */
+export function writeHeader(
+  words: Uint32Array,
+  table: TablePlan,
+  network: Cidr,
+  addressCount: number,
+): void {
   const header: Record<number, number> = {
     [layout.TABLE_KIND]: table.flat
       ? layout.TABLE_KIND_FLAT
@@ -63,47 +87,43 @@ export function writePeerTable(
     [layout.TABLE_ENTRIES]: table.entries,
     [layout.TABLE_PEERS]: table.peers,
     [layout.TABLE_ADDRESSES]: table.addresses,
-    [layout.TABLE_ADDRESS_COUNT]: addresses.length,
+    [layout.TABLE_ADDRESS_COUNT]: addressCount,
   };
   for (const [word, value] of Object.entries(header)) {
-    words[(offset + Number(word)) >> 2] = value;
-  }
-  words.set(addresses, table.addresses >> 2);
-  bySize.forEach((peer, index) => {
-    words[(table.peers + index * layout.PEER_BYTES) >> 2] = peer.publicIp;
-  });
-  if (table.flat) writeFlat(words, table, network, bySize);
-  else {
-    const ranges = disjointRanges(bySize);
-    words[(offset + layout.TABLE_COUNT) >> 2] = ranges.length;
-    ranges.forEach((range, index) => {
-      words.set(
-        [range.first, range.last, range.peer + 1],
-        (table.entries + index * layout.RANGE_BYTES) >> 2,
-      );
-    });
+    words[(table.offset + Number(word)) >> 2] = value;
   }
 }
 
-function plan(
+/** What the size of a table depends on. */
+export interface TableSize {
+  /** Prefix lengths of the peers' subnets, without an order. */
+  readonly lengths: Iterable<number>;
+  /** Peers that it has room for. */
+  readonly capacity: number;
+}
+
+/** How a table will be made up at `offset`. */
+export function planTable(
   network: Cidr,
-  peers: readonly Peer[],
+  { lengths, capacity }: TableSize,
   offset: number,
 ): TablePlan {
-  const longest = peers.reduce(
-    (length, peer) => Math.max(length, peer.subnet.prefixLength),
-    network.prefixLength,
-  );
+  let [shortest, longest] = [network.prefixLength, network.prefixLength];
+  for (const length of lengths) {
+    shortest = Math.min(shortest, length);
+    longest = Math.max(longest, length);
+  }
   const flatEntries = 2 ** (longest - network.prefixLength);
   const flat = flatEntries <= MAX_FLAT_ENTRIES &&
-    peers.every((peer) => peer.subnet.prefixLength >= network.prefixLength);
+    shortest === network.prefixLength;
   // A subnet inside another splits it in up to three ranges.
-  const entryCount = flat ? flatEntries : peers.length * 2 + 1;
+  const entryCount = flat ? flatEntries : capacity * 2 + 1;
   const entries = offset + layout.TABLE_HEADER_BYTES;
   const peersAt = entries + entryCount * (flat ? 4 : layout.RANGE_BYTES);
-  const addresses = peersAt + peers.length * layout.PEER_BYTES;
-  const end = addresses + peers.length * 4;
+  const addresses = peersAt + capacity * layout.PEER_BYTES;
+  const end = addresses + capacity * 4;
   return {
+    offset,
     flat,
     shift: 32 - longest,
     entryCount,
@@ -120,14 +140,25 @@ function writeFlat(
   network: Cidr,
   bySize: readonly Peer[],
 ): void {
-  bySize.forEach((peer, index) => {
-    const first = (peer.subnet.address - network.address) / 2 ** table.shift;
-    // A subnet of another network (an old lease) has no place here.
-    if (first < 0 || first >= table.entryCount) return;
-    const count = cidrSize(peer.subnet) / 2 ** table.shift;
-    const at = (table.entries >> 2) + first;
-    words.fill(index + 1, at, at + count);
+  bySize.forEach(({ subnet }, index) => {
+    const { first, end } = flatEntriesOf(table, network, subnet);
+    words.fill(index + 1, first, end);
   });
+}
+
+/**
+ * The words of a subnet's entries in a flat table, the end excluded. A subnet of
+ * another network (an old lease) has no place there.
+ */
+export function flatEntriesOf(
+  table: TablePlan,
+  network: Cidr,
+  subnet: Cidr,
+): { first: number; end: number } {
+  const index = (subnet.address - network.address) / 2 ** table.shift;
+  if (index < 0 || index >= table.entryCount) return { first: 0, end: 0 };
+  const first = (table.entries >> 2) + index;
+  return { first, end: first + cidrSize(subnet) / 2 ** table.shift };
 }
 
 interface Range {

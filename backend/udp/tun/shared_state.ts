@@ -5,11 +5,11 @@
  */
 
 import { type Cidr, netmask } from "../../../net/cidr.ts";
-import type { Peer } from "../../../net/peer.ts";
+import type { PeerDiff } from "../../../net/peer.ts";
 import type { SenderCheck } from "../sender_check.ts";
+import { ChangingPeerTable } from "./changing_peer_table.ts";
 import { readCounters } from "./counters.ts";
 import * as layout from "./layout.ts";
-import { peerTableBytes, writePeerTable } from "./peer_table.ts";
 
 /** As the WASM module declares its memory: `tools/build_wasm.ts`. */
 export const MEMORY_PAGES = { initial: 16, maximum: 1024 } as const;
@@ -37,14 +37,14 @@ interface Region {
 /** Control words, counters and the two peer tables. */
 export class SharedState {
   readonly memory: WebAssembly.Memory;
-  readonly #network: Cidr;
+  readonly #peers: ChangingPeerTable;
   /** The table in use, and the one that is written next. */
   #active: Region;
   #spare: Region;
 
   constructor(options: SharedStateOptions) {
     this.memory = new WebAssembly.Memory({ ...MEMORY_PAGES, shared: true });
-    this.#network = options.network;
+    this.#peers = new ChangingPeerTable(options.network);
     const half = (MEMORY_PAGES.initial * layout.PAGE_BYTES - layout.TABLES) / 2;
     this.#active = { offset: layout.TABLES, bytes: half };
     this.#spare = { offset: layout.TABLES + half, bytes: half };
@@ -54,7 +54,7 @@ export class SharedState {
     words[layout.CONFIG_SENDER_CHECK >> 2] = SENDER_CHECKS[options.senderCheck];
     words[layout.CONFIG_COALESCE_TCP >> 2] = Number(options.coalesceTcp);
     words[layout.CONFIG_COALESCE_UDP >> 2] = Number(options.coalesceUdp);
-    this.writePeers([]);
+    this.changePeers({ added: [], changed: [], removed: [] });
   }
 
   // A view does not grow with its memory, so each is made when it is needed.
@@ -67,20 +67,21 @@ export class SharedState {
     Atomics.store(this.#words(), layout.CONTROL_STOP >> 2, 1);
   }
 
+  get peerCount(): number {
+    return this.#peers.peerCount;
+  }
+
   /**
    * Writes a table beside the one in use and names it as the one to use next.
    * It may be called again only after {@linkcode peersTaken} has resolved.
    */
-  writePeers(peers: readonly Peer[]): void {
-    const bytes = peerTableBytes(this.#network, peers);
-    if (bytes > this.#spare.bytes) this.#spare = this.#allocate(bytes);
+  changePeers(diff: PeerDiff): void {
+    const offset = this.#peers.write(diff, (bytes) => {
+      if (bytes > this.#spare.bytes) this.#spare = this.#allocate(bytes);
+      return { offset: this.#spare.offset, words: this.#words() };
+    });
     const table = this.#spare;
-    writePeerTable(this.#words(), table.offset, this.#network, peers);
-    Atomics.store(
-      this.#words(),
-      layout.CONTROL_TABLE_WANTED >> 2,
-      table.offset,
-    );
+    Atomics.store(this.#words(), layout.CONTROL_TABLE_WANTED >> 2, offset);
     this.#spare = this.#active;
     this.#active = table;
   }

@@ -11,7 +11,7 @@ import { libc } from "../../../linux/libc.ts";
 import { openEventDescriptor, signalEvent } from "../../../linux/poll.ts";
 import type { TunDevice } from "../../../linux/tun.ts";
 import type { UdpSocket } from "../../../linux/udp_socket.ts";
-import { applyPeerDiff, type Peer, type PeerDiff } from "../../../net/peer.ts";
+import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError } from "../../errors.ts";
 import type { DataPathFeatures } from "../features.ts";
 import { compilePacketKernel } from "./packet_kernel.ts";
@@ -48,7 +48,6 @@ export class TunDataPath {
   readonly #failure = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
   #tableChanges: Promise<void> = Promise.resolve();
-  readonly #peers = new Map<string, Peer>();
 
   /** Rejects when a worker ends unasked; resolves after `stop`. */
   get failed(): Promise<void> {
@@ -138,7 +137,7 @@ export class TunDataPath {
   }
 
   get peerCount(): number {
-    return this.#peers.size;
+    return this.#state.peerCount;
   }
 
   /** Brings the peers up to date, while packets flow. */
@@ -150,8 +149,7 @@ export class TunDataPath {
 
   async #changeTable(diff: PeerDiff): Promise<void> {
     if (this.#stopping) return;
-    applyPeerDiff(this.#peers, diff);
-    this.#state.writePeers([...this.#peers.values()]);
+    this.#state.changePeers(diff);
     this.#wakeAll();
     if (!await this.#state.peersTaken(WORKER_PATIENCE_MS)) {
       throw new BackendFailedError(

@@ -4,7 +4,7 @@ import * as layout from "../../../../../backend/udp/tun/layout.ts";
 import { PrimaryLoop } from "../../../../../backend/udp/tun/primary_loop.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
 import { FakePoller } from "../../../../fakes/fake_poller.ts";
-import { KernelWorld } from "../../../../support/kernel_world.ts";
+import { added, KernelWorld } from "../../../../support/kernel_world.ts";
 
 /** What both loops stand on, and a script that runs one step at each wait. */
 function makeParts(steps: readonly (() => void)[]) {
@@ -124,7 +124,7 @@ Deno.test("both loops take a new table when they are woken", () => {
   ) {
     const world = make([
       () => {
-        world.world.state.writePeers([]);
+        world.world.state.changePeers(added());
         world.poller.setReadable(world.wake, true);
       },
       () => world.poller.setReadable(world.wake, false),

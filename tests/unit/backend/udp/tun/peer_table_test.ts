@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import * as layout from "../../../../../backend/udp/tun/layout.ts";
 import {
-  peerTableBytes,
+  planTable,
   writePeerTable,
 } from "../../../../../backend/udp/tun/peer_table.ts";
 import { takePeerTable } from "../../../../../backend/udp/tun/peer_table_switch.ts";
@@ -10,6 +10,7 @@ import { type Cidr, cidrOf, lastAddress } from "../../../../../net/cidr.ts";
 import { type Ipv4, toIpv4 } from "../../../../../net/ipv4.ts";
 import type { Peer } from "../../../../../net/peer.ts";
 import {
+  added,
   address,
   KernelWorld,
   network,
@@ -175,7 +176,7 @@ Deno.test("ten thousand peers are found, and the memory grows for them", () => {
   const world = new KernelWorld({ network: network("10.0.0.0/8") });
   const before = world.state.memory.buffer.byteLength;
   const peers = manyPeers(10_000);
-  world.state.writePeers(peers);
+  world.state.changePeers(added(...peers));
   takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
   assert(world.state.memory.buffer.byteLength > before);
   for (const index of [0, 1, 4_999, 9_999]) {
@@ -188,7 +189,7 @@ Deno.test("ten thousand peers are found, and the memory grows for them", () => {
 Deno.test("a table of ten thousand ranges finds each of them", () => {
   const peers = manyPeers(10_000, 29);
   const world = new KernelWorld({ network: network("10.0.0.0/8") }, []);
-  world.state.writePeers(peers);
+  world.state.changePeers(added(...peers));
   takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
   for (const index of [0, 5_000, 9_999]) {
     const { subnet, publicIp } = peers[index]!;
@@ -196,11 +197,18 @@ Deno.test("a table of ten thousand ranges finds each of them", () => {
   }
 });
 
+/** As it would lie at `offset`, with room for these peers alone. */
+const planFor = (net: Cidr, peers: readonly Peer[], offset = 0) =>
+  planTable(net, {
+    lengths: peers.map(({ subnet }) => subnet.prefixLength),
+    capacity: peers.length,
+  }, offset);
+
 Deno.test("a table says how many bytes it needs, in whole cache lines", () => {
   fc.assert(fc.property(peersIn(32), (peers) => {
-    const net = network("10.16.0.0/12");
-    assertEquals(peerTableBytes(net, peers) % 64, 0);
-    assert(peerTableBytes(net, peers) >= layout.TABLE_HEADER_BYTES);
+    const { bytes } = planFor(network("10.16.0.0/12"), peers);
+    assertEquals(bytes % 64, 0);
+    assert(bytes >= layout.TABLE_HEADER_BYTES);
   }));
 });
 
@@ -209,10 +217,10 @@ Deno.test("a table never writes outside the bytes that it says it needs", () => 
     fc.property(peersIn(30), fc.boolean(), (peers, flat) => {
       // In a /8 they would need 2^22 entries.
       const net = network(flat ? "10.16.0.0/12" : "10.0.0.0/8");
-      const bytes = peerTableBytes(net, peers);
+      const { bytes } = planFor(net, peers);
       const guard = 64;
       const words = new Uint32Array((bytes + 2 * guard) / 4).fill(0xa5a5a5a5);
-      writePeerTable(words, guard, net, peers);
+      writePeerTable(words, planFor(net, peers, guard), net, peers);
       const outside = [
         ...words.subarray(0, guard / 4),
         ...words.subarray((guard + bytes) / 4),
@@ -228,7 +236,7 @@ const publicIps = (world: KernelWorld): Ipv4 =>
 
 Deno.test("peers that change are seen when the worker takes the table, not before", () => {
   const world = new KernelWorld();
-  world.state.writePeers([peer("10.1.2.0/24", "192.0.2.77")]);
+  world.state.changePeers(added(peer("10.1.2.0/24", "192.0.2.77")));
   assertEquals(publicIps(world), address("192.0.2.2"));
   takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
   assertEquals(publicIps(world), address("192.0.2.77"));

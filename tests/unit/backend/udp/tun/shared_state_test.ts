@@ -6,6 +6,7 @@ import {
 import * as layout from "../../../../../backend/udp/tun/layout.ts";
 import { takePeerTable } from "../../../../../backend/udp/tun/peer_table_switch.ts";
 import {
+  added,
   address,
   KernelWorld,
   peer,
@@ -26,10 +27,10 @@ const wanted = (world: KernelWorld) =>
 Deno.test("each table is written beside the one in use", () => {
   const world = new KernelWorld();
   const first = wanted(world);
-  world.state.writePeers([]);
+  world.state.changePeers(added());
   const second = wanted(world);
   assert(first !== second);
-  world.state.writePeers([]);
+  world.state.changePeers(added());
   assertEquals(wanted(world), first);
 });
 
@@ -37,7 +38,9 @@ Deno.test("a table that is being written does not change what the one in use ans
   const world = new KernelWorld({}, [peer("10.1.2.0/24", "192.0.2.2")]);
   for (let round = 3; round < 20; round++) {
     const before = world.kernel.peerOf(address("10.1.2.1")) >>> 0;
-    world.state.writePeers([peer("10.1.2.0/24", `192.0.2.${round}`)]);
+    world.state.changePeers(
+      added(peer("10.1.2.0/24", `192.0.2.${round}`)),
+    );
     assertEquals(world.kernel.peerOf(address("10.1.2.1")) >>> 0, before);
     takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
     assertEquals(
@@ -50,7 +53,7 @@ Deno.test("a table that is being written does not change what the one in use ans
 Deno.test("peersTaken waits for the primary worker, and says so when it does not come", async () => {
   using _alive = stayAlive();
   const world = new KernelWorld();
-  world.state.writePeers([]);
+  world.state.changePeers(added());
   assertEquals(await world.state.peersTaken(SOON_MS), false);
   const taken = world.state.peersTaken(LONG_MS);
   takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
@@ -60,7 +63,7 @@ Deno.test("peersTaken waits for the primary worker, and says so when it does not
 Deno.test("peersTaken waits for a helper that is ready, and not for one that is not", async () => {
   using _alive = stayAlive();
   const world = new KernelWorld();
-  world.state.writePeers([]);
+  world.state.changePeers(added());
   takePeerTable(world.memory, world.kernel, layout.CONTROL_TABLE_ACTIVE);
   assertEquals(await world.state.peersTaken(SOON_MS), true);
   world.memory.words[layout.CONTROL_HELPER_READY >> 2] = 1;
