@@ -65,7 +65,14 @@ const RULES: readonly Rule[] = [
   },
   // The connection, as grpc-js and the TLS layer put it.
   { words: /TLS file /, fault: "tls" },
-  { words: /Name resolution failed|ENOTFOUND|EAI_AGAIN/, fault: "dns" },
+  {
+    // A resolver that says no, that fails, or that says nothing in time: by turns,
+    // when nobody answers it either.
+    words:
+      /Name resolution failed|waiting for name resolution|ENOTFOUND|EAI_AGAIN/,
+    fault: "dns",
+    detail: "no resolver has an address for it",
+  },
   {
     words: /ECONNREFUSED/,
     fault: "refused",
@@ -134,7 +141,7 @@ const RULES: readonly Rule[] = [
 
 /** Words of grpc-js for calls that never left this process. */
 const NEVER_SENT =
-  /No connection established|Name resolution failed|Waiting for LB pick|Failed to start HTTP\/2 stream/;
+  /No connection established|name resolution|Waiting for LB pick|Failed to start HTTP\/2 stream/i;
 
 const CONNECTING = /Waiting for LB pick/;
 
@@ -178,6 +185,5 @@ function tidy(words: string): string {
     .replace(/^\d+ [A-Z_]+: /, "")
     .replace(/^Received RST_STREAM .* client error: /, "")
     .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "")
-    .replace(/^Name resolution failed for target dns:/, "no address for ")
     .replaceAll(/\s+/g, " ");
 }

@@ -35,7 +35,7 @@ const CASES: [
     "Name resolution failed for target dns:no.invalid:2379",
     "dns",
     "",
-    "no address for no.invalid:2379",
+    "no resolver has an address for it",
   ],
   [
     14,
