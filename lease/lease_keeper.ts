@@ -30,6 +30,7 @@ import { encodeLeaseValue } from "./lease_codec.ts";
 import { formatExpiry, logLeaseState } from "./lease_log.ts";
 import {
   initialLeaseState,
+  isNews,
   type LeaseCause,
   type LeaseHappening,
   type LeaseState,
@@ -137,7 +138,7 @@ export class LeaseKeeper {
   }
 
   /**
-   * Calls `listener` at every change of phase or cause, and when the lease is
+   * Calls `listener` at every change of the state, and when the lease is
    * renewed. @returns what ends that.
    */
   onStatus(listener: (status: LeaseStatus) => void): () => void {
@@ -565,11 +566,13 @@ export class LeaseKeeper {
     const before = this.#state;
     this.#state = nextLeaseState(before, happening, this.#clock.now());
     if (this.#state === before) return;
-    logLeaseState(this.#log, before, this.#state, {
-      ...(this.#lease === undefined ? {} : { subnet: this.#lease.subnet }),
-      expiresAtMs: this.#leaseClock.expiresAtMs,
-      error,
-    });
+    if (isNews(before, this.#state)) {
+      logLeaseState(this.#log, before, this.#state, {
+        ...(this.#lease === undefined ? {} : { subnet: this.#lease.subnet }),
+        expiresAtMs: this.#leaseClock.expiresAtMs,
+        error,
+      });
+    }
     this.#tell();
   }
 

@@ -73,9 +73,16 @@ export function initialLeaseState(nowMs: number): LeaseState {
   return { phase: "acquiring", sinceMs: nowMs };
 }
 
+/** Whether an operator would want to read of the change in the log. */
+export function isNews(before: LeaseState, after: LeaseState): boolean {
+  return before.phase !== after.phase ||
+    before.cause?.code !== after.cause?.code;
+}
+
 /**
- * The state after a happening. The very same object when nothing changed that an
- * operator would want to read again: neither the phase nor the cause's code.
+ * The state after a happening; the very same object when nothing changed. The
+ * same cause in other words (a pool whose next lease ends in 3 minutes, and no
+ * more in 4) is another state, and no news.
  */
 export function nextLeaseState(
   state: LeaseState,
@@ -88,7 +95,12 @@ export function nextLeaseState(
   }
   const phase = nextPhase(state.phase, happening.type);
   const cause = nextCause(state, phase, happening);
-  if (phase === state.phase && cause?.code === state.cause?.code) return state;
+  if (
+    phase === state.phase && cause?.code === state.cause?.code &&
+    cause?.message === state.cause?.message
+  ) {
+    return state;
+  }
   const taken = happening.type === "taken" ? happening.cause : state.taken;
   return {
     phase,

@@ -18,12 +18,14 @@ import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
 
 /** Holders that a message names. */
 const SHOWN = 3;
+/** Of so many etcd is asked when they end: a question for each. */
+const ASKED = 16;
 /** flannel HEAD's bounds (compat 2.3). */
 const LONGEST_SUBNET = 30;
 
 /**
  * One phrase on who holds the subnets of a pool, and which are the next to end:
- * those that were written first, as all have the same TTL.
+ * looked for among those that were written first, since most have one TTL.
  *
  * @throws {RegistryError}
  */
@@ -39,12 +41,16 @@ export async function describeHoldings(
   );
   const reserved = held.filter(isReservation);
   const oldest = held.filter((lease) => !isReservation(lease))
-    .toSorted(byRevision).slice(0, SHOWN);
-  const next = await Promise.all(oldest.map(async (lease) => {
-    const seconds = await registry.remainingSeconds(lease, signal);
-    const ends = seconds === undefined ? "now" : `in ${formatSpan(seconds)}`;
-    return `${describeHolder(lease)} ${ends}`;
+    .toSorted(byRevision).slice(0, ASKED);
+  const ends = await Promise.all(oldest.map(async (lease) => {
+    // One that has ended since the listing.
+    const seconds = await registry.remainingSeconds(lease, signal) ?? 0;
+    return { lease, seconds };
   }));
+  const next = ends.toSorted((a, b) => a.seconds - b.seconds).slice(0, SHOWN)
+    .map(({ lease, seconds }) =>
+      `${describeHolder(lease)} in ${formatSpan(seconds)}`
+    );
   return [
     ...(next.length === 0
       ? []

@@ -8,7 +8,9 @@ import { Daemon } from "./daemon.ts";
 import { fromFileUrl } from "@std/path";
 import type { NetNamespace } from "./namespace.ts";
 import { NotifySocket } from "./notify_socket.ts";
-import { attempt, type CommandResult, run } from "./command.ts";
+import { exitCodes } from "../../agent/exit_codes.ts";
+import { attempt, type CommandResult } from "./command.ts";
+import { CommandError } from "./errors.ts";
 
 /** The agent's program. */
 export const CLI_PATH: string = fromFileUrl(
@@ -167,14 +169,20 @@ export class Agent implements Disposable {
     return this.#status();
   }
 
-  #status(...args: string[]): Promise<string> {
-    return run([
+  async #status(...args: string[]): Promise<string> {
+    const command = [
       ...this.#namespace.commandPrefix,
       ...lodenCommand(),
       "status",
       `--run-dir=${this.files.runDirectory}`,
       ...args,
-    ]);
+    ];
+    const { exitCode, stderr, stdout } = await attempt(command);
+    // An agent that is not ready yet says why.
+    if (exitCode !== exitCodes.ok && exitCode !== exitCodes.notReady) {
+      throw new CommandError(command, exitCode, stderr);
+    }
+    return stdout;
   }
 
   /** SIGTERM. @returns the exit code. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import {
   initialLeaseState,
+  isNews,
   type LeaseHappening,
   type LeasePhase,
   type LeaseState,
@@ -111,6 +112,17 @@ Deno.test("the same trouble again is no change", () => {
     const once = nextLeaseState(state, next, 2);
     assertStrictEquals(nextLeaseState(once, next, 3), once);
   }));
+});
+
+Deno.test("the same cause in other words is shown, and no news", () => {
+  const held = nextLeaseState(initialLeaseState(1), H.acquired, 2);
+  const before = nextLeaseState(held, H.failed, 3);
+  const cause = { ...before.cause!, message: "in other words" };
+  const after = nextLeaseState(before, { type: "failed", cause }, 4);
+  assertEquals(after, { phase: "degraded", sinceMs: 3, cause });
+  assert(!isNews(before, after));
+  assert(isNews(held, before));
+  assert(isNews(before, nextLeaseState(before, H.otherwise, 4)));
 });
 
 Deno.test("confirmation cures everything but the lack of a lease", () => {
