@@ -41,7 +41,8 @@ export type FlagStatus =
     readonly hint: string;
   };
 
-interface FlagBase {
+/** What every flag has. */
+export interface FlagBase {
   /** As on the command line, without dashes. */
   readonly name: string;
   readonly group: FlagGroup;
