@@ -305,18 +305,32 @@ Deno.test("a backend that can never start ends the agent", () =>
     backend: { startError: () => new FinalError("tun", "no /dev/net/tun") },
   }));
 
-Deno.test("a lost lease stops nothing and is seen in the status", () =>
+Deno.test("a lost lease stops nothing and is seen in the status, in each of its states", () =>
   withAgent(async (rig) => {
     await rig.start();
     const calls = rig.calls.length;
-    rig.membership.tell("expired-but-serving", "etcd has been away for a day");
-    await rig.clock.advance(86_400_000);
-    assertEquals(rig.calls.slice(calls), []);
-    assertEquals(rig.state.snapshot().ready, true);
-    assertStringIncludes(
-      rig.statuses.at(-1)!,
-      "lease is expired-but-serving: etcd has been away for a day",
-    );
+    const states = [
+      ["degraded", "nothing listens at etcd's port"],
+      ["expired-but-serving", "etcd has been away for a day"],
+      ["conflict", "10.1.5.0/24 is now held by 192.0.2.99"],
+      [
+        "conflict",
+        "10.1.5.0/24 is now held by 192.0.2.99; no other subnet yet",
+      ],
+    ] as const;
+    for (const [state, cause] of states) {
+      rig.membership.tell(state, cause);
+      await rig.clock.advance(3_600_000);
+      assertEquals(rig.calls.slice(calls), []);
+      assertEquals(rig.state.snapshot().ready, true);
+      assertStringIncludes(
+        rig.statuses.at(-1)!,
+        `10.1.5.0/24, 1 peer, udp (fake); lease is ${state}: ${cause}`,
+      );
+      const { lease, warnings } = rig.state.snapshot();
+      assertEquals([lease?.state, lease?.cause], [state, cause]);
+      assertEquals(warnings.map(({ code }) => code), ["lease.not-held"]);
+    }
     rig.membership.tell("held", null);
     await rig.clock.advance(100);
     assertEquals(rig.statuses.at(-1), "10.1.5.0/24, 1 peer, udp (fake)");
