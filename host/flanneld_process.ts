@@ -5,6 +5,7 @@
  */
 
 import { basename } from "node:path/posix";
+import { networkNamespaceOf } from "./network_namespace.ts";
 
 /** One that would write what this agent writes, or lease what it leases. */
 export interface FlanneldProcess {
@@ -23,10 +24,15 @@ export interface FlanneldRivalry {
 export interface ProcessTable {
   /** Ids of all processes. */
   pids(): number[];
-  /** `cmdline` or `environ` of one, its NUL-separated words. */
+  /**
+   * `cmdline` or `environ` of one, its NUL-separated words. There are none where
+   * they cannot be seen, as the environment of one with more capabilities.
+   */
   words(pid: number, file: "cmdline" | "environ"): string[];
-  /** Where `/proc/PID/NAME` leads; `undefined` when it cannot be seen. */
-  link(pid: number | "self", name: "exe" | "ns/net"): string | undefined;
+  /** The path of its program; `undefined` when it cannot be seen. */
+  program(pid: number | "self"): string | undefined;
+  /** Its network namespace; `undefined` when it has ended. */
+  network(pid: number | "self"): number | undefined;
 }
 
 const DEFAULTS = {
@@ -43,13 +49,13 @@ export function findFlanneld(
   rivalry: FlanneldRivalry,
   processes: ProcessTable = procProcesses,
 ): FlanneldProcess | undefined {
-  const ourNetwork = processes.link("self", "ns/net");
-  const ourProgram = processes.link("self", "exe");
+  const ourNetwork = processes.network("self");
+  const ourProgram = processes.program("self");
   for (const pid of processes.pids()) {
     const [program, ...words] = processes.words(pid, "cmdline");
     if (program === undefined || basename(program) !== "flanneld") continue;
-    if (processes.link(pid, "ns/net") !== ourNetwork) continue;
-    if (processes.link(pid, "exe") === ourProgram) continue;
+    if (processes.network(pid) !== ourNetwork) continue;
+    if (processes.program(pid) === ourProgram) continue;
     const shared = whatIsShared(
       rivalry,
       (flag) => valueOf(flag, words, processes.words(pid, "environ")),
@@ -94,11 +100,12 @@ const procProcesses: ProcessTable = {
   words: (pid, file) =>
     ifThere(() => Deno.readTextFileSync(`/proc/${pid}/${file}`))
       ?.split("\0").filter((word) => word !== "") ?? [],
-  link: (pid, name) => ifThere(() => Deno.readLinkSync(`/proc/${pid}/${name}`)),
+  program: (pid) => ifThere(() => Deno.readLinkSync(`/proc/${pid}/exe`)),
+  network: (pid) => ifThere(() => networkNamespaceOf(pid)),
 };
 
-/** A process ends, or is another user's. */
-function ifThere(look: () => string): string | undefined {
+/** A process ends, or may do more than this one. */
+function ifThere<Value>(look: () => Value): Value | undefined {
   try {
     return look();
   } catch (error) {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { networkNamespaceOf } from "../network_namespace.ts";
+
 /** What is known of it. */
 export interface DockerEngine {
   readonly pid: number;
@@ -17,7 +19,8 @@ export interface DockerEngine {
 export interface EngineProbe {
   /** @throws when there is no such file. */
   readTextFile(path: string): Promise<string>;
-  readLink(path: string): Promise<string>;
+  /** @throws when there is no such process. */
+  networkOf(pid: number | "self"): number;
   /** A GET over the daemon's socket; the JSON that it answers. */
   ask(path: string, signal: AbortSignal): Promise<unknown>;
 }
@@ -55,9 +58,8 @@ async function runningPid(probe: EngineProbe): Promise<number | undefined> {
   try {
     const pid = Number((await probe.readTextFile(PID_FILE)).trim());
     const comm = await probe.readTextFile(`/proc/${pid}/comm`);
-    const theirs = await probe.readLink(`/proc/${pid}/ns/net`);
-    const ours = await probe.readLink("/proc/self/ns/net");
-    return comm.trim() === "dockerd" && theirs === ours ? pid : undefined;
+    if (comm.trim() !== "dockerd") return undefined;
+    return probe.networkOf(pid) === probe.networkOf("self") ? pid : undefined;
   } catch (error) {
     // No file, or one that a daemon has left that is gone.
     if (error instanceof Error && "code" in error) return undefined;
@@ -99,7 +101,7 @@ const ANSWER_TIMEOUT_MS = 2_000;
 
 const hostProbe: EngineProbe = {
   readTextFile: (path) => Deno.readTextFile(path),
-  readLink: (path) => Deno.readLink(path),
+  networkOf: networkNamespaceOf,
   async ask(path, signal) {
     using client = Deno.createHttpClient({
       proxy: { transport: "unix", path: SOCKET },

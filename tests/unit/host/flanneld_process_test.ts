@@ -11,10 +11,10 @@ const RIVALRY = {
 
 /** A host with one process beside ours. */
 function host(
-  { cmdline, environ = [], network = "net:[1]", exe = "/opt/bin/flanneld" }: {
+  { cmdline, environ = [], network = 1, exe = "/opt/bin/flanneld" }: {
     readonly cmdline: readonly string[];
     readonly environ?: readonly string[];
-    readonly network?: string;
+    readonly network?: number;
     readonly exe?: string;
   },
 ): ProcessTable {
@@ -22,12 +22,8 @@ function host(
   return {
     pids: () => [77],
     words: (_pid, file) => [...files[file]],
-    link: (pid, name) =>
-      name === "exe"
-        ? pid === "self" ? "/usr/bin/loden" : exe
-        : pid === "self"
-        ? "net:[1]"
-        : network,
+    program: (pid) => pid === "self" ? "/usr/bin/loden" : exe,
+    network: (pid) => pid === "self" ? 1 : network,
   };
 }
 
@@ -81,7 +77,7 @@ for (
     ],
     [
       "one in another network namespace is none",
-      host({ cmdline: ["flanneld"], network: "net:[2]" }),
+      host({ cmdline: ["flanneld"], network: 2 }),
       undefined,
     ],
     [

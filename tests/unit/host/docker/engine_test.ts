@@ -18,7 +18,7 @@ function probe(
       : Promise.resolve(files[path]);
   const made: EngineProbe = {
     readTextFile: read,
-    readLink: read,
+    networkOf: (pid) => Number(files[`/proc/${pid}/net`]),
     ask: (path) => {
       asked.push(path);
       return path in answers
@@ -32,8 +32,8 @@ function probe(
 const RUNNING = {
   "/run/docker.pid": "77\n",
   "/proc/77/comm": "dockerd\n",
-  "/proc/77/ns/net": "net:[1]",
-  "/proc/self/ns/net": "net:[1]",
+  "/proc/77/net": "1",
+  "/proc/self/net": "1",
 };
 const ANSWERS = {
   "/version": { Version: "28.2.1" },
@@ -73,7 +73,7 @@ for (
     ["no pid file", { "/run/docker.pid": undefined }],
     ["a pid file that is left over", { "/proc/77/comm": undefined }],
     ["a pid that is another program's now", { "/proc/77/comm": "bash\n" }],
-    ["another network namespace", { "/proc/77/ns/net": "net:[2]" }],
+    ["another network namespace", { "/proc/77/net": "2" }],
   ] as const
 ) {
   Deno.test(`no daemon is seen, and none is asked: ${title}`, async () => {
