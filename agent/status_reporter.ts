@@ -14,6 +14,8 @@ import { describeStatus } from "./status_line.ts";
  * would fill the service manager's queue (10 datagrams), and nobody could read it.
  */
 const PAUSE_MS = 100;
+/** Before a status that the service manager did not take is told again. */
+const RETRY_MS = 1_000;
 
 /** Keeps the service manager's STATUS as the agent's state is. */
 export class StatusReporter {
@@ -35,7 +37,7 @@ export class StatusReporter {
   }
 
   start(): void {
-    this.#end = this.#state.onChange(() => this.#schedule());
+    this.#end = this.#state.onChange(() => this.#schedule(PAUSE_MS));
   }
 
   stop(): void {
@@ -43,16 +45,17 @@ export class StatusReporter {
     this.#stopping.abort();
   }
 
-  #schedule(): void {
+  #schedule(pauseMs: number): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     // The stop ends the pause, and with it the reports.
-    this.#clock.sleep(PAUSE_MS, this.#stopping.signal)
+    this.#clock.sleep(pauseMs, this.#stopping.signal)
       .then(() => this.#report(), () => {});
   }
 
   #report(): void {
     this.#scheduled = false;
-    this.#notifier.status(describeStatus(this.#state.summary()));
+    const taken = this.#notifier.status(describeStatus(this.#state.summary()));
+    if (!taken) this.#schedule(RETRY_MS);
   }
 }

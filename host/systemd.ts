@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import { ERRNO, SystemCallError } from "../linux/errno.ts";
 import { sendUnixDatagram } from "../linux/unix_datagram.ts";
 
 const log = getLogger(["loden", "host"]);
@@ -20,8 +21,13 @@ export interface ServiceNotifier {
    * @returns whether the manager, if there is one, has taken the message.
    */
   ready(status: string): boolean;
-  /** One line for `systemctl status`; the same line again is not sent. */
-  status(text: string): void;
+  /**
+   * One line for `systemctl status`; the same line again is not sent. A manager
+   * whose queue is full is not waited for: everything else would wait as well.
+   *
+   * @returns whether the manager, if there is one, has the line.
+   */
+  status(text: string): boolean;
   /** The agent begins to stop. */
   stopping(): void;
 }
@@ -82,8 +88,8 @@ export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
     return this.#notify("READY=1", status);
   }
 
-  status(text: string): void {
-    if (oneLine(text) !== this.#lastStatus) this.#notify(undefined, text);
+  status(text: string): boolean {
+    return oneLine(text) === this.#lastStatus || this.#notify(undefined, text);
   }
 
   stopping(): void {
@@ -97,18 +103,22 @@ export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
   #notify(state: string | undefined, status: string | undefined): boolean {
     const lines = state === undefined ? [] : [state];
     if (status !== undefined) lines.push(`STATUS=${oneLine(status)}`);
-    const delivered = this.#deliver(lines.join("\n"));
+    const timeoutMs = state === undefined ? 0 : SEND_TIMEOUT_MILLISECONDS;
+    const delivered = this.#deliver(lines.join("\n"), timeoutMs);
     if (delivered && status !== undefined) this.#lastStatus = oneLine(status);
     return delivered;
   }
 
-  #deliver(message: string): boolean {
+  #deliver(message: string, timeoutMs: number): boolean {
     if (this.#address === undefined) return true;
     try {
       const bytes = new TextEncoder().encode(message);
-      this.#send(this.#address, bytes, SEND_TIMEOUT_MILLISECONDS);
+      this.#send(this.#address, bytes, timeoutMs);
       return true;
     } catch (error) {
+      const isBusy = error instanceof SystemCallError &&
+        error.errno === ERRNO.EAGAIN;
+      if (isBusy && timeoutMs === 0) return false;
       if (!this.#reported) {
         this.#reported = true;
         log.warn("service manager cannot be told", {

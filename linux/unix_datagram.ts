@@ -13,6 +13,7 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDTIMEO = 21;
+const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 /** sun_path of `struct sockaddr_un`, linux/un.h. */
 const PATH_BYTES = 108;
@@ -20,7 +21,7 @@ const PATH_BYTES = 108;
 /**
  * Sends one datagram. `address` is a path, or `@name` for the abstract name
  * space (unix(7)). Waits at most `timeoutMilliseconds` for a receiver whose
- * queue is full.
+ * queue is full; with 0 it does not wait. Nothing else happens meanwhile.
  *
  * @throws {SystemCallError} when nobody listens there or does not read, and
  * {RangeError} for an address that no unix socket can have.
@@ -57,7 +58,8 @@ export function sendUnixDatagram(
         socket,
         addressOf(bytes),
         bytes.byteLength,
-        MSG_NOSIGNAL,
+        // A timeout of 0 would be none.
+        timeoutMilliseconds === 0 ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL,
         addressOf(socketAddress),
         socketAddress.byteLength,
       ),

@@ -239,7 +239,7 @@ export class AgentRig {
           call(`READY ${status}`);
           return true;
         },
-        status: (text) => this.statuses.push(text),
+        status: (text) => this.statuses.push(text) > 0,
         stopping: () => call("STOPPING"),
       },
       refuseNetworkOfOthers: () =>

@@ -80,7 +80,7 @@ Deno.test("several changes of one moment are one STATUS", async () => {
   const lines: string[] = [];
   const clock = new FakeClock();
   const reporter = new StatusReporter(state, {
-    status: (line) => lines.push(line),
+    status: (line) => lines.push(line) > 0,
   }, clock);
   reporter.start();
   state.enter("reading-config");
@@ -92,6 +92,29 @@ Deno.test("several changes of one moment are one STATUS", async () => {
   await clock.advance(100);
   assertEquals(lines.length, 1);
   assertEquals(clock.sleepers, 0);
+});
+
+Deno.test("a status that the service manager has no room for is told a second later, as it is then", async () => {
+  const state = agentState();
+  const lines: string[] = [];
+  const clock = new FakeClock();
+  let busy = true;
+  const reporter = new StatusReporter(state, {
+    status(line) {
+      if (!busy) lines.push(line);
+      return !busy;
+    },
+  }, clock);
+  reporter.start();
+  state.enter("reading-config");
+  await clock.advance(100);
+  state.enter("acquiring-lease");
+  busy = false;
+  await clock.advance(999);
+  assertEquals(lines, []);
+  await clock.advance(1);
+  assertEquals(lines, ["acquiring lease"]);
+  reporter.stop();
 });
 
 Deno.test("a data path that the kernel goes on with is not called down", () => {

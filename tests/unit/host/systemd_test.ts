@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
+import { ERRNO, SystemCallError } from "../../../linux/errno.ts";
+import { CapturedLogs } from "../../support/capture_logs.ts";
 import { readWatchdogTimeout, SystemdNotifier } from "../../../host/systemd.ts";
 
 function recorder() {
@@ -81,6 +83,33 @@ Deno.test("a socket that fails is reported once and tried again", () => {
   } finally {
     resetSync();
   }
+});
+
+Deno.test("a status waits for nobody; what must arrive waits a moment", () => {
+  const timeouts: number[] = [];
+  const notifier = new SystemdNotifier("@x", (_address, _bytes, timeoutMs) => {
+    timeouts.push(timeoutMs);
+  });
+  notifier.status("waiting");
+  notifier.ready("up");
+  notifier.watchdog();
+  notifier.stopping();
+  assertEquals(timeouts, [0, 200, 200, 200]);
+});
+
+Deno.test("a status for which there is no room is no failure of the socket, and is told again", () => {
+  using logs = new CapturedLogs();
+  let full = true;
+  const sent: string[] = [];
+  const notifier = new SystemdNotifier("@x", (_address, bytes) => {
+    if (full) throw new SystemCallError("send", ERRNO.EAGAIN);
+    sent.push(new TextDecoder().decode(bytes));
+  });
+  assertEquals(notifier.status("a"), false);
+  assertEquals(logs.events("systemd.unreachable"), []);
+  full = false;
+  assertEquals([notifier.status("a"), notifier.status("a")], [true, true]);
+  assertEquals(sent, ["STATUS=a"]);
 });
 
 Deno.test("a sign of life is a datagram of its own each time", () => {

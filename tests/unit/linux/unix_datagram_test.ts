@@ -81,3 +81,13 @@ Deno.test("a receiver that does not read holds the sender for a bounded time", (
   assertEquals(error.code, "linux.EAGAIN");
   assert(performance.now() - begin < 2000);
 });
+
+Deno.test("without patience a full queue is an error at once", () => {
+  const address = `@loden-test-${crypto.randomUUID()}`;
+  using _socket = receiver(address);
+  // One that waited would wait for ever.
+  const error = assertThrows(() => {
+    for (;;) sendUnixDatagram(address, bytes("x"), 0);
+  }, SystemCallError);
+  assertEquals(error.code, "linux.EAGAIN");
+});
