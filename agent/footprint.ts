@@ -10,6 +10,7 @@
 
 import { writeFileAtomically } from "../linux/atomic_file.ts";
 import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
+import { RunDirectoryError } from "./errors.ts";
 import type { InstancePaths } from "./instance.ts";
 
 /** Beside devices, which carry their owner's name in their alias. */
@@ -57,18 +58,23 @@ export async function writeFootprint(
   await writeFileAtomically(footprintPath(paths), `${text}\n`, { mode: 0o600 });
 }
 
-/** `undefined` when there is none, or one that cannot be understood. */
+/**
+ * `undefined` when there is none, or one that cannot be understood.
+ *
+ * @throws {RunDirectoryError} when this user may not read it.
+ */
 export async function readFootprint(
   paths: InstancePaths,
 ): Promise<Footprint | undefined> {
+  const path = footprintPath(paths);
   let value: unknown;
   try {
-    value = JSON.parse(await Deno.readTextFile(footprintPath(paths)));
+    value = JSON.parse(await Deno.readTextFile(path));
   } catch (error) {
     const isAbsent = error instanceof Deno.errors.NotFound ||
       error instanceof SyntaxError;
     if (isAbsent) return undefined;
-    throw error;
+    throw new RunDirectoryError("read", path, error);
   }
   if (typeof value !== "object" || value === null) return undefined;
   const { network, subnet, files, firewall } = value as Record<string, unknown>;

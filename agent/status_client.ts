@@ -51,13 +51,17 @@ function isStatus(value: unknown): value is StatusSnapshot {
     value.schema === 1;
 }
 
-/** What a failed fetch over the socket means. Its cause has the errno as text. */
+/**
+ * What a failed fetch over the socket means. The errno is in a text: the cause's,
+ * or in Deno before 2.8 the error's own.
+ */
 export function connectionError(
   socketPath: string,
   error: unknown,
 ): AgentAccessError | AgentNotRunningError {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && cause.message.includes("(os error 13)")
+  const texts = [error, error instanceof Error ? error.cause : undefined]
+    .map((each) => each instanceof Error ? each.message : "");
+  return texts.some((text) => text.includes("(os error 13)"))
     ? new AgentAccessError(socketPath, error)
     : new AgentNotRunningError(socketPath, error);
 }

@@ -105,9 +105,9 @@ async function parseYaml(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CloudConfigError(
       "cloud-config.unreadable",
-      `Cannot read the settings: the file of --config must be readable: ` +
+      `Cannot read the settings: the cloud-config file must be readable: ` +
         `${path}: ${reason}`,
-      { cause, hint: "name a cloud-config file with --config=FILE" },
+      { cause, hint: "name one that is there, and that this user may read" },
     );
   }
   return await parseCloudConfigYaml(content, path);

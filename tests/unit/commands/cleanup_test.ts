@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { RunDirectoryError } from "../../../agent/errors.ts";
 import {
   deviceAlias,
   type Footprint,
@@ -174,6 +180,18 @@ Deno.test("a record is read back; a damaged one counts as none", async () => {
     await Deno.writeTextFile(footprintPath(paths), text);
     assertEquals(await readFootprint(paths), undefined);
   }
+  await Deno.remove(paths.runDir, { recursive: true });
+});
+
+Deno.test("a record that cannot be read is an error of its own", async () => {
+  const paths = instancePaths(await Deno.makeTempDir(), "/a");
+  // Root is refused nothing; a directory can be read by nobody.
+  await Deno.mkdir(footprintPath(paths));
+  await assertRejects(
+    () => readFootprint(paths),
+    RunDirectoryError,
+    `Cannot read ${footprintPath(paths)}`,
+  );
   await Deno.remove(paths.runDir, { recursive: true });
 });
 

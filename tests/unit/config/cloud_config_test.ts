@@ -237,8 +237,8 @@ Deno.test("a flag of another mode is refused in the file too", async () => {
 Deno.test("a file that is not there, no YAML or of another shape is refused", async () => {
   assertEquals(
     await refusal(undefined),
-    "Cannot read the settings: the file of --config must be readable: " +
-      "/c.yaml: No such file (name a cloud-config file with --config=FILE)",
+    "Cannot read the settings: the cloud-config file must be readable: " +
+      "/c.yaml: No such file (name one that is there, and that this user may read)",
   );
   const message = await refusal("coreos: {");
   assertEquals(
