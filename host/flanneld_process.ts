@@ -5,6 +5,7 @@
  */
 
 import { basename } from "node:path/posix";
+import { isProcessGone } from "../linux/proc_error.ts";
 import { networkNamespaceOf } from "./network_namespace.ts";
 
 /** One that would write what this agent writes, or lease what it leases. */
@@ -104,12 +105,11 @@ const procProcesses: ProcessTable = {
   network: (pid) => ifThere(() => networkNamespaceOf(pid)),
 };
 
-/** A process ends, or may do more than this one. */
 function ifThere<Value>(look: () => Value): Value | undefined {
   try {
     return look();
   } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
+    if (isProcessGone(error)) return undefined;
     throw error;
   }
 }

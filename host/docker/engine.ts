@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isProcessGone } from "../../linux/proc_error.ts";
 import { networkNamespaceOf } from "../network_namespace.ts";
 
 /** What is known of it. */
@@ -62,7 +63,7 @@ async function runningPid(probe: EngineProbe): Promise<number | undefined> {
     return probe.networkOf(pid) === probe.networkOf("self") ? pid : undefined;
   } catch (error) {
     // No file, or one that a daemon has left that is gone.
-    if (error instanceof Error && "code" in error) return undefined;
+    if (isProcessGone(error)) return undefined;
     throw error;
   }
 }

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { isProcessGone } from "../../linux/proc_error.ts";
+
 const PATTERN = /^loden-(\d+)-([0-9a-z]+)-\d+(-|$)/;
 
 let counter = 0;
@@ -45,11 +47,7 @@ export function startTicks(pid: number): number | undefined {
   try {
     stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   } catch (error) {
-    // ESRCH is what reading gives when the process ends between open and read.
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Error && /os error 3\b/.test(error.message)) {
-      return undefined;
-    }
+    if (isProcessGone(error)) return undefined;
     throw error;
   }
   // The name in field 2 may hold spaces and parentheses, so count from its end.
