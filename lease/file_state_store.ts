@@ -13,8 +13,14 @@ import type { StateStore, StoredLease, StoredPeer } from "./state_store.ts";
 
 const log = getLogger(["loden", "lease"]);
 
-/** Between two writes; peers of a large network may change many times a second. */
+/** Between two writes, at least: peers may change many times a second. */
 const PAUSE_MS = 2_000;
+/**
+ * How much longer than the text took the next one is put off: that of thousands
+ * of peers takes tens of milliseconds, in which nothing else happens.
+ */
+const REST_PER_WORK = 500;
+const LONGEST_PAUSE_MS = 15_000;
 /** Between two attempts on a disk that is full or read-only. */
 const RETRY_MS = 30_000;
 const OWNER_ONLY = { mode: 0o600, directoryMode: 0o700 };
@@ -48,6 +54,8 @@ export class FileStateStore implements StateStore {
   /** Not asked yet: a list of thousands is made once per write, not per change. */
   #newerPeers: (() => readonly StoredPeer[]) | undefined;
   #dirty = false;
+  /** What making the last text took. */
+  #workMs = 0;
   #writing: Promise<void> | undefined;
   #lastReason: string | undefined;
 
@@ -142,7 +150,9 @@ export class FileStateStore implements StateStore {
   /** Writes until nothing is left to write, with pauses between. */
   async #writeBehind(): Promise<void> {
     while (this.#dirty && !this.#closing.signal.aborted) {
-      const pauseMs = await this.#write() ? PAUSE_MS : RETRY_MS;
+      const written = await this.#write();
+      const restMs = Math.max(PAUSE_MS, REST_PER_WORK * this.#workMs);
+      const pauseMs = written ? Math.min(restMs, LONGEST_PAUSE_MS) : RETRY_MS;
       await this.#clock.sleep(pauseMs, this.#closing.signal).catch(() => {});
     }
     // In the same turn as the last look at the flag: nothing comes in between.
@@ -153,8 +163,10 @@ export class FileStateStore implements StateStore {
   async #write(): Promise<boolean> {
     this.#dirty = false;
     try {
-      const state = { ...this.#state, peers: this.peers };
-      await writeFileAtomically(this.#path, encodeState(state), OWNER_ONLY);
+      const startedAtMs = this.#clock.monotonic();
+      const text = encodeState({ ...this.#state, peers: this.peers });
+      this.#workMs = this.#clock.monotonic() - startedAtMs;
+      await writeFileAtomically(this.#path, text, OWNER_ONLY);
       if (this.#lastReason !== undefined) {
         log.info("state is saved again", {
           event: "state.saved",

@@ -21,7 +21,8 @@ export const FULL_SIZES: ControlSizes = {
   leases: 10_000,
   changes: 200,
   joiners: 200,
-  settleSeconds: 15,
+  // The agent's heap is collected every half minute.
+  settleSeconds: 35,
   idleSeconds: 30,
 };
 

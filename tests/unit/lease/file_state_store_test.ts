@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FileStateStore } from "../../../lease/file_state_store.ts";
+import { decodeState } from "../../../lease/state_codec.ts";
+import { FakeClock } from "../../fakes/fake_clock.ts";
 import type { StoredPeer } from "../../../lease/state_store.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
@@ -160,4 +162,48 @@ Deno.test("many changes are few writes, and the last one is on disk", () =>
     assert(writes < 40, `${writes} events`);
     const again = await open(path);
     assertEquals(again.peers[0]?.publicIp, parseIpv4("198.51.100.199")!);
+  }));
+
+Deno.test("peers that take long to write down are written less often, but for the last time", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/network.json`;
+    const clock = new FakeClock();
+    let workMs = 0;
+    const slow = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + workMs,
+      sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+    };
+    const store = await FileStateStore.open({ ...components, clock: slow }, {
+      path,
+      underlayMac: MAC,
+    });
+    const written = async () =>
+      decodeState(await Deno.readTextFile(path)).peers[0]?.publicIp;
+    const save = (text: string) => {
+      const publicIp = parseIpv4(text)!;
+      store.savePeers(() => {
+        workMs += 10;
+        return [{ ...peer, publicIp }];
+      });
+      return publicIp;
+    };
+    /** The write is the disk's, whatever the clock says. */
+    const until = async (condition: () => boolean | Promise<boolean>) => {
+      while (!await condition()) await systemClock.sleep(1);
+    };
+    const first = save("198.51.100.1");
+    await until(() => clock.sleepers === 1);
+    await clock.advance(2_000);
+    await until(async () => await written() === first);
+    await until(() => clock.sleepers === 1);
+    save("198.51.100.2");
+    await clock.advance(4_999);
+    assertEquals([clock.sleepers, await written()], [1, first]);
+    const third = save("198.51.100.3");
+    await clock.advance(1);
+    await until(async () => await written() === third);
+    const last = save("198.51.100.4");
+    await store.close();
+    assertEquals(await written(), last);
   }));
