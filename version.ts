@@ -8,3 +8,7 @@ import project from "./deno.json" with { type: "json" };
 
 /** Semantic version, without a `v`. */
 export const VERSION: string = project.version;
+
+/** The commit, which `tools/compile` writes beside the version in a binary. */
+export const COMMIT: string | undefined =
+  (project as { readonly commit?: string }).commit;

@@ -11,8 +11,7 @@
  * @module
  */
 
-import { CLI_PATH } from "../tests/rig/agent.ts";
-import { run } from "../tests/rig/command.ts";
+import { lodenProgram, prepareLoden } from "../tests/rig/loden_program.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
 import { Rig } from "../tests/rig/rig.ts";
 import type { Progress } from "../tools/progress.ts";
@@ -85,7 +84,7 @@ async function build(
   if (wanted.some(({ name }) => isLodenPathName(name))) {
     await progress.step(
       "the agent's packages",
-      () => run([Deno.execPath(), "cache", "--quiet", CLI_PATH], { signal }),
+      () => prepareLoden(signal),
     );
   }
   const entries: Entry[] = [];
@@ -228,6 +227,7 @@ async function report(
   return {
     schema: 2,
     host: hostFacts(),
+    program: lodenProgram(),
     runs,
     seconds,
     paths: perPath(entries, ({ runs }) => perMode(runs, medianFigures)),

@@ -32,6 +32,8 @@ export type PerPath<Value> = Readonly<Partial<Record<PathName, Value>>>;
 export interface BenchReport {
   readonly schema: 2;
   readonly host: HostFacts;
+  /** What the agents ran: the file that `LODEN_BINARY` names, or the sources. */
+  readonly program: "binary" | "source";
   readonly runs: number;
   /** Length of one measurement. */
   readonly seconds: number;

@@ -31,6 +31,7 @@ import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
 import { VERSION } from "../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
+import { buildCommit } from "./build_commit.ts";
 import type { CommandIo } from "./command.ts";
 import { closeDebugger } from "./debugger_guard.ts";
 import { exitCodeOf } from "./failure.ts";
@@ -51,8 +52,10 @@ export async function run(io: CommandIo): Promise<number> {
       io.stdout(agentHelp());
       return exitCodes.ok;
     case "version":
-      // The bare version, and on stderr, as flanneld (compat 1.1).
-      io.stderr(`${VERSION}\n`);
+      // On stderr, and the bare version first, as flanneld (compat 1.1).
+      io.stderr(
+        `${VERSION}\ncommit ${await buildCommit()}, Deno ${Deno.version.deno}\n`,
+      );
       return exitCodes.ok;
     case "dry-run":
     case "run":

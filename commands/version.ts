@@ -6,16 +6,18 @@
 
 import { exitCodes } from "../agent/exit_codes.ts";
 import { VERSION } from "../version.ts";
+import { buildCommit } from "./build_commit.ts";
 import type { CommandIo } from "./command.ts";
 import { isSet, readCommandLine, refuseWords } from "./command_line.ts";
 
 /** Prints what a bug report needs. */
-export function run(io: CommandIo): number {
+export async function run(io: CommandIo): Promise<number> {
   const line = readCommandLine(io, "version");
   if (line === undefined) return exitCodes.ok;
   refuseWords(line, "version");
   const versions = {
     loden: VERSION,
+    commit: await buildCommit(),
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     kernel: Deno.osRelease(),

@@ -15,8 +15,8 @@ import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";
 import { ping } from "../bench/measure/ping.ts";
 import type { MeasuredLink } from "../bench/measure/link.ts";
-import { type Agent, CLI_PATH } from "../tests/rig/agent.ts";
-import { run } from "../tests/rig/command.ts";
+import type { Agent } from "../tests/rig/agent.ts";
+import { lodenCommand, prepareLoden } from "../tests/rig/loden_program.ts";
 import type { RigHost } from "../tests/rig/host.ts";
 import { belongsTo, uniqueRigName } from "../tests/rig/names.ts";
 import { Rig } from "../tests/rig/rig.ts";
@@ -157,7 +157,7 @@ async function prepare(
   // The agents run where there is no way to the registry.
   await progress.step(
     "the agent's packages",
-    () => run([Deno.execPath(), "cache", "--quiet", CLI_PATH], { signal }),
+    () => prepareLoden(signal),
   );
 }
 
@@ -353,7 +353,7 @@ The network stays up. Try, as root:
   see it on the wire
     ${inside(second!.name)} tcpdump -ni eth0 udp port 8285
   ask an agent
-    ${inside(first!.name)} ${Deno.execPath()} run -A ${CLI_PATH} status \\
+    ${inside(first!.name)} ${lodenCommand().join(" ")} status \\
       --run-dir=${agent.files.runDirectory}
   read its log
     tail -f ${first!.directory}/agent/log

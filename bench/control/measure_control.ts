@@ -5,8 +5,7 @@
  * @module
  */
 
-import { CLI_PATH } from "../../tests/rig/agent.ts";
-import { run } from "../../tests/rig/command.ts";
+import { prepareLoden } from "../../tests/rig/loden_program.ts";
 import { Rig } from "../../tests/rig/rig.ts";
 import { hostFacts } from "../host_facts.ts";
 import type { MeasureContext } from "../measure_all.ts";
@@ -35,7 +34,7 @@ export async function measureControl(
   const { progress, signal } = context;
   await progress.step(
     "the agent's packages",
-    () => run([Deno.execPath(), "cache", "--quiet", CLI_PATH], { signal }),
+    () => prepareLoden(signal),
   );
   const agents = new Map<ControlPath, AgentControlFigures[]>(
     PATHS.map((path) => [path, []]),

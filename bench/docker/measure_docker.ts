@@ -7,8 +7,7 @@
  * @module
  */
 
-import { CLI_PATH } from "../../tests/rig/agent.ts";
-import { run } from "../../tests/rig/command.ts";
+import { prepareLoden } from "../../tests/rig/loden_program.ts";
 import { whatToInstall } from "../../tests/rig/booted/installation.ts";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 import { Rig } from "../../tests/rig/rig.ts";
@@ -59,7 +58,7 @@ export async function measureDocker(
   const { progress, signal } = context;
   await progress.step(
     "the agent's packages",
-    () => run([Deno.execPath(), "cache", "--quiet", CLI_PATH], { signal }),
+    () => prepareLoden(signal),
   );
   const results: PathResult[] = [];
   for (const { modes, name } of options.paths) {

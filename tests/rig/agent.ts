@@ -5,17 +5,12 @@
  */
 
 import { Daemon } from "./daemon.ts";
-import { fromFileUrl } from "@std/path";
+import { lodenCommand } from "./loden_program.ts";
 import type { NetNamespace } from "./namespace.ts";
 import { NotifySocket } from "./notify_socket.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { attempt, type CommandResult } from "./command.ts";
 import { CommandError } from "./errors.ts";
-
-/** The agent's program. */
-export const CLI_PATH: string = fromFileUrl(
-  new URL("../../cli.ts", import.meta.url),
-);
 
 /** Enough for an agent that has nothing to wait for, on a busy machine. */
 const READY_TIMEOUT_MS = 20_000;
@@ -40,8 +35,10 @@ export interface AgentOptions {
    * to take something away from it, such as a device.
    */
   readonly prepare?: readonly string[];
-  /** The program's `cli.ts`: {@linkcode CLI_PATH}, unless of another version. */
+  /** Sources of another version: their `cli.ts`. */
   readonly cliPath?: string;
+  /** In place of what {@linkcode lodenCommand} says. */
+  readonly program?: readonly string[];
   /** Stands before the agent's command and ends by executing it. */
   readonly wrapper?: readonly string[];
 }
@@ -107,7 +104,7 @@ export class Agent implements Disposable {
         ...namespace.commandPrefix,
         ...mounts.length > 0 ? withMounts(mounts) : [],
         ...options.wrapper ?? [],
-        ...lodenCommand(options.cliPath),
+        ...options.program ?? lodenCommand(options.cliPath),
         ...options.environmentOnly ? [] : flags(options, files),
       ],
       env: {
@@ -205,14 +202,6 @@ export function loden(
   return attempt([...namespace.commandPrefix, ...lodenCommand(), ...args], {
     env: { ...env, DENO_NO_UPDATE_CHECK: "1" },
   });
-}
-
-/**
- * Not through `npx`: inside a namespace without a way out it would wait for the
- * package registry.
- */
-function lodenCommand(cliPath: string = CLI_PATH): string[] {
-  return [Deno.execPath(), "run", "-A", cliPath];
 }
 
 function flags(options: AgentOptions, files: AgentFiles): string[] {

@@ -6,6 +6,7 @@
 
 import { fromFileUrl } from "@std/path";
 import { run } from "../command.ts";
+import { lodenBinary } from "../loden_program.ts";
 import type { BootedHost } from "./booted_host.ts";
 
 const ROOT = fromFileUrl(new URL("../../../", import.meta.url));
@@ -33,7 +34,7 @@ export type Installable =
 
 /** The binary that the tests are for; else the sources. */
 export function whatToInstall(): { readonly program: string } {
-  return { program: Deno.env.get("LODEN_BINARY") ?? "source" };
+  return { program: lodenBinary() ?? "source" };
 }
 
 /** What a host must see from the start, if `what` is to run on it. */

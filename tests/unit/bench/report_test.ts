@@ -29,6 +29,7 @@ const REPORT: BenchReport = {
     congestionControl: "cubic",
     deno: "2.9.6",
   },
+  program: "source",
   runs: 3,
   seconds: 5,
   paths: {

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exitCodes, signalExitCode } from "../../../agent/exit_codes.ts";
 import { instancePaths } from "../../../agent/instance.ts";
 import { InstanceLock } from "../../../agent/instance_lock.ts";
@@ -15,13 +15,16 @@ async function outcome(argv: string[], env: Record<string, string> = {}) {
   return { code: await dispatch(io), out: io.out, err: io.err };
 }
 
-Deno.test("--version prints the bare version on stderr, as flanneld", async () => {
+Deno.test("--version prints the bare version first, on stderr, as flanneld; then commit and Deno", async () => {
   for (const flag of ["--version", "-version", "-version=true"]) {
-    assertEquals(await outcome([flag]), {
-      code: 0,
-      out: "",
-      err: `${VERSION}\n`,
-    });
+    const { code, err, out } = await outcome([flag]);
+    assertEquals([code, out], [0, ""]);
+    const [first, second, ...rest] = err.split("\n");
+    assertEquals([first, ...rest], [VERSION, ""]);
+    assertMatch(
+      second!,
+      /^commit ([0-9a-f]{40}(-dirty)?|unknown), Deno \d+\.\d+\.\d+$/,
+    );
   }
 });
 

@@ -1,0 +1,36 @@
+/**
+ * The commit that this Loden was made from.
+ *
+ * @module
+ */
+
+import { HostCommandRunner } from "../linux/command.ts";
+import { COMMIT } from "../version.ts";
+
+/** What stands for a commit that nobody knows. */
+const UNKNOWN = "unknown";
+/** git answers at once, or there is something wrong with it. */
+const GIT_LIMIT_MS = 5_000;
+
+/** 40 hexadecimal digits, with `-dirty` behind them when files were changed. */
+export async function buildCommit(signal?: AbortSignal): Promise<string> {
+  return COMMIT ?? await sourceCommit(signal);
+}
+
+/** The commit of the sources, by git; `unknown` without one. */
+export async function sourceCommit(signal?: AbortSignal): Promise<string> {
+  const root = new URL("../", import.meta.url).pathname;
+  const limit = AbortSignal.timeout(GIT_LIMIT_MS);
+  try {
+    const { code, stdout } = await new HostCommandRunner().run("git", [
+      // This tree's own, not that of a directory above it.
+      ...[`--git-dir=${root}.git`, `--work-tree=${root}`],
+      ...["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+    ], { signal: signal ? AbortSignal.any([signal, limit]) : limit });
+    return code === 0 ? stdout.trim() : UNKNOWN;
+  } catch {
+    // No git, no sources, or no patience: whatever it is, a version is printed.
+    signal?.throwIfAborted();
+    return UNKNOWN;
+  }
+}

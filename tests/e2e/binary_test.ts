@@ -1,0 +1,100 @@
+/**
+ * The binary: one file, which needs nothing beside it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { Rig } from "../rig/rig.ts";
+import { attempt, run } from "../rig/command.ts";
+import { lodenBinary } from "../rig/loden_program.ts";
+import { DATA_PATHS } from "./data_paths.ts";
+import { CONFIG } from "./overlay.ts";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+/** The program and its Deno. */
+const SIZE_LIMIT_BYTES = 100_000_000;
+
+/** Compiles the tree at `root` as it is. @returns the path. */
+async function compile(root: string, output: string): Promise<string> {
+  await run([
+    ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
+    `--output=${output}`,
+  ]);
+  return output;
+}
+
+/** The one that all tests run, and where they run the sources, a fresh one. */
+async function binaryIn(directory: string): Promise<string> {
+  return lodenBinary() ?? await compile(ROOT, `${directory}/loden`);
+}
+
+Deno.test("the same sources give the same bytes, wherever they lie", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const copy = `${directory}/elsewhere/loden`;
+    await Deno.mkdir(`${directory}/elsewhere`);
+    await run(["cp", "-r", ROOT, copy]);
+    const here = await compile(ROOT, `${directory}/here`);
+    const there = await compile(copy, `${directory}/there`);
+    const { stdout } = await attempt(["cmp", here, there]);
+    assertEquals(stdout, "");
+    const { size } = await Deno.stat(here);
+    assert(size < SIZE_LIMIT_BYTES, `${size} bytes`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("it says version, commit and Deno's version, and leaves no file behind", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const binary = await binaryIn(directory);
+    const temporary = `${directory}/tmp`;
+    await Deno.mkdir(temporary);
+    const env = { TMPDIR: temporary };
+    const { exitCode, stderr } = await attempt([binary, "--version"], { env });
+    assertEquals(exitCode, 0);
+    assertMatch(
+      stderr,
+      /^\d+\.\d+\.\d+\ncommit ([0-9a-f]{40}(-dirty)?|unknown), Deno \d+\.\d+\.\d+\n$/,
+    );
+    const { commit } = JSON.parse(
+      await run([binary, "version", "--json"], {
+        env,
+      }),
+    );
+    assertMatch(stderr, new RegExp(`^commit ${commit},`, "m"));
+    // No code cache above all: whoever puts one there would run as root.
+    assertEquals([...Deno.readDirSync(temporary)], []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+for (const dataPath of DATA_PATHS) {
+  Deno.test(`${dataPath}: an agent runs without the sources, without a home and without Deno's cache`, async () => {
+    await using rig = await Rig.create({ hosts: 1 });
+    await rig.startEtcd();
+    await rig.publish(CONFIG);
+    const binary = `${rig.directory}/loden`;
+    await Deno.copyFile(await binaryIn(rig.directory), `${binary}.copy`);
+    await Deno.rename(`${binary}.copy`, binary);
+    const { denoDir } = JSON.parse(
+      await run([Deno.execPath(), "info", "--json"]),
+    );
+    const home = Deno.env.get("HOME") ?? "/root";
+    const agent = await rig.startAgent(rig.host(0), {
+      flags: [`--datapath=${dataPath}`],
+      prepare: [ROOT, denoDir, home].map((path) =>
+        `if [ -d ${path} ]; then mount -t tmpfs none ${path}; fi`
+      ),
+      program: [binary],
+    });
+    await agent.ready();
+    const { FLANNEL_SUBNET } = await agent.subnetEnv();
+    assertMatch(FLANNEL_SUBNET!, /\/24$/);
+    assertEquals(await agent.stop(), 0);
+  });
+}

@@ -1,0 +1,94 @@
+/**
+ * `dist/loden`: Loden as one file, with Deno in it.
+ *
+ * `deno task compile [--target=TRIPLE] [--output=FILE]`. Exit codes: 0, 1 when it
+ * failed (what was there before stays), 2 for bad usage, 128 + n when signal n
+ * ended it.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { resolve } from "@std/path";
+import { describeError } from "../errors.ts";
+import { buildBinary, type BuiltBinary } from "./compile/build_binary.ts";
+import { Interrupted, onInterrupt } from "./interrupt.ts";
+
+const TARGETS: readonly string[] = [
+  "x86_64-unknown-linux-gnu",
+  "aarch64-unknown-linux-gnu",
+];
+
+const USAGE = `Usage: deno task compile [--target=TRIPLE] [--output=FILE]
+
+  --target  ${TARGETS.join(" or ")} (this machine's)
+  --output  the file to make (dist/loden)
+`;
+
+/** The binary of this machine, in `dist/`. */
+export function compileHere(
+  report: (line: string) => void,
+  signal: AbortSignal,
+): Promise<BuiltBinary> {
+  return buildBinary({
+    target: Deno.build.target,
+    output: resolve(DEFAULT_OUTPUT),
+    cache: cacheDirectory(),
+    report,
+    signal,
+  });
+}
+
+const DEFAULT_OUTPUT = "dist/loden";
+
+/** Outside of the tree, since a clean tree must not download it again. */
+function cacheDirectory(): string {
+  const base = Deno.env.get("XDG_CACHE_HOME") ??
+    `${Deno.env.get("HOME") ?? "/root"}/.cache`;
+  return `${base}/loden-compile`;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+async function main(args: string[]): Promise<number> {
+  const unknown: string[] = [];
+  const words = parseArgs(args, {
+    string: ["target", "output"],
+    boolean: ["help"],
+    unknown: (word: string) => {
+      unknown.push(word);
+      return false;
+    },
+  });
+  const target: string = words.target ?? Deno.build.target;
+  if (unknown.length > 0 || !TARGETS.includes(target)) {
+    console.error(`Cannot compile: there is no ${unknown[0] ?? target}`);
+    console.error(USAGE);
+    return 2;
+  }
+  if (words.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  using interrupt = onInterrupt(() => {});
+  const { signal } = interrupt;
+  try {
+    const { path, runtime, sizeBytes } = await buildBinary({
+      target,
+      output: resolve(words.output ?? DEFAULT_OUTPUT),
+      cache: cacheDirectory(),
+      report: (line) => console.log(line),
+      signal,
+    });
+    const megabytes = (sizeBytes / 1e6).toFixed(1);
+    console.log(`${path}: ${megabytes} MB, Deno ${runtime.denoVersion}`);
+    return 0;
+  } catch (error) {
+    if (signal.reason instanceof Interrupted) {
+      console.error(`\n${signal.reason.message}`);
+      return signal.reason.exitCode;
+    }
+    console.error(describeError(error));
+    return 1;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What `deno compile` is told of the program's surroundings, and why.
+ *
+ * @module
+ */
+
+/** One option, and the reason that a reviewer would ask for. */
+export interface DenoFlag {
+  readonly flag: string;
+  readonly reason: string;
+}
+
+/** `docs/installation.md` explains the permissions; a test holds them. */
+export const DENO_FLAGS: readonly DenoFlag[] = [
+  {
+    flag: "--allow-all",
+    reason:
+      "Deno keeps /proc/self/ns/net, /dev/net/tun and the like from any " +
+      "program that lacks a single permission, and FFI, without which there " +
+      "are no system calls, is as much as all of them",
+  },
+  {
+    flag: "--no-prompt",
+    reason: "an agent has nobody to ask",
+  },
+  {
+    flag: "--no-code-cache",
+    reason: "the cache is a file with a name known to all in /tmp: whoever " +
+      "puts one there first would run as root",
+  },
+  {
+    flag: "--v8-flags=--expose-gc,--max-semi-space-size=1",
+    reason: "the agent collects what only its start needed " +
+      "(commands/heap.ts), and needs little room for what is new",
+  },
+  {
+    flag: "--no-check",
+    reason: "the bundle is JavaScript; deno task check has seen its sources",
+  },
+];
