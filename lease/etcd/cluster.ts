@@ -163,7 +163,7 @@ export class EtcdCluster {
 
   #connection(endpoint: Endpoint): EtcdConnection {
     const present = this.#connections.get(endpoint);
-    if (present) return present;
+    if (present && !present.lost.aborted) return present;
     const { tls, account } = this.#options;
     const connection = new EtcdConnection(endpoint, tls, account);
     this.#connections.set(endpoint, connection);
@@ -194,9 +194,11 @@ export class EtcdCluster {
   /**
    * Drops a connection that is better made anew: to read the certificate files
    * again, or because the kernel repeats an unanswered attempt after ever longer
-   * pauses, and would come back long after the network has.
+   * pauses, and would come back long after the network has. One that was made and
+   * had no answer in time is asked whether it lives.
    */
   #afterFailure({ fault, connecting, ...attempt }: FailedAttempt): void {
+    if (fault === "deadline" && !connecting) attempt.connection?.suspect();
     if (fault !== "tls" && !connecting) return;
     const { endpoint, connection } = attempt;
     // Another call may have made a better one already.

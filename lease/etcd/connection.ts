@@ -16,6 +16,7 @@ import {
   type Client,
   Metadata,
   type ServiceError,
+  status,
 } from "@grpc/grpc-js";
 import {
   AuthClient,
@@ -25,9 +26,12 @@ import {
   type Services,
 } from "etcd3";
 import { Host } from "etcd3/lib/connection-pool.js";
+import { Buffer } from "node:buffer";
+import { systemClock } from "../../linux/clock.ts";
 import { channelCredentials, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EtcdAccount } from "./password.ts";
+import { Pulse } from "./pulse.ts";
 import type { WatchSource } from "./watch_stream.ts";
 
 /** When a call must be over. */
@@ -52,10 +56,6 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   // Back within a second or two after etcd is, however long it was away.
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1_000,
-  // A dead connection without a FIN is found by the watch's pings. etcd refuses
-  // more than one in 5 s (--grpc-keepalive-min-time).
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 3_000,
   // The underlay's control plane is reached directly, not by a web proxy.
   "grpc.enable_http_proxy": 0,
   // 10,000 leases are more than the 4 MiB of the default.
@@ -71,6 +71,8 @@ export class EtcdConnection {
   readonly #channel: Channel;
   readonly #host: Host;
   readonly #active = new Set<{ cancel(): void }>();
+  readonly #pulse: Pulse;
+  readonly #lost = new AbortController();
   #token: Promise<string> | undefined;
 
   /** @throws when a TLS file cannot be read or parsed. */
@@ -90,6 +92,16 @@ export class EtcdConnection {
     // One channel for all services, so that they share a connection.
     const options = { channelOverride: this.#channel } as ChannelOptions;
     this.#host = new Host(target, credentials, options);
+    this.#pulse = new Pulse({
+      clock: systemClock,
+      ask: (limitMs) => this.#isAnswered(limitMs),
+      onLost: () => this.#giveUp(),
+    });
+  }
+
+  /** Aborted, with a {@linkcode LostConnectionError}, when it went dead. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
   }
 
   /** The typed calls, all of which end by `limits`. */
@@ -115,17 +127,47 @@ export class EtcdConnection {
       const client = this.#client("Watch") as unknown as WatchStub;
       const stream = client.watch(metadata);
       this.#active.add(stream);
-      stream.on("end", () => this.#active.delete(stream));
-      stream.on("error", () => this.#active.delete(stream));
+      const leave = this.#pulse.wait();
+      const onEnd = () => {
+        if (this.#active.delete(stream)) leave();
+      };
+      stream.on("end", onEnd);
+      stream.on("error", onEnd);
       return Promise.resolve(stream);
     }, limits);
   }
 
   /** Ends every call; what still runs would keep the process alive. */
   close(): void {
+    this.#pulse.end();
     for (const call of this.#active) call.cancel();
     this.#active.clear();
     this.#channel.close();
+  }
+
+  /** A call had no answer in time: if nothing else has one either, it is lost. */
+  suspect(): void {
+    this.#pulse.check();
+  }
+
+  #giveUp(): void {
+    this.#lost.abort(new LostConnectionError());
+    this.close();
+  }
+
+  /** Needs no token, no quorum and no disk; a refusal is an answer too. */
+  async #isAnswered(limitMs: number): Promise<boolean> {
+    const request = { key: Buffer.from([0]), serializable: true };
+    const limits = {
+      deadlineMs: Date.now() + limitMs,
+      signal: new AbortController().signal,
+    };
+    try {
+      await this.#unary("KV", "range", request, new Metadata(), limits);
+    } catch (error) {
+      return (error as Partial<ServiceError>).code !== status.DEADLINE_EXCEEDED;
+    }
+    return true;
   }
 
   /** Runs `call` with the account's token, with a fresh one if that is refused. */
@@ -219,6 +261,7 @@ export class EtcdConnection {
           this.#active.delete(call);
           if (signal.aborted) reject(signal.reason);
           else if (error === null) resolve(response);
+          else if (this.lost.aborted) reject(this.lost.reason);
           else reject(error);
         },
       );
@@ -229,6 +272,16 @@ export class EtcdConnection {
 
   #client(service: ServiceName): Client {
     return this.#host.getServiceClient(service);
+  }
+}
+
+/** The connection did not answer; what classifies failures reads its words. */
+export class LostConnectionError extends Error {
+  readonly code = status.UNAVAILABLE;
+
+  constructor() {
+    super("Connection dropped: it did not answer any more");
+    this.name = "LostConnectionError";
   }
 }
 

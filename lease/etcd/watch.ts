@@ -48,8 +48,10 @@ export async function* watchKeys(
       stream: await openStream(connection, keys, revision, limits),
     }),
   );
-  const onAbort = () => stream.cancel(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const either = AbortSignal.any([signal, connection.lost]);
+  const onAbort = () => stream.cancel(either.reason);
+  if (either.aborted) onAbort();
+  either.addEventListener("abort", onAbort, { once: true });
   try {
     for (;;) {
       signal.throwIfAborted();
@@ -64,7 +66,7 @@ export async function* watchKeys(
     signal.throwIfAborted();
     throw await cluster.explainBreak(keys.what, connection, error, signal);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    either.removeEventListener("abort", onAbort);
     stream.cancel("the watch is over");
   }
 }

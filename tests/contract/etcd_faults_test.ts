@@ -9,12 +9,14 @@ import {
   EtcdLeaseRegistry,
   type EtcdRegistryOptions,
 } from "../../lease/etcd_registry.ts";
+import { PULSE_LIMIT_MS, PULSE_PAUSE_MS } from "../../lease/etcd/pulse.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { startEtcd } from "../support/etcd.ts";
+import { Relay } from "../support/relay.ts";
 import { closedPort, RawServer } from "../support/raw_server.ts";
 
 const never = new AbortController().signal;
@@ -401,6 +403,36 @@ Deno.test("etcd registry: a call to a stopped etcd ends in time and can be abort
   registry.close();
 });
 
+Deno.test("etcd registry: a watch on which nothing happens stays open while etcd answers", async () => {
+  await using etcd = await startEtcd();
+  const registry = open({ endpoints: [etcd.endpoint] });
+  const { revision } = await registry.list(never);
+  const leave = new AbortController();
+  const watch = firstEvent(registry, revision, leave.signal);
+  const ended = watch.then(() => "an event", (error) => `${error}`);
+  const waited = systemClock.sleep(PULSE_PAUSE_MS + PULSE_LIMIT_MS)
+    .then(() => "still open");
+  assertEquals(await Promise.race([ended, waited]), "still open");
+  leave.abort(new Error("enough"));
+  assertEquals(await ended, "Error: enough");
+  registry.close();
+});
+
+Deno.test("etcd registry: a connection that goes dead under a watch is given up, and another one made", async () => {
+  await using etcd = await startEtcd();
+  await using relay = new Relay(Number(new URL(etcd.endpoint).port));
+  const registry = open({ endpoints: [`http://127.0.0.1:${relay.port}`] });
+  const { revision } = await registry.list(never);
+  const watch = errorOf(firstEvent(registry, revision));
+  await systemClock.sleep(500);
+  // Its connections stay open, and nothing comes out of them any more.
+  relay.silence();
+  const { fault } = await watch;
+  assert(fault === "unreachable" || fault === "deadline", fault);
+  await eventually(() => registry.list(never));
+  registry.close();
+});
+
 Deno.test("etcd registry: a process with an open watch ends after close", async () => {
   await using etcd = await startEtcd();
   const program = `
@@ -433,8 +465,9 @@ Deno.test("etcd registry: a process with an open watch ends after close", async 
 async function firstEvent(
   registry: LeaseRegistry,
   revision: string,
+  signal: AbortSignal = never,
 ): Promise<void> {
-  for await (const _ of registry.watch(revision, never)) return;
+  for await (const _ of registry.watch(revision, signal)) return;
 }
 
 /** Repeats a call that may still fail, for at most ten seconds. */
