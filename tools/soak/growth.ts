@@ -14,8 +14,8 @@ export interface Usage {
   readonly threads: number;
 }
 
-/** So many samples at least; with fewer, a start cannot be told from growth. */
-export const LEAST_SAMPLES = 9;
+/** So many samples at least; with fewer, a busy minute cannot be told from growth. */
+export const LEAST_SAMPLES = 30;
 /** A connection or a pool's thread more or less is no leak. */
 const SLACK = 4;
 /** V8 takes memory before it gives any back. */

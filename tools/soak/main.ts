@@ -50,15 +50,22 @@ async function main(args: readonly string[]): Promise<number> {
       interrupt.signal,
     );
     progress.print(
-      `deno task soak --minutes ${options.minutes} --seed ${options.seed}`,
+      `deno task soak --minutes ${options.minutes} --seed ${options.seed}` +
+        (options.only === "" ? "" : ` --only '${options.only}'`),
     );
     const random = new FakeRandom(options.seed);
-    const grows = await abortable(
+    const { grows, judged } = await abortable(
       soak(options, { now, progress, random }, interrupt.signal),
       interrupt.signal,
     );
     for (const line of grows) progress.print(`grows: ${line}`);
-    progress.print(grows.length === 0 ? "nothing grows" : "something grows");
+    if (grows.length === 0) {
+      progress.print(
+        judged > 0
+          ? `nothing grows in ${judged} agents that lived long enough to tell`
+          : "too short to tell whether anything grows",
+      );
+    }
     return grows.length === 0 ? 0 : 1;
   } catch (error) {
     const interrupted = interrupt.signal.reason;

@@ -16,7 +16,7 @@ import { type Fault, runFault } from "../../tests/e2e/faults/fault.ts";
 import { FaultWorld } from "../../tests/e2e/faults/fault_world.ts";
 import type { Progress } from "../progress.ts";
 import type { SoakOptions } from "./options.ts";
-import { UsageWatch } from "./usage_watch.ts";
+import { type Growth, UsageWatch } from "./usage_watch.ts";
 
 /** How long a fault lasts after the agents have told of it. */
 const LEAST_MS = 500;
@@ -45,14 +45,14 @@ export interface SoakComponents {
 /**
  * Each fault once in random order, then all again, until the time is over.
  *
- * @returns what grows, for people; none when nothing does. Throws when a packet
- * is lost, a stream is broken or something is not as it was before a fault.
+ * Throws when a packet is lost, a stream is broken or something is not as it was
+ * before a fault.
  */
 export async function soak(
   { minutes, only }: SoakOptions,
   { now, progress, random }: SoakComponents,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<Growth> {
   const faults = SOAK_FAULTS.filter(({ name }) => name.includes(only));
   if (faults.length === 0) throw new Error(`no fault has ${only} in its name`);
   await using world = await progress.step(

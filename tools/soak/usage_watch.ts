@@ -5,12 +5,20 @@
  */
 
 import { residentMemory } from "../../bench/measure/memory.ts";
-import { growthOf, type Usage } from "./growth.ts";
+import { growthOf, LEAST_SAMPLES, type Usage } from "./growth.ts";
 
 /** An agent; one that is started anew is another one. */
 interface Watched {
   readonly name: string;
   readonly pid: number;
+}
+
+/** What is known of growth. */
+export interface Growth {
+  /** How many processes were looked at often enough. */
+  readonly judged: number;
+  /** What grows, for people; none when nothing does. */
+  readonly grows: readonly string[];
 }
 
 /** See the module's text. */
@@ -25,11 +33,17 @@ export class UsageWatch {
     }
   }
 
-  /** What grows, for people; none when nothing does. */
-  growth(): string[] {
-    return [...this.#samples].flatMap(([pid, { name, usages }]) =>
-      growthOf(usages).map((what) => `${name}, process ${pid}: ${what}`)
+  /** Of those that were looked at often enough. */
+  growth(): Growth {
+    const judged = [...this.#samples].filter(([, { usages }]) =>
+      usages.length >= LEAST_SAMPLES
     );
+    return {
+      judged: judged.length,
+      grows: judged.flatMap(([pid, { name, usages }]) =>
+        growthOf(usages).map((what) => `${name}, process ${pid}: ${what}`)
+      ),
+    };
   }
 
   /** A line for each process: its first and its last figures. */

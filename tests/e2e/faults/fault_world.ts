@@ -6,12 +6,11 @@
  * @module
  */
 
-import { instancePaths } from "../../../agent/instance.ts";
 import type { StatusSnapshot } from "../../../agent/state.ts";
-import { fetchStatus } from "../../../agent/status_client.ts";
 import type { Agent, AgentOptions } from "../../rig/agent.ts";
 import type { RigHost } from "../../rig/host.ts";
 import type { Rig } from "../../rig/rig.ts";
+import { liveStatus } from "../live_status.ts";
 import { BOTH_PATHS, type DataPath, traitsOf } from "../data_paths.ts";
 import {
   eventually,
@@ -30,7 +29,6 @@ export const PREFIX = "/coreos.com/network";
 export const SPARE = 3;
 /** How many hosts have an agent. */
 const AGENTS = SPARE + 1;
-const STATUS_MS = 5_000;
 const END_MS = 5_000;
 /** Until an agent is READY, on a machine where others start as well. */
 const READY_MS = 60_000;
@@ -109,12 +107,7 @@ export class FaultWorld implements AsyncDisposable {
 
   /** What `loden status --json` prints, asked over the same socket. */
   status({ agent }: Node): Promise<StatusSnapshot> {
-    // Where the agent sees it: its directories may be mounts of its own.
-    const root = `/proc/${agent.process.pid}/root`;
-    return fetchStatus(
-      `${root}${instancePaths(agent.files.runDirectory, PREFIX).socket}`,
-      AbortSignal.timeout(STATUS_MS),
-    );
+    return liveStatus(agent);
   }
 
   /** SIGKILL, and waits for the end. */
