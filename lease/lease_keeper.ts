@@ -5,7 +5,6 @@
  */
 
 import { getLogger, type Logger } from "@logtape/logtape";
-import { describeError, LodenError } from "../errors.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
 import { equalCidr, formatCidr } from "../net/cidr.ts";
@@ -26,16 +25,23 @@ import {
   type LeaseVersion,
 } from "./lease.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
-import { encodeLeaseValue } from "./lease_codec.ts";
+import {
+  deleted,
+  failed,
+  notGivenOut,
+  overlapped,
+  takenBy,
+  unreadable,
+} from "./lease_causes.ts";
 import { formatExpiry, logLeaseState } from "./lease_log.ts";
 import {
   initialLeaseState,
   isNews,
-  type LeaseCause,
   type LeaseHappening,
   type LeaseState,
   nextLeaseState,
 } from "./lease_state.ts";
+import { OwnLease } from "./own_lease.ts";
 import type { LeaseRegistry, RejectedLease } from "./registry.ts";
 import { RegistryPauses } from "./registry_pauses.ts";
 import type { StateStore } from "./state_store.ts";
@@ -98,14 +104,8 @@ export class LeaseKeeper {
   readonly #pauses: RegistryPauses;
   readonly #listeners = new Set<(status: LeaseStatus) => void>();
   #state: LeaseState;
-  #lease: Lease | undefined;
+  readonly #own = new OwnLease();
   #pool: SubnetPool | undefined;
-  /** The underlay's address; `undefined`: as it was acquired with. */
-  #publicIp: Ipv4 | undefined;
-  /** What the value must say; `undefined`: what it was acquired with. */
-  #advertisement: LeaseAdvertisement | undefined;
-  /** Set while the keeper waits for something to write. */
-  #onAdvertised: (() => void) | undefined;
 
   constructor(
     components: LeaseKeeperComponents,
@@ -132,8 +132,8 @@ export class LeaseKeeper {
   get status(): LeaseStatus {
     return {
       state: this.#state,
-      lease: this.#lease,
-      expiresAtMs: this.#lease && this.#leaseClock.expiresAtMs,
+      lease: this.#own.lease,
+      expiresAtMs: this.#own.lease && this.#leaseClock.expiresAtMs,
     };
   }
 
@@ -152,14 +152,12 @@ export class LeaseKeeper {
    * when the value says so already.
    */
   advertise(advertisement: LeaseAdvertisement): void {
-    this.#advertisement = advertisement;
-    this.#onAdvertised?.();
+    this.#own.advertise(advertisement);
   }
 
   /** This host has another address: the same key is rewritten, as above. */
   relocate(publicIp: Ipv4): void {
-    this.#publicIp = publicIp;
-    this.#onAdvertised?.();
+    this.#own.relocate(publicIp);
   }
 
   /** Where a next subnet is taken from; the one that is held stays. */
@@ -203,7 +201,7 @@ export class LeaseKeeper {
    * stays in etcd, so that a restart finds it (compat 3.6).
    */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#lease === undefined) {
+    if (this.#own.lease === undefined) {
       throw new TypeError("Cannot keep a lease: acquire must come first");
     }
     while (!signal.aborted) {
@@ -227,7 +225,7 @@ export class LeaseKeeper {
       { registry: this.#registry, random: this.#random, log: this.#log },
       {
         pool: this.#pool!,
-        attributes: { ...attributes, ...this.#said() },
+        attributes: { ...attributes, ...this.#own.said },
         previous: this.#previous,
         ttlSeconds: this.#times.ttlSeconds,
         takeOver: this.#takeOver,
@@ -255,23 +253,6 @@ export class LeaseKeeper {
     this.#happen({ type: "acquired" });
   }
 
-  /** Writes over a key of ours; what an unknown version of us wrote is kept. */
-  #write(
-    lease: Lease,
-    attributes: LeaseAttributes,
-    signal: AbortSignal,
-  ): Promise<Lease | undefined> {
-    const { unknownFields } = lease.attributes;
-    return this.#registry.renew(
-      lease,
-      unknownFields === undefined
-        ? attributes
-        : { ...attributes, unknownFields },
-      this.#times.ttlSeconds,
-      signal,
-    );
-  }
-
   /**
    * Reads our key. Makes it ours again if it is nobody's; goes to another subnet
    * if it is another host's.
@@ -280,17 +261,20 @@ export class LeaseKeeper {
    */
   async #verify(signal: AbortSignal): Promise<string> {
     for (let tries = 0; tries < MAX_QUICK_TRIES; tries++) {
-      const { subnet } = this.#lease!;
+      const { subnet } = this.#own.lease!;
       const { revision, ...found } = await this.#registry.get(subnet, signal);
       const { lease, rejected } = found;
-      if (lease !== undefined && this.#isOurs(lease) && this.#isKnown(lease)) {
+      if (
+        lease !== undefined && this.#own.isOurs(lease) &&
+        this.#own.isAsLeft(lease)
+      ) {
         this.#confirm();
         return revision;
       }
       const written = await this.#recover({ lease, rejected }, signal);
       if (written !== undefined) return written.modRevision;
     }
-    throw new RestlessKeyError(this.#lease!.subnet);
+    throw new RestlessKeyError(this.#own.lease!.subnet);
   }
 
   /** Writes what must be written; `undefined` when somebody was faster. */
@@ -298,53 +282,27 @@ export class LeaseKeeper {
     { lease, rejected }: Found,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
-    if (lease !== undefined && !this.#isOurs(lease)) {
-      this.#happen({ type: "taken", cause: this.#describeHolder(lease) });
+    const own = this.#own;
+    if (lease !== undefined && !own.isOurs(lease)) {
+      this.#happen({ type: "taken", cause: takenBy(lease) });
       return await this.#acquireAgain(signal);
     }
-    const version = lease ?? rejected?.version;
-    if (version === undefined) {
-      const { subnet } = this.#lease!;
-      this.#happen({
-        type: "lost",
-        cause: {
-          code: "lease.deleted",
-          message: `the key of ${formatCidr(subnet)} is gone from etcd`,
-        },
-      });
+    const entry = lease ?? rejected?.version;
+    if (entry === undefined) {
+      this.#happen({ type: "lost", cause: deleted(own.lease!.subnet) });
       return await this.#acquireAgain(signal);
     }
     if (rejected !== undefined) {
-      const { key, reason } = rejected;
-      this.#happen({
-        type: "lost",
-        cause: {
-          code: "lease.unreadable",
-          message: `the key ${key} cannot be read: ${reason}`,
-        },
-      });
+      this.#happen({ type: "lost", cause: unreadable(rejected) });
     }
-    if (this.#mayWriteOver(version)) {
-      return await this.#writeOver(lease, version, signal);
+    if (own.mayWriteOver(entry)) {
+      // By an uncertain write, by flannel or a person on this host.
+      return await this.#write(entry, signal);
     }
-    if (
-      rejected !== undefined && !await this.#registry.remove(version, signal)
-    ) {
+    if (rejected !== undefined && !await this.#registry.remove(entry, signal)) {
       return undefined;
     }
     return await this.#acquireAgain(signal);
-  }
-
-  /**
-   * Whether a key of ours is the one that we made. Between that one's end and the
-   * beginning of another one a host may have taken a subnet that overlaps ours.
-   */
-  #mayWriteOver(version: LeaseVersion): boolean {
-    const before = this.#lease!;
-    // `etcdctl put` takes the TTL off: a value that cannot be read, written over,
-    // would look like a reservation and never end.
-    return version.createRevision === before.createRevision &&
-      (!isReservation(version) || isReservation(before));
   }
 
   /**
@@ -352,10 +310,10 @@ export class LeaseKeeper {
    * it; `undefined` when somebody was faster.
    */
   async #acquireAgain(signal: AbortSignal): Promise<Lease | undefined> {
-    const before = this.#lease!;
+    const before = this.#own.lease!;
     const since = this.#leaseClock.mark();
     try {
-      const acquired = await this.#tryAcquire(this.#wanted(), signal);
+      const acquired = await this.#tryAcquire(this.#own.wanted, signal);
       if (acquired === undefined) return undefined;
       const { lease } = acquired;
       const isConflict = this.#state.phase === "conflict";
@@ -377,28 +335,26 @@ export class LeaseKeeper {
   /** The key was free, and the subnet cannot be had all the same. */
   #giveUp({ subnet }: Lease): void {
     if (this.#state.phase === "conflict") return;
-    const why = poolAdmits(this.#pool!, subnet)
-      ? "overlaps a lease that another host has taken"
-      : "is none that the network config gives out, and its key is gone";
-    const message = `${formatCidr(subnet)} ${why}`;
-    this.#happen({ type: "taken", cause: { code: "lease.taken", message } });
+    const cause = poolAdmits(this.#pool!, subnet)
+      ? overlapped(subnet)
+      : notGivenOut(subnet);
+    this.#happen({ type: "taken", cause });
   }
 
   /**
-   * A key of ours that is not as we left it: by an uncertain write, by flannel or
-   * a person on this host. Its TTL is unknown, so it gets a new one.
+   * Writes what must be written over a key of ours, and gives it a new TTL; what
+   * an unknown version of us wrote is kept. `undefined` when it has changed.
    */
-  async #writeOver(
-    lease: Lease | undefined,
-    version: LeaseVersion,
+  async #write(
+    entry: LeaseVersion & Partial<Pick<Lease, "attributes">>,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
     const since = this.#leaseClock.mark();
-    const unknownFields = lease?.attributes.unknownFields;
+    const unknownFields = entry.attributes?.unknownFields;
     const written = await this.#registry.renew(
-      version,
+      entry,
       {
-        ...this.#wanted(),
+        ...this.#own.wanted,
         ...(unknownFields === undefined ? {} : { unknownFields }),
       },
       this.#times.ttlSeconds,
@@ -428,13 +384,13 @@ export class LeaseKeeper {
 
   /** Returns at the first change that is not our own doing. */
   async #watchKey(revision: string, signal: AbortSignal): Promise<void> {
-    const { subnet } = this.#lease!;
+    const { subnet } = this.#own.lease!;
     const changes = this.#registry.watch(revision, signal, subnet);
     try {
       for await (const events of changes) {
         const isOwnDoing = events.every((event) =>
-          event.type === "put" && this.#isOurs(event.lease) &&
-          this.#hasOurValue(event.lease)
+          event.type === "put" && this.#own.isOurs(event.lease) &&
+          this.#own.hasOurValue(event.lease)
         );
         if (!isOwnDoing) return;
       }
@@ -450,39 +406,33 @@ export class LeaseKeeper {
     for (;;) {
       await this.#untilDueOrChanged(signal);
       this.#happen({ type: "renewal-begun" });
-      const since = this.#leaseClock.mark();
-      const lease = this.#lease!;
-      const renewed = await this.#write(lease, this.#wanted(), signal);
+      const renewed = await this.#write(this.#own.lease!, signal);
       if (renewed === undefined) return;
-      this.#hold(renewed, since);
       this.#log.info("lease renewed", {
         event: "lease.renewed",
         subnet: formatCidr(renewed.subnet),
         dataPath: renewed.attributes.dataPath,
         expires: formatExpiry(this.#leaseClock.expiresAtMs),
       });
-      this.#confirm();
     }
   }
 
   async #untilDueOrChanged(signal: AbortSignal): Promise<void> {
-    if (!this.#saysWhatItMust()) return;
+    if (!this.#own.saysWhatItMust) return;
     const changed = new AbortController();
-    this.#onAdvertised = () => {
-      if (!this.#saysWhatItMust()) changed.abort();
-    };
     const either = AbortSignal.any([signal, changed.signal]);
+    const end = this.#own.onOutdated(() => changed.abort());
     try {
       await this.#leaseClock.untilDue(either);
     } catch (error) {
       if (signal.aborted || !changed.signal.aborted) throw error;
     } finally {
-      this.#onAdvertised = undefined;
+      end();
     }
   }
 
   #hold(lease: Lease, since: ReturnType<LeaseClock["mark"]>): void {
-    this.#lease = lease;
+    this.#own.hold(lease);
     this.#previous = [{ subnet: lease.subnet, source: "running" }];
     this.#leaseClock.restart(since, isReservation(lease));
     const { expiresAtMs } = this.#leaseClock;
@@ -496,79 +446,30 @@ export class LeaseKeeper {
 
   /** The key is ours. A write that is due has to succeed first, too. */
   #confirm(): void {
-    if (this.#leaseClock.isDue || !this.#saysWhatItMust()) return;
+    if (this.#leaseClock.isDue || !this.#own.saysWhatItMust) return;
     this.#pauses.reset();
     this.#happen({ type: "confirmed" });
   }
 
   /** Never throws but for the signal. */
   async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
-    const cause = causeOf(error);
+    const cause = failed(error);
     this.#happen({ type: "failed", cause }, error);
     const pauseMs = this.#pauses.next(cause.code);
-    if (this.#lease !== undefined && this.#leaseClock.isExpired) {
+    if (this.#own.lease !== undefined && this.#leaseClock.isExpired) {
       this.#happen({ type: "ttl-passed" });
     }
     await this.#clock.sleep(pauseMs, signal);
-  }
-
-  /** With our host id, or with our address and no host id at all. */
-  #isOurs({ attributes }: Lease): boolean {
-    const { hostId, publicIp } = this.#lease!.attributes;
-    return attributes.hostId === undefined
-      ? attributes.publicIp === publicIp
-      : attributes.hostId === hostId;
-  }
-
-  /** A history that began anew may come to the same revision. */
-  #isKnown({ modRevision, etcdLeaseId }: Lease): boolean {
-    return modRevision === this.#lease!.modRevision &&
-      etcdLeaseId === this.#lease!.etcdLeaseId;
-  }
-
-  /** As we left it, or as we are about to. */
-  #hasOurValue({ attributes }: Lease): boolean {
-    const value = encodeLeaseValue(attributes);
-    return value === encodeLeaseValue(this.#lease!.attributes) ||
-      value === encodeLeaseValue(this.#wanted());
-  }
-
-  #wanted(): LeaseAttributes {
-    return { ...this.#lease!.attributes, ...this.#said() };
-  }
-
-  /** What the value must say whatever the lease was acquired with. */
-  #said(): Partial<LeaseAttributes> {
-    return {
-      ...this.#advertisement,
-      ...(this.#publicIp === undefined ? {} : { publicIp: this.#publicIp }),
-    };
-  }
-
-  #saysWhatItMust(): boolean {
-    return encodeLeaseValue(this.#lease!.attributes) ===
-      encodeLeaseValue(this.#wanted());
-  }
-
-  #describeHolder({ subnet, attributes }: Lease): LeaseCause {
-    const holder = attributes.hostId === undefined
-      ? "which names no host id (flannel?)"
-      : `with host id ${attributes.hostId}`;
-    return {
-      code: "lease.taken",
-      message: `${formatCidr(subnet)} is now held by ${
-        formatIpv4(attributes.publicIp)
-      }, ${holder}`,
-    };
   }
 
   #happen(happening: LeaseHappening, error?: unknown): void {
     const before = this.#state;
     this.#state = nextLeaseState(before, happening, this.#clock.now());
     if (this.#state === before) return;
+    const { lease } = this.#own;
     if (isNews(before, this.#state)) {
       logLeaseState(this.#log, before, this.#state, {
-        ...(this.#lease === undefined ? {} : { subnet: this.#lease.subnet }),
+        ...(lease === undefined ? {} : { subnet: lease.subnet }),
         expiresAtMs: this.#leaseClock.expiresAtMs,
         error,
       });
@@ -580,11 +481,4 @@ export class LeaseKeeper {
     const { status } = this;
     for (const listener of this.#listeners) listener(status);
   }
-}
-
-function causeOf(error: unknown): LeaseCause {
-  return {
-    code: error instanceof LodenError ? error.code : "lease.unexpected",
-    message: describeError(error),
-  };
 }

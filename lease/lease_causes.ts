@@ -1,0 +1,64 @@
+/**
+ * Why a lease is not held, in the words of an operator.
+ *
+ * @module
+ */
+
+import { describeError, LodenError } from "../errors.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
+import { formatIpv4 } from "../net/ipv4.ts";
+import type { Lease } from "./lease.ts";
+import type { LeaseCause } from "./lease_state.ts";
+import type { RejectedLease } from "./registry.ts";
+
+/** A call, a watch or an attempt to get a lease has failed. */
+export function failed(error: unknown): LeaseCause {
+  return {
+    code: error instanceof LodenError ? error.code : "lease.unexpected",
+    message: describeError(error),
+  };
+}
+
+/** The key of the subnet is gone. */
+export function deleted(subnet: Cidr): LeaseCause {
+  return {
+    code: "lease.deleted",
+    message: `the key of ${formatCidr(subnet)} is gone from etcd`,
+  };
+}
+
+/** The key is there, and says nothing that could be read. */
+export function unreadable({ key, reason }: RejectedLease): LeaseCause {
+  return {
+    code: "lease.unreadable",
+    message: `the key ${key} cannot be read: ${reason}`,
+  };
+}
+
+/** The key of the subnet is another host's. */
+export function takenBy({ subnet, attributes }: Lease): LeaseCause {
+  const holder = attributes.hostId === undefined
+    ? "which names no host id (flannel?)"
+    : `with host id ${attributes.hostId}`;
+  return taken(
+    subnet,
+    `is now held by ${formatIpv4(attributes.publicIp)}, ${holder}`,
+  );
+}
+
+/** The key is gone, and the subnet part of another lease's, or one of its parts is. */
+export function overlapped(subnet: Cidr): LeaseCause {
+  return taken(subnet, "overlaps a lease that another host has taken");
+}
+
+/** The key is gone, and a host that had no such subnet would not be given it. */
+export function notGivenOut(subnet: Cidr): LeaseCause {
+  return taken(
+    subnet,
+    "is none that the network config gives out, and its key is gone",
+  );
+}
+
+function taken(subnet: Cidr, why: string): LeaseCause {
+  return { code: "lease.taken", message: `${formatCidr(subnet)} ${why}` };
+}
