@@ -34,6 +34,8 @@ export interface TunDataPathOptions
   readonly socket: UdpSocket;
   readonly udpPort: number;
   readonly features: DataPathFeatures;
+  /** Another worker than the data path's own: for tests. */
+  readonly workerCode?: URL;
 }
 
 /** Owns the workers and, once started, the descriptors. */
@@ -88,9 +90,11 @@ export class TunDataPath {
     } catch (cause) {
       await path.stop();
       signal.throwIfAborted();
-      throw new BackendFailedError(options.tun.name, describeError(cause), {
-        cause,
-      });
+      const isLate = cause instanceof DOMException;
+      const reason = isLate
+        ? `its worker did not start within ${START_PATIENCE_MS / 1_000} s`
+        : describeError(cause);
+      throw new BackendFailedError(options.tun.name, reason, { cause });
     }
     return path;
   }
@@ -110,7 +114,7 @@ export class TunDataPath {
   }
 
   #startWorker(role: "primary" | "helper"): WorkerThread {
-    const { tun, socket, udpPort, features } = this.#options;
+    const { tun, socket, udpPort, features, workerCode } = this.#options;
     const isPrimary = role === "primary";
     return new WorkerThread({
       role,
@@ -126,7 +130,7 @@ export class TunDataPath {
       onWantsHelper: () => this.#startHelper(),
       onFailure: (reason) =>
         this.#failure.reject(new BackendFailedError(tun.name, reason)),
-    });
+    }, workerCode);
   }
 
   #startHelper(): void {

@@ -41,11 +41,15 @@ export class WorkerThread {
     return this.#running.promise;
   }
 
-  constructor(start: StartMessage, events: WorkerThreadEvents) {
+  constructor(
+    start: StartMessage,
+    events: WorkerThreadEvents,
+    code: URL = new URL("./worker.ts", import.meta.url),
+  ) {
     this.#events = events;
     this.#running.promise.catch(() => {});
     keepWorkersSmall();
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    this.#worker = new Worker(code, {
       type: "module",
       name: `data-path-${start.role}`,
     });
