@@ -163,6 +163,17 @@ export function registryContract(
     assertEquals(await store.etcdLeaseCount(), 1);
   });
 
+  test("a key that was made anew is told from one that was written over", async (store) => {
+    const { registry } = store;
+    const made = (await registry.create(subnet, ours, DAY, never))!;
+    await store.put(name, "garbage");
+    const written = (await registry.get(subnet, never)).rejected!.version!;
+    assertEquals(written.createRevision, made.createRevision);
+    await store.delete(name);
+    const again = (await registry.create(subnet, ours, DAY, never))!;
+    assert(BigInt(again.createRevision) > BigInt(written.modRevision));
+  });
+
   test("a lease that somebody changed is not renewed", async (store) => {
     const lease = (await store.registry.create(subnet, ours, DAY, never))!;
     await store.put(name, '{"PublicIP":"198.51.100.7"}');
@@ -396,6 +407,25 @@ export function registryContract(
     const events = collect(store.registry.watch(revision, later.signal), 1);
     setTimeout(() => later.abort(reason), 50);
     assertEquals(await events.catch((error) => error), reason);
+  });
+
+  test("connections that are made anew end the watches, and what came meanwhile is seen by the next", async (store) => {
+    const { registry } = store;
+    const { revision } = await registry.list(never);
+    const watch = registry.watch(revision, never)[Symbol.asyncIterator]();
+    const first = watch.next();
+    await store.put(name, "garbage");
+    const { value } = await first;
+    const last = watch.next();
+    registry.reconnect();
+    await assertRejects(() => last, RegistryError);
+    await store.put("10.1.6.0-24", "garbage");
+    const events = await collect(
+      registry.watch(value!.at(-1)!.revision, never),
+      1,
+    );
+    assertEquals(events.map(describe), ["rejected 10.1.6.0-24"]);
+    assertEquals((await registry.list(never)).rejected.length, 2);
   });
 
   test("after close every call rejects with a registry error", async (store) => {

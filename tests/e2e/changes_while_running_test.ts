@@ -230,6 +230,32 @@ suite.each(EACH_PATH, (test) => {
     assertMatch(node.agent.process.log(), /"overlay\.mtu-changed"/);
   });
 
+  test("an underlay that is given another name is the same one", async () => {
+    const node = suite.node(0);
+    const rename = async (from: string, to: string) => {
+      await node.host.namespace.ip([
+        `link set ${from} down`,
+        `link set ${from} name ${to}`,
+        `link set ${to} up`,
+        // The kernel forgets it with the device's state.
+        "route replace default via 192.0.2.1",
+      ]);
+      await eventually(
+        `the name ${to}`,
+        () => viewOf(node),
+        ({ underlay, warnings }) =>
+          underlay.interface === to && warnings.length === 0,
+        REPAIR_MS,
+      );
+      await untilPacketsFlow();
+    };
+    // It was chosen by its name once, and is not looked for by that again.
+    await withoutRestart(async () => {
+      await rename("eth0", "uplink");
+      await rename("uplink", "eth0");
+    });
+  });
+
   test("an underlay that is gone is said until it is back", async () => {
     const node = suite.node(0);
     const { namespace } = node.host;
