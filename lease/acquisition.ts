@@ -15,7 +15,11 @@ import {
   type PreviousSubnet,
 } from "./acquisition_plan.ts";
 import { allocateSubnet } from "./allocator.ts";
-import { PoolExhaustedError, PublicIpInUseError } from "./errors.ts";
+import {
+  PoolExhaustedError,
+  PublicIpInUseError,
+  RegistryError,
+} from "./errors.ts";
 import type { Lease, LeaseAttributes } from "./lease.ts";
 import { describeHoldings, describeRoom } from "./pool_holdings.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
@@ -57,7 +61,8 @@ const RACE_LOST = "lease.race-lost";
  * written where none is, and whoever wrote later sees, in the state of etcd at his
  * own write, what the other one wrote since his listing, and gives way.
  *
- * @returns `undefined` when somebody was faster: the next attempt sees him.
+ * @returns `undefined` when somebody was faster, or may have been: the next
+ * attempt sees him.
  * @throws {RegistryError}
  * @throws {PoolExhaustedError}
  * @throws {PublicIpInUseError}
@@ -175,10 +180,9 @@ async function create(
     await registry.remove(lease, signal);
     return undefined;
   }
-  const written = await registry.listWritten({
-    after: snapshot.revision,
-    upTo: lease.modRevision,
-  }, signal);
+  const written = await listSince(registry, snapshot, lease, signal);
+  // The next attempt finds this key among all the others.
+  if (written === undefined) return undefined;
   const lost = written.some((other) =>
     other.name !== lease.name &&
     (overlaps(other.subnet, subnet) || isRival(other, attributes))
@@ -186,6 +190,24 @@ async function create(
   if (!lost) return lease;
   await registry.remove(lease, signal);
   return undefined;
+}
+
+/** What was written up to a lease's own write; `undefined` when that is history. */
+async function listSince(
+  registry: LeaseRegistry,
+  { revision }: LeaseSnapshot,
+  { modRevision }: Lease,
+  signal: AbortSignal,
+): Promise<Lease[] | undefined> {
+  try {
+    const span = { after: revision, upTo: modRevision };
+    return await registry.listWritten(span, signal);
+  } catch (error) {
+    const isHistory = error instanceof RegistryError &&
+      error.fault === "compacted";
+    if (!isHistory) throw error;
+    return undefined;
+  }
 }
 
 /** A free subnet. @throws {PoolExhaustedError} that says who holds them all. */
