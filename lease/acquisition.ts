@@ -40,6 +40,8 @@ export interface AcquisitionRequest {
   readonly ttlSeconds: number;
   /** Whether a PublicIP is taken from a host that is alive. */
   readonly takeOver: boolean;
+  /** Told when the subnet that is running cannot be had, whatever follows. */
+  readonly onRunningLost: () => void;
 }
 
 /** A lease that was got, and why this one. */
@@ -73,14 +75,15 @@ export async function tryAcquire(
   signal: AbortSignal,
 ): Promise<Acquired | undefined> {
   const { registry, log } = components;
-  const { pool, attributes, previous } = request;
+  const { pool, attributes, previous, onRunningLost } = request;
   const snapshot = await registry.list(signal);
-  const { discard, step } = planAcquisition(
+  const { discard, step, losesRunning } = planAcquisition(
     snapshot,
     pool,
     attributes,
     previous,
   );
+  if (losesRunning) onRunningLost();
   await refuseSharedAddress(components, request, snapshot, step, signal);
   for (const lease of discard) {
     if (!await registry.remove(lease, signal)) return undefined;

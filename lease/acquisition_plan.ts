@@ -48,6 +48,11 @@ export type AcquisitionStep =
 export interface AcquisitionPlan {
   readonly discard: readonly Lease[];
   readonly step: AcquisitionStep;
+  /**
+   * Whether the subnet that is running cannot be had: another lease has it or a
+   * part of it, or the config does not give it out.
+   */
+  readonly losesRunning: boolean;
 }
 
 /**
@@ -91,7 +96,8 @@ export function planAcquisition(
   const usable = previous.filter(({ subnet }) =>
     poolAdmits(pool, subnet) && isFree(subnet)
   );
-  const running = usable.find(({ source }) => source === "running");
+  const running = usable.find(isRunning);
+  const losesRunning = running === undefined && previous.some(isRunning);
   const isTenable = (lease: Lease) => fits(lease) && !isYounger(lease, foreign);
   const kept = own.filter(isTenable).toSorted(byMemory(previous));
   const chosen = running === undefined
@@ -104,7 +110,8 @@ export function planAcquisition(
       : chosen.attributes.hostId === undefined
       ? "adopted"
       : "taken-over";
-    return { discard, step: { type: "renew", lease: chosen, reason } };
+    const step = { type: "renew", lease: chosen, reason } as const;
+    return { discard, step, losesRunning };
   }
   const remembered = running ?? usable[0];
   const step: AcquisitionStep = remembered === undefined
@@ -114,7 +121,11 @@ export function planAcquisition(
       subnet: remembered.subnet,
       reason: remembered.source,
     };
-  return { discard, step };
+  return { discard, step, losesRunning };
+}
+
+function isRunning({ source }: PreviousSubnet): boolean {
+  return source === "running";
 }
 
 /**

@@ -12,11 +12,7 @@ import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import { poolAdmits, type SubnetPool } from "../net/subnet_pool.ts";
 import { type Acquired, tryAcquire } from "./acquisition.ts";
 import type { PreviousSubnet } from "./acquisition_plan.ts";
-import {
-  PoolExhaustedError,
-  RegistryError,
-  RestlessKeyError,
-} from "./errors.ts";
+import { RegistryError, RestlessKeyError } from "./errors.ts";
 import {
   isReservation,
   type Lease,
@@ -229,6 +225,7 @@ export class LeaseKeeper {
         previous: this.#previous,
         ttlSeconds: this.#times.ttlSeconds,
         takeOver: this.#takeOver,
+        onRunningLost: () => this.#giveUp(this.#own.lease!),
       },
       signal,
     );
@@ -312,27 +309,20 @@ export class LeaseKeeper {
   async #acquireAgain(signal: AbortSignal): Promise<Lease | undefined> {
     const before = this.#own.lease!;
     const since = this.#leaseClock.mark();
-    try {
-      const acquired = await this.#tryAcquire(this.#own.wanted, signal);
-      if (acquired === undefined) return undefined;
-      const { lease } = acquired;
-      const isConflict = this.#state.phase === "conflict";
-      if (!isConflict && equalCidr(lease.subnet, before.subnet)) {
-        this.#hold(lease, since);
-        this.#confirm();
-      } else {
-        this.#giveUp(before);
-        this.#begin(acquired, since);
-      }
-      return lease;
-    } catch (error) {
-      // There would be one subnet if ours could be had.
-      if (error instanceof PoolExhaustedError) this.#giveUp(before);
-      throw error;
+    const acquired = await this.#tryAcquire(this.#own.wanted, signal);
+    if (acquired === undefined) return undefined;
+    const { lease } = acquired;
+    const isSame = equalCidr(lease.subnet, before.subnet);
+    if (isSame && this.#state.phase !== "conflict") {
+      this.#hold(lease, since);
+      this.#confirm();
+    } else {
+      this.#begin(acquired, since);
     }
+    return lease;
   }
 
-  /** The key was free, and the subnet cannot be had all the same. */
+  /** Our key is gone, or was made anew, and the subnet cannot be had. */
   #giveUp({ subnet }: Lease): void {
     if (this.#state.phase === "conflict") return;
     const cause = poolAdmits(this.#pool!, subnet)

@@ -14,7 +14,7 @@ import {
   overlaps,
   parseCidr,
 } from "../../../net/cidr.ts";
-import { parseIpv4, toIpv4 } from "../../../net/ipv4.ts";
+import { type Ipv4, parseIpv4, toIpv4 } from "../../../net/ipv4.ts";
 import type { SubnetPool } from "../../../net/subnet_pool.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
@@ -53,6 +53,12 @@ class Host {
     return `host-${this.number}`;
   }
 
+  get publicIp(): Ipv4 {
+    const { hasTwins } = this.world;
+    const number = hasTwins ? Math.min(this.number, HOSTS - 1) : this.number;
+    return parseIpv4(`198.51.100.${number}`)!;
+  }
+
   /** What its packets flow by; none while it looks for a subnet. */
   get subnet(): Cidr | undefined {
     const status = this.keeper?.status;
@@ -81,7 +87,7 @@ class Host {
     keeper.onStatus(() => this.world.onStatus());
     const { signal } = this.#ending = new AbortController();
     const attributes = {
-      publicIp: parseIpv4(`198.51.100.${this.number}`)!,
+      publicIp: this.publicIp,
       backendType: "udp",
       hostId: this.id,
     };
@@ -148,9 +154,12 @@ class World {
   /** The first overlap that was seen. */
   overlap: string | undefined;
 
-  constructor(readonly seed: number) {
+  /** @param hasTwins Whether the last two hosts have one PublicIP. */
+  constructor(readonly seed: number, readonly hasTwins: boolean) {
     this.#random = new FakeRandom(seed);
     this.hosts = Array.from({ length: HOSTS }, (_, i) => new Host(this, i + 1));
+    // It is not new: one that begins anew is behind it for a good while.
+    for (let i = 0; i < 10_000; i++) this.etcd.putConfig("{}");
     // Requests and answers take their time: hosts overtake each other.
     this.etcd.before = () => this.clock.sleep(this.#random.below(40));
     this.etcd.after = async (operation) => {
@@ -386,6 +395,9 @@ function eventsOf(
   return fc.array(event, { minLength: 4, maxLength: 30 });
 }
 
+/** What no waiting for etcd cures. */
+const MAY_WAIT_FOR = ["lease.pool-exhausted", "lease.public-ip-in-use"];
+
 /** Once nothing happens any more, a subnet for each, or the reason why not. */
 async function assertOrder(world: World): Promise<void> {
   await world.pass(2 * TTL_SECONDS + 120);
@@ -405,7 +417,8 @@ async function assertOrder(world: World): Promise<void> {
     // In the middle of a renewal, nothing is wrong.
     if (state.phase === "renewing" && state.cause === undefined) continue;
     if (state.phase !== "held") {
-      assertEquals(state.cause?.code, "lease.pool-exhausted", `${id} waits`);
+      const { code = "" } = state.cause ?? {};
+      assert(MAY_WAIT_FOR.includes(code), `${id} ${state.phase} ${code}`);
       continue;
     }
     assert(
@@ -418,8 +431,10 @@ async function assertOrder(world: World): Promise<void> {
   assert(world.etcd.etcdLeaseCount <= running.length);
 }
 
-async function run(seed: number, events: readonly Event[]): Promise<World> {
-  const world = new World(seed);
+async function run(
+  world: World,
+  events: readonly Event[],
+): Promise<World> {
   for (const event of events) await world.do(event);
   return world;
 }
@@ -427,7 +442,7 @@ async function run(seed: number, events: readonly Event[]): Promise<World> {
 Deno.test("hosts that join, die, are cut off and lose races and answers never have overlapping subnets", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), eventsOf(gentle), async (seed, events) => {
-      const world = await run(seed, events);
+      const world = await run(new World(seed, false), events);
       try {
         await assertOrder(world);
         assertEquals(world.overlap, undefined);
@@ -442,7 +457,7 @@ Deno.test("hosts that join, die, are cut off and lose races and answers never ha
 Deno.test("whatever is done to etcd, hosts come to subnets that do not overlap, each with its own key", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), eventsOf(rough), async (seed, events) => {
-      const world = await run(seed, events);
+      const world = await run(new World(seed, true), events);
       try {
         await assertOrder(world);
       } finally {
