@@ -4,9 +4,14 @@
  * @module
  */
 
-import { type Cidr, cidrOf, cidrSize, lastAddress } from "../net/cidr.ts";
+import { type Cidr, cidrOf, lastAddress } from "../net/cidr.ts";
 import { toIpv4 } from "../net/ipv4.ts";
-import type { SubnetPool } from "../net/subnet_pool.ts";
+import {
+  poolSize,
+  type SubnetPool,
+  subnetSize,
+  takesRoom,
+} from "../net/subnet_pool.ts";
 import type { RandomSource } from "../linux/random.ts";
 import { PoolExhaustedError } from "./errors.ts";
 
@@ -27,9 +32,7 @@ export function allocateSubnet(
 ): Cidr {
   const candidates = freeSubnets(pool, held, MAX_CANDIDATES);
   if (candidates.length === 0) {
-    const heldInPool = held.filter((cidr) =>
-      lastAddress(cidr) >= pool.first && cidr.address <= poolEnd(pool)
-    );
+    const heldInPool = held.filter((cidr) => takesRoom(pool, cidr));
     throw new PoolExhaustedError(pool, heldInPool.length, poolSize(pool));
   }
   return candidates[random.below(candidates.length)]!;
@@ -62,19 +65,4 @@ function freeSubnets(
     }
   }
   return free;
-}
-
-function subnetSize(pool: SubnetPool): number {
-  return cidrSize({ address: pool.first, prefixLength: pool.subnetLength });
-}
-
-function poolSize(pool: SubnetPool): number {
-  return Math.max(
-    0,
-    Math.floor((pool.last - pool.first) / subnetSize(pool)) + 1,
-  );
-}
-
-function poolEnd(pool: SubnetPool): number {
-  return pool.last + subnetSize(pool) - 1;
 }

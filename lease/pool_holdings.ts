@@ -4,15 +4,14 @@
  * @module
  */
 
-import {
-  cidrOf,
-  cidrSize,
-  formatCidr,
-  lastAddress,
-  overlaps,
-} from "../net/cidr.ts";
+import { cidrOf, cidrSize, formatCidr, lastAddress } from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
-import type { SubnetPool } from "../net/subnet_pool.ts";
+import {
+  poolSize,
+  type SubnetPool,
+  subnetSize,
+  takesRoom,
+} from "../net/subnet_pool.ts";
 import { isReservation, type Lease } from "./lease.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
 
@@ -35,9 +34,9 @@ export async function describeHoldings(
   { leases, rejected }: LeaseSnapshot,
   signal: AbortSignal,
 ): Promise<string> {
-  const held = leases.filter((lease) => isInPool(pool, lease));
+  const held = leases.filter(({ subnet }) => takesRoom(pool, subnet));
   const unreadable = rejected.filter(({ version }) =>
-    version !== undefined && isInPool(pool, version)
+    version !== undefined && takesRoom(pool, version.subnet)
   );
   const reserved = held.filter(isReservation);
   const oldest = held.filter((lease) => !isReservation(lease))
@@ -70,13 +69,12 @@ export async function describeHoldings(
 
 /** Which changes to the network config would give how many subnets. */
 export function describeRoom(pool: SubnetPool): string {
-  const { network, subnetLength, first, last } = pool;
-  const size = cidrSize({ address: first, prefixLength: subnetLength });
+  const { network, subnetLength } = pool;
+  const size = subnetSize(pool);
   const ways: string[] = [];
   // The network's first subnet is not leased, unless SubnetMin says so.
   const whole = cidrSize(network) / size - 1;
-  const now = Math.floor((last - first) / size) + 1;
-  if (whole > now) {
+  if (whole > poolSize(pool)) {
     const [min, max] = [
       network.address + size,
       lastAddress(network) + 1 - size,
@@ -97,15 +95,6 @@ export function describeRoom(pool: SubnetPool): string {
     ways.push(`Network ${formatCidr(wider)} would give ${whole * 2 + 1}`);
   }
   return ways.join("; ");
-}
-
-function isInPool(pool: SubnetPool, { subnet }: Pick<Lease, "subnet">) {
-  const size = cidrSize({
-    address: pool.first,
-    prefixLength: pool.subnetLength,
-  });
-  return overlaps(pool.network, subnet) && lastAddress(subnet) >= pool.first &&
-    subnet.address <= pool.last + size - 1;
 }
 
 function byRevision(a: Lease, b: Lease): number {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Cidr, contains } from "./cidr.ts";
+import { type Cidr, cidrSize, contains, lastAddress } from "./cidr.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
 /**
@@ -23,4 +23,21 @@ export function poolAdmits(pool: SubnetPool, subnet: Cidr): boolean {
   return subnet.prefixLength === pool.subnetLength &&
     contains(pool.network, subnet.address) &&
     subnet.address >= pool.first && subnet.address <= pool.last;
+}
+
+/** Addresses of each subnet: 2^(32 - subnetLength). */
+export function subnetSize({ first, subnetLength }: SubnetPool): number {
+  return cidrSize({ address: first, prefixLength: subnetLength });
+}
+
+/** How many subnets there are; 0 where the bounds leave none. */
+export function poolSize(pool: SubnetPool): number {
+  const span = pool.last - pool.first;
+  return Math.max(0, Math.floor(span / subnetSize(pool)) + 1);
+}
+
+/** Whether a lease, of whatever length, takes room of the pool's subnets. */
+export function takesRoom(pool: SubnetPool, lease: Cidr): boolean {
+  return lastAddress(lease) >= pool.first &&
+    lease.address <= pool.last + subnetSize(pool) - 1;
 }

@@ -1,6 +1,6 @@
 /**
  * What changes under agents that run: the network config in etcd, and a host's
- * underlay. No agent is restarted in any of it.
+ * underlay. No agent has to be restarted for any of it.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { ping } from "../../bench/measure/ping.ts";
 import { EACH_PATH } from "./data_paths.ts";
-import { CONFIG, eventually, type Node } from "./overlay.ts";
+import { CONFIG, eventually, type Node, restart } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { SteadyTraffic } from "./steady_traffic.ts";
 import { QUICK } from "./traffic.ts";
@@ -254,6 +254,47 @@ suite.each(EACH_PATH, (test) => {
       await rename("eth0", "uplink");
       await rename("uplink", "eth0");
     });
+  });
+
+  test("a host whose underlay has another hardware address stays the host that it was, also after a restart", async () => {
+    const node = suite.node(0);
+    const { namespace } = node.host;
+    const { stateDirectory } = node.agent.files;
+    const saved = async () => {
+      const path = `${stateDirectory}/coreos.com-network.json`;
+      return JSON.parse(await Deno.readTextFile(path)) as {
+        hostId: string;
+        underlayMac: string;
+      };
+    };
+    const before = await saved();
+    const { subnet } = await viewOf(node);
+    const change = async (mac: string) => {
+      await namespace.ip([
+        "link set eth0 down",
+        `link set eth0 address ${mac}`,
+        "link set eth0 up",
+        "route replace default via 192.0.2.1",
+      ]);
+      await eventually(
+        `the state of ${mac}`,
+        saved,
+        ({ underlayMac }) => underlayMac === mac,
+        REPAIR_MS,
+      );
+    };
+    await change("02:00:5e:00:53:77");
+    try {
+      await untilPacketsFlow();
+      assertEquals(await node.agent.stop(), 0);
+      await restart(suite.rig, node);
+      assertEquals((await saved()).hostId, before.hostId);
+      assertEquals((await viewOf(node)).subnet, subnet);
+      await untilPacketsFlow();
+    } finally {
+      await change(before.underlayMac);
+    }
+    await untilPacketsFlow();
   });
 
   test("an underlay that is gone is said until it is back", async () => {

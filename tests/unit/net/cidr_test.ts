@@ -7,6 +7,7 @@ import {
   contains,
   equalCidr,
   formatCidr,
+  isWithin,
   lastAddress,
   netmask,
   overlaps,
@@ -109,6 +110,18 @@ Deno.test("overlapping is symmetric and is what comparing the ranges says", () =
     const meet = a.address <= lastAddress(b) && b.address <= lastAddress(a);
     assertEquals(overlaps(a, b), meet);
     assertEquals(overlaps(b, a), meet);
+  }));
+});
+
+Deno.test("a network lies within another when its first and last address do", () => {
+  fc.assert(fc.property(anyCidr, anyCidr, (a, b) => {
+    const lies = contains(b, a.address) && contains(b, lastAddress(a));
+    assertEquals(isWithin(a, b), lies);
+  }));
+  fc.assert(fc.property(anyCidr, anyLength, (a, length) => {
+    const around = cidrOf(a.address, Math.min(a.prefixLength, length));
+    assertEquals(isWithin(a, around), true);
+    assertEquals(isWithin(around, a), equalCidr(a, around));
   }));
 });
 

@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
-import { poolAdmits, type SubnetPool } from "../../../net/subnet_pool.ts";
+import {
+  poolAdmits,
+  poolSize,
+  type SubnetPool,
+  takesRoom,
+} from "../../../net/subnet_pool.ts";
 
 const pool: SubnetPool = {
   network: parseCidr("10.1.0.0/16")!,
@@ -28,6 +33,26 @@ Deno.test("what lies outside the bounds or has another length may not", () => {
       "10.1.0.0/16",
     ]
   ) assertEquals(poolAdmits(pool, parseCidr(text)!), false, text);
+});
+
+Deno.test("a pool counts its subnets, both bounds included", () => {
+  assertEquals(poolSize(pool), 40 * 16 + 1);
+  assertEquals(poolSize({ ...pool, last: pool.first }), 1);
+  assertEquals(poolSize({ ...pool, last: parseIpv4("10.1.9.240")! }), 0);
+});
+
+Deno.test("a lease of whatever length takes room where it touches a subnet of the pool", () => {
+  const lengths = {
+    "10.1.9.240/28": false,
+    "10.1.10.0/30": true,
+    "10.1.0.0/16": true,
+    "10.1.50.12/30": true,
+    "10.1.50.16/28": false,
+    "10.1.8.0/23": false,
+  };
+  for (const [text, takes] of Object.entries(lengths)) {
+    assertEquals(takesRoom(pool, parseCidr(text)!), takes, text);
+  }
 });
 
 Deno.test("a pool at the end of the address space has its last subnet", () => {
