@@ -48,10 +48,7 @@ export type AcquisitionStep =
 export interface AcquisitionPlan {
   readonly discard: readonly Lease[];
   readonly step: AcquisitionStep;
-  /**
-   * Whether the subnet that is running cannot be had: another lease has it or a
-   * part of it, or the config does not give it out.
-   */
+  /** Whether another lease has the subnet that is running, or a part of it. */
   readonly losesRunning: boolean;
 }
 

@@ -51,14 +51,6 @@ export function overlapped(subnet: Cidr): LeaseCause {
   return taken(subnet, "overlaps a lease that another host has taken");
 }
 
-/** The key is gone, and a host that had no such subnet would not be given it. */
-export function notGivenOut(subnet: Cidr): LeaseCause {
-  return taken(
-    subnet,
-    "is none that the network config gives out, and its key is gone",
-  );
-}
-
 function taken(subnet: Cidr, why: string): LeaseCause {
   return { code: "lease.taken", message: `${formatCidr(subnet)} ${why}` };
 }

@@ -9,7 +9,7 @@ import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
 import { equalCidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
-import { poolAdmits, type SubnetPool } from "../net/subnet_pool.ts";
+import type { SubnetPool } from "../net/subnet_pool.ts";
 import { type Acquired, tryAcquire } from "./acquisition.ts";
 import type { PreviousSubnet } from "./acquisition_plan.ts";
 import { RegistryError, RestlessKeyError } from "./errors.ts";
@@ -24,7 +24,6 @@ import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
 import {
   deleted,
   failed,
-  notGivenOut,
   overlapped,
   takenBy,
   unreadable,
@@ -325,10 +324,7 @@ export class LeaseKeeper {
   /** Our key is gone, or was made anew, and the subnet cannot be had. */
   #giveUp({ subnet }: Lease): void {
     if (this.#state.phase === "conflict") return;
-    const cause = poolAdmits(this.#pool!, subnet)
-      ? overlapped(subnet)
-      : notGivenOut(subnet);
-    this.#happen({ type: "taken", cause });
+    this.#happen({ type: "taken", cause: overlapped(subnet) });
   }
 
   /**
