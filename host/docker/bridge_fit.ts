@@ -29,13 +29,14 @@ const DEFAULT_BRIDGE = "docker0";
 /** A bridge of Docker's other networks, unless it was given a name. */
 const NETWORK_BRIDGE = /^br-([0-9a-f]{12})$/;
 const RESTART = "systemctl restart docker";
-const MEND_CONFIG = `remove "bip" from ${DAEMON_CONFIG_PATH}, then ${RESTART}`;
+/** The agent's file gives these to Docker, which refuses them in two places. */
+const GIVEN = ["bip", "mtu", "ip-masq"];
 
 /** What the bridges are held against. */
 export interface BridgeContext {
   readonly network: Cidr;
   readonly subnet: Cidr;
-  /** Docker's own configuration, which may hold a `bip` that wins. */
+  /** Docker's own configuration, which may hold what the agent's file gives. */
   readonly config: DaemonConfig;
 }
 
@@ -92,9 +93,14 @@ export function checkBridges(
   return { onLease: onLease?.text, problem: undefined };
 }
 
-/** A restart alone would change nothing while daemon.json has an address. */
+/** With an option in daemon.json as well, Docker would not start again. */
 function restartFor(config: DaemonConfig): string {
-  return config.keys.has("bip") ? MEND_CONFIG : RESTART;
+  const twice = GIVEN.filter((key) => config.keys.has(key))
+    .map((key) => `"${key}"`);
+  return twice.length === 0
+    ? RESTART
+    : `remove ${twice.join(" and ")} from ${DAEMON_CONFIG_PATH}, then ` +
+      RESTART;
 }
 
 function fixFor(name: string, text: string, config: DaemonConfig): string {

@@ -34,7 +34,7 @@ function world(): Promise<DockerWorld> {
       if (host.host === rig.host(1)) {
         await machine.writeTextFile(
           DAEMON_CONFIG,
-          JSON.stringify({ bip: FOREIGN_BRIDGE }),
+          JSON.stringify({ bip: FOREIGN_BRIDGE, mtu: 1400 }),
         );
       }
     },
@@ -146,7 +146,7 @@ Deno.test("a docker0 on addresses of the overlay that are not the lease's: that 
   assertMatch(warning, /docker0 10\.1\.255\.1\/24/);
   assertMatch(
     warning,
-    /remove "bip" from \/etc\/docker\/daemon\.json, then systemctl restart docker/,
+    /remove "bip" and "mtu" from \/etc\/docker\/daemon\.json, then systemctl restart docker/,
   );
   await machine.run(["rm", DAEMON_CONFIG]);
   await machine.run(["systemctl", "restart", "docker"]);
