@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { DOCKER_MARK } from "../../host/firewall/docker_mark_plan.ts";
 import type { FirewallRules, RuleSet } from "../../host/firewall/firewall.ts";
 import { IptablesDockerPass } from "../../host/firewall/iptables_docker_pass.ts";
 import { NftablesDockerMark } from "../../host/firewall/nftables_docker_mark.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
+import { docker29Rules } from "../support/docker29_rules.ts";
 import { RULES } from "./firewall_contract.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
@@ -18,6 +18,7 @@ const sh = (script: string) => runSync("sh", ["-euc", script]);
 const REMOTE = `loden-dd-remote-${Deno.pid}`;
 const CONTAINER = `loden-dd-container-${Deno.pid}`;
 const STRANGER = `loden-dd-stranger-${Deno.pid}`;
+const CONTAINER_ADDRESS = "10.1.27.2";
 
 /**
  * This namespace becomes a Docker host: a container at 10.1.27.2 on docker0,
@@ -154,39 +155,13 @@ function testDocker28(command: string): void {
   });
 }
 
-/** The nftables rules of Docker 29 with `--allow-direct-routing` and a mark. */
-const docker29 = (options: { readonly given: boolean }) => {
-  const mark = `0x${DOCKER_MARK.toString(16)}`;
-  return `nft -f - <<'RULES'
-table ip docker-bridges {
-  chain filter-FORWARD {
-    type filter hook forward priority filter; policy accept;
-    oifname "docker0" jump filter-forward-in__docker0
-    iifname "docker0" accept
-  }
-  chain raw-PREROUTING {
-    type filter hook prerouting priority raw; policy accept;
-    ${
-    options.given ? "" : `ip daddr 10.1.27.2 iifname != "docker0" counter drop`
-  }
-  }
-  chain filter-forward-in__docker0 {
-    ct state established,related counter accept
-    ${options.given ? `meta mark & ${mark} == ${mark} counter accept` : ""}
-    iifname "docker0" counter accept
-    counter drop comment "UNPUBLISHED PORT DROP"
-  }
-}
-RULES`;
-};
-
 function testDocker29(): void {
   const make = () => new NftablesDockerMark({ runner });
   const test = (sentence: string, body: (mark: RuleSet) => Promise<void>) =>
     Deno.test(`nftables: ${sentence}`, () => onHost(() => body(make())));
 
   test("the mark that Docker is told of lets the overlay in, and nobody else", async (mark) => {
-    sh(docker29({ given: true }));
+    sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: true }));
     assert(!canPing(REMOTE, "10.1.27.2"));
     await mark.ensure(PASSED, signal);
     assert(canPing(REMOTE, "10.1.27.2"));
@@ -199,13 +174,13 @@ function testDocker29(): void {
   });
 
   test("a Docker that was not told of it goes on dropping", async (mark) => {
-    sh(docker29({ given: false }));
+    sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: false }));
     await mark.ensure(PASSED, signal);
     assert(!canPing(REMOTE, "10.1.27.2"));
   });
 
   test("two networks' marks live side by side", async (mark) => {
-    sh(docker29({ given: true }));
+    sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: true }));
     const second = {
       ...PASSED,
       network: { address: PASSED.network.address + 0x10000, prefixLength: 16 },
@@ -221,7 +196,7 @@ function testDocker29(): void {
 
   test("without Docker's table there is no mark", async (mark) => {
     assertEquals(await mark.ensure(PASSED, signal), []);
-    sh(docker29({ given: true }));
+    sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: true }));
     await mark.ensure(PASSED, signal);
     sh("nft delete table ip docker-bridges");
     assert((await mark.ensure(PASSED, signal)).length > 0);
