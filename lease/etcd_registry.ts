@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { Buffer } from "node:buffer";
 import type { IKeyValue, IRangeRequest, ITxnRequest } from "etcd3";
 import type { Cidr } from "../net/cidr.ts";
@@ -77,6 +78,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #rollCallPrefix: string;
   readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
+  readonly #closing = new AbortController();
   /** What the last key that was written hangs on; `0` for nothing. */
   #latestGrant = "0";
   readonly #endpoints: readonly string[];
@@ -211,7 +213,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       signal,
     );
     // What attempts that failed have left behind.
-    if (lease !== undefined) await this.#grants.sweep(cluster, signal);
+    if (lease !== undefined) await this.#sweep(signal);
     return lease;
   }
 
@@ -298,6 +300,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 
   close(): void {
+    this.#closing.abort();
     this.#client.then(({ cluster }) => cluster.close(), () => {});
   }
 
@@ -396,9 +399,15 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 
   async #abandon(etcdLeaseId: string, signal: AbortSignal): Promise<void> {
-    const { cluster } = await this.#client;
     this.#grants.abandon(etcdLeaseId);
-    await this.#grants.sweep(cluster, signal);
+    await this.#sweep(signal);
+  }
+
+  /** Goes on without a caller who is called off: he has written all the same. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { cluster } = await this.#client;
+    const swept = this.#grants.sweep(cluster, this.#closing.signal);
+    await abortable(swept, signal).catch(() => {});
   }
 
   #read(kv: IKeyValue): Lease | RejectedLease {

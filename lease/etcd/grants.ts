@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import { type Clock, systemClock } from "../../linux/clock.ts";
 import { systemRandom } from "../../linux/random.ts";
 import type { EtcdCluster } from "./cluster.ts";
 
@@ -12,6 +13,8 @@ const log = getLogger(["loden", "lease"]);
 
 /** Beyond it the oldest are left to their TTL. */
 const MAX_ABANDONED = 64;
+/** Before those that could not be taken back are tried again. */
+const SWEEP_PAUSE_MS = 10_000;
 
 /**
  * Grants etcd leases and takes back those that nothing hangs on, so that no
@@ -22,7 +25,17 @@ const MAX_ABANDONED = 64;
  * have been carried out.
  */
 export class LeaseGrants {
+  readonly #clock: Pick<Clock, "sleep">;
   readonly #abandoned = new Set<string>();
+  /** The attempt under way. */
+  #sweeping: Promise<void> | undefined;
+  /** The pause before the next one. */
+  #retry: Promise<void> | undefined;
+  #toldOfFailure = false;
+
+  constructor(clock: Pick<Clock, "sleep"> = systemClock) {
+    this.#clock = clock;
+  }
 
   /** A new etcd lease; the id is ours, so that a lost answer loses no lease. */
   async grant(
@@ -71,37 +84,60 @@ export class LeaseGrants {
   }
 
   /**
-   * Revokes the abandoned ones on which really nothing hangs. Failure costs only
-   * an idle entry in etcd until its TTL is over, so it is logged, not thrown.
+   * Revokes the abandoned ones on which really nothing hangs, and those that are
+   * abandoned meanwhile. Resolves after one attempt, never rejects. What could not
+   * be done is tried again until `signal` is aborted. That must not be the signal
+   * of who writes: he is called off when his watch ends, and would leave the old
+   * lease behind for all of its TTL.
    */
-  async sweep(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
-    for (const id of this.#abandoned) {
-      try {
-        await cluster.run(
-          { what: "give back a time to live", signal, repeatable: true },
-          async (connection, limits) => {
-            const { lease } = connection.calls(limits);
-            const { TTL, keys } = await lease.leaseTimeToLive({
-              ID: id,
-              keys: true,
-            });
-            const exists = Number(TTL) >= 0;
-            if (exists && keys.length === 0) {
-              await lease.leaseRevoke({ ID: id });
-            }
-          },
-        );
+  sweep(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
+    return this.#sweeping ??= this.#trySweep(cluster, signal)
+      .finally(() => this.#sweeping = undefined);
+  }
+
+  async #trySweep(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
+    try {
+      for (const id of this.#abandoned) {
+        await takeBack(cluster, id, signal);
         this.#abandoned.delete(id);
-      } catch (error) {
-        log.debug("an unused etcd lease could not be revoked", {
+      }
+      this.#toldOfFailure = false;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!this.#toldOfFailure) {
+        log.debug("an unused etcd lease cannot be revoked yet", {
           event: "lease.revoke-failed",
-          etcdLeaseId: id,
           error,
         });
-        return;
       }
+      this.#toldOfFailure = true;
+      this.#retry ??= this.#sweepLater(cluster, signal)
+        .finally(() => this.#retry = undefined);
     }
   }
+
+  async #sweepLater(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
+    // It rejects when the signal is aborted, and then nothing is left to do.
+    await this.#clock.sleep(SWEEP_PAUSE_MS, signal).catch(() => {});
+    if (!signal.aborted) this.sweep(cluster, signal);
+  }
+}
+
+/** Revokes an etcd lease unless something hangs on it. */
+async function takeBack(
+  cluster: EtcdCluster,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await cluster.run(
+    { what: "give back a time to live", signal, repeatable: true },
+    async (connection, limits) => {
+      const { lease } = connection.calls(limits);
+      const { TTL, keys } = await lease.leaseTimeToLive({ ID: id, keys: true });
+      const exists = Number(TTL) >= 0;
+      if (exists && keys.length === 0) await lease.leaseRevoke({ ID: id });
+    },
+  );
 }
 
 /** 63 random bits, never 0, as a decimal number. */
