@@ -8,7 +8,8 @@ const WIDTH = 78;
 
 /** Lines of running text; each sentence begins a line, as mandoc wants it. */
 export function textLines(text: string): string[] {
-  return text.split(/(?<=[.?!]) +(?=[A-Z])/).flatMap(wrap).map(escapeLine);
+  return text.split(/(?<=[.?!]) +(?=[A-Z])/).map(escapeText)
+    .flatMap(wrap).map((line) => /^['.]/.test(line) ? `\\&${line}` : line);
 }
 
 /** Words as arguments of a macro: none of them is a macro of its own. */
@@ -16,7 +17,7 @@ export function macroWords(text: string): string {
   return text.split(" ").map((word) => {
     const before = /^([%A-Z][A-Za-z0-9]{1,2}|[(.,:;)[\]?!|])$/.test(word);
     const after = /[.,:;)\]?!]$/.test(word);
-    return `${before ? "\\&" : ""}${escapeWord(word)}${after ? "\\&" : ""}`;
+    return `${before ? "\\&" : ""}${escapeText(word)}${after ? "\\&" : ""}`;
   }).join(" ");
 }
 
@@ -33,13 +34,8 @@ function wrap(sentence: string): string[] {
   return [...lines, line];
 }
 
-function escapeLine(line: string): string {
-  const escaped = escapeWord(line);
-  return /^['.]/.test(escaped) ? `\\&${escaped}` : escaped;
-}
-
 /** A "-" would come out as a hyphen, which no shell takes for a flag's. */
-function escapeWord(word: string): string {
-  return word.replaceAll("\\", "\\e").replaceAll('"', "\\(dq")
+function escapeText(text: string): string {
+  return text.replaceAll("\\", "\\e").replaceAll('"', "\\(dq")
     .replaceAll(/(?<!\w)-[-\w]+/g, (flag) => flag.replaceAll("-", "\\-"));
 }
