@@ -8,27 +8,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Rig } from "../rig/rig.ts";
 import { attempt, run } from "../rig/command.ts";
-import { lodenBinary } from "../rig/loden_program.ts";
+import { binaryIn, compile } from "../support/binary.ts";
 import { DATA_PATHS } from "./data_paths.ts";
 import { CONFIG } from "./overlay.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** The program and its Deno. */
 const SIZE_LIMIT_BYTES = 100_000_000;
-
-/** Compiles the tree at `root` as it is. @returns the path. */
-async function compile(root: string, output: string): Promise<string> {
-  await run([
-    ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
-    `--output=${output}`,
-  ]);
-  return output;
-}
-
-/** The one that all tests run, and where they run the sources, a fresh one. */
-async function binaryIn(directory: string): Promise<string> {
-  return lodenBinary() ?? await compile(ROOT, `${directory}/loden`);
-}
 
 Deno.test("the same sources give the same bytes, wherever they lie", async () => {
   const directory = await Deno.makeTempDir();

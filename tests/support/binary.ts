@@ -1,0 +1,25 @@
+/**
+ * A binary, also where the tests run on the sources.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path";
+import { run } from "../rig/command.ts";
+import { lodenBinary } from "../rig/loden_program.ts";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+
+/** Compiles the tree at `root` as it is. @returns the path. */
+export async function compile(root: string, output: string): Promise<string> {
+  await run([
+    ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
+    `--output=${output}`,
+  ]);
+  return output;
+}
+
+/** The one that all tests run, and where they run the sources, a fresh one. */
+export async function binaryIn(directory: string): Promise<string> {
+  return lodenBinary() ?? await compile(ROOT, `${directory}/loden`);
+}
