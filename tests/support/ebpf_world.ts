@@ -59,7 +59,7 @@ export function idleProgram(
   return bpf.loadProgram({ name, type, build: () => [mov(R0, 0), exit()] });
 }
 
-/** Four new maps. */
+/** All of them, new. */
 export function newMaps(bpf: Bpf): Maps {
   return Object.fromEntries(
     Object.entries(MAPS).map(([name, spec]) => [name, bpf.createMap(spec)]),
@@ -77,6 +77,7 @@ export const HOST: HostConstants = {
   device: { interfaceIndex: 11, mac: OWNER.mac },
   devicePeer: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
+  findWholeWays: false,
 };
 
 /** Peers of a map as text, sorted by subnet. */

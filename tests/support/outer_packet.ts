@@ -16,6 +16,8 @@ export interface OuterPacket {
   readonly sourcePort?: number;
   readonly port: number;
   readonly payload: Uint8Array;
+  /** 0 by default, as where DF is set. */
+  readonly id?: number;
   readonly protocol?: number;
   /** IPv4 options, a multiple of four bytes. */
   readonly options?: Uint8Array;
@@ -48,6 +50,7 @@ export function outerPacket(packet: OuterPacket): Uint8Array {
   const view = new DataView(bytes.buffer);
   bytes[0] = 0x40 | headerBytes / 4;
   view.setUint16(2, packet.totalLength ?? bytes.length);
+  view.setUint16(4, packet.id ?? 0);
   view.setUint16(6, DONT_FRAGMENT);
   bytes[8] = TTL;
   bytes[9] = packet.protocol ?? UDP_PROTOCOL;

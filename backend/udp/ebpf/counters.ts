@@ -39,6 +39,9 @@ export const PROGRAM_COUNTERS = [
   "rx.drop.expired",
   "rx.drop.wrongDestination",
   "rx.drop.noRoom",
+  "tx.whole",
+  "tx.probes",
+  "rx.probes",
 ] as const;
 
 /** One of them. */

@@ -42,7 +42,8 @@ export class HostPrograms implements Disposable {
   isFor(host: HostConstants): boolean {
     return isSameDevice(this.#host.device, host.device) &&
       isSameDevice(this.#host.devicePeer, host.devicePeer) &&
-      this.#host.cutUdp === host.cutUdp;
+      this.#host.cutUdp === host.cutUdp &&
+      this.#host.findWholeWays === host.findWholeWays;
   }
 
   [Symbol.dispose](): void {

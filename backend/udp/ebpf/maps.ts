@@ -40,6 +40,25 @@ export const PEER_FLAG = {
   CUT: 1,
   /** Its outer packets carry a UDP checksum. */
   CHECKSUM: 2,
+  /**
+   * Super-packets to it may be tried without a tunnel's marks: it is a kernel data
+   * path, and no router is on the way.
+   */
+  BARE: 4,
+} as const;
+
+/**
+ * `struct` of a value in `ways`, all times of CLOCK_BOOTTIME in nanoseconds:
+ * `programs/whole_ways.ts`.
+ */
+export const WAY = {
+  /** Until when super-packets to the peer go whole. */
+  TO_UNTIL: 0,
+  /** Until when the peer is told that its super-packets come whole. */
+  FROM_UNTIL: 8,
+  /** From when on the peer may be sent a probe. */
+  PROBE_FROM: 16,
+  BYTES: 24,
 } as const;
 
 /**
@@ -82,6 +101,14 @@ export const MAPS = {
     valueBytes: PEER_COUNTER_BYTES,
     maxEntries: PEER_SLOTS,
   },
+  /** By a peer's slot; the common one's is not used. */
+  loden_ways: {
+    name: `loden_ways${LAYOUT}`,
+    type: "array",
+    keyBytes: 4,
+    valueBytes: WAY.BYTES,
+    maxEntries: PEER_SLOTS,
+  },
 } as const satisfies Record<string, MapSpec>;
 
 /** The name of one of them. */
@@ -97,7 +124,7 @@ export interface PeerEntry {
   readonly interfaceIndex: number;
   /** Bits of {@linkcode PEER_FLAG}. */
   readonly flags: number;
-  /** Its place in `loden_traffic`. */
+  /** Its place in `loden_traffic` and `loden_ways`. */
   readonly slot: number;
   /** CLOCK_BOOTTIME, nanoseconds; 0: never. */
   readonly deadlineNs: bigint;

@@ -31,7 +31,10 @@ export interface PeerWaysOptions {
   readonly mtuBytes: OverlayMtu;
 }
 
-type Way = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
+interface Way extends Pick<RouteAnswer, "interfaceIndex" | "mtuBytes"> {
+  /** No router is on the way. */
+  readonly isOnLink: boolean;
+}
 
 /** See the module. */
 export class PeerWays {
@@ -95,7 +98,7 @@ export class PeerWays {
         subnet: peer.subnet,
         address: peer.publicIp,
         interfaceIndex: way.interfaceIndex,
-        flags: flagsOf(peer),
+        flags: flagsOf(peer, way),
         mtuBytes,
       }];
     });
@@ -124,11 +127,13 @@ export class PeerWays {
 
   #wayTo(address: Ipv4, deviceIndex: number): Way {
     const { interfaceIndex } = this.#options.underlay;
-    const unknown = { interfaceIndex, mtuBytes: undefined };
+    const unknown = { interfaceIndex, mtuBytes: undefined, isOnLink: false };
     try {
       const way = this.#rtnetlink.routeTo(address);
       // An address within the overlay: its packets would go round.
-      return way.interfaceIndex === deviceIndex ? unknown : way;
+      return way.interfaceIndex === deviceIndex
+        ? unknown
+        : { ...way, isOnLink: way.gateway === undefined };
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // No route now: there may be one again before the next look.
@@ -161,9 +166,11 @@ export class PeerWays {
 /**
  * What the peer's receiver can take. One in user space takes packets of the
  * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams that
- * have an outer one; flannel merges nothing.
+ * have an outer one; flannel merges nothing. A router on the way to a kernel data
+ * path measures the pieces of a super-packet by its marks
+ * (`skb_gso_validate_network_len`), and would misjudge one without.
  */
-function flagsOf({ dataPath }: Peer): number {
-  if (dataPath === "ebpf") return 0;
+function flagsOf({ dataPath }: Peer, { isOnLink }: Way): number {
+  if (dataPath === "ebpf") return isOnLink ? PEER_FLAG.BARE : 0;
   return PEER_FLAG.CUT | (dataPath === "tun" ? PEER_FLAG.CHECKSUM : 0);
 }

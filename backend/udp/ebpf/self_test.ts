@@ -56,6 +56,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   const copy = {
     ...host,
     cutUdp: false,
+    findWholeWays: false,
     device: { ...host.device, mac },
   };
   const egress = opened.use(bpf.loadProgram(egressProgram(copy, maps)));

@@ -83,6 +83,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { endProbe, hear } from "./whole_ways.ts";
 
 /** BPF_F_INGRESS. */
 const INGRESS = 1;
@@ -120,6 +121,7 @@ export function decapsulate(
   delivery: Delivery,
   place: "underlay" | "hop",
 ): Instruction[] {
+  const hears = place === "underlay" && host.findWholeWays;
   return [
     ...leaveFramesOfOthers(),
     ...linear(R7, INNER_IP, "not ours"),
@@ -129,6 +131,7 @@ export function decapsulate(
     ...checkInnerHeader(),
     ...checkSender(host),
     ...checkDestination(host),
+    ...(hears ? hear() : []),
     load("u8", R7, R7, INNER_IP + IPV4.PROTOCOL),
     ...segments("rx"),
     store("u64", R10, STACK.SEGMENTS, R0),
@@ -140,8 +143,9 @@ export function decapsulate(
     jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
     ...countTraffic("rx", R8),
     ...setMacs(host.device),
-    ...deliver(host, delivery),
+    ...deliver(host, delivery, hears),
     ...drops(DROPS, VERDICT.DROP),
+    ...(hears ? endProbe() : []),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...checkOptions(),
     ...(place === "underlay"
@@ -346,11 +350,21 @@ export function setMacs(
   ];
 }
 
-/** R7 is the inner protocol. */
-function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
+/** R7 is the inner protocol. What comes whole is not merged: {@linkcode hear}. */
+function deliver(
+  host: HostConstants,
+  delivery: Delivery,
+  hears: boolean,
+): Instruction[] {
   return [
     ...(delivery === "merge"
       ? [
+        ...(hears
+          ? [
+            load("u64", R1, R10, STACK.IS_WHOLE),
+            jumpIf(R1, "!=", 0, "straight in"),
+          ]
+          : []),
         jumpIf(R7, "!=", PROTOCOL.TCP, "straight in"),
         ...redirect(host.devicePeer.interfaceIndex, 0),
         label("straight in"),

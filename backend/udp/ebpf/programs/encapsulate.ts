@@ -19,6 +19,7 @@ import {
   and,
   call,
   exit,
+  goto,
   type Instruction,
   jumpIf,
   label,
@@ -75,6 +76,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { chooseForm, ifProbe, makeBareRoom } from "./whole_ways.ts";
 
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
 const ENCAPSULATE_UDP = (1 << 1) | (1 << 4);
@@ -107,6 +109,8 @@ export function encapsulate(
   host: HostConstants,
   place: EncapsulationPlace,
 ): Instruction[] {
+  // What is cut goes one by one, and nothing is found out with it.
+  const says = place === "device" && host.findWholeWays;
   return [
     load("u32", R1, R6, SKB.PROTOCOL),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), dropped("tx.drop.notIpv4")),
@@ -138,6 +142,7 @@ export function encapsulate(
     ...segments("tx"),
     store("u64", R10, STACK.SEGMENTS, R0),
     store("u64", R10, STACK.BYTES, R8),
+    ...(says ? chooseForm(host, PROTOCOL_AT, "bare") : []),
     mov(R1, R6),
     mov(R2, OUTER_BYTES),
     mov(R3, ROOM_MAC),
@@ -146,7 +151,15 @@ export function encapsulate(
     mov(R4, place === "device" ? ENCAPSULATE_UDP | FIXED_GSO : FIXED_GSO),
     call("skb_adjust_room"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
-    ...outerHeaders(host),
+    ...(says
+      ? [
+        goto("room made"),
+        label("bare"),
+        ...makeBareRoom(),
+        label("room made"),
+      ]
+      : []),
+    ...outerHeaders(host, says),
     ...(place === "hop" ? outerChecksum(host) : []),
     mov(R1, R6),
     mov(R2, OUTER_IP),
@@ -156,13 +169,16 @@ export function encapsulate(
     mov(R5, 0),
     call("skb_store_bytes"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
+    ...(says ? ifProbe("a probe") : []),
     ...countTraffic("tx", R7),
+    label("send"),
     load("u32", R1, R7, PEER.INTERFACE),
     mov(R2, 0),
     mov(R3, 0),
     mov(R4, 0),
     call("redirect_neigh"),
     exit(),
+    ...(says ? [label("a probe"), ...count("tx.probes"), goto("send")] : []),
     ...drops(DROPS, VERDICT.DROP),
     ...(place === "device"
       ? [label("cut"), ...count("tx.cut"), ...ends("pass on", VERDICT.NEXT)]
@@ -204,8 +220,11 @@ function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
   ];
 }
 
-/** Puts the outer headers on the stack; R8 is the length of the packet. */
-function outerHeaders(host: HostConstants): Instruction[] {
+/**
+ * Puts the outer headers on the stack; R8 is the length of the packet. `says`:
+ * their identification is on the stack.
+ */
+function outerHeaders(host: HostConstants, says: boolean): Instruction[] {
   const ip = STACK.HEADERS;
   const udp = ip + IPV4.BYTES;
   const source = networkWord(host.underlayAddress);
@@ -215,7 +234,7 @@ function outerHeaders(host: HostConstants): Instruction[] {
     (source >>> 16);
   return [
     store("u32", R10, ip, networkHalf(PLAIN_IPV4 << 8)),
-    store("u32", R10, ip + 4, networkHalf(DONT_FRAGMENT) << 16),
+    store("u32", R10, ip + IPV4.ID, networkHalf(DONT_FRAGMENT) << 16),
     store(
       "u32",
       R10,
@@ -231,6 +250,13 @@ function outerHeaders(host: HostConstants): Instruction[] {
     store("u16", R10, ip + IPV4.TOTAL_LENGTH, R1),
     add(R1, fixed),
     ...addHalves(R1, R2, R3),
+    ...(says
+      ? [
+        load("u64", R2, R10, STACK.OUTER_ID),
+        store("u16", R10, ip + IPV4.ID, R2),
+        add(R1, R2),
+      ]
+      : []),
     ...fold(R1, R3),
     xor(R1, 0xffff),
     store("u16", R10, ip + IPV4.CHECKSUM, R1),

@@ -28,6 +28,7 @@ export const ETHERNET = {
 export const IPV4 = {
   VERSION_AND_LENGTH: 0,
   TOTAL_LENGTH: 2,
+  ID: 4,
   FRAGMENT: 6,
   TTL: 8,
   PROTOCOL: 9,
@@ -57,6 +58,18 @@ export const INNER_IP = OUTER_UDP + UDP.BYTES;
 export const OUTER_BYTES = IPV4.BYTES + UDP.BYTES;
 /** What a program must see of an encapsulated frame. */
 export const ENCAPSULATED_BYTES = INNER_IP + IPV4.BYTES;
+
+/**
+ * What a packet of the programs says in the identification of its outer header:
+ * `whole_ways.ts`. The lowest three bits count where the rest is SAYS.
+ */
+export const OUTER_ID = {
+  SAYS: 0x4c50,
+  SAYS_MASK: 0xfff8,
+  WHOLE: 1,
+  HEARD: 2,
+  PROBE: 4,
+} as const;
 
 /** Version 4, no options. */
 export const PLAIN_IPV4 = 0x45;

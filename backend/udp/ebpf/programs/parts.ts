@@ -51,6 +51,12 @@ export const STACK = {
   HEADERS: -56,
   /** An inner header with options, 60 bytes. */
   OPTIONS: -120,
+  /** The boot-time clock, 8 bytes. */
+  NOW: -128,
+  /** What the outer header's identification is to be, network byte order. */
+  OUTER_ID: -136,
+  /** Whether packets between the peer and us go whole. */
+  IS_WHOLE: -144,
 } as const;
 
 /** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */
@@ -166,10 +172,23 @@ export function inTime(
   unique: string,
 ): Instruction[] {
   const good = `${unique} in time`;
-  const known = `${unique} time known`;
   return [
     load("u64", R1, peer, PEER.DEADLINE),
     jumpIf(R1, "==", 0, good),
+    ...readClock(unique),
+    load("u64", R1, peer, PEER.DEADLINE),
+    jumpIf(R0, ">", R1, otherwise),
+    label(good),
+  ];
+}
+
+/**
+ * R0 becomes the boot-time clock, in nanoseconds, as it was when the present tick
+ * was first asked for. R9 must be the counters.
+ */
+export function readClock(unique: string): Instruction[] {
+  const known = `${unique} time known`;
+  return [
     call("jiffies64"),
     load("u64", R1, R9, CLOCK_TICK_OFFSET),
     jumpIf(R0, "==", R1, known),
@@ -178,9 +197,6 @@ export function inTime(
     store("u64", R9, CLOCK_OFFSET, R0),
     label(known),
     load("u64", R0, R9, CLOCK_OFFSET),
-    load("u64", R1, peer, PEER.DEADLINE),
-    jumpIf(R0, ">", R1, otherwise),
-    label(good),
   ];
 }
 

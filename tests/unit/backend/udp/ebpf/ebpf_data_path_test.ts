@@ -140,7 +140,7 @@ Deno.test("a peer's flags are what its receiver can take, as its lease says", as
   ]);
   assertEquals(
     Object.values(world.peersInUse()).map(({ flags }) => flags),
-    [0, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM, PEER_FLAG.CUT],
+    [PEER_FLAG.BARE, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM, PEER_FLAG.CUT],
   );
 });
 
@@ -155,7 +155,10 @@ Deno.test("a peer that changes its data path is one update of its entry", async 
   });
   assertEquals(world.peersInUse(), {
     ...before,
-    "10.1.2.0/24": { ...before["10.1.2.0/24"]!, flags: 0 },
+    "10.1.2.0/24": {
+      ...before["10.1.2.0/24"]!,
+      flags: PEER_FLAG.BARE,
+    },
   });
 });
 

@@ -74,7 +74,9 @@ Deno.test("programs are small, whatever the check of senders", () => {
   for (const senderCheck of ["strict", "count", "off"] as const) {
     for (const cutUdp of [false, true]) {
       for (
-        const hex of Object.values(bytesOf({ ...HOST, senderCheck, cutUdp }))
+        const hex of Object.values(
+          bytesOf({ ...HOST, senderCheck, cutUdp, findWholeWays: cutUdp }),
+        )
       ) {
         assert(hex.length / 16 < MOST_SLOTS);
       }
@@ -124,6 +126,11 @@ const CONSTANTS: readonly [string, Partial<HostConstants>, readonly Role[]][] =
       ["tx", "hop", "rxDirect", "rxMerge"],
     ],
     ["cutting of UDP", { cutUdp: true }, ["tx"]],
+    [
+      "search for whole ways",
+      { findWholeWays: true },
+      ["tx", "rxDirect", "rxMerge"],
+    ],
   ];
 
 for (const [name, change, affected] of CONSTANTS) {
