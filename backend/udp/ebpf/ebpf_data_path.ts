@@ -195,8 +195,7 @@ export class EbpfDataPath implements UdpDataPath {
    */
   #changeSome({ added, changed, removed }: PeerDiff): boolean {
     const [found, settled] = [this.#found, this.#settled];
-    if (!this.#routesKnown || found === undefined) return false;
-    if (settled?.peers !== found.peers) return false;
+    if (found === undefined || settled?.peers !== found.peers) return false;
     const { index } = this.#pair.device;
     const touched = [...added, ...changed];
     const links = this.#parts.rtnetlink.links();
@@ -212,7 +211,6 @@ export class EbpfDataPath implements UdpDataPath {
     } catch {
       // What the kernel has refused, the look at everything meets again: it puts
       // that right, or throws it.
-      this.#settled = undefined;
       return false;
     }
     for (const subnet of gone) found.peers.delete(formatCidr(subnet));

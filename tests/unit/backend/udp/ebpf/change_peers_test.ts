@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { EbpfDataPath } from "../../../../../backend/udp/ebpf/ebpf_data_path.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
@@ -146,6 +146,31 @@ Deno.test("a change that the kernel goes on refusing is an error, and the next o
     "10.1.3.0/24",
     "10.1.4.0/24",
   ]);
+});
+
+Deno.test("what is known of the ways follows each change, so that no later look brings the former peers back", async () => {
+  const world = new EbpfWorld();
+  // Asking takes a second, so that answers are good for longer than deadlines.
+  let askedMs = 0;
+  const routeTo = world.rtnetlink.routeTo.bind(world.rtnetlink);
+  world.rtnetlink.routeTo = (...args) => {
+    askedMs += 1_000;
+    return routeTo(...args);
+  };
+  const monotonic = world.clock.monotonic.bind(world.clock);
+  world.clock.monotonic = () => monotonic() + askedMs;
+  const path = await running(world);
+  const C = peer("10.1.4.0/24", "192.0.2.4");
+  await path.changePeers({ ...NONE, added: [C], removed: [A] });
+  const [before] = Object.values(world.peersInUse());
+  const asked = questions(world);
+  await world.clock.advance(600_000);
+  path.look();
+  const [after] = Object.values(world.peersInUse());
+  assert(after!.deadlineNs > before!.deadlineNs);
+  assertEquals(asked.routeTo, 0);
+  assertEquals(Object.keys(held(world)), ["10.1.3.0/24", "10.1.4.0/24"]);
+  assertEquals(world.overlayRoutes().length, 2);
 });
 
 Deno.test("any sequence of diffs leaves the kernel as all peers at once do", async () => {
