@@ -7,13 +7,14 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { ping } from "../../bench/measure/ping.ts";
 import { loden } from "../rig/agent.ts";
 import { EACH_PATH, KERNEL_PATH_SOFTWARE } from "./data_paths.ts";
 import { eventually, type Node, restart, statusOf } from "./overlay.ts";
 import { type Change, makeOtherVersion } from "./other_version.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { SteadyTraffic } from "./steady_traffic.ts";
-import { assertPings, assertTcp, untilAnswered } from "./traffic.ts";
+import { assertPings, assertTcp, QUICK, untilAnswered } from "./traffic.ts";
 
 /** How long nobody looks after the data path. */
 const WITHOUT_AGENT_MS = 1_000;
@@ -233,16 +234,26 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
   });
 
   test("an underlay that passes less is told to senders, and one that passes more again is used", async () => {
-    const { namespace } = suite.node(0).host;
+    const { agent: { process }, host: { namespace } } = suite.node(0);
     const { from, to } = ends();
     const smallerBy = 100;
+    // The agent follows, and its data path starts anew with another MTU.
+    const setMtu = async (bytes: number) => {
+      const logged = process.log().length;
+      await namespace.ip([`link set eth0 mtu ${bytes}`]);
+      await process.until(
+        `an overlay for the underlay's ${bytes} bytes`,
+        () => process.log().slice(logged).includes("overlay.mtu-changed"),
+        REPAIR_MS,
+      );
+    };
     const say = (size: number) =>
       from.namespace.attempt([
         ...["ping", "-n", "-c1", "-W1", "-M", "do", "-s", String(size)],
         to.address,
       ]).then(({ stderr, stdout }) => stdout + stderr);
     const largest = OVERLAY_MTU - IP_AND_ICMP_BYTES;
-    await namespace.ip([`link set eth0 mtu ${1500 - smallerBy}`]);
+    await setMtu(1500 - smallerBy);
     try {
       const told = new RegExp(`mtu ?= ?${OVERLAY_MTU - smallerBy}\\b`);
       await eventually(
@@ -254,12 +265,16 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
       assertMatch(await say(largest - smallerBy), / 1 received/);
       await untilAllIsWell();
     } finally {
-      await namespace.ip(["link set eth0 mtu 1500"]);
+      await setMtu(1500);
     }
-    await from.namespace.ip(["route flush cache"]);
     await eventually(
       "the whole MTU",
-      () => say(largest),
+      async () => {
+        // Each try that comes before the agent knows teaches the sender the
+        // smaller MTU once more, and ping would then refuse by itself for minutes.
+        await from.namespace.ip(["route flush cache"]);
+        return await say(largest);
+      },
       (said) => / 1 received/.test(said),
       REPAIR_MS,
     );
@@ -316,15 +331,34 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
       await second.namespace.ip([
         `route add ${first.address} via 198.51.100.11 src ${second.address}`,
       ]);
-      const crossed = async () =>
+      const crossed = async (way: "rx" | "tx") =>
         Number(
           await suite.rig.switch.run([
-            ...["cat", "/sys/class/net/second0/statistics/rx_packets"],
+            ...["cat", `/sys/class/net/second0/statistics/${way}_packets`],
           ]),
         );
-      const before = await crossed();
+      const { from, to } = ends();
+      // Until both agents have followed, packets go by the first device.
+      await eventually(
+        "pings by the other device, there and back",
+        async () => {
+          const before = [await crossed("rx"), await crossed("tx")] as const;
+          const { received, sent } = await ping(
+            from.namespace,
+            to.address,
+            QUICK,
+          );
+          return {
+            lost: sent - received,
+            there: await crossed("rx") - before[0],
+            back: await crossed("tx") - before[1],
+          };
+        },
+        ({ lost, there, back }) =>
+          lost === 0 && there >= QUICK.count && back >= QUICK.count,
+        REPAIR_MS,
+      );
       await untilAllIsWell();
-      assert(await crossed() > before + 20);
     } finally {
       await suite.rig.switch.ip(["link delete second0", "link delete second1"]);
     }
