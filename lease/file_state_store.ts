@@ -54,6 +54,8 @@ export class FileStateStore implements StateStore {
   /** Not asked yet: a list of thousands is made once per write, not per change. */
   #newerPeers: (() => readonly StoredPeer[]) | undefined;
   #dirty = false;
+  /** Ends the pause after the present write. */
+  #hurry = new AbortController();
   /** What making the last text took. */
   #workMs = 0;
   #writing: Promise<void> | undefined;
@@ -119,15 +121,15 @@ export class FileStateStore implements StateStore {
   }
 
   moveTo(underlayMac: string): void {
-    if (underlayMac !== this.#state.underlayMac) this.#save({ underlayMac });
+    if (underlayMac !== this.#state.underlayMac) this.#saveNow({ underlayMac });
   }
 
   saveConfig(configText: string): void {
-    this.#save({ configText });
+    this.#saveNow({ configText });
   }
 
   saveLease(lease: StoredLease): void {
-    this.#save({ lease });
+    this.#saveNow({ lease });
   }
 
   savePeers(peers: () => readonly StoredPeer[]): void {
@@ -141,6 +143,12 @@ export class FileStateStore implements StateStore {
     if (this.#dirty) await this.#write();
   }
 
+  /** Without a pause: the host may go down as soon as it is READY. */
+  #saveNow(change: Partial<DurableState>): void {
+    this.#save(change);
+    this.#hurry.abort();
+  }
+
   #save(change: Partial<DurableState>): void {
     this.#state = { ...this.#state, ...change };
     this.#dirty = true;
@@ -150,10 +158,16 @@ export class FileStateStore implements StateStore {
   /** Writes until nothing is left to write, with pauses between. */
   async #writeBehind(): Promise<void> {
     while (this.#dirty && !this.#closing.signal.aborted) {
+      // Before the write: what comes during it is in the next one.
+      this.#hurry = new AbortController();
+      const pauseEnds = AbortSignal.any([
+        this.#closing.signal,
+        this.#hurry.signal,
+      ]);
       const written = await this.#write();
       const restMs = Math.max(PAUSE_MS, REST_PER_WORK * this.#workMs);
       const pauseMs = written ? Math.min(restMs, LONGEST_PAUSE_MS) : RETRY_MS;
-      await this.#clock.sleep(pauseMs, this.#closing.signal).catch(() => {});
+      await this.#clock.sleep(pauseMs, pauseEnds).catch(() => {});
     }
     // In the same turn as the last look at the flag: nothing comes in between.
     this.#writing = undefined;

@@ -140,6 +140,31 @@ Deno.test("each attempt to save is told, whether it fails or works again", () =>
     assertEquals(results.at(-1), undefined);
   }));
 
+Deno.test("config and lease are on disk at once, however young the last write is", () =>
+  inDirectory(async (directory) => {
+    const path = `${directory}/network.json`;
+    // It stands still: no pause ends by itself.
+    const clock = new FakeClock();
+    const store = await FileStateStore.open(
+      { clock, random: systemRandom },
+      { path, underlayMac: MAC },
+    );
+    const untilSaved = async (text: string) => {
+      for (let tries = 0; tries < 1_000; tries++) {
+        const saved = await Deno.readTextFile(path).catch(() => "");
+        if (saved.includes(text)) return;
+        await systemClock.sleep(5);
+      }
+      throw new Error(`${text} is not in ${path}`);
+    };
+    await untilSaved(store.hostId);
+    store.saveConfig("a config");
+    await untilSaved("a config");
+    store.saveLease(lease);
+    await untilSaved("10.1.5.0/24");
+    await store.close();
+  }));
+
 Deno.test("many changes are few writes, and the last one is on disk", () =>
   inDirectory(async (directory) => {
     const path = `${directory}/network.json`;
