@@ -10,7 +10,10 @@ export interface DenoFlag {
   readonly reason: string;
 }
 
-/** `docs/installation.md` explains the permissions; a test holds them. */
+/** V8's, which tests in the binary's Deno have too. */
+export const V8_FLAGS = "--v8-flags=--expose-gc,--max-semi-space-size=1";
+
+/** `docs/binary.md` has them too. */
 export const DENO_FLAGS: readonly DenoFlag[] = [
   {
     flag: "--allow-all",
@@ -29,7 +32,7 @@ export const DENO_FLAGS: readonly DenoFlag[] = [
       "puts one there first would run as root",
   },
   {
-    flag: "--v8-flags=--expose-gc,--max-semi-space-size=1",
+    flag: V8_FLAGS,
     reason: "the agent collects what only its start needed " +
       "(commands/heap.ts), and needs little room for what is new",
   },

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { V8_FLAGS } from "../compile/deno_flags.ts";
+
 /** One `deno test`. */
 export interface PlannedRun {
   /** For people. */
@@ -32,6 +34,23 @@ export interface PlanInput {
 /** These tests run no agent. */
 const WITHOUT_AGENTS = ["tests/unit/", "tests/contract/"];
 
+/** Unit tests of the program, not of what is beside it. */
+const OF_THE_PROGRAM = [
+  ...[
+    "agent",
+    "backend",
+    "commands",
+    "config",
+    "host",
+    "lease",
+    "linux",
+    "net",
+  ],
+].map((part) => `tests/unit/${part}/`);
+
+/** See there. */
+const SANITIZERS = "--preload=tools/test/sanitizers.ts";
+
 /** Plans what the command line asks for; compiles when an agent will run. */
 export async function planRuns(
   args: readonly string[],
@@ -56,10 +75,14 @@ export async function planRuns(
   const runs = [{ ...own, title: `agents run from ${path}`, binary: path }];
   if (names.length > 0 || denoVersion === Deno.version.deno) return runs;
   return [...runs, {
-    title: `what runs no agent, in the binary's Deno ${denoVersion}`,
+    title: `unit tests in the binary's Deno ${denoVersion}`,
     deno,
     // Its types are of another version; the first run has checked them.
-    args: ["--no-check", "--frozen", ...rest, ...WITHOUT_AGENTS],
+    args: [
+      ...["--no-check", "--frozen", "--parallel", SANITIZERS, V8_FLAGS],
+      ...rest,
+      ...OF_THE_PROGRAM,
+    ],
     binary: path,
   }];
 }

@@ -23,7 +23,10 @@ Deno.test("what only the start needed is given back at once, and the keeping end
   const clock = new FakeClock();
   const ending = new AbortController();
   const keeping = keepHeapSmall(clock, ending.signal);
+  let ended = false;
+  keeping.finally(() => ended = true);
   while (clock.sleepers === 0) {
+    assert(!ended, "there is no collector to be called here");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assertFreed(before);
