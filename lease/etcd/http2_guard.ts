@@ -1,11 +1,15 @@
 /**
- * A repair of `node:http2` for grpc-js, made once when this module is loaded.
+ * Two repairs of `node:http2` for grpc-js, made once when this module is loaded.
  *
  * http2 says `connect` also of a session that was destroyed before it connected,
  * as after a TLS server's refusal of the client's certificate. grpc-js then reads
  * the socket that a destroyed session has no more, and the `TypeError` ends the
  * process. Such a session has not connected: it is not said any more, and the
  * `close` that follows tells grpc-js what happened.
+ *
+ * In Deno 2.7 a `request` on a session whose server speaks no HTTP/2 throws, and
+ * leaves a stream behind in the session. When that is destroyed, the stream's
+ * error, which nobody listens to, ends the process.
  *
  * @module
  */
@@ -25,5 +29,28 @@ http2.connect = (...args: unknown[]): http2.ClientHttp2Session => {
     if (event === "connect" && session.destroyed) return false;
     return Reflect.apply(emit, this, [event, ...rest]);
   };
+  const request = session.request;
+  session.request = function (...args: unknown[]): http2.ClientHttp2Stream {
+    try {
+      return Reflect.apply(request, this, args) as http2.ClientHttp2Stream;
+    } catch (error) {
+      // grpc-js has the error; the stream's own is its echo.
+      for (const stream of pendingStreams(this)) stream.on("error", () => {});
+      throw error;
+    }
+  };
   return session;
 };
+
+/** What the session keeps of streams that it has not sent yet. */
+function pendingStreams(
+  session: http2.ClientHttp2Session,
+): http2.ClientHttp2Stream[] {
+  const parts = session as unknown as Record<symbol, unknown>;
+  return Object.getOwnPropertySymbols(session).flatMap((symbol) => {
+    const { pendingStreams } = Object(parts[symbol]) as {
+      readonly pendingStreams?: Iterable<http2.ClientHttp2Stream>;
+    };
+    return pendingStreams === undefined ? [] : [...pendingStreams];
+  });
+}
