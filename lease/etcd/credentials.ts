@@ -5,6 +5,7 @@
  */
 
 import { ChannelCredentials, credentials } from "@grpc/grpc-js";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import {
   connect,
@@ -13,6 +14,7 @@ import {
   type SecureContext,
 } from "node:tls";
 import type { Endpoint } from "./endpoint.ts";
+import { needsRelay, relayTls } from "./tls_relay.ts";
 import { trustedCertificates } from "./system_certificates.ts";
 
 /** Paths of PEM files. */
@@ -52,11 +54,19 @@ function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
     }),
   };
   try {
+    if (options.cert !== undefined && !isPair(options.cert, options.key!)) {
+      throw new TypeError("the key must be the certificate's");
+    }
     return createSecureContext(options);
   } catch (error) {
     const path = [caFile, certFile, keyFile].filter((path) => path).join(", ");
     throw new TlsFileError(path, (error as Error).message, { cause: error });
   }
+}
+
+/** Deno 2.7 panics in the handshake where they are not one. */
+function isPair(cert: string, key: string): boolean {
+  return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
 }
 
 /** A file for TLS that is missing, may not be read or is not PEM. */
@@ -113,7 +123,7 @@ class FileTlsCredentials extends ChannelCredentials {
       const { host, port, servername } = options;
       // What it throws fails this attempt to connect; see the rules in faults.ts.
       const secureContext = readContext(this.#files);
-      return connect({
+      const tls = {
         ...(host === undefined ? {} : { host }),
         ...(port === undefined ? {} : { port }),
         ...(servername === undefined || isIP(servername) !== 0
@@ -121,7 +131,8 @@ class FileTlsCredentials extends ChannelCredentials {
           : { servername }),
         secureContext,
         ALPNProtocols: ["h2"],
-      });
+      };
+      return needsRelay() ? relayTls(tls) : connect(tls);
     };
     // That there is a context tells grpc-js to speak TLS.
     return {
