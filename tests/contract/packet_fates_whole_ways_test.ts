@@ -119,7 +119,7 @@ testInNamespace("who gets super-packets whole", import.meta.url, () => {
       assertEquals(run.counters, { "tx.drop.noRoom": 1 });
       return world.known().PROBE_FROM;
     };
-    assertSet(tried(), 2_000n);
+    assertSet(tried(), 30_000n);
     const PROBE_FROM = later();
     world.know({ PROBE_FROM });
     assertEquals(tried(), PROBE_FROM);

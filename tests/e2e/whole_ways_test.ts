@@ -18,7 +18,7 @@ const OVERLAY_MTU_BYTES = 1472;
 /** Of 64 KiB there are 1,526. */
 const LEAST_WHOLE = 500;
 /** Three times what a probe waits for, and room for a slow machine. */
-const FOUND_OUT_MS = 30_000;
+const FOUND_OUT_MS = 60_000;
 
 const suite = new OverlaySuite();
 
@@ -90,7 +90,7 @@ suite.each(KERNEL_PATH, (test) => {
   test("when something between the hosts begins to cut, a stream goes on with marks, and whole again when nothing does", async () => {
     await using traffic = await SteadyTraffic.start(ends());
     await untilTheyGo("whole");
-    for (const mode of ["software", "super", "software", "super"] as const) {
+    for (const mode of ["software", "super"] as const) {
       await setPorts(mode);
       await untilTheyGo(mode === "super" ? "whole" : "marked");
       await traffic.soFar();

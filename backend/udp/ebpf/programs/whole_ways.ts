@@ -22,7 +22,7 @@
  * So when something on the way begins to cut, super-packets of a fifth of a second
  * are lost, which TCP's first repetition mends: after seconds of that, congestion
  * control (BBR) would need minutes to believe in the path again. A probe that
- * nobody answers is repeated after two seconds. What comes from such a peer, or goes
+ * nobody answers is repeated after half a minute. What comes from such a peer, or goes
  * to it, is not merged: it is whole.
  *
  * @module
@@ -37,6 +37,7 @@ import {
   jumpIf,
   label,
   load,
+  load64,
   loadMap,
   mov,
   or,
@@ -73,7 +74,7 @@ import { count, dropped, ends, readClock, STACK } from "./parts.ts";
 /** How long it counts what was heard. */
 const WINDOW_NS = 100_000_000;
 /** From an unanswered probe to the next. */
-const PROBE_REST_NS = 2_000_000_000;
+const PROBE_REST_NS = 30_000_000_000n;
 
 /**
  * Goes to `bare` with a super-packet that is to lose its marks, and on with all
@@ -104,8 +105,8 @@ export function chooseForm(
     jumpIf(R1, ">", R3, "whole"),
     load("u64", R1, R0, WAY.PROBE_FROM),
     jumpIf(R1, ">", R3, "as ever"),
-    mov(R1, R3),
-    add(R1, PROBE_REST_NS),
+    load64(R1, PROBE_REST_NS),
+    add(R1, R3),
     store("u64", R0, WAY.PROBE_FROM, R1),
     or(R2, OUTER_ID.SAYS | OUTER_ID.PROBE),
     ...say(R2),
