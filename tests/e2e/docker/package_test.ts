@@ -209,6 +209,8 @@ Deno.test("an upgrade loses no packet, keeps the settings, and leaves the new ag
         exitCode === 0 && JSON.parse(stdout).pid !== pid,
     );
     assertMatch(await machine.readTextFile(OPTIONS_FILE), /DATAPATH=ebpf/);
+    const failed = ["systemctl", "list-units", "--failed", "--plain", "-q"];
+    assertEquals(await machine.run(failed), "");
   }
   await traffic.assertNothingLost();
 });
