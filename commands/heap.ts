@@ -6,6 +6,7 @@
 
 import type { Clock } from "../linux/clock.ts";
 import { libc } from "../linux/libc.ts";
+import { releaseProgramPages } from "../linux/program_pages.ts";
 
 /** V8's collector, as `--expose-gc` shows it. */
 type Collector = (options: { type: "major" | "minor" }) => void;
@@ -14,8 +15,9 @@ type Collector = (options: { type: "major" | "minor" }) => void;
 const PAUSE_MS = 30_000;
 
 /**
- * Collects once what only the start needed, about 10 MB, and then every half
- * minute the little that the agent has allocated since; until `signal`.
+ * Collects once what only the start needed, about 10 MB of objects and 30 MB of
+ * the runtime's own code, and then every half minute the little that the agent has
+ * allocated since; until `signal`.
  *
  * V8 leaves both alone: it collects when its young generation of 16 MiB is full,
  * which takes an idle agent many minutes, and until then every page that was
@@ -29,6 +31,7 @@ export async function keepHeapSmall(
   if (collect === undefined) return;
   collect({ type: "major" });
   trim();
+  releaseProgramPages();
   while (!signal.aborted) {
     try {
       await clock.sleep(PAUSE_MS, signal);
