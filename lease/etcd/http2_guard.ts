@@ -1,5 +1,5 @@
 /**
- * Two repairs of `node:http2` for grpc-js, made once when this module is loaded.
+ * Three repairs of `node:http2` for grpc-js, made once when this module is loaded.
  *
  * http2 says `connect` also of a session that was destroyed before it connected,
  * as after a TLS server's refusal of the client's certificate. grpc-js then reads
@@ -11,18 +11,26 @@
  * leaves a stream behind in the session. When that is destroyed, the stream's
  * error, which nobody listens to, ends the process.
  *
+ * The connection sends small pieces at once (`no_delay.ts`).
+ *
  * @module
  */
 
 import http2 from "node:http2";
+import type { Socket } from "node:net";
+import { sendAtOnce } from "./no_delay.ts";
 
 const connect = http2.connect;
 
-http2.connect = (...args: unknown[]): http2.ClientHttp2Session => {
+http2.connect = (
+  authority: unknown,
+  options?: unknown,
+  ...rest: unknown[]
+): http2.ClientHttp2Session => {
   const session = Reflect.apply(
     connect,
     http2,
-    args,
+    [authority, withoutDelay(options), ...rest],
   ) as http2.ClientHttp2Session;
   const emit = session.emit;
   session.emit = function (event: string, ...rest: unknown[]): boolean {
@@ -41,6 +49,21 @@ http2.connect = (...args: unknown[]): http2.ClientHttp2Session => {
   };
   return session;
 };
+
+interface ConnectOptions {
+  readonly createConnection?: (...args: unknown[]) => Socket;
+}
+
+/** `connect`'s second argument, which may be something else. */
+function withoutDelay(options: unknown): unknown {
+  const { createConnection } = Object(options) as ConnectOptions;
+  if (createConnection === undefined) return options;
+  return {
+    ...options as ConnectOptions,
+    createConnection: (...args: unknown[]) =>
+      sendAtOnce(createConnection(...args)),
+  };
+}
 
 /** What the session keeps of streams that it has not sent yet. */
 function pendingStreams(

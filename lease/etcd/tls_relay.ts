@@ -11,6 +11,7 @@
 
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { sendAtOnce } from "./no_delay.ts";
 
 const LOOPBACK = "127.0.0.1";
 
@@ -62,7 +63,7 @@ function join(
   client: Socket,
   options: ConnectionOptions,
 ): void {
-  const tls = connectTls(options);
+  const tls = sendAtOnce(connectTls(options));
   client.once("close", () => {
     tls.destroy();
     close(end);
