@@ -33,7 +33,8 @@ Deno.test("two prefixes never share a name, and a name is one short file name", 
 });
 
 Deno.test("a second agent of the network is refused with the first one's pid", async () => {
-  const paths = instancePaths(await Deno.makeTempDir() + "/run", "/a/b");
+  const directory = await Deno.makeTempDir();
+  const paths = instancePaths(`${directory}/run`, "/a/b");
   assertEquals(InstanceLock.holder(paths), undefined);
   {
     using _lock = InstanceLock.acquire(paths, "/a/b", 4711);
@@ -53,7 +54,7 @@ Deno.test("a second agent of the network is refused with the first one's pid", a
   using _again = InstanceLock.acquire(paths, "/a/b", 99);
   assertEquals(InstanceLock.holder(paths), { pid: 99 });
   assertEquals(await Deno.readTextFile(paths.lock), "99\n");
-  await Deno.remove(paths.runDir, { recursive: true });
+  await Deno.remove(directory, { recursive: true });
 });
 
 Deno.test("a run directory that cannot be made is one clear error", async () => {
