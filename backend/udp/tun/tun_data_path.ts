@@ -24,6 +24,11 @@ const log = getLogger(["loden", "backend"]);
 const WORKER_PATIENCE_MS = 2_000;
 /** Loading its code takes some 50 ms; a busy host may need many times that. */
 const START_PATIENCE_MS = 10_000;
+/**
+ * A second thread helps where there is a processor for it beside the first one's
+ * and the containers'. On two it moved no more, and cost 35 MB.
+ */
+const HELPER_PROCESSORS = 3;
 /** The whole agent stops within a second. */
 const STOP_PATIENCE_MS = 400;
 
@@ -34,6 +39,8 @@ export interface TunDataPathOptions
   readonly socket: UdpSocket;
   readonly udpPort: number;
   readonly features: DataPathFeatures;
+  /** How many processors there are; the machine's by default. */
+  readonly processors?: number;
   /** Another worker than the data path's own: for tests. */
   readonly workerCode?: URL;
 }
@@ -134,7 +141,8 @@ export class TunDataPath {
   }
 
   #startHelper(): void {
-    if (this.#stopping || this.#helper || navigator.hardwareConcurrency < 2) {
+    const { processors = navigator.hardwareConcurrency } = this.#options;
+    if (this.#stopping || this.#helper || processors < HELPER_PROCESSORS) {
       return;
     }
     this.#helper = this.#startWorker("helper");

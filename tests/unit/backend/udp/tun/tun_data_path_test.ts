@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { wantedFeatures } from "../../../../../backend/udp/features.ts";
 import {
   TunDataPath,
@@ -107,4 +108,25 @@ Deno.test("who gives up waiting for a worker is told the signal's reason", async
     .then(() => undefined, (error) => error);
   assertEquals(error, reason);
   assertLeftOpen(given);
+});
+
+Deno.test("a busy worker gets a helper where there is a processor for it, and none on two", async () => {
+  using _logs = new CapturedLogs();
+  const three = await TunDataPath.start(
+    { ...options("busy_worker"), processors: 3 },
+    never,
+  );
+  const error = await three.failed.then(() => undefined, (error) => error);
+  assert(error instanceof BackendFailedError);
+  assertStringIncludes(error.message, "here is the helper");
+  await three.stop();
+
+  const two = await TunDataPath.start(
+    { ...options("busy_worker"), processors: 2 },
+    never,
+  );
+  // The helper that must not come would have failed by then.
+  await delay(200);
+  await two.stop();
+  await two.failed;
 });
