@@ -193,13 +193,15 @@ export class EtcdCluster {
 
   /**
    * Drops a connection that is better made anew: to read the certificate files
-   * again, or because the kernel repeats an unanswered attempt after ever longer
-   * pauses, and would come back long after the network has. One that was made and
-   * had no answer in time is asked whether it lives.
+   * again; because it broke, which Deno 2.7's HTTP/2 does not always notice, so
+   * that each further call would be cancelled, for most of a minute; or because
+   * the kernel repeats an unanswered attempt after ever longer pauses, and would
+   * come back long after the network has. One that was made and had no answer in
+   * time is asked whether it lives.
    */
   #afterFailure({ fault, connecting, ...attempt }: FailedAttempt): void {
     if (fault === "deadline" && !connecting) attempt.connection?.suspect();
-    if (fault !== "tls" && !connecting) return;
+    if (fault !== "tls" && fault !== "unreachable" && !connecting) return;
     const { endpoint, connection } = attempt;
     // Another call may have made a better one already.
     if (this.#connections.get(endpoint) !== connection) return;

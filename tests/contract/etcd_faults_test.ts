@@ -337,6 +337,17 @@ Deno.test("etcd registry: a full etcd is told apart, and reading goes on", async
   registry.close();
 });
 
+Deno.test("etcd registry: a connection on which calls break is made anew", async () => {
+  await using server = RawServer.cancelling();
+  const registry = open({ endpoints: [`http://127.0.0.1:${server.port}`] });
+  for (const connections of [1, 2, 3]) {
+    const { fault } = await errorOf(registry.list(never));
+    assertEquals(fault, "unreachable");
+    assertEquals(server.accepted, connections);
+  }
+  registry.close();
+});
+
 Deno.test("etcd registry: of several endpoints one that works is used", async () => {
   await using silent = new RawServer(() => {});
   await using etcd = await startEtcd();
