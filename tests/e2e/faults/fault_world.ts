@@ -33,7 +33,7 @@ const END_MS = 5_000;
 /** Until an agent is READY, on a machine where others start as well. */
 const READY_MS = 60_000;
 /** Until everything is as before, on a busy machine. */
-const WELL_MS = 45_000;
+const WELL_MS = 120_000;
 
 /** How the hosts were before a fault. */
 export interface Bearings {
