@@ -193,9 +193,8 @@ export class EtcdCluster {
 
   /**
    * Drops a connection that is better made anew: to read the certificate files
-   * again; because it broke, which Deno 2.7's HTTP/2 does not always notice, so
-   * that each further call would be cancelled, for most of a minute; or because
-   * the kernel repeats an unanswered attempt after ever longer pauses, and would
+   * again; because it broke, also where HTTP/2 keeps its session and would cancel
+   * each further call; or because the kernel repeats an unanswered attempt after ever longer pauses, and would
    * come back long after the network has. One that was made and had no answer in
    * time is asked whether it lives.
    */
