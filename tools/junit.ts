@@ -12,25 +12,59 @@ export interface TestTotals {
   readonly notRun: number;
 }
 
+/** What failed, a test or a step of one. */
+export interface TestFailure {
+  /** `./tests/file_test.ts => name`. */
+  readonly name: string;
+  /** The error and its trace. */
+  readonly text: string;
+}
+
+/** A report's totals, and its failures in its order. */
+export interface TestReport extends TestTotals {
+  readonly failures: readonly TestFailure[];
+}
+
 /** Reads a report. */
-export function parseJunit(xml: string): TestTotals {
+export function parseJunit(xml: string): TestReport {
   let passed = 0;
   let failed = 0;
   let notRun = 0;
+  const failures: TestFailure[] = [];
   for (const suite of xml.matchAll(/<testsuite .*?<\/testsuite>/gs)) {
     const names = new Set<string>();
+    const file = /<testsuite name="([^"]*)"/.exec(suite[0])?.[1] ?? "";
     const cases = suite[0].matchAll(
       /<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs,
     );
     for (const [, name, content = ""] of cases) {
+      const failure = /<(failure|error)\b[^>]*>(.*?)<\/\1>/s.exec(content);
+      if (failure !== null) {
+        failures.push({
+          name: plainText(`${file} =&gt; ${name}`),
+          text: plainText(failure[2]!),
+        });
+      }
       if (isStep(name!, names)) continue;
       names.add(name!);
-      if (/<(failure|error)\b/.test(content)) failed += 1;
+      if (failure !== null) failed += 1;
       else if (/<skipped\b/.test(content)) notRun += 1;
       else passed += 1;
     }
   }
-  return { passed, failed, notRun };
+  return { passed, failed, notRun, failures };
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: "&",
+  apos: "'",
+  gt: ">",
+  lt: "<",
+  quot: '"',
+};
+
+function plainText(xml: string): string {
+  return xml.replaceAll(/&(\w+);/g, (all, name) => ENTITIES[name] ?? all);
 }
 
 /** What the last line of `deno test` says beyond the report. */

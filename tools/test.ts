@@ -24,8 +24,12 @@ import { Interrupted, onInterrupt } from "./interrupt.ts";
 import { requireLinuxRoot } from "./linux_root.ts";
 import { ensurePackages, TEST_REQUIREMENTS } from "./packages.ts";
 import { extendSystemPath } from "./system_path.ts";
+import type { TestFailure } from "./junit.ts";
 import { planRuns } from "./test/plan.ts";
 import { TestRun } from "./test/test_run.ts";
+
+/** The whole of it is where it failed. */
+const FAILURE_LINES = 40;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -52,13 +56,16 @@ async function main(args: readonly string[]): Promise<number> {
     });
     let passed = 0;
     let failed = 0;
+    const failures: TestFailure[] = [];
     for (const run of runs) {
       say(run.title);
       running = new TestRun(run, directory);
       const totals = await running.totals(signal);
       passed += totals.passed;
       failed += totals.failed;
+      failures.push(...totals.failures);
     }
+    showAgain(failures);
     console.log(`${passed} passed, ${failed} failed`);
     return failed === 0 && passed > 0 ? 0 : 1;
   } catch (error) {
@@ -72,6 +79,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   } finally {
     putAway();
+  }
+}
+
+/** Thousands of lines may be between a failure and the end, where one looks. */
+function showAgain(failures: readonly TestFailure[]): void {
+  for (const { name, text } of failures) {
+    const lines = text.split("\n");
+    say(`\nfailed: ${name}`);
+    for (const line of lines.slice(0, FAILURE_LINES)) say(`  ${line}`);
+    if (lines.length > FAILURE_LINES) say("  …");
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseJunit, parseSummary, type TestTotals } from "../junit.ts";
+import { parseJunit, parseSummary, type TestReport } from "../junit.ts";
 import { writeStdout } from "../stdout.ts";
 import type { PlannedRun } from "./plan.ts";
 
@@ -39,7 +39,7 @@ export class TestRun {
   }
 
   /** Shows the output to its end, and counts. @throws the signal's reason. */
-  async totals(signal: AbortSignal): Promise<TestTotals> {
+  async totals(signal: AbortSignal): Promise<TestReport> {
     const stop = () => killGroup(this.#child.pid, "SIGTERM");
     signal.addEventListener("abort", stop, { once: true });
     const summary = await passOn(this.#child.stdout);
@@ -75,7 +75,7 @@ function countTests(
   report: string,
   summary: string,
   success: boolean,
-): TestTotals {
+): TestReport {
   let xml = "";
   try {
     xml = Deno.readTextFileSync(report);
@@ -83,13 +83,18 @@ function countTests(
     // It did not even type-check.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const { failed, passed, ...rest } = parseJunit(xml);
+  const { failed, passed, failures, ...rest } = parseJunit(xml);
   const said = parseSummary(summary);
   const notRun = rest.notRun - said.filteredOut;
   if (notRun > 0) console.log(`${notRun} tests did not run`);
   if (passed + failed + notRun === 0) console.log("no tests ran");
   const all = Math.max(failed, said.failed) + notRun;
-  return { passed, failed: success ? all : Math.max(all, 1), notRun };
+  return {
+    passed,
+    failed: success ? all : Math.max(all, 1),
+    notRun,
+    failures,
+  };
 }
 
 function killGroup(pid: number, signal: Deno.Signal): void {

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { parseJunit, parseSummary } from "../../../tools/junit.ts";
 
+function totals(xml: string) {
+  const { passed, failed, notRun } = parseJunit(xml);
+  return { passed, failed, notRun };
+}
+
 const SUITES = (inside: string) =>
   `<?xml version="1.0"?>\n<testsuites name="deno test">${inside}</testsuites>`;
 const SUITE = (inside: string) =>
@@ -19,7 +24,7 @@ Deno.test("passed, failed and ignored tests are told apart", () => {
       </testcase>
       <testcase name="four" classname="./a_test.ts" line="1" col="1"/>`),
   );
-  assertEquals(parseJunit(xml), { passed: 2, failed: 1, notRun: 1 });
+  assertEquals(totals(xml), { passed: 2, failed: 1, notRun: 1 });
 });
 
 Deno.test("steps are part of their test, also when its name looks like a step's", () => {
@@ -29,12 +34,31 @@ Deno.test("steps are part of their test, also when its name looks like a step's"
       <testcase name="a &gt; b &gt; step" line="1"><failure>x</failure></testcase>
       <testcase name="a &gt; c" line="1"></testcase>`),
   );
-  assertEquals(parseJunit(xml), { passed: 1, failed: 1, notRun: 0 });
+  assertEquals(totals(xml), { passed: 1, failed: 1, notRun: 0 });
+});
+
+Deno.test("what failed is told with its file, steps too, and reads as it was", () => {
+  const xml = SUITES(
+    SUITE(`
+      <testcase name="a &lt;b&gt;" line="1">
+        <failure message="Error: x">Error: &quot;x&quot; &amp;
+    at here</failure>
+      </testcase>
+      <testcase name="a &lt;b&gt; &gt; step" line="1">
+        <error message="y">Error: y</error>
+      </testcase>
+      <testcase name="well" line="1"></testcase>`),
+  );
+  assertEquals(parseJunit(xml).failures, [
+    { name: "./a_test.ts => a <b>", text: 'Error: "x" &\n    at here' },
+    { name: "./a_test.ts => a <b> > step", text: "Error: y" },
+  ]);
+  assertEquals(parseJunit(SUITES("")).failures, []);
 });
 
 Deno.test("equal names in two files are two tests", () => {
   const suite = SUITE(`<testcase name="a" line="1"></testcase>`);
-  assertEquals(parseJunit(SUITES(suite + suite)), {
+  assertEquals(totals(SUITES(suite + suite)), {
     passed: 2,
     failed: 0,
     notRun: 0,
@@ -42,8 +66,8 @@ Deno.test("equal names in two files are two tests", () => {
 });
 
 Deno.test("a report without tests has none", () => {
-  assertEquals(parseJunit(""), { passed: 0, failed: 0, notRun: 0 });
-  assertEquals(parseJunit(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
+  assertEquals(totals(""), { passed: 0, failed: 0, notRun: 0 });
+  assertEquals(totals(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
 });
 
 Deno.test("the summary is read, in colour or not", () => {
