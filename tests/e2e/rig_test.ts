@@ -76,6 +76,23 @@ Deno.test("in mode software, packets cross one by one; in mode super, as they ar
   assert(await bytesAPacket() > 3_000);
 });
 
+Deno.test("the switch keeps its hardware address, whatever is plugged in", async () => {
+  await using rig = await Rig.create({ hosts: 3 });
+  const read = () => rig.switch.run(["cat", "/sys/class/net/underlay/address"]);
+  const before = await read();
+  const ports: string[] = [];
+  for (const host of rig.hosts) {
+    await host.replug();
+    assertEquals(await read(), before);
+    ports.push(
+      await rig.switch.run([
+        ...["ip", "-json", "link", "show", "master", "underlay"],
+      ]),
+    );
+  }
+  assert(!ports.join().includes(before.trim()));
+});
+
 Deno.test("a rig that is disposed of leaves no namespace and no file", async () => {
   let name: string;
   let directory: string;

@@ -25,6 +25,9 @@ export interface Container {
   readonly mtuBytes: number;
 }
 
+/** Docker's bridges have one of their own too, whatever ports they get. */
+const BRIDGE_MAC = "02:42:c0:00:02:01";
+
 /** Makes the bridge when the host has none of this name. */
 export async function ensureBridge(
   host: NetNamespace,
@@ -35,7 +38,7 @@ export async function ensureBridge(
   const there = await host.attempt(["ip", "link", "show", name]);
   if (there.exitCode !== 0) {
     await host.ip([
-      `link add ${name} mtu ${options.mtuBytes} type bridge`,
+      `link add ${name} address ${BRIDGE_MAC} mtu ${options.mtuBytes} type bridge`,
       `address add ${options.bip} dev ${name}`,
       `link set ${name} up`,
     ], signal);

@@ -39,6 +39,12 @@ export const SWITCH_ADDRESS = "192.0.2.1";
 /** An address behind the switch that knows nothing of the overlay. */
 export const INTERNET_ADDRESS = "198.51.100.1";
 const ETCD_PORT = 2379;
+/**
+ * A bridge without one of its own has the lowest of its ports': whenever a host
+ * came or went, the others would look for etcd at a machine that is gone, until
+ * their ARP entries are too old (45 s, arp(7)).
+ */
+const SWITCH_MAC = "02:00:5e:00:53:01";
 
 /** What a rig leaves to its owner about etcd. */
 export interface RigEtcdOptions
@@ -107,7 +113,7 @@ export class Rig implements AsyncDisposable {
         "net/bridge/bridge-nf-call-iptables": "0",
       }, signal);
       await namespace.ip([
-        `link add underlay mtu ${underlayMtuBytes} type bridge`,
+        `link add underlay address ${SWITCH_MAC} mtu ${underlayMtuBytes} type bridge`,
         `address add ${SWITCH_ADDRESS}/24 dev underlay`,
         "link set underlay up",
         `address add ${INTERNET_ADDRESS}/32 dev lo`,

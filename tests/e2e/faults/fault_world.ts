@@ -32,11 +32,8 @@ const AGENTS = SPARE + 1;
 const END_MS = 5_000;
 /** Until an agent is READY, on a machine where others start as well. */
 const READY_MS = 60_000;
-/**
- * Until everything is as before. Mostly seconds, but the binary (Deno 2.7) has
- * been seen to need 51 s to find an etcd again that was back; why is not known.
- */
-const WELL_MS = 120_000;
+/** Until everything is as before, on a busy machine. */
+const WELL_MS = 45_000;
 
 /** How the hosts were before a fault. */
 export interface Bearings {
