@@ -49,7 +49,7 @@ ${flagLists.join("\n")}
   if (( $#next )) && [[ $words[CURRENT] != -* ]]; then
     _describe command next
   else
-    _arguments -S : $flags '*: :'
+    _arguments -S : $flags '*: :()'
   fi
 }
 if [[ $funcstack[1] == _${program} ]]; then _${program} "$@"; else compdef _${program} ${program}; fi

@@ -125,6 +125,16 @@ const MANDOC: Requirement = {
   programs: ["mandoc"],
   debianPackage: "mandoc",
 };
+const ZSH: Requirement = {
+  purpose: "trying its completion",
+  programs: ["zsh"],
+  debianPackage: "zsh",
+};
+const FISH: Requirement = {
+  purpose: "trying its completion",
+  programs: ["fish"],
+  debianPackage: "fish",
+};
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -182,6 +192,8 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   ...DIST_REQUIREMENTS,
   LINTIAN,
   MANDOC,
+  ZSH,
+  FISH,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */
