@@ -249,7 +249,7 @@ export class Agent {
     } else {
       state.raise(code, `lease is ${lease.state}: ${lease.cause}`);
       if (lease.subnet === null && !state.facts.ready) {
-        state.waitFor(lease.cause);
+        state.waitFor("lease", lease.cause);
       }
     }
   }

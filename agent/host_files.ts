@@ -50,7 +50,7 @@ export async function writeHostFiles(
       onFailure: (error) => {
         const reason = describeError(error);
         if (!state.raise(file.warning, reason)) return;
-        if (!state.facts.ready) state.waitFor(reason);
+        if (!state.facts.ready) state.waitFor("files", reason);
         log.error("host file cannot be written", {
           event: "files.failed",
           path: file.path,

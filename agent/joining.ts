@@ -20,7 +20,7 @@ import type { Membership } from "./membership.ts";
 import { ConfigMissingError, type EtcdSettings } from "./missing_config.ts";
 import { type NetworkPlan, underlayStatus } from "./network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
-import type { AgentPhase, AgentState } from "./state.ts";
+import type { AgentPhase, AgentState, Awaited } from "./state.ts";
 import { reportUnderlayWarnings } from "./underlay_report.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -146,6 +146,7 @@ export class Joining {
     );
     state.clear("config.missing");
     state.clear("config.invalid");
+    state.stopWaitingFor("config");
     state.set({ network: formatCidr(config.pool.network) });
     logIgnoredKeys(config);
     log.info("network config read", {
@@ -171,7 +172,7 @@ export class Joining {
     }
     // A config that was wiped or spoilt must not cost more than etcd itself.
     this.#options.onStuck();
-    this.#waitFor(error);
+    this.#waitFor("config", error);
   }
 
   async #searchUnderlay(signal: AbortSignal): Promise<Underlay> {
@@ -183,11 +184,12 @@ export class Joining {
         signal,
         onFailure: (error) => {
           state.raise("underlay.missing", describeError(error));
-          this.#waitFor(error);
+          this.#waitFor("underlay", error);
         },
       },
     );
     state.clear("underlay.missing");
+    state.stopWaitingFor("underlay");
     const shown = underlayStatus(underlay);
     state.set({ underlay: shown });
     log.info("underlay chosen", { event: "underlay.chosen", ...shown });
@@ -203,13 +205,12 @@ export class Joining {
     if (!state.facts.ready) state.enter(phase);
   }
 
-  #waitFor(error: unknown): void {
+  #waitFor(what: Awaited, error: unknown): void {
     const { state } = this.#components;
     const { ready, fromSavedState } = state.facts;
     // A network that runs on what was saved is still waiting for etcd.
-    if ((ready && !fromSavedState) || !state.waitFor(describeError(error))) {
-      return;
-    }
+    if (ready && !fromSavedState) return;
+    if (!state.waitFor(what, describeError(error))) return;
     log.warn("start is waiting", {
       event: "agent.waiting",
       phase: state.phase,

@@ -240,7 +240,7 @@ export class Network {
     const { state } = this.#components;
     const reason = describeError(error);
     state.raise("data-path.not-started", reason);
-    if (!state.waitFor(reason)) return;
+    if (!state.waitFor("data-path", reason)) return;
     log.error("data path cannot be started yet", {
       event: "data-path.waiting",
       error,

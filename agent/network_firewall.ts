@@ -161,6 +161,6 @@ export class NetworkFirewall {
     }
     const reason = describeError(error);
     state.raise(code, reason);
-    if (state.phase === "setting-firewall") state.waitFor(reason);
+    if (state.phase === "setting-firewall") state.waitFor("firewall", reason);
   }
 }

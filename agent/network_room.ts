@@ -57,7 +57,7 @@ export async function findRoom(
       signal,
       onFailure: (error) => {
         report(error, state);
-        state.waitFor(describeError(error));
+        state.waitFor("room", describeError(error));
       },
     },
   );

@@ -23,6 +23,16 @@ export type AgentPhase =
   | "stopping"
   | "stopped";
 
+/** What can be waited for, several at once. */
+export type Awaited =
+  | "config"
+  | "underlay"
+  | "lease"
+  | "room"
+  | "data-path"
+  | "firewall"
+  | "files";
+
 /** The underlay, for people. */
 export interface UnderlayStatus {
   readonly interface: string;
@@ -76,7 +86,7 @@ export interface StatusSnapshot {
   readonly ready: boolean;
   /** Whether the network runs on what was saved, because etcd is away. */
   readonly fromSavedState: boolean;
-  /** What the phase waits for, `null` when it is not waiting. */
+  /** What is waited for, `null` when nothing is. */
   readonly waitingFor: string | null;
   readonly network: string | null;
   /** The subnet that Docker was told of; a lease may be lost in the meantime. */
@@ -152,7 +162,7 @@ export class AgentState {
   readonly #health: Health;
   #phase: AgentPhase = "starting";
   #phaseSinceMs: number;
-  #waitingFor: string | undefined;
+  readonly #waitingFor = new Map<Awaited, string>();
   #facts: AgentFacts = {
     ready: false,
     fromSavedState: false,
@@ -186,16 +196,21 @@ export class AgentState {
   enter(phase: AgentPhase): void {
     if (this.#phase !== phase) this.#phaseSinceMs = this.#clock.now();
     this.#phase = phase;
-    this.#waitingFor = undefined;
+    this.#waitingFor.clear();
     this.#changed();
   }
 
-  /** @returns whether the reason is another one than before: then log it. */
-  waitFor(reason: string): boolean {
-    if (this.#waitingFor === reason) return false;
-    this.#waitingFor = reason;
+  /** @returns whether its reason is another one than before: then log it. */
+  waitFor(what: Awaited, reason: string): boolean {
+    if (this.#waitingFor.get(what) === reason) return false;
+    this.#waitingFor.set(what, reason);
     this.#changed();
     return true;
+  }
+
+  /** It is there, while something else may still be waited for. */
+  stopWaitingFor(what: Awaited): void {
+    if (this.#waitingFor.delete(what)) this.#changed();
   }
 
   set(facts: Partial<AgentFacts>): void {
@@ -252,7 +267,9 @@ export class AgentState {
       ...this.#identity,
       phase: this.#phase,
       phaseSince: formatTime(this.#phaseSinceMs),
-      waitingFor: this.#waitingFor ?? null,
+      waitingFor: this.#waitingFor.size === 0
+        ? null
+        : [...this.#waitingFor.values()].join("; "),
       ...this.#facts,
       backend: this.#parts.backend() ?? null,
       backendRestarts: this.#parts.backendRestarts(),

@@ -148,6 +148,28 @@ Deno.test("each change of reason is logged once, and a returning one again", () 
     await rig.stop();
   }));
 
+Deno.test("of two things that are missing at once each is logged once, and both are shown", () =>
+  withAgent(async (rig, events) => {
+    rig.etcd.fault = "refused";
+    rig.underlayError = () =>
+      new LodenError("host.no-default-route", "no route");
+    await rig.start();
+    await rig.clock.advance(60_000);
+    const codes = named(events, "agent.waiting")
+      .map(({ properties }) => (properties.error as LodenError).code);
+    assertEquals(codes.toSorted(), [
+      "host.no-default-route",
+      "registry.refused",
+    ]);
+    assertStringIncludes(rig.state.snapshot().waitingFor!, "no route");
+    assertStringIncludes(rig.state.snapshot().waitingFor!, "etcd");
+    rig.underlayError = undefined;
+    await rig.clock.advance(10_000);
+    assertEquals(rig.state.snapshot().waitingFor!.includes("no route"), false);
+    assertStringIncludes(rig.state.snapshot().waitingFor!, "etcd");
+    await rig.stop();
+  }));
+
 Deno.test("a config with a backend that does not exist ends the agent, which stops first", () =>
   withAgent(async (rig) => {
     rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan"}}');

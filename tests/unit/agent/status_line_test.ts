@@ -60,7 +60,7 @@ Deno.test("the line says what is waited for, then what is served, then what is w
   const state = agentState();
   state.enter("reading-config");
   assertEquals(describeStatus(state.summary()), "reading config");
-  state.waitFor("etcd is away");
+  state.waitFor("config", "etcd is away");
   assertEquals(
     describeStatus(state.summary()),
     "reading config: waiting: etcd is away",
@@ -84,7 +84,7 @@ Deno.test("several changes of one moment are one STATUS", async () => {
   }, clock);
   reporter.start();
   state.enter("reading-config");
-  state.waitFor("etcd is away");
+  state.waitFor("config", "etcd is away");
   await clock.advance(100);
   assertEquals(lines, ["reading config: waiting: etcd is away"]);
   state.enter("running");
@@ -136,14 +136,19 @@ Deno.test("a data path that the kernel goes on with is not called down", () => {
   );
 });
 
-Deno.test("a reason is news only when it is another one", () => {
+Deno.test("a reason is news only when it is another one of the same thing", () => {
   const state = agentState();
-  assertEquals(state.waitFor("a"), true);
-  assertEquals(state.waitFor("a"), false);
-  assertEquals(state.waitFor("b"), true);
+  assertEquals(state.waitFor("config", "a"), true);
+  assertEquals(state.waitFor("config", "a"), false);
+  assertEquals(state.waitFor("config", "b"), true);
+  assertEquals(state.waitFor("underlay", "c"), true);
+  assertEquals(state.waitFor("config", "b"), false);
+  assertEquals(state.snapshot().waitingFor, "b; c");
+  state.stopWaitingFor("config");
+  assertEquals(state.snapshot().waitingFor, "c");
   state.enter("finding-underlay");
   assertEquals(state.snapshot().waitingFor, null);
-  assertEquals(state.waitFor("b"), true);
+  assertEquals(state.waitFor("config", "b"), true);
 });
 
 Deno.test("the text for people has every fact, and counters that count", () => {

@@ -39,7 +39,7 @@ Deno.test("status goes over a socket that only its owner may open", () =>
     try {
       assertEquals(Deno.statSync(paths.socket).mode! & 0o777, 0o600);
       state.enter("reading-config");
-      state.waitFor("etcd is away");
+      state.waitFor("config", "etcd is away");
       const status = await fetchStatus(paths.socket, noSignal);
       assertEquals(status, state.snapshot());
       assertEquals(status.waitingFor, "etcd is away");
