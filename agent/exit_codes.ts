@@ -14,11 +14,11 @@ export const exitCodes = {
   usage: 2,
   /** `loden status`: no agent runs for this network (as LSB's `status`). */
   notRunning: 3,
-  /** Another agent of the same network runs on this host. */
+  /** Another agent of the same network, or flannel's flanneld, runs on this host. */
   alreadyRunning: 4,
   /** etcd did not give an answer within the time that a command waits. */
   unavailable: 5,
-  /** `loden status`: an agent runs, but its network is not up yet. */
+  /** `loden status`: the network is not up yet; `firewall show`: rules are missing. */
   notReady: 6,
   /** `--on-subnet-change=exit`: Docker has to be restarted on another subnet. */
   subnetChanged: 7,

@@ -28,7 +28,7 @@ export interface InstancePaths {
  */
 export function instanceName(etcdPrefix: string): string {
   const segments = etcdPrefix.split("/").filter((segment) => segment !== "");
-  const name = segments.map(escapeSegment).join("-") || "root";
+  const name = segments.map(escapeSegment).join("-") || "-";
   return name.length <= LONGEST_NAME
     ? name
     : `${name.slice(0, LONGEST_NAME - 9)}-${fnv1a(name)}`;

@@ -112,9 +112,9 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
   let agent: Agent | undefined;
   const detach = listen(io, ending, state, () => agent?.logCounters());
   try {
+    logStart(settings);
     using parts = await composeAgent(settings, io.env, paths, state);
     agent = parts.agent;
-    logStart(settings);
     const status = StatusServer.start(paths, () => state.snapshot());
     onceReady(state, ending.signal, keepHeapSmall);
     try {

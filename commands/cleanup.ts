@@ -18,6 +18,7 @@ import { describeError } from "../errors.ts";
 import { workingRuleSets } from "../host/firewall/select_firewall.ts";
 import { unreadableStateFile } from "../lease/file_state_store.ts";
 import { HostCommandRunner } from "../linux/command.ts";
+import { FileReadError } from "../linux/file_errors.ts";
 import { KernelBpf } from "../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
@@ -125,7 +126,9 @@ async function isThere(path: string): Promise<boolean> {
     await Deno.lstat(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    const isAbsent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (isAbsent) return false;
+    throw new FileReadError(path, error);
   }
 }

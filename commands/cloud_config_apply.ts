@@ -19,8 +19,8 @@ import { CloudConfigError, UsageError } from "../config/errors.ts";
 import { AGENT_FLAGS } from "../config/flags.ts";
 import { LodenError } from "../errors.ts";
 import { writeFileAtomically } from "../linux/atomic_file.ts";
-import { FileWriteError } from "../linux/file_errors.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
+import { FileReadError, FileWriteError } from "../linux/file_errors.ts";
 import {
   type CloudConfigPlan,
   planCloudConfig,
@@ -56,11 +56,15 @@ export async function run(
   const plan = await makePlan(path, root, io);
   for (const note of plan.notes) io.stderr(`loden: ${note}\n`);
   const dryRun = isSet(line, "dry-run");
-  for (const file of plan.files) {
+  // All of them first: a file that is wrong changes nothing.
+  const owners = await Promise.all(
+    plan.files.map((file) => findOwner(root, file)),
+  );
+  for (const [index, file] of plan.files.entries()) {
     const changed = await differs(root + file.path, file);
     const verb = changed ? dryRun ? "would write" : "write" : "keep";
     io.stdout(`${verb} ${root}${file.path}\n`);
-    if (changed && !dryRun) await put(root, file);
+    if (changed && !dryRun) await put(root, file, owners[index]);
   }
   for (const { live, words } of plan.commands) {
     // Another root has no service manager; its files say what it will do.
@@ -116,39 +120,40 @@ function fillIn(
 }
 
 async function isLink(path: string): Promise<boolean> {
-  try {
-    return (await Deno.lstat(path)).isSymlink;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  const look = Deno.lstat(path).then(({ isSymlink }) => isSymlink);
+  return await ifThere(path, look) ?? false;
 }
 
 async function readIfThere(path: string): Promise<string> {
+  return await ifThere(path, Deno.readTextFile(path)) ?? "";
+}
+
+/** What `reading` the path gives; `undefined` when there is no such file. */
+async function ifThere<T>(
+  path: string,
+  reading: Promise<T>,
+): Promise<T | undefined> {
   try {
-    return await Deno.readTextFile(path);
+    return await reading;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new FileReadError(path, error);
   }
 }
 
 /** Whether the file has another content or mode, or is not there. */
 async function differs(path: string, file: PlannedFile): Promise<boolean> {
   if (file.isUnit && await isLink(path)) return true;
-  try {
-    const [present, { mode }] = await Promise.all([
-      Deno.readFile(path),
-      Deno.stat(path),
-    ]);
-    const wanted = bytesOf(file);
-    return (mode ?? 0) % 0o10000 !== file.mode ||
-      present.length !== wanted.length ||
-      present.some((byte, index) => byte !== wanted[index]);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
-    throw error;
-  }
+  const found = await ifThere(
+    path,
+    Promise.all([Deno.readFile(path), Deno.stat(path)]),
+  );
+  if (found === undefined) return true;
+  const [present, { mode }] = found;
+  const wanted = bytesOf(file);
+  return (mode ?? 0) % 0o10000 !== file.mode ||
+    present.length !== wanted.length ||
+    present.some((byte, index) => byte !== wanted[index]);
 }
 
 function bytesOf({ content }: PlannedFile): Uint8Array {
@@ -157,32 +162,44 @@ function bytesOf({ content }: PlannedFile): Uint8Array {
     : content;
 }
 
-async function put(root: string, file: PlannedFile): Promise<void> {
+async function put(
+  root: string,
+  file: PlannedFile,
+  owner: FileOwner | undefined,
+): Promise<void> {
   const path = root + file.path;
-  // A unit's name may be another one's alias, or masked: not to be written to.
-  if (file.isUnit && await isLink(path)) await Deno.remove(path);
-  if (typeof file.content === "string") {
-    await writeFileAtomically(path, file.content, { mode: file.mode });
-  } else {
-    try {
+  try {
+    // A unit's name may be another one's alias, or masked: not to be written to.
+    if (file.isUnit && await isLink(path)) await Deno.remove(path);
+    if (typeof file.content === "string") {
+      await writeFileAtomically(path, file.content, { mode: file.mode });
+    } else {
       await Deno.mkdir(dirname(path), { recursive: true });
       await Deno.writeFile(path, file.content, { mode: file.mode });
-    } catch (error) {
-      throw new FileWriteError(path, error);
     }
+    // A file that was there has kept its own.
+    await Deno.chmod(path, file.mode);
+    if (owner !== undefined) await Deno.chown(path, owner.uid, owner.gid);
+  } catch (error) {
+    throw error instanceof LodenError ? error : new FileWriteError(path, error);
   }
-  // A file that was there has kept its own.
-  await Deno.chmod(path, file.mode);
-  if (file.owner === undefined) return;
-  const { gid, uid } = await findOwner(root, file);
-  await Deno.chown(path, uid, gid);
 }
 
-/** By the user database of the root that is written to. */
+interface FileOwner {
+  readonly uid: number;
+  /** `null`: as it is. */
+  readonly gid: number | null;
+}
+
+/**
+ * By the user database of the root that is written to; `undefined` for a file
+ * that names nobody.
+ */
 async function findOwner(
   root: string,
-  { owner = "", path }: PlannedFile,
-): Promise<{ uid: number; gid: number | null }> {
+  { owner, path }: PlannedFile,
+): Promise<FileOwner | undefined> {
+  if (owner === undefined) return undefined;
   const [user, group] = owner.split(":");
   const find = async (name: string, file: string) => {
     if (/^\d+$/.test(name)) return Number(name);

@@ -56,14 +56,21 @@ export function refuseWords(line: CommandLine, name: string): void {
   );
 }
 
-/** The settings of a subcommand: its own flags have no part in them. */
+/**
+ * The settings of a subcommand: its own flags have no part in them.
+ *
+ * @param features the words of `--disable-feature`, where they are to be checked.
+ * @throws {SettingsError}
+ */
 export function readSettings(
   io: CommandIo,
   line: CommandLine,
+  features?: readonly string[],
 ): Promise<Settings> {
   return resolveSettings({
     argv: line,
     env: io.env,
     readFile: (path) => Deno.readTextFile(path),
+    ...(features === undefined ? {} : { features }),
   });
 }

@@ -6,8 +6,12 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import { UsageError } from "../config/errors.ts";
-import { parseNetworkConfig } from "../config/network.ts";
+import {
+  NetworkConfigError,
+  SettingsError,
+  UsageError,
+} from "../config/errors.ts";
+import { type NetworkConfig, parseNetworkConfig } from "../config/network.ts";
 import { NetworkOverlapError } from "../host/errors.ts";
 import {
   findOverlaps,
@@ -32,7 +36,7 @@ export async function run(
   const text = onlyWord(line.words);
   let check = () => {};
   if (!isSet(line, "force")) {
-    const { ignoredKeys, pool } = parseNetworkConfig(text, "the command line");
+    const { ignoredKeys, pool } = readArgument(text);
     for (const { key, near } of ignoredKeys) {
       const guess = near === undefined ? "" : `: did you mean ${near}?`;
       io.stderr(`loden: ${key} means nothing and has no effect${guess}\n`);
@@ -99,6 +103,20 @@ function onlyWord(words: readonly string[]): string {
       `number of words is ${words.length}`,
     { hint: `for example loden config put '{ "Network": "10.1.0.0/16" }'` },
   );
+}
+
+/** @throws {SettingsError} since waiting cannot cure a word of the command line. */
+function readArgument(text: string): NetworkConfig {
+  try {
+    return parseNetworkConfig(text, "the command line");
+  } catch (error) {
+    if (!(error instanceof NetworkConfigError)) throw error;
+    const { code, hint, message } = error;
+    throw new SettingsError(code, message, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
 }
 
 /** Spaces and the order of keys do not count. */

@@ -5,6 +5,7 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
+import { UDP_FEATURES } from "../backend/udp/features.ts";
 import { renderSettings, reportSettings } from "../config/show.ts";
 import type { CommandIo } from "./command.ts";
 import {
@@ -19,7 +20,7 @@ export async function run(io: CommandIo): Promise<number> {
   const line = readCommandLine(io, "config show");
   if (line === undefined) return exitCodes.ok;
   refuseWords(line, "config show");
-  const settings = await readSettings(io, line);
+  const settings = await readSettings(io, line, Object.keys(UDP_FEATURES));
   io.stdout(
     isSet(line, "json")
       ? JSON.stringify(reportSettings(settings)) + "\n"

@@ -107,7 +107,10 @@ function render(
 ): string {
   const lines = [describeNetwork(footprint, etcdPrefix)];
   for (const { tool, purpose, state, rules, toDo } of sets) {
-    lines.push(`${tool}, ${purpose}: ${STATE_TEXT[state]}`);
+    const text = state === "unknown" && rules.length === 0
+      ? "none"
+      : STATE_TEXT[state];
+    lines.push(`${tool}, ${purpose}: ${text}`);
     lines.push(...rules.map((rule) => `  ${rule}`));
     lines.push(...toDo.map((each) => `  to do: ${each}`));
   }

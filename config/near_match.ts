@@ -6,13 +6,15 @@
 
 /**
  * The candidate that `word` is most likely a misspelling of: at most a third of
- * its letters away, `undefined` when none is. Case, `-` and `_` do not count.
+ * its letters away, `undefined` when none is. Case, `-` and `_` do not count. A
+ * single letter is like every other one, and so like none.
  */
 export function nearMatch(
   word: string,
   candidates: Iterable<string>,
 ): string | undefined {
   const wanted = plain(word);
+  if (wanted.length < 2) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {

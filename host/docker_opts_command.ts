@@ -72,6 +72,7 @@ export function parseDockerOptsArguments(
       }
     }
   }
+  if (values.d === "") throw usageError("-d must be the path of a file");
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(values.k!)) {
     throw usageError(
       `-k must be the name of a variable: current value is ${

@@ -1,5 +1,5 @@
 /**
- * Files that could not be written.
+ * Files that could not be read or written.
  *
  * @module
  */
@@ -8,7 +8,6 @@ import { LodenError } from "../errors.ts";
 
 /** What a person can do about an error number; the rest speak for themselves. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  EACCES: "run as root, or give this user write permission on the directory",
   EBUSY: "the path is a mount point: mount its directory instead",
   EDQUOT: "raise the quota, or choose a path on another file system",
   EISDIR: "name a file, not a directory",
@@ -19,6 +18,27 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EPERM: "run as root; check the file attributes with lsattr",
   EROFS: "mount it writable, or choose a path on another file system (/run)",
 };
+
+const WRITE_REMEDIES: typeof REMEDIES = {
+  ...REMEDIES,
+  EACCES: "run as root, or give this user write permission on the directory",
+};
+
+const READ_REMEDIES: typeof REMEDIES = {
+  ...REMEDIES,
+  EACCES: "run as root, or let this user read it",
+};
+
+/** A file that could not be read or looked at. `code` is `file.read`. */
+export class FileReadError extends LodenError {
+  constructor(path: string, cause: unknown) {
+    const hint = READ_REMEDIES[errnoNameOf(cause)];
+    super("file.read", `Cannot read ${path}: ${textOf(cause)}`, {
+      cause,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
 
 /**
  * A file that could not be put in place; what was there before is untouched.
@@ -31,9 +51,8 @@ export class FileWriteError extends LodenError {
 
   constructor(path: string, cause: unknown) {
     const reason = errnoNameOf(cause);
-    const text = cause instanceof Error ? cause.message : String(cause);
-    const hint = REMEDIES[reason];
-    super("file.write", `Cannot write ${path}: ${text}`, {
+    const hint = WRITE_REMEDIES[reason];
+    super("file.write", `Cannot write ${path}: ${textOf(cause)}`, {
       cause,
       ...(hint === undefined ? {} : { hint }),
     });
@@ -48,4 +67,8 @@ function errnoNameOf(cause: unknown): string {
     if (typeof cause.code === "string") return cause.code;
   }
   return "unknown";
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

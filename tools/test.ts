@@ -5,8 +5,8 @@
  * agents run from the binary; with `--source` they run from the sources. Other
  * arguments go to `deno test`; without one, everything under `tests/` runs, and
  * the program's unit tests run once more in the binary's Deno where that is
- * another one. The last line is `N passed, N failed`. A test that did not run counts as
- * failed.
+ * another one. The last line is `N passed, N failed`. A test that did not run
+ * counts as failed.
  *
  * Exit codes: 0, 1 when a test failed or none ran, 128 + n when signal n ended
  * it.

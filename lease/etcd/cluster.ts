@@ -194,9 +194,9 @@ export class EtcdCluster {
   /**
    * Drops a connection that is better made anew: to read the certificate files
    * again; because it broke, also where HTTP/2 keeps its session and would cancel
-   * each further call; or because the kernel repeats an unanswered attempt after ever longer pauses, and would
-   * come back long after the network has. One that was made and had no answer in
-   * time is asked whether it lives.
+   * each further call; or because the kernel repeats an unanswered attempt after
+   * ever longer pauses, and would come back long after the network has. One that
+   * was made and had no answer in time is asked whether it lives.
    */
   #afterFailure({ fault, connecting, ...attempt }: FailedAttempt): void {
     if (fault === "deadline" && !connecting) attempt.connection?.suspect();

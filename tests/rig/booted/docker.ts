@@ -115,12 +115,3 @@ export async function findContainer(
     mtuBytes: Number(mtu),
   };
 }
-
-/** Ends and removes a container. */
-export async function removeContainer(
-  host: BootedHost,
-  { name, namespace }: DockerContainer,
-): Promise<void> {
-  await run(["ip", "netns", "delete", namespace.name]);
-  await host.run(["docker", "rm", "--force", name]);
-}

@@ -10,8 +10,9 @@ Deno.test("an instance is named by its etcd prefix, as systemd-escape would", ()
     ["coreos.com/network/", "coreos.com-network"],
     ["/a//b", "a-b"],
     ["/a-b", "a%2Db"],
-    ["/", "root"],
-    ["", "root"],
+    ["/", "-"],
+    ["", "-"],
+    ["/root", "root"],
     ["/../etc", "%2E.-etc"],
     ["/.hidden", "%2Ehidden"],
     ["/grün", "gr%C3%BCn"],
@@ -22,7 +23,7 @@ Deno.test("an instance is named by its etcd prefix, as systemd-escape would", ()
 Deno.test("two prefixes never share a name, and a name is one short file name", () => {
   const segment = fc.string({ minLength: 1, maxLength: 30, unit: "binary" })
     .filter((text) => !text.includes("/"));
-  const prefix = fc.array(segment, { minLength: 1, maxLength: 5 });
+  const prefix = fc.array(segment, { maxLength: 5 });
   fc.assert(fc.property(prefix, prefix, (a, b) => {
     const [nameA, nameB] = [a, b].map((each) => instanceName(each.join("/")));
     assert(/^[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,59}$/.test(nameA!));

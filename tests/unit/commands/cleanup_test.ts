@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -247,6 +248,30 @@ Deno.test("cleanup names the state that it keeps, and removes it when it is told
     );
     assertEquals((await cleanup("--state")).code, 0);
     assertEquals((await cleanup("--state")).out, "nothing to remove\n");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a state directory that is a file holds nothing; one that cannot be looked at is an error, no defect", async () => {
+  const directory = await Deno.makeTempDir();
+  const file = `${directory}/file`;
+  const cleanup = async (stateDir: string) => {
+    const io = new FakeCommandIo([
+      "cleanup",
+      "--dry-run",
+      `--etcd-prefix=/state-${Deno.pid}`,
+      `--run-dir=${directory}/run`,
+      `--state-dir=${stateDir}`,
+    ]);
+    return { code: await dispatch(io), out: io.out, err: io.err };
+  };
+  try {
+    await Deno.writeTextFile(file, "");
+    assertEquals((await cleanup(file)).out, "nothing to remove\n");
+    const { code, err } = await cleanup(`${directory}/${"a".repeat(300)}`);
+    assertEquals(code, 1);
+    assertMatch(err, /^loden: Cannot read .*choose a shorter path\)\n$/);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

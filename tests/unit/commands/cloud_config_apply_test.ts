@@ -9,6 +9,7 @@ import { cloudConfigKey } from "../../../config/cloud_config.ts";
 import { SettingsError, UsageError } from "../../../config/errors.ts";
 import { environmentName } from "../../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../../config/flags.ts";
+import { FileReadError } from "../../../linux/file_errors.ts";
 import { FakeCommandIo } from "../../fakes/fake_command_io.ts";
 import { FakeCommandRunner } from "../../fakes/fake_command_runner.ts";
 
@@ -375,6 +376,33 @@ for (
     assertStringIncludes(await refusal(text), said);
   });
 }
+
+Deno.test("an owner that is not there is refused before anything is written", async () => {
+  await using host = await Host.create();
+  await assertRejects(
+    () =>
+      host.apply(
+        "#cloud-config\nwrite_files:\n  - path: /a\n  - path: /b\n" +
+          "    owner: nobody-here\n",
+      ),
+    SettingsError,
+    "the owner of /b must be in",
+  );
+  assertEquals(
+    [...Deno.readDirSync(host.root)].map(({ name }) => name),
+    ["cloud-config"],
+  );
+});
+
+Deno.test("a directory in a file's place is named, and is no defect", async () => {
+  await using host = await Host.create();
+  await Deno.mkdir(`${host.root}/a`);
+  await assertRejects(
+    () => host.apply("#cloud-config\nwrite_files:\n  - path: /a\n"),
+    FileReadError,
+    `Cannot read ${host.root}/a: Is a directory`,
+  );
+});
 
 Deno.test("an address that is not known is refused before anything is written", async () => {
   await using host = await Host.create();

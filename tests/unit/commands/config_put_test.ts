@@ -4,7 +4,11 @@ import type { RegistryAccess } from "../../../commands/etcd.ts";
 import { EtcdUnavailableError } from "../../../commands/failure.ts";
 import { run as get } from "../../../commands/config_get.ts";
 import { run as put } from "../../../commands/config_put.ts";
-import { NetworkConfigError, UsageError } from "../../../config/errors.ts";
+import {
+  NetworkConfigError,
+  SettingsError,
+  UsageError,
+} from "../../../config/errors.ts";
 import { NetworkOverlapError } from "../../../host/errors.ts";
 import { RegistryError } from "../../../lease/errors.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
@@ -67,7 +71,7 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
   const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
   await assertRejects(
     () => put(new FakeCommandIo([bad]), access, noOverlaps),
-    NetworkConfigError,
+    SettingsError,
     "SubnetLen",
   );
   assertEquals(etcd.config, undefined);

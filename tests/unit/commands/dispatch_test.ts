@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import type { CommandEntry } from "../../../commands/command.ts";
 import { dispatch } from "../../../commands/dispatch.ts";
 import { commandTable } from "../../../commands/table.ts";
@@ -145,6 +150,18 @@ Deno.test("docker-opts keeps the script's usage and its exit code", async () => 
   const io = new FakeCommandIo(["docker-opts", "-x"]);
   assertEquals(await dispatch(io), 1);
   assertStringIncludes(io.err, "docker-opts [-f FLANNEL-ENV-FILE]");
+});
+
+Deno.test("a config that cannot be right is a word that cannot be right: code 2, without the usage", async () => {
+  const io = new FakeCommandIo(["config", "put", "{}"]);
+  assertEquals(await dispatch(io), 2);
+  assertMatch(io.err, /^loden: Cannot use .*Network must be .*\n$/);
+});
+
+Deno.test("config show refuses a word of --disable-feature that the agent refuses", async () => {
+  const io = new FakeCommandIo(["config", "show", "--disable-feature=tcy"]);
+  assertEquals(await dispatch(io), 2);
+  assertStringIncludes(io.err, "tcx");
 });
 
 Deno.test("completion is made for the shells that are known", async () => {

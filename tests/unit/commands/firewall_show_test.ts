@@ -144,6 +144,7 @@ Deno.test("without an agent's record the rules of all networks are listed as fou
   assertStringIncludes(out, "no agent of /coreos.com/network has left");
   assertStringIncludes(out, "iptables, masquerade and forward: as found");
   assertStringIncludes(out, `  filter: ${RULES[0]}`);
+  assertStringIncludes(out, "iptables, past Docker's drops: none\n");
 });
 
 Deno.test("without any tool the package to install is named", async () => {

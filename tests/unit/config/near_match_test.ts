@@ -17,7 +17,7 @@ Deno.test("a misspelling finds the nearest word", () => {
 });
 
 Deno.test("a word that is like none finds none", () => {
-  for (const word of ["kubernetes", "xyz", "completely-different"]) {
+  for (const word of ["kubernetes", "xyz", "completely-different", "x", "-x"]) {
     assertEquals(nearMatch(word, WORDS), undefined, word);
   }
 });

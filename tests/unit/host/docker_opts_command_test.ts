@@ -57,7 +57,9 @@ Deno.test("reading ends at the first other word and at --", () => {
 });
 
 for (
-  const words of [["-z"], ["-f"], ["-iz"], ["--help"], ["-h"], ["-?"], [
+  const words of [["-z"], ["-f"], ["-d", ""], ["-iz"], ["--help"], ["-h"], [
+    "-?",
+  ], [
     "-k",
     "a b",
   ]]
