@@ -15,6 +15,12 @@ import type { InstancePaths } from "./instance.ts";
 
 /** Beside devices, which carry their owner's name in their alias. */
 export interface Footprint {
+  /**
+   * For who knows the file only, as the Debian package's scripts do: its name
+   * does not tell all of a long prefix, nor whether it begins with a `/`. An
+   * agent of an earlier version has not written it down.
+   */
+  readonly etcdPrefix?: string;
   /** The whole overlay: firewall rules and the unreachable route are its. */
   readonly network: Cidr;
   /** This host's subnet, for a blackhole route. */
@@ -46,10 +52,11 @@ export function footprintPath(paths: InstancePaths): string {
 /** @throws {FileWriteError} */
 export async function writeFootprint(
   paths: InstancePaths,
-  { network, subnet, files, firewall }: Footprint,
+  { etcdPrefix, network, subnet, files, firewall }: Footprint,
 ): Promise<void> {
   const text = JSON.stringify({
     schema: 1,
+    etcdPrefix,
     network: formatCidr(network),
     subnet: formatCidr(subnet),
     files,
@@ -77,12 +84,16 @@ export async function readFootprint(
     throw new RunDirectoryError("read", path, error);
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { network, subnet, files, firewall } = value as Record<string, unknown>;
+  const { etcdPrefix, network, subnet, files, firewall } = value as Record<
+    string,
+    unknown
+  >;
   const networkCidr = parseCidr(String(network));
   const subnetCidr = parseCidr(String(subnet));
   return networkCidr && subnetCidr && Array.isArray(files) &&
       files.every((path) => typeof path === "string")
     ? {
+      ...typeof etcdPrefix === "string" && { etcdPrefix },
       network: networkCidr,
       subnet: subnetCidr,
       files,

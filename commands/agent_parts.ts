@@ -148,6 +148,7 @@ export async function composeAgent(
     saveFootprint: (footprint, config) =>
       writeFootprint(paths, {
         ...footprint,
+        etcdPrefix: settings.etcdPrefix,
         firewall: firewallFootprint(settings, config),
       }),
     runShell,

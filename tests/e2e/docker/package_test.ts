@@ -23,7 +23,7 @@ import { CONFIG, eventually } from "../overlay.ts";
 import { SteadyTraffic } from "../steady_traffic.ts";
 
 /** A second one on the same host, by an agent that has no unit. */
-const OTHER_PREFIX = "/other/network";
+const OTHER_PREFIX = "/other/net-work";
 const OTHER_CONFIG = {
   Network: "10.2.0.0/16",
   Backend: { Type: "udp", Port: 8286 },

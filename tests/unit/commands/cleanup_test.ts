@@ -175,6 +175,13 @@ Deno.test("a record is read back; a damaged one counts as none", async () => {
   assertEquals(await readFootprint(paths), undefined);
   await writeFootprint(paths, footprint);
   assertEquals(await readFootprint(paths), footprint);
+  const named = { ...footprint, etcdPrefix: "/a" };
+  await writeFootprint(paths, named);
+  assertEquals(await readFootprint(paths), named);
+  assertMatch(
+    await Deno.readTextFile(footprintPath(paths)),
+    /"etcdPrefix":"\/a",/,
+  );
   for (
     const text of ["", "null", '{"network":"x"}', '{"network":"10.1.0.0/16"']
   ) {
