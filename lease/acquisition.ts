@@ -54,10 +54,9 @@ export interface Acquired {
 
 /** How long a host has to say that it is alive. */
 const ALIVE_PATIENCE_MS = 5_000;
-const RACE_LOST = "lease.race-lost";
 
 /**
- * Gets a lease (compat 3.4, order of search as in design.md).
+ * Gets a lease (compat 3.4, order of search: docs/lease.md).
  *
  * No two hosts end with overlapping subnets or with one PublicIP: a key is only
  * written where none is, and whoever wrote later sees, in the state of etcd at his
@@ -97,7 +96,9 @@ export async function tryAcquire(
     ? await take(components, request, step, signal)
     : await create(components, request, { step, snapshot }, signal);
   if (lease === undefined) {
-    log.debug("another host was faster", { event: RACE_LOST });
+    log.debug("another host was faster", {
+      event: "lease.race-lost",
+    });
     return undefined;
   }
   return { lease, how: step.type === "allocate" ? "allocated" : step.reason };

@@ -1,5 +1,5 @@
 /**
- * Which subnet a starting host takes (compat 3.4, with design.md's order).
+ * Which subnet a starting host takes (compat 3.4; the order: docs/lease.md).
  *
  * @module
  */

@@ -162,7 +162,7 @@ export class LeaseKeeper {
 
   /**
    * Waits, through every fault of etcd and through an exhausted pool, for a lease
-   * on a subnet of `pool` (compat 3.4, order of search as in design.md).
+   * on a subnet of `pool` (compat 3.4, order of search: docs/lease.md).
    *
    * @throws only the signal's reason.
    */

@@ -6,15 +6,19 @@ import { UDP_FEATURES } from "../../backend/udp/features.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Every Markdown file of the project, by its path from the root. */
-function documents(directory = ""): string[] {
+/** Every file of the project of a kind, by its path from the root. */
+function filesOf(ending: string, directory = ""): string[] {
   return [...Deno.readDirSync(new URL(directory, ROOT))].flatMap((entry) => {
     const path = `${directory}${entry.name}`;
-    if (entry.isFile) return entry.name.endsWith(".md") ? [path] : [];
+    if (entry.isFile) return entry.name.endsWith(ending) ? [path] : [];
     const isOurs = entry.isDirectory && !entry.name.startsWith(".") &&
       entry.name !== "node_modules" && entry.name !== "dist";
-    return isOurs ? documents(`${path}/`) : [];
+    return isOurs ? filesOf(ending, `${path}/`) : [];
   });
+}
+
+function documents(directory = ""): string[] {
+  return filesOf(".md", directory);
 }
 
 function read(path: string): string {
@@ -73,6 +77,19 @@ Deno.test("every relative link in the documents leads to a file and a heading", 
       .map((link) => `${document}: ${link}`)
   );
   assertEquals(broken, []);
+});
+
+Deno.test("every document that a source names is there", () => {
+  const named = filesOf(".ts").filter((path) => !path.startsWith("tests/"))
+    .flatMap((source) =>
+      [...read(source).matchAll(/(?<![\w./-])\w[\w./-]*\.md\b(?:#[\w-]+)?/g)]
+        .map(([document]) => ({ source, document }))
+    );
+  assert(named.length > 0);
+  assertEquals(
+    named.filter(({ document }) => isBroken("README.md", document)),
+    [],
+  );
 });
 
 Deno.test("a missing file and a missing heading are broken links", () => {
