@@ -54,6 +54,7 @@ export {
   type StatusSummary,
   type StatusWarning,
   type UnderlayStatus,
+  type WaitSubject,
 } from "./agent/state.ts";
 export { fetchStatus } from "./agent/status_client.ts";
 export type { SubnetChangeOptions } from "./agent/subnet_change.ts";

@@ -20,7 +20,7 @@ import type { Membership } from "./membership.ts";
 import { ConfigMissingError, type EtcdSettings } from "./missing_config.ts";
 import { type NetworkPlan, underlayStatus } from "./network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "./retry.ts";
-import type { AgentPhase, AgentState, Awaited } from "./state.ts";
+import type { AgentPhase, AgentState, WaitSubject } from "./state.ts";
 import { reportUnderlayWarnings } from "./underlay_report.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -205,7 +205,7 @@ export class Joining {
     if (!state.facts.ready) state.enter(phase);
   }
 
-  #waitFor(what: Awaited, error: unknown): void {
+  #waitFor(what: WaitSubject, error: unknown): void {
     const { state } = this.#components;
     const { ready, fromSavedState } = state.facts;
     // A network that runs on what was saved is still waiting for etcd.

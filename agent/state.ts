@@ -24,7 +24,7 @@ export type AgentPhase =
   | "stopped";
 
 /** What can be waited for, several at once. */
-export type Awaited =
+export type WaitSubject =
   | "config"
   | "underlay"
   | "lease"
@@ -162,7 +162,7 @@ export class AgentState {
   readonly #health: Health;
   #phase: AgentPhase = "starting";
   #phaseSinceMs: number;
-  readonly #waitingFor = new Map<Awaited, string>();
+  readonly #waitingFor = new Map<WaitSubject, string>();
   #facts: AgentFacts = {
     ready: false,
     fromSavedState: false,
@@ -201,7 +201,7 @@ export class AgentState {
   }
 
   /** @returns whether its reason is another one than before: then log it. */
-  waitFor(what: Awaited, reason: string): boolean {
+  waitFor(what: WaitSubject, reason: string): boolean {
     if (this.#waitingFor.get(what) === reason) return false;
     this.#waitingFor.set(what, reason);
     this.#changed();
@@ -209,7 +209,7 @@ export class AgentState {
   }
 
   /** It is there, while something else may still be waited for. */
-  stopWaitingFor(what: Awaited): void {
+  stopWaitingFor(what: WaitSubject): void {
     if (this.#waitingFor.delete(what)) this.#changed();
   }
 
