@@ -72,8 +72,11 @@ export async function run(io: CommandIo): Promise<number> {
 
 function refuseWhileRunning(paths: InstancePaths, etcdPrefix: string): void {
   const holder = InstanceLock.holder(paths);
-  if (holder === undefined) return;
-  throw new AgentRunningError(etcdPrefix, paths.lock, holder.pid);
+  if (holder !== undefined) {
+    throw new AgentRunningError(etcdPrefix, paths.lock, holder.pid);
+  }
+  // One with another run directory: whether the claim is free only a claim tells.
+  claimNamespace(paths, etcdPrefix)[Symbol.dispose]();
 }
 
 async function plan(

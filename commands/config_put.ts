@@ -24,6 +24,7 @@ import type { Cidr } from "../net/cidr.ts";
 import type { CommandIo } from "./command.ts";
 import { isSet, readCommandLine, readSettings } from "./command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "./etcd.ts";
+import { withoutControls } from "./terminal_text.ts";
 
 /** Checks the config and publishes it, unless it is there already. */
 export async function run(
@@ -56,7 +57,7 @@ export async function run(
       ? `${key} is created\n`
       : isSameJson(before.text, text)
       ? `${key} has this value already: nothing is written\n`
-      : `${key} is replaced; it was ${before.text}\n`,
+      : `${key} is replaced; it was ${withoutControls(before.text)}\n`,
   );
   return exitCodes.ok;
 }

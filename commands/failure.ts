@@ -15,6 +15,7 @@ import {
 import { SettingsError } from "../config/errors.ts";
 import { describeError, LodenError } from "../errors.ts";
 import type { CommandIo } from "./command.ts";
+import { withoutControls } from "./terminal_text.ts";
 
 /** A command has waited as long as it may for etcd. */
 export class EtcdUnavailableError extends LodenError {}
@@ -53,5 +54,5 @@ function stackOf(error: unknown): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*[\r\n]+\s*/g, " ");
+  return withoutControls(text.replaceAll(/\s*[\r\n]+\s*/g, " "));
 }

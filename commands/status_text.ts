@@ -6,6 +6,7 @@
 
 import type { StatusSnapshot } from "../agent/state.ts";
 import { describeNoBackend } from "../agent/status_line.ts";
+import { withoutControls } from "./terminal_text.ts";
 
 /** Several lines: one fact each, then peers, counters and what is wrong. */
 export function renderStatus(status: StatusSnapshot): string {
@@ -32,11 +33,8 @@ export function renderStatus(status: StatusSnapshot): string {
     ),
   ];
   // Some texts come from etcd: they must not talk to the terminal.
-  return lines.map((line) => line.replaceAll(CONTROL, "?") + "\n").join("");
+  return lines.map((line) => withoutControls(line) + "\n").join("");
 }
-
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
 
 function fact(name: string, value: string): string {
   return `${name.padEnd(10)} ${value}`;
@@ -90,7 +88,12 @@ function describeDataPath(status: StatusSnapshot): string {
   const again = backendRestarts === 0
     ? ""
     : `, started anew ${backendRestarts} times`;
-  if (backend === null) return `${describeNoBackend(status)}${again}`;
+  if (backend === null) {
+    const isBefore = !status.ready && backendRestarts === 0;
+    return isBefore
+      ? "not started yet"
+      : `${describeNoBackend(status)}${again}`;
+  }
   return `${backend.type}, ${backend.dataPath} (${backend.reason})${again}`;
 }
 

@@ -171,6 +171,16 @@ Deno.test("the text for people has every fact, and counters that count", () => {
   assertEquals(text.includes("rx.drop.ttl"), false);
 });
 
+Deno.test("a data path that has not been reached yet is not called down", () => {
+  const state = agentState();
+  assertStringIncludes(
+    renderStatus(state.snapshot()),
+    "data path  not started yet\n",
+  );
+  state.set({ ready: true });
+  assertStringIncludes(renderStatus(state.snapshot()), "data path  down\n");
+});
+
 Deno.test("what etcd holds cannot talk to the terminal", () => {
   const state = ready(agentState());
   state.attach({

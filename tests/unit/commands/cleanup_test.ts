@@ -292,13 +292,16 @@ Deno.test("cleanup refuses what another process serves in this network namespace
       instancePaths(`${directory}/elsewhere`, prefix),
       prefix,
     );
-    const io = new FakeCommandIo([
-      "cleanup",
-      `--etcd-prefix=${prefix}`,
-      `--run-dir=${directory}`,
-    ]);
-    assertEquals(await dispatch(io), 4);
-    assertStringIncludes(io.err, "--run-dir");
+    for (const flags of [[], ["--dry-run"]]) {
+      const io = new FakeCommandIo([
+        "cleanup",
+        ...flags,
+        `--etcd-prefix=${prefix}`,
+        `--run-dir=${directory}`,
+      ]);
+      assertEquals(await dispatch(io), 4);
+      assertStringIncludes(io.err, "--run-dir");
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -53,6 +53,14 @@ Deno.test("another config replaces the one that is there, and names it", async (
   assertEquals(etcd.config?.value, CONFIG);
 });
 
+Deno.test("what a config was cannot talk to the terminal", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig("\x1b[31m\n");
+  const io = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(io, access, noOverlaps), 0);
+  assertStringIncludes(io.out, "it was ?[31m?\n");
+});
+
 Deno.test("two hosts that publish at once: the second sees the first one's", async () => {
   const { etcd, access } = rig();
   let raced = false;

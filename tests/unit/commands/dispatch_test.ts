@@ -98,13 +98,15 @@ Deno.test("a foreseen error is one line without a stack", async () => {
     table(() =>
       Promise.resolve({
         run: () => {
-          throw new LodenError("x", "Cannot do\nit", { hint: "try again" });
+          throw new LodenError("x", "Cannot do\nit \x1b[1m", {
+            hint: "try again",
+          });
         },
       })
     ),
   );
   assertEquals(code, 1);
-  assertEquals(io.err, "loden: Cannot do it (try again)\n");
+  assertEquals(io.err, "loden: Cannot do it ?[1m (try again)\n");
 });
 
 Deno.test("a defect shows its stack and has a code of its own", async () => {
