@@ -5,7 +5,7 @@
  */
 
 import { internetChecksum } from "../../net/checksum.ts";
-import { ipv4ToBytes, parseIpv4 } from "../../net/ipv4.ts";
+import { addressBytes } from "./address_bytes.ts";
 
 /** What a packet says; the rest is right by itself. */
 export interface InnerPacket {
@@ -40,8 +40,8 @@ export function innerPacket(packet: InnerPacket): Uint8Array {
   view.setUint16(2, packet.totalLength ?? bytes.length);
   bytes[8] = packet.ttl ?? 62;
   bytes[9] = UDP_PROTOCOL;
-  bytes.set(address(packet.source), 12);
-  bytes.set(address(packet.destination), 16);
+  bytes.set(addressBytes(packet.source), 12);
+  bytes.set(addressBytes(packet.destination), 16);
   const checksum = internetChecksum(bytes.subarray(0, IP_HEADER_BYTES));
   view.setUint16(10, packet.badChecksum ? checksum ^ 0x0101 : checksum);
   view.setUint16(IP_HEADER_BYTES, port);
@@ -68,10 +68,4 @@ function udpChecksumOf(packet: Uint8Array): number {
     ...udp,
   ]);
   return internetChecksum(summed) || 0xffff;
-}
-
-function address(text: string): Uint8Array {
-  const parsed = parseIpv4(text);
-  if (parsed === undefined) throw new RangeError(`${text} is no address`);
-  return ipv4ToBytes(parsed);
 }

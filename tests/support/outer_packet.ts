@@ -6,7 +6,7 @@
  */
 
 import { internetChecksum } from "../../net/checksum.ts";
-import { ipv4ToBytes, parseIpv4 } from "../../net/ipv4.ts";
+import { addressBytes } from "./address_bytes.ts";
 
 /** What the packet says; the rest is right by itself. */
 export interface OuterPacket {
@@ -54,8 +54,8 @@ export function outerPacket(packet: OuterPacket): Uint8Array {
   view.setUint16(6, DONT_FRAGMENT);
   bytes[8] = TTL;
   bytes[9] = packet.protocol ?? UDP_PROTOCOL;
-  bytes.set(address(packet.source), 12);
-  bytes.set(address(packet.destination), 16);
+  bytes.set(addressBytes(packet.source), 12);
+  bytes.set(addressBytes(packet.destination), 16);
   bytes.set(options, IP_HEADER_BYTES);
   setHeaderChecksum(bytes);
   if (packet.badHeaderChecksum) bytes[10]! ^= 1;
@@ -150,8 +150,8 @@ function pseudoHeader(
   udp: Uint8Array,
 ): Uint8Array {
   return new Uint8Array([
-    ...address(source),
-    ...address(destination),
+    ...addressBytes(source),
+    ...addressBytes(destination),
     ...word(UDP_PROTOCOL),
     ...word(udp.length),
   ]);
@@ -163,10 +163,4 @@ function word(value: number): [number, number] {
 
 function mac(text: string): number[] {
   return text.split(":").map((byte) => parseInt(byte, 16));
-}
-
-function address(text: string): Uint8Array {
-  const parsed = parseIpv4(text);
-  if (parsed === undefined) throw new RangeError(`${text} is no address`);
-  return ipv4ToBytes(parsed);
 }
