@@ -45,6 +45,9 @@ interface Entry {
   readonly memory: MemoryWatch;
 }
 
+/** What ratios are taken to: the first of them that is measured. */
+const RATIO_BASES: readonly PathName[] = ["vxlan", "udp-tun"];
+
 /** What the measurements run with. */
 export interface MeasureContext {
   /** Rigs are called by it, a dash and a number. */
@@ -218,7 +221,9 @@ async function report(
   restart: ReadonlyMap<PathName, RestartFigures[]>,
   { runs, seconds }: BenchOptions,
 ): Promise<BenchReport> {
-  const vxlan = entries.find(({ path }) => path.name === "vxlan");
+  const base = RATIO_BASES.map((name) =>
+    entries.find(({ path }) => path.name === name)
+  ).find((entry) => entry !== undefined);
   const versions: [PathName, string][] = [];
   for (const { path } of entries) {
     const version = await peerVersion(path.name);
@@ -231,12 +236,13 @@ async function report(
     runs,
     seconds,
     paths: perPath(entries, ({ runs }) => perMode(runs, medianFigures)),
-    ratios: vxlan === undefined ? {} : perPath(
-      entries.filter((entry) => entry !== vxlan),
+    ratiosTo: base?.path.name ?? null,
+    ratios: base === undefined ? {} : perPath(
+      entries.filter((entry) => entry !== base),
       (entry) =>
         perMode(
           entry.runs,
-          (runs, mode) => ratiosTo(vxlan.runs.get(mode) ?? [], runs),
+          (runs, mode) => ratiosTo(base.runs.get(mode) ?? [], runs),
         ),
     ),
     receive: perPath(

@@ -62,7 +62,7 @@ of two hosts (network namespaces). Needs root and Linux.
   --runs N       repeat each measurement N times; the median counts (3)
   --paths A,B    some of
                  ${wrapped(PATH_NAMES)}
-                 (all that make sense in a mode, but for the last three)
+                 (all that make sense in a mode, but for the last five)
   --peers        the last three as well: programs that others would take instead
   --modes A,B    some of ${LINK_MODES.join(", ")} (all)
   --figures A,B  some of
@@ -165,8 +165,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const measuredModes = modes ??
     (quick || docker ? FEW_MODES : LINK_MODES);
   const named = new Set(paths);
-  const wanted = pathsWhere(({ isPeer, isDetail }) =>
-    isPeer ? peers : paths === undefined && !(quick && isDetail)
+  const wanted = pathsWhere(({ isPeer, isMixed, isDetail }) =>
+    isPeer ? peers : paths === undefined && !isMixed && !(quick && isDetail)
   );
   return {
     help,

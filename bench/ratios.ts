@@ -1,5 +1,5 @@
 /**
- * Figures as multiples of VXLAN's.
+ * Figures as multiples of another path's: VXLAN's, if that is measured.
  *
  * A ratio is taken within a run, where the two were measured seconds apart, and
  * its median over the runs counts: what drifts on the machine drifts for both.
@@ -15,7 +15,7 @@ import {
 } from "./figures.ts";
 import { median } from "./median.ts";
 
-/** A multiple of what another reached, VXLAN if nothing else is said; of the runs. */
+/** A multiple of what another path reached; of the runs. */
 export interface Ratio {
   readonly median: number;
   readonly least: number;
@@ -25,16 +25,16 @@ export interface Ratio {
 /** The figures that both paths have. */
 export type PathRatios = Readonly<Partial<Record<FigureName, Ratio>>>;
 
-/** Run `i` of `runs` is compared with run `i` of `vxlan`. */
+/** Run `i` of `runs` is compared with run `i` of `base`. */
 export function ratiosTo(
-  vxlan: readonly PathFigures[],
+  base: readonly PathFigures[],
   runs: readonly PathFigures[],
 ): PathRatios {
   const ratios: Partial<Record<FigureName, Ratio>> = {};
   for (const name of FIGURE_NAMES) {
     const values = runs.flatMap((figures, index) => {
       const own = figures[name];
-      const other = vxlan[index]?.[name];
+      const other = base[index]?.[name];
       return own === undefined || !other ? [] : [own / other];
     });
     if (values.length === 0) continue;

@@ -39,7 +39,9 @@ export interface BenchReport {
   readonly seconds: number;
   /** Medians over the runs. */
   readonly paths: PerPath<PerMode<PathFigures>>;
-  /** To VXLAN in the same run; empty when that was not among the paths. */
+  /** What `ratios` compare with; `null` when no such path was measured. */
+  readonly ratiosTo: PathName | null;
+  /** To that path in the same run. */
   readonly ratios: PerPath<PerMode<PathRatios>>;
   /** How the kernel data path took packets from the underlay. */
   readonly receive: PerPath<PerMode<string>>;

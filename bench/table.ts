@@ -20,7 +20,7 @@ const MODES: Readonly<Record<LinkMode, string>> = {
   wire: "wire: the same, each in a page of its own, as a NIC receives them",
 };
 
-/** What is put beside VXLAN in one table. */
+/** What is put beside VXLAN, or what stands for it, in one table. */
 const COMPARED: readonly FigureName[] = [
   "tcpGbps",
   "tcp8Gbps",
@@ -77,14 +77,14 @@ function renderFigure(
   ];
 }
 
-function renderRatios({ ratios }: BenchReport): string[] {
+function renderRatios({ ratios, ratiosTo }: BenchReport): string[] {
   const modes = LINK_MODES.filter((mode) =>
     PATH_NAMES.some((name) => Object.keys(ratios[name]?.[mode] ?? {}).length)
   );
   if (modes.length === 0) return [];
   return [
     "",
-    "as multiples of vxlan in the same run: median, least - most",
+    `as multiples of ${ratiosTo} in the same run: median, least - most`,
     `    ${" ".repeat(NAME_WIDTH)}  ` +
     modes.map((mode) => mode.padEnd(RATIO_WIDTH)).join("").trimEnd(),
     ...COMPARED.flatMap((figure) => {

@@ -23,7 +23,7 @@ import { createVxlan } from "../../tests/rig/vxlan.ts";
 import type { MeasuredLink } from "../measure/link.ts";
 import { setFirewallRules } from "../paths/firewall_rules.ts";
 import { isLodenPathName, lodenFlags } from "../paths/loden_path.ts";
-import type { LodenPathName } from "../paths/loden_path.ts";
+import type { UniformPathName } from "../paths/loden_path.ts";
 import type { MeasuredPath } from "../paths/measured_path.ts";
 import type { DockerPathName } from "../paths/path_names.ts";
 import { untilWritten } from "./unit_start.ts";
@@ -135,7 +135,7 @@ export class DockerPath implements MeasuredPath {
 }
 
 async function bootLoden(
-  name: LodenPathName,
+  name: UniformPathName,
   rig: Rig,
   signal: AbortSignal,
 ): Promise<DockerWorld> {

@@ -11,19 +11,34 @@ import type { Rig } from "../../tests/rig/rig.ts";
 import type { MeasuredLink } from "../measure/link.ts";
 import { addContainers } from "./containers.ts";
 import { type MeasuredPath, signalAll } from "./measured_path.ts";
-import type { PathName } from "./path_names.ts";
+import {
+  isMixedPathName,
+  type MixedPathName,
+  type PathName,
+} from "./path_names.ts";
 import { type DataPathStart, dataPathStart } from "./started_event.ts";
 
 /** The paths that are Loden's. */
 export type LodenPathName = Extract<PathName, `udp-${string}`>;
 
+/** Those of them whose hosts carry packets in one way. */
+export type UniformPathName = Exclude<LodenPathName, MixedPathName>;
+
 /** How the agents of a path are started. */
-const LODEN_FLAGS: Readonly<Record<LodenPathName, readonly string[]>> = {
+const UNIFORM_FLAGS: Readonly<Record<UniformPathName, readonly string[]>> = {
   "udp-tun": ["--datapath=tun"],
   "udp-ebpf": ["--datapath=ebpf"],
   "udp-ebpf-xdp": ["--datapath=ebpf", "--ebpf-receive=xdp"],
   "udp-ebpf-gro": ["--datapath=ebpf", "--ebpf-receive=gro"],
   "udp-ebpf-direct": ["--datapath=ebpf", "--ebpf-receive=direct"],
+};
+
+/** The way of the first host, which sends, and of the second. */
+const MIXED_PATHS: Readonly<
+  Record<MixedPathName, readonly [UniformPathName, UniformPathName]>
+> = {
+  "udp-ebpf-to-tun": ["udp-ebpf", "udp-tun"],
+  "udp-tun-to-ebpf": ["udp-tun", "udp-ebpf"],
 };
 
 const CONFIG = { Network: "10.1.0.0/16" };
@@ -35,12 +50,20 @@ export type StopSignal = "SIGTERM" | "SIGKILL";
 
 /** Whether a path is Loden's. */
 export function isLodenPathName(name: PathName): name is LodenPathName {
-  return Object.hasOwn(LODEN_FLAGS, name);
+  return Object.hasOwn(UNIFORM_FLAGS, name) || isMixedPathName(name);
 }
 
 /** The flags that make an agent carry packets as a path has it. */
-export function lodenFlags(name: LodenPathName): readonly string[] {
-  return LODEN_FLAGS[name];
+export function lodenFlags(name: UniformPathName): readonly string[] {
+  return UNIFORM_FLAGS[name];
+}
+
+/** How a host of a path carries packets; the first one sends. */
+export function wayOf(
+  name: LodenPathName,
+  hostIndex: number,
+): UniformPathName {
+  return isMixedPathName(name) ? MIXED_PATHS[name][hostIndex]! : name;
 }
 
 /** See the module. The agents log in JSON. */
@@ -71,8 +94,9 @@ export class LodenPath implements MeasuredPath {
     await rig.startEtcd();
     await rig.publish(CONFIG);
     const agents: Agent[] = [];
-    for (const host of rig.hosts) {
-      const agent = await rig.startAgent(host, { flags: LODEN_FLAGS[name] });
+    for (const [index, host] of rig.hosts.entries()) {
+      const flags = lodenFlags(wayOf(name, index));
+      const agent = await rig.startAgent(host, { flags });
       agents.push(agent);
       await agent.ready(START_TIMEOUT_MS, signal);
     }
@@ -94,8 +118,8 @@ export class LodenPath implements MeasuredPath {
    */
   async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
     await this.rig.setLinkMode(mode, signal);
-    if (this.name !== "udp-ebpf") return;
     for (const index of this.#agents.keys()) {
+      if (wayOf(this.name, index) !== "udp-ebpf") continue;
       await this.stopAgent(index, "SIGTERM");
       await this.startAgent(index, [], signal);
     }
@@ -166,7 +190,7 @@ export class LodenPath implements MeasuredPath {
 
   async #spawn(index: number, flags: readonly string[]): Promise<Agent> {
     const agent = await this.rig.startAgent(this.rig.host(index), {
-      flags: [...LODEN_FLAGS[this.name], ...flags],
+      flags: [...lodenFlags(wayOf(this.name, index)), ...flags],
     });
     this.#agents[index] = agent;
     return agent;

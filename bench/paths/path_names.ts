@@ -14,6 +14,8 @@ interface PathKind {
   readonly modes: readonly LinkMode[];
   /** Not Loden, and not the kernel: only with `--peers`. */
   readonly isPeer?: boolean;
+  /** A pair of hosts that carry packets in different ways: only when named. */
+  readonly isMixed?: boolean;
   /** One of the parts that another row shows as a whole: not with `--quick`. */
   readonly isDetail?: boolean;
 }
@@ -30,6 +32,8 @@ export const PATHS = {
   "udp-ebpf-xdp": { modes: ONE_BY_ONE, isDetail: true },
   "udp-ebpf-gro": { modes: ONE_BY_ONE, isDetail: true },
   "udp-ebpf-direct": { modes: ["super"], isDetail: true },
+  "udp-ebpf-to-tun": { modes: LINK_MODES, isMixed: true },
+  "udp-tun-to-ebpf": { modes: LINK_MODES, isMixed: true },
   fastd: { modes: ["super", "software"], isPeer: true },
   "wireguard-go": { modes: ["super", "software"], isPeer: true },
   nebula: { modes: ["super", "software"], isPeer: true },
@@ -46,12 +50,23 @@ export function pathsWhere(wanted: (kind: PathKind) => boolean): PathName[] {
   return PATH_NAMES.filter((name) => wanted(PATHS[name]));
 }
 
+/** A path whose hosts carry packets in different ways. */
+export type MixedPathName = Extract<PathName, `udp-${string}-to-${string}`>;
+
+/** Whether a path is one of those. */
+export function isMixedPathName(name: PathName): name is MixedPathName {
+  return (PATHS[name] as PathKind).isMixed === true;
+}
+
 /** The paths that are measured with Docker too. */
-export type DockerPathName = "vxlan" | Extract<PathName, `udp-${string}`>;
+export type DockerPathName =
+  | "vxlan"
+  | Exclude<Extract<PathName, `udp-${string}`>, MixedPathName>;
 
 /** Whether a path is measured with Docker too. */
 export function isDockerPathName(name: PathName): name is DockerPathName {
-  return name === "vxlan" || name.startsWith("udp-");
+  return name === "vxlan" ||
+    name.startsWith("udp-") && !isMixedPathName(name);
 }
 
 /** In the order of the report. */

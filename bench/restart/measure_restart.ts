@@ -6,7 +6,11 @@
 
 import { delay } from "@std/async/delay";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
-import type { LodenPath, LodenPathName } from "../paths/loden_path.ts";
+import {
+  type LodenPath,
+  type UniformPathName,
+  wayOf,
+} from "../paths/loden_path.ts";
 import type { Disturbance, RestartFigures } from "./restart_figures.ts";
 import { underTraffic } from "./under_traffic.ts";
 
@@ -16,7 +20,7 @@ const AGENT = 1;
 const AWAY_MS = 500;
 
 /** What an upgrade changes: each carries packets in another way. */
-const OTHER_FLAGS: Readonly<Record<LodenPathName, readonly string[]>> = {
+const OTHER_FLAGS: Readonly<Record<UniformPathName, readonly string[]>> = {
   "udp-tun": ["--disable-feature=helper-thread"],
   "udp-ebpf": ["--ebpf-receive=gro"],
   "udp-ebpf-xdp": ["--ebpf-receive=gro"],
@@ -64,7 +68,11 @@ async function disturb(
         return;
       case "upgrade":
         await path.stopAgent(AGENT, "SIGTERM");
-        await path.startAgent(AGENT, OTHER_FLAGS[path.name], signal);
+        await path.startAgent(
+          AGENT,
+          OTHER_FLAGS[wayOf(path.name, AGENT)],
+          signal,
+        );
         return;
     }
   } finally {

@@ -64,6 +64,20 @@ Deno.test("--peers puts other programs beside what is measured anyway", () => {
   assertEquals(measured(["--peers"], "wire"), measured([], "wire"));
 });
 
+Deno.test("hosts that carry packets in different ways are measured only by name", () => {
+  const mixed = ["udp-ebpf-to-tun", "udp-tun-to-ebpf"];
+  assert(!measured([], "super").some((name) => mixed.includes(name)));
+  assertEquals(
+    measured([`--paths=udp-tun,${mixed}`], "super"),
+    ["udp-tun", ...mixed],
+  );
+  assertThrows(
+    () => parseBenchOptions(["--docker", `--paths=${mixed}`]),
+    BenchUsageError,
+    "current value has udp-ebpf-to-tun",
+  );
+});
+
 Deno.test("--modes leaves out the paths that have none of them", () => {
   const { modes, paths } = parseBenchOptions(["--modes=wire", "--peers"]);
   assertEquals(modes, ["wire"]);

@@ -37,6 +37,7 @@ const REPORT: BenchReport = {
     "udp-tun": { super: { ...FIGURES, tcpGbps: 3 }, software: FIGURES },
     "udp-ebpf-xdp": { software: { ...FIGURES, tcpGbps: 0 } },
   },
+  ratiosTo: "vxlan",
   ratios: {
     "udp-tun": {
       super: { tcpGbps: { median: 0.75, least: 0.7, most: 0.8 } },
@@ -121,6 +122,14 @@ Deno.test("the table of ratios has a column for each mode", () => {
   assert(/^ +super +software$/m.test(text), text);
   assert(/^ +udp-tun +0\.75 {2}0\.70 - 0\.80 +-$/m.test(text), text);
   assert(/^ +udp-ebpf-xdp +- +1\.10 {2}1\.00 - 1\.25$/m.test(text), text);
+});
+
+Deno.test("the table of ratios says to what they are", () => {
+  const said = (report: BenchReport) =>
+    /^as multiples of (\S+) in the same run/m.exec(renderReport(report))?.[1];
+  assertEquals(said(REPORT), "vxlan");
+  assertEquals(said({ ...REPORT, ratiosTo: "udp-tun" }), "udp-tun");
+  assertEquals(said({ ...REPORT, ratiosTo: null, ratios: {} }), undefined);
 });
 
 Deno.test("a disturbance shows what was lost", () => {
