@@ -12,9 +12,13 @@ import type { UdpPort } from "../../linux/udp_socket.ts";
 import { somePayload } from "../support/packet_builder.ts";
 import { writeIovec } from "../support/gather.ts";
 
+/** From which a peer sends, as every host does. */
+export const PEER_PORT = 8285;
+
 /** What arrived at a peer: datagrams in order. */
 export interface Arrived {
   readonly from: number;
+  readonly fromPort: number;
   readonly datagrams: readonly Uint8Array[];
 }
 
@@ -78,7 +82,11 @@ export function udpPortContract(
             RECEIVE + Math.min(bytes, (i + 1) * step),
           ),
       );
-      arrived.push({ from: port.receivedFrom, datagrams });
+      arrived.push({
+        from: port.receivedFrom,
+        fromPort: port.receivedFromPort,
+        datagrams,
+      });
     }
   };
 
@@ -150,13 +158,14 @@ export function udpPortContract(
   });
 
   test("receives datagrams with their sender, an empty one too", (world) => {
+    const sender = { from: world.peer, fromPort: PEER_PORT };
     world.peerSends(somePayload(100));
     world.peerSends(new Uint8Array());
     world.peerSends(somePayload(1_400, 3));
     assertEquals(receiveAll(world), [
-      { from: world.peer, datagrams: [somePayload(100)] },
-      { from: world.peer, datagrams: [new Uint8Array()] },
-      { from: world.peer, datagrams: [somePayload(1_400, 3)] },
+      { ...sender, datagrams: [somePayload(100)] },
+      { ...sender, datagrams: [new Uint8Array()] },
+      { ...sender, datagrams: [somePayload(1_400, 3)] },
     ]);
   });
 

@@ -55,6 +55,8 @@ const DEFAULTS: SharedStateOptions = {
   network: network("10.1.0.0/16"),
   subnet: network(OWN_SUBNET),
   senderCheck: "strict",
+  mtuBytes: 1_472,
+  udpPort: 8_285,
   coalesceTcp: true,
   coalesceUdp: true,
 };
@@ -79,6 +81,8 @@ export interface TunRecord {
 /** Datagrams of one receive: all of one length but the last. */
 export interface Received {
   readonly sender: Ipv4;
+  /** The overlay's by default. */
+  readonly port?: number;
   readonly datagrams: readonly Uint8Array[];
 }
 
@@ -141,7 +145,7 @@ export class KernelWorld {
     const { kernel, memory } = this;
     kernel.beginReceive();
     let at: number = layout.RX_BUFFER;
-    for (const { sender, datagrams } of batches) {
+    for (const { sender, port, datagrams } of batches) {
       const bytes = datagrams.reduce((sum, { length }) => sum + length, 0);
       let end = at;
       for (const datagram of datagrams) {
@@ -153,6 +157,7 @@ export class KernelWorld {
         bytes,
         datagrams[0]?.length ?? 0,
         sender,
+        port ?? DEFAULTS.udpPort,
       );
       if (done !== bytes) throw new Error(`looked at ${done} of ${bytes}`);
       at = end;

@@ -68,6 +68,7 @@ export class PathWorld extends KernelWorld {
         clock: this.clock,
         addCount: this.kernel.addCount,
       }),
+      clock: this.clock,
       waitForRoom: () => this.waits++,
     };
     this.transmitter = new Transmitter(parts, {

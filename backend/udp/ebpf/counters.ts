@@ -42,6 +42,7 @@ export const PROGRAM_COUNTERS = [
   "tx.whole",
   "tx.probes",
   "rx.probes",
+  "rx.receipts",
 ] as const;
 
 /** One of them. */

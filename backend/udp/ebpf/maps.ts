@@ -45,14 +45,19 @@ export const PEER_FLAG = {
    * path, and no router is on the way.
    */
   BARE: 4,
+  /**
+   * Of what is CUT, TCP super-packets may be tried as they are: it may be a user
+   * space that takes them, `programs/user_space_ways.ts`.
+   */
+  TAKES_WHOLE: 8,
 } as const;
 
 /**
  * `struct` of a value in `ways`, all times of CLOCK_BOOTTIME in nanoseconds:
- * `programs/whole_ways.ts`.
+ * `programs/whole_ways.ts` and `programs/user_space_ways.ts`.
  */
 export const WAY = {
-  /** Until when super-packets to the peer go whole. */
+  /** Until when super-packets to the peer go whole, in user space too. */
   TO_UNTIL: 0,
   /** Until when the peer is told that its super-packets come whole. */
   FROM_UNTIL: 8,

@@ -166,11 +166,13 @@ export class PeerWays {
 /**
  * What the peer's receiver can take. One in user space takes packets of the
  * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams that
- * have an outer one; flannel merges nothing. A router on the way to a kernel data
- * path measures the pieces of a super-packet by its marks
- * (`skb_gso_validate_network_len`), and would misjudge one without.
+ * have an outer one; whether it takes more it says itself. flannel merges nothing.
+ * A router on the way to a kernel data path measures the pieces of a super-packet
+ * by its marks (`skb_gso_validate_network_len`), and would misjudge one without.
  */
 function flagsOf({ dataPath }: Peer, { isOnLink }: Way): number {
   if (dataPath === "ebpf") return isOnLink ? PEER_FLAG.BARE : 0;
-  return PEER_FLAG.CUT | (dataPath === "tun" ? PEER_FLAG.CHECKSUM : 0);
+  return dataPath === "tun"
+    ? PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE
+    : PEER_FLAG.CUT;
 }

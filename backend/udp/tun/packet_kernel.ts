@@ -26,6 +26,7 @@ export interface PacketKernel {
     bytes: number,
     segmentBytes: number,
     sender: number,
+    senderPort: number,
   ): number;
   /** Ends the round; the number of records to write to the TUN. */
   endReceive(): number;

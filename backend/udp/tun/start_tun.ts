@@ -78,6 +78,7 @@ export async function startTun(
     network: options.network,
     subnet: options.subnet,
     senderCheck: options.senderCheck,
+    mtuBytes: options.mtuBytes,
     tun,
     socket,
     udpPort: options.port,

@@ -37,7 +37,6 @@ export interface TunDataPathOptions
   extends Omit<SharedStateOptions, "coalesceTcp" | "coalesceUdp"> {
   readonly tun: TunDevice;
   readonly socket: UdpSocket;
-  readonly udpPort: number;
   readonly features: DataPathFeatures;
   /** How many processors there are; the machine's by default. */
   readonly processors?: number;
@@ -76,6 +75,8 @@ export class TunDataPath {
       network: options.network,
       subnet: options.subnet,
       senderCheck: options.senderCheck,
+      mtuBytes: options.mtuBytes,
+      udpPort: options.udpPort,
       coalesceTcp: options.features.tunTcp,
       coalesceUdp: options.features.tunUdp,
     });

@@ -122,6 +122,7 @@ function makeParts(start: StartMessage, icmpPort: KernelIcmpPort) {
       clock,
       addCount: kernel.addCount,
     }),
+    clock,
     acknowledgeWakeUp: () => clearEvent(start.wakeUpDescriptor),
   };
 }

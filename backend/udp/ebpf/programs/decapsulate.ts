@@ -83,6 +83,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { ifReceipt, takeReceipt } from "./user_space_ways.ts";
 import { endProbe, hear } from "./whole_ways.ts";
 
 /** BPF_F_INGRESS. */
@@ -127,7 +128,7 @@ export function decapsulate(
     ...linear(R7, INNER_IP, "not ours"),
     ...leavePacketsOfOthers(host, "not ours"),
     ...(place === "underlay" ? counters(VERDICT.DROP) : []),
-    ...checkLengths(),
+    ...checkLengths(hears),
     ...checkInnerHeader(),
     ...checkSender(host),
     ...checkDestination(host),
@@ -145,7 +146,7 @@ export function decapsulate(
     ...setMacs(host.device),
     ...deliver(host, delivery, hears),
     ...drops(DROPS, VERDICT.DROP),
-    ...(hears ? endProbe() : []),
+    ...(hears ? [...endProbe(), ...takeReceipt()] : []),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...checkOptions(),
     ...(place === "underlay"
@@ -193,7 +194,7 @@ export function leavePacketsOfOthers(
 }
 
 /** R8 becomes the length of the inner packet; R7 is the packet. */
-function checkLengths(): Instruction[] {
+function checkLengths(takesReceipts: boolean): Instruction[] {
   return [
     load("u16", R8, R7, OUTER_UDP + UDP.LENGTH),
     toBigEndian(R8, 16),
@@ -208,6 +209,7 @@ function checkLengths(): Instruction[] {
     sub(R8, UDP.BYTES),
     jumpIf(R8, "s<", 0, dropped("rx.drop.badLength")),
     jumpIf(R8, "==", 0, dropped("rx.drop.empty")),
+    ...(takesReceipts ? ifReceipt("perhaps a receipt") : []),
     jumpIf(R8, "<", IPV4.BYTES, dropped("rx.drop.short")),
     store("u64", R10, STACK.BYTES, R8),
   ];

@@ -76,6 +76,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { chooseUserSpaceForm } from "./user_space_ways.ts";
 import { chooseForm, ifProbe, makeBareRoom } from "./whole_ways.ts";
 
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
@@ -87,6 +88,7 @@ const OUTER_TTL = 64;
 
 const PROTOCOL_AT = STACK.OPTIONS;
 const PSEUDO_SUM_AT = STACK.OPTIONS + 8;
+const FIRST_BYTE_AT = STACK.OPTIONS + 16;
 
 /** Whether packets at this place have been cut already. */
 export type EncapsulationPlace = "device" | "hop";
@@ -116,6 +118,7 @@ export function encapsulate(
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), dropped("tx.drop.notIpv4")),
     ...linear(R7, ETHERNET.BYTES + IPV4.BYTES, dropped("tx.drop.short")),
     load("u8", R1, R7, OUTER_IP),
+    ...(says ? [store("u32", R10, FIRST_BYTE_AT, R1)] : []),
     mov(R2, R1),
     rsh(R2, 4),
     jumpIf(R2, "!=", 4, dropped("tx.drop.notIpv4")),
@@ -169,7 +172,13 @@ export function encapsulate(
     mov(R5, 0),
     call("skb_store_bytes"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
-    ...(says ? ifProbe("a probe") : []),
+    ...(says
+      ? [
+        ...ifProbe("a probe"),
+        load("u64", R1, R10, STACK.IS_PROBE),
+        jumpIf(R1, "!=", 0, "a probe"),
+      ]
+      : []),
     ...countTraffic("tx", R7),
     label("send"),
     load("u32", R1, R7, PEER.INTERFACE),
@@ -206,11 +215,22 @@ function passBigTcp(): Instruction[] {
  */
 function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
   return [
-    load("u32", R1, R7, PEER.FLAGS),
-    and(R1, PEER_FLAG.CUT),
-    jumpIf(R1, "!=", 0, "cut"),
     // Only what was merged elsewhere and is forwarded here gets so long.
     jumpIf(R8, ">", IPV4_MOST_BYTES - OUTER_BYTES, "cut"),
+    load("u32", R1, R7, PEER.FLAGS),
+    and(R1, PEER_FLAG.CUT),
+    ...(host.findWholeWays
+      ? [
+        store("u64", R10, STACK.IS_PROBE, 0),
+        store("u64", R10, STACK.SOURCE_PORT, networkHalf(host.port)),
+        jumpIf(R1, "==", 0, "user space form chosen"),
+        ...chooseUserSpaceForm(
+          host,
+          { firstByte: FIRST_BYTE_AT, protocol: PROTOCOL_AT },
+          "cut",
+        ),
+      ]
+      : [jumpIf(R1, "!=", 0, "cut")]),
     ...(host.cutUdp
       ? [
         load("u32", R1, R10, PROTOCOL_AT),
@@ -266,6 +286,12 @@ function outerHeaders(host: HostConstants, says: boolean): Instruction[] {
       udp,
       networkHalf(host.port) | (networkHalf(host.port) << 16),
     ),
+    ...(says
+      ? [
+        load("u64", R1, R10, STACK.SOURCE_PORT),
+        store("u16", R10, udp + UDP.SOURCE, R1),
+      ]
+      : []),
     mov(R1, R8),
     add(R1, UDP.BYTES),
     toBigEndian(R1, 16),

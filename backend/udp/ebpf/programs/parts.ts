@@ -57,6 +57,10 @@ export const STACK = {
   OUTER_ID: -136,
   /** Whether packets between the peer and us go whole. */
   IS_WHOLE: -144,
+  /** The outer source port to a peer in user space, network byte order. */
+  SOURCE_PORT: -152,
+  /** Whether the packet is a copy for such a peer: `user_space_ways.ts`. */
+  IS_PROBE: -160,
 } as const;
 
 /** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */

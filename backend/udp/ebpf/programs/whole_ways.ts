@@ -74,7 +74,7 @@ import { count, dropped, ends, readClock, STACK } from "./parts.ts";
 /** How long it counts what was heard. */
 const WINDOW_NS = 100_000_000;
 /** From an unanswered probe to the next. */
-const PROBE_REST_NS = 30_000_000_000n;
+export const PROBE_REST_NS = 30_000_000_000n;
 
 /**
  * Goes to `bare` with a super-packet that is to lose its marks, and on with all
@@ -91,7 +91,7 @@ export function chooseForm(
     load("u32", R1, R7, PEER.FLAGS),
     and(R1, PEER_FLAG.BARE),
     jumpIf(R1, "==", 0, "form chosen"),
-    ...lookUpWay(R7, "form chosen"),
+    ...lookUpWay(R7, "bare", "form chosen"),
     mov(R2, 0),
     load("u64", R1, R0, WAY.FROM_UNTIL),
     jumpIf(R1, "<=", R3, "nothing heard of the peer"),
@@ -189,7 +189,7 @@ export function hear(): Instruction[] {
     load("u32", R1, R8, PEER.FLAGS),
     and(R1, PEER_FLAG.BARE),
     jumpIf(R1, "==", 0, "all heard"),
-    ...lookUpWay(R8, "all heard"),
+    ...lookUpWay(R8, "hear", "all heard"),
     mov(R4, R3),
     add(R4, WINDOW_NS),
     load("u16", R5, R7, OUTER_IP + IPV4.ID),
@@ -234,11 +234,16 @@ export function endProbe(): Instruction[] {
 
 /**
  * R0 becomes what is known of the way to the peer that `peer` points to, R3 the
- * clock; goes to `otherwise` for one without a place of its own.
+ * clock; goes to `otherwise` for one without a place of its own. `unique` is in
+ * front of its label.
  */
-function lookUpWay(peer: Register, otherwise: string): Instruction[] {
+export function lookUpWay(
+  peer: Register,
+  unique: string,
+  otherwise: string,
+): Instruction[] {
   return [
-    ...readClock("way"),
+    ...readClock(`${unique} way`),
     store("u64", R10, STACK.NOW, R0),
     load("u32", R1, peer, PEER.SLOT),
     jumpIf(R1, "==", 0, otherwise),

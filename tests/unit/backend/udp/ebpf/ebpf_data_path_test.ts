@@ -140,7 +140,11 @@ Deno.test("a peer's flags are what its receiver can take, as its lease says", as
   ]);
   assertEquals(
     Object.values(world.peersInUse()).map(({ flags }) => flags),
-    [PEER_FLAG.BARE, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM, PEER_FLAG.CUT],
+    [
+      PEER_FLAG.BARE,
+      PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE,
+      PEER_FLAG.CUT,
+    ],
   );
 });
 

@@ -48,7 +48,10 @@ Deno.test("a way is the routing table's, and what the lease says of the receiver
     { ...A, dataPath: "ebpf" },
     { ...A, dataPath: "tun" },
   ).map((way) => way.flags);
-  assertEquals(flags, [PEER_FLAG.BARE, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM]);
+  assertEquals(flags, [
+    PEER_FLAG.BARE,
+    PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE,
+  ]);
 });
 
 Deno.test("behind a router, or where no route leads now, no super-packet is tried without marks", () => {
