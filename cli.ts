@@ -8,6 +8,7 @@
 import type { CommandIo, UncaughtHandler } from "./commands/command.ts";
 import { dispatch } from "./commands/dispatch.ts";
 import { exitCodeOf, printError } from "./commands/failure.ts";
+import { FileWriteError } from "./linux/file_errors.ts";
 
 const encoder = new TextEncoder();
 let uncaughtHandler: UncaughtHandler | undefined;
@@ -17,7 +18,8 @@ function writeOut(text: string): void {
   try {
     writeAll(Deno.stdout, text);
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    throw new FileWriteError("the standard output", error);
   }
 }
 

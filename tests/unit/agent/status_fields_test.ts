@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { warningDefinitions } from "../../../agent/health.ts";
 import type { StatusSnapshot } from "../../../agent/state.ts";
 
 /** Every field, so that the compiler names one that is missing here. */
@@ -68,18 +69,21 @@ const FULL:
     }],
   };
 
-/** The rows of the table: the fields in its first cell, and the second cell. */
-function documented(): Map<string, string> {
+/** What stands under a heading of docs/cli.md. */
+function section(heading: string): string {
   const text = Deno.readTextFileSync(
     new URL("../../../docs/cli.md", import.meta.url),
   );
-  const part = text.split("\n## `loden status --json`\n")[1]!.split(
-    "\n## ",
-  )[0]!;
+  return text.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+}
+
+/** The rows of the table: the fields in its first cell, and the second cell. */
+function documented(): Map<string, string> {
   return new Map(
-    [...part.matchAll(/^\| (`.+?) +\| (.+) \|$/gm)].flatMap(([, names, rest]) =>
-      words(names!).map((name): [string, string] => [name, rest!])
-    ),
+    [...section("`loden status --json`").matchAll(/^\| (`.+?) +\| (.+) \|$/gm)]
+      .flatMap(([, names, rest]) =>
+        words(names!).map((name): [string, string] => [name, rest!])
+      ),
   );
 }
 
@@ -102,4 +106,18 @@ Deno.test("docs/cli.md lists what the parts of loden status --json have", () => 
       .map((name) => `${field}.${name}`);
   });
   assertEquals(missing, []);
+});
+
+Deno.test("docs/cli.md lists every warning with its severity, what it impairs and whether /healthz tells, and no other", () => {
+  const listed = [
+    ...section("Warnings").matchAll(
+      /^\| `(.+?)` +\| (.+?) +\| (.+?) +\| (.*?) *\|$/gm,
+    ),
+  ].map(([, ...cells]) => cells);
+  assertEquals(
+    listed,
+    Object.entries(warningDefinitions).map((
+      [code, { impairs, restartMayCure, severity }],
+    ) => [code, severity, impairs, restartMayCure ? "503" : ""]),
+  );
 });
