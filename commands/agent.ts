@@ -45,7 +45,10 @@ const AFTER_READY_MS = 1_000;
 
 /** Runs the agent until a signal or what waiting cannot cure ends it. */
 export async function run(io: CommandIo): Promise<number> {
-  const line = parseGoFlags(AGENT_FLAGS, io.argv, { words: "refuse" });
+  const line = parseGoFlags(AGENT_FLAGS, io.argv, {
+    words: "refuse",
+    hintFor: hintForCommand,
+  });
   const request = requestOf(line);
   switch (request) {
     case "help":
@@ -82,6 +85,14 @@ export async function run(io: CommandIo): Promise<number> {
     log.fatal("agent cannot go on", { event: "agent.failed", error });
     return exitCodeOf(error);
   }
+}
+
+/** A flag before the command makes it the agent's command line. */
+function hintForCommand(word: string): string | undefined {
+  const isCommand = commandTable.some(({ name }) =>
+    name.split(" ")[0] === word
+  );
+  return isCommand ? `a command comes first: loden ${word} ...` : undefined;
 }
 
 function agentHelp(): string {

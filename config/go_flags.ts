@@ -36,6 +36,8 @@ export interface GoFlagOptions {
    * after `--` every word is one.
    */
   readonly words: "refuse" | "collect";
+  /** What to do about a word that is refused, for words of which more is known. */
+  readonly hintFor?: (word: string) => string | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export function parseGoFlags(
     if (argument.length < 2 || !argument.startsWith("-")) {
       words.push(argument);
       if (options.words === "collect") continue;
-      throw wordError(flags, argument, argv[index - 1]);
+      throw wordError(flags, argument, argv[index - 1], options);
     }
     const { dashes, name, text } = splitArgument(argument);
     if (name === "h" || (name === "help" && text === undefined)) {
@@ -87,7 +89,7 @@ export function parseGoFlags(
     given.set(name, { flag, spelling, value });
   }
   if (options.words === "refuse" && words.length > 0) {
-    throw wordError(flags, words[0]!, "--");
+    throw wordError(flags, words[0]!, "--", options);
   }
   return { given, words, help };
 }
@@ -151,6 +153,7 @@ function wordError(
   flags: readonly FlagSpec[],
   word: string,
   before: string | undefined,
+  { hintFor }: GoFlagOptions,
 ): UsageError {
   const name = before?.replace(/^--?/, "");
   const bool = flags.find((flag) => flag.type === "bool" && flag.name === name);
@@ -161,7 +164,7 @@ function wordError(
     {
       hint: bool && parseGoBool(word) !== undefined
         ? `a value of ${before} is joined to it: ${before}=${word}`
-        : "see --help",
+        : hintFor?.(word) ?? "see --help",
     },
   );
 }

@@ -154,6 +154,18 @@ Deno.test("docker-opts keeps the script's usage and its exit code", async () => 
   assertStringIncludes(io.err, "docker-opts [-f FLANNEL-ENV-FILE]");
 });
 
+Deno.test("a command behind a flag is told its place; another word is not", async () => {
+  const late = new FakeCommandIo(["--etcd-prefix=/a", "config", "get"]);
+  assertEquals(await dispatch(late), 2);
+  assertStringIncludes(
+    late.err,
+    'current word is "config" (a command comes first: loden config ...)',
+  );
+  const other = new FakeCommandIo(["--iface", "status", "statues"]);
+  assertEquals(await dispatch(other), 2);
+  assertStringIncludes(other.err, 'current word is "statues" (see --help)');
+});
+
 Deno.test("a config that cannot be right is a word that cannot be right: code 2, without the usage", async () => {
   const io = new FakeCommandIo(["config", "put", "{}"]);
   assertEquals(await dispatch(io), 2);
