@@ -123,6 +123,9 @@ export class LodenPath implements MeasuredPath {
       await this.stopAgent(index, "SIGTERM");
       await this.startAgent(index, [], signal);
     }
+    // A program in a driver, which an agent has taken away only now, forbids the
+    // other end's offloads.
+    if (mode === "super") await this.rig.setLinkMode(mode, signal);
   }
 
   freeze(): void {
