@@ -1,4 +1,4 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { memoryUsage } from "node:process";
 import { keepHeapSmall } from "../../../commands/heap.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
@@ -31,6 +31,22 @@ Deno.test("what only the start needed is given back at once, and the keeping end
   }
   assertFreed(before);
   await clock.advance(30_000);
+  ending.abort();
+  await keeping;
+});
+
+Deno.test("every half minute the young are collected, and every two minutes all", async () => {
+  const collected: string[] = [];
+  const clock = new FakeClock();
+  const ending = new AbortController();
+  const keeping = keepHeapSmall(
+    clock,
+    ending.signal,
+    ({ type }) => collected.push(type),
+  );
+  for (let rounds = 0; rounds < 8; rounds++) await clock.advance(30_000);
+  const minors = ["minor", "minor", "minor"];
+  assertEquals(collected, ["major", ...minors, "major", ...minors, "major"]);
   ending.abort();
   await keeping;
 });
