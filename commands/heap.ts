@@ -27,8 +27,8 @@ const MINORS_PER_MAJOR = 4;
  *
  * And every two minutes all of it: each program that was run (`iptables-save`, four
  * in five seconds) leaves about 100 kB in the C library's heap, which hang on a few
- * small old objects. V8 does not know of them, and would let them grow for hours.
- * That takes ten milliseconds, with 10,000 leases some tens; packets flow on.
+ * small old objects, and V8 does not count it. Packets flow on meanwhile: no data
+ * path is on this thread.
  */
 export async function keepHeapSmall(
   clock: Pick<Clock, "sleep">,

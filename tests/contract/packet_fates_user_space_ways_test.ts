@@ -1,7 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { PEER_FLAG, WAY } from "../../backend/udp/ebpf/maps.ts";
 import { VERDICT } from "../../backend/udp/ebpf/programs/layout.ts";
-import { bootTimeNs } from "../../linux/boot_clock.ts";
 import { address, peer } from "../support/kernel_world.ts";
 import { type OuterPacket, outerPacket } from "../support/outer_packet.ts";
 import { somePayload, tcpPacket } from "../support/packet_builder.ts";
@@ -9,15 +8,19 @@ import { overlayFrame } from "../support/packet_paths.ts";
 import {
   type Offload,
   type ProgramPeer,
-  ProgramWorld,
   UNDERLAY,
 } from "../support/program_world.ts";
+import {
+  assertSet,
+  later,
+  SLOT,
+  UNKNOWN,
+  WaysWorld,
+} from "../support/ways_world.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import { arriving, outgoing } from "./packet_fates_contract.ts";
 
 const ETHERNET_BYTES = 14;
-const SLOT = 1;
-const SECOND_NS = 1_000_000_000n;
 const { CHECKSUM, CUT, TAKES_WHOLE } = PEER_FLAG;
 /**
  * A test run's super-packet is of no kind: the kernel does not copy it, and its
@@ -44,37 +47,12 @@ const sent = (ipOptions = new Uint8Array()) =>
     payload: somePayload(1_000),
   });
 
-/** What is known of the way to the holder, in nanoseconds of the boot clock. */
-type Way = Record<"TO_UNTIL" | "FROM_UNTIL" | "PROBE_FROM", bigint>;
-const UNKNOWN: Way = { TO_UNTIL: 0n, FROM_UNTIL: 0n, PROBE_FROM: 0n };
-const KEY = new Uint8Array(Uint32Array.of(SLOT).buffer);
-const later = () => bootTimeNs() + 3600n * SECOND_NS;
-
-class World extends ProgramWorld {
+class World extends WaysWorld {
   constructor(
     holder: ProgramPeer = HOLDER,
-    host: ConstructorParameters<typeof ProgramWorld>[0] = {},
+    host: ConstructorParameters<typeof WaysWorld>[1] = {},
   ) {
-    super({ findWholeWays: true, ...host }, [holder]);
-  }
-
-  know(way: Partial<Way>): void {
-    const view = new DataView(new ArrayBuffer(WAY.BYTES));
-    for (const [name, ns] of Object.entries({ ...UNKNOWN, ...way })) {
-      view.setBigUint64(WAY[name as keyof Way], ns, true);
-    }
-    this.maps.loden_ways.update(KEY, new Uint8Array(view.buffer));
-  }
-
-  known(): Way {
-    const value = this.maps.loden_ways.lookup(KEY)!;
-    const view = new DataView(value.buffer, value.byteOffset);
-    const at = (offset: number) => view.getBigUint64(offset, true);
-    return {
-      TO_UNTIL: at(WAY.TO_UNTIL),
-      FROM_UNTIL: at(WAY.FROM_UNTIL),
-      PROBE_FROM: at(WAY.PROBE_FROM),
-    };
+    super(holder, host);
   }
 
   send(packet: Uint8Array, offload?: Offload) {
@@ -85,13 +63,6 @@ class World extends ProgramWorld {
   receive(payload: Uint8Array, outer: Partial<OuterPacket> = {}) {
     return this.run("rx", arriving(payload, outer));
   }
-}
-
-/** A time that was set, to so many milliseconds after some moment in the past. */
-function assertSet(ns: bigint, milliseconds: bigint): void {
-  // A test's clock may tell hundredths of a second only.
-  const latest = bootTimeNs() + (milliseconds + 20n) * 1_000_000n;
-  assert(ns > latest - 1_000_000_000n && ns <= latest, `${ns}, not ${latest}`);
 }
 
 testInNamespace("who in user space gets super-packets", import.meta.url, () => {

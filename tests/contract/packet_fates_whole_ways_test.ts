@@ -5,7 +5,6 @@ import {
   PROTOCOL,
   VERDICT,
 } from "../../backend/udp/ebpf/programs/layout.ts";
-import { bootTimeNs } from "../../linux/boot_clock.ts";
 import { address, peer } from "../support/kernel_world.ts";
 import { outerPacket } from "../support/outer_packet.ts";
 import { somePayload, tcpPacket } from "../support/packet_builder.ts";
@@ -13,15 +12,13 @@ import { overlayFrame } from "../support/packet_paths.ts";
 import {
   type ProgramPeer,
   type ProgramRun,
-  ProgramWorld,
   UNDERLAY,
 } from "../support/program_world.ts";
+import { assertSet, later, UNKNOWN, WaysWorld } from "../support/ways_world.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import { arriving, outgoing } from "./packet_fates_contract.ts";
 
 const ETHERNET_BYTES = 14;
-const SLOT = 1;
-const SECOND_NS = 1_000_000_000n;
 /**
  * A test run's super-packet is of no kind, so the kernel's own encapsulation
  * refuses it (`tx.drop.noRoom`, `rx.drop.noRoom`): by that it is seen to have
@@ -67,45 +64,13 @@ function encapsulated(packet: Uint8Array, id: number): string {
   }).toHex();
 }
 
-/** What is known of the way to the holder, in nanoseconds of the boot clock. */
-type Way = Record<"TO_UNTIL" | "FROM_UNTIL" | "PROBE_FROM", bigint>;
-const UNKNOWN: Way = { TO_UNTIL: 0n, FROM_UNTIL: 0n, PROBE_FROM: 0n };
-
-class World extends ProgramWorld {
+class World extends WaysWorld {
   constructor(holder: ProgramPeer = HOLDER) {
-    super({ findWholeWays: true }, [holder]);
-  }
-
-  know(way: Partial<Way>): void {
-    const view = new DataView(new ArrayBuffer(WAY.BYTES));
-    for (const [name, ns] of Object.entries({ ...UNKNOWN, ...way })) {
-      view.setBigUint64(WAY[name as keyof Way], ns, true);
-    }
-    this.maps.loden_ways.update(KEY, new Uint8Array(view.buffer));
-  }
-
-  known(): Way {
-    const value = this.maps.loden_ways.lookup(KEY)!;
-    const view = new DataView(value.buffer, value.byteOffset);
-    const at = (offset: number) => view.getBigUint64(offset, true);
-    return {
-      TO_UNTIL: at(WAY.TO_UNTIL),
-      FROM_UNTIL: at(WAY.FROM_UNTIL),
-      PROBE_FROM: at(WAY.PROBE_FROM),
-    };
+    super(holder);
   }
 }
 
-const KEY = new Uint8Array(Uint32Array.of(SLOT).buffer);
-const later = () => bootTimeNs() + 3600n * SECOND_NS;
 const outerHex = ({ frame }: ProgramRun) => frame.slice(ETHERNET_BYTES).toHex();
-
-/** A time that was set, to so many milliseconds after some moment in the past. */
-function assertSet(ns: bigint, milliseconds: bigint): void {
-  // A test's clock may tell hundredths of a second only.
-  const latest = bootTimeNs() + (milliseconds + 20n) * 1_000_000n;
-  assert(ns > 0n && ns <= latest, `${ns}, not by ${latest}`);
-}
 
 testInNamespace("who gets super-packets whole", import.meta.url, () => {
   runSync("ip", ["link", "set", "lo", "address", UNDERLAY.mac]);
