@@ -79,7 +79,7 @@ export async function buildBinary(options: BuildOptions): Promise<BuiltBinary> {
   }
 }
 
-/** `program/`, the bundle, and beside it `proto/`, what etcd3 reads. */
+/** `program/`, the bundle. */
 async function stage(staging: string, signal: AbortSignal): Promise<void> {
   const root = fromFileUrl(ROOT);
   const { imports, license, name, version }: ProjectFile = JSON.parse(
@@ -102,12 +102,11 @@ async function stage(staging: string, signal: AbortSignal): Promise<void> {
     project: { name, version, license, commit: await sourceCommit(signal) },
     output: `${staging}/program`,
   });
-  await run(["cp", "-r", `${copy}/node_modules/etcd3/proto`, staging]);
   // Deno would look for one above, and find another program's.
   await Deno.writeTextFile(`${staging}/program/deno.json`, "{}\n");
   // Deno embeds the times of files, too.
   await run([
-    ...["find", `${staging}/program`, `${staging}/proto`],
+    ...["find", `${staging}/program`],
     ...["-exec", "touch", "--date=@0", "{}", "+"],
   ]);
 }
@@ -157,7 +156,6 @@ async function compile(
     ...(await workersIn(`${staging}/program`)).map((file) =>
       `--include=${file}`
     ),
-    "--include=../proto",
     `--output=${output}`,
     "cli.js",
   ], {

@@ -8,7 +8,9 @@
  * @module
  */
 
+import { dirname, fromFileUrl, join } from "@std/path";
 import * as esbuild from "esbuild";
+import protobuf from "protobufjs";
 import { LodenError } from "../../errors.ts";
 import type { SourceFile } from "../check_imports.ts";
 
@@ -35,6 +37,15 @@ export class BundleError extends LodenError {
 /** A file that is started by its name and stays a file: a worker. */
 const WORKER = /new URL\("\.\/(\w+)\.ts", import\.meta\.url\)/g;
 
+/** Of etcd3, and all that it imports. */
+const PROTOCOL_FILE = "rpc.proto";
+
+const PACKAGE_DEFINITION = fromFileUrl(
+  new URL("./package_definition.ts", import.meta.url),
+);
+
+const ERROR_CLASS = /^(?:export )?class (\w+)\s+extends \w*Error\b/gm;
+
 /** CommonJS packages ask for Node's modules in their own way. */
 const REQUIRE = `import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);`;
@@ -42,9 +53,6 @@ const require = createRequire(import.meta.url);`;
 /**
  * Bundles `cli.ts` and the workers into `output`. The same sources give the same
  * bytes, wherever they lie.
- *
- * Files that packages read beside their own (`__dirname/../NAME`) are looked for
- * beside `output`.
  *
  * @throws {BundleError}
  */
@@ -67,11 +75,11 @@ export async function bundle(options: BundleOptions): Promise<void> {
       loader: { ".wasm": "binary" },
       define: { __dirname: "import.meta.dirname" },
       banner: { js: REQUIRE },
-      // Names of classes and functions are in logs and stack traces.
-      keepNames: true,
+      // Giving each function its name once more costs a start 20 ms.
+      keepNames: false,
       legalComments: "none",
       logLevel: "silent",
-      plugins: [ownFiles(project)],
+      plugins: [ownFiles(project), readProtocol()],
     });
   } catch (error) {
     throw new BundleError(error instanceof Error ? error.message : "", {
@@ -80,6 +88,35 @@ export async function bundle(options: BundleOptions): Promise<void> {
   } finally {
     await esbuild.stop();
   }
+  const renamed = renamedErrors(sources, await readPrograms(output));
+  if (renamed.length > 0) {
+    throw new BundleError(`errors must keep their names: ${renamed} do not`);
+  }
+}
+
+/**
+ * Classes of errors that have another name in the bundle, as one does whose name
+ * another class has, or that speaks of itself. Logs have their names.
+ */
+export function renamedErrors(
+  sources: readonly SourceFile[],
+  bundled: string,
+): string[] {
+  const names = sources.flatMap(({ text }) =>
+    [...text.matchAll(ERROR_CLASS)].map(([, name]) => name!)
+  );
+  return names.filter((name) =>
+    !new RegExp(`\\b${name} = class extends |\\bclass ${name} extends `)
+      .test(bundled)
+  );
+}
+
+async function readPrograms(directory: string): Promise<string> {
+  const files = await Array.fromAsync(Deno.readDir(directory));
+  const texts = await Promise.all(
+    files.map(({ name }) => Deno.readTextFile(`${directory}/${name}`)),
+  );
+  return texts.join("\n");
 }
 
 /** Files that run as workers, as paths from the root. */
@@ -116,4 +153,43 @@ function ownFiles(project: unknown): esbuild.Plugin {
       });
     },
   };
+}
+
+/**
+ * etcd's protocol as data in the bundle, in place of what reads it from files.
+ * The one place that reads more, gRPC's own diagnosis (channelz), is never asked.
+ */
+function readProtocol(): esbuild.Plugin {
+  return {
+    name: "protocol",
+    setup(build) {
+      build.onLoad(
+        { filter: /\/@grpc\/proto-loader\/build\/src\/index\.js$/ },
+        async ({ path }) => {
+          const { path: etcd3 } = await build.resolve("etcd3/package.json", {
+            kind: "require-call",
+            resolveDir: build.initialOptions.absWorkingDir!,
+          });
+          const file = join(dirname(etcd3), "proto", PROTOCOL_FILE);
+          return {
+            contents: await Deno.readTextFile(PACKAGE_DEFINITION) +
+              `const protocol = ${JSON.stringify(protocolOf(file))};
+              export function loadSync(path, options) {
+                if (!path.endsWith("/${PROTOCOL_FILE}")) {
+                  throw new Error("Cannot load " + path + ": not in the bundle");
+                }
+                return packageDefinition(protocol, options);
+              }`,
+            loader: "ts",
+            resolveDir: dirname(path),
+          };
+        },
+      );
+    },
+  };
+}
+
+/** A protocol's definition, in JSON, with its fields' own names. */
+export function protocolOf(file: string): protobuf.INamespace {
+  return new protobuf.Root().loadSync(file, { keepCase: true }).toJSON();
 }
