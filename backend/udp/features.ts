@@ -25,6 +25,8 @@ export const UDP_FEATURES = {
   "helper-thread": "helperThread",
   /** The newer way to attach programs, of the kernel data path. */
   "tcx": "tcx",
+  /** All processors for flows from one host, of the kernel data path. */
+  "flow-spreading": "flowSpreading",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
 /** Which features are to be used, or are in use. */
@@ -32,7 +34,14 @@ export interface DataPathFeatures extends OffloadFeatures {
   readonly busyPoll: boolean;
   readonly helperThread: boolean;
   readonly tcx: boolean;
+  readonly flowSpreading: boolean;
 }
+
+/** Of the kernel data path alone. */
+const KERNEL_ONLY: readonly (keyof DataPathFeatures)[] = [
+  "tcx",
+  "flowSpreading",
+];
 
 /** Everything but what is switched off. */
 export function wantedFeatures(
@@ -47,6 +56,8 @@ export function wantedFeatures(
 /** The words of the features that the user-space path uses, for the log. */
 export function describeFeatures(features: DataPathFeatures): string[] {
   return Object.entries(UDP_FEATURES)
-    .filter(([word, feature]) => word !== "tcx" && features[feature])
+    .filter(([, feature]) =>
+      !KERNEL_ONLY.includes(feature) && features[feature]
+    )
     .map(([word]) => word);
 }

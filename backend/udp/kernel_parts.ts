@@ -13,6 +13,7 @@ import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_mon
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { countIpsecPolicies } from "../../linux/netlink/xfrm.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
+import { KernelPacketSteering } from "../../linux/packet_steering.ts";
 import { KernelUnderlaySocket } from "../../linux/underlay_socket.ts";
 import type { UdpBackendParts } from "./udp_backend.ts";
 
@@ -28,6 +29,7 @@ export function kernelParts(
     rtnetlink,
     clock,
     ethtool: new KernelEthtool(),
+    steering: new KernelPacketSteering(),
     openBpf: (options) => new KernelBpf(options),
     openSocket: (options) => new KernelUnderlaySocket(options),
     openPacketPort: () => new KernelPacketPort(),

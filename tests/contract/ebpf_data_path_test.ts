@@ -412,7 +412,8 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
       host.attached(),
       [...ALL.slice(1), "uplink ingress loden_rx tcx"],
     );
-    assertEquals(Object.keys(backend.status().details!), ["receive on uplink"]);
+    const names = Object.keys(backend.status().details!);
+    assertEquals(names, ["receive on uplink", "flows on"]);
     ip("link delete uplink");
   });
 

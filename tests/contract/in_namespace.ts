@@ -17,7 +17,7 @@ const CONFIG = new URL("../../deno.json", import.meta.url);
 
 /**
  * Registers the tests of `register` so that they run in a new network namespace
- * with `lo` up, all in the same one. Outside they show as steps of one test.
+ * with `lo` up, all in the same one; what they mount is theirs, too. Outside they show as steps of one test.
  *
  * Where no namespace can be made the test says so: it fails where `CI` is set
  * and is marked as ignored elsewhere.
@@ -69,7 +69,8 @@ export function runSync(program: string, args: readonly string[]): string {
 
 /** `unshare`'s arguments: an ordinary user becomes root of a namespace first. */
 function unshareArgs(): string[] {
-  return Deno.uid() === 0 ? ["--net"] : ["--net", "--map-root-user"];
+  const namespaces = ["--net", "--mount"];
+  return Deno.uid() === 0 ? namespaces : [...namespaces, "--map-root-user"];
 }
 
 function whatIsMissing(): string | undefined {

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
+import { perCpuValues, sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
+import type { CpuTraffic } from "./flow_spreading.ts";
 
 /**
  * The counters in the order of their places in the map. The names are an
@@ -73,4 +74,14 @@ export function readProgramCounters(
   return Object.fromEntries(
     PROGRAM_COUNTERS.map((name, index) => [name, sums[index]!]),
   ) as Record<ProgramCounter, number>;
+}
+
+/** What each CPU has taken from the underlay. */
+export function readReceived(value: Uint8Array): CpuTraffic[] {
+  return perCpuValues(value, COUNTER_BLOCK_BYTES).map((block) => {
+    const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    const number = (name: ProgramCounter) =>
+      Number(view.getBigUint64(counterOffset(name), true));
+    return { packets: number("rx.packets"), bytes: number("rx.bytes") };
+  });
 }

@@ -34,8 +34,13 @@ import {
 } from "../overlay_device.ts";
 import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { ensureAttached } from "./attachments.ts";
-import { PROGRAM_COUNTERS, readProgramCounters } from "./counters.ts";
+import {
+  PROGRAM_COUNTERS,
+  readProgramCounters,
+  readReceived,
+} from "./counters.ts";
 import { NoEthernetError } from "./errors.ts";
+import type { CpuTraffic } from "./flow_spreading.ts";
 import { HostPrograms } from "./host_programs.ts";
 import type { Maps } from "./maps.ts";
 import {
@@ -158,6 +163,11 @@ export class EbpfDataPath implements UdpDataPath {
 
   get deviceName(): string {
     return this.#pair.device.name;
+  }
+
+  /** As it is now: it is made anew when somebody has deleted it. */
+  get device(): { readonly name: string; readonly index: number } {
+    return this.#pair.device;
   }
 
   /** The program that decides about packets of the underlay. */
@@ -468,10 +478,20 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   counters(): Record<string, number> {
-    const value = this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
+    const value = this.#readCounters();
     return value === undefined
       ? Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 0]))
       : readProgramCounters(value);
+  }
+
+  /** What each CPU has taken from the underlay. */
+  received(): readonly CpuTraffic[] {
+    const value = this.#readCounters();
+    return value === undefined ? [] : readReceived(value);
+  }
+
+  #readCounters(): Uint8Array | undefined {
+    return this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
   }
 
   details(): Record<string, string> {

@@ -14,6 +14,7 @@ import type { Ethtool } from "../../../linux/ethtool.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { RtnetlinkMonitor } from "../../../linux/netlink/rtnetlink_monitor.ts";
 import type { PacketPort } from "../../../linux/packet_socket.ts";
+import type { PacketSteering } from "../../../linux/packet_steering.ts";
 import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
@@ -23,6 +24,7 @@ import { wantedFeatures } from "../features.ts";
 import { OverlayKeeper } from "../overlay_keeper.ts";
 import { EbpfDataPath } from "./ebpf_data_path.ts";
 import { KernelPathUnavailableError, KernelTooOldError } from "./errors.ts";
+import { FlowSpreading } from "./flow_spreading.ts";
 import { SlowPath } from "./slow_path.ts";
 
 const log = getLogger(["loden", "backend"]);
@@ -34,6 +36,7 @@ const LEAST_KERNEL: readonly [major: number, minor: number] = [5, 12];
 export interface EbpfParts {
   readonly rtnetlink: Rtnetlink;
   readonly ethtool: Ethtool;
+  readonly steering: PacketSteering;
   readonly openBpf: (options: { readonly tcx: boolean }) => Bpf;
   /** Throws {@linkcode SystemCallError}, `EADDRINUSE` when the port is taken. */
   readonly openSocket: (
@@ -63,7 +66,7 @@ export function startEbpf(
   using opened = new DisposableStack();
   // First: a busy port is found before anything is touched.
   const socket = opened.use(openSocket(parts, options));
-  const { tcx } = wantedFeatures(options.disabledFeatures);
+  const { tcx, flowSpreading } = wantedFeatures(options.disabledFeatures);
   let path: EbpfDataPath;
   let running: RunningEbpf;
   try {
@@ -93,6 +96,14 @@ export function startEbpf(
     running = new RunningEbpf({
       path,
       slowPath,
+      spreading: flowSpreading
+        ? new FlowSpreading({
+          steering: parts.steering,
+          clock: parts.clock,
+          received: () => path.received(),
+          device: () => path.device,
+        })
+        : undefined,
       monitor,
       clock: parts.clock,
       opened: opened.move(),
@@ -129,6 +140,7 @@ function openSocket(
 interface Company {
   readonly path: EbpfDataPath;
   readonly slowPath: SlowPath;
+  readonly spreading: FlowSpreading | undefined;
   readonly monitor: RtnetlinkMonitor;
   readonly clock: Clock;
   /** What has to be closed at the end. */
@@ -153,7 +165,7 @@ class RunningEbpf implements UdpDataPath {
   readonly #running: readonly Promise<void>[];
 
   constructor(company: Company) {
-    const { path, clock, slowPath } = company;
+    const { path, clock, slowPath, spreading } = company;
     this.#company = company;
     this.#keeper = new OverlayKeeper(clock, {
       get deviceName() {
@@ -168,6 +180,7 @@ class RunningEbpf implements UdpDataPath {
       this.#keeper.run(this.#stopping.signal),
       this.#followChanges(),
       slowPath.run(),
+      spreading?.run(this.#stopping.signal) ?? Promise.resolve(),
     ];
     this.failed = this.#untilStopped();
     this.failed.catch(() => {});
@@ -191,7 +204,9 @@ class RunningEbpf implements UdpDataPath {
   }
 
   details(): Record<string, string> {
-    return this.#company.path.details();
+    const { path, spreading } = this.#company;
+    const flows = spreading?.spreads ? "all processors" : "where they arrive";
+    return { ...path.details(), "flows on": flows };
   }
 
   async stop(): Promise<void> {

@@ -352,6 +352,21 @@ Deno.test("under its unit an agent sets the network's kernel variables when aske
   assertMatch(write.stderr, /Read-only file system/);
 });
 
+Deno.test("under its unit an agent can have flows shared among processors", async () => {
+  const { machine } = (await world()).host(1);
+  const pid = (await machine.run(
+    ["systemctl", "show", "--property=MainPID", "--value", "loden.service"],
+  )).trim();
+  const file = "/sys/class/net/flannel0/queues/rx-0/rps_cpus";
+  // In what the unit sees of the file system.
+  await machine.run([
+    ...["nsenter", `--target=${pid}`, "--mount", "sh", "-c"],
+    `cpus=$(cat ${file}) && echo "$cpus" >${file}`,
+  ]);
+  const status = await machine.run(["loden", "status"]);
+  assertMatch(status, /flows on: where they arrive/);
+});
+
 Deno.test("a machine that is stopped leaves nothing in its network, a restart of its agent does", async () => {
   const all = await world();
   const { host: { namespace }, machine } = all.host(1);

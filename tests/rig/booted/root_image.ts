@@ -37,8 +37,26 @@ const MASKED_UNITS = [
   "redis-server.service",
 ];
 
+/**
+ * What nspawn mounts as /sys shows the devices of the network namespace that it
+ * was started in. A sysfs of the host's own has the right ones; the rest of /sys,
+ * the control groups above all, stays.
+ */
+const OWN_DEVICES_UNIT = "sys-class-net.service";
+const OWN_DEVICES = `[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=mkdir /run/sysfs
+ExecStart=mount -t sysfs sysfs /run/sysfs
+ExecStart=mount --bind /run/sysfs/class/net /sys/class/net
+ExecStart=mount --bind /run/sysfs/devices/virtual/net /sys/devices/virtual/net
+`;
+
 /** Raised whenever {@linkcode prepare} does something else than before. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /**
  * The directory with the root file system, made when it is not there: half a
@@ -81,6 +99,10 @@ async function prepare(root: string): Promise<void> {
     await Deno.remove(`${units}/${unit}`).catch(ignoreNotFound);
     await Deno.symlink("/dev/null", `${units}/${unit}`);
   }
+  await Deno.writeTextFile(`${units}/${OWN_DEVICES_UNIT}`, OWN_DEVICES);
+  const wants = `${units}/sysinit.target.wants`;
+  await Deno.mkdir(wants, { recursive: true });
+  await Deno.symlink(`../${OWN_DEVICES_UNIT}`, `${wants}/${OWN_DEVICES_UNIT}`);
   await Deno.chmod(root, 0o755);
 }
 

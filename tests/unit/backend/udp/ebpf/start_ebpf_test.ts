@@ -13,6 +13,7 @@ import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO, SystemCallError } from "../../../../../linux/errno.ts";
 import { FakeDescriptorWatch } from "../../../../fakes/fake_descriptor_watch.ts";
 import { FakePacketPort } from "../../../../fakes/fake_packet_port.ts";
+import { FakePacketSteering } from "../../../../fakes/fake_packet_steering.ts";
 import { FakeRtnetlinkMonitor } from "../../../../fakes/fake_rtnetlink_monitor.ts";
 import { FakeUnderlaySocket } from "../../../../fakes/fake_underlay_socket.ts";
 import { CapturedLogs } from "../../../../support/capture_logs.ts";
@@ -38,6 +39,7 @@ class World extends EbpfWorld {
   readonly socket = new FakeUnderlaySocket();
   readonly watch = new FakeDescriptorWatch(1);
   readonly monitor = new FakeRtnetlinkMonitor();
+  readonly steering = new FakePacketSteering();
   kernelRelease = "6.8.0-45-generic";
 
   all(overrides: Partial<EbpfParts> = {}): EbpfParts {
@@ -45,6 +47,7 @@ class World extends EbpfWorld {
     return {
       rtnetlink,
       ethtool,
+      steering: this.steering,
       clock,
       bootTimeNs,
       openBpf: () => opened(this.open, "bpf", this.bpf),

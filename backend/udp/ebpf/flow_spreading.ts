@@ -1,0 +1,171 @@
+/**
+ * Many processors for what arrives from one host.
+ *
+ * flannel's format has one pair of ports between two hosts. A network card, which
+ * shares packets among processors by addresses and ports, gives all of them to
+ * one; VXLAN takes a port for each flow. So what the overlay device receives,
+ * merged already, is shared again, by the addresses and ports of the containers
+ * (receive packet steering).
+ *
+ * To wake another processor costs more than a small packet: a request and its
+ * answer take half as long again. So it is done only while one processor takes a
+ * lot of full packets one by one. What comes as super-packets costs little, and
+ * stays. See `docs/ebpf.md`.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../../errors.ts";
+import type { Clock } from "../../../linux/clock.ts";
+import type {
+  CpuMask,
+  PacketSteering,
+  SteeredDevice,
+} from "../../../linux/packet_steering.ts";
+
+const log = getLogger(["loden", "backend"]);
+
+/** What one processor has taken from the underlay since the programs run. */
+export interface CpuTraffic {
+  readonly packets: number;
+  /** Of the containers' packets. */
+  readonly bytes: number;
+}
+
+/** What it looks at and sets. */
+export interface FlowSpreadingParts {
+  readonly steering: PacketSteering;
+  readonly clock: Clock;
+  /** By processor, always in the same order. */
+  readonly received: () => readonly CpuTraffic[];
+  /** The overlay device, as it is now. */
+  readonly device: () => SteeredDevice;
+}
+
+/** A gigabit a second: a quarter of what one processor takes, or less. */
+const MUCH_BYTES_PER_SECOND = 125_000_000;
+const LITTLE_BYTES_PER_SECOND = MUCH_BYTES_PER_SECOND / 4;
+/** Jumbo frames come one by one; what is larger was merged or never cut. */
+const LARGEST_FRAME_BYTES = 9_216;
+/** Between two looks, while little moves and while much does. */
+const LOOK_MS = 500;
+const LOOK_AGAIN_MS = 250;
+/** A pause of traffic ends nothing. */
+const LITTLE_LOOKS = 2;
+
+/** Looks at the traffic again and again. */
+export class FlowSpreading {
+  readonly #parts: FlowSpreadingParts;
+  #before: { traffic: readonly CpuTraffic[]; atMs: number } | undefined;
+  #littleLooks = 0;
+  #spreads = false;
+  #index: number | undefined;
+  /** Whether somebody else has said who takes the packets, or nobody can. */
+  #leftAlone = false;
+
+  constructor(parts: FlowSpreadingParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether flows are shared by all processors now. */
+  get spreads(): boolean {
+    return this.#spreads;
+  }
+
+  /** Runs until the signal is aborted; resolves then. Flows stay as they are. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    while (!signal.aborted) {
+      this.look();
+      try {
+        await clock.sleep(this.#spreads ? LOOK_AGAIN_MS : LOOK_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+    }
+  }
+
+  /** Looks now. */
+  look(): void {
+    const device = this.#parts.device();
+    if (device.index !== this.#index) {
+      this.#index = device.index;
+      this.#take(device);
+    }
+    const wants = this.#wantsSpreading();
+    if (this.#leftAlone || wants === this.#spreads) return;
+    this.#set(device, wants);
+  }
+
+  /** What an earlier agent has set is ours as well. */
+  #take(device: SteeredDevice): void {
+    const { steering } = this.#parts;
+    this.#attempt(() => {
+      const cpus = steering.cpus(device);
+      this.#spreads = cpus === steering.allCpus;
+      this.#leftAlone = cpus !== 0n && !this.#spreads ||
+        steering.allCpus === 1n;
+    });
+  }
+
+  #set(device: SteeredDevice, spreads: boolean): void {
+    const { steering } = this.#parts;
+    const cpus: CpuMask = spreads ? steering.allCpus : 0n;
+    this.#attempt(() => {
+      steering.setCpus(device, cpus);
+      this.#spreads = spreads;
+      log.debug("flows are shared among processors, or no more", {
+        event: "backend.spreading",
+        device: device.name,
+        spreads,
+      });
+    });
+  }
+
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#leftAlone = true;
+      this.#spreads = false;
+      log.info("flows from one host stay on one processor", {
+        event: "backend.not-spreading",
+        reason: describeError(error),
+      });
+    }
+  }
+
+  #wantsSpreading(): boolean {
+    const { clock, received } = this.#parts;
+    const now = { traffic: received(), atMs: clock.monotonic() };
+    const before = this.#before;
+    this.#before = now;
+    if (before === undefined || now.atMs <= before.atMs) return this.#spreads;
+    const seconds = (now.atMs - before.atMs) / 1_000;
+    const rate = fullPacketsOfOneCpu(before.traffic, now.traffic) / seconds;
+    if (rate >= LITTLE_BYTES_PER_SECOND) {
+      this.#littleLooks = 0;
+      return this.#spreads || rate >= MUCH_BYTES_PER_SECOND;
+    }
+    return this.#spreads && ++this.#littleLooks < LITTLE_LOOKS;
+  }
+}
+
+/** The bytes of the one that took most, unless they came as super-packets. */
+function fullPacketsOfOneCpu(
+  before: readonly CpuTraffic[],
+  now: readonly CpuTraffic[],
+): number {
+  const taken = now.map(({ packets, bytes }, cpu) => ({
+    packets: packets - (before[cpu]?.packets ?? 0),
+    bytes: bytes - (before[cpu]?.bytes ?? 0),
+  }));
+  return Math.max(
+    0,
+    ...taken.filter(({ packets, bytes }) =>
+      bytes <= packets * LARGEST_FRAME_BYTES
+    ).map(({ bytes }) => bytes),
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * Receive packet steering: processors that share what a device receives, flow by
+ * flow.
+ *
+ * Source: `Documentation/networking/scaling.rst`, `net/core/net-sysfs.c`
+ * (`store_rps_map`).
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/** Processors as bits: bit 0 is CPU 0. None: each packet stays where it came. */
+export type CpuMask = bigint;
+
+/** A network device, by name and by index. */
+export interface SteeredDevice {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Of devices with one receive queue, as a veth has. */
+export interface PacketSteering {
+  /** All processors of the machine. */
+  readonly allCpus: CpuMask;
+  /** @throws {SteeringError} */
+  cpus(device: SteeredDevice): CpuMask;
+  /**
+   * Flows are shared by these from now on; of one that moves to another
+   * processor, packets may overtake each other once.
+   *
+   * @throws {SteeringError}
+   */
+  setCpus(device: SteeredDevice, cpus: CpuMask): void;
+}
+
+/** It cannot be seen or set. `code` is `linux.steering`. */
+export class SteeringError extends LodenError {
+  constructor(device: SteeredDevice, why: string, options: ErrorOptions = {}) {
+    super(
+      "linux.steering",
+      `Cannot steer what ${device.name} receives: ${why}`,
+      options,
+    );
+  }
+}
+
+const POSSIBLE_CPUS_FILE = "/sys/devices/system/cpu/possible";
+/** Of a number in hexadecimal, between two commas. */
+const DIGITS = 8;
+
+/** By sysfs, which must be that of the network namespace of this process. */
+export class KernelPacketSteering implements PacketSteering {
+  #allCpus: CpuMask | undefined;
+
+  get allCpus(): CpuMask {
+    this.#allCpus ??= parseCpuList(Deno.readTextFileSync(POSSIBLE_CPUS_FILE));
+    return this.#allCpus;
+  }
+
+  cpus(device: SteeredDevice): CpuMask {
+    return parseCpuMask(
+      attempt(device, () => Deno.readTextFileSync(fileOf(device))),
+    );
+  }
+
+  setCpus(device: SteeredDevice, cpus: CpuMask): void {
+    attempt(
+      device,
+      () =>
+        Deno.writeTextFileSync(fileOf(device), formatCpuMask(cpus), {
+          create: false,
+        }),
+    );
+  }
+}
+
+/** A device of another namespace may have the same name. */
+function fileOf({ name, index }: SteeredDevice): string {
+  const directory = `/sys/class/net/${name}`;
+  const found = Deno.readTextFileSync(`${directory}/ifindex`).trim();
+  if (found !== String(index)) {
+    throw new Error(
+      `${directory} must be of this network namespace: it has interface index ` +
+        `${found} in place of ${index}`,
+    );
+  }
+  return `${directory}/queues/rx-0/rps_cpus`;
+}
+
+function attempt<Result>(
+  device: SteeredDevice,
+  action: () => Result,
+): Result {
+  try {
+    return action();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SteeringError(device, why, { cause: error });
+  }
+}
+
+/** `00000000,0000000f`, as the kernel writes it. */
+export function parseCpuMask(text: string): CpuMask {
+  return BigInt(`0x${text.trim().replaceAll(",", "")}`);
+}
+
+/** As the kernel reads it: eight digits at most between two commas. */
+export function formatCpuMask(cpus: CpuMask): string {
+  const digits = cpus.toString(16);
+  const length = Math.ceil(digits.length / DIGITS) * DIGITS;
+  return digits.padStart(length, "0").match(/.{8}/g)!.join(",");
+}
+
+/** `0-3,8`, as the kernel lists processors. */
+export function parseCpuList(text: string): CpuMask {
+  let cpus = 0n;
+  for (const range of text.trim().split(",")) {
+    const [first, last = first] = range.split("-").map(Number);
+    for (let cpu = first!; cpu <= last!; cpu++) cpus |= 1n << BigInt(cpu);
+  }
+  return cpus;
+}
