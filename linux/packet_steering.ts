@@ -21,13 +21,17 @@ export interface SteeredDevice {
 
 /** Of devices with one receive queue, as a veth has. */
 export interface PacketSteering {
-  /** All processors of the machine. */
+  /** The processors that are online now. */
   readonly allCpus: CpuMask;
-  /** @throws {SteeringError} */
+  /**
+   * Those that share what the device receives.
+   *
+   * @throws {SteeringError}
+   */
   cpus(device: SteeredDevice): CpuMask;
   /**
-   * Flows are shared by these from now on; of one that moves to another
-   * processor, packets may overtake each other once.
+   * Flows are shared by these from now on, as far as they are online; of a flow
+   * that moves to another processor, packets may overtake each other once.
    *
    * @throws {SteeringError}
    */
@@ -45,17 +49,14 @@ export class SteeringError extends LodenError {
   }
 }
 
-const POSSIBLE_CPUS_FILE = "/sys/devices/system/cpu/possible";
+const ONLINE_CPUS_FILE = "/sys/devices/system/cpu/online";
 /** Of a number in hexadecimal, between two commas. */
 const DIGITS = 8;
 
 /** By sysfs, which must be that of the network namespace of this process. */
 export class KernelPacketSteering implements PacketSteering {
-  #allCpus: CpuMask | undefined;
-
   get allCpus(): CpuMask {
-    this.#allCpus ??= parseCpuList(Deno.readTextFileSync(POSSIBLE_CPUS_FILE));
-    return this.#allCpus;
+    return parseCpuList(Deno.readTextFileSync(ONLINE_CPUS_FILE));
   }
 
   cpus(device: SteeredDevice): CpuMask {

@@ -61,8 +61,8 @@ export class FlowSpreading {
   #littleLooks = 0;
   #spreads = false;
   #index: number | undefined;
-  /** Whether somebody else has said who takes the packets, or nobody can. */
-  #leftAlone = false;
+  /** Why the device is left alone: somebody has set it, or it cannot be set. */
+  #leftAlone: "set by somebody" | "cannot be set" | "one processor" | undefined;
 
   constructor(parts: FlowSpreadingParts) {
     this.#parts = parts;
@@ -71,6 +71,12 @@ export class FlowSpreading {
   /** Whether flows are shared by all processors now. */
   get spreads(): boolean {
     return this.#spreads;
+  }
+
+  /** Where flows go, as `loden status` shows it. */
+  describe(): string {
+    if (this.#leftAlone === "set by somebody") return "as rps_cpus has it";
+    return this.#spreads ? "all processors" : "where they arrive";
   }
 
   /** Runs until the signal is aborted; resolves then. Flows stay as they are. */
@@ -95,18 +101,21 @@ export class FlowSpreading {
       this.#take(device);
     }
     const wants = this.#wantsSpreading();
-    if (this.#leftAlone || wants === this.#spreads) return;
+    if (this.#leftAlone !== undefined || wants === this.#spreads) return;
     this.#set(device, wants);
   }
 
   /** What an earlier agent has set is ours as well. */
   #take(device: SteeredDevice): void {
     const { steering } = this.#parts;
+    this.#leftAlone = undefined;
     this.#attempt(() => {
+      const { allCpus } = steering;
       const cpus = steering.cpus(device);
-      this.#spreads = cpus === steering.allCpus;
-      this.#leftAlone = cpus !== 0n && !this.#spreads ||
-        steering.allCpus === 1n;
+      this.#spreads = cpus === allCpus && allCpus !== 1n;
+      if (this.#spreads) return;
+      if (cpus !== 0n) this.#leftAlone = "set by somebody";
+      else if (allCpus === 1n) this.#leftAlone = "one processor";
     });
   }
 
@@ -128,7 +137,7 @@ export class FlowSpreading {
     try {
       action();
     } catch (error) {
-      this.#leftAlone = true;
+      this.#leftAlone = "cannot be set";
       this.#spreads = false;
       log.info("flows from one host stay on one processor", {
         event: "backend.not-spreading",

@@ -205,8 +205,8 @@ class RunningEbpf implements UdpDataPath {
 
   details(): Record<string, string> {
     const { path, spreading } = this.#company;
-    const flows = spreading?.spreads ? "all processors" : "where they arrive";
-    return { ...path.details(), "flows on": flows };
+    const flows = spreading && { "flows on": spreading.describe() };
+    return { ...path.details(), ...flows };
   }
 
   async stop(): Promise<void> {

@@ -52,7 +52,9 @@ class World {
 Deno.test("flows are shared while one processor takes a gigabit a second", async () => {
   const world = new World();
   assertEquals(await world.take(GIGABIT_HALF * 0.9), false);
+  assertEquals(world.spreading.describe(), "where they arrive");
   assertEquals(await world.take(GIGABIT_HALF), true);
+  assertEquals(world.spreading.describe(), "all processors");
   assertEquals(world.cpus, ALL);
   // Between much and little nothing changes.
   assertEquals(await world.take(GIGABIT_HALF / 3), true);
@@ -101,6 +103,7 @@ Deno.test("who takes a device's packets is left as somebody else has said", asyn
   const world = new World(0b10n);
   assertEquals(await world.take(GIGABIT_HALF), false);
   assertEquals(world.cpus, 0b10n);
+  assertEquals(world.spreading.describe(), "as rps_cpus has it");
 });
 
 Deno.test("a machine with one processor has nothing to share with", async () => {
