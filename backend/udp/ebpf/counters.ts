@@ -82,6 +82,9 @@ export function readReceived(value: Uint8Array): CpuTraffic[] {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
     const number = (name: ProgramCounter) =>
       Number(view.getBigUint64(counterOffset(name), true));
-    return { packets: number("rx.packets"), bytes: number("rx.bytes") };
+    return {
+      bytes: number("rx.bytes"),
+      superPackets: number("rx.superPackets"),
+    };
   });
 }

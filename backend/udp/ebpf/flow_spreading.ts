@@ -28,9 +28,10 @@ const log = getLogger(["loden", "backend"]);
 
 /** What one processor has taken from the underlay since the programs run. */
 export interface CpuTraffic {
-  readonly packets: number;
   /** Of the containers' packets. */
   readonly bytes: number;
+  /** How many came whole. */
+  readonly superPackets: number;
 }
 
 /** What it looks at and sets. */
@@ -46,8 +47,8 @@ export interface FlowSpreadingParts {
 /** A gigabit a second: a quarter of what one processor takes, or less. */
 const MUCH_BYTES_PER_SECOND = 125_000_000;
 const LITTLE_BYTES_PER_SECOND = MUCH_BYTES_PER_SECOND / 4;
-/** Jumbo frames come one by one; what is larger was merged or never cut. */
-const LARGEST_FRAME_BYTES = 9_216;
+/** What a super-packet has at most, and most have nearly. */
+const SUPER_PACKET_BYTES = 65_535;
 /** Between two looks, while little moves and while much does. */
 const LOOK_MS = 500;
 const LOOK_AGAIN_MS = 250;
@@ -153,7 +154,7 @@ export class FlowSpreading {
     this.#before = now;
     if (before === undefined || now.atMs <= before.atMs) return this.#spreads;
     const seconds = (now.atMs - before.atMs) / 1_000;
-    const rate = fullPacketsOfOneCpu(before.traffic, now.traffic) / seconds;
+    const rate = cutBytesOfOneCpu(before.traffic, now.traffic) / seconds;
     if (rate >= LITTLE_BYTES_PER_SECOND) {
       this.#littleLooks = 0;
       return this.#spreads || rate >= MUCH_BYTES_PER_SECOND;
@@ -162,19 +163,16 @@ export class FlowSpreading {
   }
 }
 
-/** The bytes of the one that took most, unless they came as super-packets. */
-function fullPacketsOfOneCpu(
+/** What came one by one, at least, on the processor that took most of it. */
+function cutBytesOfOneCpu(
   before: readonly CpuTraffic[],
   now: readonly CpuTraffic[],
 ): number {
-  const taken = now.map(({ packets, bytes }, cpu) => ({
-    packets: packets - (before[cpu]?.packets ?? 0),
-    bytes: bytes - (before[cpu]?.bytes ?? 0),
-  }));
-  return Math.max(
-    0,
-    ...taken.filter(({ packets, bytes }) =>
-      bytes <= packets * LARGEST_FRAME_BYTES
-    ).map(({ bytes }) => bytes),
-  );
+  const cutBytes = ({ bytes, superPackets }: CpuTraffic) =>
+    bytes - superPackets * SUPER_PACKET_BYTES;
+  const taken = now.map((traffic, cpu) => {
+    const then = before[cpu];
+    return cutBytes(traffic) - (then === undefined ? 0 : cutBytes(then));
+  });
+  return Math.max(0, ...taken);
 }

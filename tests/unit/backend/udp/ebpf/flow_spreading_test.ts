@@ -15,7 +15,7 @@ const GIGABIT_HALF = 62_500_000;
 class World {
   readonly clock = new FakeClock();
   readonly steering: FakePacketSteering;
-  traffic: CpuTraffic[] = Array(4).fill({ packets: 0, bytes: 0 });
+  traffic: CpuTraffic[] = Array(4).fill({ bytes: 0, superPackets: 0 });
   device = DEVICE;
   readonly spreading: FlowSpreading;
 
@@ -31,12 +31,12 @@ class World {
     this.spreading.look();
   }
 
-  /** One processor takes that in half a second, and there is a look. */
-  async take(bytes: number, packetBytes = 1_472, cpu = 0): Promise<boolean> {
-    this.traffic = this.traffic.map((before, index) =>
-      index !== cpu ? before : {
-        packets: before.packets + Math.ceil(bytes / packetBytes),
+  /** The first processor takes that in half a second, and there is a look. */
+  async take(bytes: number, superPackets = 0): Promise<boolean> {
+    this.traffic = this.traffic.map((before, cpu) =>
+      cpu !== 0 ? before : {
         bytes: before.bytes + bytes,
+        superPackets: before.superPackets + superPackets,
       }
     );
     await this.clock.advance(500);
@@ -69,24 +69,24 @@ Deno.test("flows are shared while one processor takes a gigabit a second", async
 
 Deno.test("what comes as super-packets stays on its processor", async () => {
   const world = new World();
-  assertEquals(await world.take(GIGABIT_HALF * 20, 65_000), false);
-  assertEquals(await world.take(GIGABIT_HALF, 9_000), true);
+  assertEquals(await world.take(64_000 * 20_000, 20_000), false);
+  assertEquals(await world.take(GIGABIT_HALF * 1.1, 10), true);
 });
 
 Deno.test("what a network card has shared already stays so", async () => {
   const world = new World();
-  for (const cpu of [0, 1, 2, 3]) {
-    world.traffic = world.traffic.map(({ packets, bytes }) => ({
-      packets: packets + 30_000,
-      bytes: bytes + GIGABIT_HALF * 0.8,
+  for (let look = 0; look < 4; look++) {
+    world.traffic = world.traffic.map((before) => ({
+      ...before,
+      bytes: before.bytes + GIGABIT_HALF * 0.8,
     }));
-    assertEquals(await world.take(0, 1_472, cpu), false);
+    assertEquals(await world.take(0), false);
   }
 });
 
 Deno.test("many small packets stay on their processor", async () => {
   const world = new World();
-  assertEquals(await world.take(200_000 * 92, 92), false);
+  assertEquals(await world.take(200_000 * 92), false);
 });
 
 Deno.test("an agent goes on where the last one has stopped", async () => {
@@ -142,7 +142,7 @@ Deno.test("it looks every half second, twice as often while it spreads, and stop
   const world = new World();
   const ending = new AbortController();
   const running = world.spreading.run(ending.signal);
-  world.traffic = [{ packets: 50_000, bytes: GIGABIT_HALF }];
+  world.traffic = [{ bytes: GIGABIT_HALF, superPackets: 0 }];
   await world.clock.advance(499);
   assertEquals(world.spreading.spreads, false);
   await world.clock.advance(1);
