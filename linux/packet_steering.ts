@@ -9,6 +9,7 @@
  */
 
 import { LodenError } from "../errors.ts";
+import { parseCpuList } from "./cpu_list.ts";
 
 /** Processors as bits: bit 0 is CPU 0. None: each packet stays where it came. */
 export type CpuMask = bigint;
@@ -56,7 +57,9 @@ const DIGITS = 8;
 /** By sysfs, which must be that of the network namespace of this process. */
 export class KernelPacketSteering implements PacketSteering {
   get allCpus(): CpuMask {
-    return parseCpuList(Deno.readTextFileSync(ONLINE_CPUS_FILE));
+    const list = Deno.readTextFileSync(ONLINE_CPUS_FILE);
+    return parseCpuList(list, ONLINE_CPUS_FILE)
+      .reduce((cpus, cpu) => cpus | 1n << BigInt(cpu), 0n);
   }
 
   cpus(device: SteeredDevice): CpuMask {
@@ -111,14 +114,4 @@ export function formatCpuMask(cpus: CpuMask): string {
   const digits = cpus.toString(16);
   const length = Math.ceil(digits.length / DIGITS) * DIGITS;
   return digits.padStart(length, "0").match(/.{8}/g)!.join(",");
-}
-
-/** `0-3,8`, as the kernel lists processors. */
-export function parseCpuList(text: string): CpuMask {
-  let cpus = 0n;
-  for (const range of text.trim().split(",")) {
-    const [first, last = first] = range.split("-").map(Number);
-    for (let cpu = first!; cpu <= last!; cpu++) cpus |= 1n << BigInt(cpu);
-  }
-  return cpus;
 }

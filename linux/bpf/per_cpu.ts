@@ -8,7 +8,7 @@
  * @module
  */
 
-import { LodenError } from "../../errors.ts";
+import { parseCpuList } from "../cpu_list.ts";
 
 const POSSIBLE_CPUS_FILE = "/sys/devices/system/cpu/possible";
 
@@ -46,16 +46,5 @@ export function sumPerCpu(value: Uint8Array, valueBytes: number): number[] {
 export function possibleCpus(
   list: string = Deno.readTextFileSync(POSSIBLE_CPUS_FILE),
 ): number {
-  let count = 0;
-  for (const range of list.trim().split(",")) {
-    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
-    if (first === undefined) {
-      throw new LodenError(
-        "bpf.possible-cpus",
-        `Cannot count the possible CPUs: ${POSSIBLE_CPUS_FILE} must be a list such as 0-3,8: current value is ${list.trim()}`,
-      );
-    }
-    count += Number(last) - Number(first) + 1;
-  }
-  return count;
+  return parseCpuList(list, POSSIBLE_CPUS_FILE).length;
 }

@@ -3,8 +3,8 @@
  *
  * In the binary this stands in for `@grpc/proto-loader`, which at each start
  * reads `.proto` files and describes every message once more for programs that
- * ask for its description; ours asks for none. Without that, an
- * agent is ready 50 ms sooner.
+ * ask for its description; ours asks for none. Without that, an agent is ready
+ * 50 ms sooner.
  *
  * @module
  */

@@ -8,8 +8,8 @@
  * (receive packet steering).
  *
  * To wake another processor costs more than a small packet: a request and its
- * answer take half as long again. So it is done only while one processor takes a
- * lot of full packets one by one. What comes as super-packets costs little, and
+ * answer take half as long again. So it is done only while one processor takes
+ * many bytes in packets that come one by one. What comes as super-packets costs little, and
  * stays. See `docs/ebpf.md`.
  *
  * @module
@@ -101,9 +101,9 @@ export class FlowSpreading {
       this.#index = device.index;
       this.#take(device);
     }
+    if (this.#leftAlone !== undefined) return;
     const wants = this.#wantsSpreading();
-    if (this.#leftAlone !== undefined || wants === this.#spreads) return;
-    this.#set(device, wants);
+    if (wants !== this.#spreads) this.#set(device, wants);
   }
 
   /** What an earlier agent has set is ours as well. */
@@ -122,8 +122,8 @@ export class FlowSpreading {
 
   #set(device: SteeredDevice, spreads: boolean): void {
     const { steering } = this.#parts;
-    const cpus: CpuMask = spreads ? steering.allCpus : 0n;
     this.#attempt(() => {
+      const cpus: CpuMask = spreads ? steering.allCpus : 0n;
       steering.setCpus(device, cpus);
       this.#spreads = spreads;
       log.debug("flows are shared among processors, or no more", {

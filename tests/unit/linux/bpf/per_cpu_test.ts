@@ -37,6 +37,6 @@ Deno.test("a list of CPUs that cannot be read is refused with its text", () => {
   const error = assertThrows(() => possibleCpus("none\n"), LodenError);
   assertEquals(
     error.message,
-    "Cannot count the possible CPUs: /sys/devices/system/cpu/possible must be a list such as 0-3,8: current value is none",
+    "Cannot tell the processors: /sys/devices/system/cpu/possible must be a list such as 0-3,8: current value is none",
   );
 });

@@ -6,6 +6,7 @@ import {
   counterOffset,
   PROGRAM_COUNTERS,
   readProgramCounters,
+  readReceived,
 } from "../../../../../backend/udp/ebpf/counters.ts";
 
 /** The blocks of `cpus` CPUs, with the n-th number of each as told. */
@@ -62,5 +63,20 @@ Deno.test("the clock behind the counters is in none of them", () => {
     ) as ReturnType<
       typeof readProgramCounters
     >,
+  );
+});
+
+Deno.test("what each CPU has received is told for itself", () => {
+  const value = blocks(
+    2,
+    (cpu, offset) => BigInt(1_000 * (cpu + 1) + offset),
+  );
+  const [bytes, whole] = ["rx.bytes", "rx.superPackets"] as const;
+  assertEquals(
+    readReceived(value),
+    [1_000, 2_000].map((base) => ({
+      bytes: base + counterOffset(bytes),
+      superPackets: base + counterOffset(whole),
+    })),
   );
 });

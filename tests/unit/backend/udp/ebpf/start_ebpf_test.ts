@@ -188,6 +188,27 @@ Deno.test("--disable-feature=tcx attaches by clsact", async () => {
   }
 });
 
+Deno.test("--disable-feature=flow-spreading leaves the device's processors alone", async () => {
+  for (const spreads of [true, false]) {
+    const world = new World();
+    const disabledFeatures = spreads ? [] : ["flow-spreading"];
+    const first = world.started({ disabledFeatures });
+    const device = world.rtnetlink.links()
+      .find(({ name }) => name === first.deviceName)!;
+    await first.stop();
+    // As an agent leaves them that ended while much moved.
+    world.steering.plugIn(device, world.steering.allCpus);
+    const path = world.started({ disabledFeatures });
+    assertEquals(
+      path.details()["flows on"],
+      spreads ? "all processors" : undefined,
+    );
+    for (let look = 0; look < 3; look++) await world.clock.advance(500);
+    assertEquals(world.steering.settings, spreads ? [0n] : []);
+    await path.stop();
+  }
+});
+
 Deno.test("a stop closes what the process holds, and leaves what runs", async () => {
   const world = new World();
   const path = world.started();

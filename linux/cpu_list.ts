@@ -1,0 +1,28 @@
+/**
+ * Lists of processors, as sysfs has them.
+ *
+ * @module
+ */
+
+import { LodenError } from "../errors.ts";
+
+/**
+ * The numbers in `0-3,8`.
+ *
+ * @param file Where the list is from, for the error.
+ * @throws {LodenError} `linux.cpu-list` when it is none.
+ */
+export function parseCpuList(text: string, file: string): number[] {
+  return text.trim().split(",").flatMap((range) => {
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
+    if (first === undefined) {
+      throw new LodenError(
+        "linux.cpu-list",
+        `Cannot tell the processors: ${file} must be a list such as 0-3,8: ` +
+          `current value is ${text.trim()}`,
+      );
+    }
+    const count = Number(last) - Number(first) + 1;
+    return Array.from({ length: count }, (_, n) => Number(first) + n);
+  });
+}

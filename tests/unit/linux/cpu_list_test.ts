@@ -1,0 +1,14 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { LodenError } from "../../../errors.ts";
+import { parseCpuList } from "../../../linux/cpu_list.ts";
+
+Deno.test("processors are read from ranges and single numbers", () => {
+  assertEquals(parseCpuList("0\n", "list"), [0]);
+  assertEquals(parseCpuList("0-1,4,8-9\n", "list"), [0, 1, 4, 8, 9]);
+});
+
+Deno.test("what is no list of processors is refused with its file", () => {
+  const error = assertThrows(() => parseCpuList("\n", "online"), LodenError);
+  assertEquals(error.code, "linux.cpu-list");
+  assertEquals(error.message.includes("online must be a list"), true);
+});
