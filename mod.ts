@@ -10,16 +10,19 @@ export {
   type AgentComponents,
   type AgentOptions,
 } from "./agent/agent.ts";
-export type { BlackholeRouteComponents } from "./agent/blackhole_route.ts";
+export type { BlackholeRouteComponents } from "./agent/network/blackhole_route.ts";
 export { exitCodes } from "./agent/exit_codes.ts";
-export type { FirewallFootprint, Footprint } from "./agent/footprint.ts";
+export type {
+  FirewallFootprint,
+  Footprint,
+} from "./agent/instance/footprint.ts";
 export type {
   Warning,
   WarningCode,
   warningDefinitions,
   WarningSeverity,
-} from "./agent/health.ts";
-export type { HostFile } from "./agent/host_files.ts";
+} from "./agent/status/health.ts";
+export type { HostFile } from "./agent/network/host_files.ts";
 export type { UnderlayChoice } from "./agent/joining.ts";
 export type {
   LeaseRequest,
@@ -28,20 +31,23 @@ export type {
   MembershipUpdate,
   SavedNetwork,
 } from "./agent/membership.ts";
-export type { EtcdSettings } from "./agent/missing_config.ts";
+export type { EtcdSettings } from "./agent/changes/missing_config.ts";
 export type {
   DockerOverlay,
   NetworkComponents,
   NetworkOptions,
-} from "./agent/network.ts";
+} from "./agent/network/network.ts";
 export type {
   FirewallSupervisor,
   NetworkFirewallComponents,
   NetworkFirewallOptions,
-} from "./agent/network_firewall.ts";
-export type { RoomCheck, RoomComponents } from "./agent/network_room.ts";
-export type { NetworkSupervisorComponents } from "./agent/network_supervisor.ts";
-export type { RetryComponents } from "./agent/retry.ts";
+} from "./agent/network/network_firewall.ts";
+export type {
+  RoomCheck,
+  RoomComponents,
+} from "./agent/network/network_room.ts";
+export type { NetworkSupervisorComponents } from "./agent/network/network_supervisor.ts";
+export type { RetryComponents } from "./agent/tasks/retry.ts";
 export {
   type AgentFacts,
   type AgentPhase,
@@ -55,18 +61,18 @@ export {
   type StatusWarning,
   type UnderlayStatus,
   type WaitSubject,
-} from "./agent/state.ts";
-export { fetchStatus } from "./agent/status_client.ts";
-export type { SubnetChangeOptions } from "./agent/subnet_change.ts";
-export type { TaskGroup } from "./agent/task_group.ts";
-export type { UnderlayView } from "./agent/underlay_watch.ts";
+} from "./agent/status/state.ts";
+export { fetchStatus } from "./agent/status/status_client.ts";
+export type { SubnetChangeOptions } from "./agent/changes/subnet_change.ts";
+export type { TaskGroup } from "./agent/tasks/task_group.ts";
+export type { UnderlayView } from "./agent/changes/underlay_watch.ts";
 export type {
   Backend,
   BackendAdvertisement,
   BackendContext,
   BackendStatus,
 } from "./backend/backend.ts";
-export type { BACKEND_TYPES, BackendType } from "./config/backends.ts";
+export type { BACKEND_TYPES, BackendType } from "./config/network/backends.ts";
 export type { ReadTextFile } from "./config/cloud_config.ts";
 export type { Environment } from "./config/env.ts";
 export type {
@@ -95,7 +101,7 @@ export {
   type IgnoredKey,
   type NetworkConfig,
   parseNetworkConfig,
-} from "./config/network.ts";
+} from "./config/network/network.ts";
 export type { SettingEntry } from "./config/precedence.ts";
 export type { Provenance, SettingSource } from "./config/provenance.ts";
 export type { Secret } from "./config/secret.ts";

@@ -15,21 +15,24 @@ import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
-import { ChangeFollower } from "./change_follower.ts";
+import { ChangeFollower } from "./changes/change_follower.ts";
 import { Joining, type UnderlayChoice } from "./joining.ts";
 import type { Membership, MembershipEvents } from "./membership.ts";
-import type { EtcdSettings } from "./missing_config.ts";
-import type { NetworkOptions } from "./network.ts";
+import type { EtcdSettings } from "./changes/missing_config.ts";
+import type { NetworkOptions } from "./network/network.ts";
 import {
   NetworkSupervisor,
   type NetworkSupervisorComponents,
-} from "./network_supervisor.ts";
-import { Readiness } from "./readiness.ts";
-import type { LeaseStatus } from "./state.ts";
-import { SubnetChangeHook, type SubnetChangeOptions } from "./subnet_change.ts";
-import { StatusReporter } from "./status_reporter.ts";
-import { TaskGroup } from "./task_group.ts";
-import type { UnderlayView } from "./underlay_watch.ts";
+} from "./network/network_supervisor.ts";
+import { Readiness } from "./status/readiness.ts";
+import type { LeaseStatus } from "./status/state.ts";
+import {
+  SubnetChangeHook,
+  type SubnetChangeOptions,
+} from "./changes/subnet_change.ts";
+import { StatusReporter } from "./status/status_reporter.ts";
+import { TaskGroup } from "./tasks/task_group.ts";
+import type { UnderlayView } from "./changes/underlay_watch.ts";
 
 const log = getLogger(["loden", "agent"]);
 

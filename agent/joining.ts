@@ -8,20 +8,26 @@
 import { getLogger } from "@logtape/logtape";
 import type { Backend } from "../backend/backend.ts";
 import { NetworkConfigError } from "../config/errors.ts";
-import { type NetworkConfig, parseNetworkConfig } from "../config/network.ts";
+import {
+  type NetworkConfig,
+  parseNetworkConfig,
+} from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
 import type { UnderlayWarning } from "../host/underlay_warnings.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";
 import type { Underlay } from "../net/underlay.ts";
-import { logIgnoredKeys } from "./ignored_keys.ts";
+import { logIgnoredKeys } from "./changes/ignored_keys.ts";
 import type { Membership } from "./membership.ts";
-import { ConfigMissingError, type EtcdSettings } from "./missing_config.ts";
-import { type NetworkPlan, underlayStatus } from "./network_plan.ts";
-import { type RetryComponents, retryUntilDone } from "./retry.ts";
-import type { AgentPhase, AgentState, WaitSubject } from "./state.ts";
-import { reportUnderlayWarnings } from "./underlay_report.ts";
+import {
+  ConfigMissingError,
+  type EtcdSettings,
+} from "./changes/missing_config.ts";
+import { type NetworkPlan, underlayStatus } from "./network/network_plan.ts";
+import { type RetryComponents, retryUntilDone } from "./tasks/retry.ts";
+import type { AgentPhase, AgentState, WaitSubject } from "./status/state.ts";
+import { reportUnderlayWarnings } from "./changes/underlay_report.ts";
 
 const log = getLogger(["loden", "agent"]);
 

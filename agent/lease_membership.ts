@@ -6,7 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { BackendAdvertisement } from "../backend/backend.ts";
-import { parseNetworkConfig } from "../config/network.ts";
+import { parseNetworkConfig } from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
 import type { PreviousSubnet } from "../lease/acquisition_plan.ts";
 import type { Lease } from "../lease/lease.ts";
@@ -30,8 +30,8 @@ import type {
   MembershipUpdate,
   SavedNetwork,
 } from "./membership.ts";
-import type { RetryComponents } from "./retry.ts";
-import { formatTime } from "./state.ts";
+import type { RetryComponents } from "./tasks/retry.ts";
+import { formatTime } from "./status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 

@@ -5,12 +5,12 @@
  */
 
 import type { BackendAdvertisement } from "../backend/backend.ts";
-import type { NetworkConfig } from "../config/network.ts";
+import type { NetworkConfig } from "../config/network/network.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Cidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import type { Underlay } from "../net/underlay.ts";
-import type { LeaseStatus } from "./state.ts";
+import type { LeaseStatus } from "./status/state.ts";
 
 /** What an earlier run of this agent wrote down. */
 export interface SavedNetwork {

@@ -5,7 +5,7 @@
  */
 
 import type { FlagSpec } from "../config/flag_spec.ts";
-import type { CommandSummary } from "../config/help.ts";
+import type { CommandSummary } from "./help/help_text.ts";
 
 /** The process around a command, so that a command can be tested without one. */
 export interface CommandIo {

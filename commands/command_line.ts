@@ -6,7 +6,7 @@
 
 import { type CommandLine, parseGoFlags } from "../config/go_flags.ts";
 import { UsageError } from "../config/errors.ts";
-import { renderHelp } from "../config/help.ts";
+import { renderHelp } from "./help/help_text.ts";
 import { resolveSettings, type Settings } from "../config/settings.ts";
 import type { CommandEntry, CommandIo } from "./command.ts";
 import { acceptedFlags } from "./flags.ts";

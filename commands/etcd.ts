@@ -4,7 +4,7 @@
  * @module
  */
 
-import { retryUntilDone } from "../agent/retry.ts";
+import { retryUntilDone } from "../agent/tasks/retry.ts";
 import type { Settings } from "../config/settings.ts";
 import { describeError } from "../errors.ts";
 import { RegistryError, type RegistryFault } from "../lease/errors.ts";

@@ -9,8 +9,8 @@ import {
   deviceAlias,
   type Footprint,
   readFootprint,
-} from "../agent/footprint.ts";
-import { instancePaths } from "../agent/instance.ts";
+} from "../agent/instance/footprint.ts";
+import { instancePaths } from "../agent/instance/instance.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
 import {
   reportFirewall,

@@ -6,8 +6,8 @@
 
 import { AgentNotRunningError } from "../agent/errors.ts";
 import { exitCodes } from "../agent/exit_codes.ts";
-import { instancePaths } from "../agent/instance.ts";
-import { fetchStatus } from "../agent/status_client.ts";
+import { instancePaths } from "../agent/instance/instance.ts";
+import { fetchStatus } from "../agent/status/status_client.ts";
 import type { CommandIo } from "./command.ts";
 import {
   isSet,

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../agent/state.ts";
-import { describeNoBackend } from "../agent/status_line.ts";
+import type { StatusSnapshot } from "../agent/status/state.ts";
+import { describeNoBackend } from "../agent/status/status_line.ts";
 import { withoutControls } from "./terminal_text.ts";
 
 /** Several lines: one fact each, then peers, counters and what is wrong. */

@@ -5,7 +5,7 @@
  */
 
 import type { RandomSource } from "../linux/random.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../linux/backoff.ts";
 
 /** An etcd that returns is noticed within two seconds. */
 const AWAY = { firstMs: 250, maxMs: 2_000 };

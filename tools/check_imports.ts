@@ -36,6 +36,9 @@ const ROWS: readonly (readonly string[])[] = [
 /** What is run beside the product: it may import everything, nobody imports it. */
 const WORKSHOP: ReadonlySet<string> = new Set(["bench", "tests", "tools"]);
 
+/** What builds a release. Nothing of `tests/` and `bench/` goes into one. */
+const RELEASE_TOOLS: readonly string[] = ["tools/compile.ts", "tools/dist.ts"];
+
 /** One file of the project that another one imports. */
 export interface Import {
   readonly target: string;
@@ -81,7 +84,23 @@ export function importViolations(files: readonly SourceFile[]): string[] {
       }
     }
   }
-  return [...findings, ...cyclesOf(graph)].sort();
+  return [...findings, ...releaseFindings(graph), ...cyclesOf(graph)].sort();
+}
+
+/** One line for each import by which a release tool reaches a test or a measurement. */
+function releaseFindings(
+  graph: ReadonlyMap<string, readonly Import[]>,
+): string[] {
+  const findings: string[] = [];
+  const reached = new Set(RELEASE_TOOLS);
+  for (const path of reached) {
+    for (const { target } of graph.get(path) ?? []) {
+      if (/^(tests|bench)\//.test(target)) {
+        findings.push(`${path} imports ${target}: it builds a release`);
+      } else reached.add(target);
+    }
+  }
+  return findings;
 }
 
 function partOf(path: string): string {

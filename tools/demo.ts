@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../agent/state.ts";
+import type { StatusSnapshot } from "../agent/status/state.ts";
 import { describeError } from "../errors.ts";
 import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";

@@ -29,7 +29,7 @@ import {
 } from "./ebpf/errors.ts";
 import { planProgramRemoval } from "./ebpf/remove.ts";
 import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
-import { findOwnedDevice } from "./overlay_device.ts";
+import { findOwnedDevice } from "../overlay_device.ts";
 import type { SenderCheck } from "./sender_check.ts";
 import { startTun } from "./tun/start_tun.ts";
 

@@ -14,7 +14,7 @@
  * @module
  */
 
-import { run } from "../../tests/rig/command.ts";
+import { run } from "../../tools/command.ts";
 import type { RigHost } from "../../tests/rig/host.ts";
 import type { PathFigures } from "../figures.ts";
 import type { MeasuredPath } from "../paths/measured_path.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { run } from "../../tests/rig/command.ts";
+import { run } from "../../tools/command.ts";
 import type { Rig } from "../../tests/rig/rig.ts";
 import { DATAGRAM_BYTES, type PeerProgram } from "./peer_network.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { attempt } from "../../tests/rig/command.ts";
+import { attempt } from "../../tools/command.ts";
 import type { PathName } from "./path_names.ts";
 
 const COMMANDS: Readonly<Partial<Record<PathName, readonly string[]>>> = {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { run } from "../../tests/rig/command.ts";
+import { run } from "../../tools/command.ts";
 import type { RigHost } from "../../tests/rig/host.ts";
 import {
   containerSubnet,

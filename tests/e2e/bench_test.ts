@@ -14,7 +14,7 @@ import { fromFileUrl } from "@std/path";
 import type { ControlReport } from "../../bench/control/control_report.ts";
 import type { DockerReport } from "../../bench/docker/docker_report.ts";
 import type { BenchReport } from "../../bench/report.ts";
-import { attempt } from "../rig/command.ts";
+import { attempt } from "../../tools/command.ts";
 
 const MAIN = fromFileUrl(new URL("../../bench/main.ts", import.meta.url));
 

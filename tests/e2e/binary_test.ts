@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Rig } from "../rig/rig.ts";
-import { attempt, run } from "../rig/command.ts";
+import { attempt, run } from "../../tools/command.ts";
 import { binaryIn, compile } from "../support/binary.ts";
 import { DATA_PATHS } from "./data_paths.ts";
 import { CONFIG } from "./overlay.ts";

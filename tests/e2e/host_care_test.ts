@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { StatusSnapshot } from "../../agent/state.ts";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { type Agent, loden } from "../rig/agent.ts";
 import { Daemon } from "../rig/daemon.ts";
 import { Rig, SWITCH_ADDRESS } from "../rig/rig.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { instancePaths } from "../../agent/instance.ts";
-import type { StatusSnapshot } from "../../agent/state.ts";
-import { fetchStatus } from "../../agent/status_client.ts";
+import { instancePaths } from "../../agent/instance/instance.ts";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
+import { fetchStatus } from "../../agent/status/status_client.ts";
 import type { Agent } from "../rig/agent.ts";
 
 const PREFIX = "/coreos.com/network";

@@ -13,7 +13,7 @@ import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import type { Agent } from "../rig/agent.ts";
 import { nameOf, objectsOf, placedPrograms } from "../rig/bpf_objects.ts";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
 import { Rig } from "../rig/rig.ts";
 import {

@@ -5,7 +5,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** All that an agent is made of. */

@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { attempt } from "../rig/command.ts";
+import { attempt } from "../../tools/command.ts";
 import { lodenCommand } from "../rig/loden_program.ts";
 
 function lodenInto(target: string, ...args: string[]) {

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { attempt, run } from "../rig/command.ts";
+import { attempt, run } from "../../tools/command.ts";
 import { makeDist } from "../../tools/dist/make_dist.ts";
 import { readRelease } from "../../tools/dist/release.ts";
 import { VERSION } from "../../version.ts";

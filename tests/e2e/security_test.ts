@@ -7,7 +7,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { loden } from "../rig/agent.ts";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 import { type Fault, runFault } from "./faults/fault.ts";
 import { keyOf } from "./faults/fault_world.ts";
 import { TestWorld } from "./faults/test_faults.ts";

@@ -9,8 +9,11 @@ import { lodenCommand } from "./loden_program.ts";
 import type { NetNamespace } from "./namespace.ts";
 import { NotifySocket } from "./notify_socket.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
-import { attempt, type CommandResult } from "./command.ts";
-import { CommandError } from "./errors.ts";
+import {
+  attempt,
+  CommandError,
+  type CommandResult,
+} from "../../tools/command.ts";
 
 /** Enough for an agent that has nothing to wait for, on a busy machine. */
 const READY_TIMEOUT_MS = 20_000;

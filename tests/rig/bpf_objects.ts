@@ -8,7 +8,7 @@
  * @module
  */
 
-import { attempt } from "./command.ts";
+import { attempt } from "../../tools/command.ts";
 import type { NetNamespace } from "./namespace.ts";
 
 /** A program at a device of a namespace. */

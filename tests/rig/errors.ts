@@ -6,31 +6,6 @@
 
 import { LodenError, type LodenErrorOptions } from "../../errors.ts";
 
-/** A program that the rig ran and that failed. `code` is `rig.command`. */
-export class CommandError extends LodenError {
-  /** The program and its arguments. */
-  readonly command: readonly string[];
-  /** The exit code; 128 + n when signal n ended it. */
-  readonly exitCode: number;
-
-  constructor(
-    command: readonly string[],
-    exitCode: number,
-    stderr: string,
-    options: LodenErrorOptions = {},
-  ) {
-    const said = stderr.trim();
-    super(
-      "rig.command",
-      `Cannot run ${command.join(" ")}: exit code must be 0: current value ` +
-        `is ${exitCode}${said === "" ? "" : `: ${said}`}`,
-      options,
-    );
-    this.command = command;
-    this.exitCode = exitCode;
-  }
-}
-
 /** A condition that did not become true in time. `code` is `rig.timeout`. */
 export class RigTimeoutError extends LodenError {
   constructor(what: string, timeoutMs: number, detail = "") {

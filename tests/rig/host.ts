@@ -10,7 +10,7 @@ import {
   type BridgeOptions,
   type Container,
 } from "./container.ts";
-import { run } from "./command.ts";
+import { run } from "../../tools/command.ts";
 import { NetNamespace } from "./namespace.ts";
 
 /** Where the host is. */

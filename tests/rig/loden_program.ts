@@ -6,7 +6,7 @@
  */
 
 import { fromFileUrl, resolve } from "@std/path";
-import { run } from "./command.ts";
+import { run } from "../../tools/command.ts";
 
 /** The sources' program. */
 export const CLI_PATH: string = fromFileUrl(

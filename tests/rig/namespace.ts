@@ -9,7 +9,7 @@ import {
   type CommandOptions,
   type CommandResult,
   run,
-} from "./command.ts";
+} from "../../tools/command.ts";
 
 /** A network namespace. {@linkcode destroyRig} removes it. */
 export class NetNamespace {

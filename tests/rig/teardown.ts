@@ -8,7 +8,7 @@
  */
 
 import { destroyControlGroups } from "./booted/control_group.ts";
-import { attemptSync } from "./command.ts";
+import { attemptSync } from "../../tools/command.ts";
 import { belongsTo, isLeftover, isOwn } from "./names.ts";
 
 const NAMESPACE_DIRECTORY = "/run/netns";

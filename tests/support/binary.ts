@@ -5,7 +5,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 import { lodenBinary } from "../rig/loden_program.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));

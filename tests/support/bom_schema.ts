@@ -5,7 +5,7 @@
  */
 
 import { Validator } from "@cfworker/json-schema";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 
 const LIBRARY = "@cyclonedx/cyclonedx-library";
 

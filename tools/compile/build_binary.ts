@@ -6,7 +6,7 @@
 
 import { dirname, fromFileUrl } from "@std/path";
 import { LodenError } from "../../errors.ts";
-import { attempt, run } from "../../tests/rig/command.ts";
+import { attempt, run } from "../command.ts";
 import { sourceCommit } from "../../commands/build_commit.ts";
 import { readSources } from "../check_imports.ts";
 import { bundle } from "./bundle.ts";

@@ -34,7 +34,7 @@ export const DENO_FLAGS: readonly DenoFlag[] = [
   {
     flag: V8_FLAGS,
     reason: "the agent collects what only its start needed " +
-      "(commands/heap.ts), and needs little room for what is new",
+      "(agent/process/heap.ts), and needs little room for what is new",
   },
   {
     flag: "--no-check",

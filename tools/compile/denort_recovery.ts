@@ -12,7 +12,7 @@
  */
 
 import { LodenError } from "../../errors.ts";
-import { run } from "../../tests/rig/command.ts";
+import { run } from "../command.ts";
 import type { CompileRuntime } from "./compile_runtime.ts";
 
 /** The one version that can be had this way. */

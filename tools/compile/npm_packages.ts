@@ -5,7 +5,7 @@
  */
 
 import { LodenError } from "../../errors.ts";
-import { run } from "../../tests/rig/command.ts";
+import { run } from "../command.ts";
 import type { SourceFile } from "../check_imports.ts";
 
 /** The parts of `deno.json` that matter here. */

@@ -11,8 +11,8 @@ import {
   type FlagSpec,
 } from "../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
-import { describeDefault, flagForm } from "../../config/help.ts";
-import { networkSchema } from "../../config/network_schema.ts";
+import { describeDefault, flagForm } from "../../commands/help/help_text.ts";
+import { networkSchema } from "../../config/network/network_schema.ts";
 import { code, markdownTable } from "./markdown_table.ts";
 
 /** Each part by its name in the document. */

@@ -8,7 +8,7 @@
 import { environmentName, FLAG_GROUPS } from "../../config/flag_spec.ts";
 import type { FlagSpec } from "../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
-import { describeDefault, flagForm } from "../../config/help.ts";
+import { describeDefault, flagForm } from "../../commands/help/help_text.ts";
 import type { CommandEntry } from "../../commands/command.ts";
 import { commandTable, DEFAULT_COMMAND } from "../../commands/table.ts";
 import { rowsUnder } from "./markdown_rows.ts";

@@ -5,7 +5,7 @@
  */
 
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { networkSchema } from "../../config/network_schema.ts";
+import { networkSchema } from "../../config/network/network_schema.ts";
 
 /** The schema as JSON text, made from the one that the agent checks with. */
 export function renderNetworkSchema(): string {

@@ -31,7 +31,7 @@ import {
   configureOverlayDevice,
   isOverlayDeviceRight,
   type OverlayDevice,
-} from "../overlay_device.ts";
+} from "../../overlay_device.ts";
 import { type AdoptedMaps, adoptMaps } from "./adopt.ts";
 import { ensureAttached } from "./attachments.ts";
 import {

@@ -11,7 +11,7 @@ import { describeError } from "../../../errors.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../../net/cidr.ts";
-import { UNREACHABLE_METRIC } from "../overlay_device.ts";
+import { UNREACHABLE_METRIC } from "../../overlay_device.ts";
 import { detachFromUnderlay, ownXdp } from "./attachments.ts";
 import { findOverlayPair } from "./overlay_pair.ts";
 import { ownershipOf } from "./ownership.ts";

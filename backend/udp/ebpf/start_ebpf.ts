@@ -21,7 +21,7 @@ import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError, BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
-import { OverlayKeeper } from "../overlay_keeper.ts";
+import { OverlayKeeper } from "../../overlay_keeper.ts";
 import { EbpfDataPath } from "./ebpf_data_path.ts";
 import { KernelPathUnavailableError, KernelTooOldError } from "./errors.ts";
 import { FlowSpreading } from "./flow_spreading.ts";

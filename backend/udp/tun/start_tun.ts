@@ -25,8 +25,8 @@ import {
   findOwnedDevice,
   isOverlayDeviceRight,
   type OverlayDevice,
-} from "../overlay_device.ts";
-import { OverlayKeeper } from "../overlay_keeper.ts";
+} from "../../overlay_device.ts";
+import { OverlayKeeper } from "../../overlay_keeper.ts";
 import { TunDataPath } from "./tun_data_path.ts";
 
 const log = getLogger(["loden", "backend"]);

@@ -8,14 +8,14 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { StatusSnapshot } from "../../../agent/state.ts";
+import type { StatusSnapshot } from "../../../agent/status/state.ts";
 import { makeDist } from "../../../tools/dist/make_dist.ts";
 import { VERSION } from "../../../version.ts";
 import { BootedHost } from "../../rig/booted/booted_host.ts";
 import { installLoden } from "../../rig/booted/installation.ts";
 import { ensureRootImage } from "../../rig/booted/root_image.ts";
 import { placedPrograms } from "../../rig/bpf_objects.ts";
-import { run } from "../../rig/command.ts";
+import { run } from "../../../tools/command.ts";
 import type { Container } from "../../rig/container.ts";
 import { Rig } from "../../rig/rig.ts";
 import { binaryIn } from "../../support/binary.ts";

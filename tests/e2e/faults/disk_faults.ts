@@ -7,7 +7,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { etcdLeaseOf } from "../../support/etcd_leases.ts";
-import { run } from "../../rig/command.ts";
+import { run } from "../../../tools/command.ts";
 import { eventually, type Node } from "../overlay.ts";
 import type { Fault } from "./fault.ts";
 import type { FaultWorld } from "./fault_world.ts";

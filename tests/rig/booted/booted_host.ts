@@ -9,13 +9,14 @@
 
 import {
   attempt,
+  CommandError,
   type CommandOptions,
   type CommandResult,
-} from "../command.ts";
+} from "../../../tools/command.ts";
 import { Daemon } from "../daemon.ts";
-import { CommandError, RigTimeoutError } from "../errors.ts";
+import { RigTimeoutError } from "../errors.ts";
 import type { RigHost } from "../host.ts";
-import { run } from "../command.ts";
+import { run } from "../../../tools/command.ts";
 import { hierarchies } from "./control_group.ts";
 import { delay } from "@std/async/delay";
 

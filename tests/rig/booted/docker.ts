@@ -5,7 +5,7 @@
  * @module
  */
 
-import { attempt, run } from "../command.ts";
+import { attempt, run } from "../../../tools/command.ts";
 import type { Container } from "../container.ts";
 import { NetNamespace } from "../namespace.ts";
 import type { BootedHost } from "./booted_host.ts";

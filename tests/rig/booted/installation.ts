@@ -5,7 +5,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
-import { run } from "../command.ts";
+import { run } from "../../../tools/command.ts";
 import { lodenBinary } from "../loden_program.ts";
 import type { BootedHost } from "./booted_host.ts";
 

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { attempt, run } from "../command.ts";
-import { CommandError } from "../errors.ts";
+import { attempt, CommandError, run } from "../../../tools/command.ts";
 
 /** What a booted host has beyond Debian's minimum. */
 const PACKAGES = [

@@ -5,13 +5,13 @@
  */
 
 import { Agent, type AgentComponents } from "../../../agent/agent.ts";
-import type { HostFile } from "../../../agent/host_files.ts";
+import type { HostFile } from "../../../agent/network/host_files.ts";
 import type { UnderlayChoice } from "../../../agent/joining.ts";
-import type { SubnetChangeOptions } from "../../../agent/subnet_change.ts";
+import type { SubnetChangeOptions } from "../../../agent/changes/subnet_change.ts";
 import type { ShellResult } from "../../../linux/shell_command.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
-import type { RoomCheck } from "../../../agent/network_room.ts";
-import { AgentState } from "../../../agent/state.ts";
+import type { RoomCheck } from "../../../agent/network/network_room.ts";
+import { AgentState } from "../../../agent/status/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
 import type { UnderlayFinding } from "../../../host/underlay_look.ts";

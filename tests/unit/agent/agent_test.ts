@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { configureSync, type LogRecord, resetSync } from "@logtape/logtape";
-import { parseNetworkConfig } from "../../../config/network.ts";
+import { parseNetworkConfig } from "../../../config/network/network.ts";
 import { LodenError } from "../../../errors.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";

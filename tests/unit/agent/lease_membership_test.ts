@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { LeaseMembership } from "../../../agent/lease_membership.ts";
-import { parseNetworkConfig } from "../../../config/network.ts";
+import { parseNetworkConfig } from "../../../config/network/network.ts";
 import { FileStateStore } from "../../../lease/file_state_store.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
 import { formatMac } from "../../../net/mac.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
-import type { LeaseStatus } from "../../../agent/state.ts";
+import type { LeaseStatus } from "../../../agent/status/state.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";

@@ -1,6 +1,9 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type Footprint, writeFootprint } from "../../../agent/footprint.ts";
-import { instancePaths } from "../../../agent/instance.ts";
+import {
+  type Footprint,
+  writeFootprint,
+} from "../../../agent/instance/footprint.ts";
+import { instancePaths } from "../../../agent/instance/instance.ts";
 import { run } from "../../../commands/firewall_show.ts";
 import { NoFirewallToolError } from "../../../host/firewall/errors.ts";
 import { parseCidr } from "../../../net/cidr.ts";

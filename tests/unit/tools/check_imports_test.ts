@@ -57,6 +57,17 @@ new Worker(new URL("./k.ts", import.meta.url), { type: "module" });
   ]);
 });
 
+Deno.test("what builds a release reaches no test, also not by way of another tool", () => {
+  assertEquals(
+    importViolations([
+      file("tools/compile.ts", "./other.ts"),
+      file("tools/other.ts", "../tests/rig/a.ts"),
+      file("tools/demo.ts", "../tests/rig/a.ts"),
+    ]),
+    ["tools/other.ts imports tests/rig/a.ts: it builds a release"],
+  );
+});
+
 Deno.test("AssemblyScript's names without extension are files too", () => {
   const source = file("backend/wasm/a.as.ts", "../layout", "./b.as");
   assertEquals(importsOf(source).map(targetOf), [

@@ -1,0 +1,171 @@
+/**
+ * What becomes of a running network when another config is published.
+ *
+ * flannel reads the config once. Here a change is compared with what runs, and
+ * either all of it is taken or none: hosts that take a half each would not be
+ * one network.
+ *
+ * @module
+ */
+
+import type { NetworkConfig } from "../../config/network/network.ts";
+import { type Cidr, equalCidr, formatCidr, isWithin } from "../../net/cidr.ts";
+import { formatIpv4 } from "../../net/ipv4.ts";
+import { ConfigChangeError } from "../errors.ts";
+
+/** What a new config is compared with. */
+export interface RunningConfig {
+  readonly config: NetworkConfig;
+  /** This host's lease; `undefined` while it has none. */
+  readonly subnet: Cidr | undefined;
+  /** Those of the other hosts. */
+  readonly peers: readonly Cidr[];
+}
+
+/** One value that is another one now. */
+export interface ChangedValue {
+  /** As in the config: `SubnetMax`, `Backend.Port`. */
+  readonly key: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The difference between two configs, and what it asks for. */
+export interface ConfigChange {
+  readonly values: readonly ChangedValue[];
+  /** Whether routes, programs, rules or files have to change with it. */
+  readonly needsReplan: boolean;
+}
+
+/**
+ * Compares a new config with the running one.
+ *
+ * @throws {ConfigChangeError} naming each value that cannot change while this
+ * host keeps its subnet, and why.
+ */
+export function planConfigChange(
+  running: RunningConfig,
+  next: NetworkConfig,
+): ConfigChange {
+  const { config, subnet, peers } = running;
+  // Nothing runs that could be at odds with it.
+  const refusals = subnet === undefined ? [] : [
+    ...refuseBackend(config, next),
+    ...refusePool(config, subnet, next),
+    ...refuseNetworkWithout(peers, next),
+  ];
+  if (refusals.length > 0) throw new ConfigChangeError(subnet!, refusals);
+  const values = changedValues(config, next);
+  const needsReplan = values.some(({ key }) => REPLANNED.has(key));
+  return { values, needsReplan };
+}
+
+/** What more than the next allocation depends on. */
+const REPLANNED: ReadonlySet<string> = new Set(["Network", "EnableNFTables"]);
+
+function changedValues(
+  before: NetworkConfig,
+  after: NetworkConfig,
+): ChangedValue[] {
+  const [from, to] = [shownValues(before), shownValues(after)];
+  return Object.keys(from)
+    .map((key) => ({ key, from: from[key]!, to: to[key]! }))
+    .filter(({ from, to }) => from !== to);
+}
+
+/** Of the values that may change. */
+function shownValues(
+  { pool, enableNfTables }: NetworkConfig,
+): Record<string, string> {
+  return {
+    Network: formatCidr(pool.network),
+    SubnetMin: formatIpv4(pool.first),
+    SubnetMax: formatIpv4(pool.last),
+    EnableNFTables: String(enableNfTables),
+  };
+}
+
+/**
+ * Every host would have to change at the same moment, and flannel's never do:
+ * until the last one has, hosts lose each other.
+ */
+function refuseBackend(
+  { backend: before }: NetworkConfig,
+  { backend: after }: NetworkConfig,
+): string[] {
+  if (before.type !== after.type) {
+    return [
+      `Backend.Type must stay ${before.type}, by which the other hosts send: ` +
+      `new value is ${after.type}`,
+    ];
+  }
+  const [from, to] = [optionsOf(before), optionsOf(after)];
+  return [...new Set([...Object.keys(from), ...Object.keys(to)])]
+    .filter((key) => from[key] !== to[key])
+    .map((key) =>
+      `Backend.${capitalized(key)} must stay ${
+        from[key] ?? "as it is"
+      }, which ` +
+      `the other hosts use: new value is ${to[key] ?? "none"}`
+    );
+}
+
+function optionsOf(
+  { options }: NetworkConfig["backend"],
+): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(options).map(([key, value]) => [key, JSON.stringify(value)]),
+  );
+}
+
+function capitalized(key: string): string {
+  return key.charAt(0).toUpperCase() + key.slice(1);
+}
+
+function refusePool(
+  { pool: before }: NetworkConfig,
+  subnet: Cidr,
+  { pool }: NetworkConfig,
+): string[] {
+  const { network, first, last, subnetLength } = pool;
+  if (subnetLength !== before.subnetLength) {
+    return [
+      `SubnetLen must stay ${before.subnetLength}, the length of this host's ` +
+      `subnet: new value is ${subnetLength}`,
+    ];
+  }
+  if (!equalCidr(network, before.network) && !isWithin(subnet, network)) {
+    return [
+      `Network must contain this host's subnet: new value is ` +
+      formatCidr(network),
+    ];
+  }
+  // A reservation may lie outside; what was so before is no change.
+  if (first !== before.first && subnet.address < first) {
+    return [
+      `SubnetMin must not be above this host's subnet: new value is ` +
+      formatIpv4(first),
+    ];
+  }
+  if (last !== before.last && subnet.address > last) {
+    return [
+      `SubnetMax must not be below this host's subnet: new value is ` +
+      formatIpv4(last),
+    ];
+  }
+  return [];
+}
+
+/** A host that takes a Network drops the peers outside of it; they would stay. */
+function refuseNetworkWithout(
+  peers: readonly Cidr[],
+  { pool: { network } }: NetworkConfig,
+): string[] {
+  const [one, ...more] = peers.filter((subnet) => !isWithin(subnet, network));
+  if (one === undefined) return [];
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  return [
+    `Network must contain the subnets of all hosts, also ${formatCidr(one)}` +
+    `${others}: new value is ${formatCidr(network)}`,
+  ];
+}

@@ -1,0 +1,146 @@
+/**
+ * Follows the network config in etcd while the network runs.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import {
+  type NetworkConfig,
+  parseNetworkConfig,
+} from "../../config/network/network.ts";
+import { describeError, LodenError } from "../../errors.ts";
+import { RegistryError } from "../../lease/errors.ts";
+import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
+import { RegistryPauses } from "../../lease/registry_pauses.ts";
+import { planConfigChange, type RunningConfig } from "./config_change.ts";
+import { ConfigDeletedError } from "../errors.ts";
+import { logIgnoredKeys } from "./ignored_keys.ts";
+import { configCommands, type EtcdSettings } from "./missing_config.ts";
+import type { RetryComponents } from "../tasks/retry.ts";
+import type { AgentState } from "../status/state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What the watch stands on. */
+export interface ConfigWatchComponents extends RetryComponents {
+  readonly registry: Pick<LeaseRegistry, "watchConfig">;
+  readonly state: AgentState;
+}
+
+/** What the watch is for. */
+export interface ConfigWatchOptions {
+  readonly etcd: EtcdSettings;
+  /** What runs now. */
+  readonly running: () => RunningConfig;
+  /**
+   * Makes the network run on this config, with the same subnet. Does not wait
+   * until it does.
+   *
+   * @throws {LodenError} why that cannot be; nothing has changed then.
+   */
+  readonly apply: (config: NetworkConfig) => Promise<void>;
+}
+
+/**
+ * Takes what can be taken of each new config and refuses the rest; what runs goes
+ * on in either case. A refusal is a warning of the state's until the config is
+ * good again.
+ */
+export class ConfigWatch {
+  readonly #components: ConfigWatchComponents;
+  readonly #options: ConfigWatchOptions;
+  readonly #pauses: RegistryPauses;
+  /** The last trouble with etcd, by its code. */
+  #trouble: string | undefined;
+
+  constructor(components: ConfigWatchComponents, options: ConfigWatchOptions) {
+    this.#components = components;
+    this.#options = options;
+    this.#pauses = new RegistryPauses(components.random);
+  }
+
+  /** Runs until the signal is aborted; resolves then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { registry, clock } = this.#components;
+    while (!signal.aborted) {
+      try {
+        for await (const stored of registry.watchConfig(signal)) {
+          this.#trouble = undefined;
+          this.#pauses.reset();
+          await this.#onConfig(stored);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        const pauseMs = this.#pauses.next(this.#onTrouble(error));
+        // Only the signal ends a sleep early.
+        await clock.sleep(pauseMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #onConfig(stored: StoredConfig | undefined): Promise<void> {
+    try {
+      await this.#take(stored);
+    } catch (error) {
+      if (!(error instanceof LodenError)) throw error;
+      this.#refuse(error);
+      return;
+    }
+    this.#accept();
+  }
+
+  async #take(stored: StoredConfig | undefined): Promise<void> {
+    const { etcd, running, apply } = this.#options;
+    const before = running();
+    const key = `${etcd.etcdPrefix}/config`;
+    if (stored === undefined) {
+      const commands = configCommands(etcd, before.config.raw);
+      throw new ConfigDeletedError(key, commands.join(" or "));
+    }
+    if (stored.text === before.config.raw) return;
+    const config = parseNetworkConfig(stored.text, key);
+    const { values, needsReplan } = planConfigChange(before, config);
+    await apply(config);
+    logIgnoredKeys(config);
+    log.info("changed network config is taken", {
+      event: "config.changed",
+      changes: values.map(({ key, from, to }) => `${key}: ${from} -> ${to}`),
+      replan: needsReplan,
+    });
+  }
+
+  #refuse(error: LodenError): void {
+    if (!this.#components.state.raise("config.refused", describeError(error))) {
+      return;
+    }
+    log.warn("published network config is refused, the running one goes on", {
+      event: "config.refused",
+      error,
+    });
+  }
+
+  #accept(): void {
+    if (!this.#components.state.clear("config.refused")) return;
+    log.info("published network config is the running one again", {
+      event: "config.accepted",
+    });
+  }
+
+  /** Who keeps the lease tells of an etcd that is away. @returns the code. */
+  #onTrouble(error: unknown): string {
+    if (error instanceof RegistryError && error.fault === "bad-value") {
+      this.#refuse(error);
+      return error.code;
+    }
+    const code = error instanceof LodenError ? error.code : "unexpected";
+    if (code !== this.#trouble) {
+      this.#trouble = code;
+      log.debug("network config cannot be watched", {
+        event: "config.unwatched",
+        error,
+      });
+    }
+    return code;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The route that drops what no bridge takes (`--ip-blackhole-route`).
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../errors.ts";
+import type { Clock } from "../../linux/clock.ts";
+import { type Cidr, equalCidr } from "../../net/cidr.ts";
+import type { AgentState } from "../status/state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What it works with. */
+export interface BlackholeRouteComponents {
+  readonly clock: Clock;
+  readonly state: AgentState;
+  /**
+   * Makes sure that packets for this host's subnet are dropped while no bridge
+   * takes them.
+   */
+  readonly ensureBlackholeRoute: (subnet: Cidr) => void;
+  /** Takes that back: the subnet is another host's from now on. */
+  readonly removeBlackholeRoute: (subnet: Cidr) => void;
+}
+
+/** Set again and again, as flannel does beside its firewall rules (compat 1.3). */
+export class BlackholeRoute {
+  readonly #components: BlackholeRouteComponents;
+  readonly #resyncMs: number;
+  #subnet: Cidr | undefined;
+
+  constructor(components: BlackholeRouteComponents, resyncSeconds: number) {
+    this.#components = components;
+    this.#resyncMs = resyncSeconds * 1_000;
+  }
+
+  /** From now on it is this subnet's. @returns whether it is the first one. */
+  follow(subnet: Cidr): boolean {
+    const before = this.#subnet;
+    this.#subnet = subnet;
+    if (before === undefined) return true;
+    if (!equalCidr(before, subnet)) {
+      this.#try(() => this.#components.removeBlackholeRoute(before));
+      this.#ensure();
+    }
+    return false;
+  }
+
+  /** Until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#ensure();
+      // The stop ends the pause.
+      await this.#components.clock.sleep(this.#resyncMs, signal)
+        .catch(() => {});
+    }
+  }
+
+  #ensure(): void {
+    this.#try(() => this.#components.ensureBlackholeRoute(this.#subnet!));
+  }
+
+  #try(action: () => void): void {
+    const { state } = this.#components;
+    try {
+      action();
+      state.clear("host.blackhole-route");
+    } catch (error) {
+      if (state.raise("host.blackhole-route", describeError(error))) {
+        log.warn("blackhole route cannot be set", {
+          event: "host.blackhole-route-failed",
+          error,
+        });
+      }
+    }
+  }
+}

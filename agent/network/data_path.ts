@@ -1,0 +1,290 @@
+/**
+ * Keeps a backend running: starts it, feeds it peers, starts it anew when it
+ * fails. Nothing above it (etcd, the lease, the files) can stop it.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type {
+  Backend,
+  BackendAdvertisement,
+  BackendContext,
+  BackendStatus,
+} from "../../backend/backend.ts";
+import { describeError } from "../../errors.ts";
+import { Backoff } from "../../linux/backoff.ts";
+import { formatCidr } from "../../net/cidr.ts";
+import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
+import type { Overlay } from "../../net/underlay.ts";
+import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** A backend that ran so long was a good one: the next is started at once. */
+const GOOD_RUN_MS = 10_000;
+const PAUSES = { firstMs: 500, maxMs: 5_000 };
+
+/** What the data path tells the agent. */
+export interface DataPathEvents {
+  /** The first start has failed and is tried again. */
+  onWaiting(error: unknown): void;
+  /**
+   * It ran and has failed, and is being started anew; `flowsOn` says whether the
+   * kernel goes on carrying packets meanwhile.
+   */
+  onDown(error: unknown, flowsOn: boolean): void;
+  /** It carries packets (again). */
+  onUp(overlay: Overlay, advertisement: BackendAdvertisement): void;
+}
+
+/** How to make one. */
+export interface DataPathOptions {
+  /** A new backend for each start: one that has failed is never used again. */
+  readonly createBackend: () => Backend;
+  readonly events: DataPathEvents;
+}
+
+/** A backend that runs, and the peers that it has been given. */
+interface Running {
+  readonly backend: Backend;
+  readonly context: BackendContext;
+  readonly startedAtMs: number;
+  readonly applied: Map<string, Peer>;
+}
+
+/** One backend, kept alive. */
+export class DataPath {
+  readonly #components: RetryComponents;
+  readonly #options: DataPathOptions;
+  readonly #stopping = new AbortController();
+  /** Aborted when a start with another context comes. */
+  #superseding = new AbortController();
+  #hasRun = false;
+  /** The peers as they should be; each by its subnet. */
+  readonly #peers = new Map<string, Peer>();
+  /** Subnets of which the backend may not know yet what their peers are. */
+  #touched = new Set<string>();
+  #running: Running | undefined;
+  /** Starts, changes of peers and stops follow one another. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #restarts = 0;
+  /** Between backends that start well and fail soon. */
+  readonly #pauses: Backoff;
+
+  constructor(components: RetryComponents, options: DataPathOptions) {
+    this.#components = components;
+    this.#pauses = new Backoff(components.random, PAUSES);
+    this.#options = options;
+  }
+
+  /** How often the backend was started anew after a failure. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The peers that the backend has or will have. */
+  get peers(): ReadonlyMap<string, Peer> {
+    return this.#peers;
+  }
+
+  /** `undefined` while no backend runs. */
+  status(): BackendStatus | undefined {
+    return this.#running?.backend.status();
+  }
+
+  /**
+   * Starts a backend, in place of the one that runs, and waits through what
+   * waiting may cure. The newest start counts: one that is under way is ended.
+   *
+   * @throws what waiting cannot cure, unless one has run before; an `AbortError`
+   * when aborted or superseded.
+   */
+  async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
+    this.#superseding.abort(
+      new DOMException("another start has come", "AbortError"),
+    );
+    this.#superseding = new AbortController();
+    const ending = AbortSignal.any([signal, this.#lifetime()]);
+    return await this.#enqueue(async () => {
+      ending.throwIfAborted();
+      const before = this.#running;
+      const flowsOn = before?.backend.status().outlivesAgent ?? false;
+      this.#running = undefined;
+      if (before !== undefined) await discard(before.backend);
+      return await this.#startUntilDone(context, ending, flowsOn);
+    });
+  }
+
+  /**
+   * Takes over a change of peers. While no backend runs it is only remembered:
+   * the next one is given all peers at once.
+   */
+  async apply(diff: PeerDiff): Promise<void> {
+    applyPeerDiff(this.#peers, diff);
+    for (const peers of [diff.added, diff.changed, diff.removed]) {
+      for (const { subnet } of peers) this.#touched.add(formatCidr(subnet));
+    }
+    const applied = this.#enqueue(async () => {
+      const running = this.#running;
+      if (running === undefined) return;
+      try {
+        await this.#applyPeers(running);
+      } catch (error) {
+        // A data path with some unknown part of its peers is not one to go on with.
+        this.#onFailed(running.backend, error);
+      }
+    });
+    // A start may wait for hours; who brings peers must not wait with it.
+    if (this.#running !== undefined) await applied;
+  }
+
+  /** Ends the process's part; what the kernel carries by itself stays. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new DOMException("stopping", "AbortError"));
+    await this.#enqueue(async () => {
+      const running = this.#running;
+      this.#running = undefined;
+      await running?.backend.stop();
+    });
+  }
+
+  /** Of a start and of the restarts after it. */
+  #lifetime(): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, this.#superseding.signal]);
+  }
+
+  async #startUntilDone(
+    context: BackendContext,
+    signal: AbortSignal,
+    flowsOn: boolean,
+  ): Promise<Overlay> {
+    const { onWaiting, onDown } = this.#options.events;
+    return await retryUntilDone(
+      async () => {
+        try {
+          return await this.#startOnce(context, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!this.#hasRun) throw error;
+          // Once the network has run no failure is final: somebody may mend
+          // the host. An error of no class of ours is always tried again.
+          throw new Error(describeError(error), { cause: error });
+        }
+      },
+      this.#components,
+      {
+        signal,
+        onFailure: (error) =>
+          this.#hasRun ? onDown(error, flowsOn) : onWaiting(error),
+      },
+    );
+  }
+
+  async #startOnce(
+    context: BackendContext,
+    signal: AbortSignal,
+  ): Promise<Overlay> {
+    const backend = this.#options.createBackend();
+    try {
+      const overlay = await backend.start(context, signal);
+      const startedAtMs = this.#components.clock.monotonic();
+      const running = { backend, context, startedAtMs, applied: new Map() };
+      this.#touched = new Set(this.#peers.keys());
+      await this.#applyPeers(running);
+      // A start that does not look at the signal must not outlive the stop.
+      signal.throwIfAborted();
+      this.#running = running;
+      this.#hasRun = true;
+      backend.failed.catch((error) => this.#onFailed(backend, error));
+      this.#options.events.onUp(overlay, backend.advertise());
+      return overlay;
+    } catch (error) {
+      await discard(backend);
+      throw error;
+    }
+  }
+
+  async #applyPeers(running: Running): Promise<void> {
+    const { applied, backend } = running;
+    const diff = difference(applied, this.#peers, this.#touched);
+    this.#touched = new Set();
+    if (diff.added.length + diff.changed.length + diff.removed.length === 0) {
+      return;
+    }
+    await backend.apply(diff);
+    applyPeerDiff(applied, diff);
+  }
+
+  #onFailed(backend: Backend, error: unknown): void {
+    const running = this.#running;
+    // A backend may fail twice, and once more while it is being stopped.
+    if (running?.backend !== backend || this.#stopping.signal.aborted) return;
+    this.#running = undefined;
+    this.#restarts++;
+    const flowsOn = backend.status().outlivesAgent ?? false;
+    this.#options.events.onDown(error, flowsOn);
+    const lifetime = this.#lifetime();
+    this.#enqueue(() => this.#restart(running, flowsOn, lifetime))
+      .catch((cause) => {
+        if (lifetime.aborted) return;
+        log.error("data path restart ended", {
+          event: "data-path.restart-ended",
+          error: cause,
+        });
+      });
+  }
+
+  async #restart(
+    { backend, context, startedAtMs }: Running,
+    flowsOn: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock } = this.#components;
+    await discard(backend);
+    if (clock.monotonic() - startedAtMs >= GOOD_RUN_MS) this.#pauses.reset();
+    else await clock.sleep(this.#pauses.next(), signal);
+    await this.#startUntilDone(context, signal, flowsOn);
+  }
+
+  #enqueue<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(task);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+}
+
+async function discard(backend: Backend): Promise<void> {
+  // Nobody waits for the failure of a backend that is not in use.
+  backend.failed.catch(() => {});
+  try {
+    await backend.stop();
+  } catch (error) {
+    log.warn("failed backend did not stop cleanly", {
+      event: "data-path.stop-failed",
+      error,
+    });
+  }
+}
+
+/**
+ * As far as `subnets` go. Peers are replaced, never changed in place: the same
+ * object is the same peer.
+ */
+function difference(
+  before: ReadonlyMap<string, Peer>,
+  after: ReadonlyMap<string, Peer>,
+  subnets: ReadonlySet<string>,
+): PeerDiff {
+  const added: Peer[] = [];
+  const changed: Peer[] = [];
+  const removed: Peer[] = [];
+  for (const subnet of subnets) {
+    const [old, now] = [before.get(subnet), after.get(subnet)];
+    if (old === now) continue;
+    if (old === undefined) added.push(now!);
+    else if (now === undefined) removed.push(old);
+    else changed.push(now);
+  }
+  return { added, changed, removed };
+}

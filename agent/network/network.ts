@@ -1,0 +1,327 @@
+/**
+ * What runs on this host for one network: data path, firewall rules, files.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Backend, BackendAdvertisement } from "../../backend/backend.ts";
+import type { NetworkConfig } from "../../config/network/network.ts";
+import { describeError } from "../../errors.ts";
+import type {
+  DockerLook,
+  DockerWatchSubject,
+} from "../../host/docker/docker_watch.ts";
+import type { SubnetEnv } from "../../host/subnet_env.ts";
+import type { SysctlFinding } from "../../host/sysctl_check.ts";
+import type { Overlay } from "../../net/underlay.ts";
+import {
+  BlackholeRoute,
+  type BlackholeRouteComponents,
+} from "./blackhole_route.ts";
+import { DataPath } from "./data_path.ts";
+import { reportDocker } from "./docker_report.ts";
+import { type HostFile, writeHostFiles } from "./host_files.ts";
+import {
+  NetworkFirewall,
+  type NetworkFirewallComponents,
+  type NetworkFirewallOptions,
+} from "./network_firewall.ts";
+import { findRoom, type RoomComponents } from "./network_room.ts";
+import { isSameDataPath, type NetworkPlan } from "./network_plan.ts";
+import { NewestTask } from "../tasks/newest_task.ts";
+import type { AgentPhase, AgentState } from "../status/state.ts";
+import { SysctlReport } from "./sysctl_report.ts";
+import type { TaskGroup } from "../tasks/task_group.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What Docker is held against. */
+export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
+
+/** What a network is made of. */
+export interface NetworkComponents
+  extends NetworkFirewallComponents, BlackholeRouteComponents, RoomComponents {
+  readonly state: AgentState;
+  readonly tasks: TaskGroup;
+  /** A new backend for each start. */
+  readonly createBackend: (config: NetworkConfig) => Backend;
+  /** What the host's lease must say of the backend from now on. */
+  readonly advertise: (advertisement: BackendAdvertisement) => void;
+  /** In the order in which they are written. */
+  readonly files: readonly HostFile[];
+  /** Told what all files say, whenever they have been written. */
+  readonly onFilesWritten: (env: SubnetEnv) => void;
+  /**
+   * Looks for kernel settings that keep packets back; with `--set-sysctls` what
+   * could not be set.
+   */
+  readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
+  /** Looks at the host's Docker until the abort (`host/docker/docker_watch.ts`). */
+  readonly watchDocker: (
+    overlay: DockerOverlay,
+    onLook: (look: DockerLook) => void,
+    signal: AbortSignal,
+  ) => Promise<void>;
+}
+
+/** What a person sets. */
+export interface NetworkOptions extends NetworkFirewallOptions {
+  readonly blackholeRoute: boolean;
+  /** How often the blackhole route and the kernel's settings are looked at. */
+  readonly resyncSeconds: number;
+}
+
+/** One host's network: follows its plan, and keeps what need not change. */
+export class Network {
+  readonly dataPath: DataPath;
+  readonly #components: NetworkComponents;
+  readonly #options: NetworkOptions;
+  readonly #firewall: NetworkFirewall;
+  readonly #blackhole: BlackholeRoute;
+  readonly #stopping = new AbortController();
+  readonly #files = new NewestTask();
+  readonly #dockerWatch = new NewestTask();
+  #plan: NetworkPlan;
+  /** By which the data path was started last. */
+  #started: NetworkPlan | undefined;
+  readonly #sysctls: SysctlReport;
+  #overlay: Overlay | undefined;
+  /** What the files say; `undefined` while they are not as the plan wants them. */
+  #written: SubnetEnv | undefined;
+
+  constructor(
+    plan: NetworkPlan,
+    components: NetworkComponents,
+    options: NetworkOptions,
+  ) {
+    this.#plan = plan;
+    this.#components = components;
+    this.#options = options;
+    this.dataPath = new DataPath(components, {
+      createBackend: () => components.createBackend(this.#plan.config),
+      events: {
+        onWaiting: (error) => this.#onWaiting(error),
+        onDown: (error, flowsOn) => this.#onDown(error, flowsOn),
+        onUp: (overlay, advertisement) => {
+          components.advertise(advertisement);
+          this.#onUp(overlay);
+        },
+      },
+    });
+    this.#sysctls = new SysctlReport(components.state);
+    this.#firewall = new NetworkFirewall(components, options);
+    this.#blackhole = new BlackholeRoute(components, options.resyncSeconds);
+  }
+
+  /** As it should run; {@linkcode bringUp} makes it so. */
+  get plan(): NetworkPlan {
+    return this.#plan;
+  }
+
+  /** Only a plan; nothing changes before {@linkcode bringUp}. */
+  adopt(plan: NetworkPlan): void {
+    this.#plan = plan;
+  }
+
+  /**
+   * Makes everything as the plan says, for the first time or again; what is so
+   * already is left alone. Resolves when the host's other programs have been told.
+   *
+   * @throws what waiting cannot cure; the signal's reason when aborted.
+   */
+  async bringUp(signal: AbortSignal): Promise<void> {
+    const plan = this.#plan;
+    const ending = AbortSignal.any([signal, this.#stopping.signal]);
+    ending.throwIfAborted();
+    this.#enter("starting-data-path");
+    const written = this.#written;
+    // Until the end the files are this method's.
+    this.#written = undefined;
+    if (this.#started === undefined || !isSameDataPath(this.#started, plan)) {
+      // Before the rules, which would masquerade what they must not.
+      await findRoom(plan.config.pool.network, this.#components, ending);
+    }
+    // The rules need no device: both at once.
+    const firewall = this.#firewall.ensure(
+      plan,
+      ending,
+      this.#stopping.signal,
+    );
+    // A failure is seen where it is awaited, unless the data path fails first.
+    firewall.catch(() => {});
+    await this.#startDataPath(plan, ending);
+    if (this.#options.blackholeRoute && this.#blackhole.follow(plan.subnet)) {
+      this.#components.tasks.spawn(
+        "blackhole route",
+        () => this.#blackhole.run(this.#stopping.signal),
+      );
+    }
+    if (this.#options.ipMasq) {
+      // FLANNEL_IPMASQ=true makes Docker drop its own masquerade: rules first.
+      this.#enter("setting-firewall");
+      await firewall;
+    }
+    this.#enter("writing-files");
+    await this.#writeFiles(written, ending);
+    this.#watchDocker(this.#overlay?.deviceName);
+    await firewall;
+  }
+
+  /** Ends the process's part; what carries traffic without us stays. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new DOMException("stopping", "AbortError"));
+    await Promise.all([this.#firewall.stop(), this.dataPath.stop()]);
+  }
+
+  /** A network that runs stays "running" while it changes. */
+  #enter(phase: AgentPhase): void {
+    const { state } = this.#components;
+    if (!state.facts.ready) state.enter(phase);
+  }
+
+  async #startDataPath(
+    plan: NetworkPlan,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#started !== undefined && isSameDataPath(this.#started, plan)) {
+      return;
+    }
+    const { config, subnet, underlay } = plan;
+    const { network } = config.pool;
+    this.#started = undefined;
+    await this.dataPath.start({ network, subnet, underlay }, signal);
+    this.#started = plan;
+  }
+
+  async #writeFiles(
+    written: SubnetEnv | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (;;) {
+      const env = this.#env();
+      if (JSON.stringify(written) === JSON.stringify(env)) break;
+      const { files } = this.#components;
+      await this.#files.run(
+        (ending) => writeHostFiles(files, env, this.#components, ending),
+        signal,
+      );
+      this.#components.onFilesWritten(env);
+      // A data path that was started anew meanwhile may have another MTU.
+      written = env;
+    }
+    this.#written = written;
+  }
+
+  #env(): SubnetEnv {
+    return {
+      network: this.#plan.config.pool.network,
+      subnet: this.#plan.subnet,
+      mtuBytes: this.#overlay!.mtuBytes,
+      ipMasq: this.#options.ipMasq,
+    };
+  }
+
+  /** Without a device, nothing comes over the overlay that Docker could drop. */
+  #watchDocker(overlayDevice: string | undefined): void {
+    if (overlayDevice === undefined) return;
+    const { tasks, state, watchDocker } = this.#components;
+    const { config, subnet } = this.#plan;
+    const overlay = { network: config.pool.network, subnet, overlayDevice };
+    const onLook = (look: DockerLook) => reportDocker(look, state);
+    tasks.spawn("docker", () =>
+      this.#dockerWatch.run(
+        (ending) => watchDocker(overlay, onLook, ending),
+        this.#stopping.signal,
+      ));
+  }
+
+  #onWaiting(error: unknown): void {
+    const { state } = this.#components;
+    const reason = describeError(error);
+    state.raise("data-path.not-started", reason);
+    if (!state.waitFor("data-path", reason)) return;
+    log.error("data path cannot be started yet", {
+      event: "data-path.waiting",
+      error,
+    });
+  }
+
+  #onDown(error: unknown, flowsOn: boolean): void {
+    const { state } = this.#components;
+    const reason = describeError(error);
+    if (flowsOn) {
+      if (!state.raise("data-path.unattended", reason)) return;
+      log.warn("data path is started anew, packets flow in the kernel", {
+        event: "data-path.unattended",
+        error,
+      });
+      return;
+    }
+    if (!state.raise("data-path.down", reason)) return;
+    log.error("data path is down and is started anew", {
+      event: "data-path.down",
+      error,
+    });
+  }
+
+  #onUp(overlay: Overlay): void {
+    const { state, tasks } = this.#components;
+    const former = this.#overlay;
+    this.#overlay = overlay;
+    this.#firewall.letPast(overlay.deviceName);
+    state.clear("data-path.not-started");
+    state.clear("data-path.down");
+    state.clear("data-path.unattended");
+    state.set({
+      overlay: {
+        device: overlay.deviceName ?? null,
+        mtuBytes: overlay.mtuBytes,
+      },
+    });
+    const status = this.dataPath.status();
+    log.info("data path is up", {
+      event: "data-path.up",
+      backend: status?.type,
+      dataPath: status?.dataPath,
+      reason: status?.reason,
+      device: overlay.deviceName,
+      mtuBytes: overlay.mtuBytes,
+    });
+    this.#reportSysctls();
+    if (former === undefined) {
+      tasks.spawn("sysctls", () => this.#watchSysctls(this.#stopping.signal));
+    }
+    if (former === undefined || former.mtuBytes === overlay.mtuBytes) return;
+    log.warn("overlay MTU has changed: Docker must be restarted", {
+      event: "overlay.mtu-changed",
+      fromBytes: former.mtuBytes,
+      toBytes: overlay.mtuBytes,
+    });
+    const written = this.#written;
+    if (written === undefined) return;
+    tasks.spawn(
+      "files",
+      () => this.#writeFiles(written, this.#stopping.signal),
+    );
+  }
+
+  /** Other programs set them too, so they are looked at for ever. */
+  async #watchSysctls(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components;
+    while (!signal.aborted) {
+      this.#reportSysctls();
+      // The stop ends the pause.
+      await clock.sleep(this.#options.resyncSeconds * 1_000, signal)
+        .catch(() => {});
+    }
+  }
+
+  #reportSysctls(): void {
+    const devices = [
+      this.#overlay?.deviceName,
+      this.#plan.underlay.interfaceName,
+    ].filter((name) => name !== undefined);
+    this.#sysctls.report(this.#components.checkSysctls(devices));
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Waits until the overlay's addresses are free on this host.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError } from "../../errors.ts";
+import { NetworkOverlapError } from "../../host/errors.ts";
+import type { NetworkOverlap } from "../../host/network_fit.ts";
+import { type Cidr, formatCidr } from "../../net/cidr.ts";
+import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
+import type { AgentState } from "../status/state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What {@linkcode findRoom} needs. */
+export interface RoomComponents extends RetryComponents {
+  readonly state: AgentState;
+  readonly checkRoom: (network: Cidr) => RoomCheck;
+}
+
+/** One look at the host's routes and addresses. */
+export interface RoomCheck {
+  readonly overlaps: readonly NetworkOverlap[];
+  /** Whether the network has been running here since the boot. */
+  readonly isServed: boolean;
+}
+
+/**
+ * A network that overlaps what the host has is not started, and waited for. One
+ * that runs already goes on: to take it away would cost more than it cures.
+ *
+ * @throws the signal's reason when aborted.
+ */
+export async function findRoom(
+  network: Cidr,
+  components: RoomComponents,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state, checkRoom } = components;
+  await retryUntilDone(
+    () => {
+      const { overlaps, isServed } = checkRoom(network);
+      const conflicts = overlaps.filter(({ kind }) => kind === "conflict");
+      if (conflicts.length === 0) {
+        state.clear("network.overlaps");
+        warnOfTakeovers(network, overlaps);
+        return;
+      }
+      const error = new NetworkOverlapError(network, conflicts);
+      if (!isServed) throw error;
+      report(error, state);
+    },
+    components,
+    {
+      signal,
+      onFailure: (error) => {
+        report(error, state);
+        state.waitFor("room", describeError(error));
+      },
+    },
+  );
+}
+
+function report(error: unknown, state: AgentState): void {
+  if (!state.raise("network.overlaps", describeError(error))) return;
+  log.error("network overlaps what this host has", {
+    event: "network.overlaps",
+    error,
+  });
+}
+
+function warnOfTakeovers(
+  network: Cidr,
+  takeovers: readonly NetworkOverlap[],
+): void {
+  for (const { text } of takeovers) {
+    log.warn("overlay takes a part of another route's addresses", {
+      event: "network.takes-over",
+      network: formatCidr(network),
+      route: text,
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The network that runs on this host, and its changes from one plan to the next.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { NetworkConfig } from "../../config/network/network.ts";
+import { describeError } from "../../errors.ts";
+import { type Cidr, equalCidr } from "../../net/cidr.ts";
+import type { PeerDiff } from "../../net/peer.ts";
+import type { Footprint } from "../instance/footprint.ts";
+import {
+  Network,
+  type NetworkComponents,
+  type NetworkOptions,
+} from "./network.ts";
+import {
+  describePlanChange,
+  isSamePlan,
+  type NetworkPlan,
+  planFacts,
+} from "./network_plan.ts";
+import { NewestTask } from "../tasks/newest_task.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What the supervisor stands on. */
+export interface NetworkSupervisorComponents extends NetworkComponents {
+  /** Throws when another agent of this host has a network that overlaps. */
+  readonly refuseNetworkOfOthers: (network: Cidr) => Promise<void>;
+  /** Writes down what the agent is about to leave on the host. */
+  readonly saveFootprint: (
+    footprint: Footprint,
+    config: NetworkConfig,
+  ) => Promise<void>;
+}
+
+/** A plan, made of the one before. */
+type NextPlan = (before: NetworkPlan | undefined) => NetworkPlan;
+
+/**
+ * Keeps one {@linkcode Network} as the newest plan says. Changes come at any time,
+ * also while an earlier one is being made or waits for something: what they have
+ * in common stays, and the newest one wins.
+ */
+export class NetworkSupervisor {
+  readonly #components: NetworkSupervisorComponents;
+  readonly #options: NetworkOptions;
+  #current: Network | undefined;
+  #isPlanned = false;
+  /** Plans are judged and adopted one after the other. */
+  #adopting: Promise<unknown> = Promise.resolve();
+  readonly #bringUp = new NewestTask();
+
+  constructor(
+    components: NetworkSupervisorComponents,
+    options: NetworkOptions,
+  ) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  /** `undefined` until the first plan has been adopted. */
+  get current(): Network | undefined {
+    return this.#current;
+  }
+
+  /** Whether there has been a plan, adopted already or not. */
+  get isPlanned(): boolean {
+    return this.#isPlanned;
+  }
+
+  /**
+   * Makes the network run by this plan, for the first time or instead of another
+   * one. Resolves when it does, or runs by a plan that came later.
+   *
+   * @throws what waiting cannot cure; the signal's reason when aborted. A network
+   * that runs goes on as it was when its next plan is refused.
+   */
+  async replan(plan: NetworkPlan, signal: AbortSignal): Promise<void> {
+    const hasChanged = await this.#adopt(() => plan);
+    signal.throwIfAborted();
+    await (hasChanged ? this.#makeSo(signal) : this.#bringUp.settled);
+  }
+
+  /**
+   * The same for a part of the newest plan; there must be one. Resolves when the
+   * change has been adopted, and does not wait until the network runs by it.
+   */
+  async change(part: Partial<NetworkPlan>): Promise<void> {
+    const hasChanged = await this.#adopt((before) => {
+      if (before === undefined) {
+        throw new TypeError("Cannot change a network: it must have a plan");
+      }
+      return { ...before, ...part };
+    });
+    if (!hasChanged) return;
+    this.#components.tasks.spawn(
+      "network change",
+      (signal) => this.#makeSo(signal),
+    );
+  }
+
+  /** Brings the peers up to date; without a network there are none. */
+  async apply(diff: PeerDiff): Promise<void> {
+    await this.#adopting;
+    await this.#current?.dataPath.apply(diff);
+  }
+
+  /** Ends the process's part; what carries traffic without us stays. */
+  async stop(): Promise<void> {
+    await this.#current?.stop();
+  }
+
+  async #makeSo(signal: AbortSignal): Promise<void> {
+    const network = this.#current!;
+    await this.#bringUp.run((ending) => network.bringUp(ending), signal);
+  }
+
+  /** @returns whether something has to change. */
+  #adopt(next: NextPlan): Promise<boolean> {
+    this.#isPlanned = true;
+    const adopted = this.#adopting.then(() => this.#adoptNow(next));
+    this.#adopting = adopted.catch(() => {});
+    return adopted;
+  }
+
+  async #adoptNow(next: NextPlan): Promise<boolean> {
+    const before = this.#current?.plan;
+    const plan = next(before);
+    if (before !== undefined && isSamePlan(before, plan)) {
+      this.#current!.adopt(plan);
+      this.#components.state.set(planFacts(plan));
+      return false;
+    }
+    const { network } = plan.config.pool;
+    const formerNetwork = before?.config.pool.network;
+    if (formerNetwork === undefined || !equalCidr(formerNetwork, network)) {
+      await this.#components.refuseNetworkOfOthers(network);
+    }
+    await this.#saveFootprint(plan);
+    if (before !== undefined) logChange(before, plan);
+    this.#components.state.set(planFacts(plan));
+    if (this.#current === undefined) {
+      this.#current = new Network(plan, this.#components, this.#options);
+    } else {
+      this.#current.adopt(plan);
+    }
+    return true;
+  }
+
+  async #saveFootprint({ config, subnet }: NetworkPlan): Promise<void> {
+    const { saveFootprint, files, state } = this.#components;
+    try {
+      await saveFootprint({
+        network: config.pool.network,
+        subnet,
+        files: files.map(({ path }) => path),
+      }, config);
+      state.clear("footprint.not-saved");
+    } catch (error) {
+      state.raise("footprint.not-saved", describeError(error));
+      log.warn("what the agent leaves on the host cannot be written down", {
+        event: "footprint.not-saved",
+        error,
+      });
+    }
+  }
+}
+
+function logChange(before: NetworkPlan, after: NetworkPlan): void {
+  const changes = describePlanChange(before, after);
+  const fields = { event: "agent.plan-changed", changes };
+  if (equalCidr(before.subnet, after.subnet)) {
+    log.info("network changes", { ...fields, restartDocker: false });
+  } else {
+    log.warn("network changes: Docker must be restarted", {
+      ...fields,
+      restartDocker: true,
+    });
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * What is wrong right now, as registered data.
+ *
+ * Each warning has one code, severity and meaning, registered here; status, the
+ * log, `/healthz` and `/readyz` are all fed from the same set (after tailscale's
+ * `health/health.go`).
+ *
+ * @module
+ */
+
+import type { Clock } from "../../linux/clock.ts";
+
+/**
+ * `error`: packets or Docker do not get what they need; `warning`: they do, but
+ * something that protects them is missing.
+ */
+export type WarningSeverity = "error" | "warning";
+
+/** What a code means; the text of an occurrence says the rest. */
+export interface WarningDefinition {
+  readonly severity: WarningSeverity;
+  /** What does not work while this warning is up. */
+  readonly impairs: string;
+  /** Whether a restart of the agent may cure it: then `/healthz` fails. */
+  readonly restartMayCure: boolean;
+}
+
+/** Every warning that the agent can raise. The codes are an interface. */
+export const warningDefinitions = {
+  "config.missing": {
+    severity: "error",
+    impairs: "this host has no subnet",
+    restartMayCure: false,
+  },
+  "config.invalid": {
+    severity: "error",
+    impairs: "this host has no subnet",
+    restartMayCure: false,
+  },
+  "config.refused": {
+    severity: "warning",
+    impairs: "what was published as network config has no effect on this host",
+    restartMayCure: false,
+  },
+  "etcd.unavailable": {
+    severity: "warning",
+    impairs: "changes of peers are not seen, the lease is not renewed",
+    restartMayCure: false,
+  },
+  "underlay.missing": {
+    severity: "error",
+    impairs: "packets to and from other hosts",
+    restartMayCure: false,
+  },
+  "underlay.shared-address": {
+    severity: "warning",
+    impairs: "other hosts may hold the same address and the same lease",
+    restartMayCure: false,
+  },
+  "lease.missing": {
+    severity: "error",
+    impairs: "this host has no subnet",
+    restartMayCure: false,
+  },
+  "lease.not-held": {
+    severity: "warning",
+    impairs: "another host may take this host's subnet",
+    restartMayCure: false,
+  },
+  "underlay.public-ip-elsewhere": {
+    severity: "warning",
+    impairs: "other hosts may refuse this host's packets",
+    restartMayCure: false,
+  },
+  "underlay.address-twice": {
+    severity: "warning",
+    impairs: "packets from other hosts may come in by the wrong interface",
+    restartMayCure: false,
+  },
+  "data-path.not-started": {
+    severity: "error",
+    impairs: "packets to and from other hosts",
+    restartMayCure: false,
+  },
+  "data-path.down": {
+    severity: "error",
+    impairs: "packets to and from other hosts",
+    restartMayCure: true,
+  },
+  "data-path.unattended": {
+    severity: "warning",
+    impairs: "changes of peers, fragments and path MTUs",
+    restartMayCure: true,
+  },
+  "firewall.missing": {
+    severity: "error",
+    impairs: "masquerade of the containers' traffic, so Docker is not told yet",
+    restartMayCure: false,
+  },
+  "firewall.forward-missing": {
+    severity: "warning",
+    impairs: "a FORWARD policy of DROP stops the containers' traffic",
+    restartMayCure: false,
+  },
+  "host.forwarding": {
+    severity: "warning",
+    impairs: "packets between containers and other hosts",
+    restartMayCure: false,
+  },
+  "host.blackhole-route": {
+    severity: "warning",
+    impairs: "packets to a container that is gone may leave this host",
+    restartMayCure: false,
+  },
+  "files.subnet-env": {
+    severity: "error",
+    impairs: "Docker and others do not learn the subnet",
+    restartMayCure: false,
+  },
+  "files.docker-opts": {
+    severity: "error",
+    impairs: "Docker does not learn its options",
+    restartMayCure: false,
+  },
+  "network.overlaps": {
+    severity: "error",
+    impairs: "addresses that both the overlay and this host use",
+    restartMayCure: false,
+  },
+  "docker.options-stale": {
+    severity: "warning",
+    impairs: "a Docker that is started from that file is on no lease",
+    restartMayCure: false,
+  },
+  "docker.bridge-elsewhere": {
+    severity: "warning",
+    impairs: "containers cannot be reached from other hosts",
+    restartMayCure: false,
+  },
+  "docker.bridge-foreign": {
+    severity: "warning",
+    impairs: "containers of that bridge, and the host whose addresses it has",
+    restartMayCure: false,
+  },
+  "docker.drops-overlay": {
+    severity: "warning",
+    impairs: "packets from other hosts to this host's containers",
+    restartMayCure: false,
+  },
+  "peers.unknown": {
+    severity: "warning",
+    impairs: "packets to other hosts, until etcd has been read once",
+    restartMayCure: false,
+  },
+  "state.not-saved": {
+    severity: "warning",
+    impairs: "a restart while etcd is away",
+    restartMayCure: false,
+  },
+  "footprint.not-saved": {
+    severity: "warning",
+    impairs: "loden cleanup",
+    restartMayCure: false,
+  },
+  "health.not-served": {
+    severity: "warning",
+    impairs: "/healthz and /readyz",
+    restartMayCure: false,
+  },
+  "agent.task-died": {
+    severity: "error",
+    impairs: "a part of the agent has ended that must not end",
+    restartMayCure: true,
+  },
+} as const satisfies Readonly<Record<string, WarningDefinition>>;
+
+/** A registered warning. */
+export type WarningCode = keyof typeof warningDefinitions;
+
+/** A warning that is up. */
+export interface Warning {
+  readonly code: WarningCode;
+  readonly severity: WarningSeverity;
+  /** What is wrong here and now, for an operator. */
+  readonly text: string;
+  readonly impairs: string;
+  /** Milliseconds since 1970, when it came up. */
+  readonly sinceMs: number;
+}
+
+/** The set of warnings that are up. */
+export class Health {
+  readonly #clock: Clock;
+  readonly #warnings = new Map<WarningCode, Warning>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @returns whether the warning is new or says something else than before. */
+  raise(code: WarningCode, text: string): boolean {
+    const before = this.#warnings.get(code);
+    if (before?.text === text) return false;
+    const { severity, impairs } = warningDefinitions[code];
+    const sinceMs = before?.sinceMs ?? this.#clock.now();
+    this.#warnings.set(code, { code, severity, text, impairs, sinceMs });
+    return true;
+  }
+
+  /** @returns whether the warning was up. */
+  clear(code: WarningCode): boolean {
+    return this.#warnings.delete(code);
+  }
+
+  /** Errors first, then as they came up. */
+  warnings(): Warning[] {
+    return [...this.#warnings.values()].sort((a, b) =>
+      a.severity === b.severity
+        ? a.sinceMs - b.sinceMs
+        : a.severity === "error"
+        ? -1
+        : 1
+    );
+  }
+
+  /** The warnings that make `/healthz` fail: those that a restart may cure. */
+  unhealthy(): Warning[] {
+    return this.warnings().filter(({ code }) =>
+      warningDefinitions[code].restartMayCure
+    );
+  }
+}

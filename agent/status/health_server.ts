@@ -1,0 +1,130 @@
+/**
+ * `/healthz` and `/readyz`, with flannel's paths, codes and texts (compat 10).
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { describeError, LodenError } from "../../errors.ts";
+import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
+import type { AgentState } from "./state.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** The address is taken or not ours. Another process may give it back. */
+export class HealthServerError extends LodenError {
+  readonly retryable = true;
+
+  constructor(hostname: string, port: number, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(
+      "health.listen",
+      `Cannot serve /healthz on ${hostname}:${port}: ${reason}`,
+      { cause, hint: "choose another --healthz-port or --healthz-ip" },
+    );
+  }
+}
+
+/** What the answers are made from. */
+export type HealthSource = Pick<AgentState, "facts" | "unhealthy">;
+
+/** Where to listen. */
+export interface HealthServerOptions {
+  readonly hostname: string;
+  /** 1..65535. */
+  readonly port: number;
+}
+
+/** The health server. It answers any method, as flannel's does. */
+export class HealthServer {
+  readonly #server: Deno.HttpServer;
+
+  private constructor(server: Deno.HttpServer) {
+    this.#server = server;
+  }
+
+  /** @throws {HealthServerError} when the address cannot be listened on. */
+  static start(
+    options: HealthServerOptions,
+    state: HealthSource,
+  ): HealthServer {
+    const { hostname, port } = options;
+    try {
+      return new HealthServer(
+        Deno.serve(
+          { hostname, port, onListen: () => {} },
+          (request) => answerHealth(new URL(request.url).pathname, state),
+        ),
+      );
+    } catch (error) {
+      throw new HealthServerError(hostname, port, error);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/**
+ * Serves until aborted; an address that is taken is tried again, and is never a
+ * reason to stop the network.
+ */
+export async function serveHealth(
+  options: HealthServerOptions,
+  components: RetryComponents & { readonly state: AgentState },
+  signal: AbortSignal,
+): Promise<void> {
+  const { state } = components;
+  const server = await retryUntilDone(
+    () => HealthServer.start(options, state),
+    components,
+    {
+      signal,
+      maxMs: 30_000,
+      onFailure: (error) => {
+        if (!state.raise("health.not-served", describeError(error))) return;
+        log.warn("health cannot be served", {
+          event: "health.not-served",
+          error,
+        });
+      },
+    },
+  );
+  state.clear("health.not-served");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  await server.stop();
+}
+
+/**
+ * The answer for a path. Unlike flannel's, `/healthz` can fail: when something
+ * is broken that a restart may cure. Waiting for etcd is not such a thing.
+ */
+export function answerHealth(
+  path: string,
+  state: HealthSource,
+): Response {
+  switch (path) {
+    case "/healthz": {
+      const broken = state.unhealthy();
+      return broken.length === 0
+        ? text(200, "flanneld is running")
+        : text(503, broken.map((each) => each.text).join("\n"));
+    }
+    case "/readyz":
+      return state.facts.ready
+        ? text(200, "flanneld is ready")
+        : text(503, "flanneld is not ready yet");
+    default:
+      return text(404, "404 page not found");
+  }
+}
+
+function text(status: number, body: string): Response {
+  return new Response(body, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}

@@ -1,0 +1,90 @@
+/**
+ * When the host's service manager is told that the network is there.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { ServiceNotifier } from "../../host/systemd.ts";
+import type { Clock } from "../../linux/clock.ts";
+import type { Network } from "../network/network.ts";
+import { describePlan } from "../network/network_plan.ts";
+import type { AgentState } from "./state.ts";
+import { describeStatus } from "./status_line.ts";
+import type { TaskGroup } from "../tasks/task_group.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** READY does not wait longer for the first list of peers. */
+const PEERS_PATIENCE_MS = 5_000;
+/** Between attempts to tell the service manager. */
+const READY_PAUSE_MS = 1_000;
+
+/** What it works with. */
+export interface ReadinessComponents {
+  readonly clock: Clock;
+  readonly state: AgentState;
+  readonly notifier: ServiceNotifier;
+  readonly tasks: TaskGroup;
+}
+
+/** READY, once. */
+export class Readiness {
+  readonly #components: ReadinessComponents;
+  readonly #peersKnown = Promise.withResolvers<void>();
+
+  constructor(components: ReadinessComponents) {
+    this.#components = components;
+  }
+
+  /** All peers of a first listing have been told. */
+  onPeersKnown(): void {
+    this.#peersKnown.resolve();
+  }
+
+  /**
+   * Waits a moment for the first list of peers.
+   *
+   * @throws the signal's reason when aborted.
+   */
+  async waitForPeers(signal: AbortSignal): Promise<void> {
+    const { state, clock } = this.#components;
+    const patience = new AbortController();
+    const known = await Promise.race([
+      this.#peersKnown.promise.then(() => true),
+      clock.sleep(PEERS_PATIENCE_MS, AbortSignal.any([signal, patience.signal]))
+        .then(() => false, () => false),
+    ]);
+    patience.abort();
+    signal.throwIfAborted();
+    if (known) return;
+    state.raise("peers.unknown", "the other hosts are not known yet");
+    this.#peersKnown.promise.then(() => state.clear("peers.unknown"));
+    log.warn("ready is said before the other hosts are known", {
+      event: "peers.unknown",
+    });
+  }
+
+  /** Says it, unless that has been done. */
+  sayReady({ plan, dataPath }: Network): void {
+    const { state, tasks } = this.#components;
+    state.enter("running");
+    if (state.facts.ready) return;
+    state.set({ ready: true });
+    tasks.spawn("ready", (signal) => this.#notify(signal));
+    log.info("ready", {
+      event: "agent.ready",
+      ...describePlan(plan),
+      peers: dataPath.peers.size,
+      fromSavedState: state.facts.fromSavedState,
+    });
+  }
+
+  /** Again until it is taken: a lost READY is a unit that times out. */
+  async #notify(signal: AbortSignal): Promise<void> {
+    const { state, notifier, clock } = this.#components;
+    while (!notifier.ready(describeStatus(state.summary()))) {
+      await clock.sleep(READY_PAUSE_MS, signal);
+    }
+  }
+}

@@ -1,0 +1,292 @@
+/**
+ * What the agent is doing, as one value: the source of `loden status`, of
+ * systemd's STATUS and of the counters line in the log.
+ *
+ * @module
+ */
+
+import type { BackendStatus } from "../../backend/backend.ts";
+import type { DockerStatus } from "../../host/docker/docker_watch.ts";
+import type { Clock } from "../../linux/clock.ts";
+import { Health, type Warning, type WarningCode } from "./health.ts";
+
+/** The steps of a start, in their order, and what comes after. */
+export type AgentPhase =
+  | "starting"
+  | "reading-config"
+  | "finding-underlay"
+  | "acquiring-lease"
+  | "starting-data-path"
+  | "setting-firewall"
+  | "writing-files"
+  | "running"
+  | "stopping"
+  | "stopped";
+
+/** What can be waited for, several at once. */
+export type WaitSubject =
+  | "config"
+  | "underlay"
+  | "lease"
+  | "room"
+  | "data-path"
+  | "firewall"
+  | "files";
+
+/** The underlay, for people. */
+export interface UnderlayStatus {
+  readonly interface: string;
+  readonly address: string;
+  readonly publicIp: string;
+  readonly mtuBytes: number;
+}
+
+/** The lease, for people. `state` is the lease keeper's word (docs/lease.md). */
+export interface LeaseStatus {
+  readonly subnet: string | null;
+  readonly state: string;
+  /** Why the state is not `held`. */
+  readonly cause: string | null;
+  /** Stable, e.g. `registry.refused` (docs/lease.md). */
+  readonly causeCode: string | null;
+  /** RFC 3339. */
+  readonly since: string;
+  /** RFC 3339; `null` while no lease is held and for a reservation. */
+  readonly expires: string | null;
+}
+
+/** Another host. */
+export interface PeerStatus {
+  readonly subnet: string;
+  readonly publicIp: string;
+  readonly backendType: string;
+  /** As its lease says; `null` for flannel. */
+  readonly dataPath: string | null;
+  readonly stale: boolean;
+}
+
+/** A file that the agent writes for others. */
+export interface FileStatus {
+  readonly path: string;
+  readonly written: boolean;
+}
+
+/** What `loden status --json` prints. Fields are only ever added (`schema`). */
+export interface StatusSnapshot {
+  readonly schema: 1;
+  readonly version: string;
+  readonly pid: number;
+  readonly instance: string;
+  readonly etcdPrefix: string;
+  readonly etcdEndpoints: readonly string[];
+  readonly phase: AgentPhase;
+  /** RFC 3339: when the phase began. */
+  readonly phaseSince: string;
+  /** Whether READY was said: Docker may start. */
+  readonly ready: boolean;
+  /** Whether the network runs on what was saved, because etcd is away. */
+  readonly fromSavedState: boolean;
+  /** What is waited for, `null` when nothing is. */
+  readonly waitingFor: string | null;
+  readonly network: string | null;
+  /** The subnet that Docker was told of; a lease may be lost in the meantime. */
+  readonly subnet: string | null;
+  readonly underlay: UnderlayStatus | null;
+  readonly overlay: { device: string | null; mtuBytes: number } | null;
+  readonly lease: LeaseStatus | null;
+  readonly backend: BackendStatus | null;
+  readonly backendRestarts: number;
+  readonly peers: readonly PeerStatus[];
+  readonly firewall: string | null;
+  /** `null` while no daemon runs beside the agent. */
+  readonly docker: DockerStatus | null;
+  readonly files: readonly FileStatus[];
+  readonly warnings: readonly StatusWarning[];
+}
+
+/** What one line about the state is made from. */
+export type StatusSummary = Omit<StatusSnapshot, "peers"> & {
+  readonly peerCount: number;
+};
+
+/** A warning in `status --json`. */
+export interface StatusWarning extends Omit<Warning, "sinceMs"> {
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/** Who the agent is: fixed for its life. */
+export interface AgentIdentity {
+  readonly version: string;
+  readonly pid: number;
+  readonly instance: string;
+  readonly etcdPrefix: string;
+  readonly etcdEndpoints: readonly string[];
+}
+
+/** The parts of the snapshot that the agent sets as it learns them. */
+export type AgentFacts = Pick<
+  StatusSnapshot,
+  | "ready"
+  | "fromSavedState"
+  | "network"
+  | "subnet"
+  | "underlay"
+  | "overlay"
+  | "lease"
+  | "firewall"
+  | "docker"
+  | "files"
+>;
+
+/** The parts that are asked at the moment of the snapshot. */
+export interface LiveParts {
+  backend(): BackendStatus | undefined;
+  backendRestarts(): number;
+  peers(): readonly PeerStatus[];
+  peerCount(): number;
+}
+
+const NO_PARTS: LiveParts = {
+  backend: () => undefined,
+  backendRestarts: () => 0,
+  peers: () => [],
+  peerCount: () => 0,
+};
+
+/** The agent's state, and who listens to its changes. */
+export class AgentState {
+  readonly #identity: AgentIdentity;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+  readonly #health: Health;
+  #phase: AgentPhase = "starting";
+  #phaseSinceMs: number;
+  readonly #waitingFor = new Map<WaitSubject, string>();
+  #facts: AgentFacts = {
+    ready: false,
+    fromSavedState: false,
+    network: null,
+    subnet: null,
+    underlay: null,
+    overlay: null,
+    lease: null,
+    firewall: null,
+    docker: null,
+    files: [],
+  };
+  #parts: LiveParts = NO_PARTS;
+
+  constructor(identity: AgentIdentity, clock: Clock) {
+    this.#identity = identity;
+    this.#clock = clock;
+    this.#health = new Health(clock);
+    this.#phaseSinceMs = clock.now();
+  }
+
+  get phase(): AgentPhase {
+    return this.#phase;
+  }
+
+  get facts(): AgentFacts {
+    return this.#facts;
+  }
+
+  /** Goes on to a phase; whatever the last one waited for is over. */
+  enter(phase: AgentPhase): void {
+    if (this.#phase !== phase) this.#phaseSinceMs = this.#clock.now();
+    this.#phase = phase;
+    this.#waitingFor.clear();
+    this.#changed();
+  }
+
+  /** @returns whether its reason is another one than before: then log it. */
+  waitFor(what: WaitSubject, reason: string): boolean {
+    if (this.#waitingFor.get(what) === reason) return false;
+    this.#waitingFor.set(what, reason);
+    this.#changed();
+    return true;
+  }
+
+  /** It is there, while something else may still be waited for. */
+  stopWaitingFor(what: WaitSubject): void {
+    if (this.#waitingFor.delete(what)) this.#changed();
+  }
+
+  set(facts: Partial<AgentFacts>): void {
+    this.#facts = { ...this.#facts, ...facts };
+    this.#changed();
+  }
+
+  /** Names the parts that the next snapshots ask. */
+  attach(parts: Partial<LiveParts>): void {
+    this.#parts = { ...this.#parts, ...parts };
+    this.#changed();
+  }
+
+  /** @returns whether it is news. */
+  raise(code: WarningCode, text: string): boolean {
+    const news = this.#health.raise(code, text);
+    if (news) this.#changed();
+    return news;
+  }
+
+  /** @returns whether it was up. */
+  clear(code: WarningCode): boolean {
+    const was = this.#health.clear(code);
+    if (was) this.#changed();
+    return was;
+  }
+
+  warnings(): Warning[] {
+    return this.#health.warnings();
+  }
+
+  unhealthy(): Warning[] {
+    return this.#health.unhealthy();
+  }
+
+  /** Calls `listener` after each change, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The snapshot without the peers themselves, of which there may be thousands. */
+  summary(): StatusSummary {
+    return { ...this.#compose([]), peerCount: this.#parts.peerCount() };
+  }
+
+  snapshot(): StatusSnapshot {
+    return this.#compose(this.#parts.peers());
+  }
+
+  #compose(peers: readonly PeerStatus[]): StatusSnapshot {
+    return {
+      schema: 1,
+      ...this.#identity,
+      phase: this.#phase,
+      phaseSince: formatTime(this.#phaseSinceMs),
+      waitingFor: this.#waitingFor.size === 0
+        ? null
+        : [...this.#waitingFor.values()].join("; "),
+      ...this.#facts,
+      backend: this.#parts.backend() ?? null,
+      backendRestarts: this.#parts.backendRestarts(),
+      peers,
+      warnings: this.#health.warnings().map(({ sinceMs, ...warning }) => ({
+        ...warning,
+        since: formatTime(sinceMs),
+      })),
+    };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** RFC 3339, UTC, milliseconds. */
+export function formatTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

@@ -1,0 +1,67 @@
+/**
+ * Asks a running agent for its state.
+ *
+ * @module
+ */
+
+import {
+  AgentAccessError,
+  AgentAnswerError,
+  AgentNotRunningError,
+} from "../errors.ts";
+import type { StatusSnapshot } from "./state.ts";
+
+/**
+ * @throws {AgentNotRunningError} when nothing listens on the socket.
+ * @throws {AgentAccessError} when this user may not open it.
+ * @throws {AgentAnswerError} when the answer is no status.
+ */
+export async function fetchStatus(
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<StatusSnapshot> {
+  using client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: socketPath },
+  });
+  let text: string;
+  try {
+    // An address, since a name would be looked up, although nothing is sent to
+    // it: where DNS is away, that takes longer than anybody waits.
+    const response = await fetch("http://127.0.0.1/status", {
+      client,
+      signal,
+    });
+    text = await response.text();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw connectionError(socketPath, error);
+  }
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new AgentAnswerError(socketPath, text);
+  }
+  if (!isStatus(answer)) throw new AgentAnswerError(socketPath, text);
+  return answer;
+}
+
+function isStatus(value: unknown): value is StatusSnapshot {
+  return typeof value === "object" && value !== null && "schema" in value &&
+    value.schema === 1;
+}
+
+/**
+ * What a failed fetch over the socket means. The errno is in a text: the cause's,
+ * or in Deno before 2.8 the error's own.
+ */
+export function connectionError(
+  socketPath: string,
+  error: unknown,
+): AgentAccessError | AgentNotRunningError {
+  const texts = [error, error instanceof Error ? error.cause : undefined]
+    .map((each) => each instanceof Error ? each.message : "");
+  return texts.some((text) => text.includes("(os error 13)"))
+    ? new AgentAccessError(socketPath, error)
+    : new AgentNotRunningError(socketPath, error);
+}

@@ -1,0 +1,61 @@
+/**
+ * The agent's state on its way to systemd.
+ *
+ * @module
+ */
+
+import type { ServiceNotifier } from "../../host/systemd.ts";
+import type { Clock } from "../../linux/clock.ts";
+import type { AgentState } from "./state.ts";
+import { describeStatus } from "./status_line.ts";
+
+/**
+ * A start passes through many states in a moment. Each as a message of its own
+ * would fill the service manager's queue (10 datagrams), and nobody could read it.
+ */
+const PAUSE_MS = 100;
+/** Before a status that the service manager did not take is told again. */
+const RETRY_MS = 1_000;
+
+/** Keeps the service manager's STATUS as the agent's state is. */
+export class StatusReporter {
+  readonly #state: Pick<AgentState, "summary" | "onChange">;
+  readonly #notifier: Pick<ServiceNotifier, "status">;
+  readonly #clock: Pick<Clock, "sleep">;
+  readonly #stopping = new AbortController();
+  #end: (() => void) | undefined;
+  #scheduled = false;
+
+  constructor(
+    state: Pick<AgentState, "summary" | "onChange">,
+    notifier: Pick<ServiceNotifier, "status">,
+    clock: Pick<Clock, "sleep">,
+  ) {
+    this.#state = state;
+    this.#notifier = notifier;
+    this.#clock = clock;
+  }
+
+  start(): void {
+    this.#end = this.#state.onChange(() => this.#schedule(PAUSE_MS));
+  }
+
+  stop(): void {
+    this.#end?.();
+    this.#stopping.abort();
+  }
+
+  #schedule(pauseMs: number): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // The stop ends the pause, and with it the reports.
+    this.#clock.sleep(pauseMs, this.#stopping.signal)
+      .then(() => this.#report(), () => {});
+  }
+
+  #report(): void {
+    this.#scheduled = false;
+    const taken = this.#notifier.status(describeStatus(this.#state.summary()));
+    if (!taken) this.#schedule(RETRY_MS);
+  }
+}

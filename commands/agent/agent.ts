@@ -1,0 +1,264 @@
+/**
+ * `loden agent`, and `loden` without a command: flanneld.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import type { Agent } from "../../agent/agent.ts";
+import { FlanneldRunningError } from "../../agent/errors.ts";
+import { exitCodes, signalExitCode } from "../../agent/exit_codes.ts";
+import { serveHealth } from "../../agent/status/health_server.ts";
+import { instancePaths } from "../../agent/instance/instance.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { configureLogging } from "../../agent/logging/logging.ts";
+import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
+import { refuseFilesOfOthers } from "../../agent/instance/neighbours.ts";
+import { AgentState } from "../../agent/status/state.ts";
+import { StatusServer } from "../../agent/status/status_server.ts";
+import { feedWatchdog } from "../../agent/status/watchdog.ts";
+import { AGENT_FLAGS } from "../../config/flags.ts";
+import { parseGoFlags } from "../../config/go_flags.ts";
+import { renderHelp } from "../help/help_text.ts";
+import {
+  requestOf,
+  resolveSettings,
+  type Settings,
+} from "../../config/settings.ts";
+import { findFlanneld } from "../../host/flanneld_process.ts";
+import { readWatchdogTimeout, SystemdNotifier } from "../../host/systemd.ts";
+import { type Clock, systemClock } from "../../linux/clock.ts";
+import { systemRandom } from "../../linux/random.ts";
+import { VERSION } from "../../version.ts";
+import { composeAgent, FEATURES } from "./agent_parts.ts";
+import { buildCommit } from "../build_commit.ts";
+import type { CommandIo } from "../command.ts";
+import { closeDebugger } from "../../agent/process/debugger_guard.ts";
+import { exitCodeOf } from "../failure.ts";
+import { keepHeapSmall } from "../../agent/process/heap.ts";
+import { commandTable } from "../table.ts";
+
+const log = getLogger(["loden", "agent"]);
+
+/** Packets and Docker come first. */
+const AFTER_READY_MS = 1_000;
+
+/** Runs the agent until a signal or what waiting cannot cure ends it. */
+export async function run(io: CommandIo): Promise<number> {
+  const line = parseGoFlags(AGENT_FLAGS, io.argv, {
+    words: "refuse",
+    hintFor: hintForCommand,
+  });
+  const request = requestOf(line);
+  switch (request) {
+    case "help":
+      io.stdout(agentHelp());
+      return exitCodes.ok;
+    case "version":
+      // On stderr, and the bare version first, as flanneld (compat 1.1).
+      io.stderr(
+        `${VERSION}\ncommit ${await buildCommit()}, Deno ${Deno.version.deno}\n`,
+      );
+      return exitCodes.ok;
+    case "dry-run":
+    case "run":
+      break;
+  }
+  const settings = await resolveSettings({
+    argv: line,
+    env: io.env,
+    readFile: (path) => Deno.readTextFile(path),
+    features: FEATURES,
+  });
+  if (request === "dry-run") {
+    const { dryRun } = await import("./dry_run.ts");
+    return await dryRun(io, settings);
+  }
+  configureLogging({
+    format: settings.logFormat,
+    verbosity: settings.verbosity,
+  });
+  try {
+    await runAgent(io, settings);
+    return exitCodes.ok;
+  } catch (error) {
+    log.fatal("agent cannot go on", { event: "agent.failed", error });
+    return exitCodeOf(error);
+  }
+}
+
+/** A flag before the command makes it the agent's command line. */
+function hintForCommand(word: string): string | undefined {
+  const isCommand = commandTable.some(({ name }) =>
+    name.split(" ")[0] === word
+  );
+  return isCommand ? `a command comes first: loden ${word} ...` : undefined;
+}
+
+function agentHelp(): string {
+  return renderHelp(AGENT_FLAGS, {
+    usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
+    commands: commandTable,
+    environment: true,
+  });
+}
+
+async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
+  const paths = instancePaths(settings.runDir, settings.etcdPrefix);
+  using _lock = InstanceLock.acquire(paths, settings.etcdPrefix);
+  using _namespace = claimNamespace(paths, settings.etcdPrefix);
+  await refuseFilesOfOthers(paths, [
+    settings.subnetFile,
+    ...(settings.dockerOptsFile === undefined ? [] : [settings.dockerOptsFile]),
+  ]);
+  refuseFlanneld(settings);
+  const state = new AgentState({
+    version: VERSION,
+    pid: Deno.pid,
+    instance: paths.name,
+    etcdPrefix: settings.etcdPrefix,
+    etcdEndpoints: settings.etcdEndpoints,
+  }, systemClock);
+  const ending = new AbortController();
+  let agent: Agent | undefined;
+  const detach = listen(io, ending, state, () => agent?.logCounters());
+  try {
+    logStart(settings);
+    using parts = await composeAgent(settings, io.env, paths, state);
+    agent = parts.agent;
+    const status = StatusServer.start(paths, () => state.snapshot());
+    onceReady(state, ending.signal, keepHeapSmall);
+    try {
+      await Promise.all([
+        agent.run(ending.signal).finally(() => ending.abort()),
+        serveHealthUntil(settings, state, ending.signal),
+        feedWatchdogUntil(io.env, state, ending.signal),
+      ]);
+    } finally {
+      await status.stop();
+    }
+  } finally {
+    detach();
+  }
+}
+
+/** Two that write one file, or lease for one host, undo each other's work. */
+function refuseFlanneld(settings: Settings): void {
+  const flanneld = findFlanneld(settings);
+  if (flanneld === undefined) return;
+  throw new FlanneldRunningError(flanneld.pid, flanneld.shared);
+}
+
+/** Does something when the start is over and the processor free for it. */
+function onceReady(
+  state: AgentState,
+  signal: AbortSignal,
+  action: (clock: Clock, signal: AbortSignal) => Promise<void>,
+): void {
+  const end = state.onChange(() => {
+    if (!state.facts.ready) return;
+    end();
+    systemClock.sleep(AFTER_READY_MS, signal)
+      .then(() => action(systemClock, signal), () => {});
+  });
+}
+
+function logStart(settings: Settings): void {
+  log.info("starting", {
+    event: "agent.starting",
+    version: VERSION,
+    pid: Deno.pid,
+    etcdEndpoints: settings.etcdEndpoints,
+    etcdPrefix: settings.etcdPrefix,
+  });
+  for (const { code, text } of settings.warnings) {
+    log.warn("setting deserves a look", {
+      event: "settings.warning",
+      code,
+      reason: text,
+    });
+  }
+}
+
+async function serveHealthUntil(
+  settings: Settings,
+  state: AgentState,
+  signal: AbortSignal,
+): Promise<void> {
+  const { healthzIp: hostname, healthzPort: port } = settings;
+  if (port === undefined) return;
+  try {
+    await serveHealth(
+      { hostname, port },
+      { clock: systemClock, random: systemRandom, state },
+      signal,
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function feedWatchdogUntil(
+  env: CommandIo["env"],
+  state: AgentState,
+  signal: AbortSignal,
+): Promise<void> {
+  const timeoutMs = readWatchdogTimeout(env, Deno.pid);
+  if (timeoutMs === undefined) return;
+  const notifier = new SystemdNotifier(env.NOTIFY_SOCKET);
+  await feedWatchdog(
+    timeoutMs,
+    { state, notifier, clock: systemClock },
+    signal,
+  );
+}
+
+/**
+ * The first SIGTERM or SIGINT stops in order, the second at once. SIGHUP is
+ * ignored: a terminal that is closed, or a reload that we do not have, must not
+ * take the network down (flanneld ends).
+ */
+function listen(
+  io: CommandIo,
+  ending: AbortController,
+  state: AgentState,
+  logCounters: () => void,
+): () => void {
+  const onEnd = (name: "SIGTERM" | "SIGINT") => () => {
+    if (ending.signal.aborted) io.exitNow(signalExitCode(name));
+    log.info("signal received", { event: "agent.signal", signal: name });
+    ending.abort(new DOMException(name, "AbortError"));
+  };
+  const ends = [
+    io.onSignal("SIGTERM", onEnd("SIGTERM")),
+    io.onSignal("SIGINT", onEnd("SIGINT")),
+    io.onSignal("SIGUSR1", () => {
+      logCounters();
+      // What fails in it is reported like all that is not caught.
+      closeDebugger();
+    }),
+    io.onSignal(
+      "SIGHUP",
+      () =>
+        log.info("signal ignored", { event: "agent.signal", signal: "SIGHUP" }),
+    ),
+  ];
+  io.onUncaught((error) => onUncaught(error, state));
+  return () => {
+    for (const end of ends) end();
+    io.onUncaught(undefined);
+  };
+}
+
+/** A network that runs is worth more than the part that has just failed. */
+function onUncaught(error: unknown, state: AgentState): boolean {
+  log.error("an error was not caught: this is a defect in Loden", {
+    event: "internal.uncaught",
+    error,
+    stack: error instanceof Error ? error.stack : undefined,
+  });
+  if (!state.facts.ready) return false;
+  const reason = error instanceof Error ? error.message : String(error);
+  state.raise("agent.task-died", `an error was not caught: ${reason}`);
+  return true;
+}

@@ -1,0 +1,273 @@
+/**
+ * The agent, made of its real parts: the kernel, etcd, the host's files.
+ *
+ * @module
+ */
+
+import { Agent } from "../../agent/agent.ts";
+import {
+  deviceAlias,
+  type FirewallFootprint,
+  writeFootprint,
+} from "../../agent/instance/footprint.ts";
+import type { HostFile } from "../../agent/network/host_files.ts";
+import {
+  type InstancePaths,
+  stateFile,
+} from "../../agent/instance/instance.ts";
+import { LeaseMembership } from "../../agent/lease_membership.ts";
+import { refuseNetworkOfOthers } from "../../agent/instance/neighbours.ts";
+import type { RoomCheck } from "../../agent/network/network_room.ts";
+import type { AgentState } from "../../agent/status/state.ts";
+import { UDP_FEATURES } from "../../backend/udp/features.ts";
+import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
+import { kernelParts } from "../../backend/udp/kernel_parts.ts";
+import {
+  UdpBackend,
+  type UdpBackendParts,
+} from "../../backend/udp/udp_backend.ts";
+import type { NetworkConfig } from "../../config/network/network.ts";
+import type { Settings } from "../../config/settings.ts";
+import { describeError } from "../../errors.ts";
+import { readDaemonConfig } from "../../host/docker/daemon_config.ts";
+import { overlayOptions } from "../../host/docker/daemon_options.ts";
+import { watchDocker } from "../../host/docker/docker_watch.ts";
+import { hostDocker } from "../../host/docker/host_docker.ts";
+import { writeAgentDockerOpts } from "../../host/docker_opts.ts";
+import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
+import { selectFirewall } from "../../host/firewall/select_firewall.ts";
+import { pickUnderlay } from "../../host/interface_picker.ts";
+import {
+  findOverlaps,
+  isServedAlready,
+  readHostNetworks,
+} from "../../host/network_fit.ts";
+import {
+  readSubnetEnv,
+  type SubnetEnv,
+  writeSubnetEnv,
+} from "../../host/subnet_env.ts";
+import { checkSysctls } from "../../host/sysctl_check.ts";
+import { setSysctls } from "../../host/sysctl_set.ts";
+import { SystemdNotifier } from "../../host/systemd.ts";
+import { lookAtUnderlay } from "../../host/underlay_look.ts";
+import {
+  type UnderlayWarning,
+  underlayWarnings,
+} from "../../host/underlay_warnings.ts";
+import { FileStateStore } from "../../lease/file_state_store.ts";
+import { systemClock } from "../../linux/clock.ts";
+import { HostCommandRunner } from "../../linux/command.ts";
+import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
+import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
+import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { runShell } from "../../linux/shell_command.ts";
+import { systemRandom } from "../../linux/random.ts";
+import type { Cidr } from "../../net/cidr.ts";
+import { formatMac } from "../../net/mac.ts";
+import type { Underlay } from "../../net/underlay.ts";
+import { openRegistry } from "../etcd.ts";
+
+/** The words of `--disable-feature`. */
+export const FEATURES: readonly string[] = Object.keys(UDP_FEATURES);
+
+/** The agent, and what must be closed after it. */
+export interface AgentParts extends Disposable {
+  readonly agent: Agent;
+}
+
+/** Puts the parts together; nothing is started. */
+export async function composeAgent(
+  settings: Settings,
+  env: Readonly<Record<string, string>>,
+  paths: InstancePaths,
+  state: AgentState,
+): Promise<AgentParts> {
+  // First, because it loads in the background what takes longest to load.
+  const registry = openRegistry(settings);
+  const rtnetlink = new KernelRtnetlink();
+  // Once: they hold a descriptor, and a backend is made at every attempt.
+  const backendParts = kernelParts(rtnetlink, systemClock);
+  const former = await readSubnetEnv(settings.subnetFile);
+  const agent = new Agent({
+    clock: systemClock,
+    random: systemRandom,
+    state,
+    registry,
+    createMembership: (events) =>
+      new LeaseMembership({
+        clock: systemClock,
+        random: systemRandom,
+        registry,
+        openStore: (underlay) => openStore(settings, paths, underlay, state),
+      }, {
+        ttlSeconds: settings.subnetLeaseTtlSeconds,
+        takeOver: settings.takeOver,
+        renewMarginSeconds: settings.subnetLeaseRenewMarginMinutes * 60,
+        peerGraceSeconds: settings.peerGraceMinutes * 60,
+        formerSubnet: former.subnet,
+      }, events),
+    pickUnderlay: () => {
+      const underlay = pickUnderlay(settings, rtnetlink);
+      return { underlay, warnings: warningsAbout(underlay, rtnetlink) };
+    },
+    underlayView: {
+      openMonitor: () => new KernelRtnetlinkMonitor(),
+      look: (current) => lookAtUnderlay(current, settings, rtnetlink),
+      warnings: (underlay) => warningsAbout(underlay, rtnetlink),
+    },
+    createBackend: (config) => createBackend(settings, config, backendParts),
+    createFirewall: (config, onResult) =>
+      createFirewall(settings, config, onResult),
+    files: hostFiles(settings),
+    ensureBlackholeRoute: (subnet) =>
+      rtnetlink.replaceRoute({
+        destination: subnet,
+        type: "blackhole",
+        metric: UNREACHABLE_METRIC,
+      }),
+    removeBlackholeRoute: (subnet) => {
+      rtnetlink.removeRoute({
+        destination: subnet,
+        type: "blackhole",
+        metric: UNREACHABLE_METRIC,
+      });
+    },
+    checkRoom: (network) => checkRoom(network, rtnetlink),
+    checkSysctls: (devices) => {
+      if (settings.setSysctls) setSysctls(checkSysctls(devices));
+      return checkSysctls(devices);
+    },
+    watchDocker: (overlay, onLook, signal) =>
+      watchDocker(
+        hostDocker({ clock: systemClock, rtnetlink }, settings),
+        { ...overlay, forward: settings.iptablesForwardRules },
+        onLook,
+        signal,
+      ),
+    notifier: new SystemdNotifier(env.NOTIFY_SOCKET),
+    refuseNetworkOfOthers: (network) => refuseNetworkOfOthers(paths, network),
+    saveFootprint: (footprint, config) =>
+      writeFootprint(paths, {
+        ...footprint,
+        etcdPrefix: settings.etcdPrefix,
+        firewall: firewallFootprint(settings, config),
+      }),
+    runShell,
+  }, {
+    etcd: settings,
+    subnetChange: {
+      action: settings.onSubnetChange,
+      formerSubnet: former.subnet,
+    },
+    network: {
+      ipMasq: settings.ipMasq,
+      forwardRules: settings.iptablesForwardRules,
+      randomFully: settings.ipMasqFullyRandom,
+      blackholeRoute: settings.ipBlackholeRoute,
+      resyncSeconds: settings.iptablesResyncSeconds,
+      formerNetwork: former.network,
+    },
+  });
+  return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
+}
+
+function checkRoom(network: Cidr, rtnetlink: Rtnetlink): RoomCheck {
+  const host = readHostNetworks(rtnetlink);
+  return {
+    overlaps: findOverlaps(network, host),
+    isServed: isServedAlready(network, host),
+  };
+}
+
+function warningsAbout(
+  underlay: Underlay,
+  rtnetlink: Rtnetlink,
+): UnderlayWarning[] {
+  return underlayWarnings(
+    underlay,
+    rtnetlink.links(),
+    rtnetlink.addresses(),
+  );
+}
+
+function openStore(
+  { stateDir }: Settings,
+  { name }: InstancePaths,
+  { mac }: Underlay,
+  state: AgentState,
+): Promise<FileStateStore> {
+  return FileStateStore.open({ clock: systemClock, random: systemRandom }, {
+    path: stateFile(stateDir, name),
+    underlayMac: formatMac(mac),
+    onResult: (error) => {
+      if (error === undefined) state.clear("state.not-saved");
+      else state.raise("state.not-saved", describeError(error));
+    },
+  });
+}
+
+function createBackend(
+  settings: Settings,
+  config: NetworkConfig,
+  parts: UdpBackendParts,
+): UdpBackend {
+  return new UdpBackend(parts, {
+    port: config.backend.options.port,
+    device: settings.deviceName,
+    deviceAlias: deviceAlias(settings.etcdPrefix),
+    dataPath: settings.dataPath,
+    receive: settings.ebpfReceive,
+    senderCheck: settings.senderCheck,
+    disabledFeatures: settings.disabledFeatures,
+  });
+}
+
+function firewallFootprint(
+  settings: Settings,
+  config: NetworkConfig,
+): FirewallFootprint {
+  return {
+    masquerade: settings.ipMasq,
+    forward: settings.iptablesForwardRules,
+    randomFully: settings.ipMasqFullyRandom,
+    enableNftables: config.enableNfTables,
+  };
+}
+
+function createFirewall(
+  settings: Settings,
+  config: NetworkConfig,
+  onResult: (error: unknown | undefined) => void,
+): FirewallKeeper {
+  const runner = new HostCommandRunner();
+  const options = { enableNftables: config.enableNfTables };
+  return new FirewallKeeper({
+    select: (signal) => selectFirewall(runner, options, signal),
+    clock: systemClock,
+    openMonitor: () => new KernelNftablesMonitor(),
+  }, {
+    resyncSeconds: settings.iptablesResyncSeconds,
+    onResult,
+  });
+}
+
+function hostFiles({ subnetFile, dockerOptsFile }: Settings): HostFile[] {
+  const files: HostFile[] = [{
+    path: subnetFile,
+    warning: "files.subnet-env",
+    write: (env: SubnetEnv) => writeSubnetEnv(subnetFile, env),
+  }];
+  if (dockerOptsFile !== undefined) {
+    files.push({
+      path: dockerOptsFile,
+      warning: "files.docker-opts",
+      write: async (env: SubnetEnv) => {
+        const options = overlayOptions(await readDaemonConfig());
+        await writeAgentDockerOpts(dockerOptsFile, env, options);
+      },
+    });
+  }
+  return files;
+}

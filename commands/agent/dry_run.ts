@@ -1,0 +1,311 @@
+/**
+ * `loden --dry-run`: looks at etcd and at this host as a start does, prints what
+ * it would change, and changes nothing.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../../agent/exit_codes.ts";
+import {
+  type InstancePaths,
+  instancePaths,
+  stateFile,
+} from "../../agent/instance/instance.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
+import {
+  type NetworkConfig,
+  parseNetworkConfig,
+} from "../../config/network/network.ts";
+import type { Settings } from "../../config/settings.ts";
+import { describeError } from "../../errors.ts";
+import {
+  type DaemonConfig,
+  readDaemonConfig,
+} from "../../host/docker/daemon_config.ts";
+import { overlayOptions } from "../../host/docker/daemon_options.ts";
+import { renderAgentDockerOpts } from "../../host/docker_opts.ts";
+import { NoFirewallToolError } from "../../host/firewall/errors.ts";
+import type { FirewallRules } from "../../host/firewall/firewall.ts";
+import { selectFirewall } from "../../host/firewall/select_firewall.ts";
+import {
+  findFlanneld,
+  type FlanneldProcess,
+} from "../../host/flanneld_process.ts";
+import { pickUnderlay } from "../../host/interface_picker.ts";
+import {
+  findOverlaps,
+  isServedAlready,
+  readHostNetworks,
+} from "../../host/network_fit.ts";
+import {
+  parseSubnetEnv,
+  renderSubnetEnv,
+  type SubnetEnv,
+} from "../../host/subnet_env.ts";
+import { checkSysctls, type SysctlFinding } from "../../host/sysctl_check.ts";
+import { underlayWarnings } from "../../host/underlay_warnings.ts";
+import type { PreviousSubnet } from "../../lease/acquisition_plan.ts";
+import type { LeaseSnapshot } from "../../lease/registry.ts";
+import {
+  BadStateError,
+  decodeState,
+  type DurableState,
+} from "../../lease/state_codec.ts";
+import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
+import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { Cidr } from "../../net/cidr.ts";
+import { formatMac } from "../../net/mac.ts";
+import { overlayMtu, UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
+import type { Underlay } from "../../net/underlay.ts";
+import type { CommandIo } from "../command.ts";
+import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
+import {
+  type FileForecast,
+  forecastDevice,
+  forecastFiles,
+  forecastFirewall,
+  forecastLease,
+  forecastRoom,
+  forecastSysctls,
+  forecastUnderlay,
+  renderStartPlan,
+  type StartStep,
+} from "./start_plan.ts";
+
+/** What is looked at; nothing of it is changed. */
+export interface DryRunWorld {
+  readonly access: RegistryAccess;
+  readonly rtnetlink: Rtnetlink;
+  readonly runner: CommandRunner;
+  /** `undefined` when there is no such file, or it cannot be read. */
+  readonly readFile: (path: string) => Promise<string | undefined>;
+  readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
+  readonly readDaemonConfig: () => Promise<DaemonConfig>;
+  readonly findFlanneld: (settings: Settings) => FlanneldProcess | undefined;
+}
+
+/**
+ * Prints the plan.
+ *
+ * @returns 1 when the start would be stopped by something.
+ */
+export async function dryRun(
+  io: CommandIo,
+  settings: Settings,
+  world: DryRunWorld = hostWorld(),
+): Promise<number> {
+  const steps = await planStart(io, settings, world);
+  io.stdout(renderStartPlan(steps));
+  return steps.some(({ kind }) => kind === "stopped")
+    ? exitCodes.failed
+    : exitCodes.ok;
+}
+
+async function planStart(
+  io: CommandIo,
+  settings: Settings,
+  world: DryRunWorld,
+): Promise<StartStep[]> {
+  const { rtnetlink } = world;
+  const paths = instancePaths(settings.runDir, settings.etcdPrefix);
+  const { config, snapshot } = await readEtcd(io, settings, world.access);
+  const { network } = config.pool;
+  const underlay = pickUnderlay(settings, rtnetlink);
+  const host = readHostNetworks(rtnetlink);
+  const warnings = underlayWarnings(underlay, host.links, host.addresses);
+  const state = await readState(settings, paths, underlay, world);
+  const lease = forecastLease(config, snapshot, {
+    publicIp: underlay.publicIp,
+    hostId: state?.hostId,
+    previous: await previousSubnets(settings, state, world),
+  });
+  const { subnet } = lease;
+  return [
+    ...findOthers(settings, paths, world),
+    ...forecastUnderlay(underlay, warnings),
+    ...lease.steps,
+    ...forecastRoom(
+      findOverlaps(network, host),
+      isServedAlready(network, host),
+    ),
+    ...forecastDevice({ ...settings, ...host, network, subnet, underlay }),
+    ...await planFirewall(settings, config, subnet, world),
+    ...forecastSysctls(
+      world.checkSysctls([underlay.interfaceName]),
+      settings.setSysctls,
+    ),
+    ...forecastFiles(
+      await planFiles(settings, paths, world, {
+        network,
+        subnet,
+        underlay,
+      }),
+    ),
+  ];
+}
+
+async function readEtcd(
+  io: CommandIo,
+  settings: Settings,
+  access: RegistryAccess,
+): Promise<{ config: NetworkConfig; snapshot: LeaseSnapshot }> {
+  return await withRegistry(io, settings, access, async (registry, signal) => {
+    const stored = await registry.readConfig(signal);
+    if (stored === undefined) throw new ConfigMissingError(settings);
+    const source = `${settings.etcdPrefix}/config`;
+    return {
+      config: parseNetworkConfig(stored.text, source),
+      snapshot: await registry.list(signal),
+    };
+  });
+}
+
+function findOthers(
+  settings: Settings,
+  paths: InstancePaths,
+  world: DryRunWorld,
+): StartStep[] {
+  const steps: StartStep[] = [];
+  const holder = InstanceLock.holder(paths);
+  if (holder !== undefined) {
+    const who = holder.pid === undefined ? "" : ` (process ${holder.pid})`;
+    steps.push({
+      kind: "note",
+      text: `an agent runs already${who}: this is what the next one would do`,
+    });
+  }
+  const flanneld = world.findFlanneld(settings);
+  if (flanneld !== undefined) {
+    steps.push({
+      kind: "stopped",
+      text: `process ${flanneld.pid} is flanneld and uses ${flanneld.shared}`,
+    });
+  }
+  return steps;
+}
+
+/** As the agent's store, which would set a spoilt file aside. */
+async function readState(
+  settings: Settings,
+  { name }: InstancePaths,
+  { mac }: Underlay,
+  { readFile }: DryRunWorld,
+): Promise<DurableState | undefined> {
+  const text = await readFile(stateFile(settings.stateDir, name));
+  if (text === undefined) return undefined;
+  try {
+    const state = decodeState(text);
+    return state.underlayMac === formatMac(mac) ? state : undefined;
+  } catch (error) {
+    const isSpoilt = error instanceof BadStateError ||
+      error instanceof SyntaxError;
+    if (isSpoilt) return undefined;
+    throw error;
+  }
+}
+
+async function previousSubnets(
+  { subnetFile }: Settings,
+  state: DurableState | undefined,
+  { readFile }: DryRunWorld,
+): Promise<PreviousSubnet[]> {
+  const former = parseSubnetEnv(await readFile(subnetFile) ?? "").subnet;
+  const saved = state?.lease?.subnet;
+  return [
+    ...former === undefined
+      ? []
+      : [{ subnet: former, source: "subnet-file" } as const],
+    ...saved === undefined ? [] : [{ subnet: saved, source: "state" } as const],
+  ];
+}
+
+async function planFirewall(
+  settings: Settings,
+  config: NetworkConfig,
+  subnet: Cidr | undefined,
+  { runner }: DryRunWorld,
+): Promise<StartStep[]> {
+  const { ipMasq, iptablesForwardRules, ipMasqFullyRandom } = settings;
+  if (!ipMasq && !iptablesForwardRules) return [];
+  const { signal } = new AbortController();
+  try {
+    const options = { enableNftables: config.enableNfTables };
+    const { firewall, reason } = await selectFirewall(runner, options, signal);
+    const name = `${firewall.tool} (${reason})`;
+    if (subnet === undefined) {
+      return [{
+        kind: "would",
+        text: `firewall: ${name}: set the rules of the new subnet`,
+      }];
+    }
+    const rules: FirewallRules = {
+      network: config.pool.network,
+      subnet,
+      masquerade: ipMasq,
+      forward: iptablesForwardRules,
+      randomFully: ipMasqFullyRandom,
+    };
+    const changes = await firewall.check(rules, signal);
+    return forecastFirewall([{ name, changes }]);
+  } catch (error) {
+    if (!(error instanceof NoFirewallToolError)) throw error;
+    const kind = ipMasq ? "stopped" : "note";
+    return [{ kind, text: describeError(error) }];
+  }
+}
+
+async function planFiles(
+  settings: Settings,
+  paths: InstancePaths,
+  { readFile, readDaemonConfig }: DryRunWorld,
+  { network, subnet, underlay }: {
+    readonly network: Cidr;
+    readonly subnet: Cidr | undefined;
+    readonly underlay: Underlay;
+  },
+): Promise<FileForecast[]> {
+  const { subnetFile, dockerOptsFile, ipMasq } = settings;
+  const mtuBytes = overlayMtu(underlay.mtuBytes - UDP_ENCAPSULATION_BYTES);
+  const env: SubnetEnv | undefined = subnet &&
+    { network, subnet, mtuBytes, ipMasq };
+  const files: FileForecast[] = [{
+    path: subnetFile,
+    present: await readFile(subnetFile),
+    wanted: env && renderSubnetEnv(env),
+  }];
+  if (dockerOptsFile !== undefined) {
+    const options = overlayOptions(await readDaemonConfig());
+    files.push({
+      path: dockerOptsFile,
+      present: await readFile(dockerOptsFile),
+      wanted: env && renderAgentDockerOpts(env, options),
+    });
+  }
+  // Its content is the agent's own affair: it is there, or is made.
+  const path = stateFile(settings.stateDir, paths.name);
+  const present = await readFile(path);
+  return [...files, { path, present, wanted: present }];
+}
+
+function hostWorld(): DryRunWorld {
+  return {
+    access: etcdAccess,
+    rtnetlink: new KernelRtnetlink(),
+    runner: new HostCommandRunner(),
+    readFile: readIfPresent,
+    checkSysctls: (devices) => checkSysctls(devices),
+    readDaemonConfig: () => readDaemonConfig(),
+    findFlanneld: (settings) => findFlanneld(settings),
+  };
+}
+
+async function readIfPresent(path: string): Promise<string | undefined> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}

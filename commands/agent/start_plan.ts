@@ -1,0 +1,254 @@
+/**
+ * What a start of the agent would find, change and be stopped by.
+ *
+ * @module
+ */
+
+import { deviceAlias } from "../../agent/instance/footprint.ts";
+import type { NetworkConfig } from "../../config/network/network.ts";
+import type { NetworkOverlap } from "../../host/network_fit.ts";
+import type { SysctlFinding } from "../../host/sysctl_check.ts";
+import type { UnderlayWarning } from "../../host/underlay_warnings.ts";
+import {
+  type AcquisitionPlan,
+  planAcquisition,
+  type PreviousSubnet,
+} from "../../lease/acquisition_plan.ts";
+import type { LeaseSnapshot } from "../../lease/registry.ts";
+import type { LinkAddress, Route } from "../../linux/netlink/rtnetlink.ts";
+import type { Link } from "../../linux/netlink/rtnetlink.ts";
+import { type Cidr, equalCidr, formatCidr } from "../../net/cidr.ts";
+import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
+import { UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
+import type { Underlay } from "../../net/underlay.ts";
+
+/**
+ * One line of the plan. `would`: a change; `keeps`: as it should be; `note`: worth
+ * knowing; `stopped`: why the start would fail or wait.
+ */
+export interface StartStep {
+  readonly kind: "would" | "keeps" | "note" | "stopped";
+  readonly text: string;
+}
+
+const would = (text: string): StartStep => ({ kind: "would", text });
+const keeps = (text: string): StartStep => ({ kind: "keeps", text });
+const note = (text: string): StartStep => ({ kind: "note", text });
+const stopped = (text: string): StartStep => ({ kind: "stopped", text });
+
+/** The lease that the agent would take. */
+export interface LeaseForecast {
+  readonly steps: readonly StartStep[];
+  /** `undefined` when it would be any free one. */
+  readonly subnet: Cidr | undefined;
+}
+
+/** What this host is to etcd. */
+export interface LeaseClaim {
+  readonly publicIp: Ipv4;
+  readonly hostId: string | undefined;
+  /** As the lease keeper is given them. */
+  readonly previous: readonly PreviousSubnet[];
+}
+
+/** By the same plan as the agent (`lease/acquisition_plan.ts`). */
+export function forecastLease(
+  { pool }: NetworkConfig,
+  snapshot: LeaseSnapshot,
+  { publicIp, hostId, previous }: LeaseClaim,
+): LeaseForecast {
+  const plan = planAcquisition(snapshot, pool, {
+    publicIp,
+    backendType: "udp",
+    ...hostId !== undefined && { hostId },
+  }, previous);
+  const discarded = plan.discard.map(({ subnet }) =>
+    would(`delete this host's other lease ${formatCidr(subnet)}`)
+  );
+  const { subnet, step } = forecastStep(plan, pool.network, publicIp);
+  return { steps: [...discarded, step], subnet };
+}
+
+function forecastStep(
+  { step }: AcquisitionPlan,
+  network: Cidr,
+  publicIp: Ipv4,
+): { subnet: Cidr | undefined; step: StartStep } {
+  switch (step.type) {
+    case "renew": {
+      const { subnet } = step.lease;
+      const text = `lease ${formatCidr(subnet)}`;
+      return step.reason === "own"
+        ? { subnet, step: keeps(`${text}, this host's`) }
+        : {
+          subnet,
+          step: would(
+            `take over the ${text}, which has this host's address ` +
+              formatIpv4(publicIp),
+          ),
+        };
+    }
+    case "create":
+      return {
+        subnet: step.subnet,
+        step: would(
+          `lease ${formatCidr(step.subnet)} again (known from the ` +
+            `${step.reason.replace("-", " ")})`,
+        ),
+      };
+    case "allocate":
+      return {
+        subnet: undefined,
+        step: would(
+          `lease a free subnet of ${formatCidr(network)} ` +
+            `(${step.held.length} are held)`,
+        ),
+      };
+  }
+}
+
+/** The underlay, and what looks wrong about it. */
+export function forecastUnderlay(
+  { interfaceName, address, publicIp, mtuBytes }: Underlay,
+  warnings: readonly UnderlayWarning[],
+): StartStep[] {
+  const outside = publicIp === address
+    ? ""
+    : `, public ${formatIpv4(publicIp)}`;
+  return [
+    note(
+      `underlay ${interfaceName} ${formatIpv4(address)}${outside}, ` +
+        `MTU ${mtuBytes}`,
+    ),
+    ...warnings.map(({ text, fix }) => note(`${text}: ${fix}`)),
+  ];
+}
+
+/** Whether the network's addresses are free here. */
+export function forecastRoom(
+  overlaps: readonly NetworkOverlap[],
+  isServed: boolean,
+): StartStep[] {
+  return overlaps.map(({ kind, text, fix = "publish another Network" }) =>
+    kind === "takeover"
+      ? note(`the network takes a part of the route ${text}`)
+      : isServed
+      ? note(`the network overlaps ${text}, and runs already: ${fix}`)
+      : stopped(`the network overlaps ${text}: ${fix}`)
+  );
+}
+
+/** What the kernel has, and what the overlay's device is to be. */
+export interface DeviceContext {
+  readonly etcdPrefix: string;
+  /** `--device`: a name or a pattern. */
+  readonly deviceName: string;
+  readonly dataPath: string;
+  readonly network: Cidr;
+  readonly subnet: Cidr | undefined;
+  readonly underlay: Underlay;
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+  readonly routes: readonly Route[];
+}
+
+/** The device, its address and the safety route, each kept or made. */
+export function forecastDevice(context: DeviceContext): StartStep[] {
+  const { network, subnet, links, addresses, routes, deviceName } = context;
+  const { dataPath, underlay } = context;
+  const alias = deviceAlias(context.etcdPrefix);
+  const ours = links.filter((link) => link.alias === alias);
+  const link =
+    ours.find(({ index }) =>
+      addresses.some(({ interfaceIndex }) => interfaceIndex === index)
+    ) ?? ours[0];
+  const steps: StartStep[] = [];
+  const path = `data path ${dataPath}`;
+  if (link === undefined) {
+    const mtuBytes = underlay.mtuBytes - UDP_ENCAPSULATION_BYTES;
+    steps.push(would(`make device ${deviceName}, MTU ${mtuBytes} (${path})`));
+  } else {
+    steps.push(keeps(`device ${link.name} (${path})`));
+    const held = addresses.filter((each) => each.interfaceIndex === link.index);
+    if (subnet !== undefined) {
+      const address = `address ${formatIpv4(subnet.address)}/32`;
+      const isThere = held.some((each) => each.address === subnet.address);
+      steps.push(
+        isThere
+          ? keeps(`${address} of ${link.name}`)
+          : would(`change the address of ${link.name} to ${address}`),
+      );
+    }
+  }
+  const route = `route unreachable ${formatCidr(network)}`;
+  const hasRoute = routes.some(({ type, destination }) =>
+    type === "unreachable" && equalCidr(destination, network)
+  );
+  steps.push(hasRoute ? keeps(route) : would(`add ${route}, and the peers'`));
+  return steps;
+}
+
+/** One set of firewall rules: its tool, and what `ensure` would change. */
+export interface FirewallForecast {
+  readonly name: string;
+  readonly changes: readonly string[];
+}
+
+/** The rules that are missing. */
+export function forecastFirewall(
+  sets: readonly FirewallForecast[],
+): StartStep[] {
+  return sets.flatMap(({ name, changes }) =>
+    changes.length === 0
+      ? [keeps(`firewall: ${name}`)]
+      : changes.map((change) => would(`firewall: ${name}: ${change}`))
+  );
+}
+
+/** Kernel settings: set only where that is asked for. */
+export function forecastSysctls(
+  findings: readonly SysctlFinding[],
+  isAsked: boolean,
+): StartStep[] {
+  return findings.flatMap(({ name, wanted, isOurs, severity, text, fix }) =>
+    isAsked && isOurs
+      ? [would(`set ${name} to ${wanted}`)]
+      : severity === "warning"
+      ? [note(`${name}: ${text}: ${fix}`)]
+      : []
+  );
+}
+
+/** A file that would be written; texts are `undefined` where not known. */
+export interface FileForecast {
+  readonly path: string;
+  readonly present: string | undefined;
+  readonly wanted: string | undefined;
+}
+
+/** Files with the same content are not written again. */
+export function forecastFiles(files: readonly FileForecast[]): StartStep[] {
+  return files.map(({ path, present, wanted }) =>
+    present !== undefined && present === wanted
+      ? keeps(`file ${path}`)
+      : would(`${present === undefined ? "write" : "rewrite"} file ${path}`)
+  );
+}
+
+/** The plan for people, one line each. */
+export function renderStartPlan(steps: readonly StartStep[]): string {
+  const lines = steps.map(({ kind, text }) => `${WORDS[kind]} ${text}`);
+  if (steps.some(({ kind }) => kind === "stopped")) {
+    lines.push("the agent would not get further than that");
+  } else if (!steps.some(({ kind }) => kind === "would")) {
+    lines.push("nothing would change");
+  }
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+const WORDS: Readonly<Record<StartStep["kind"], string>> = {
+  would: "would",
+  keeps: "keeps",
+  note: "note:",
+  stopped: "STOPPED:",
+};

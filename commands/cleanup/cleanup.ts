@@ -1,0 +1,140 @@
+/**
+ * `loden cleanup`.
+ *
+ * @module
+ */
+
+import { AgentRunningError } from "../../agent/errors.ts";
+import { exitCodes } from "../../agent/exit_codes.ts";
+import {
+  footprintPath,
+  readFootprint,
+} from "../../agent/instance/footprint.ts";
+import {
+  type InstancePaths,
+  instancePaths,
+  stateFile,
+} from "../../agent/instance/instance.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
+import { describeError } from "../../errors.ts";
+import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
+import { unreadableStateFile } from "../../lease/file_state_store.ts";
+import { HostCommandRunner } from "../../linux/command.ts";
+import { FileReadError } from "../../linux/file_errors.ts";
+import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
+import { planPrograms } from "./cleanup_programs.ts";
+import type { CommandIo } from "../command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "../command_line.ts";
+
+/** Removes what an agent leaves in place when it stops, and says what. */
+export async function run(io: CommandIo): Promise<number> {
+  const line = readCommandLine(io, "cleanup");
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(line, "cleanup");
+  const { runDir, stateDir, etcdPrefix } = await readSettings(io, line);
+  const paths = instancePaths(runDir, etcdPrefix);
+  const state = await present(stateFiles(stateDir, paths));
+  const removed = isSet(line, "state") ? state : [];
+  const kept = state.filter((path) => !removed.includes(path));
+  if (isSet(line, "dry-run")) {
+    refuseWhileRunning(paths, etcdPrefix);
+    const steps = await plan(paths, etcdPrefix, removed);
+    for (const { what } of steps) io.stdout(`would remove ${what}\n`);
+    if (steps.length === 0) io.stdout("nothing to remove\n");
+    for (const path of kept) io.stdout(`would keep ${describeKept(path)}\n`);
+    return exitCodes.ok;
+  }
+  // No agent can start in between.
+  using _lock = InstanceLock.acquire(paths, etcdPrefix);
+  using _namespace = claimNamespace(paths, etcdPrefix);
+  const steps = await plan(paths, etcdPrefix, removed);
+  let failed = false;
+  for (const { what, remove, isRecord } of steps) {
+    // What records the rest is kept, so that the cleanup can be repeated.
+    if (failed && isRecord) continue;
+    try {
+      await remove();
+      io.stdout(`removed ${what}\n`);
+    } catch (error) {
+      failed = true;
+      io.stderr(`loden: Cannot remove ${what}: ${describeError(error)}\n`);
+    }
+  }
+  if (steps.length === 0) io.stdout("nothing to remove\n");
+  for (const path of kept) io.stdout(`kept ${describeKept(path)}\n`);
+  return failed ? exitCodes.failed : exitCodes.ok;
+}
+
+function refuseWhileRunning(paths: InstancePaths, etcdPrefix: string): void {
+  const holder = InstanceLock.holder(paths);
+  if (holder !== undefined) {
+    throw new AgentRunningError(etcdPrefix, paths.lock, holder.pid);
+  }
+  // One with another run directory: whether the claim is free only a claim tells.
+  claimNamespace(paths, etcdPrefix)[Symbol.dispose]();
+}
+
+async function plan(
+  paths: InstancePaths,
+  etcdPrefix: string,
+  stateFiles: readonly string[],
+): Promise<CleanupStep[]> {
+  const { signal } = new AbortController();
+  const footprint = await readFootprint(paths);
+  // They live as long as the steps, which end with the process.
+  const rtnetlink = new KernelRtnetlink();
+  const bpf = new KernelBpf();
+  const steps = await planCleanup(etcdPrefix, footprint, {
+    rtnetlink,
+    planPrograms: (alias) => planPrograms({ rtnetlink, bpf }, alias),
+    firewalls: footprint === undefined
+      ? []
+      : await workingRuleSets(new HostCommandRunner(), signal),
+    exists: isThere,
+    removeFile: (path) => Deno.remove(path),
+  }, signal);
+  const records = await present([footprintPath(paths), paths.socket]);
+  for (const path of [...stateFiles, ...records]) {
+    steps.push({
+      what: `file ${path}`,
+      remove: () => Deno.remove(path),
+      isRecord: true,
+    });
+  }
+  return steps;
+}
+
+/** By which the host is known again, and what was set aside of them. */
+function stateFiles(stateDir: string, { name }: InstancePaths): string[] {
+  const path = stateFile(stateDir, name);
+  return [path, unreadableStateFile(path)];
+}
+
+function describeKept(path: string): string {
+  return `file ${path}, by which this host gets its subnet again (--state)`;
+}
+
+async function present(paths: readonly string[]): Promise<string[]> {
+  const there = await Promise.all(paths.map(isThere));
+  return paths.filter((_, index) => there[index]);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    const isAbsent = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotADirectory;
+    if (isAbsent) return false;
+    throw new FileReadError(path, error);
+  }
+}

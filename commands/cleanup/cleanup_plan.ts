@@ -1,0 +1,135 @@
+/**
+ * What a stopped agent has left on this host, and how to remove it.
+ *
+ * @module
+ */
+
+import { deviceAlias, type Footprint } from "../../agent/instance/footprint.ts";
+import type { RuleSet } from "../../host/firewall/firewall.ts";
+import type { Route, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { equalCidr, formatCidr } from "../../net/cidr.ts";
+
+/** One thing to remove. */
+export interface CleanupStep {
+  /** What it is, as in "would remove …". */
+  readonly what: string;
+  readonly remove: () => Promise<unknown> | unknown;
+  /** Whether it tells what else there is to remove. */
+  readonly isRecord?: true;
+}
+
+/** What is looked at. */
+export interface CleanupComponents {
+  readonly rtnetlink: Rtnetlink;
+  /**
+   * The programs at other devices than the overlay's that belong to the network
+   * with this alias, in the order in which they can go.
+   */
+  readonly planPrograms: (alias: string) => readonly CleanupStep[];
+  /** The rules of every tool that works here. */
+  readonly firewalls: readonly RuleSet[];
+  /** Whether there is such a file. */
+  readonly exists: (path: string) => Promise<boolean>;
+  readonly removeFile: (path: string) => Promise<void>;
+}
+
+/**
+ * The safety routes that an agent makes have a metric that no other program
+ * gives: an administrator's own unreachable route stays.
+ */
+const LEAST_METRIC = 0x1000_0000;
+
+/**
+ * Rules go before routes: at no moment do packets leave by the default route,
+ * masqueraded wrongly. Programs at the underlay go before the devices that they
+ * hand packets to; those at the devices go with them, since without its programs
+ * a device that is routed into would give its packets back to the host.
+ */
+export async function planCleanup(
+  etcdPrefix: string,
+  footprint: Footprint | undefined,
+  components: CleanupComponents,
+  signal: AbortSignal,
+): Promise<CleanupStep[]> {
+  const alias = deviceAlias(etcdPrefix);
+  return [
+    ...(footprint === undefined ? [] : await planFiles(footprint, components)),
+    ...components.planPrograms(alias),
+    ...planDevices(alias, components.rtnetlink),
+    ...(footprint === undefined
+      ? []
+      : await planFirewalls(footprint, components.firewalls, signal)),
+    ...(footprint === undefined
+      ? []
+      : planRoutes(footprint, components.rtnetlink)),
+  ];
+}
+
+async function planFiles(
+  { files }: Footprint,
+  { exists, removeFile }: CleanupComponents,
+): Promise<CleanupStep[]> {
+  const present: CleanupStep[] = [];
+  for (const path of files) {
+    if (!await exists(path)) continue;
+    present.push({ what: `file ${path}`, remove: () => removeFile(path) });
+  }
+  return present;
+}
+
+function planDevices(alias: string, rtnetlink: Rtnetlink): CleanupStep[] {
+  const ours = rtnetlink.links().filter((link) => link.alias === alias);
+  const steps: CleanupStep[] = [];
+  const paired = new Set<number>();
+  for (const { name, index, peerIndex } of ours) {
+    if (paired.has(index)) continue;
+    const peer = ours.find((other) => other.index === peerIndex);
+    if (peer !== undefined) paired.add(peer.index);
+    steps.push({
+      what: peer === undefined
+        ? `device ${name} (alias ${alias})`
+        : `devices ${name} and ${peer.name} (alias ${alias})`,
+      // Either end of a pair takes the other one, and both their programs, along.
+      remove: () => rtnetlink.deleteLink(index),
+    });
+  }
+  return steps;
+}
+
+async function planFirewalls(
+  { network }: Footprint,
+  firewalls: readonly RuleSet[],
+  signal: AbortSignal,
+): Promise<CleanupStep[]> {
+  const steps: CleanupStep[] = [];
+  for (const firewall of firewalls) {
+    const lines = await firewall.remove({ network, dryRun: true }, signal);
+    if (lines.length === 0) continue;
+    steps.push({
+      what: `${firewall.tool} rules of ${formatCidr(network)}: ${
+        lines.join("; ")
+      }`,
+      remove: () => firewall.remove({ network }, signal),
+    });
+  }
+  return steps;
+}
+
+function planRoutes(
+  { network, subnet }: Footprint,
+  rtnetlink: Rtnetlink,
+): CleanupStep[] {
+  const isOurs = ({ type, destination, metric }: Route) =>
+    (type === "unreachable" || type === "blackhole") &&
+    metric >= LEAST_METRIC &&
+    (equalCidr(destination, network) || equalCidr(destination, subnet));
+  return rtnetlink.routes().filter(isOurs).map((route) => ({
+    what: `route ${route.type} ${formatCidr(route.destination)}`,
+    remove: () =>
+      rtnetlink.removeRoute({
+        destination: route.destination,
+        type: route.type === "blackhole" ? "blackhole" : "unreachable",
+        metric: route.metric,
+      }),
+  }));
+}

@@ -1,0 +1,39 @@
+/**
+ * `loden completion`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../../agent/exit_codes.ts";
+import { COMPLETION_SHELLS, renderCompletion } from "./completion_scripts.ts";
+import { UsageError } from "../../config/errors.ts";
+import { AGENT_FLAGS } from "../../config/flags.ts";
+import type { CommandIo } from "../command.ts";
+import { readCommandLine } from "../command_line.ts";
+import { commandTable } from "../table.ts";
+
+/** Prints the script for the shell that is named. */
+export function run(io: CommandIo): number {
+  const line = readCommandLine(io, "completion");
+  if (line === undefined) return exitCodes.ok;
+  const [word, ...rest] = line.words;
+  const shell = COMPLETION_SHELLS.find((name) => name === word);
+  if (shell === undefined || rest.length > 0) {
+    const current = line.words.length === 0 ? "nothing" : line.words.join(" ");
+    throw new UsageError(
+      "usage.shell",
+      `Cannot print a completion script: the shell must be one of ` +
+        `${COMPLETION_SHELLS.join(", ")}: current value is ${current}`,
+      { hint: "for example: source <(loden completion bash)" },
+    );
+  }
+  const program = "loden";
+  io.stdout(
+    renderCompletion(shell, {
+      program,
+      flags: AGENT_FLAGS,
+      commands: commandTable,
+    }),
+  );
+  return exitCodes.ok;
+}

@@ -1,0 +1,36 @@
+/**
+ * `loden config get`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../../agent/exit_codes.ts";
+import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
+import { parseNetworkConfig } from "../../config/network/network.ts";
+import type { CommandIo } from "../command.ts";
+import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
+import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
+
+/**
+ * Prints the network config as it stands in etcd, also one that cannot be used;
+ * then what is wrong with it is the error.
+ */
+export async function run(
+  io: CommandIo,
+  access: RegistryAccess = etcdAccess,
+): Promise<number> {
+  const line = readCommandLine(io, "config get");
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(line, "config get");
+  const settings = await readSettings(io, line);
+  const stored = await withRegistry(
+    io,
+    settings,
+    access,
+    (registry, signal) => registry.readConfig(signal),
+  );
+  if (stored === undefined) throw new ConfigMissingError(settings);
+  io.stdout(`${stored.text}\n`);
+  parseNetworkConfig(stored.text, `${settings.etcdPrefix}/config`);
+  return exitCodes.ok;
+}

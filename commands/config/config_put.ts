@@ -1,0 +1,145 @@
+/**
+ * `loden config put`: the replacement for `etcdctl set <prefix>/config …` in an
+ * ExecStartPre line.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../../agent/exit_codes.ts";
+import {
+  NetworkConfigError,
+  SettingsError,
+  UsageError,
+} from "../../config/errors.ts";
+import {
+  type NetworkConfig,
+  parseNetworkConfig,
+} from "../../config/network/network.ts";
+import { NetworkOverlapError } from "../../host/errors.ts";
+import {
+  findOverlaps,
+  type NetworkOverlap,
+  readHostNetworks,
+} from "../../host/network_fit.ts";
+import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
+import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import type { Cidr } from "../../net/cidr.ts";
+import type { CommandIo } from "../command.ts";
+import { isSet, readCommandLine, readSettings } from "../command_line.ts";
+import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
+import { withoutControls } from "../terminal_text.ts";
+
+/** Checks the config and publishes it, unless it is there already. */
+export async function run(
+  io: CommandIo,
+  access: RegistryAccess = etcdAccess,
+  overlapsOf: (network: Cidr) => NetworkOverlap[] = overlapsOnThisHost,
+): Promise<number> {
+  const line = readCommandLine(io, "config put");
+  if (line === undefined) return exitCodes.ok;
+  const text = onlyWord(line.words);
+  let check = () => {};
+  if (!isSet(line, "force")) {
+    const { ignoredKeys, pool } = readArgument(text);
+    for (const { key, near } of ignoredKeys) {
+      const guess = near === undefined ? "" : `: did you mean ${near}?`;
+      io.stderr(`loden: ${key} means nothing and has no effect${guess}\n`);
+    }
+    check = () => refuseOverlaps(pool.network, overlapsOf(pool.network));
+  }
+  const settings = await readSettings(io, line);
+  const key = `${settings.etcdPrefix}/config`;
+  const before = await withRegistry(
+    io,
+    settings,
+    access,
+    (registry, signal) => publish(registry, { text, check }, signal),
+  );
+  io.stdout(
+    before === undefined
+      ? `${key} is created\n`
+      : isSameJson(before.text, text)
+      ? `${key} has this value already: nothing is written\n`
+      : `${key} is replaced; it was ${withoutControls(before.text)}\n`,
+  );
+  return exitCodes.ok;
+}
+
+/**
+ * @param config.check throws when this host has no room for the network; asked
+ * only before something is written, since a unit publishes at every boot.
+ * @returns what was there.
+ */
+async function publish(
+  registry: LeaseRegistry,
+  { text, check }: { readonly text: string; readonly check: () => void },
+  signal: AbortSignal,
+): Promise<StoredConfig | undefined> {
+  for (;;) {
+    const before = await registry.readConfig(signal);
+    if (before !== undefined && isSameJson(before.text, text)) return before;
+    check();
+    // Another host may be doing the same: then look again at what it wrote.
+    if (await registry.writeConfig(text, before, signal)) return before;
+  }
+}
+
+/** A wider route over a gateway counts here: nothing runs yet that would lose. */
+function refuseOverlaps(
+  network: Cidr,
+  overlaps: readonly NetworkOverlap[],
+): void {
+  if (overlaps.length === 0) return;
+  throw new NetworkOverlapError(network, overlaps, { flag: "--force" });
+}
+
+function overlapsOnThisHost(network: Cidr): NetworkOverlap[] {
+  using rtnetlink = new KernelRtnetlink();
+  return findOverlaps(network, readHostNetworks(rtnetlink));
+}
+
+function onlyWord(words: readonly string[]): string {
+  const [text, ...rest] = words;
+  if (text !== undefined && rest.length === 0) return text;
+  throw new UsageError(
+    "usage.config-put",
+    `Cannot publish a network config: it must be one word of JSON: current ` +
+      `number of words is ${words.length}`,
+    { hint: `for example loden config put '{ "Network": "10.1.0.0/16" }'` },
+  );
+}
+
+/** @throws {SettingsError} since waiting cannot cure a word of the command line. */
+function readArgument(text: string): NetworkConfig {
+  try {
+    return parseNetworkConfig(text, "the command line");
+  } catch (error) {
+    if (!(error instanceof NetworkConfigError)) throw error;
+    const { code, hint, message } = error;
+    throw new SettingsError(code, message, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
+
+/** Spaces and the order of keys do not count. */
+function isSameJson(a: string, b: string): boolean {
+  if (a === b) return true;
+  try {
+    return canonical(JSON.parse(a)) === canonical(JSON.parse(b));
+  } catch {
+    return false;
+  }
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{${
+    Object.entries(value)
+      .sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`)
+      .join()
+  }}`;
+}

@@ -1,0 +1,39 @@
+/**
+ * How a network config is refused: source, value, rule, a value that would pass.
+ *
+ * @module
+ */
+
+import { NetworkConfigError } from "../errors.ts";
+
+/** A value of the config that breaks a rule. */
+export interface Refusal {
+  readonly key: string;
+  /** Ends the sentence "… must be". */
+  readonly rule: string;
+  /** `undefined`: missing. */
+  readonly current: unknown;
+  /** A value that would pass, or a whole remedy when it is a text with a space. */
+  readonly example: unknown;
+  readonly code: string;
+  readonly retryable?: boolean;
+}
+
+/** Makes the error for a refusal; it knows where the config is from. */
+export type Refuse = (refusal: Refusal) => NetworkConfigError;
+
+/** @param source Where the config is from. */
+export function refusals(source: string): Refuse {
+  return ({ key, rule, current, example, code, retryable = true }) => {
+    const shown = current === undefined ? "missing" : JSON.stringify(current);
+    const remedy = typeof example === "string" && example.includes(" ")
+      ? example
+      : `"${key.split(".").at(-1)}": ${JSON.stringify(example)}`;
+    return new NetworkConfigError(
+      code,
+      `Cannot use the network config from ${source}: ${key} must be ${rule}: ` +
+        `current value is ${shown}`,
+      { hint: `for example ${remedy}`, retryable },
+    );
+  };
+}

@@ -1,0 +1,81 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Health } from "../../../../agent/status/health.ts";
+import {
+  answerHealth,
+  HealthServer,
+  HealthServerError,
+} from "../../../../agent/status/health_server.ts";
+import { AgentState } from "../../../../agent/status/state.ts";
+import { FakeClock } from "../../../fakes/fake_clock.ts";
+
+function agentState(): AgentState {
+  return new AgentState({
+    version: "0.1.0",
+    pid: 1,
+    instance: "a",
+    etcdPrefix: "/a",
+    etcdEndpoints: [],
+  }, new FakeClock());
+}
+
+async function answer(path: string, state: AgentState) {
+  const response = answerHealth(path, state);
+  return [response.status, await response.text()];
+}
+
+Deno.test("a warning is news once, keeps its beginning, and errors come first", async () => {
+  const clock = new FakeClock(1_000);
+  const health = new Health(clock);
+  assertEquals(health.raise("etcd.unavailable", "refused"), true);
+  await clock.advance(5_000);
+  assertEquals(health.raise("etcd.unavailable", "refused"), false);
+  assertEquals(health.raise("etcd.unavailable", "deadline"), true);
+  health.raise("data-path.down", "flannel0 was deleted");
+  assertEquals(health.warnings().map(({ code, sinceMs }) => [code, sinceMs]), [
+    ["data-path.down", 6_000],
+    ["etcd.unavailable", 1_000],
+  ]);
+  assertEquals(health.clear("data-path.down"), true);
+  assertEquals(health.clear("data-path.down"), false);
+});
+
+Deno.test("health answers are flannel's", async () => {
+  const state = agentState();
+  assertEquals(await answer("/healthz", state), [200, "flanneld is running"]);
+  assertEquals(await answer("/readyz", state), [
+    503,
+    "flanneld is not ready yet",
+  ]);
+  state.set({ ready: true });
+  assertEquals(await answer("/readyz", state), [200, "flanneld is ready"]);
+  assertEquals((await answer("/", state))[0], 404);
+});
+
+Deno.test("/healthz fails for what a restart may cure, and not for etcd", async () => {
+  const state = agentState();
+  state.raise("etcd.unavailable", "etcd is away");
+  assertEquals((await answer("/healthz", state))[0], 200);
+  state.raise("data-path.down", "flannel0 was deleted");
+  assertEquals(await answer("/healthz", state), [503, "flannel0 was deleted"]);
+  state.clear("data-path.down");
+  assertEquals((await answer("/healthz", state))[0], 200);
+});
+
+Deno.test("the health server answers over TCP, and says which port is in use", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const options = { hostname: "127.0.0.1", port };
+  const state = agentState();
+  assertThrows(
+    () => HealthServer.start(options, state),
+    HealthServerError,
+    `Cannot serve /healthz on 127.0.0.1:${port}`,
+  );
+  listener.close();
+  const server = HealthServer.start(options, state);
+  const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
+    method: "POST",
+  });
+  assertEquals(await response.text(), "flanneld is running");
+  await server.stop();
+});

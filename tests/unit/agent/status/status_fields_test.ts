@@ -1,0 +1,123 @@
+import { assertEquals } from "@std/assert";
+import { warningDefinitions } from "../../../../agent/status/health.ts";
+import type { StatusSnapshot } from "../../../../agent/status/state.ts";
+
+/** Every field, so that the compiler names one that is missing here. */
+const FULL:
+  & Required<StatusSnapshot>
+  & {
+    readonly [Part in "underlay" | "overlay" | "lease" | "docker"]: Required<
+      NonNullable<StatusSnapshot[Part]>
+    >;
+  }
+  & { readonly backend: Required<NonNullable<StatusSnapshot["backend"]>> } = {
+    schema: 1,
+    version: "0.1.0",
+    pid: 1,
+    instance: "coreos.com-network",
+    etcdPrefix: "/coreos.com/network",
+    etcdEndpoints: ["http://192.0.2.1:2379"],
+    phase: "running",
+    phaseSince: "2026-01-01T00:00:00.000Z",
+    ready: true,
+    fromSavedState: false,
+    waitingFor: null,
+    network: "10.1.0.0/16",
+    subnet: "10.1.5.0/24",
+    underlay: {
+      interface: "eth0",
+      address: "192.0.2.11",
+      publicIp: "192.0.2.11",
+      mtuBytes: 1500,
+    },
+    overlay: { device: "flannel0", mtuBytes: 1472 },
+    lease: {
+      subnet: "10.1.5.0/24",
+      state: "held",
+      cause: null,
+      causeCode: null,
+      since: "2026-01-01T00:00:00.000Z",
+      expires: null,
+    },
+    backend: {
+      type: "udp",
+      dataPath: "ebpf",
+      reason: "it works",
+      device: "flannel0",
+      peers: 1,
+      outlivesAgent: true,
+      details: {},
+      counters: {},
+    },
+    backendRestarts: 0,
+    peers: [{
+      subnet: "10.1.6.0/24",
+      publicIp: "192.0.2.12",
+      backendType: "udp",
+      dataPath: null,
+      stale: false,
+    }],
+    firewall: null,
+    docker: { version: null, bridge: null, firewall: null },
+    files: [{ path: "/run/flannel/subnet.env", written: true }],
+    warnings: [{
+      code: "etcd.unavailable",
+      severity: "warning",
+      text: "",
+      impairs: "",
+      since: "2026-01-01T00:00:00.000Z",
+    }],
+  };
+
+/** What stands under a heading of docs/cli.md. */
+function section(heading: string): string {
+  const text = Deno.readTextFileSync(
+    new URL("../../../../docs/cli.md", import.meta.url),
+  );
+  return text.split(`\n## ${heading}\n`)[1]!.split("\n## ")[0]!;
+}
+
+/** The rows of the table: the fields in its first cell, and the second cell. */
+function documented(): Map<string, string> {
+  return new Map(
+    [...section("`loden status --json`").matchAll(/^\| (`.+?) +\| (.+) \|$/gm)]
+      .flatMap(([, names, rest]) =>
+        words(names!).map((name): [string, string] => [name, rest!])
+      ),
+  );
+}
+
+/** What stands in backquotes. */
+function words(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
+}
+
+Deno.test("docs/cli.md lists every field of loden status --json, and no other", () => {
+  assertEquals([...documented().keys()].sort(), Object.keys(FULL).sort());
+});
+
+Deno.test("docs/cli.md lists what the parts of loden status --json have", () => {
+  const table = documented();
+  const missing = Object.entries(FULL).flatMap(([field, value]) => {
+    const part = Array.isArray(value) ? value[0] : value;
+    if (typeof part !== "object" || part === null) return [];
+    const said = words(table.get(field)!);
+    return Object.keys(part).filter((name) => !said.includes(name))
+      .map((name) => `${field}.${name}`);
+  });
+  assertEquals(missing, []);
+});
+
+Deno.test("docs/cli.md lists every warning with its severity, what it impairs and whether /healthz tells, and no other", () => {
+  const listed = [
+    ...section("Warnings").matchAll(
+      /^\| `(.+?)` +\| (.+?) +\| (.+?) +\| (.*?) *\|$/gm,
+    ),
+  ].map(([, ...cells]) => cells);
+  assertEquals(
+    listed,
+    Object.entries(warningDefinitions).map((
+      [code, { impairs, restartMayCure, severity }],
+    ) => [code, severity, impairs, restartMayCure ? "503" : ""]),
+  );
+});

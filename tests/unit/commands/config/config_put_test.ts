@@ -1,0 +1,194 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { ConfigMissingError } from "../../../../agent/changes/missing_config.ts";
+import type { RegistryAccess } from "../../../../commands/etcd.ts";
+import { EtcdUnavailableError } from "../../../../commands/failure.ts";
+import { run as get } from "../../../../commands/config/config_get.ts";
+import { run as put } from "../../../../commands/config/config_put.ts";
+import {
+  NetworkConfigError,
+  SettingsError,
+  UsageError,
+} from "../../../../config/errors.ts";
+import { NetworkOverlapError } from "../../../../host/errors.ts";
+import { RegistryError } from "../../../../lease/errors.ts";
+import { FakeClock } from "../../../fakes/fake_clock.ts";
+import { FakeCommandIo } from "../../../fakes/fake_command_io.ts";
+import { FakeEtcd, FakeRegistry } from "../../../fakes/fake_registry.ts";
+
+const CONFIG = '{ "Network": "10.1.0.0/16" }';
+
+/** What this machine has must not matter. */
+const noOverlaps = () => [];
+
+function rig() {
+  const clock = new FakeClock();
+  const etcd = new FakeEtcd(clock);
+  const access: RegistryAccess = {
+    open: () => new FakeRegistry(etcd),
+    clock,
+    patienceMs: 20_000,
+  };
+  return { clock, etcd, access };
+}
+
+Deno.test("a config is created once, and a repetition writes nothing", async () => {
+  const { etcd, access } = rig();
+  const first = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(first, access, noOverlaps), 0);
+  assertEquals(first.out, "/coreos.com/network/config is created\n");
+  assertEquals(etcd.config?.value, CONFIG);
+  const { revision } = etcd;
+  const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
+  assertEquals(await put(again, access, noOverlaps), 0);
+  assertStringIncludes(again.out, "nothing is written");
+  assertEquals(etcd.revision, revision);
+});
+
+Deno.test("another config replaces the one that is there, and names it", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig('{"Network":"10.2.0.0/16"}');
+  const io = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(io, access, noOverlaps), 0);
+  assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
+  assertEquals(etcd.config?.value, CONFIG);
+});
+
+Deno.test("what a config was cannot talk to the terminal", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig("\x1b[31m\n");
+  const io = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(io, access, noOverlaps), 0);
+  assertStringIncludes(io.out, "it was ?[31m?\n");
+});
+
+Deno.test("two hosts that publish at once: the second sees the first one's", async () => {
+  const { etcd, access } = rig();
+  let raced = false;
+  etcd.before = (operation) => {
+    if (operation !== "writeConfig" || raced) return;
+    raced = true;
+    etcd.putConfig(CONFIG);
+  };
+  const io = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(io, access, noOverlaps), 0);
+  assertStringIncludes(io.out, "nothing is written");
+});
+
+Deno.test("a config that the checks refuse is not written, unless forced", async () => {
+  const { etcd, access } = rig();
+  const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
+  await assertRejects(
+    () => put(new FakeCommandIo([bad]), access, noOverlaps),
+    SettingsError,
+    "SubnetLen",
+  );
+  assertEquals(etcd.config, undefined);
+  assertEquals(
+    await put(new FakeCommandIo(["--force", bad]), access, noOverlaps),
+    0,
+  );
+  assertEquals(etcd.config?.value, bad);
+});
+
+Deno.test("a key without a meaning is pointed out", async () => {
+  const { access } = rig();
+  const io = new FakeCommandIo([
+    '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
+  ]);
+  assertEquals(await put(io, access, noOverlaps), 0);
+  assertStringIncludes(
+    io.err,
+    "SubnetLne means nothing and has no effect: did you mean SubnetLen?",
+  );
+});
+
+Deno.test("the config is exactly one word", async () => {
+  const { access } = rig();
+  for (const argv of [[], ["{", "}"]]) {
+    await assertRejects(
+      () => put(new FakeCommandIo(argv), access, noOverlaps),
+      UsageError,
+      "one word",
+    );
+  }
+});
+
+Deno.test("etcd that is being started is waited for, and the reason said once", async () => {
+  const { clock, etcd, access } = rig();
+  etcd.fault = "refused";
+  const io = new FakeCommandIo([CONFIG]);
+  const running = put(io, access, noOverlaps);
+  await clock.advance(8_000);
+  etcd.fault = undefined;
+  await clock.advance(8_000);
+  assertEquals(await running, 0);
+  assertEquals(io.err.match(/waiting for etcd/g)?.length, 1);
+  assertEquals(clock.sleepers, 0);
+});
+
+Deno.test("etcd that stays away ends the command in time", async () => {
+  const { clock, etcd, access } = rig();
+  etcd.fault = "unreachable";
+  const running = put(new FakeCommandIo([CONFIG]), access, noOverlaps);
+  running.catch(() => {});
+  await clock.advance(20_000);
+  await assertRejects(() => running, EtcdUnavailableError, "within 20 seconds");
+});
+
+Deno.test("a wrong password is no matter of waiting", async () => {
+  const { etcd, access } = rig();
+  etcd.fault = "auth";
+  await assertRejects(
+    () => put(new FakeCommandIo([CONFIG]), access, noOverlaps),
+    RegistryError,
+  );
+});
+
+Deno.test("get prints the config, and after it what is wrong with it", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig(CONFIG);
+  const io = new FakeCommandIo();
+  assertEquals(await get(io, access), 0);
+  assertEquals(io.out, `${CONFIG}\n`);
+  etcd.putConfig('{ "Network": "10.1.0.0/30" }');
+  const bad = new FakeCommandIo();
+  await assertRejects(() => get(bad, access), NetworkConfigError, "Network");
+  assertEquals(bad.out, '{ "Network": "10.1.0.0/30" }\n');
+});
+
+Deno.test("get without a config names the commands that would put one", async () => {
+  const { access } = rig();
+  const io = new FakeCommandIo(["--etcd-endpoints=http://192.0.2.1:2379"]);
+  const error = await assertRejects(() => get(io, access), ConfigMissingError);
+  assertStringIncludes(
+    error.hint!,
+    "etcdctl --endpoints=http://192.0.2.1:2379 put /coreos.com/network/config " +
+      `'{ "Network": "10.1.0.0/16" }'`,
+  );
+  assertStringIncludes(
+    error.hint!,
+    "loden config put --etcd-endpoints=http://192.0.2.1:2379 " +
+      `'{ "Network": "10.1.0.0/16" }'`,
+  );
+});
+
+Deno.test("a network that this host has no room for is not written, unless forced", async () => {
+  const { etcd, access } = rig();
+  const overlap = {
+    kind: "takeover",
+    text: "10.0.0.0/8 via 192.0.2.1 dev eth0",
+    fix: "ip route del 10.0.0.0/8 via 192.0.2.1 dev eth0",
+  } as const;
+  const refused = await assertRejects(
+    () => put(new FakeCommandIo([CONFIG]), access, () => [overlap]),
+    NetworkOverlapError,
+    "10.0.0.0/8 via 192.0.2.1 dev eth0",
+  );
+  assertStringIncludes(refused.hint!, "--force");
+  assertEquals(etcd.config, undefined);
+  const forced = new FakeCommandIo(["--force", CONFIG]);
+  assertEquals(await put(forced, access, () => [overlap]), 0);
+  const again = new FakeCommandIo([CONFIG]);
+  assertEquals(await put(again, access, () => [overlap]), 0);
+  assertStringIncludes(again.out, "nothing is written");
+});
