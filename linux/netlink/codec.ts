@@ -176,6 +176,11 @@ export function u32Attribute(type: number, number: number): Attribute {
   return { type, value };
 }
 
+/** An attribute that holds one byte. */
+export function u8Attribute(type: number, number: number): Attribute {
+  return { type, value: Uint8Array.of(number) };
+}
+
 /** An attribute that holds text, without a NUL at its end. */
 export function textAttribute(type: number, text: string): Attribute {
   return { type, value: new TextEncoder().encode(text) };

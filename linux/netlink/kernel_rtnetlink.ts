@@ -38,17 +38,32 @@ import {
   routeToRequest,
 } from "./route.ts";
 import { isSameRoute } from "./same_route.ts";
+import {
+  deleteForwardingRequest,
+  deleteNeighbourRequest,
+  listForwardingRequest,
+  listNeighboursRequest,
+  parseForwarding,
+  parseNeighbour,
+  putForwardingRequest,
+  putNeighbourRequest,
+} from "./neighbour.ts";
+import { newVxlanRequest, parseVxlan } from "./vxlan.ts";
 import type {
+  ForwardingEntry,
   Link,
   LinkAddress,
   LinkChange,
+  Neighbour,
   NewRoute,
   NewVethPair,
+  NewVxlan,
   Route,
   RouteAnswer,
   RouteQuery,
   Rtnetlink,
   VethPair,
+  VxlanSettings,
 } from "./rtnetlink.ts";
 
 /**
@@ -154,6 +169,33 @@ export class KernelRtnetlink implements Rtnetlink {
     }
   }
 
+  createVxlan(vxlan: NewVxlan): Link {
+    this.#client.request(
+      `make the VXLAN device ${vxlan.name}`,
+      newVxlanRequest(vxlan),
+    );
+    const link = this.links().find(({ name }) => name === vxlan.name);
+    if (link === undefined) {
+      throw new NetlinkError(`find the new ${vxlan.name}`, ERRNO.ENODEV, {
+        hint: "another program deleted, renamed or moved it at once",
+      });
+    }
+    // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
+    this.#unless(
+      [ERRNO.EAFNOSUPPORT],
+      `keep ${vxlan.name} without IPv6 addresses`,
+      noIpv6AddressRequest(link.index),
+    );
+    return link;
+  }
+
+  vxlanSettings(interfaceIndex: number): VxlanSettings | undefined {
+    const payload = this.#client
+      .list("list the network interfaces", listLinksRequest())
+      .find((each) => parseLink(each).index === interfaceIndex);
+    return payload && parseVxlan(payload);
+  }
+
   deleteLink(interfaceIndex: number): boolean {
     return this.#unless(
       [ERRNO.ENODEV],
@@ -213,8 +255,80 @@ export class KernelRtnetlink implements Rtnetlink {
     return wanted.length - refusals.length;
   }
 
+  neighbours(interfaceIndex: number): Neighbour[] {
+    return this.#client.list(
+      `list the neighbours of interface ${interfaceIndex}`,
+      listNeighboursRequest(interfaceIndex),
+    ).map(parseNeighbour).filter((entry) =>
+      entry?.interfaceIndex === interfaceIndex
+    ) as Neighbour[];
+  }
+
+  replaceNeighbours(neighbours: readonly Neighbour[]): void {
+    this.#throwFirst(
+      this.#client.requestMany(
+        "put neighbours",
+        neighbours.map(putNeighbourRequest),
+      ),
+      (index) => `put the neighbour ${describeNeighbour(neighbours[index]!)}`,
+    );
+  }
+
+  removeNeighbours(neighbours: readonly Neighbour[]): number {
+    return this.#removeMany(
+      "remove neighbours",
+      neighbours.map(deleteNeighbourRequest),
+      (index) =>
+        `remove the neighbour ${describeNeighbour(neighbours[index]!)}`,
+    );
+  }
+
+  forwardingEntries(interfaceIndex: number): ForwardingEntry[] {
+    return this.#client.list(
+      `list the forwarding database of interface ${interfaceIndex}`,
+      listForwardingRequest(interfaceIndex),
+    ).map(parseForwarding).filter((entry) =>
+      entry?.interfaceIndex === interfaceIndex
+    ) as ForwardingEntry[];
+  }
+
+  replaceForwardingEntries(entries: readonly ForwardingEntry[]): void {
+    this.#throwFirst(
+      this.#client.requestMany(
+        "put forwarding entries",
+        entries.map(putForwardingRequest),
+      ),
+      (index) => `put the forwarding entry ${describeEntry(entries[index]!)}`,
+    );
+  }
+
+  removeForwardingEntries(entries: readonly ForwardingEntry[]): number {
+    return this.#removeMany(
+      "remove forwarding entries",
+      entries.map(deleteForwardingRequest),
+      (index) =>
+        `remove the forwarding entry ${describeEntry(entries[index]!)}`,
+    );
+  }
+
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
+  }
+
+  /** "Not there" and "no such device" are no refusals here; counts the others. */
+  #removeMany(
+    what: string,
+    requests: readonly NetlinkRequest[],
+    describe: (index: number) => string,
+  ): number {
+    const refusals = this.#client.requestMany(what, requests);
+    this.#throwFirst(
+      refusals.filter(({ errno }) =>
+        errno !== ERRNO.ENOENT && errno !== ERRNO.ENODEV
+      ),
+      describe,
+    );
+    return requests.length - refusals.length;
   }
 
   /**
@@ -295,6 +409,22 @@ function describeRoute(route: NewRoute): string {
   return words.join(" ");
 }
 
+function describeNeighbour(
+  { address, interfaceIndex, mac }: Neighbour,
+): string {
+  return `${formatIpv4(address)} at ${
+    formatMac(mac)
+  } of interface ${interfaceIndex}`;
+}
+
+function describeEntry(
+  { interfaceIndex, mac, remote }: ForwardingEntry,
+): string {
+  return `${formatMac(mac)} to ${
+    formatIpv4(remote)
+  } of interface ${interfaceIndex}`;
+}
+
 function describeChange(change: LinkChange): string {
   const words: string[] = [];
   if (change.up !== undefined) words.push(change.up ? "up" : "down");
@@ -302,6 +432,7 @@ function describeChange(change: LinkChange): string {
   if (change.alias !== undefined) words.push(`alias ${change.alias}`);
   if (change.name !== undefined) words.push(`name ${change.name}`);
   if (change.arp !== undefined) words.push(change.arp ? "ARP" : "no ARP");
+  if (change.mac !== undefined) words.push(`MAC ${formatMac(change.mac)}`);
   if (change.gsoMaxBytes !== undefined) {
     words.push(`GSO up to ${change.gsoMaxBytes} bytes`);
   }

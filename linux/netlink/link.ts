@@ -28,7 +28,7 @@ const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
 
 /** family (u8), padding (u8), type (u16), index (i32), flags (u32), change (u32). */
-const IFINFOMSG_BYTES = 16;
+export const IFINFOMSG_BYTES = 16;
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
@@ -36,20 +36,24 @@ const IFF_NOARP = 0x80;
 const IFF_LOWER_UP = 0x10000;
 const IF_OPER_UP = 6;
 
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_LINK = 5;
-const IFLA_OPERSTATE = 16;
-const IFLA_LINKINFO = 18;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_IFALIAS = 20;
-const IFLA_STATS64 = 23;
-const IFLA_AF_SPEC = 26;
-const IFLA_LINK_NETNSID = 37;
-const IFLA_GSO_MAX_SIZE = 41;
-const IFLA_GSO_IPV4_MAX_SIZE = 63;
+/** `IFLA_*`. */
+export const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  LINK: 5,
+  OPERSTATE: 16,
+  LINKINFO: 18,
+  IFALIAS: 20,
+  STATS64: 23,
+  AF_SPEC: 26,
+  LINK_NETNSID: 37,
+  GSO_MAX_SIZE: 41,
+  GSO_IPV4_MAX_SIZE: 63,
+} as const;
+
+/** `IFLA_INFO_*`, inside of LINKINFO. */
+export const INFO = { KIND: 1, DATA: 2 } as const;
 
 /** `linux/veth.h`. */
 const VETH_INFO_PEER = 1;
@@ -73,6 +77,14 @@ function linkHeader(index: number, flags: number, change: number): Uint8Array {
   return header;
 }
 
+/** A request about one device (0: a new one), without a change of its flags. */
+export function linkMessage(
+  index: number,
+  attributes: readonly Attribute[],
+): Uint8Array {
+  return joinPayload(linkHeader(index, 0, 0), attributes);
+}
+
 /** Asks for every device. */
 export function listLinksRequest(): NetlinkRequest {
   return { type: RTM_GETLINK, flags: 0, payload: linkHeader(0, 0, 0) };
@@ -85,17 +97,20 @@ export function setLinkRequest(
 ): NetlinkRequest {
   const attributes: Attribute[] = [];
   if (change.mtuBytes !== undefined) {
-    attributes.push(u32Attribute(IFLA_MTU, change.mtuBytes));
+    attributes.push(u32Attribute(IFLA.MTU, change.mtuBytes));
   }
   if (change.alias !== undefined) {
-    attributes.push(textAttribute(IFLA_IFALIAS, change.alias));
+    attributes.push(textAttribute(IFLA.IFALIAS, change.alias));
   }
   if (change.name !== undefined) {
-    attributes.push(textAttribute(IFLA_IFNAME, change.name));
+    attributes.push(textAttribute(IFLA.IFNAME, change.name));
+  }
+  if (change.mac !== undefined) {
+    attributes.push({ type: IFLA.ADDRESS, value: change.mac });
   }
   if (change.gsoMaxBytes !== undefined) {
     // Linux 6.3 gave IPv4 a limit of its own, which follows up to 64 KiB.
-    attributes.push(u32Attribute(IFLA_GSO_MAX_SIZE, change.gsoMaxBytes));
+    attributes.push(u32Attribute(IFLA.GSO_MAX_SIZE, change.gsoMaxBytes));
   }
   const header = linkHeader(
     interfaceIndex,
@@ -117,17 +132,17 @@ export function setLinkRequest(
 export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
   const header = linkHeader(0, IFF_NOARP, IFF_NOARP);
   const end = (name: string, mac: Uint8Array, mtuBytes: number) => [
-    textAttribute(IFLA_IFNAME, name),
-    { type: IFLA_ADDRESS, value: mac },
-    u32Attribute(IFLA_MTU, mtuBytes),
+    textAttribute(IFLA.IFNAME, name),
+    { type: IFLA.ADDRESS, value: mac },
+    u32Attribute(IFLA.MTU, mtuBytes),
   ];
   const peer = joinPayload(
     header,
     end(pair.peerName, pair.peerMac, pair.peerMtuBytes),
   );
-  const info = nestedAttribute(IFLA_LINKINFO, [
-    textAttribute(IFLA_INFO_KIND, "veth"),
-    nestedAttribute(IFLA_INFO_DATA, [{ type: VETH_INFO_PEER, value: peer }]),
+  const info = nestedAttribute(IFLA.LINKINFO, [
+    textAttribute(INFO.KIND, "veth"),
+    nestedAttribute(INFO.DATA, [{ type: VETH_INFO_PEER, value: peer }]),
   ]);
   return {
     type: RTM_NEWLINK,
@@ -153,7 +168,7 @@ export function noIpv6AddressRequest(interfaceIndex: number): NetlinkRequest {
     type: RTM_SETLINK,
     flags: 0,
     payload: joinPayload(linkHeader(interfaceIndex, 0, 0), [
-      nestedAttribute(IFLA_AF_SPEC, [nestedAttribute(AF_INET6, [mode])]),
+      nestedAttribute(IFLA.AF_SPEC, [nestedAttribute(AF_INET6, [mode])]),
     ]),
   };
 }
@@ -175,21 +190,21 @@ export function parseLink(payload: Uint8Array): Link {
     const value = attributes.get(type);
     return value === undefined ? "" : readText(value);
   };
-  const mtu = attributes.get(IFLA_MTU);
-  const hardwareAddress = attributes.get(IFLA_ADDRESS);
-  const info = attributes.get(IFLA_LINKINFO);
-  const kind = info && decodeAttributes(info).get(IFLA_INFO_KIND);
-  const statistics = attributes.get(IFLA_STATS64);
-  const peer = attributes.get(IFLA_LINK);
-  const gso = attributes.get(IFLA_GSO_IPV4_MAX_SIZE) ??
-    attributes.get(IFLA_GSO_MAX_SIZE);
+  const mtu = attributes.get(IFLA.MTU);
+  const hardwareAddress = attributes.get(IFLA.ADDRESS);
+  const info = attributes.get(IFLA.LINKINFO);
+  const kind = info && decodeAttributes(info).get(INFO.KIND);
+  const statistics = attributes.get(IFLA.STATS64);
+  const peer = attributes.get(IFLA.LINK);
+  const gso = attributes.get(IFLA.GSO_IPV4_MAX_SIZE) ??
+    attributes.get(IFLA.GSO_MAX_SIZE);
   return {
     index: header.getInt32(4, true),
-    name: text(IFLA_IFNAME),
+    name: text(IFLA.IFNAME),
     mtuBytes: mtu === undefined ? 0 : readU32(mtu),
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
-    operUp: attributes.get(IFLA_OPERSTATE)?.[0] === IF_OPER_UP,
+    operUp: attributes.get(IFLA.OPERSTATE)?.[0] === IF_OPER_UP,
     loopback: (flags & IFF_LOOPBACK) !== 0,
     noArp: (flags & IFF_NOARP) !== 0,
     // Tunnels have an IP address there, InfiniBand has 20 bytes.
@@ -197,11 +212,11 @@ export function parseLink(payload: Uint8Array): Link {
       ? hardwareAddress.slice()
       : new Uint8Array(0),
     kind: kind === undefined ? "" : readText(kind),
-    peerIndex: peer === undefined || attributes.has(IFLA_LINK_NETNSID)
+    peerIndex: peer === undefined || attributes.has(IFLA.LINK_NETNSID)
       ? undefined
       : readU32(peer) || undefined,
     gsoMaxBytes: gso === undefined ? 0 : readU32(gso),
-    alias: text(IFLA_IFALIAS),
+    alias: text(IFLA.IFALIAS),
     rxDropped: counter(statistics, RX_DROPPED_OFFSET),
     txDropped: counter(statistics, TX_DROPPED_OFFSET),
   };

@@ -56,7 +56,7 @@ const RTA_MARK = 16;
 const RTAX_MTU = 2;
 
 /** Who installs a route: RTPROT_BOOT, as flannel's and `ip route`'s. */
-const RTPROT_BOOT = 3;
+export const RTPROT_BOOT = 3;
 const RTNH_F_ONLINK = 4;
 
 /** RT_TABLE_MAIN. */
@@ -138,7 +138,11 @@ export function putRouteRequest(route: NewRoute): NetlinkRequest {
   return {
     type: RTM_NEWROUTE,
     flags: REQUEST_FLAG.CREATE | REQUEST_FLAG.REPLACE,
-    payload: routePayload(route, RTPROT_BOOT, route.scope ?? "global"),
+    payload: routePayload(
+      route,
+      route.protocol ?? RTPROT_BOOT,
+      route.scope ?? "global",
+    ),
   };
 }
 

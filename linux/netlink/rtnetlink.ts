@@ -99,6 +99,8 @@ export interface NewRoute {
   readonly scope?: RouteScope;
   /** RTNH_F_ONLINK: do not ask whether the gateway is reachable. */
   readonly onlink?: boolean;
+  /** rtm_protocol: who installs the route; RTPROT_BOOT by default. Not compared on removal. */
+  readonly protocol?: number;
   /** RTAX_MTU. */
   readonly mtuBytes?: number;
 }
@@ -131,6 +133,8 @@ export interface LinkChange {
   readonly arp?: boolean;
   /** Largest packet that the device is given to cut: up to 65,536 bytes. */
   readonly gsoMaxBytes?: number;
+  /** A new Ethernet address, six bytes. */
+  readonly mac?: Uint8Array;
 }
 
 /**
@@ -150,6 +154,51 @@ export interface NewVethPair {
   readonly peerMtuBytes: number;
   /** Of both. */
   readonly alias?: string;
+}
+
+/** What a VXLAN device was made with. Source: `linux/if_link.h`. */
+export interface VxlanSettings {
+  /** The network's identifier, 24 bits. */
+  readonly vni: number;
+  /** The device that carries the outer packets; 0 for none. */
+  readonly underlayIndex: number;
+  /** The outer source address. */
+  readonly local: Ipv4 | undefined;
+  /** UDP port of every host. */
+  readonly port: number;
+  /** Whether remotes are learnt from what arrives. */
+  readonly learning: boolean;
+  /** Whether the outer UDP header has a checksum. */
+  readonly outerChecksum: boolean;
+  /** VXLAN-GBP: a group policy id in each header. */
+  readonly groupPolicy: boolean;
+}
+
+/** A VXLAN device that is to be made. */
+export interface NewVxlan extends VxlanSettings {
+  readonly name: string;
+  /** Six bytes. A device without would get random ones, which udev changes. */
+  readonly mac: Uint8Array;
+  /** Inner packets. Above what the underlay can carry the kernel takes less. */
+  readonly mtuBytes: number;
+  readonly local: Ipv4;
+}
+
+/** A permanent IPv4 neighbour of a device. */
+export interface Neighbour {
+  readonly interfaceIndex: number;
+  readonly address: Ipv4;
+  /** Six bytes. */
+  readonly mac: Uint8Array;
+}
+
+/** A permanent entry of a VXLAN device's forwarding database. */
+export interface ForwardingEntry {
+  readonly interfaceIndex: number;
+  /** The inner destination, six bytes. */
+  readonly mac: Uint8Array;
+  /** The outer destination. */
+  readonly remote: Ipv4;
 }
 
 /** Both ends, as they are. */
@@ -173,6 +222,10 @@ export interface Rtnetlink extends Disposable {
   routeTo(destination: Ipv4, query?: RouteQuery): RouteAnswer;
   /** A new pair, down. Throws `EEXIST` when one of the names is taken. */
   createVethPair(pair: NewVethPair): VethPair;
+  /** A new device, down. Throws `EEXIST` when the name or the VNI is taken. */
+  createVxlan(vxlan: NewVxlan): Link;
+  /** Undefined for a device that is not there, or of another kind. */
+  vxlanSettings(interfaceIndex: number): VxlanSettings | undefined;
   changeLink(interfaceIndex: number, change: LinkChange): void;
   deleteLink(interfaceIndex: number): boolean;
   ensureAddress(
@@ -197,4 +250,19 @@ export interface Rtnetlink extends Disposable {
   removeRoute(route: NewRoute): boolean;
   /** The same for thousands; how many were there. */
   removeRoutes(routes: readonly NewRoute[]): number;
+  /** The permanent IPv4 neighbours of a device. */
+  neighbours(interfaceIndex: number): Neighbour[];
+  /**
+   * Adds neighbours, or takes the place of those with their addresses; thousands
+   * in few system calls, as {@linkcode replaceRoutes}.
+   */
+  replaceNeighbours(neighbours: readonly Neighbour[]): void;
+  /** How many were there; the hardware address is not compared. */
+  removeNeighbours(neighbours: readonly Neighbour[]): number;
+  /** The permanent entries of a VXLAN device's forwarding database. */
+  forwardingEntries(interfaceIndex: number): ForwardingEntry[];
+  /** Adds entries, or takes the place of those with their hardware addresses. */
+  replaceForwardingEntries(entries: readonly ForwardingEntry[]): void;
+  /** How many were there; the remote is not compared. */
+  removeForwardingEntries(entries: readonly ForwardingEntry[]): number;
 }

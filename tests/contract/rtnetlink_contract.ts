@@ -18,6 +18,7 @@ import type {
   LinkAddress,
   NewRoute,
   NewVethPair,
+  NewVxlan,
   Route,
   Rtnetlink,
 } from "../../linux/netlink/rtnetlink.ts";
@@ -46,6 +47,44 @@ export const PAIR: NewVethPair = {
   mtuBytes: 1472,
   peerMtuBytes: 65535,
 };
+
+/** What the vxlan backend asks for, but for the underlay. */
+const VXLAN = {
+  name: "flannel.1",
+  vni: 1,
+  local: parseIpv4("192.0.2.11")!,
+  port: 8472,
+  learning: false,
+  outerChecksum: false,
+  groupPolicy: false,
+  mac: Uint8Array.of(2, 0, 10, 1, 27, 0),
+  mtuBytes: 1400,
+};
+
+interface VxlanWorld {
+  readonly index: number;
+  readonly underlayIndex: number;
+  readonly vxlan: NewVxlan;
+}
+
+const neighbour = (interfaceIndex: number, text: string, number: number) => ({
+  interfaceIndex,
+  address: ip(text),
+  mac: macOf(number),
+});
+
+const forwarding = (interfaceIndex: number, number: number, text: string) => ({
+  interfaceIndex,
+  mac: macOf(number),
+  remote: ip(text),
+});
+
+const macOf = (number: number) => Uint8Array.of(2, 0, 0, 0, 1, number);
+
+/** The kernel lists by hash. */
+const byMac = <Entry extends { readonly mac: Uint8Array }>(
+  entries: readonly Entry[],
+) => entries.toSorted((a, b) => a.mac[5]! - b.mac[5]!);
 
 const ip = (text: string): Ipv4 => parseIpv4(text)!;
 const net = (text: string): Cidr => parseCidr(text)!;
@@ -324,6 +363,165 @@ export function rtnetlinkContract(
       }]);
       rtnetlink.changeLink(index, { up: false });
       assertEquals(mainRoutes(rtnetlink), []);
+    },
+  );
+
+  /** A VXLAN device over a bridge, up, with the address of its subnet. */
+  const vxlanDevice = (world: RtnetlinkWorld): VxlanWorld => {
+    const underlayIndex = plugIn(world, "br7", "192.0.2.11/24");
+    const vxlan = { ...VXLAN, underlayIndex };
+    const { index } = world.rtnetlink.createVxlan(vxlan);
+    world.rtnetlink.ensureAddress(index, at("10.1.27.0/32"));
+    world.rtnetlink.changeLink(index, { up: true });
+    return { index, underlayIndex, vxlan };
+  };
+
+  test("makes a VXLAN device with what it shall have", (rtnetlink, world) => {
+    const { index, underlayIndex, vxlan } = vxlanDevice(world);
+    const link = linkOf(rtnetlink, index);
+    assertEquals(
+      [link.name, link.kind, link.mtuBytes, link.mac],
+      ["flannel.1", "vxlan", 1400, VXLAN.mac],
+    );
+    const { mac: _mac, mtuBytes: _mtu, name: _name, ...settings } = vxlan;
+    assertEquals(rtnetlink.vxlanSettings(index), settings);
+    assertEquals(rtnetlink.vxlanSettings(underlayIndex), undefined);
+    assertEquals(rtnetlink.vxlanSettings(ABSENT_INDEX), undefined);
+  });
+
+  test(
+    "makes a VXLAN device with checksums, learning and group policy",
+    (rtnetlink, world) => {
+      const underlayIndex = plugIn(world, "br7", "192.0.2.11/24");
+      const { index } = rtnetlink.createVxlan({
+        ...VXLAN,
+        underlayIndex,
+        groupPolicy: true,
+        learning: true,
+        outerChecksum: true,
+      });
+      assertObjectMatch(rtnetlink.vxlanSettings(index)!, {
+        groupPolicy: true,
+        learning: true,
+        outerChecksum: true,
+      });
+    },
+  );
+
+  test(
+    "takes the MTU of a VXLAN device from its underlay where that has less",
+    (rtnetlink, world) => {
+      const underlayIndex = plugIn(world, "br7", "192.0.2.11/24");
+      const vxlan = { ...VXLAN, underlayIndex, mtuBytes: 9000 };
+      assertEquals(rtnetlink.createVxlan(vxlan).mtuBytes, 1450);
+    },
+  );
+
+  test(
+    "makes no VXLAN device whose name or identifier is taken",
+    (rtnetlink, world) => {
+      const { vxlan } = vxlanDevice(world);
+      for (const other of [{ vni: 2 }, { name: "other" }]) {
+        refuses(
+          ERRNO.EEXIST,
+          () => rtnetlink.createVxlan({ ...vxlan, ...other }),
+        );
+      }
+    },
+  );
+
+  test(
+    "deletes a VXLAN device with its underlay, and not the other way round",
+    (rtnetlink, world) => {
+      const { index, underlayIndex } = vxlanDevice(world);
+      rtnetlink.deleteLink(index);
+      assertEquals(linkOf(rtnetlink, underlayIndex).name, "br7");
+      rtnetlink.createVxlan({ ...VXLAN, underlayIndex });
+      rtnetlink.deleteLink(underlayIndex);
+      assertEquals(rtnetlink.links().map(({ name }) => name), ["lo"]);
+    },
+  );
+
+  test(
+    "puts neighbours, each in the place of the one with its address",
+    (rtnetlink, world) => {
+      const { index } = vxlanDevice(world);
+      const first = neighbour(index, "10.1.28.0", 1);
+      const second = neighbour(index, "10.1.29.0", 2);
+      rtnetlink.replaceNeighbours([first, second]);
+      assertEquals(byMac(rtnetlink.neighbours(index)), [first, second]);
+      const moved = neighbour(index, "10.1.28.0", 3);
+      rtnetlink.replaceNeighbours([moved]);
+      assertEquals(byMac(rtnetlink.neighbours(index)), [second, moved]);
+      assertEquals(rtnetlink.removeNeighbours([first, second, first]), 2);
+      assertEquals(rtnetlink.neighbours(index), []);
+      const absent = neighbour(ABSENT_INDEX, "10.1.28.0", 1);
+      refuses(ERRNO.ENODEV, () => rtnetlink.replaceNeighbours([absent]));
+      assertEquals(rtnetlink.removeNeighbours([absent]), 0);
+    },
+  );
+
+  test(
+    "loses its neighbours when the device goes down, changes its address or loses its last one",
+    (rtnetlink, world) => {
+      const { index } = vxlanDevice(world);
+      const mac = Uint8Array.of(2, 0, 0, 0, 0, 9);
+      for (
+        const fault of [
+          () => rtnetlink.changeLink(index, { up: false }),
+          () => rtnetlink.changeLink(index, { mac }),
+          () => rtnetlink.removeAddress(index, at("10.1.27.0/32")),
+        ]
+      ) {
+        rtnetlink.replaceNeighbours([neighbour(index, "10.1.28.0", 1)]);
+        fault();
+        assertEquals(rtnetlink.neighbours(index), []);
+        rtnetlink.changeLink(index, { up: true });
+      }
+      assertEquals(linkOf(rtnetlink, index).mac, mac);
+    },
+  );
+
+  test(
+    "puts forwarding entries, each in the place of the one with its hardware address",
+    (rtnetlink, world) => {
+      const { index } = vxlanDevice(world);
+      const first = forwarding(index, 1, "192.0.2.12");
+      const second = forwarding(index, 2, "192.0.2.13");
+      rtnetlink.replaceForwardingEntries([first, second]);
+      assertEquals(byMac(rtnetlink.forwardingEntries(index)), [first, second]);
+      const moved = forwarding(index, 1, "192.0.2.14");
+      rtnetlink.replaceForwardingEntries([moved]);
+      assertEquals(byMac(rtnetlink.forwardingEntries(index)), [moved, second]);
+      // They outlive what neighbours do not.
+      rtnetlink.changeLink(index, { up: false });
+      assertEquals(byMac(rtnetlink.forwardingEntries(index)), [moved, second]);
+      assertEquals(
+        rtnetlink.removeForwardingEntries([first, second, second]),
+        2,
+      );
+      assertEquals(rtnetlink.forwardingEntries(index), []);
+      const absent = forwarding(ABSENT_INDEX, 1, "192.0.2.12");
+      refuses(ERRNO.ENODEV, () => rtnetlink.replaceForwardingEntries([absent]));
+      assertEquals(rtnetlink.removeForwardingEntries([absent]), 0);
+    },
+  );
+
+  test(
+    "remembers who installed a route, and removes it whoever did",
+    (rtnetlink, world) => {
+      const index = plugIn(world, "br7", "10.9.0.1/24");
+      const route = { destination: net("10.1.0.0/16"), interfaceIndex: index };
+      rtnetlink.replaceRoute({ ...route, protocol: 76 });
+      const protocols = () =>
+        mainRoutes(rtnetlink).filter(({ protocol }) => protocol !== 2)
+          .map(({ protocol }) => protocol);
+      assertEquals(protocols(), [76]);
+      rtnetlink.replaceRoute(route);
+      assertEquals(protocols(), [3]);
+      rtnetlink.replaceRoute({ ...route, protocol: 76 });
+      assertEquals(rtnetlink.removeRoute(route), true);
+      assertEquals(protocols(), []);
     },
   );
 

@@ -10,16 +10,20 @@ import { ERRNO } from "../../linux/errno.ts";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { LOCAL_TABLE, MAIN_TABLE } from "../../linux/netlink/route.ts";
 import type {
+  ForwardingEntry,
   Link,
   LinkAddress,
   LinkChange,
+  Neighbour,
   NewRoute,
   NewVethPair,
+  NewVxlan,
   Route,
   RouteAnswer,
   RouteQuery,
   Rtnetlink,
   VethPair,
+  VxlanSettings,
 } from "../../linux/netlink/rtnetlink.ts";
 import { isSameRoute } from "../../linux/netlink/same_route.ts";
 import {
@@ -29,12 +33,15 @@ import {
   parseAddressWithPrefix,
 } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
+import { formatMac } from "../../net/mac.ts";
 
 /** RTPROT_KERNEL: routes that come with an address. */
 const KERNEL_PROTOCOL = 2;
 /** RTPROT_BOOT. */
 const BOOT_PROTOCOL = 3;
 const LARGEST_MTU = 65535;
+/** Ethernet, IPv4, UDP and VXLAN header. */
+const VXLAN_BYTES = 50;
 const LOOPBACK_INDEX = 1;
 
 /** Starts with `lo`, up, with 127.0.0.1/8. Nothing waits; `close` does nothing. */
@@ -42,6 +49,9 @@ export class FakeRtnetlink implements Rtnetlink {
   #links: Link[] = [];
   #addresses: LinkAddress[] = [];
   #routes: Route[] = [];
+  #neighbours: Neighbour[] = [];
+  #forwarding: ForwardingEntry[] = [];
+  readonly #vxlans = new Map<number, VxlanSettings>();
   #nextIndex = LOOPBACK_INDEX;
 
   constructor() {
@@ -201,7 +211,14 @@ export class FakeRtnetlink implements Rtnetlink {
       mtuBytes: change.mtuBytes ?? link.mtuBytes,
       gsoMaxBytes: change.gsoMaxBytes ?? link.gsoMaxBytes,
       alias: change.alias ?? link.alias,
+      mac: change.mac ?? link.mac,
     };
+    if (change.mac !== undefined || change.up === false) {
+      // `neigh_changeaddr` and `neigh_ifdown` in net/core/neighbour.c.
+      this.#neighbours = this.#neighbours.filter((neighbour) =>
+        neighbour.interfaceIndex !== interfaceIndex
+      );
+    }
     this.#links = this.#links.map((one, _, all) => {
       const peer = all.find(({ index }) => index === one.peerIndex);
       const carrier = one.up && (peer?.up ?? true);
@@ -247,7 +264,85 @@ export class FakeRtnetlink implements Rtnetlink {
     return { link, peer };
   }
 
+  createVxlan(vxlan: NewVxlan): Link {
+    const what = `make the VXLAN device ${vxlan.name}`;
+    this.#requireFree(vxlan.name, what);
+    const underlay = this.#existing(vxlan.underlayIndex, what);
+    for (const { port, vni } of this.#vxlans.values()) {
+      if (port === vxlan.port && vni === vxlan.vni) {
+        throw new NetlinkError(what, ERRNO.EEXIST);
+      }
+    }
+    const link = this.addLink({
+      name: vxlan.name,
+      kind: "vxlan",
+      mac: vxlan.mac,
+      mtuBytes: Math.min(vxlan.mtuBytes, underlay.mtuBytes - VXLAN_BYTES),
+      peerIndex: vxlan.underlayIndex,
+    });
+    const { mac: _mac, mtuBytes: _mtu, name: _name, ...settings } = vxlan;
+    this.#vxlans.set(link.index, settings);
+    return link;
+  }
+
+  vxlanSettings(interfaceIndex: number): VxlanSettings | undefined {
+    return this.#vxlans.get(interfaceIndex);
+  }
+
+  neighbours(interfaceIndex: number): Neighbour[] {
+    return ofDevice(this.#neighbours, interfaceIndex);
+  }
+
+  replaceNeighbours(neighbours: readonly Neighbour[]): void {
+    for (const neighbour of neighbours) {
+      this.#existing(neighbour.interfaceIndex, "put a neighbour");
+      this.removeNeighbours([neighbour]);
+      this.#neighbours.push(neighbour);
+    }
+  }
+
+  removeNeighbours(neighbours: readonly Neighbour[]): number {
+    const before = this.#neighbours.length;
+    this.#neighbours = this.#neighbours.filter((present) =>
+      !neighbours.some(({ address, interfaceIndex }) =>
+        present.interfaceIndex === interfaceIndex && present.address === address
+      )
+    );
+    return before - this.#neighbours.length;
+  }
+
+  forwardingEntries(interfaceIndex: number): ForwardingEntry[] {
+    return ofDevice(this.#forwarding, interfaceIndex);
+  }
+
+  replaceForwardingEntries(entries: readonly ForwardingEntry[]): void {
+    for (const entry of entries) {
+      this.#existing(entry.interfaceIndex, "put a forwarding entry");
+      this.removeForwardingEntries([entry]);
+      this.#forwarding.push(entry);
+    }
+  }
+
+  removeForwardingEntries(entries: readonly ForwardingEntry[]): number {
+    const before = this.#forwarding.length;
+    this.#forwarding = this.#forwarding.filter((present) =>
+      !entries.some(({ interfaceIndex, mac }) =>
+        present.interfaceIndex === interfaceIndex &&
+        formatMac(present.mac) === formatMac(mac)
+      )
+    );
+    return before - this.#forwarding.length;
+  }
+
   deleteLink(interfaceIndex: number): boolean {
+    const above = [...this.#vxlans].filter(([, { underlayIndex }]) =>
+      underlayIndex === interfaceIndex
+    );
+    for (const [index] of above) this.deleteLink(index);
+    if (this.#vxlans.delete(interfaceIndex)) {
+      // IFLA_LINK is the underlay's index here, not the other end of a pair.
+      return this.#deleteOne(interfaceIndex);
+    }
     const peerIndex = this.#links.find(({ index }) => index === interfaceIndex)
       ?.peerIndex;
     const deleted = this.#deleteOne(interfaceIndex);
@@ -262,6 +357,8 @@ export class FakeRtnetlink implements Rtnetlink {
     this.#links = this.#links.filter(({ index }) => index !== interfaceIndex);
     this.#addresses = this.#addresses.filter(others);
     this.#routes = this.#routes.filter(others);
+    this.#neighbours = this.#neighbours.filter(others);
+    this.#forwarding = this.#forwarding.filter(others);
     return this.#links.length < before;
   }
 
@@ -283,6 +380,16 @@ export class FakeRtnetlink implements Rtnetlink {
     if (found === undefined) return false;
     this.#addresses.splice(this.#addresses.indexOf(found), 1);
     this.#dropRoutes((route) => route.preferredSource === address);
+    if (
+      this.#addresses.some((other) => other.interfaceIndex === interfaceIndex)
+    ) return true;
+    // `inetdev_destroy` in net/ipv4/devinet.c: IPv4 ends on the device.
+    this.#dropRoutes((route) =>
+      route.table === MAIN_TABLE && route.interfaceIndex === interfaceIndex
+    );
+    this.#neighbours = this.#neighbours.filter((neighbour) =>
+      neighbour.interfaceIndex !== interfaceIndex
+    );
     return true;
   }
 
@@ -305,6 +412,7 @@ export class FakeRtnetlink implements Rtnetlink {
       preferredSource: route.preferredSource,
       metric,
       scope: route.scope ?? "global",
+      protocol: route.protocol ?? BOOT_PROTOCOL,
       mtuBytes: route.mtuBytes,
     });
   }
@@ -423,4 +531,11 @@ export class FakeRtnetlink implements Rtnetlink {
   #dropRoutes(condition: (route: Route) => boolean): void {
     this.#routes = this.#routes.filter((route) => !condition(route));
   }
+}
+
+function ofDevice<Entry extends { readonly interfaceIndex: number }>(
+  entries: readonly Entry[],
+  interfaceIndex: number,
+): Entry[] {
+  return entries.filter((entry) => entry.interfaceIndex === interfaceIndex);
 }
