@@ -152,8 +152,6 @@ export interface UdpPort {
   receive(offset: number, capacity: number): number;
   /** Sender's address, host byte order. */
   readonly receivedFrom: number;
-  /** Its port. */
-  readonly receivedFromPort: number;
   /** Bytes of each datagram in the buffer (the last may be shorter). */
   readonly receivedSegmentBytes: number;
   /** Datagrams that the socket's full buffer has cost so far. */
@@ -163,7 +161,6 @@ export interface UdpPort {
 /** A UDP socket whose packets lie in a {@linkcode PacketMemory}. */
 export class KernelUdpPort implements UdpPort {
   receivedFrom = 0;
-  receivedFromPort = 0;
   receivedSegmentBytes = 0;
   droppedBySocket = 0;
 
@@ -304,7 +301,6 @@ export class KernelUdpPort implements UdpPort {
     );
     if (bytes < 0) return -errno();
     this.receivedFrom = memory.view.getUint32(this.#receiveName + 4);
-    this.receivedFromPort = memory.view.getUint16(this.#receiveName + 2);
     this.receivedSegmentBytes = bytes;
     this.#readControl();
     return bytes;

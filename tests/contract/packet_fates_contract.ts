@@ -31,6 +31,7 @@ import {
 } from "../support/packet_paths.ts";
 import { UNDERLAY } from "../support/program_world.ts";
 import { sealIpHeader } from "../support/slow_packets.ts";
+import { unfinishedTcpPacket } from "../support/unfinished_packet.ts";
 
 /** Whose table it is. */
 export type PathKind = "userSpace" | "programs";
@@ -156,6 +157,9 @@ const TCP = tcpPacket({
   sequence: 1,
   payload: somePayload(33),
 });
+/** No IP packet, "Lo", version 1, and the first address of 10.1.2.0/24. */
+const RECEIPT = Uint8Array.fromHex("004c6f010a010200");
+const LEGACY = "rx.legacySignals";
 const [firstFragment, lastFragment] = fragmentsOf(
   outerPacket({
     source: "192.0.2.2",
@@ -256,6 +260,36 @@ export const RECEIVED: readonly ReceivedRow[] = [
     "19 bytes in a padded frame",
     "rx.drop.short",
     arriving(WHOLE.slice(0, 19), {}, { paddingBytes: 18 }),
+  ),
+  judged("a receipt of an earlier version", LEGACY, arriving(RECEIPT)),
+  judged(
+    "a receipt in a padded frame",
+    LEGACY,
+    arriving(RECEIPT, {}, { paddingBytes: 10 }),
+  ),
+  judged(
+    "a receipt of a sender without a lease",
+    LEGACY,
+    arriving(RECEIPT, { source: "192.0.2.99" }),
+  ),
+  judged(
+    "a receipt that ends early",
+    "rx.drop.short",
+    arriving(RECEIPT.subarray(0, 7), {}, { paddingBytes: 11 }),
+  ),
+  judged(
+    "a receipt with a byte more",
+    "rx.drop.short",
+    arriving(Uint8Array.of(...RECEIPT, 0)),
+  ),
+  judged(
+    "eight bytes that are no receipt",
+    "rx.drop.short",
+    arriving(Uint8Array.fromHex("004c6f020a010200")),
+  ),
+  good(
+    "a TCP checksum that is the pseudo header's sum",
+    arriving(unfinishedTcpPacket(TCP)),
   ),
   judged("IPv6", "rx.drop.notIpv4", arriving(patched(WHOLE, 0, [0x65]))),
   judged("version 0", "rx.drop.notIpv4", arriving(patched(WHOLE, 0, [0x05]))),

@@ -19,13 +19,10 @@ export interface SentBatch {
 
 interface Arrival {
   readonly from: number;
-  readonly port: number;
   readonly bytes: Uint8Array;
   readonly segmentBytes: number;
 }
 
-/** The overlay's. */
-const PORT = 8285;
 const HEADER_BYTES = 28;
 const MAX_DATAGRAM_BYTES = 65_507;
 const MAX_SEGMENTS = 64;
@@ -35,7 +32,6 @@ export class MemoryUdp implements UdpPort {
   /** Every accepted call, in order. */
   readonly sent: SentBatch[] = [];
   receivedFrom = 0;
-  receivedFromPort = 0;
   receivedSegmentBytes = 0;
   droppedBySocket = 0;
   /** Bytes of the largest packet on the way to each peer; 1500 by default. */
@@ -67,18 +63,8 @@ export class MemoryUdp implements UdpPort {
 
   /** Datagrams of one length (but for the last) arrive at once. */
   arrive(from: number, ...datagrams: Uint8Array[]): void {
-    this.arriveFromPort(from, PORT, ...datagrams);
-  }
-
-  /** The same from another port than the overlay's. */
-  arriveFromPort(
-    from: number,
-    port: number,
-    ...datagrams: Uint8Array[]
-  ): void {
     this.#arrivals.push({
       from,
-      port,
       bytes: Uint8Array.from(datagrams.flatMap((one) => [...one])),
       segmentBytes: datagrams[0]?.length ?? 0,
     });
@@ -113,7 +99,6 @@ export class MemoryUdp implements UdpPort {
     const bytes = arrival.bytes.subarray(0, capacity);
     this.#memory.bytes.set(bytes, offset);
     this.receivedFrom = arrival.from;
-    this.receivedFromPort = arrival.port;
     this.receivedSegmentBytes = arrival.segmentBytes;
     return bytes.length;
   }

@@ -77,7 +77,6 @@ export const HOST: HostConstants = {
   device: { interfaceIndex: 11, mac: OWNER.mac },
   devicePeer: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
-  findWholeWays: false,
 };
 
 /** Peers of a map as text, sorted by subnet. */

@@ -56,7 +56,6 @@ const DEFAULTS: SharedStateOptions = {
   subnet: network(OWN_SUBNET),
   senderCheck: "strict",
   mtuBytes: 1_472,
-  udpPort: 8_285,
   coalesceTcp: true,
   coalesceUdp: true,
 };
@@ -81,8 +80,6 @@ export interface TunRecord {
 /** Datagrams of one receive: all of one length but the last. */
 export interface Received {
   readonly sender: Ipv4;
-  /** The overlay's by default. */
-  readonly port?: number;
   readonly datagrams: readonly Uint8Array[];
 }
 
@@ -145,7 +142,7 @@ export class KernelWorld {
     const { kernel, memory } = this;
     kernel.beginReceive();
     let at: number = layout.RX_BUFFER;
-    for (const { sender, port, datagrams } of batches) {
+    for (const { sender, datagrams } of batches) {
       const bytes = datagrams.reduce((sum, { length }) => sum + length, 0);
       let end = at;
       for (const datagram of datagrams) {
@@ -157,7 +154,6 @@ export class KernelWorld {
         bytes,
         datagrams[0]?.length ?? 0,
         sender,
-        port ?? DEFAULTS.udpPort,
       );
       if (done !== bytes) throw new Error(`looked at ${done} of ${bytes}`);
       at = end;

@@ -217,7 +217,7 @@ function fate(
   gone: { packet: Uint8Array; peer?: Ipv4 } | undefined = undefined,
 ): Fate {
   const dropped = Object.keys(counters).filter((name) =>
-    name.includes(".drop.")
+    name.includes(".drop.") || name === "rx.legacySignals"
   );
   if (dropped.length > 1 || (dropped.length === 1 && gone !== undefined)) {
     throw new Error(`more than one fate: ${JSON.stringify(counters)}`);

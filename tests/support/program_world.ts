@@ -61,7 +61,6 @@ export const PROGRAM_HOST: HostConstants = {
   device: { interfaceIndex: 11, mac: macBytes(DEVICE_MAC) },
   devicePeer: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
   cutUdp: false,
-  findWholeWays: false,
 };
 
 /** A peer and what the programs shall know of it beside. */

@@ -5,19 +5,15 @@
  * @module
  */
 
-import {
-  pseudoHeaderSum,
-  type TcpFields,
-  tcpPacket,
-} from "./packet_builder.ts";
+import { pseudoHeaderSum } from "./packet_builder.ts";
 
-/** Its checksum is the sum of the pseudo header, which counts the whole length. */
-export function unfinishedTcpPacket(fields: TcpFields): Uint8Array {
-  const packet = tcpPacket(fields);
+/** Makes the checksum of a TCP packet the sum of its pseudo header. */
+export function unfinishedTcpPacket(packet: Uint8Array): Uint8Array {
+  const unfinished = packet.slice();
   const headerBytes = (packet[0]! & 15) * 4;
-  new DataView(packet.buffer).setUint16(
+  new DataView(unfinished.buffer).setUint16(
     headerBytes + 16,
     pseudoHeaderSum(packet, packet.length - headerBytes),
   );
-  return packet;
+  return unfinished;
 }

@@ -40,10 +40,7 @@ export const PROGRAM_COUNTERS = [
   "rx.drop.expired",
   "rx.drop.wrongDestination",
   "rx.drop.noRoom",
-  "tx.whole",
-  "tx.probes",
-  "rx.probes",
-  "rx.receipts",
+  "rx.legacySignals",
 ] as const;
 
 /** One of them. */

@@ -53,7 +53,7 @@ import { type Ownership, ownershipOf } from "./ownership.ts";
 import { PeerWays } from "./peer_ways.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
-import { mayPassBare, passesWhole } from "./receive_mode.ts";
+import { passesWhole } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
 import { describeDevice } from "./underlays.ts";
@@ -439,7 +439,6 @@ export class EbpfDataPath implements UdpDataPath {
     const { ethtool } = this.#parts;
     const { subnet, underlay, port, senderCheck } = this.#options;
     const { device, otherEnd } = this.#pair;
-    const described = devices.map((link) => describeDevice(ethtool, link));
     return {
       suffix: this.#owner.suffix,
       mark: this.#owner.mark,
@@ -450,8 +449,9 @@ export class EbpfDataPath implements UdpDataPath {
       // As they are now: udev may have given them others than ours.
       device: { interfaceIndex: device.index, mac: device.mac },
       devicePeer: { interfaceIndex: otherEnd.index, mac: otherEnd.mac },
-      cutUdp: described.some(passesWhole),
-      findWholeWays: described.length > 0 && described.every(mayPassBare),
+      cutUdp: devices.some((link) =>
+        passesWhole(describeDevice(ethtool, link))
+      ),
     };
   }
 

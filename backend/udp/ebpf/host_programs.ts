@@ -42,8 +42,7 @@ export class HostPrograms implements Disposable {
   isFor(host: HostConstants): boolean {
     return isSameDevice(this.#host.device, host.device) &&
       isSameDevice(this.#host.devicePeer, host.devicePeer) &&
-      this.#host.cutUdp === host.cutUdp &&
-      this.#host.findWholeWays === host.findWholeWays;
+      this.#host.cutUdp === host.cutUdp;
   }
 
   [Symbol.dispose](): void {

@@ -40,30 +40,7 @@ export const PEER_FLAG = {
   CUT: 1,
   /** Its outer packets carry a UDP checksum. */
   CHECKSUM: 2,
-  /**
-   * Super-packets to it may be tried without a tunnel's marks: it is a kernel data
-   * path, and no router is on the way.
-   */
-  BARE: 4,
-  /**
-   * Of what is CUT, TCP super-packets may be tried as they are: it may be a user
-   * space that takes them, `programs/user_space_ways.ts`.
-   */
-  TAKES_WHOLE: 8,
-} as const;
-
-/**
- * `struct` of a value in `ways`, all times of CLOCK_BOOTTIME in nanoseconds:
- * `programs/whole_ways.ts` and `programs/user_space_ways.ts`.
- */
-export const WAY = {
-  /** Until when super-packets to the peer go whole, in user space too. */
-  TO_UNTIL: 0,
-  /** Until when the peer is told that its super-packets come whole. */
-  FROM_UNTIL: 8,
-  /** From when on the peer may be sent a probe. */
-  PROBE_FROM: 16,
-  BYTES: 24,
+  // 4 and 8 have meanings to earlier versions, whose entries are taken over.
 } as const;
 
 /**
@@ -71,6 +48,11 @@ export const WAY = {
  * maps of its own layout only.
  */
 const LAYOUT = 1;
+/**
+ * Of the counters; changed when one is removed. One that is added makes the map
+ * larger, so that it is not taken over either.
+ */
+const COUNTER_LAYOUT = 2;
 
 /** The maps by their names in the programs; in the kernel the layout is added. */
 export const MAPS = {
@@ -93,7 +75,7 @@ export const MAPS = {
     noPreallocate: true,
   },
   loden_counters: {
-    name: `loden_counters${LAYOUT}`,
+    name: `loden_counters${COUNTER_LAYOUT}`,
     type: "percpuArray",
     keyBytes: 4,
     valueBytes: COUNTER_BLOCK_BYTES,
@@ -104,14 +86,6 @@ export const MAPS = {
     type: "percpuArray",
     keyBytes: 4,
     valueBytes: PEER_COUNTER_BYTES,
-    maxEntries: PEER_SLOTS,
-  },
-  /** By a peer's slot; the common one's is not used. */
-  loden_ways: {
-    name: `loden_ways${LAYOUT}`,
-    type: "array",
-    keyBytes: 4,
-    valueBytes: WAY.BYTES,
     maxEntries: PEER_SLOTS,
   },
 } as const satisfies Record<string, MapSpec>;
@@ -129,7 +103,7 @@ export interface PeerEntry {
   readonly interfaceIndex: number;
   /** Bits of {@linkcode PEER_FLAG}. */
   readonly flags: number;
-  /** Its place in `loden_traffic` and `loden_ways`. */
+  /** Its place in `loden_traffic`. */
   readonly slot: number;
   /** CLOCK_BOOTTIME, nanoseconds; 0: never. */
   readonly deadlineNs: bigint;

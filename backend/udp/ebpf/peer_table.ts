@@ -28,7 +28,6 @@ import {
   type PeerEntry,
   peerKey,
   subnetOfKey,
-  WAY,
 } from "./maps.ts";
 
 /** A peer as the data path knows it. */
@@ -224,21 +223,18 @@ export class KernelPeerTable {
   ): void {
     const changed: MapEntry[] = [];
     const taken: number[] = [];
-    const moved: number[] = [];
     const now = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
     for (const [text, peer] of wanted) {
       const before = this.#entries.get(text)?.entry;
       const slot = before?.slot ?? this.#freeSlots.pop() ?? COMMON_SLOT;
       if (before === undefined && slot !== COMMON_SLOT) taken.push(slot);
       const { subnet, address, interfaceIndex, flags } = peer;
-      if (before !== undefined && before.address !== address) moved.push(slot);
       const entry = { address, interfaceIndex, flags, slot, deadlineNs };
       now.set(text, { subnet, entry });
       if (before !== undefined && isSameEntry(before, entry)) continue;
       changed.push({ key: peerKey(subnet), value: encodePeer(entry) });
     }
     this.#clearTraffic(taken);
-    this.#clearWays([...taken, ...moved]);
     this.#maps.loden_peers.updateMany(changed);
     for (const [text, { subnet, entry }] of now) {
       this.#remember(text, subnet, entry);
@@ -330,16 +326,6 @@ export class KernelPeerTable {
       traffic.lookup(slotKey(COMMON_SLOT))?.length ?? PEER_COUNTER_BYTES,
     );
     traffic.updateMany(slots.map((slot) => ({ key: slotKey(slot), value })));
-  }
-
-  /** Nothing is known of the way to who comes, or is somewhere else now. */
-  #clearWays(slots: readonly number[]): void {
-    this.#maps.loden_ways.updateMany(
-      slots.map((slot) => ({
-        key: slotKey(slot),
-        value: new Uint8Array(WAY.BYTES),
-      })),
-    );
   }
 }
 

@@ -31,10 +31,7 @@ export interface PeerWaysOptions {
   readonly mtuBytes: OverlayMtu;
 }
 
-interface Way extends Pick<RouteAnswer, "interfaceIndex" | "mtuBytes"> {
-  /** No router is on the way. */
-  readonly isOnLink: boolean;
-}
+type Way = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
 
 /** See the module. */
 export class PeerWays {
@@ -98,7 +95,7 @@ export class PeerWays {
         subnet: peer.subnet,
         address: peer.publicIp,
         interfaceIndex: way.interfaceIndex,
-        flags: flagsOf(peer, way),
+        flags: flagsOf(peer),
         mtuBytes,
       }];
     });
@@ -127,13 +124,11 @@ export class PeerWays {
 
   #wayTo(address: Ipv4, deviceIndex: number): Way {
     const { interfaceIndex } = this.#options.underlay;
-    const unknown = { interfaceIndex, mtuBytes: undefined, isOnLink: false };
+    const unknown = { interfaceIndex, mtuBytes: undefined };
     try {
       const way = this.#rtnetlink.routeTo(address);
       // An address within the overlay: its packets would go round.
-      return way.interfaceIndex === deviceIndex
-        ? unknown
-        : { ...way, isOnLink: way.gateway === undefined };
+      return way.interfaceIndex === deviceIndex ? unknown : way;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // No route now: there may be one again before the next look.
@@ -166,13 +161,11 @@ export class PeerWays {
 /**
  * What the peer's receiver can take. One in user space takes packets of the
  * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams that
- * have an outer one; whether it takes more it says itself. flannel merges nothing.
- * A router on the way to a kernel data path measures the pieces of a super-packet
- * by its marks (`skb_gso_validate_network_len`), and would misjudge one without.
+ * have an outer one. flannel merges nothing.
  */
-function flagsOf({ dataPath }: Peer, { isOnLink }: Way): number {
-  if (dataPath === "ebpf") return isOnLink ? PEER_FLAG.BARE : 0;
+function flagsOf({ dataPath }: Peer): number {
+  if (dataPath === "ebpf") return 0;
   return dataPath === "tun"
-    ? PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE
+    ? PEER_FLAG.CUT | PEER_FLAG.CHECKSUM
     : PEER_FLAG.CUT;
 }

@@ -55,15 +55,6 @@ export function passesWhole(device: UnderlayDevice): boolean {
     isActive(device, "tx-udp-segmentation");
 }
 
-/**
- * Whether super-packets without a tunnel's marks may be tried by it. A veth leads
- * to software first, which drops what it cannot cut; hardware would cut it wrongly.
- */
-export function mayPassBare(device: UnderlayDevice): boolean {
-  return device.kind === "veth" && passesWhole(device) &&
-    isActive(device, "tx-tcp-segmentation");
-}
-
 function isActive({ features }: UnderlayDevice, name: string): boolean {
   return features.get(name)?.active ?? false;
 }

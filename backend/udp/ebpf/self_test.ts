@@ -53,12 +53,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   // A test run pretends to come from a device without a MAC address, on which UDP
   // is not cut.
   const mac = new Uint8Array(6);
-  const copy = {
-    ...host,
-    cutUdp: false,
-    findWholeWays: false,
-    device: { ...host.device, mac },
-  };
+  const copy = { ...host, cutUdp: false, device: { ...host.device, mac } };
   const egress = opened.use(bpf.loadProgram(egressProgram(copy, maps)));
   const sent = ipv4Packet(ours, theirs);
   const out = bpf.testRun(egress, { data: frame(sent) });

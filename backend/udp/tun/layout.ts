@@ -43,8 +43,6 @@ export const CONFIG_COALESCE_UDP = 0x101c;
 export const CONFIG_COALESCE_TCP = 0x1020;
 /** The overlay's MTU, bytes. */
 export const CONFIG_MTU = 0x1034;
-/** The overlay's UDP port. */
-export const CONFIG_PORT = 0x1038;
 
 export const SENDER_CHECK_OFF = 0;
 export const SENDER_CHECK_COUNT = 1;
@@ -60,12 +58,6 @@ export const RESULT_SEGMENT_BYTES = 0x1084;
 export const RESULT_CUT_BYTES = 0x1088;
 /** ICMP errors that are due, in ICMP_REQUESTS. */
 export const RESULT_ICMP_COUNT = 0x108c;
-/** Not zero: `receive` has taken a datagram that is one super-packet. */
-export const RESULT_WHOLE = 0x1090;
-
-/** A receipt, and the iovec of it: `whole_packets.ts`. */
-export const RECEIPT = 0x10a0;
-export const RECEIPT_IOV = 0x10b0;
 
 // --- what `transmit` says about a packet from the TUN ------------------------
 
@@ -100,7 +92,6 @@ export const TX_DROP_REFUSED = 11;
 export const TX_DROP_NO_BUFFER = 12;
 export const TX_SENDS = 13;
 export const TX_SOCKET_FULL = 14;
-export const TX_RECEIPTS = 15;
 
 export const RX_PACKETS = 16;
 export const RX_BYTES = 17;
@@ -120,7 +111,7 @@ export const RX_RECEIVES = 30;
 export const RX_SOCKET_DROPPED = 31;
 export const RX_SENDER_MISMATCH_PASSED = 32;
 export const RX_RECEIVE_FAILED = 33;
-export const RX_WHOLE = 34;
+export const RX_LEGACY_SIGNALS = 34;
 
 export const ICMP_SENT = 40;
 export const ICMP_RATE_LIMITED = 41;

@@ -26,7 +26,6 @@ export interface PacketKernel {
     bytes: number,
     segmentBytes: number,
     sender: number,
-    senderPort: number,
   ): number;
   /** Ends the round; the number of records to write to the TUN. */
   endReceive(): number;

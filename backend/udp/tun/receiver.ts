@@ -7,16 +7,10 @@
  * @module
  */
 
-import type { Clock } from "../../../linux/clock.ts";
 import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketMemory } from "../../../linux/packet_memory.ts";
 import type { TunPort } from "../../../linux/tun.ts";
 import type { UdpPort } from "../../../linux/udp_socket.ts";
-import {
-  RECEIPT_BYTES,
-  RECEIPT_MARK,
-  RECEIPT_REST_MS,
-} from "../whole_packets.ts";
 import type { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
@@ -26,10 +20,8 @@ export type ReceivingPort = Pick<
   UdpPort,
   | "receive"
   | "receivedFrom"
-  | "receivedFromPort"
   | "receivedSegmentBytes"
   | "droppedBySocket"
-  | "send"
 >;
 
 /** What the receiver stands on; every part has a fake. */
@@ -39,7 +31,6 @@ export interface ReceiverParts {
   readonly tun: Pick<TunPort, "write">;
   readonly udp: ReceivingPort;
   readonly icmp: IcmpResponder;
-  readonly clock: Pick<Clock, "monotonic">;
 }
 
 /** Rounds before the other direction has its turn. */
@@ -62,9 +53,6 @@ export class Receiver {
   readonly #tun: Pick<TunPort, "write">;
   readonly #udp: ReceivingPort;
   readonly #icmp: IcmpResponder;
-  readonly #clock: Pick<Clock, "monotonic">;
-  /** When each host of whom super-packets come whole was last told so. */
-  readonly #receipts = new Map<number, number>();
   #movedBytes = 0;
   #droppedBySocket = 0;
   /** The error number for which the device can no longer be written, or 0. */
@@ -76,17 +64,6 @@ export class Receiver {
     this.#tun = parts.tun;
     this.#udp = parts.udp;
     this.#icmp = parts.icmp;
-    this.#clock = parts.clock;
-    this.#writeReceipt();
-  }
-
-  /** The same for all hosts, and by whichever thread. */
-  #writeReceipt(): void {
-    const { view, words } = this.#memory;
-    view.setUint32(layout.RECEIPT, RECEIPT_MARK);
-    view.setUint32(layout.RECEIPT + 4, words[layout.CONFIG_OWN_SUBNET >> 2]!);
-    this.#memory.storePointer(layout.RECEIPT_IOV, layout.RECEIPT);
-    this.#memory.storeSize(layout.RECEIPT_IOV + 8, RECEIPT_BYTES);
   }
 
   /** Forwards until there is nothing more or others wait; the bytes received. */
@@ -141,36 +118,13 @@ export class Receiver {
 
   #admit(at: number, bytes: number): void {
     const from = this.#udp.receivedFrom;
-    const port = this.#udp.receivedFromPort;
     const segmentBytes = this.#udp.receivedSegmentBytes || bytes;
-    let done = this.#kernel.receive(at, bytes, segmentBytes, from, port);
-    if (this.#memory.words[layout.RESULT_WHOLE >> 2] !== 0) {
-      this.#sendReceipt(from);
-    }
+    let done = this.#kernel.receive(at, bytes, segmentBytes, from);
     while (done < bytes) {
       // No room for more records: write those that there are.
       this.#writeRecords();
       this.#kernel.beginReceive();
-      done += this.#kernel.receive(
-        at + done,
-        bytes - done,
-        segmentBytes,
-        from,
-        port,
-      );
-    }
-  }
-
-  /** To hosts with a lease only: a kernel data path wants to know it. */
-  #sendReceipt(host: number): void {
-    const nowMs = this.#clock.monotonic();
-    const lastMs = this.#receipts.get(host);
-    if (lastMs !== undefined && nowMs - lastMs < RECEIPT_REST_MS) return;
-    if (!this.#kernel.isPeerAddress(host)) return;
-    this.#receipts.set(host, nowMs);
-    // One that finds no room is not missed: there is a next one.
-    if (this.#udp.send(host, layout.RECEIPT_IOV, 1, 0) >= 0) {
-      this.#kernel.addCount(layout.TX_RECEIPTS, 1);
+      done += this.#kernel.receive(at + done, bytes - done, segmentBytes, from);
     }
   }
 

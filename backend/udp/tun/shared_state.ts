@@ -21,7 +21,6 @@ export interface SharedStateOptions {
   readonly senderCheck: SenderCheck;
   /** Of the overlay. */
   readonly mtuBytes: number;
-  readonly udpPort: number;
   readonly coalesceTcp: boolean;
   readonly coalesceUdp: boolean;
 }
@@ -56,7 +55,6 @@ export class SharedState {
     words[layout.CONFIG_OWN_MASK >> 2] = netmask(options.subnet.prefixLength);
     words[layout.CONFIG_SENDER_CHECK >> 2] = SENDER_CHECKS[options.senderCheck];
     words[layout.CONFIG_MTU >> 2] = options.mtuBytes;
-    words[layout.CONFIG_PORT >> 2] = options.udpPort;
     words[layout.CONFIG_COALESCE_TCP >> 2] = Number(options.coalesceTcp);
     words[layout.CONFIG_COALESCE_UDP >> 2] = Number(options.coalesceUdp);
     this.changePeers({ added: [], changed: [], removed: [] });

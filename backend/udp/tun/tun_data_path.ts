@@ -35,6 +35,7 @@ const STOP_PATIENCE_MS = 400;
 /** What the data path is made of. */
 export interface TunDataPathOptions
   extends Omit<SharedStateOptions, "coalesceTcp" | "coalesceUdp"> {
+  readonly udpPort: number;
   readonly tun: TunDevice;
   readonly socket: UdpSocket;
   readonly features: DataPathFeatures;
@@ -76,7 +77,6 @@ export class TunDataPath {
       subnet: options.subnet,
       senderCheck: options.senderCheck,
       mtuBytes: options.mtuBytes,
-      udpPort: options.udpPort,
       coalesceTcp: options.features.tunTcp,
       coalesceUdp: options.features.tunUdp,
     });

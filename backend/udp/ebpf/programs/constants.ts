@@ -31,12 +31,6 @@ export interface HostConstants {
    * lost there: after decapsulation the kernel still takes it for a tunnel's.
    */
   readonly cutUdp: boolean;
-  /**
-   * The programs find out to which peers super-packets go whole, and send them
-   * without a tunnel's marks: `whole_ways.ts`. Only where no hardware is asked to
-   * cut what it would cut wrongly.
-   */
-  readonly findWholeWays: boolean;
 }
 
 /** A device of the pair. */

@@ -43,6 +43,12 @@ import {
   toBigEndian,
 } from "../../../../linux/bpf/instructions.ts";
 import { netmask } from "../../../../net/cidr.ts";
+import {
+  PROBE_ID,
+  PROBE_ID_MASK,
+  RECEIPT_BYTES,
+  RECEIPT_MARK,
+} from "../../legacy_signals.ts";
 import type { ProgramCounter } from "../counters.ts";
 import { PEER } from "../maps.ts";
 import type { DeviceConstants, HostConstants } from "./constants.ts";
@@ -83,8 +89,6 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
-import { ifReceipt, takeReceipt } from "./user_space_ways.ts";
-import { endProbe, hear } from "./whole_ways.ts";
 
 /** BPF_F_INGRESS. */
 const INGRESS = 1;
@@ -104,6 +108,7 @@ const DROPS = [
   "rx.drop.badChecksum",
   "rx.drop.wrongDestination",
   "rx.drop.noRoom",
+  "rx.legacySignals",
 ] as const satisfies readonly ProgramCounter[];
 /** Those of a strict check; the verifier refuses ends that nothing leads to. */
 const SENDER_DROPS = [
@@ -122,17 +127,16 @@ export function decapsulate(
   delivery: Delivery,
   place: "underlay" | "hop",
 ): Instruction[] {
-  const hears = place === "underlay" && host.findWholeWays;
   return [
     ...leaveFramesOfOthers(),
     ...linear(R7, INNER_IP, "not ours"),
     ...leavePacketsOfOthers(host, "not ours"),
     ...(place === "underlay" ? counters(VERDICT.DROP) : []),
-    ...checkLengths(hears),
+    ...checkLengths(),
     ...checkInnerHeader(),
     ...checkSender(host),
     ...checkDestination(host),
-    ...(hears ? hear() : []),
+    ...dropProbes(),
     load("u8", R7, R7, INNER_IP + IPV4.PROTOCOL),
     ...segments("rx"),
     store("u64", R10, STACK.SEGMENTS, R0),
@@ -144,9 +148,9 @@ export function decapsulate(
     jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
     ...countTraffic("rx", R8),
     ...setMacs(host.device),
-    ...deliver(host, delivery, hears),
+    ...deliver(host, delivery),
     ...drops(DROPS, VERDICT.DROP),
-    ...(hears ? [...endProbe(), ...takeReceipt()] : []),
+    ...dropShort(),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...checkOptions(),
     ...(place === "underlay"
@@ -194,7 +198,7 @@ export function leavePacketsOfOthers(
 }
 
 /** R8 becomes the length of the inner packet; R7 is the packet. */
-function checkLengths(takesReceipts: boolean): Instruction[] {
+function checkLengths(): Instruction[] {
   return [
     load("u16", R8, R7, OUTER_UDP + UDP.LENGTH),
     toBigEndian(R8, 16),
@@ -209,9 +213,36 @@ function checkLengths(takesReceipts: boolean): Instruction[] {
     sub(R8, UDP.BYTES),
     jumpIf(R8, "s<", 0, dropped("rx.drop.badLength")),
     jumpIf(R8, "==", 0, dropped("rx.drop.empty")),
-    ...(takesReceipts ? ifReceipt("perhaps a receipt") : []),
-    jumpIf(R8, "<", IPV4.BYTES, dropped("rx.drop.short")),
+    jumpIf(R8, "<", IPV4.BYTES, "short"),
     store("u64", R10, STACK.BYTES, R8),
+  ];
+}
+
+/** Behind the main way: R7 is the packet, and R8 bytes are too few for one. */
+function dropShort(): Instruction[] {
+  const isShort = dropped("rx.drop.short");
+  return [
+    label("short"),
+    jumpIf(R8, "!=", RECEIPT_BYTES, isShort),
+    ...linear(R7, INNER_IP + RECEIPT_BYTES, isShort),
+    load("u32", R1, R7, INNER_IP),
+    jumpIf32(R1, "!=", networkWord(RECEIPT_MARK), isShort),
+    goto(dropped("rx.legacySignals")),
+  ];
+}
+
+/**
+ * Drops probes of earlier versions; R7 is the packet. Segmentation counts the
+ * identification up, so that a segment of another packet may look like a probe.
+ */
+function dropProbes(): Instruction[] {
+  return [
+    load("u32", R1, R6, SKB.GSO_SIZE),
+    jumpIf(R1, "==", 0, "no probe"),
+    load("u16", R1, R7, OUTER_IP + IPV4.ID),
+    and(R1, networkHalf(PROBE_ID_MASK)),
+    jumpIf(R1, "==", networkHalf(PROBE_ID), dropped("rx.legacySignals")),
+    label("no probe"),
   ];
 }
 
@@ -352,21 +383,11 @@ export function setMacs(
   ];
 }
 
-/** R7 is the inner protocol. What comes whole is not merged: {@linkcode hear}. */
-function deliver(
-  host: HostConstants,
-  delivery: Delivery,
-  hears: boolean,
-): Instruction[] {
+/** R7 is the inner protocol. */
+function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
   return [
     ...(delivery === "merge"
       ? [
-        ...(hears
-          ? [
-            load("u64", R1, R10, STACK.IS_WHOLE),
-            jumpIf(R1, "!=", 0, "straight in"),
-          ]
-          : []),
         jumpIf(R7, "!=", PROTOCOL.TCP, "straight in"),
         ...redirect(host.devicePeer.interfaceIndex, 0),
         label("straight in"),

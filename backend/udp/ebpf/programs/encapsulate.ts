@@ -19,7 +19,6 @@ import {
   and,
   call,
   exit,
-  goto,
   type Instruction,
   jumpIf,
   label,
@@ -76,8 +75,6 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
-import { chooseUserSpaceForm } from "./user_space_ways.ts";
-import { chooseForm, ifProbe, makeBareRoom } from "./whole_ways.ts";
 
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
 const ENCAPSULATE_UDP = (1 << 1) | (1 << 4);
@@ -88,7 +85,6 @@ const OUTER_TTL = 64;
 
 const PROTOCOL_AT = STACK.OPTIONS;
 const PSEUDO_SUM_AT = STACK.OPTIONS + 8;
-const FIRST_BYTE_AT = STACK.OPTIONS + 16;
 
 /** Whether packets at this place have been cut already. */
 export type EncapsulationPlace = "device" | "hop";
@@ -111,14 +107,11 @@ export function encapsulate(
   host: HostConstants,
   place: EncapsulationPlace,
 ): Instruction[] {
-  // What is cut goes one by one, and nothing is found out with it.
-  const says = place === "device" && host.findWholeWays;
   return [
     load("u32", R1, R6, SKB.PROTOCOL),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), dropped("tx.drop.notIpv4")),
     ...linear(R7, ETHERNET.BYTES + IPV4.BYTES, dropped("tx.drop.short")),
     load("u8", R1, R7, OUTER_IP),
-    ...(says ? [store("u32", R10, FIRST_BYTE_AT, R1)] : []),
     mov(R2, R1),
     rsh(R2, 4),
     jumpIf(R2, "!=", 4, dropped("tx.drop.notIpv4")),
@@ -145,7 +138,6 @@ export function encapsulate(
     ...segments("tx"),
     store("u64", R10, STACK.SEGMENTS, R0),
     store("u64", R10, STACK.BYTES, R8),
-    ...(says ? chooseForm(host, PROTOCOL_AT, "bare") : []),
     mov(R1, R6),
     mov(R2, OUTER_BYTES),
     mov(R3, ROOM_MAC),
@@ -154,15 +146,7 @@ export function encapsulate(
     mov(R4, place === "device" ? ENCAPSULATE_UDP | FIXED_GSO : FIXED_GSO),
     call("skb_adjust_room"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
-    ...(says
-      ? [
-        goto("room made"),
-        label("bare"),
-        ...makeBareRoom(),
-        label("room made"),
-      ]
-      : []),
-    ...outerHeaders(host, says),
+    ...outerHeaders(host),
     ...(place === "hop" ? outerChecksum(host) : []),
     mov(R1, R6),
     mov(R2, OUTER_IP),
@@ -172,22 +156,13 @@ export function encapsulate(
     mov(R5, 0),
     call("skb_store_bytes"),
     jumpIf(R0, "!=", 0, dropped("tx.drop.noRoom")),
-    ...(says
-      ? [
-        ...ifProbe("a probe"),
-        load("u64", R1, R10, STACK.IS_PROBE),
-        jumpIf(R1, "!=", 0, "a probe"),
-      ]
-      : []),
     ...countTraffic("tx", R7),
-    label("send"),
     load("u32", R1, R7, PEER.INTERFACE),
     mov(R2, 0),
     mov(R3, 0),
     mov(R4, 0),
     call("redirect_neigh"),
     exit(),
-    ...(says ? [label("a probe"), ...count("tx.probes"), goto("send")] : []),
     ...drops(DROPS, VERDICT.DROP),
     ...(place === "device"
       ? [label("cut"), ...count("tx.cut"), ...ends("pass on", VERDICT.NEXT)]
@@ -219,18 +194,7 @@ function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
     jumpIf(R8, ">", IPV4_MOST_BYTES - OUTER_BYTES, "cut"),
     load("u32", R1, R7, PEER.FLAGS),
     and(R1, PEER_FLAG.CUT),
-    ...(host.findWholeWays
-      ? [
-        store("u64", R10, STACK.IS_PROBE, 0),
-        store("u64", R10, STACK.SOURCE_PORT, networkHalf(host.port)),
-        jumpIf(R1, "==", 0, "user space form chosen"),
-        ...chooseUserSpaceForm(
-          host,
-          { firstByte: FIRST_BYTE_AT, protocol: PROTOCOL_AT },
-          "cut",
-        ),
-      ]
-      : [jumpIf(R1, "!=", 0, "cut")]),
+    jumpIf(R1, "!=", 0, "cut"),
     ...(host.cutUdp
       ? [
         load("u32", R1, R10, PROTOCOL_AT),
@@ -240,11 +204,8 @@ function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
   ];
 }
 
-/**
- * Puts the outer headers on the stack; R8 is the length of the packet. `says`:
- * their identification is on the stack.
- */
-function outerHeaders(host: HostConstants, says: boolean): Instruction[] {
+/** Puts the outer headers on the stack; R8 is the length of the packet. */
+function outerHeaders(host: HostConstants): Instruction[] {
   const ip = STACK.HEADERS;
   const udp = ip + IPV4.BYTES;
   const source = networkWord(host.underlayAddress);
@@ -270,13 +231,6 @@ function outerHeaders(host: HostConstants, says: boolean): Instruction[] {
     store("u16", R10, ip + IPV4.TOTAL_LENGTH, R1),
     add(R1, fixed),
     ...addHalves(R1, R2, R3),
-    ...(says
-      ? [
-        load("u64", R2, R10, STACK.OUTER_ID),
-        store("u16", R10, ip + IPV4.ID, R2),
-        add(R1, R2),
-      ]
-      : []),
     ...fold(R1, R3),
     xor(R1, 0xffff),
     store("u16", R10, ip + IPV4.CHECKSUM, R1),
@@ -286,12 +240,6 @@ function outerHeaders(host: HostConstants, says: boolean): Instruction[] {
       udp,
       networkHalf(host.port) | (networkHalf(host.port) << 16),
     ),
-    ...(says
-      ? [
-        load("u64", R1, R10, STACK.SOURCE_PORT),
-        store("u16", R10, udp + UDP.SOURCE, R1),
-      ]
-      : []),
     mov(R1, R8),
     add(R1, UDP.BYTES),
     toBigEndian(R1, 16),

@@ -59,18 +59,6 @@ export const OUTER_BYTES = IPV4.BYTES + UDP.BYTES;
 /** What a program must see of an encapsulated frame. */
 export const ENCAPSULATED_BYTES = INNER_IP + IPV4.BYTES;
 
-/**
- * What a packet of the programs says in the identification of its outer header:
- * `whole_ways.ts`. The lowest three bits count where the rest is SAYS.
- */
-export const OUTER_ID = {
-  SAYS: 0x4c50,
-  SAYS_MASK: 0xfff8,
-  WHOLE: 1,
-  HEARD: 2,
-  PROBE: 4,
-} as const;
-
 /** Version 4, no options. */
 export const PLAIN_IPV4 = 0x45;
 export const DONT_FRAGMENT = 0x4000;

@@ -51,16 +51,6 @@ export const STACK = {
   HEADERS: -56,
   /** An inner header with options, 60 bytes. */
   OPTIONS: -120,
-  /** The boot-time clock, 8 bytes. */
-  NOW: -128,
-  /** What the outer header's identification is to be, network byte order. */
-  OUTER_ID: -136,
-  /** Whether packets between the peer and us go whole. */
-  IS_WHOLE: -144,
-  /** The outer source port to a peer in user space, network byte order. */
-  SOURCE_PORT: -152,
-  /** Whether the packet is a copy for such a peer: `user_space_ways.ts`. */
-  IS_PROBE: -160,
 } as const;
 
 /** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */
@@ -168,7 +158,8 @@ export function lookUpPeer(): Instruction[] {
 
 /**
  * Goes to `otherwise` when the deadline of `peer` is over; one of 0 never is. R9
- * must be the counters, with which the clock is kept for the length of a tick.
+ * must be the counters: beside them stands the boot-time clock, as it was when the
+ * present tick was first asked for.
  */
 export function inTime(
   peer: Register,
@@ -176,23 +167,10 @@ export function inTime(
   unique: string,
 ): Instruction[] {
   const good = `${unique} in time`;
+  const known = `${unique} time known`;
   return [
     load("u64", R1, peer, PEER.DEADLINE),
     jumpIf(R1, "==", 0, good),
-    ...readClock(unique),
-    load("u64", R1, peer, PEER.DEADLINE),
-    jumpIf(R0, ">", R1, otherwise),
-    label(good),
-  ];
-}
-
-/**
- * R0 becomes the boot-time clock, in nanoseconds, as it was when the present tick
- * was first asked for. R9 must be the counters.
- */
-export function readClock(unique: string): Instruction[] {
-  const known = `${unique} time known`;
-  return [
     call("jiffies64"),
     load("u64", R1, R9, CLOCK_TICK_OFFSET),
     jumpIf(R0, "==", R1, known),
@@ -201,6 +179,9 @@ export function readClock(unique: string): Instruction[] {
     store("u64", R9, CLOCK_OFFSET, R0),
     label(known),
     load("u64", R0, R9, CLOCK_OFFSET),
+    load("u64", R1, peer, PEER.DEADLINE),
+    jumpIf(R0, ">", R1, otherwise),
+    label(good),
   ];
 }
 

@@ -20,7 +20,6 @@ import {
   jumpIf32,
   label,
   load,
-  loadMap,
   mov,
   R1,
   R2,
@@ -73,9 +72,6 @@ export function hopProgram(host: HostConstants, maps: Maps): Spec {
     maps,
     build: () => [
       mov(R6, R1),
-      // The next agent finds all maps by this program, also one that it has no
-      // use for.
-      loadMap(R1, "loden_ways"),
       ...counters(VERDICT.DROP),
       ...ifForOtherEnd(host, "decapsulate"),
       ...encapsulate(host, "hop"),

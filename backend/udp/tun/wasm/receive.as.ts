@@ -12,7 +12,6 @@ import {
   CONFIG_MTU,
   CONFIG_OWN_MASK,
   CONFIG_OWN_SUBNET,
-  CONFIG_PORT,
   CONFIG_SENDER_CHECK,
   ICMP_MAX_REQUESTS,
   ICMP_REQUESTS,
@@ -26,7 +25,6 @@ import {
   RECORD_PAYLOAD_BYTES,
   RECORD_VNET,
   RESULT_ICMP_COUNT,
-  RESULT_WHOLE,
   RX_BYTES,
   RX_DROP_BAD_CHECKSUM,
   RX_DROP_BAD_HEADER,
@@ -39,6 +37,7 @@ import {
   RX_DROP_WRONG_DESTINATION,
   RX_DROP_WRONG_SOURCE,
   RX_IOV,
+  RX_LEGACY_SIGNALS,
   RX_MAX_RECORDS,
   RX_MERGE_AREAS,
   RX_MERGE_IOV,
@@ -51,12 +50,11 @@ import {
   RX_RECORDS,
   RX_SENDER_MISMATCH_PASSED,
   RX_SUPER_PACKETS,
-  RX_WHOLE,
   SENDER_CHECK_OFF,
   SENDER_CHECK_STRICT,
   VNET_HEADER_BYTES,
 } from "../layout";
-import { LEAST_SEGMENT_BYTES } from "../../whole_packets";
+import { RECEIPT_BYTES, RECEIPT_MARK } from "../../legacy_signals";
 import {
   fold,
   load16,
@@ -72,14 +70,10 @@ import { count, decrementTtl, storeIovec } from "./shared.as";
 const NEEDS_CSUM: u8 = 1;
 const GSO_TCPV4: u8 = 1;
 const GSO_UDP_L4: u8 = 5;
-const GSO_ECN: u8 = 0x80;
 const TCP: u32 = 6;
 const UDP: u32 = 17;
 const ACK: u32 = 0x10;
 const PSH: u32 = 0x08;
-const SYN: u32 = 0x02;
-const RST: u32 = 0x04;
-const CWR: u32 = 0x80;
 /** Place of a TCP header's checksum. */
 const TCP_CHECKSUM: u32 = 16;
 const DF: u32 = 0x4000;
@@ -113,8 +107,7 @@ export function beginReceive(): void {
 /**
  * Looks at the datagrams of `segment` bytes each (the last may be shorter) in
  * the `bytes` bytes at `at`, which came from the underlay address `sender` (host
- * byte order) and `port`, and makes records of what is to be written to the TUN. A packet
- * may join a record of an earlier receive of the same round. Returns the bytes
+ * byte order), and makes records of what is to be written to the TUN. A packet may join a record of an earlier receive of the same round. Returns the bytes
  * looked at: fewer than `bytes` when there is no room for more records.
  */
 export function receive(
@@ -122,9 +115,7 @@ export function receive(
   bytes: u32,
   segment: u32,
   sender: u32,
-  port: u32,
 ): u32 {
-  store<u32>(RESULT_WHOLE, 0);
   if (bytes == 0) count(RX_DROP_EMPTY, 1);
   let done: u32 = 0;
   let packets: u32 = 0;
@@ -134,7 +125,8 @@ export function receive(
     const ip = at + done;
     done += length;
     if (!admit(ip, length, sender)) continue;
-    packets += place(ip, length, port);
+    place(ip, length);
+    packets++;
     packetBytes += length;
   }
   count(RX_PACKETS, packets);
@@ -149,12 +141,7 @@ export function receive(
 export function endReceive(): u32 {
   for (let i: u32 = 0; i < records; i++) {
     const record: usize = RX_RECORDS + i * RX_RECORD_STRIDE;
-    // What came whole is finished, and what is merged has no offloads before.
-    if (
-      load<u32>(record, RECORD_PACKETS) > 1 && !load<u8>(record, RECORD_VNET)
-    ) {
-      finish(record);
-    }
+    if (load<u32>(record, RECORD_PACKETS) > 1) finish(record);
   }
   store<u32>(RESULT_ICMP_COUNT, icmpRequests);
   return records;
@@ -162,7 +149,9 @@ export function endReceive(): u32 {
 
 /** Whether a packet may enter this host; counts why not. Mends the TTL. */
 function admit(ip: usize, length: u32, sender: u32): bool {
-  if (length < 20) return refuse(RX_DROP_SHORT);
+  if (length < 20) {
+    return refuse(isReceipt(ip, length) ? RX_LEGACY_SIGNALS : RX_DROP_SHORT);
+  }
   const first: u32 = load<u8>(ip);
   if (first >> 4 != 4) return refuse(RX_DROP_NOT_IPV4);
   const ihl = (first & 15) << 2;
@@ -186,6 +175,7 @@ function admit(ip: usize, length: u32, sender: u32): bool {
   ) {
     return refuse(RX_DROP_WRONG_DESTINATION);
   }
+  if (isProbe(ip, length)) return refuse(RX_LEGACY_SIGNALS);
   if (load<u8>(ip, 8) <= 1) {
     if (icmpRequests < <u32> ICMP_MAX_REQUESTS) {
       const request: usize = ICMP_REQUESTS + (icmpRequests << 3);
@@ -199,16 +189,30 @@ function admit(ip: usize, length: u32, sender: u32): bool {
   return true;
 }
 
+/** Whether a datagram that is too short for a packet is a receipt. */
+function isReceipt(datagram: usize, length: u32): bool {
+  return length == RECEIPT_BYTES && load32(datagram, 0) == RECEIPT_MARK;
+}
+
+/**
+ * Whether a packet is a probe of an earlier version (`legacy_signals.ts`): a TCP
+ * packet larger than the overlay's MTU whose checksum is its pseudo header's sum,
+ * as its sender's kernel left it (CHECKSUM_PARTIAL).
+ */
+function isProbe(ip: usize, length: u32): bool {
+  if (length <= load<u32>(CONFIG_MTU)) return false;
+  if (load<u8>(ip) != 0x45 || load<u8>(ip, 9) != TCP) return false;
+  return load16(ip + IP, TCP_CHECKSUM) ==
+    fold(pseudoHeaderSum(ip, TCP, length - IP));
+}
+
 function refuse(reason: u32): bool {
   count(reason, 1);
   return false;
 }
 
-/**
- * Merges a packet into its flow's open record, or makes a record for it. Returns
- * how many packets it is.
- */
-function place(ip: usize, length: u32, port: u32): u32 {
+/** Merges a packet into its flow's open record, or makes a record for it. */
+function place(ip: usize, length: u32): void {
   const protocol: u32 = load<u8>(ip, 9);
   if ((load16(ip, 6) & FRAGMENT) || load<u8>(ip) != 0x45) {
     // A fragment has no ports (or its successors have none), and behind options
@@ -217,8 +221,6 @@ function place(ip: usize, length: u32, port: u32): u32 {
     addRecord(ip, length);
   } else if (length < IP + 8) {
     addRecord(ip, length);
-  } else if (protocol == TCP && hasUnfinishedChecksum(ip, length)) {
-    return placeUnfinished(ip, length, port);
   } else if (protocol == TCP && load<u32>(CONFIG_COALESCE_TCP)) {
     placeTcp(ip, length);
   } else if (protocol == UDP && load<u32>(CONFIG_COALESCE_UDP)) {
@@ -226,54 +228,6 @@ function place(ip: usize, length: u32, port: u32): u32 {
   } else {
     addRecord(ip, length);
   }
-  return 1;
-}
-
-/**
- * Whether a TCP packet's checksum is its pseudo header's sum only: it comes from a
- * kernel that has left it to be finished (CHECKSUM_PARTIAL), and no device on the
- * way did so. 0 and 0xffff are the same (RFC 1071).
- */
-function hasUnfinishedChecksum(ip: usize, length: u32): bool {
-  if (length < IP + 20) return false;
-  const pseudo = fold(pseudoHeaderSum(ip, TCP, length - IP));
-  const checksum = load16(ip + IP, TCP_CHECKSUM);
-  return checksum == pseudo || checksum == 0 && pseudo == 0xffff;
-}
-
-/**
- * Leaves the checksum to this host's kernel. A datagram that is a super-packet
- * (`whole_packets.ts`) is cut there as it would have been before.
- */
-function placeUnfinished(ip: usize, length: u32, port: u32): u32 {
-  const flow = findFlow(ip, TCP);
-  if (flow) store<u32>(flow, 0, FLOW_RECORD);
-  const record = addRecord(ip, length);
-  const vnet = record + RECORD_VNET;
-  store<u8>(vnet, NEEDS_CSUM);
-  store<u16>(vnet, <u16> IP, 6);
-  store<u16>(vnet, <u16> TCP_CHECKSUM, 8);
-  const t = ip + IP;
-  const transport = (<u32> load<u8>(t, 12) >> 4) << 2;
-  const header = IP + transport;
-  const flags: u32 = load<u8>(t, 13);
-  if (
-    !load<u32>(CONFIG_COALESCE_TCP) || port == load<u32>(CONFIG_PORT) ||
-    port < <u32> LEAST_SEGMENT_BYTES || transport < 20 ||
-    header + port > load<u32>(CONFIG_MTU) || length <= header + port ||
-    (flags & (SYN | RST))
-  ) {
-    return 1;
-  }
-  store<u8>(vnet, flags & CWR ? GSO_TCPV4 | GSO_ECN : GSO_TCPV4, 1);
-  store<u16>(vnet, <u16> header, 2);
-  store<u16>(vnet, <u16> port, 4);
-  const packets = (length - header + port - 1) / port;
-  store<u32>(record, packets, RECORD_PACKETS);
-  store<u32>(RESULT_WHOLE, 1);
-  count(RX_WHOLE, 1);
-  count(RX_SUPER_PACKETS, 1);
-  return packets;
 }
 
 function placeTcp(ip: usize, length: u32): void {

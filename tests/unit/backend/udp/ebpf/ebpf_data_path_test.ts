@@ -140,11 +140,7 @@ Deno.test("a peer's flags are what its receiver can take, as its lease says", as
   ]);
   assertEquals(
     Object.values(world.peersInUse()).map(({ flags }) => flags),
-    [
-      PEER_FLAG.BARE,
-      PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE,
-      PEER_FLAG.CUT,
-    ],
+    [0, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM, PEER_FLAG.CUT],
   );
 });
 
@@ -159,10 +155,7 @@ Deno.test("a peer that changes its data path is one update of its entry", async 
   });
   assertEquals(world.peersInUse(), {
     ...before,
-    "10.1.2.0/24": {
-      ...before["10.1.2.0/24"]!,
-      flags: PEER_FLAG.BARE,
-    },
+    "10.1.2.0/24": { ...before["10.1.2.0/24"]!, flags: 0 },
   });
 });
 

@@ -6,7 +6,6 @@ import {
   type Maps,
   PEER_SLOTS,
   peerKey,
-  WAY,
 } from "../../../../../backend/udp/ebpf/maps.ts";
 import {
   type KernelPeer,
@@ -379,23 +378,6 @@ Deno.test("a slot is given away again and begins to count at 0", () => {
   world.table.set([B, C], DEADLINE);
   assertEquals(world.entries()["10.1.4.0/24"]!.slot, slot);
   assertEquals(world.traffic(slot), [0, 0]);
-});
-
-Deno.test("what was found out about the way to a peer goes with it, and with its address", () => {
-  const world = new World();
-  const { loden_ways: ways } = world.maps;
-  const known = new Uint8Array(WAY.BYTES).fill(7);
-  world.table.set([A, B], DEADLINE);
-  const slotOf = (subnet: string) => world.entries()[subnet]!.slot;
-  const [ofA, ofB] = [slotOf("10.1.2.0/24"), slotOf("10.1.3.0/24")];
-  for (const slot of [ofA, ofB]) ways.update(slotKey(slot), known);
-  world.table.set([A, { ...B, address: address("192.0.2.33") }], DEADLINE);
-  assertEquals(ways.lookup(slotKey(ofA)), known);
-  assertEquals(ways.lookup(slotKey(ofB)), new Uint8Array(WAY.BYTES));
-  world.table.set([B], DEADLINE);
-  world.table.set([B, C], DEADLINE);
-  assertEquals(slotOf("10.1.4.0/24"), ofA);
-  assertEquals(ways.lookup(slotKey(ofA)), new Uint8Array(WAY.BYTES));
 });
 
 Deno.test("a slot whose peer has gone begins at 0 also under the next agent", () => {

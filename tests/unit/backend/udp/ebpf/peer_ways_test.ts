@@ -48,21 +48,7 @@ Deno.test("a way is the routing table's, and what the lease says of the receiver
     { ...A, dataPath: "ebpf" },
     { ...A, dataPath: "tun" },
   ).map((way) => way.flags);
-  assertEquals(flags, [
-    PEER_FLAG.BARE,
-    PEER_FLAG.CUT | PEER_FLAG.CHECKSUM | PEER_FLAG.TAKES_WHOLE,
-  ]);
-});
-
-Deno.test("behind a router, or where no route leads now, no super-packet is tried without marks", () => {
-  const world = new World();
-  const flags = () => world.find({ ...A, dataPath: "ebpf" })[0]!.flags;
-  world.answer({ gateway: address("192.0.2.254") });
-  assertEquals(flags(), 0);
-  world.rtnetlink.routeTo = () => {
-    throw new NetlinkError("routeTo", ERRNO.ENETUNREACH);
-  };
-  assertEquals(flags(), 0);
+  assertEquals(flags, [0, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM]);
 });
 
 Deno.test("a way through the overlay itself is none: packets would go round", () => {

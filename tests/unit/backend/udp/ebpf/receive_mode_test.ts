@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import {
   chooseReceiveMode,
-  mayPassBare,
   passesWhole,
   type UnderlayDevice,
 } from "../../../../../backend/udp/ebpf/receive_mode.ts";
@@ -88,23 +87,5 @@ const WHOLE: readonly [string, UnderlayDevice, boolean][] = [
 for (const [what, underlay, whole] of WHOLE) {
   Deno.test(`${what} ${whole ? "passes" : "does not pass"} encapsulated super-packets whole`, () => {
     assertEquals(passesWhole(underlay), whole);
-  });
-}
-
-const ALL = [...TUNNEL_UDP, "tx-tcp-segmentation"];
-const BARE: readonly [string, UnderlayDevice, boolean][] = [
-  ["a veth that cuts nothing", device("veth", "veth", ALL), true],
-  ["a veth that cuts TCP", device("veth", "veth", TUNNEL_UDP), false],
-  [
-    "a veth that cuts a tunnel's packets",
-    device("veth", "veth", ["tx-udp-segmentation", "tx-tcp-segmentation"]),
-    false,
-  ],
-  ["a hypervisor's card", device("", "virtio_net", ALL), false],
-  ["a macvlan, which may lead to hardware", device("macvlan", "", ALL), false],
-];
-for (const [what, underlay, may] of BARE) {
-  Deno.test(`super-packets without marks are ${may ? "" : "not "}tried by ${what}`, () => {
-    assertEquals(mayPassBare(underlay), may);
   });
 }

@@ -12,7 +12,6 @@ import { somePayload, udpPacket } from "../../../../support/packet_builder.ts";
 import { PathWorld } from "../../../../support/path_world.ts";
 import { trafficOf, trafficSteps } from "../../../../support/random_traffic.ts";
 import { fateOf, oneHopOn, segment } from "../../../../support/slow_packets.ts";
-import { unfinishedTcpPacket } from "../../../../support/unfinished_packet.ts";
 
 const FIRST = PEERS[0]!.publicIp;
 const RULES = {
@@ -227,65 +226,4 @@ Deno.test("a turn says how many bytes it has received", () => {
   world.udp.arrive(FIRST, ...packets(3, 1_028));
   assertEquals(world.receiver.turn(), 3 * 1_028);
   assert(world.receiver.turn() === 0);
-});
-
-const SEGMENT_BYTES = 1_400;
-const whole = (source = "10.1.2.7") =>
-  unfinishedTcpPacket({
-    source: address(source),
-    destination: address("10.1.1.5"),
-    sourcePort: 1,
-    destinationPort: 2,
-    sequence: 3,
-    payload: somePayload(60_000),
-  });
-/** No IP packet, "Lo", version 1, and the subnet 10.1.1.0. */
-const RECEIPT = "004c6f010a010100";
-const receipts = (world: PathWorld) =>
-  world.udp.sent.map(({ peer, datagrams }) => {
-    assertEquals(datagrams.map((bytes) => bytes.toHex()), [RECEIPT]);
-    return peer;
-  });
-
-Deno.test("who sends a super-packet whole is told so, four times a second at most", async () => {
-  const world = new PathWorld();
-  const [first, second] = PEERS.map(({ publicIp }) => publicIp);
-  const turn = () => {
-    for (let i = 0; i < 3; i++) {
-      world.udp.arriveFromPort(first!, SEGMENT_BYTES, whole());
-      world.udp.arriveFromPort(second!, SEGMENT_BYTES, whole("10.1.3.7"));
-      world.receiver.turn();
-    }
-  };
-  turn();
-  assertEquals(receipts(world), [first, second]);
-  await world.clock.advance(249);
-  turn();
-  assertEquals(receipts(world), [first, second]);
-  await world.clock.advance(1);
-  turn();
-  assertEquals(receipts(world), [first, second, first, second]);
-  assertEquals(world.counters()["tx.receipts"], 4);
-  assertEquals(written(world), Array(18).fill(60_040));
-});
-
-Deno.test("a receipt that the kernel refuses is not counted, and the next one goes in its time", async () => {
-  const world = new PathWorld();
-  world.udp.refuseSends(ERRNO.EAGAIN);
-  for (const expected of [undefined, 1]) {
-    world.udp.arriveFromPort(FIRST, SEGMENT_BYTES, whole());
-    world.receiver.turn();
-    assertEquals(world.counters()["tx.receipts"], expected);
-    await world.clock.advance(250);
-  }
-});
-
-Deno.test("nobody is told anything of other packets, and no stranger of any", () => {
-  const world = new PathWorld({ senderCheck: "off" });
-  world.udp.arrive(FIRST, whole());
-  world.udp.arrive(FIRST, ...packets(60, 1_028));
-  world.udp.arriveFromPort(address("192.0.2.99"), SEGMENT_BYTES, whole());
-  world.receiver.turn();
-  assertEquals(world.counters()["rx.whole"], 1);
-  assertEquals(receipts(world), []);
 });

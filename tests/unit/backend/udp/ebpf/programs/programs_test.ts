@@ -75,7 +75,7 @@ Deno.test("programs are small, whatever the check of senders", () => {
     for (const cutUdp of [false, true]) {
       for (
         const hex of Object.values(
-          bytesOf({ ...HOST, senderCheck, cutUdp, findWholeWays: cutUdp }),
+          bytesOf({ ...HOST, senderCheck, cutUdp }),
         )
       ) {
         assert(hex.length / 16 < MOST_SLOTS);
@@ -126,11 +126,6 @@ const CONSTANTS: readonly [string, Partial<HostConstants>, readonly Role[]][] =
       ["tx", "hop", "rxDirect", "rxMerge"],
     ],
     ["cutting of UDP", { cutUdp: true }, ["tx"]],
-    [
-      "search for whole ways",
-      { findWholeWays: true },
-      ["tx", "rxDirect", "rxMerge"],
-    ],
   ];
 
 for (const [name, change, affected] of CONSTANTS) {
