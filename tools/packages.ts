@@ -136,6 +136,49 @@ const FISH: Requirement = {
   debianPackage: "fish",
 };
 
+const QEMU: Requirement = {
+  purpose: "virtual machines",
+  programs: ["qemu-system-x86_64"],
+  debianPackage: "qemu-system-x86",
+};
+const KMOD: Requirement = {
+  purpose: "which modules a kernel's disks need",
+  programs: ["depmod", "modprobe"],
+  debianPackage: "kmod",
+};
+const CPIO: Requirement = {
+  purpose: "an initramfs",
+  programs: ["cpio"],
+  debianPackage: "cpio",
+};
+const XZ: Requirement = {
+  purpose: "kernel modules",
+  programs: ["xz"],
+  debianPackage: "xz-utils",
+};
+const ZSTD: Requirement = {
+  purpose: "kernel modules",
+  programs: ["zstd"],
+  debianPackage: "zstd",
+};
+const E2FSPROGS: Requirement = {
+  purpose: "disks of virtual machines",
+  programs: ["mke2fs"],
+  debianPackage: "e2fsprogs",
+};
+
+/** What `deno task test:kernels` runs. */
+export const KERNELS_REQUIREMENTS: readonly Requirement[] = [
+  QEMU,
+  KMOD,
+  CPIO,
+  XZ,
+  ZSTD,
+  E2FSPROGS,
+  BUSYBOX,
+  MMDEBSTRAP,
+];
+
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
   NAMESPACES,

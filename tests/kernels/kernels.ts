@@ -1,0 +1,40 @@
+/**
+ * The kernels that tests can run on: Debian's, for x86-64.
+ *
+ * @module
+ */
+
+/** One kernel, by Debian's names of its packages. */
+export interface Kernel {
+  /** What a person calls it: `6.1`. */
+  readonly name: string;
+  readonly suite: string;
+  /** Regular expressions; the newest package that matches each is taken. */
+  readonly packages: readonly string[];
+}
+
+/** Since 7.2 the image's package is empty, and its parts are two others. */
+export const KERNELS: readonly Kernel[] = [
+  image("5.10", "bullseye-security", String.raw`5\.10\.0-[0-9]+-cloud-amd64`),
+  image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`),
+  image(
+    "6.12",
+    "trixie-security",
+    String.raw`6\.12\.[0-9]+\+deb13-cloud-amd64`,
+  ),
+  parts("7.3", "trixie-backports", String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`),
+];
+
+/** All suites of {@linkcode KERNELS}. */
+export const SUITES: readonly string[] = KERNELS.map(({ suite }) => suite);
+
+function image(name: string, suite: string, version: string): Kernel {
+  return { name, suite, packages: [`linux-image-${version}-unsigned`] };
+}
+
+function parts(name: string, suite: string, version: string): Kernel {
+  const packages = ["binary", "modules"].map((part) =>
+    `linux-${part}-${version}`
+  );
+  return { name, suite, packages };
+}

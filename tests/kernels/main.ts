@@ -1,0 +1,206 @@
+/**
+ * Tests on other kernels than this machine's, in virtual machines.
+ *
+ * `deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]`: boots each
+ * kernel and runs the test files in it; without words, all kernels and the files
+ * that touch the kernel most. `--run` runs a shell script instead, in the
+ * project's directory, and shows its output. The last line is
+ * `N passed, N failed`.
+ *
+ * The first run downloads about 30 MB a kernel and makes a root file system,
+ * which takes a minute or two; both are kept in the cache directory. Nothing but
+ * QEMU is installed on this machine.
+ *
+ * Exit codes: 0, 1 when a test failed or none ran, 2 for bad usage, 128 + n when
+ * signal n ended it.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { describeError } from "../../errors.ts";
+import { AptHost } from "../../tools/apt.ts";
+import { Interrupted, onInterrupt } from "../../tools/interrupt.ts";
+import { parseJunit, type TestReport } from "../../tools/junit.ts";
+import { requireLinuxRoot } from "../../tools/linux_root.ts";
+import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
+import { extendSystemPath } from "../../tools/system_path.ts";
+import { run } from "../rig/command.ts";
+import { cacheDirectory } from "./cache.ts";
+import { DebianArchive } from "./debian_archive.ts";
+import { makeDisk, temporaryDirectory } from "./disk.ts";
+import { guestRoot } from "./guest_root.ts";
+import { kernelImage } from "./kernel_image.ts";
+import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
+import { VirtualMachine } from "./virtual_machine.ts";
+
+/** What is worth a look on each kernel. */
+const FILES = [
+  "tests/contract/kernel_bpf_test.ts",
+  "tests/contract/kernel_rtnetlink_test.ts",
+  "tests/contract/packet_fates_programs_test.ts",
+  "tests/contract/ebpf_data_path_test.ts",
+];
+
+const USAGE =
+  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]
+
+  KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
+  FILE    a test file (${FILES.length} that touch the kernel)
+  --run   a shell script to run instead of tests
+`;
+
+/** What the command line asks for. */
+interface Request {
+  readonly kernels: readonly Kernel[];
+  readonly files: readonly string[];
+  readonly script: string | undefined;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+async function main(args: string[]): Promise<number> {
+  const request = parseRequest(args);
+  if (typeof request === "string") {
+    console.error(`Cannot run tests on kernels: ${request}\n\n${USAGE}`);
+    return 2;
+  }
+  extendSystemPath();
+  const apt = new AptHost(say);
+  using interrupt = onInterrupt(() => apt.abandon());
+  const { signal } = interrupt;
+  try {
+    requireLinuxRoot("run tests on other kernels");
+    await ensurePackages(KERNELS_REQUIREMENTS, apt, say, signal);
+    return await runAll(request, signal);
+  } catch (error) {
+    if (signal.reason instanceof Interrupted) {
+      console.error(`\n${signal.reason.message}: everything is removed`);
+      return signal.reason.exitCode;
+    }
+    console.error(describeError(error));
+    console.log("0 passed, 1 failed");
+    return 1;
+  }
+}
+
+function parseRequest(args: string[]): Request | string {
+  let refused: string | undefined;
+  const words = parseArgs(args, {
+    string: ["run"],
+    unknown: (word: string) => {
+      if (word.startsWith("-")) refused ??= `there is no ${word}`;
+      return !word.startsWith("-");
+    },
+  });
+  if (refused !== undefined) return refused;
+  const names: string[] = words._.map(String);
+  const files = names.filter((name) => name.endsWith(".ts"));
+  const kernels: Kernel[] = [];
+  for (const name of names.filter((name) => !name.endsWith(".ts"))) {
+    const kernel = KERNELS.find((each) => each.name === name);
+    if (kernel === undefined) return `there is no kernel ${name}`;
+    kernels.push(kernel);
+  }
+  return {
+    kernels: kernels.length > 0 ? kernels : KERNELS,
+    files: files.length > 0 ? files : FILES,
+    script: words.run,
+  };
+}
+
+async function runAll(
+  { files, kernels, script }: Request,
+  signal: AbortSignal,
+): Promise<number> {
+  say("Debian's package lists");
+  const archive = await DebianArchive.open(
+    `${cacheDirectory()}/debian`,
+    SUITES,
+    signal,
+  );
+  say("the root file system");
+  const root = await guestRoot(signal);
+  await using work = await temporaryDirectory();
+  const project = `${work.path}/project.ext4`;
+  await makeProjectDisk(project, signal);
+  let passed = 0;
+  let failed = 0;
+  for (const kernel of kernels) {
+    const image = await kernelImage(kernel, archive, signal);
+    say(`\nLinux ${image.release}`);
+    const directory = `${work.path}/${kernel.name}`;
+    await Deno.mkdir(directory);
+    const startedAtMs = performance.now();
+    const seconds = () => Math.round((performance.now() - startedAtMs) / 1000);
+    await using machine = await VirtualMachine.boot(
+      image,
+      { project, root },
+      directory,
+      signal,
+    );
+    say(`booted after ${seconds()} s`);
+    if (script !== undefined) {
+      const code = await machine.run(`cd /opt/loden\n${script}\n`, say, signal);
+      if (code === 0) passed += 1;
+      else failed += 1;
+      continue;
+    }
+    const totals = await runTests(machine, files, signal);
+    say(
+      `Linux ${image.release}: ${totals.passed} passed, ${totals.failed} ` +
+        `failed, ${totals.notRun} not for this kernel, ${seconds()} s`,
+    );
+    passed += totals.passed;
+    failed += totals.failed;
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** A file that fails outside its tests has failed once. */
+async function runTests(
+  machine: VirtualMachine,
+  files: readonly string[],
+  signal: AbortSignal,
+): Promise<TestReport> {
+  const code = await machine.run(
+    `cd /opt/loden
+deno test --allow-all --cached-only --no-check --junit-path=/tmp/junit.xml ${
+      files.join(" ")
+    }`,
+    say,
+    signal,
+  );
+  let xml = "";
+  const append = (line: string) => {
+    xml += `${line}\n`;
+  };
+  await machine.run("cat /tmp/junit.xml", append, signal);
+  const report = parseJunit(xml);
+  const failed = code === 0 ? report.failed : Math.max(1, report.failed);
+  return { ...report, failed };
+}
+
+/** The files of the tree as they are, without what git ignores. */
+async function makeProjectDisk(
+  image: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await using work = await temporaryDirectory();
+  await run([
+    "sh",
+    "-ec",
+    "git ls-files -z --cached --others --exclude-standard | " +
+    'xargs -0 --no-run-if-empty sh -c \'for f; do [ ! -e "$f" ] || ' +
+    'printf "%s\\0" "$f"; done\' sh | tar --create --null --files-from=- | ' +
+    'tar --extract --directory="$1"',
+    "sh",
+    work.path,
+  ], { signal });
+  await makeDisk(work.path, image, signal);
+}
+
+function say(line: string): void {
+  console.log(line);
+}

@@ -1,0 +1,194 @@
+/**
+ * A virtual machine with one of Debian's kernels, in QEMU without hardware help
+ * (TCG): slow, but the same on every machine.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import type { KernelImage } from "./kernel_image.ts";
+
+const BOOT_MS = 180_000;
+const OFF_MS = 10_000;
+const MEMORY_MEGABYTES = 2_048;
+
+/** The disks, in the order in which the guest sees them. */
+export interface Disks {
+  readonly root: string;
+  readonly project: string;
+}
+
+/** Boots at once; ends with the scope. */
+export class VirtualMachine implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #control: Deno.Conn;
+  #jobs = 0;
+
+  private constructor(
+    process: Deno.ChildProcess,
+    control: Deno.Conn,
+    lines: AsyncIterator<string>,
+  ) {
+    this.#process = process;
+    this.#control = control;
+    this.#lines = lines;
+  }
+
+  /**
+   * Returns when the guest takes commands.
+   *
+   * @param directory for its sockets and its console, `console.log`.
+   * @throws when it has not booted after three minutes, with its console's end.
+   */
+  static async boot(
+    { initramfs, kernel, modules }: KernelImage,
+    { project, root }: Disks,
+    directory: string,
+    signal: AbortSignal,
+  ): Promise<VirtualMachine> {
+    const socket = `${directory}/control`;
+    const console = `${directory}/console.log`;
+    const process = new Deno.Command("qemu-system-x86_64", {
+      args: [
+        ...["-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max"],
+        ...["-m", `${MEMORY_MEGABYTES}`, "-smp", "1", "-no-reboot"],
+        ...["-nodefaults", "-display", "none", "-monitor", "none"],
+        ...[root, modules, project].flatMap(drive),
+        ...["-kernel", kernel, "-initrd", initramfs],
+        ...["-append", "console=ttyS0 panic=-1 quiet net.ifnames=0"],
+        ...["-serial", `file:${console}`],
+        ...["-serial", `unix:${socket},server=on,wait=off`],
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    try {
+      const control = await connect(socket, signal);
+      const lines = linesOf(control.readable);
+      const machine = new VirtualMachine(process, control, lines);
+      await machine.#untilReady(console, signal);
+      return machine;
+    } catch (error) {
+      process.kill("SIGKILL");
+      await process.status;
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a shell script in the guest.
+   *
+   * @param onLine is given each line of its output as it comes.
+   * @returns its exit code.
+   */
+  async run(
+    script: string,
+    onLine: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
+    this.#jobs += 1;
+    const bytes = new TextEncoder().encode(script);
+    const command = `run ${this.#jobs} ${bytes.toBase64()}\n`;
+    await writeAll(this.#control, new TextEncoder().encode(command));
+    for (;;) {
+      const line = await this.#nextLine(signal);
+      if (line.startsWith("+")) onLine(line.slice(1));
+      const end = /^= (\d+) (\d+)$/.exec(line);
+      if (end?.[1] === `${this.#jobs}`) return Number(end[2]);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await writeAll(this.#control, new TextEncoder().encode("off\n"))
+      .catch(() => {}); // It is off already.
+    const ended = await Promise.race([
+      this.#process.status.then(() => true),
+      delay(OFF_MS, { persistent: false }).then(() => false),
+    ]);
+    if (!ended) this.#process.kill("SIGKILL");
+    await this.#process.status;
+    // Reading its stream to the end has closed it.
+    try {
+      this.#control.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+
+  async #untilReady(console: string, signal: AbortSignal): Promise<void> {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(BOOT_MS)]);
+    try {
+      while (
+        !(await this.#nextLine(patience)).startsWith("ready ")
+      ) { /* noise */ }
+    } catch (error) {
+      signal.throwIfAborted();
+      const said = await Deno.readTextFile(console).catch(() => "");
+      throw new Error(
+        `Cannot boot the virtual machine; its console ends with:\n${
+          said.slice(-2_000)
+        }`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #nextLine(signal: AbortSignal): Promise<string> {
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const { done, value } = await Promise.race([
+        this.#lines.next(),
+        aborted.promise,
+      ]);
+      if (done) throw new Error("Cannot go on: the virtual machine has ended");
+      return value.trim();
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+function drive(image: string, index: number): string[] {
+  return [
+    "-drive",
+    `file=${image},format=raw,if=none,id=disk${index},readonly=on`,
+    "-device",
+    `virtio-blk-pci,drive=disk${index}`,
+  ];
+}
+
+async function connect(path: string, signal: AbortSignal): Promise<Deno.Conn> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (tries === 100) throw error;
+      await delay(50, { signal });
+    }
+  }
+}
+
+async function* linesOf(
+  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+}
+
+async function writeAll(
+  connection: Deno.Conn,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += await connection.write(bytes.subarray(at));
+  }
+}
