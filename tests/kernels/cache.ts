@@ -4,7 +4,7 @@
  * @module
  */
 
-import { attempt } from "../rig/command.ts";
+import { attempt } from "../../tools/command.ts";
 
 /** `$XDG_CACHE_HOME/loden`, as the XDG Base Directory Specification has it. */
 export function cacheDirectory(): string {

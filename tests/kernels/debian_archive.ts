@@ -6,7 +6,7 @@
  * @module
  */
 
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 /** Both end in the same way on every mirror. */

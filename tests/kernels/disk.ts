@@ -4,7 +4,7 @@
  * @module
  */
 
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 
 /** Room for what ext4 keeps for itself. */
 const SPARE = 1.25;

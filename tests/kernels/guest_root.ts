@@ -6,7 +6,7 @@
  * @module
  */
 
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 import { cached } from "./cache.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 

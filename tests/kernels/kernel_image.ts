@@ -5,7 +5,7 @@
  * @module
  */
 
-import { attempt, run } from "../rig/command.ts";
+import { attempt, run } from "../../tools/command.ts";
 import { cached, exists } from "./cache.ts";
 import type { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";

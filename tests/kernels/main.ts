@@ -25,7 +25,7 @@ import { parseJunit, type TestReport } from "../../tools/junit.ts";
 import { requireLinuxRoot } from "../../tools/linux_root.ts";
 import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
-import { run } from "../rig/command.ts";
+import { run } from "../../tools/command.ts";
 import { cacheDirectory } from "./cache.ts";
 import { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
