@@ -7,7 +7,7 @@
  */
 
 import { run } from "../../tools/command.ts";
-import { cached } from "./cache.ts";
+import { cached } from "../support/cache.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 
 /** What the tests run. */

@@ -6,7 +6,7 @@
  */
 
 import { attempt, run } from "../../tools/command.ts";
-import { cached, exists } from "./cache.ts";
+import { cached, exists } from "../support/cache.ts";
 import type { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 import type { Kernel } from "./kernels.ts";

@@ -26,7 +26,7 @@ import { requireLinuxRoot } from "../../tools/linux_root.ts";
 import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
 import { run } from "../../tools/command.ts";
-import { cacheDirectory } from "./cache.ts";
+import { cacheDirectory } from "../support/cache.ts";
 import { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 import { guestRoot } from "./guest_root.ts";
@@ -87,14 +87,15 @@ async function main(args: string[]): Promise<number> {
 function parseRequest(args: string[]): Request | string {
   let refused: string | undefined;
   const words = parseArgs(args, {
-    string: ["run"],
+    // Without "_" the kernel 5.10 would be the number 5.1.
+    string: ["_", "run"],
     unknown: (word: string) => {
       if (word.startsWith("-")) refused ??= `there is no ${word}`;
       return !word.startsWith("-");
     },
   });
   if (refused !== undefined) return refused;
-  const names: string[] = words._.map(String);
+  const names: string[] = words._ as string[];
   const files = names.filter((name) => name.endsWith(".ts"));
   const kernels: Kernel[] = [];
   for (const name of names.filter((name) => !name.endsWith(".ts"))) {

@@ -6,6 +6,7 @@
  */
 
 import { attempt, CommandError, run } from "../../../tools/command.ts";
+import { cached, exists } from "../../support/cache.ts";
 
 /** What a booted host has beyond Debian's minimum. */
 const PACKAGES = [
@@ -63,30 +64,19 @@ const RECIPE = 2;
  */
 export async function ensureRootImage(signal?: AbortSignal): Promise<string> {
   const { codename, sources } = await findDebian();
-  const key = JSON.stringify([RECIPE, codename, PACKAGES]);
-  const directory = `${cacheDirectory()}/booted-host-${await digest(key)}`;
-  if (await exists(directory)) return directory;
-  await Deno.mkdir(cacheDirectory(), { recursive: true });
-  const unfinished = await Deno.makeTempDir({
-    dir: cacheDirectory(),
-    prefix: "unfinished-",
-  });
-  try {
+  const key = [RECIPE, codename, PACKAGES];
+  return await cached("booted-host", key, async (directory) => {
     await run([
       "mmdebstrap",
       "--quiet",
       "--variant=minbase",
       `--include=${PACKAGES.join()}`,
       codename,
-      unfinished,
+      directory,
       sources,
     ], signal ? { signal } : {});
-    await prepare(unfinished);
-    await publish(unfinished, directory);
-  } finally {
-    await attempt(["rm", "-rf", "--one-file-system", unfinished]);
-  }
-  return directory;
+    await prepare(directory);
+  });
 }
 
 /** Each host is to be one of its own, on a network that others have made. */
@@ -105,15 +95,6 @@ async function prepare(root: string): Promise<void> {
   await Deno.chmod(root, 0o755);
 }
 
-/** Another process may have made the same meanwhile: then its is as good. */
-async function publish(unfinished: string, directory: string): Promise<void> {
-  try {
-    await Deno.rename(unfinished, directory);
-  } catch (error) {
-    if (!await exists(directory)) throw error;
-  }
-}
-
 async function findDebian(): Promise<{ codename: string; sources: string }> {
   const release = await Deno.readTextFile("/etc/os-release");
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];
@@ -126,28 +107,6 @@ async function findDebian(): Promise<{ codename: string; sources: string }> {
   const modern = "/etc/apt/sources.list.d/debian.sources";
   const sources = await exists(modern) ? modern : "/etc/apt/sources.list";
   return { codename, sources };
-}
-
-/** `$XDG_CACHE_HOME/loden`, as the XDG Base Directory Specification has it. */
-function cacheDirectory(): string {
-  const home = Deno.env.get("HOME") ?? "/root";
-  return `${Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`}/loden`;
-}
-
-async function digest(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return hash.toHex().slice(0, 16);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    ignoreNotFound(error);
-    return false;
-  }
 }
 
 function ignoreNotFound(error: unknown): void {
