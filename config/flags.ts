@@ -309,14 +309,14 @@ export const AGENT_FLAGS = [
   {
     name: "iptables-resync",
     type: "int",
-    default: 5,
+    default: 30,
     min: 1,
     max: LONGEST_TIMER_SECONDS,
     unit: "seconds",
     group: "Firewall and routes",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "how often the firewall rules are looked at",
+    help: "how often the rules of iptables-legacy are checked",
   },
   {
     name: "ip-blackhole-route",

@@ -12,6 +12,9 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
+/** Between two looks. */
+const PAUSE_MS = 5_000;
+
 /** What it works with. */
 export interface BlackholeRouteComponents {
   readonly clock: Clock;
@@ -28,12 +31,10 @@ export interface BlackholeRouteComponents {
 /** Set again and again, as flannel does beside its firewall rules (compat 1.3). */
 export class BlackholeRoute {
   readonly #components: BlackholeRouteComponents;
-  readonly #resyncMs: number;
   #subnet: Cidr | undefined;
 
-  constructor(components: BlackholeRouteComponents, resyncSeconds: number) {
+  constructor(components: BlackholeRouteComponents) {
     this.#components = components;
-    this.#resyncMs = resyncSeconds * 1_000;
   }
 
   /** From now on it is this subnet's. @returns whether it is the first one. */
@@ -53,7 +54,7 @@ export class BlackholeRoute {
     while (!signal.aborted) {
       this.#ensure();
       // The stop ends the pause.
-      await this.#components.clock.sleep(this.#resyncMs, signal)
+      await this.#components.clock.sleep(PAUSE_MS, signal)
         .catch(() => {});
     }
   }

@@ -36,6 +36,9 @@ import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
 
+/** Between two looks at the kernel's settings. */
+const SYSCTL_PAUSE_MS = 5_000;
+
 /** What Docker is held against. */
 export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
 
@@ -68,8 +71,6 @@ export interface NetworkComponents
 /** What a person sets. */
 export interface NetworkOptions extends NetworkFirewallOptions {
   readonly blackholeRoute: boolean;
-  /** How often the blackhole route and the kernel's settings are looked at. */
-  readonly resyncSeconds: number;
 }
 
 /** One host's network: follows its plan, and keeps what need not change. */
@@ -111,7 +112,7 @@ export class Network {
     });
     this.#sysctls = new SysctlReport(components.state);
     this.#firewall = new NetworkFirewall(components, options);
-    this.#blackhole = new BlackholeRoute(components, options.resyncSeconds);
+    this.#blackhole = new BlackholeRoute(components);
   }
 
   /** As it should run; {@linkcode bringUp} makes it so. */
@@ -312,7 +313,7 @@ export class Network {
     while (!signal.aborted) {
       this.#reportSysctls();
       // The stop ends the pause.
-      await clock.sleep(this.#options.resyncSeconds * 1_000, signal)
+      await clock.sleep(SYSCTL_PAUSE_MS, signal)
         .catch(() => {});
     }
   }

@@ -166,7 +166,6 @@ export async function composeAgent(
       forwardRules: settings.iptablesForwardRules,
       randomFully: settings.ipMasqFullyRandom,
       blackholeRoute: settings.ipBlackholeRoute,
-      resyncSeconds: settings.iptablesResyncSeconds,
       formerNetwork: former.network,
     },
   });

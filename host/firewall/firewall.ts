@@ -56,6 +56,12 @@ export interface RuleSet {
   readonly tool: FirewallTool;
   /** What these rules are for, in two or three words. */
   readonly purpose: string;
+  /**
+   * Whether the kernel reports changes of these rules
+   * (`linux/netlink/nftables_monitor.ts`): nf_tables does, iptables-legacy does
+   * not.
+   */
+  reportsChanges(signal: AbortSignal): Promise<boolean>;
   /** What is in our chains now, one line a rule, in the tool's words. */
   list(signal: AbortSignal): Promise<string[]>;
   /** What `ensure` would change now, one line each; empty when all is in place. */

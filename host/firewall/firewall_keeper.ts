@@ -25,13 +25,13 @@ export interface FirewallKeeperComponents {
   /** Chooses the tool; asked again until one works. */
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
-  /** Tells of changes by others; without it only the clock does. */
+  /** Reports changes by others; without it the rules are polled. */
   readonly openMonitor?: () => NftablesMonitor;
 }
 
 /** What a person sets. */
 export interface FirewallKeeperOptions {
-  /** `--iptables-resync`: how often the rules are looked at; at least 1. */
+  /** `--iptables-resync`: how often rules are polled that have to be; at least 1. */
   readonly resyncSeconds: number;
   /** Told after each look at the rules: what is wrong, or that nothing is. */
   readonly onResult?: (error: unknown | undefined) => void;
@@ -49,12 +49,15 @@ export interface FirewallStatus {
 const GATHER_MS = 50;
 /** Between two looks that changes by others cause. */
 const LEAST_PAUSE_MS = 1_000;
+/** Before a look that failed is repeated. */
+const RETRY_MS = 5_000;
 
 /**
- * Sets the rules at once by {@linkcode ensure}; once started, looks at them
- * whenever the kernel says that nftables has changed (iptables on nf_tables
- * too), and every `resyncSeconds`, since iptables-legacy tells nobody; and sets
- * again what others removed (compat 9.1).
+ * Sets the rules at once by {@linkcode ensure}; once started, sets again what
+ * others removed (compat 9.1). It looks at the rules whenever the kernel reports
+ * a change of nf_tables, iptables on nf_tables included. The kernel reports no
+ * change of iptables-legacy: those rules are polled every `resyncSeconds`, and so
+ * are all rules where the kernel's reports cannot be had.
  */
 export class FirewallKeeper {
   readonly #components: FirewallKeeperComponents;
@@ -65,6 +68,10 @@ export class FirewallKeeper {
   #rules: FirewallRules | undefined;
   #overlayDevice: string | undefined;
   #inPlace = false;
+  /** Whether the kernel's reports arrive. */
+  #isFollowed = false;
+  /** Monotonic time of the last look. */
+  #lookedAtMs = 0;
   /** The last failure's message; one that lasts is logged once. */
   #reported: string | undefined;
   /** The same for each way past Docker's rules. */
@@ -103,7 +110,7 @@ export class FirewallKeeper {
     void this.#lookAgain(this.#stop.signal);
   }
 
-  /** Begins to look at the rules regularly, until `stop` or the signal. */
+  /** Begins to keep the rules, until `stop` or the signal. */
   start(signal: AbortSignal): void {
     const either = AbortSignal.any([signal, this.#stop.signal]);
     this.#loop ??= this.#run(either);
@@ -126,8 +133,27 @@ export class FirewallKeeper {
   async #runByClock(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
     const resyncMs = this.#options.resyncSeconds * 1_000;
-    while (await slept(clock, resyncMs, signal)) {
-      await this.#lookAgain(signal);
+    while (await slept(clock, Math.min(RETRY_MS, resyncMs), signal)) {
+      const hasFailed = !this.#inPlace || this.#reportedForDocker.size > 0;
+      const isDue = clock.monotonic() - this.#lookedAtMs >= resyncMs;
+      if (hasFailed || (isDue && await this.#mustPoll(signal))) {
+        await this.#lookAgain(signal);
+      }
+    }
+  }
+
+  /** Whether a change of the rules can go unnoticed. */
+  async #mustPoll(signal: AbortSignal): Promise<boolean> {
+    if (!this.#isFollowed || this.#selection === undefined) return true;
+    const { firewall, forDocker } = this.#selection;
+    try {
+      for (const set of [firewall, ...forDocker]) {
+        if (!await set.reportsChanges(signal)) return true;
+      }
+      return false;
+    } catch {
+      // The look that follows reports what is wrong with the tool.
+      return true;
     }
   }
 
@@ -136,15 +162,19 @@ export class FirewallKeeper {
     if (openMonitor === undefined) return;
     try {
       using monitor = openMonitor();
+      this.#isFollowed = true;
+      // What changed before the monitor was open was not reported.
+      await this.#lookAgain(signal);
       for await (const _change of monitor.changes(signal)) {
         if (!await slept(clock, GATHER_MS, signal)) return;
         await this.#lookAgain(signal);
-        // Our own changes are told as well, and seen to be in place.
+        // The kernel reports our own changes as well.
         if (!await slept(clock, LEAST_PAUSE_MS, signal)) return;
       }
     } catch (error) {
       if (signal.aborted) return;
-      log.warn("firewall rules are looked at by the clock only", {
+      this.#isFollowed = false;
+      log.warn("firewall rules are polled", {
         event: "firewall.not-followed",
         seconds: this.#options.resyncSeconds,
         error,
@@ -162,7 +192,7 @@ export class FirewallKeeper {
       if (signal.aborted) return;
       log.debug("firewall rules are tried again", {
         event: "firewall.retry",
-        seconds: this.#options.resyncSeconds,
+        seconds: Math.min(RETRY_MS / 1_000, this.#options.resyncSeconds),
         error,
       });
     }
@@ -175,6 +205,7 @@ export class FirewallKeeper {
   }
 
   async #ensureNow(rules: FirewallRules, signal: AbortSignal): Promise<void> {
+    this.#lookedAtMs = this.#components.clock.monotonic();
     try {
       await this.#set(rules, signal);
     } catch (error) {

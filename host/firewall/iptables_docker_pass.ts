@@ -32,6 +32,10 @@ export class IptablesDockerPass implements RuleSet {
     this.#iptables = new IptablesTool(components.runner, options.command);
   }
 
+  reportsChanges(signal: AbortSignal): Promise<boolean> {
+    return this.#iptables.usesNfTables(signal);
+  }
+
   async list(signal: AbortSignal): Promise<string[]> {
     const tables = await this.#iptables.read(signal);
     return DOCKER_PASS_TABLES.flatMap((table) =>

@@ -29,6 +29,10 @@ export class IptablesFirewall implements Firewall {
     this.#iptables = new IptablesTool(components.runner, options.command);
   }
 
+  reportsChanges(signal: AbortSignal): Promise<boolean> {
+    return this.#iptables.usesNfTables(signal);
+  }
+
   async list(signal: AbortSignal): Promise<string[]> {
     return listIptables(await this.#iptables.read(signal));
   }

@@ -19,7 +19,7 @@ export type IptablesTables = ReadonlyMap<string, IptablesTable>;
 export class IptablesTool {
   readonly #runner: CommandRunner;
   readonly #command: string;
-  #isModern: boolean | undefined;
+  #version: string | undefined;
 
   /** @param command a name of iptables, such as `iptables-legacy`. */
   constructor(runner: CommandRunner, command = "iptables") {
@@ -58,10 +58,17 @@ export class IptablesTool {
 
   /** Whether this is 1.6.2 or later: --random-fully, and --wait when restoring. */
   async isModern(signal: AbortSignal): Promise<boolean> {
-    this.#isModern ??= isAtLeast162(
-      await this.#run(this.#command, ["--version"], signal),
-    );
-    return this.#isModern;
+    return isAtLeast162(await this.#readVersion(signal));
+  }
+
+  /** Whether this iptables stands on nf_tables; the legacy one does not. */
+  async usesNfTables(signal: AbortSignal): Promise<boolean> {
+    return (await this.#readVersion(signal)).includes("(nf_tables)");
+  }
+
+  async #readVersion(signal: AbortSignal): Promise<string> {
+    this.#version ??= await this.#run(this.#command, ["--version"], signal);
+    return this.#version;
   }
 
   #run(

@@ -33,6 +33,10 @@ export class NftablesDockerMark implements RuleSet {
     this.#runner = components.runner;
   }
 
+  reportsChanges(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   async list(signal: AbortSignal): Promise<string[]> {
     return await listNftTable(this.#runner, DOCKER_MARK_TABLE, signal);
   }

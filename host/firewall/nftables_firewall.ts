@@ -35,6 +35,10 @@ export class NftablesFirewall implements Firewall {
     this.#runner = components.runner;
   }
 
+  reportsChanges(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   async list(signal: AbortSignal): Promise<string[]> {
     return await listNftTable(this.#runner, NFT_TABLE, signal);
   }

@@ -1,6 +1,6 @@
 /**
- * Being told when somebody changes nftables' rules, which includes those of
- * iptables on nf_tables; iptables-legacy tells nobody.
+ * The kernel's reports of changed nftables rules, those of iptables on nf_tables
+ * included. It reports no change of iptables-legacy.
  *
  * @module
  */

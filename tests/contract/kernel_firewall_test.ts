@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { FirewallRefusedError } from "../../host/firewall/errors.ts";
 import type { Firewall } from "../../host/firewall/firewall.ts";
 import { IptablesFirewall } from "../../host/firewall/iptables_firewall.ts";
 import { NftablesFirewall } from "../../host/firewall/nftables_firewall.ts";
+import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { RULES, SECOND, testFirewall } from "./firewall_contract.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
@@ -60,6 +62,27 @@ const EXPECTED =
 -A FLANNEL-POSTRTG -s 10.1.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
 -A FLANNEL-POSTRTG ! -s 10.1.0.0/16 -d 10.1.0.0/16 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
 `;
+
+function testReports(tool: Tool, areReported: boolean): void {
+  Deno.test(
+    `${tool.name}: the kernel ${
+      areReported ? "reports" : "does not report"
+    } that rules change`,
+    async () => {
+      const firewall = onEmptyHost(tool);
+      assertEquals(await firewall.reportsChanges(signal), areReported);
+      using monitor = new KernelNftablesMonitor();
+      const ending = new AbortController();
+      const reports = monitor.changes(ending.signal);
+      const first = reports.next();
+      await firewall.ensure(RULES, signal);
+      const pause = delay(500).then(() => ending.abort());
+      assertEquals((await first).done !== true, areReported);
+      await pause;
+      await reports.return(undefined);
+    },
+  );
+}
 
 function testIptables(tool: Tool): void {
   const save = () => tool.run("iptables-save | grep ^-A || true");
@@ -364,6 +387,9 @@ testInNamespace("kernel firewalls", import.meta.url, () => {
   for (const tool of [...IPTABLES_TOOLS, NFTABLES_TOOL]) {
     testFirewall(tool.name, () => onEmptyHost(tool));
     testPackets(tool);
+  }
+  for (const tool of [...IPTABLES_TOOLS, NFTABLES_TOOL]) {
+    testReports(tool, tool.name !== "iptables-legacy");
   }
   for (const tool of IPTABLES_TOOLS) {
     testIptables(tool);

@@ -18,6 +18,8 @@ export class FakeFirewall implements Firewall {
   readonly purpose = "a test";
   /** By network; a test may remove what the firewall then has to set again. */
   readonly sets = new Map<string, string>();
+  /** As of a tool on nf_tables; iptables-legacy's are not reported. */
+  changesAreReported = true;
   /** When set, `check`, `ensure` and `remove` reject with it. */
   failure: Error | undefined;
   /** What `ensure` was last told. */
@@ -27,6 +29,10 @@ export class FakeFirewall implements Firewall {
 
   constructor(tool: FirewallTool = "iptables") {
     this.tool = tool;
+  }
+
+  reportsChanges(signal: AbortSignal): Promise<boolean> {
+    return this.#answer(signal, () => this.changesAreReported);
   }
 
   list(signal: AbortSignal): Promise<string[]> {

@@ -109,7 +109,6 @@ export class AgentRig {
         forwardRules: options.forwardRules ?? true,
         randomFully: true,
         blackholeRoute: options.blackholeRoute ?? false,
-        resyncSeconds: 5,
         formerNetwork: undefined,
       },
       subnetChange: {

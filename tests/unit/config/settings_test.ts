@@ -49,7 +49,7 @@ const FILE = {
   "/etc/loden.yaml": "coreos:\n  flannel:\n    etcd_prefix: /f\n",
 };
 
-Deno.test("without any source every setting has flannel's default", async () => {
+Deno.test("without any source every setting has its default", async () => {
   const { entries: _, etcdPassword, ...settings } = await resolve({});
   assertEquals(etcdPassword.isSet, false);
   assertEquals(settings, {
@@ -78,7 +78,7 @@ Deno.test("without any source every setting has flannel's default", async () => 
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,
     setSysctls: false,
-    iptablesResyncSeconds: 5,
+    iptablesResyncSeconds: 30,
     ipBlackholeRoute: false,
     subnetFile: "/run/flannel/subnet.env",
     dockerOptsFile: "/run/flannel_docker_opts.env",

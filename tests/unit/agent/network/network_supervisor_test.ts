@@ -42,7 +42,6 @@ class Rig extends AgentRig {
       forwardRules: true,
       randomFully: true,
       blackholeRoute: options.blackholeRoute ?? false,
-      resyncSeconds: 5,
       formerNetwork: undefined,
     });
   }

@@ -73,7 +73,7 @@ Deno.test("the report for programs has value, source and detail by flag name", a
     detail: "--iface",
   });
   assertEquals(report["iptables-resync"], {
-    value: 5,
+    value: 30,
     source: "default",
     detail: "",
   });

@@ -18,7 +18,7 @@ Deno.test("help names every flag of the table", () => {
 Deno.test("help gives value, unit and default of a flag", () => {
   assert(text.includes(
     "\n  --iptables-resync=SECONDS\n" +
-      "      how often the firewall rules are looked at (default 5)\n",
+      "      how often the rules of iptables-legacy are checked (default 30)\n",
   ));
   assert(text.includes("\n  --datapath=auto|ebpf|tun\n"));
   assert(text.includes("\n  --ip-masq\n      masquerade what leaves"));

@@ -49,7 +49,7 @@ async function withKeeper(
         ? Promise.reject(scene.selection)
         : Promise.resolve(scene.selection),
   }, {
-    resyncSeconds: 5,
+    resyncSeconds: 30,
     onResult: (error) =>
       results.push(error instanceof FirewallError ? error.code : undefined),
   });
@@ -80,17 +80,19 @@ Deno.test("rules are in place when ensure has resolved", async () => {
   });
 });
 
-Deno.test("rules that others remove are set again within the resync time", async () => {
+Deno.test("rules whose changes the kernel does not report are set again within the resync time", async () => {
   await withKeeper(async ({ keeper, firewall, clock, events }) => {
+    firewall.changesAreReported = false;
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
+    await clock.settle();
     firewall.sets.clear();
-    await clock.advance(4_999);
+    await clock.advance(29_999);
     assertEquals(firewall.sets.size, 0);
     await clock.advance(1);
     assertEquals(firewall.sets.size, 1);
-    await clock.advance(5_000);
-    assertEquals(firewall.ensureCalls, 3);
+    await clock.advance(30_000);
+    assertEquals(firewall.ensureCalls, 4);
     assertEquals(
       events().filter((event) => event === "firewall.set").length,
       2,
@@ -98,14 +100,58 @@ Deno.test("rules that others remove are set again within the resync time", async
   });
 });
 
-Deno.test("the rules of the last ensure are the ones that are kept", async () => {
+Deno.test("rules whose changes the kernel reports are not polled", async () => {
   await withKeeper(async ({ keeper, firewall, clock }) => {
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.settle();
+    const calls = firewall.ensureCalls;
+    await clock.advance(3_600_000);
+    assertEquals(firewall.ensureCalls, calls);
+  });
+});
+
+Deno.test("all rules are polled where those for Docker are not reported", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, keeper, clock } = scene;
+    const set = new FakeFirewall("iptables");
+    set.changesAreReported = false;
+    scene.selection = {
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker: [set],
+    };
+    keeper.letPast("flannel0");
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    await clock.settle();
+    set.sets.clear();
+    await clock.advance(30_000);
+    assertEquals(set.sets.size, 1);
+  });
+});
+
+Deno.test("what changed before the monitor was open is seen", async () => {
+  await withKeeper(async ({ keeper, firewall, clock }) => {
+    await keeper.ensure(RULES, signal);
+    firewall.sets.clear();
+    keeper.start(signal);
+    await clock.settle();
+    assertEquals(firewall.sets.size, 1);
+  });
+});
+
+Deno.test("the rules of the last ensure are the ones that are kept", async () => {
+  await withKeeper(async ({ keeper, firewall, monitor, clock }) => {
     const moved = { ...RULES, subnet: parseCidr("10.1.28.0/24")! };
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     await keeper.ensure(moved, signal);
+    await clock.settle();
     firewall.sets.clear();
-    await clock.advance(5_000);
+    monitor.tell();
+    await clock.advance(50);
     assertEquals(await firewall.check(moved, signal), []);
   });
 });
@@ -125,7 +171,8 @@ Deno.test("a failure is told each time, logged once, and its end too", async () 
     await clock.advance(5_000);
     assertEquals(keeper.status().inPlace, true);
     const refused = "firewall.refused";
-    assertEquals(results, [refused, refused, refused, undefined]);
+    // The first, the one when the monitor is open, and one every five seconds.
+    assertEquals(results, [refused, refused, refused, refused, undefined]);
     assertEquals(
       events().filter((event) => event !== "firewall.chosen"),
       ["firewall.failed", "firewall.set", "firewall.recovered"],
@@ -150,10 +197,12 @@ Deno.test("a tool that is installed later is found", async () => {
 
 Deno.test("after a failure the tool is chosen again", async () => {
   await withKeeper(async (scene) => {
-    const { keeper, clock, firewall } = scene;
+    const { keeper, clock, firewall, monitor } = scene;
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
+    await clock.settle();
     firewall.failure = new NoFirewallToolError(["iptables was removed"]);
+    monitor.tell();
     const next = new FakeFirewall("nftables");
     scene.selection = {
       firewall: next,
@@ -268,7 +317,7 @@ Deno.test("changes without end are looked at once a second", async () => {
   });
 });
 
-Deno.test("a kernel that tells of no changes leaves the clock", async () => {
+Deno.test("where the kernel's reports cannot be had, all rules are polled", async () => {
   await withKeeper(async ({ keeper, firewall, monitor, clock, events }) => {
     monitor.failure = new Error("no nftables");
     await keeper.ensure(RULES, signal);
@@ -276,7 +325,7 @@ Deno.test("a kernel that tells of no changes leaves the clock", async () => {
     await clock.settle();
     assertEquals(events().at(-1), "firewall.not-followed");
     firewall.sets.clear();
-    await clock.advance(5_000);
+    await clock.advance(30_000);
     assertEquals(firewall.sets.size, 1);
   });
 });
