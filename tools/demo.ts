@@ -9,7 +9,6 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../agent/status/state.ts";
 import { describeError } from "../errors.ts";
 import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";
@@ -245,7 +244,7 @@ async function describeHost(host: RigHost, agent: Agent): Promise<string> {
 /** What carries the packets of each host, and how many it has sent and received. */
 async function carried(agents: readonly Agent[]): Promise<Carried[]> {
   return await Promise.all(agents.map(async (agent) => {
-    const { backend } = await agent.status() as Pick<StatusSnapshot, "backend">;
+    const { backend } = await agent.status();
     if (backend === null) {
       throw new Error("Cannot look at the data path: it must run");
     }

@@ -25,34 +25,86 @@ export interface TestReport extends TestTotals {
   readonly failures: readonly TestFailure[];
 }
 
-/** Reads a report. */
+/** One `testcase` of the report. */
+interface Case {
+  /** `./tests/file_test.ts`, or where `describe` and `it` are defined. */
+  readonly file: string;
+  /** `test > step`, as the report has it. */
+  readonly name: string;
+  readonly failure: string | undefined;
+  readonly skipped: boolean;
+}
+
+/**
+ * Reads a report. A test counts once, however many steps it has. A `describe`
+ * is a test to Deno and each `it` a step of it: there each `it` counts, and the
+ * `describe` only when it failed outside of them.
+ */
 export function parseJunit(xml: string): TestReport {
   let passed = 0;
   let failed = 0;
   let notRun = 0;
   const failures: TestFailure[] = [];
-  for (const suite of xml.matchAll(/<testsuite .*?<\/testsuite>/gs)) {
-    const names = new Set<string>();
-    const file = /<testsuite name="([^"]*)"/.exec(suite[0])?.[1] ?? "";
-    const cases = suite[0].matchAll(
-      /<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs,
-    );
-    for (const [, name, content = ""] of cases) {
-      const failure = /<(failure|error)\b[^>]*>(.*?)<\/\1>/s.exec(content);
-      if (failure !== null) {
-        failures.push({
-          name: plainText(`${file} =&gt; ${name}`),
-          text: plainText(failure[2]!),
-        });
-      }
-      if (isStep(name!, names)) continue;
-      names.add(name!);
-      if (failure !== null) failed += 1;
-      else if (/<skipped\b/.test(content)) notRun += 1;
-      else passed += 1;
+  const cases = casesOf(xml);
+  const names = new Map<string, Set<string>>();
+  const parents = new Set<string>();
+  /** Where a `describe` is written. */
+  const files = new Map<string, string>();
+  for (const { file, name } of cases) {
+    if (!isWrittenIn(file)) {
+      outerNames(name).forEach((each) => parents.add(each));
     }
   }
+  for (const { file, name, failure, skipped } of cases) {
+    const isDescribe = parents.has(name);
+    if (isDescribe && isWrittenIn(file)) files.set(name, file);
+    if (isDescribe && (failure === undefined || OF_STEPS.test(failure))) {
+      continue;
+    }
+    if (failure !== undefined) {
+      const where = isWrittenIn(file)
+        ? file
+        : outerNames(name).map((each) => files.get(each)).find(Boolean) ?? file;
+      failures.push({
+        name: plainText(`${where} =&gt; ${name}`),
+        text: plainText(failure),
+      });
+    }
+    if (isWrittenIn(file)) {
+      const tests = names.get(file) ?? new Set();
+      if (outerNames(name).some((each) => tests.has(each))) continue;
+      names.set(file, tests.add(name));
+    }
+    if (failure !== undefined) failed += 1;
+    else if (skipped) notRun += 1;
+    else passed += 1;
+  }
   return { passed, failed, notRun, failures };
+}
+
+/** What a test says of which only steps have failed. */
+const OF_STEPS = /^\d+ test steps? failed/;
+
+function casesOf(xml: string): Case[] {
+  return [...xml.matchAll(/<testsuite .*?<\/testsuite>/gs)].flatMap(
+    ([suite]) => {
+      const file = /<testsuite name="([^"]*)"/.exec(suite)?.[1] ?? "";
+      const cases = suite.matchAll(
+        /<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs,
+      );
+      return [...cases].map(([, name, content = ""]) => ({
+        file,
+        name: name!,
+        failure: /<(failure|error)\b[^>]*>(.*?)<\/\1>/s.exec(content)?.[2],
+        skipped: /<skipped\b/.test(content),
+      }));
+    },
+  );
+}
+
+/** Whether it is a file of the tests, not the library of `describe` and `it`. */
+function isWrittenIn(file: string): boolean {
+  return file.startsWith("./");
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -85,15 +137,14 @@ export function parseSummary(text: string): TestSummary {
   return { failed: number("failed"), filteredOut: number("filtered out") };
 }
 
-/** A step is called `test > step`, and comes after its test. */
-function isStep(name: string, tests: ReadonlySet<string>): boolean {
+/** `a > b > c` lies in `a` and in `a > b`. */
+function outerNames(name: string): string[] {
   const separator = " &gt; ";
+  const names: string[] = [];
   for (
     let end = name.indexOf(separator);
     end >= 0;
     end = name.indexOf(separator, end + 1)
-  ) {
-    if (tests.has(name.slice(0, end))) return true;
-  }
-  return false;
+  ) names.push(name.slice(0, end));
+  return names;
 }

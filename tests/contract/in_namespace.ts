@@ -9,6 +9,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { setKernel } from "../rig/kernel_settings.ts";
 
 /** In the child's environment: it is where the tests shall run. */
 const INSIDE = "LODEN_TEST_IN_NAMESPACE";
@@ -31,6 +32,7 @@ export function testInNamespace(
   register: () => void,
 ): void {
   if (Deno.env.get(INSIDE) === file) {
+    setKernel();
     runSync("ip", ["link", "set", "lo", "up"]);
     return register();
   }

@@ -174,7 +174,7 @@ function plugInRouter(host: ReturnType<typeof hostOnEthernet>) {
       );
       inside("ip", "address", "add", "10.3.0.1/24", "dev", "far");
       inside("ip", "link", "set", "far", "up");
-      inside("sysctl", "-q", "-w", "net.ipv4.ip_forward=1");
+      inside("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward");
       untilOperUp(host.rtnetlink, [host.link.index]);
     },
     async [Symbol.asyncDispose]() {

@@ -15,7 +15,7 @@ import { assertTcp } from "./traffic.ts";
 const MOST_BYTES = 180_000;
 const MEGABYTES = 100;
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("large TCP packets");
 
 suite.each(EACH_RECEIVER_AND_LINK, (test, { traits }) => {
   test("TCP in super-packets beyond 64 KiB arrives byte for byte, and none is dropped", async () => {

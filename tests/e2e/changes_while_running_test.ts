@@ -6,9 +6,10 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { ping } from "../../bench/measure/ping.ts";
 import { EACH_PATH } from "./data_paths.ts";
-import { CONFIG, eventually, type Node, restart } from "./overlay.ts";
+import { CONFIG, eventually, type Node, restart, statusOf } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { SteadyTraffic } from "./steady_traffic.ts";
 import { QUICK } from "./traffic.ts";
@@ -19,35 +20,11 @@ const REPAIR_MS = 30_000;
 const UNDERLAY_MTU = 1500;
 const OVERLAY_MTU = 1472;
 
-/** The parts of `loden status --json` that these tests look at. */
-interface View {
-  readonly pid: number;
-  readonly network: string;
-  readonly subnet: string;
-  readonly underlay: {
-    readonly interface: string;
-    readonly address: string;
-    readonly publicIp: string;
-    readonly mtuBytes: number;
-  };
-  readonly overlay: { readonly mtuBytes: number };
-  readonly lease: { readonly state: string };
-  readonly peers: readonly { readonly publicIp: string }[];
-  readonly warnings: readonly {
-    readonly code: string;
-    readonly text: string;
-  }[];
-}
-
-const suite = new OverlaySuite();
-
-async function viewOf(node: Node): Promise<View> {
-  return await node.agent.status() as View;
-}
+const suite = new OverlaySuite("changes while running");
 
 /** What a host says of the published config; nothing when it runs by it. */
 async function refusalOf(node: Node): Promise<string> {
-  const { warnings } = await viewOf(node);
+  const { warnings } = await statusOf(node);
   return warnings.find(({ code }) => code === "config.refused")?.text ?? "";
 }
 
@@ -64,10 +41,10 @@ async function untilEachRefuses(words: RegExp): Promise<void> {
 
 async function untilEach(
   what: string,
-  condition: (view: View) => boolean,
+  condition: (view: StatusSnapshot) => boolean,
 ): Promise<void> {
   for (const node of suite.nodes) {
-    await eventually(what, () => viewOf(node), condition, REPAIR_MS);
+    await eventually(what, () => statusOf(node), condition, REPAIR_MS);
   }
 }
 
@@ -87,7 +64,7 @@ async function untilPacketsFlow(): Promise<void> {
 async function withoutRestart(change: () => Promise<void>): Promise<void> {
   const identities = () =>
     Promise.all(suite.nodes.map(async (node) => {
-      const { pid, subnet } = await viewOf(node);
+      const { pid, subnet } = await statusOf(node);
       return { pid, subnet };
     }));
   const before = await identities();
@@ -152,7 +129,7 @@ suite.each(EACH_PATH, (test) => {
         await untilEach(
           config.Network,
           ({ network, lease }) =>
-            network === config.Network && lease.state === "held",
+            network === config.Network && lease?.state === "held",
         );
         for (const { agent } of suite.nodes) {
           await eventually(
@@ -168,37 +145,59 @@ suite.each(EACH_PATH, (test) => {
     assertEquals(await refusalOf(suite.node(0)), "");
   });
 
-  test("a host that is given another address goes on by it, with its subnet", async () => {
-    const [moving, other] = [suite.node(0), suite.node(1)];
-    const { address, namespace } = moving.host;
-    const move = async (from: string, to: string) => {
-      await namespace.ip([
-        `address add ${to}/24 dev eth0`,
-        `address delete ${from}/24 dev eth0`,
-        "route replace default via 192.0.2.1",
-      ]);
-      await eventually(
-        `the underlay at ${to}`,
-        () => viewOf(moving),
-        ({ underlay, lease }) =>
-          underlay.address === to && underlay.publicIp === to &&
-          lease.state === "held",
-        REPAIR_MS,
-      );
-      await eventually(
-        `${to} as the only peer`,
-        () => viewOf(other),
-        ({ peers }) => peers.length === 1 && peers[0]!.publicIp === to,
-        REPAIR_MS,
-      );
-      await untilPacketsFlow();
-    };
-    await withoutRestart(async () => {
-      await move(address, "192.0.2.111");
-      await move("192.0.2.111", address);
-    });
-    assertMatch(moving.agent.process.log(), /"underlay\.changed"/);
-  });
+  for (const promoted of [true, false]) {
+    test(
+      `a host that is given another address goes on by it, with its subnet, where the kernel ${
+        promoted ? "keeps" : "removes"
+      } a first address's others`,
+      async () => {
+        const [moving, other] = [suite.node(0), suite.node(1)];
+        const { address, namespace } = moving.host;
+        const move = async (from: string, to: string) => {
+          await namespace.ip([
+            `address add ${to}/24 dev eth0`,
+            `address delete ${from}/24 dev eth0`,
+          ]);
+          if (!promoted) {
+            await eventually(
+              "a host without an address",
+              () => statusOf(moving),
+              ({ warnings }) =>
+                warnings.some(({ code }) => code === "underlay.missing"),
+              REPAIR_MS,
+            );
+            await namespace.ip([`address add ${to}/24 dev eth0`]);
+          }
+          await namespace.ip(["route replace default via 192.0.2.1"]);
+          await eventually(
+            `the underlay at ${to}`,
+            () => statusOf(moving),
+            ({ underlay, lease, warnings }) =>
+              underlay?.address === to && underlay.publicIp === to &&
+              lease?.state === "held" && warnings.length === 0,
+            REPAIR_MS,
+          );
+          await eventually(
+            `${to} as the only peer`,
+            () => statusOf(other),
+            ({ peers }) => peers.length === 1 && peers[0]!.publicIp === to,
+            REPAIR_MS,
+          );
+          await untilPacketsFlow();
+        };
+        await moving.host.promoteSecondaries(promoted);
+        try {
+          await withoutRestart(async () => {
+            await move(address, "192.0.2.111");
+            await move("192.0.2.111", address);
+          });
+        } finally {
+          await moving.host.promoteSecondaries(true);
+        }
+        assertMatch(moving.agent.process.log(), /"underlay\.changed"/);
+      },
+    );
+  }
 
   test("another MTU of the underlay reaches status, files and the device", async () => {
     const node = suite.node(0);
@@ -206,9 +205,10 @@ suite.each(EACH_PATH, (test) => {
       await node.host.namespace.ip([`link set eth0 mtu ${underlayMtu}`]);
       await eventually(
         `an overlay of ${overlayMtu} bytes`,
-        () => viewOf(node),
+        () => statusOf(node),
         ({ overlay, underlay }) =>
-          underlay.mtuBytes === underlayMtu && overlay.mtuBytes === overlayMtu,
+          underlay?.mtuBytes === underlayMtu &&
+          overlay?.mtuBytes === overlayMtu,
         REPAIR_MS,
       );
       await eventually(
@@ -242,9 +242,9 @@ suite.each(EACH_PATH, (test) => {
       ]);
       await eventually(
         `the name ${to}`,
-        () => viewOf(node),
+        () => statusOf(node),
         ({ underlay, warnings }) =>
-          underlay.interface === to && warnings.length === 0,
+          underlay?.interface === to && warnings.length === 0,
         REPAIR_MS,
       );
       await untilPacketsFlow();
@@ -268,7 +268,7 @@ suite.each(EACH_PATH, (test) => {
       };
     };
     const before = await saved();
-    const { subnet } = await viewOf(node);
+    const { subnet } = await statusOf(node);
     const change = async (mac: string) => {
       await namespace.ip([
         "link set eth0 down",
@@ -289,7 +289,7 @@ suite.each(EACH_PATH, (test) => {
       assertEquals(await node.agent.stop(), 0);
       await restart(suite.rig, node);
       assertEquals((await saved()).hostId, before.hostId);
-      assertEquals((await viewOf(node)).subnet, subnet);
+      assertEquals((await statusOf(node)).subnet, subnet);
       await untilPacketsFlow();
     } finally {
       await change(before.underlayMac);
@@ -300,13 +300,13 @@ suite.each(EACH_PATH, (test) => {
   test("an underlay that is gone is said until it is back", async () => {
     const node = suite.node(0);
     const { namespace } = node.host;
-    const isMissing = ({ warnings }: View) =>
+    const isMissing = ({ warnings }: StatusSnapshot) =>
       warnings.some(({ code }) => code === "underlay.missing");
     await withoutRestart(async () => {
       await namespace.ip(["link set eth0 down"]);
       const { warnings } = await eventually(
         "it",
-        () => viewOf(node),
+        () => statusOf(node),
         isMissing,
         REPAIR_MS,
       );
@@ -325,7 +325,7 @@ suite.each(EACH_PATH, (test) => {
       ]);
       await eventually(
         "an end of it",
-        () => viewOf(node),
+        () => statusOf(node),
         (view) => !isMissing(view),
         REPAIR_MS,
       );

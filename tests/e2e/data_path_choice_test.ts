@@ -9,7 +9,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Agent, AgentOptions } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
 import { Rig } from "../rig/rig.ts";
-import { CONFIG, eventually, type StatusView } from "./overlay.ts";
+import { CONFIG, eventually } from "./overlay.ts";
 import { assertTcp, untilAnswered } from "./traffic.ts";
 
 const REFUSED_MS = 10_000;
@@ -61,7 +61,7 @@ async function choose(
 
 /** What a node's status says of its backend. */
 async function backendOf(agent: Agent) {
-  return (await agent.status() as StatusView).backend!;
+  return (await agent.status()).backend!;
 }
 
 /** Packets cross between two nodes. */

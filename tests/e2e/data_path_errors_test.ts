@@ -20,7 +20,7 @@ const NOBODY = "10.1.255.9";
 /** What hosts send packets with. */
 const TTL = 64;
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("data path errors");
 
 const counters = async () => (await statusOf(suite.node(0))).backend!.counters;
 const container = (index: number) => suite.node(index).container;

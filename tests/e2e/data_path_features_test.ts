@@ -11,7 +11,7 @@ import { restart, statusOf } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { assertPings, assertTcp, assertUdpEcho } from "./traffic.ts";
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("features");
 
 /** Starts both agents anew; the containers stay where they are. */
 async function restartWithout(features: readonly string[]): Promise<void> {

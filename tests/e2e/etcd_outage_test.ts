@@ -14,7 +14,7 @@ import { OverlaySuite } from "./overlay_suite.ts";
 /** Longer than an etcd call may take before it counts as failed. */
 const OUTAGE_MS = 8_000;
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("an etcd that is away");
 
 /** Pings from container to container for a little more than `milliseconds`. */
 function pingFor(milliseconds: number): Promise<PingResult> {

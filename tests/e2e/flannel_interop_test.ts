@@ -18,7 +18,7 @@ const OVERLAY_PORT = "8285";
 const HEAD_VALUE = '{"PublicIP":"192.0.2.13","PublicIPv6":null}';
 const V055_VALUE = '{"PublicIP":"192.0.2.13"}';
 
-const suite = new OverlaySuite({ hosts: 3, agents: 2 });
+const suite = new OverlaySuite("flannel beside", { hosts: 3, agents: 2 });
 
 suite.each(EACH_PATH, (test) => {
   for (

@@ -44,7 +44,7 @@ const SOURCE_ROUTE = [131, 7, 4, 192, 0, 2, 12, 0];
 let capture: Daemon;
 let macs: Pick<FrameOptions, "sourceMac" | "destinationMac">;
 
-const suite = new OverlaySuite({
+const suite = new OverlaySuite("hostile frames", {
   hosts: 3,
   agents: 2,
   prepare: async ({ node, rig }) => {

@@ -24,7 +24,7 @@ const STORM = 1_000_000;
 /** Prints what reaches the first host's container. */
 let capture: Daemon;
 
-const suite = new OverlaySuite({
+const suite = new OverlaySuite("hostile packets", {
   hosts: 3,
   agents: 2,
   prepare: async (overlay) => {

@@ -29,7 +29,7 @@ const OTHER_LAYOUT: readonly Change[] = [{
   to: "  DEADLINE: 24,\n  BYTES: 40,\n",
 }];
 
-const suite = new OverlaySuite({ hosts: 3, agents: 2 });
+const suite = new OverlaySuite("data path life", { hosts: 3, agents: 2 });
 
 const ends = () => ({
   rig: suite.rig,
@@ -204,34 +204,47 @@ suite.each([...EACH_PATH, ...KERNEL_PATH_SOFTWARE], (test, { traits }) => {
     await untilAllIsWell();
   });
 
-  test("a host that has another address takes the same subnet with it when its agent is started anew", async () => {
-    const node = suite.node(0);
-    const { namespace } = node.host;
-    const { FLANNEL_SUBNET } = await node.agent.subnetEnv();
-    const move = async (from: string, to: string) => {
-      await namespace.ip([
-        `address add ${to}/24 dev eth0`,
-        `address delete ${from}/24 dev eth0`,
-        "route replace default via 192.0.2.1",
-      ]);
-      await end(node, "SIGTERM");
-      await restart(suite.rig, node);
-      await untilAllIsWell();
-      assertEquals(
-        (await node.agent.subnetEnv()).FLANNEL_SUBNET,
-        FLANNEL_SUBNET,
-      );
-      await eventually(
-        `${to} as a peer`,
-        () => statusOf(suite.node(1)),
-        ({ peers }) =>
-          peers.some(({ publicIp }) => publicIp === to) &&
-          !peers.some(({ publicIp }) => publicIp === from),
-      );
-    };
-    await move(node.host.address, "192.0.2.111");
-    await move("192.0.2.111", node.host.address);
-  });
+  for (const promoted of [true, false]) {
+    test(
+      `a host that has another address takes the same subnet with it when its agent is restarted, where the kernel ${
+        promoted ? "keeps" : "removes"
+      } a first address's others`,
+      async () => {
+        const node = suite.node(0);
+        const { namespace } = node.host;
+        const { FLANNEL_SUBNET } = await node.agent.subnetEnv();
+        const move = async (from: string, to: string) => {
+          await namespace.ip([
+            `address add ${to}/24 dev eth0`,
+            `address delete ${from}/24 dev eth0`,
+            `address replace ${to}/24 dev eth0`,
+            "route replace default via 192.0.2.1",
+          ]);
+          await end(node, "SIGTERM");
+          await restart(suite.rig, node);
+          await untilAllIsWell();
+          assertEquals(
+            (await node.agent.subnetEnv()).FLANNEL_SUBNET,
+            FLANNEL_SUBNET,
+          );
+          await eventually(
+            `${to} as a peer`,
+            () => statusOf(suite.node(1)),
+            ({ peers }) =>
+              peers.some(({ publicIp }) => publicIp === to) &&
+              !peers.some(({ publicIp }) => publicIp === from),
+          );
+        };
+        await node.host.promoteSecondaries(promoted);
+        try {
+          await move(node.host.address, "192.0.2.111");
+          await move("192.0.2.111", node.host.address);
+        } finally {
+          await node.host.promoteSecondaries(true);
+        }
+      },
+    );
+  }
 
   test("an underlay that passes less is told to senders, and one that passes more again is used", async () => {
     const { agent: { process }, host: { namespace } } = suite.node(0);

@@ -31,7 +31,7 @@ const REPAIR_MS = 15_000;
 const LOST_WITH_CLSACT = 60;
 const RECEIVE_MODES = ["gro", "xdp", "direct", "auto"];
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("kernel objects");
 
 const ends = () => ({
   rig: suite.rig,

@@ -31,12 +31,7 @@ function saidStatus(agent: Agent): string {
 }
 
 async function leaseOf(agent: Agent) {
-  const { lease } = await agent.status() as {
-    lease:
-      | { subnet: string | null; state: string; cause: string | null }
-      | null;
-  };
-  return lease;
+  return (await agent.status()).lease;
 }
 
 /** `10.1.5.0-24`, from subnet.env. */

@@ -6,6 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { decodePeer, MAPS, subnetOfKey } from "../../backend/udp/ebpf/maps.ts";
 import { PREFIX, program } from "../../bench/control/measure_agent.ts";
 import { encodeLeaseValue, leaseName } from "../../lease/lease_codec.ts";
@@ -39,19 +40,11 @@ function written(): Holders {
   );
 }
 
-interface PeersView {
-  readonly peers: readonly {
-    readonly subnet: string;
-    readonly publicIp: string;
-    readonly stale: boolean;
-  }[];
+async function shown(agent: Agent): Promise<StatusSnapshot["peers"]> {
+  return (await agent.status()).peers;
 }
 
-async function shown(agent: Agent): Promise<PeersView["peers"]> {
-  return (await agent.status() as PeersView).peers;
-}
-
-function holdersOf(peers: PeersView["peers"]): Holders {
+function holdersOf(peers: StatusSnapshot["peers"]): Holders {
   return Object.fromEntries(
     peers.map(({ subnet, publicIp }) => [subnet, publicIp]),
   );

@@ -21,7 +21,11 @@ import { QUICK } from "./traffic.ts";
 /** Without grace, a host that leaves is no peer at once. */
 const FLAGS = ["--peer-grace=0"];
 
-const suite = new OverlaySuite({ hosts: 3, agents: 2, flags: FLAGS });
+const suite = new OverlaySuite("membership", {
+  hosts: 3,
+  agents: 2,
+  flags: FLAGS,
+});
 let third: Node;
 
 async function subnetOf(node: Node): Promise<string> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { Daemon } from "../rig/daemon.ts";
 import type { Agent, AgentOptions } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
@@ -150,27 +151,9 @@ export async function serve(
   return server;
 }
 
-/** The parts of `loden status --json` that tests look at. */
-export interface StatusView {
-  readonly pid: number;
-  readonly ready: boolean;
-  readonly lease: { readonly subnet: string; readonly state: string } | null;
-  readonly peers: readonly {
-    readonly subnet: string;
-    readonly publicIp: string;
-    readonly stale: boolean;
-  }[];
-  readonly backend: {
-    readonly dataPath: string;
-    readonly reason: string;
-    readonly device: string | null;
-    readonly counters: Record<string, number>;
-  } | null;
-}
-
 /** Asks a node's agent. */
-export async function statusOf(node: Node): Promise<StatusView> {
-  return await node.agent.status() as StatusView;
+export function statusOf({ agent }: Node): Promise<StatusSnapshot> {
+  return agent.status();
 }
 
 /** Asks again until `condition` holds. Throws when it never does. */

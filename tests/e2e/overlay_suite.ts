@@ -1,10 +1,11 @@
 /**
- * The same tests on several setups, one after the other: one overlay at a time,
- * built for the first test that runs on it.
+ * The same tests on several setups, one overlay at a time. Where a test fails,
+ * the next one gets an overlay of its own.
  *
  * @module
  */
 
+import { after, before, describe, it } from "@std/testing/bdd";
 import type { Rig } from "../rig/rig.ts";
 import type { Setup } from "./data_paths.ts";
 import {
@@ -19,34 +20,45 @@ export type RegisterTest = (name: string, body: () => Promise<void>) => void;
 
 /** How each overlay is built. */
 export interface SuiteOptions extends Omit<OverlayOptions, "setup"> {
-  /** Runs once on each overlay, before its first test. */
+  /** Runs on each overlay before its first test. */
   readonly prepare?: (overlay: Overlay) => Promise<void>;
 }
 
 /** The tests of a file, and the overlay that the present one runs on. */
 export class OverlaySuite {
+  readonly #about: string;
   readonly #options: SuiteOptions;
-  #setup: Setup | undefined;
   #overlay: Overlay | undefined;
-  #failure: unknown;
+  /** The last test has failed, or has not ended. */
+  #spoilt = false;
 
-  constructor(options: SuiteOptions = {}) {
+  /** @param about What the tests are about: it begins their names. */
+  constructor(about: string, options: SuiteOptions = {}) {
+    this.#about = about;
     this.#options = options;
-    Deno.test.afterAll(() => this.#leave());
   }
 
-  /** Registers tests for each setup; their names begin with the setup's. */
+  /** Registers tests for each setup. */
   each(
     setups: readonly Setup[],
     register: (test: RegisterTest, setup: Setup) => void,
   ): void {
     for (const setup of setups) {
-      register((name, body) => {
-        Deno.test(`${setup.name}: ${name}`, async () => {
-          await this.#enter(setup);
-          await body();
-        });
-      }, setup);
+      describe(`${this.#about}, ${setup.name}`, () => {
+        before(() => this.#enter(setup));
+        after(() => this.#leave());
+        register((name, body) => {
+          it(name, async () => {
+            if (this.#spoilt) {
+              await this.#leave();
+              await this.#enter(setup);
+            }
+            this.#spoilt = true;
+            await body();
+            this.#spoilt = false;
+          });
+        }, setup);
+      });
     }
   }
 
@@ -68,21 +80,9 @@ export class OverlaySuite {
   }
 
   async #enter(setup: Setup): Promise<void> {
-    if (setup === this.#setup) {
-      // The first test has said why; the others need not wait for it again.
-      if (this.#failure !== undefined) throw this.#failure;
-      return;
-    }
-    await this.#leave();
-    this.#setup = setup;
-    this.#failure = undefined;
-    try {
-      this.#overlay = await startOverlay({ ...this.#options, setup });
-      await this.#options.prepare?.(this.#overlay);
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
+    this.#overlay = await startOverlay({ ...this.#options, setup });
+    await this.#options.prepare?.(this.#overlay);
+    this.#spoilt = false;
   }
 
   async #leave(): Promise<void> {

@@ -13,7 +13,7 @@ import { OverlaySuite } from "./overlay_suite.ts";
 const STOP_MS = 20_000;
 const REFUSE_MS = 10_000;
 
-const suite = new OverlaySuite({ hosts: 1 });
+const suite = new OverlaySuite("process", { hosts: 1 });
 
 suite.each(EACH_PATH, (test) => {
   test("the status names the process and its lease", async () => {

@@ -17,7 +17,7 @@ import {
 /** Enough for every length of a super-packet. */
 const ROUNDS = 250;
 
-const suite = new OverlaySuite();
+const suite = new OverlaySuite("receive modes");
 
 /** Both directions between the two containers. */
 function directions(): [Container, Container][] {

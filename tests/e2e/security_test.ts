@@ -6,129 +6,117 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { after, describe } from "@std/testing/bdd";
 import { loden } from "../rig/agent.ts";
 import { run } from "../../tools/command.ts";
-import { type Fault, runFault } from "./faults/fault.ts";
+import type { Fault } from "./faults/fault.ts";
 import { keyOf } from "./faults/fault_world.ts";
-import { TestWorld } from "./faults/test_faults.ts";
+import { FaultSuite } from "./faults/test_faults.ts";
 import { CONFIG, type Node } from "./overlay.ts";
 import { SecuredEtcd } from "./secured_etcd.ts";
 
-/** Long enough for a retry after the one that made the agents tell. */
-const LASTS_MS = 2_000;
-
-const making = SecuredEtcd.make();
-const each = new TestWorld(async () => {
-  const { flags, overlayOptions } = await making;
-  // All that an agent ever says.
-  return { ...overlayOptions, flags: [...flags, "-v=10"] };
-});
-Deno.test.afterAll(async () => await (await making)[Symbol.asyncDispose]());
-
-Deno.test("hosts join by an account that may touch nothing but the prefix", async () => {
-  const world = await each.world;
-  const before = await world.bearings();
-  assert(before.subnets.every((subnet) => subnet !== "none"));
-  await world.untilWell(before);
-});
-
-Deno.test("the account is enough for loden config put", async () => {
-  const { host } = (await each.world).node(0);
-  const { flags } = await making;
-  const said = await loden(host.namespace, [
-    ...["config", "put", ...flags],
-    ...[`--etcd-endpoints=${(await each.world).rig.etcdEndpoint}`],
-    JSON.stringify({ ...CONFIG, SubnetLen: 24 }),
-  ]);
-  assertEquals(said.exitCode, 0, said.stderr);
-});
+let secured: SecuredEtcd;
 
 const FAULTS: readonly Fault[] = [
   {
     name: "the certificate of etcd has expired, and is replaced",
     inject: async ({ rig }) => {
-      await (await making).expireServer();
+      await secured.expireServer();
       await rig.etcd.kill();
       await rig.etcd.start();
     },
     told: { states: ["degraded"], causes: ["registry.tls"] },
-    heal: async () => await (await making).renewServer(),
+    heal: () => secured.renewServer(),
   },
   {
     name: "the account has another password, and hosts are told later",
     inject: async (world) => {
       const { etcd } = world.rig;
-      await (await making).changePassword(etcd);
+      await secured.changePassword(etcd);
       // Watches go on; who writes must log in.
       const { subnets } = await world.bearings();
       for (const subnet of subnets) await etcd.ctl("del", keyOf(subnet));
     },
     told: { states: ["degraded"], causes: ["registry.auth"] },
-    heal: async () => await (await making).tellPassword(),
+    heal: () => secured.tellPassword(),
   },
 ];
 
-for (const fault of FAULTS) {
-  Deno.test(`no packet is lost when ${fault.name}`, async () => {
-    await runFault(fault, await each.world, await each.traffic, {
-      lastsMs: LASTS_MS,
-    });
+describe("a secured etcd", () => {
+  const made = new AsyncDisposableStack();
+  const suite = new FaultSuite(async () => {
+    secured = made.use(await SecuredEtcd.make());
+    // All that an agent ever says.
+    return { ...secured.overlayOptions, flags: [...secured.flags, "-v=10"] };
   });
-}
+  after(() => made.disposeAsync());
 
-Deno.test("every byte of the streams has come through all of it", async () => {
-  await (await each.traffic).finish();
-});
+  suite.test("hosts join by an account that may touch nothing but the prefix", async (world) => {
+    const before = await world.bearings();
+    assert(before.subnets.every((subnet) => subnet !== "none"));
+    await world.untilWell(before);
+  });
 
-Deno.test("files and directories are open to those who need them, and no further", async () => {
-  const world = await each.world;
-  const { dockerOptsFile, runDirectory, stateDirectory, subnetFile } =
-    world.node(0).agent.files;
-  assertEquals(await modeOf(subnetFile), "644");
-  assertEquals(await modeOf(dockerOptsFile), "644");
-  for (const directory of [runDirectory, stateDirectory]) {
-    assertEquals(await modeOf(directory), "700", directory);
-    for await (const { name } of Deno.readDir(directory)) {
-      assertEquals(await modeOf(`${directory}/${name}`), "600", name);
+  suite.test("the account is enough for loden config put", async (world) => {
+    const { host } = world.node(0);
+    const { flags } = secured;
+    const said = await loden(host.namespace, [
+      ...["config", "put", ...flags],
+      ...[`--etcd-endpoints=${world.rig.etcdEndpoint}`],
+      JSON.stringify({ ...CONFIG, SubnetLen: 24 }),
+    ]);
+    assertEquals(said.exitCode, 0, said.stderr);
+  });
+
+  suite.testFaults(FAULTS);
+
+  suite.test("files and directories are open to those who need them, and no further", async (world) => {
+    const { dockerOptsFile, runDirectory, stateDirectory, subnetFile } =
+      world.node(0).agent.files;
+    assertEquals(await modeOf(subnetFile), "644");
+    assertEquals(await modeOf(dockerOptsFile), "644");
+    for (const directory of [runDirectory, stateDirectory]) {
+      assertEquals(await modeOf(directory), "700", directory);
+      for await (const { name } of Deno.readDir(directory)) {
+        assertEquals(await modeOf(`${directory}/${name}`), "600", name);
+      }
     }
-  }
-});
+  });
 
-Deno.test("no secret is in a log, a status, a file or a command line", async () => {
-  const { nodes } = await each.world;
-  const shown: [where: string, text: string][] = [];
-  for (const node of nodes) {
-    shown.push(...await shownBy(node));
-  }
-  const secured = await making;
-  const { host } = nodes[0]!;
-  const endpoint = `--etcd-endpoints=${(await each.world).rig.etcdEndpoint}`;
-  for (const command of [["config", "show"], ["config", "show", "--json"]]) {
-    const { stdout, stderr } = await loden(
+  suite.test("no secret is in a log, a status, a file or a command line", async ({ nodes, rig }) => {
+    const shown: [where: string, text: string][] = [];
+    for (const node of nodes) {
+      shown.push(...await shownBy(node));
+    }
+    const { host } = nodes[0]!;
+    const endpoint = `--etcd-endpoints=${rig.etcdEndpoint}`;
+    for (const command of [["config", "show"], ["config", "show", "--json"]]) {
+      const { stdout, stderr } = await loden(
+        host.namespace,
+        [...command, "--etcd-username=host", endpoint],
+        { FLANNELD_ETCD_PASSWORD: secured.password },
+      );
+      assertStringIncludes(stdout, "hidden");
+      shown.push([command.join(" "), stdout + stderr]);
+    }
+    // A password that etcd refuses is in no error either.
+    const wrong = `wrong-${secured.password}`;
+    const refused = await loden(
       host.namespace,
-      [...command, "--etcd-username=host", endpoint],
-      { FLANNELD_ETCD_PASSWORD: secured.password },
+      [
+        ...["config", "put", JSON.stringify(CONFIG), endpoint],
+        ...secured.flags.filter((flag) => !flag.includes("password")),
+      ],
+      { FLANNELD_ETCD_PASSWORD: wrong },
     );
-    assertStringIncludes(stdout, "hidden");
-    shown.push([command.join(" "), stdout + stderr]);
-  }
-  // A password that etcd refuses is in no error either.
-  const wrong = `wrong-${secured.password}`;
-  const refused = await loden(
-    host.namespace,
-    [
-      ...["config", "put", JSON.stringify(CONFIG), endpoint],
-      ...secured.flags.filter((flag) => !flag.includes("password")),
-    ],
-    { FLANNELD_ETCD_PASSWORD: wrong },
-  );
-  assertStringIncludes(refused.stderr, "user name and password");
-  shown.push(["config put", refused.stdout + refused.stderr]);
-  for (const secret of [wrong, ...await secured.secrets()]) {
-    for (const [where, text] of shown) {
-      assert(!text.includes(secret), `${secret} is in ${where}`);
+    assertStringIncludes(refused.stderr, "user name and password");
+    shown.push(["config put", refused.stdout + refused.stderr]);
+    for (const secret of [wrong, ...await secured.secrets()]) {
+      for (const [where, text] of shown) {
+        assert(!text.includes(secret), `${secret} is in ${where}`);
+      }
     }
-  }
+  });
 });
 
 /** All that an agent shows, and where. */
@@ -141,7 +129,7 @@ async function shownBy(
     ["log", agent.process.log()],
     ["systemd's status", agent.notifications().join("\n")],
     ["status", await agent.statusText()],
-    ["status --json", JSON.stringify(await agent.status())],
+    ["status --json", await agent.statusText("--json")],
   ];
   const { dockerOptsFile, runDirectory, stateDirectory, subnetFile } =
     agent.files;

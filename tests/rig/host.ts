@@ -69,6 +69,19 @@ export class RigHost {
     this.#onBridge.clear();
   }
 
+  /**
+   * Whether another address of a network takes the place of the first one when
+   * that is removed; else the kernel removes all of them. Hosts are set to
+   * either: the kernel's default is no, systemd's is yes.
+   */
+  async promoteSecondaries(promoted: boolean): Promise<void> {
+    const value = promoted ? "1" : "0";
+    await this.namespace.sysctl({
+      "net/ipv4/conf/all/promote_secondaries": value,
+      "net/ipv4/conf/eth0/promote_secondaries": value,
+    });
+  }
+
   /** Takes Docker's bridge away, for one with another address. */
   async removeBridge(name = "docker0"): Promise<void> {
     await this.namespace.ip([`link delete ${name}`]);
@@ -109,13 +122,7 @@ async function plugIn(
 ): Promise<NetNamespace> {
   const { address, gateway, name, underlayMtuBytes: mtu, uplink } = options;
   const namespace = await NetNamespace.create(name, signal);
-  // Reverse path filtering is loose, as systemd sets it on every host.
-  // bridge-nf-call-iptables costs about a fifth of the throughput.
-  await namespace.sysctl({
-    "net/ipv4/ip_forward": "1",
-    "net/ipv4/conf/all/rp_filter": "2",
-    "net/bridge/bridge-nf-call-iptables": "0",
-  }, signal);
+  await namespace.sysctl({ "net/ipv4/ip_forward": "1" }, signal);
   await uplink.namespace.ip([
     `link add ${uplink.port} mtu ${mtu} type veth ` +
     `peer name eth0 mtu ${mtu} address ${macOf(address)} netns ${name}`,

@@ -10,6 +10,7 @@ import {
   type CommandResult,
   run,
 } from "../../tools/command.ts";
+import { KERNEL_SETTINGS } from "./kernel_settings.ts";
 
 /** A network namespace. {@linkcode destroyRig} removes it. */
 export class NetNamespace {
@@ -19,13 +20,16 @@ export class NetNamespace {
     this.name = name;
   }
 
-  /** Makes the namespace, its loopback device up. */
+  /**
+   * Makes the namespace, its loopback device up, with {@linkcode KERNEL_SETTINGS}.
+   */
   static async create(
     name: string,
     signal?: AbortSignal,
   ): Promise<NetNamespace> {
     await run(["ip", "netns", "add", name], signal ? { signal } : {});
     const namespace = new NetNamespace(name);
+    await namespace.sysctl(KERNEL_SETTINGS, signal);
     await namespace.ip(["link set lo up"], signal);
     return namespace;
   }

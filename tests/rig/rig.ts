@@ -109,9 +109,6 @@ export class Rig implements AsyncDisposable {
       const directory = `${temporaryDirectory()}/${name}`;
       await Deno.mkdir(directory, { mode: 0o700 });
       const namespace = await NetNamespace.create(`${name}-sw`, signal);
-      await namespace.sysctl({
-        "net/bridge/bridge-nf-call-iptables": "0",
-      }, signal);
       await namespace.ip([
         `link add underlay address ${SWITCH_MAC} mtu ${underlayMtuBytes} type bridge`,
         `address add ${SWITCH_ADDRESS}/24 dev underlay`,

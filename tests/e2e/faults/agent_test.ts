@@ -8,4 +8,4 @@
 import { AGENT_FAULTS } from "./agent_faults.ts";
 import { testFaults } from "./test_faults.ts";
 
-testFaults(AGENT_FAULTS);
+testFaults("faults of agents", AGENT_FAULTS);

@@ -7,4 +7,6 @@
 import { CLUSTER_FAULTS, MEMBERS } from "./cluster_faults.ts";
 import { testFaults } from "./test_faults.ts";
 
-testFaults(CLUSTER_FAULTS, { etcd: { members: MEMBERS } });
+testFaults("faults of an etcd cluster", CLUSTER_FAULTS, {
+  etcd: { members: MEMBERS },
+});

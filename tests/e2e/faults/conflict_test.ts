@@ -5,14 +5,15 @@
  * @module
  */
 
+import { after, describe } from "@std/testing/bdd";
 import { ProcessClock } from "../../rig/process_clock.ts";
 import { clockFault } from "./clock_fault.ts";
 import { CONFLICT_FAULTS } from "./conflict_faults.ts";
-import { testFaults } from "./test_faults.ts";
+import { FaultSuite } from "./test_faults.ts";
 
-const clock = new ProcessClock();
-
-testFaults([...CONFLICT_FAULTS, clockFault(clock)], {
-  wrapper: clock.wrapper,
+describe("conflicts and clocks", () => {
+  const clock = new ProcessClock();
+  const suite = new FaultSuite({ wrapper: clock.wrapper });
+  suite.testFaults([...CONFLICT_FAULTS, clockFault(clock)]);
+  after(() => clock[Symbol.dispose]());
 });
-Deno.test.afterAll(() => clock[Symbol.dispose]());

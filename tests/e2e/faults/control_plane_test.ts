@@ -10,6 +10,6 @@ import {
 } from "./control_plane_faults.ts";
 import { testFaults } from "./test_faults.ts";
 
-testFaults(CONTROL_PLANE_FAULTS, {
+testFaults("faults of the control plane", CONTROL_PLANE_FAULTS, {
   etcd: { extraArguments: [`--quota-backend-bytes=${ETCD_QUOTA_BYTES}`] },
 });

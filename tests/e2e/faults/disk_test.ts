@@ -7,4 +7,4 @@
 import { DISK_FAULTS } from "./disk_faults.ts";
 import { testFaults } from "./test_faults.ts";
 
-testFaults(DISK_FAULTS);
+testFaults("faults of disks", DISK_FAULTS);

@@ -10,7 +10,6 @@ import type { StatusSnapshot } from "../../../agent/status/state.ts";
 import type { Agent, AgentOptions } from "../../rig/agent.ts";
 import type { RigHost } from "../../rig/host.ts";
 import type { Rig } from "../../rig/rig.ts";
-import { liveStatus } from "../live_status.ts";
 import { BOTH_PATHS, type DataPath, traitsOf } from "../data_paths.ts";
 import {
   eventually,
@@ -105,9 +104,8 @@ export class FaultWorld implements AsyncDisposable {
     );
   }
 
-  /** What `loden status --json` prints, asked over the same socket. */
   status({ agent }: Node): Promise<StatusSnapshot> {
-    return liveStatus(agent);
+    return agent.status();
   }
 
   /** SIGKILL, and waits for the end. */

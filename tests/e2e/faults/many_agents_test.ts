@@ -9,7 +9,6 @@ import type { Agent } from "../../rig/agent.ts";
 import { Rig } from "../../rig/rig.ts";
 import type { EtcdServer } from "../../support/etcd.ts";
 import { orphanedEtcdLeases } from "../../support/etcd_leases.ts";
-import { liveStatus } from "../live_status.ts";
 import { CONFIG, eventually, SUBNETS } from "../overlay.ts";
 import { SteadyTraffic } from "../steady_traffic.ts";
 
@@ -74,7 +73,7 @@ async function untilSettled(
     await eventually(
       `all others in the status of ${agent.process.name}`,
       async () => {
-        const { peers } = await liveStatus(agent);
+        const { peers } = await agent.status();
         return peers.filter(({ dataPath, stale }) =>
           !stale && dataPath === DATA_PATH
         ).length;

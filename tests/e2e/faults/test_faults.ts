@@ -1,9 +1,11 @@
 /**
- * Faults as tests: one world for all of a file, one traffic through all of them.
+ * Faults as tests: one world and one traffic through all of them. Where a test
+ * fails, the next one gets a world of its own.
  *
  * @module
  */
 
+import { after, before, describe, it } from "@std/testing/bdd";
 import type { OverlayOptions } from "../overlay.ts";
 import { type Fault, runFault } from "./fault.ts";
 import type { FaultTraffic } from "./fault_traffic.ts";
@@ -17,55 +19,72 @@ export type WorldOptions =
   | Partial<OverlayOptions>
   | (() => Promise<Partial<OverlayOptions>>);
 
-/** The world of a test file, from its first test to its last. */
-export class TestWorld {
+/** The world of a `describe`. */
+export class FaultSuite {
   readonly #options: WorldOptions;
-  #world: Promise<FaultWorld> | undefined;
-  #traffic: Promise<FaultTraffic> | undefined;
+  #world: FaultWorld | undefined;
+  #traffic: FaultTraffic | undefined;
+  /** The last test has failed, or has not ended. */
+  #spoilt = false;
 
+  /** Inside a `describe`. */
   constructor(options: WorldOptions = {}) {
     this.#options = options;
-    Deno.test.afterAll(async () => {
-      // What could not be started has failed its tests already.
-      for (const started of [this.#traffic, this.#world]) {
-        const [result] = await Promise.allSettled([started]);
-        if (result.status === "rejected") continue;
-        await result.value?.[Symbol.asyncDispose]();
+    before(() => this.#enter());
+    after(() => this.#leave());
+  }
+
+  /** Registers a test that runs on the world. */
+  test(name: string, body: (world: FaultWorld) => Promise<void>): void {
+    it(name, async () => {
+      if (this.#spoilt) {
+        await this.#leave();
+        await this.#enter();
       }
+      this.#spoilt = true;
+      await body(this.#world!);
+      this.#spoilt = false;
     });
   }
 
-  get world(): Promise<FaultWorld> {
-    return this.#world ??= this.#start();
+  /** Registers a test for each fault, and one for the streams through all. */
+  testFaults(faults: readonly Fault[]): void {
+    for (const fault of faults) {
+      this.test(`no packet is lost when ${fault.name}`, async (world) => {
+        this.#traffic ??= await world.startTraffic();
+        await runFault(fault, world, this.#traffic, { lastsMs: LASTS_MS });
+      });
+    }
+    this.test(
+      "every byte of the streams has come through all of it",
+      async (world) => {
+        this.#traffic ??= await world.startTraffic();
+        await this.#traffic.finish();
+      },
+    );
   }
 
-  get traffic(): Promise<FaultTraffic> {
-    return this.#traffic ??= this.world.then((world) => world.startTraffic());
-  }
-
-  async #start(): Promise<FaultWorld> {
+  async #enter(): Promise<void> {
     const options = this.#options;
-    return await FaultWorld.start(
+    this.#world = await FaultWorld.start(
       typeof options === "function" ? await options() : options,
     );
+    this.#spoilt = false;
+  }
+
+  async #leave(): Promise<void> {
+    const ending = [this.#traffic, this.#world];
+    this.#traffic = undefined;
+    this.#world = undefined;
+    for (const each of ending) await each?.[Symbol.asyncDispose]();
   }
 }
 
 /** Registers a test for each fault, and one for the streams through all. */
 export function testFaults(
+  about: string,
   faults: readonly Fault[],
   options: WorldOptions = {},
-): TestWorld {
-  const each = new TestWorld(options);
-  for (const fault of faults) {
-    Deno.test(`no packet is lost when ${fault.name}`, async () => {
-      await runFault(fault, await each.world, await each.traffic, {
-        lastsMs: LASTS_MS,
-      });
-    });
-  }
-  Deno.test("every byte of the streams has come through all of it", async () => {
-    await (await each.traffic).finish();
-  });
-  return each;
+): void {
+  describe(about, () => new FaultSuite(options).testFaults(faults));
 }

@@ -7,6 +7,6 @@
 import { testFaults } from "./test_faults.ts";
 import { SHORT_TTL_SECONDS, TIME_FAULTS } from "./time_faults.ts";
 
-testFaults(TIME_FAULTS, {
+testFaults("leases that end", TIME_FAULTS, {
   flags: [`--subnet-lease-ttl=${SHORT_TTL_SECONDS}`],
 });

@@ -65,6 +65,34 @@ Deno.test("equal names in two files are two tests", () => {
   });
 });
 
+Deno.test("each it of a describe counts, and a describe only when it failed itself", () => {
+  const xml = SUITES(
+    SUITE(`
+      <testcase name="tun" line="1"></testcase>
+      <testcase name="ebpf" line="1">
+        <failure message="x">1 test step failed.</failure>
+      </testcase>
+      <testcase name="broken" line="1"><failure>no rig</failure></testcase>
+      <testcase name="broken after" line="1"><failure>bad</failure></testcase>
+      <testcase name="plain" line="1"></testcase>`) +
+      `<testsuite name="ext:deno_node/testing.ts">
+      <testcase name="tun &gt; a" line="1"></testcase>
+      <testcase name="tun &gt; inner" line="1"></testcase>
+      <testcase name="tun &gt; inner &gt; b" line="1"></testcase>
+      <testcase name="ebpf &gt; a" line="1"><failure>x</failure></testcase>
+      <testcase name="ebpf &gt; c" line="1"></testcase>
+      <testcase name="broken after &gt; d" line="1"></testcase>
+      </testsuite>`,
+  );
+  // Well: a, b, c, d, plain. Not: a of ebpf, broken, the end of broken after.
+  assertEquals(totals(xml), { passed: 5, failed: 3, notRun: 0 });
+  assertEquals(parseJunit(xml).failures.map(({ name }) => name), [
+    "./a_test.ts => broken",
+    "./a_test.ts => broken after",
+    "./a_test.ts => ebpf > a",
+  ]);
+});
+
 Deno.test("a report without tests has none", () => {
   assertEquals(totals(""), { passed: 0, failed: 0, notRun: 0 });
   assertEquals(totals(SUITES("")), { passed: 0, failed: 0, notRun: 0 });
