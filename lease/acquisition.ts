@@ -21,6 +21,7 @@ import {
   RegistryError,
 } from "./errors.ts";
 import type { Lease, LeaseAttributes } from "./lease.ts";
+import { ANSWER_WITHIN_MS } from "./liveness.ts";
 import { describeHoldings, describeRoom } from "./pool_holdings.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
 
@@ -51,9 +52,6 @@ export interface Acquired {
     | Extract<AcquisitionStep, { reason: string }>["reason"]
     | "allocated";
 }
-
-/** How long a host has to say that it is alive. */
-const ALIVE_PATIENCE_MS = 5_000;
 
 /**
  * Gets a lease (compat 3.4, order of search: docs/lease.md).
@@ -123,7 +121,7 @@ async function refuseSharedAddress(
   const holders = leases.filter((lease) => isRival(lease, attributes));
   for (const lease of takeOver ? [] : holders) {
     const { hostId } = lease.attributes;
-    if (!await registry.isAlive(hostId!, ALIVE_PATIENCE_MS, signal)) continue;
+    if (!await registry.isAlive(hostId!, ANSWER_WITHIN_MS, signal)) continue;
     throw new PublicIpInUseError(publicIp, lease.subnet, hostId!);
   }
   for (const { subnet, attributes: { hostId } } of holders) {

@@ -34,13 +34,17 @@ import {
 } from "./lease.ts";
 import {
   configKey,
-  decodeLeaseValue,
   encodeLeaseValue,
   leaseName,
-  parseLeaseName,
   rollCallPrefix,
   subnetsPrefix,
 } from "./lease_codec.ts";
+import {
+  decodeDeletedKey,
+  decodeLeaseEntry,
+  decodeText,
+} from "./lease_entry.ts";
+import { CALL_DEADLINE_MS } from "./liveness.ts";
 import type {
   LeaseEvent,
   LeaseLookup,
@@ -68,8 +72,6 @@ export interface EtcdRegistryOptions {
   /** Leases that one call reads; 1,000 by default. */
   readonly pageKeys?: number;
 }
-
-const DEFAULT_DEADLINE_MS = 5_000;
 
 /** {@linkcode LeaseRegistry} over the keys and values of compat 3. */
 export class EtcdLeaseRegistry implements LeaseRegistry {
@@ -103,7 +105,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
         endpoints,
         tls: options.tls ?? {},
         account: accountOf(options),
-        deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+        deadlineMs: options.deadlineMs ?? CALL_DEADLINE_MS,
       }),
     }));
     // Every call reports it; before the first one it is nobody's error yet.
@@ -411,29 +413,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 
   #read(kv: IKeyValue): Lease | RejectedLease {
-    const key = decodeText(kv.key);
-    if (key === undefined) {
-      const shown = new TextDecoder().decode(kv.key);
-      return { key: shown, reason: "the key must be UTF-8 text" };
-    }
-    const name = key.slice(this.#subnetsPrefix.length);
-    const subnet = parseLeaseName(name);
-    if (!subnet.ok) return { key, reason: subnet.reason };
-    const version: LeaseVersion = {
-      name,
-      subnet: subnet.value,
-      etcdLeaseId: kv.lease,
-      createRevision: kv.create_revision,
-      modRevision: kv.mod_revision,
-    };
-    const text = decodeText(kv.value);
-    if (text === undefined) {
-      return { key, reason: "the value must be UTF-8 text", version };
-    }
-    const attributes = decodeLeaseValue(text);
-    return attributes.ok
-      ? { ...version, attributes: attributes.value }
-      : { key, reason: attributes.reason, version };
+    return decodeLeaseEntry(this.#subnetsPrefix, kv);
   }
 
   #putEvent(kv: IKeyValue): LeaseEvent {
@@ -446,15 +426,9 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
 
   /** `undefined` for a key that never was a lease. */
   #deleteEvent(kv: IKeyValue): LeaseEvent | undefined {
-    const name = decodeText(kv.key)?.slice(this.#subnetsPrefix.length);
-    const subnet = name === undefined ? undefined : parseLeaseName(name);
-    if (name === undefined || !subnet?.ok) return undefined;
-    return {
-      type: "delete",
-      name,
-      subnet: subnet.value,
-      revision: kv.mod_revision,
-    };
+    const deleted = decodeDeletedKey(this.#subnetsPrefix, kv.key);
+    return deleted &&
+      { type: "delete", ...deleted, revision: kv.mod_revision };
   }
 }
 
@@ -481,16 +455,4 @@ async function loadClient() {
     import("./etcd/watch.ts"),
   ]);
   return { EtcdCluster, watchKeys };
-}
-
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** `undefined` when the bytes are not UTF-8. */
-function decodeText(bytes: Uint8Array): string | undefined {
-  try {
-    return strictUtf8.decode(bytes);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return undefined;
-  }
 }

@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import { writeFileAtomically } from "../linux/atomic_file.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
+import { makeHostId } from "./host_id.ts";
 import { decodeState, type DurableState, encodeState } from "./state_codec.ts";
 import type { StateStore, StoredLease, StoredPeer } from "./state_store.ts";
 
@@ -255,12 +256,4 @@ async function setAside(path: string, error: unknown): Promise<void> {
       error,
     });
   }
-}
-
-/** 128 random bits as hexadecimal digits. */
-function makeHostId(random: RandomSource): string {
-  return Array.from(
-    random.bytes(16),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
 }

@@ -20,6 +20,7 @@ import {
   parseIpv4,
 } from "../net/ipv4.ts";
 import { isDataPathName } from "../net/peer.ts";
+import { isHostId } from "./host_id.ts";
 import type { LeaseAttributes } from "./lease.ts";
 
 /** Which installation of Loden wrote a lease; see `docs/lease.md`. */
@@ -35,7 +36,6 @@ export type Decoded<T> =
 
 /** Backend types that flannel leaves out of the value. */
 const UNNAMED_BACKENDS = new Set(["udp", "alloc"]);
-const LONGEST_HOST_ID = 128;
 
 /** `<prefix>/config`, joined and cleaned as Go's `path.Join` does. */
 export function configKey(prefix: string): string {
@@ -144,7 +144,7 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
       publicIp: publicIp.value,
       backendType: backendType === "" ? "udp" : backendType,
       ...(backendData === undefined ? {} : { backendData }),
-      // A host id that is none identifies nobody, but the lease still counts.
+      // A malformed host id is ignored; the lease still counts.
       ...(isHostId(hostId) ? { hostId } : {}),
       // One of a later version says nothing that this one could use.
       ...(isDataPathName(dataPath) ? { dataPath } : {}),
@@ -191,11 +191,6 @@ function readPublicIp(value: unknown): Decoded<Ipv4> {
   return usable
     ? { ok: true, value: address }
     : refuse(`PublicIP must be a host's address: current value is ${value}`);
-}
-
-function isHostId(value: unknown): value is string {
-  return typeof value === "string" && value !== "" &&
-    value.length <= LONGEST_HOST_ID;
 }
 
 function refuse(reason: string): { ok: false; reason: string } {

@@ -8,8 +8,9 @@ import { getLogger } from "@logtape/logtape";
 import { LodenError } from "../errors.ts";
 import type { Clock } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
+import { Backoff } from "../linux/backoff.ts";
+import { LISTEN_PAUSES } from "./liveness.ts";
 import type { LeaseRegistry } from "./registry.ts";
-import { RegistryPauses } from "./registry_pauses.ts";
 
 const log = getLogger(["loden", "lease"]);
 
@@ -29,7 +30,7 @@ export async function keepAnswering(
   hostId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const pauses = new RegistryPauses(random);
+  const pauses = new Backoff(random, LISTEN_PAUSES);
   let told: string | undefined;
   while (!signal.aborted) {
     const beganMs = clock.monotonic();
@@ -48,7 +49,7 @@ export async function keepAnswering(
         });
       }
       // Only the signal ends a sleep early.
-      await clock.sleep(pauses.next(code), signal).catch(() => {});
+      await clock.sleep(pauses.next(), signal).catch(() => {});
     }
   }
 }

@@ -7,6 +7,7 @@
 import { formatCidr, parseCidr } from "../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../net/ipv4.ts";
 import { isDataPathName } from "../net/peer.ts";
+import { isHostId } from "./host_id.ts";
 import type { StoredLease, StoredPeer } from "./state_store.ts";
 
 /** Everything that is remembered. */
@@ -108,9 +109,7 @@ function time(value: unknown): number {
 
 function hostId(value: unknown) {
   const text = string(value, "hostId");
-  return /^[0-9a-f]{32}$/.test(text)
-    ? text
-    : fail("hostId", "32 hexadecimal digits");
+  return isHostId(text) ? text : fail("hostId", "32 hexadecimal digits");
 }
 
 function cidr(value: unknown) {

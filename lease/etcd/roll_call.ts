@@ -12,6 +12,7 @@
 import { Buffer } from "node:buffer";
 import { getLogger } from "@logtape/logtape";
 import { RegistryError } from "../errors.ts";
+import { CALL_DEADLINE_MS } from "../liveness.ts";
 import type { EtcdCluster } from "./cluster.ts";
 import type { LeaseGrants } from "./grants.ts";
 import { endOfPrefix, putIfAbsent, putIfUnchanged } from "./transactions.ts";
@@ -21,8 +22,8 @@ const log = getLogger(["loden", "lease"]);
 
 const QUESTION = "alive?";
 const ANSWER = "alive";
-/** Longer than anybody waits for an answer. */
-const QUESTION_TTL_SECONDS = 30;
+/** How much longer than its asker waits a question lives. */
+const QUESTION_MARGIN_MS = CALL_DEADLINE_MS;
 
 /** What questions and answers go through. */
 export interface RollCallComponents {
@@ -44,7 +45,8 @@ export async function askIfAlive(
   patienceMs: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const etcdLeaseId = await grants.grant(cluster, QUESTION_TTL_SECONDS, signal);
+  const ttlSeconds = Math.ceil((patienceMs + QUESTION_MARGIN_MS) / 1_000);
+  const etcdLeaseId = await grants.grant(cluster, ttlSeconds, signal);
   // The lease's id is as random as a name has to be.
   const key = keysOf(prefix, hostId) + etcdLeaseId;
   try {
@@ -168,7 +170,7 @@ async function forget(
   }
 }
 
-/** A host id comes out of a value that anybody may have written. */
+/** A host id is hexadecimal digits: the decoder ignores any other. */
 function keysOf(prefix: string, hostId: string): string {
-  return `${prefix}${encodeURIComponent(hostId)}/`;
+  return `${prefix}${hostId}/`;
 }

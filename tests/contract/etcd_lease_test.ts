@@ -10,6 +10,7 @@ import { parseIpv4 } from "../../net/ipv4.ts";
 import type { SubnetPool } from "../../net/subnet_pool.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd.ts";
 import { orphanedEtcdLeases } from "../support/etcd_leases.ts";
+import { hostIdOf } from "../support/host_ids.ts";
 
 const PREFIX = "/coreos.com/network";
 const SUBNETS = `${PREFIX}/subnets/`;
@@ -41,7 +42,7 @@ class Host implements AsyncDisposable {
     this.attributes = {
       publicIp: parseIpv4(`198.51.${100 + (number >> 8)}.${number & 255}`)!,
       backendType: "udp",
-      hostId: `host-${number}`,
+      hostId: hostIdOf(number),
     };
     this.keeper = new LeaseKeeper(
       { ...components, registry: this.#registry },
@@ -114,7 +115,7 @@ Deno.test("leases on a real etcd: loss, conflict and peers of two hosts", async 
   const value = async () =>
     (await etcd.ctl("get", "--print-value-only", one.key)).trim();
   const own =
-    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1"}';
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"00000000000000000000000000000001"}';
 
   await test.step("each is the other's peer", async () => {
     await until(() => one.peers.get(two.subnet) === false, "two is a peer");
@@ -244,4 +245,26 @@ Deno.test("leases on a real etcd: fifty hosts that join at once get fifty subnet
   assertEquals(new Set(hosts.map((host) => host.subnet)).size, 50);
   const list = JSON.parse(await etcd.ctl("lease", "list", "--write-out=json"));
   assertEquals(list.leases.length, 50);
+});
+
+Deno.test("no bytes in etcd keep a host from a lease and from its peers", async () => {
+  await using etcd = await startEtcd();
+  const address = '"PublicIP":"198.51.100.1"';
+  const odd: [string, string][] = [
+    ["10.1.9.0-24", `{${address},"LodenHostId":"\\ud800"}`],
+    ["10.1.10.0-24", `{${address},"LodenHostId":"../.."}`],
+    ["10.1.11.0-24", `{${address},"LodenHostId":{"a":1}}`],
+    ["10.1.12.0-24", `{${address},"BackendData":${"[".repeat(40_000)}}`],
+    ["10.1.13.0-24", "\u0000\ud800"],
+    ["10.1.14.0-24", " "],
+    ["\u001b[2J", "{}"],
+    ["", "{}"],
+  ];
+  for (const [name, value] of odd) {
+    await etcd.ctlWith(value, "put", SUBNETS + name);
+  }
+  await using other = await new Host(etcd, 2).join();
+  await using host = await new Host(etcd, 1).join();
+  assertEquals(host.phase, "held");
+  await until(() => host.peers.has(other.subnet), "the other is a peer");
 });

@@ -10,6 +10,7 @@ import { isReservation, type LeaseAttributes } from "../../lease/lease.ts";
 import type { LeaseEvent, LeaseRegistry } from "../../lease/registry.ts";
 import { formatCidr, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
+import { hostIdOf } from "../support/host_ids.ts";
 
 /** A fresh, empty store, with a back door that knows no conditions. */
 export interface RegistryStore extends AsyncDisposable {
@@ -33,7 +34,7 @@ const name = "10.1.5.0-24";
 const ours: LeaseAttributes = {
   publicIp: parseIpv4("198.51.100.1")!,
   backendType: "udp",
-  hostId: "host-1",
+  hostId: hostIdOf(1),
 };
 const theirs: LeaseAttributes = {
   publicIp: parseIpv4("198.51.100.2")!,
@@ -110,7 +111,7 @@ export function registryContract(
     const lease = await store.registry.create(subnet, ours, DAY, never);
     assertEquals(
       await store.value(name),
-      '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1"}',
+      '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"00000000000000000000000000000001"}',
     );
     const { leases, revision } = await store.registry.list(never);
     assertEquals(leases, [lease!]);
@@ -136,7 +137,7 @@ export function registryContract(
       Array.from({ length: 8 }, (_, host) =>
         store.registry.create(
           subnet,
-          { ...ours, hostId: `host-${host}` },
+          { ...ours, hostId: hostIdOf(host) },
           DAY,
           never,
         )),
@@ -370,17 +371,17 @@ export function registryContract(
   test("who answers for a host is alive; nobody else, and nothing stays behind", async (store) => {
     const { registry } = store;
     const answering = new AbortController();
-    const answers = registry.answerFor("host-1", answering.signal);
+    const answers = registry.answerFor(hostIdOf(1), answering.signal);
     answers.catch(() => {});
     // Who asks too early is answered as well.
-    assert(await registry.isAlive("host-1", 20_000, never));
+    assert(await registry.isAlive(hostIdOf(1), 20_000, never));
     assertEquals(
       await Promise.all(
-        [1, 2, 3].map(() => registry.isAlive("host-1", 20_000, never)),
+        [1, 2, 3].map(() => registry.isAlive(hostIdOf(1), 20_000, never)),
       ),
       [true, true, true],
     );
-    const stranger = registry.isAlive("host-1/..", 1_000, never);
+    const stranger = registry.isAlive(hostIdOf(2), 1_000, never);
     await store.pass(1.5);
     assertEquals(await stranger, false);
     answering.abort(new Error("the host has gone"));
@@ -388,7 +389,7 @@ export function registryContract(
       await answers.catch((error: Error) => error.message),
       "the host has gone",
     );
-    const gone = registry.isAlive("host-1", 1_000, never);
+    const gone = registry.isAlive(hostIdOf(1), 1_000, never);
     await store.pass(1.5);
     assertEquals(await gone, false);
     assertEquals(await store.etcdLeaseCount(), 0);

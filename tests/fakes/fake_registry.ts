@@ -422,19 +422,21 @@ export class FakeRegistry implements LeaseRegistry {
     this.#etcd.breakWatches("unreachable");
   }
 
-  /** One who does not answer is waited for. */
+  /** A question lies there for `patienceMs`: who listens later answers it too. */
   async isAlive(
     hostId: string,
     patienceMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const answers = await this.#run(
-      "isAlive",
-      signal,
-      () => this.#etcd.answering.has(hostId),
-    );
-    if (!answers) await this.#etcd.clock.sleep(patienceMs, signal);
-    return answers;
+    const etcd = this.#etcd;
+    const answers = () => etcd.answering.has(hostId);
+    await this.#run("isAlive", signal, () => {});
+    const endMs = etcd.clock.monotonic() + patienceMs;
+    while (!answers() && etcd.clock.monotonic() < endMs) {
+      const stepMs = Math.min(100, endMs - etcd.clock.monotonic());
+      await etcd.clock.sleep(stepMs, signal);
+    }
+    return answers();
   }
 
   async answerFor(hostId: string, signal: AbortSignal): Promise<never> {

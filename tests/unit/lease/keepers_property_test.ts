@@ -19,6 +19,7 @@ import type { SubnetPool } from "../../../net/subnet_pool.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+import { hostIdOf } from "../../support/host_ids.ts";
 
 const TTL_SECONDS = 600;
 /** Shorter than what is left of a TTL when its renewal is due. */
@@ -50,7 +51,7 @@ class Host {
   ) {}
 
   get id(): string {
-    return `host-${this.number}`;
+    return hostIdOf(this.number);
   }
 
   get publicIp(): Ipv4 {

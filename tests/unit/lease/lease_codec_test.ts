@@ -100,8 +100,12 @@ Deno.test("a udp lease has flannel HEAD's bytes, then the host id", () => {
     '{"PublicIP":"198.51.100.1","PublicIPv6":null}',
   );
   assertEquals(
-    encodeLeaseValue({ publicIp, backendType: "udp", hostId: "h1" }),
-    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"h1"}',
+    encodeLeaseValue({
+      publicIp,
+      backendType: "udp",
+      hostId: "000000000000000000000000000000a1",
+    }),
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"000000000000000000000000000000a1"}',
   );
 });
 
@@ -109,11 +113,11 @@ Deno.test("the data path comes after the host id; a word of a later version says
   const attributes: LeaseAttributes = {
     publicIp,
     backendType: "udp",
-    hostId: "h1",
+    hostId: "000000000000000000000000000000a1",
     dataPath: "ebpf",
   };
   const text = '{"PublicIP":"198.51.100.1","PublicIPv6":null,' +
-    '"LodenHostId":"h1","LodenDataPath":"ebpf"}';
+    '"LodenHostId":"000000000000000000000000000000a1","LodenDataPath":"ebpf"}';
   assertEquals(encodeLeaseValue(attributes), text);
   assertEquals(valueOf(decodeLeaseValue(text)), attributes);
   for (const bad of ['"io_uring"', '"EBPF"', '""', "null", "7", "{}"]) {
@@ -238,16 +242,28 @@ for (const text of BAD_VALUES) {
 
 Deno.test("fields that this version does not know survive a rewrite", () => {
   const text =
-    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"h1","Later":{"a":[1]},"__proto__":1}';
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"000000000000000000000000000000a1","Later":{"a":[1]},"__proto__":1}';
   assertEquals(encodeLeaseValue(valueOf(decodeLeaseValue(text))), text);
 });
 
-Deno.test("a host id that is no string identifies nobody", () => {
-  for (const bad of ["7", '""', "null", '{"a":1}', `"${"x".repeat(200)}"`]) {
+Deno.test("a host id is 32 hexadecimal digits, and ignored otherwise", () => {
+  const bad = [
+    "7",
+    '""',
+    "null",
+    '{"a":1}',
+    '"\\ud800"',
+    '"../.."',
+    `"${"0".repeat(31)}"`,
+    `"${"0".repeat(33)}"`,
+    `"${"A".repeat(32)}"`,
+    `"${"0".repeat(32)}\\n"`,
+  ];
+  for (const value of bad) {
     const attributes = valueOf(decodeLeaseValue(
-      `{"PublicIP":"198.51.100.1","${HOST_ID_FIELD}":${bad}}`,
+      `{"PublicIP":"198.51.100.1","${HOST_ID_FIELD}":${value}}`,
     ));
-    assertEquals(attributes.hostId, undefined);
+    assertEquals(attributes.hostId, undefined, value);
   }
 });
 
@@ -256,7 +272,7 @@ const attributesArbitrary: fc.Arbitrary<LeaseAttributes> = fc.record({
   backendType: fc.constantFrom("udp", "vxlan", "host-gw", "wireguard"),
   backendData: fc.jsonValue().filter((value) => value !== null)
     .map((value) => JSON.parse(JSON.stringify(value))),
-  hostId: fc.string({ minLength: 1, maxLength: 128 }),
+  hostId: fc.stringMatching(/^[0-9a-f]{32}$/),
   dataPath: fc.constantFrom("ebpf", "tun"),
 }, { requiredKeys: ["publicIp", "backendType"] });
 

@@ -17,6 +17,7 @@ import type { SubnetPool } from "../../../net/subnet_pool.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
+import { hostIdOf } from "../../support/host_ids.ts";
 
 const HOUR = 3_600_000;
 
@@ -31,7 +32,7 @@ function attributesOf(host: number): LeaseAttributes {
   return {
     publicIp: parseIpv4(`198.51.100.${host}`)!,
     backendType: "udp",
-    hostId: `host-${host}`,
+    hostId: hostIdOf(host),
   };
 }
 
@@ -173,12 +174,12 @@ Deno.test("fields of a later version survive a restart", async () => {
   const etcd = makeEtcd();
   etcd.put(
     "10.1.5.0-24",
-    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1","Later":1}',
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"00000000000000000000000000000001","Later":1}',
   );
   await using host = await new Host(etcd).join();
   assertEquals(
     etcd.value("10.1.5.0-24"),
-    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"host-1","Later":1}',
+    '{"PublicIP":"198.51.100.1","PublicIPv6":null,"LodenHostId":"00000000000000000000000000000001","Later":1}',
   );
   assertEquals(host.phase, "held");
 });
@@ -460,7 +461,7 @@ Deno.test("a foreign host on our key is a conflict at once, and another subnet i
     causes[0],
     `${
       formatCidr(parseCidr(name.replace("-", "/"))!)
-    } is now held by 198.51.100.2, with host id host-2`,
+    } is now held by 198.51.100.2, with host id ${hostIdOf(2)}`,
   );
   assertNotEquals(host.name, name);
   assertEquals(etcd.value(name), theirs, "it is not fought for");
@@ -667,7 +668,7 @@ Deno.test("what a store that began anew tells only later is waited for", async (
 /** A host that answers when it is asked. */
 async function answering(etcd: FakeEtcd, number: number, name: string) {
   etcd.put(name, encodeLeaseValue(attributesOf(number)));
-  etcd.answering.add(`host-${number}`);
+  etcd.answering.add(hostIdOf(number));
   await Promise.resolve();
 }
 
@@ -688,7 +689,7 @@ Deno.test("a PublicIP of a host that answers is refused, with the flags that cur
   await host.pass(60_000);
   assertEquals(host.states, ["acquiring lease.public-ip-in-use"]);
   const { message } = host.keeper.status.state.cause!;
-  for (const word of ["198.51.100.2", "host-2", "10.1.9.0/24"]) {
+  for (const word of ["198.51.100.2", hostIdOf(2), "10.1.9.0/24"]) {
     assertStringIncludes(message, word);
   }
   for (const flag of ["--public-ip=", "--iface=", "--take-over"]) {
@@ -696,7 +697,7 @@ Deno.test("a PublicIP of a host that answers is refused, with the flags that cur
   }
   assertEquals(etcd.names, ["10.1.9.0-24"], "nothing was written");
   etcd.answering.clear();
-  await host.pass(20_000);
+  await host.pass(60_000);
   await acquiring;
   assertEquals(host.name, "10.1.9.0-24");
 });
@@ -711,7 +712,7 @@ Deno.test("--take-over takes the PublicIP of a host that answers, once", async (
 
 Deno.test("of two hosts with one PublicIP that join in one moment one is refused", async () => {
   const etcd = makeEtcd();
-  etcd.answering.add("host-1").add("host-2");
+  etcd.answering.add(hostIdOf(1)).add(hostIdOf(2));
   await using first = new Host(etcd, { number: 1 });
   await using second = new Host(etcd, { number: 2 });
   const shared = attributesOf(9).publicIp;
@@ -740,7 +741,7 @@ Deno.test("an own lease with this PublicIP is kept, whoever else has it", async 
   etcd.put("10.1.5.0-24", encodeLeaseValue(attributesOf(1)));
   const other = { ...attributesOf(2), publicIp: attributesOf(1).publicIp };
   etcd.put("10.1.9.0-24", encodeLeaseValue(other));
-  etcd.answering.add("host-2");
+  etcd.answering.add(hostIdOf(2));
   await using host = new Host(etcd);
   await host.acquire();
   assertEquals(host.name, "10.1.5.0-24");
@@ -855,12 +856,12 @@ Deno.test("what a host said of its data path holds through a restart, until it s
 
 Deno.test("what another host said of its data path is not said for this one", async () => {
   const etcd = makeEtcd();
-  const other = { ...attributesOf(1), hostId: "reinstalled" };
+  const other = { ...attributesOf(1), hostId: hostIdOf(0xdead) };
   etcd.put("10.1.5.0-24", encodeLeaseValue({ ...other, dataPath: "ebpf" }));
   await using host = new Host(etcd);
   const joining = host.join();
   // The other one is asked whether it is alive.
-  await host.pass(6_000);
+  await host.pass(30_000);
   await joining;
   assertEquals(etcd.value("10.1.5.0-24"), encodeLeaseValue(host.attributes));
 });
