@@ -8,6 +8,7 @@
 import type { CommandIo, UncaughtHandler } from "./commands/command.ts";
 import { dispatch } from "./commands/dispatch.ts";
 import { exitCodeOf, printError } from "./commands/failure.ts";
+import { commandTable } from "./commands/table.ts";
 import { FileWriteError } from "./linux/file_errors.ts";
 
 const encoder = new TextEncoder();
@@ -66,5 +67,5 @@ if (import.meta.main) {
     "unhandledrejection",
     (event) => onUncaught(event, event.reason),
   );
-  Deno.exit(await dispatch(io));
+  Deno.exit(await dispatch(io, commandTable));
 }

@@ -22,11 +22,22 @@ export interface CommandIo {
   exitNow(code: number): never;
 }
 
+/** What a command works with: the process, and its place among the commands. */
+export interface CommandContext extends CommandIo {
+  /** The command's own row of the table. */
+  readonly entry: CommandEntry;
+  /** All rows, for help and completion. */
+  readonly table: readonly CommandEntry[];
+}
+
 /** @returns whether the process can go on. */
 export type UncaughtHandler = (error: unknown) => boolean;
 
 /** Does the work and says how it went (`agent/exit_codes.ts`). */
-export type Command = (io: CommandIo) => Promise<number> | number;
+export type Command = (context: CommandContext) => Promise<number> | number;
+
+/** The command that runs when the first word is a flag, or there is none. */
+export const DEFAULT_COMMAND = "agent";
 
 /** A row of the command table. */
 export interface CommandEntry extends CommandSummary {

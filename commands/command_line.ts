@@ -8,26 +8,23 @@ import { type CommandLine, parseGoFlags } from "../config/go_flags.ts";
 import { UsageError } from "../config/errors.ts";
 import { renderHelp } from "./help/help_text.ts";
 import { resolveSettings, type Settings } from "../config/settings.ts";
-import type { CommandEntry, CommandIo } from "./command.ts";
+import type { CommandContext, CommandEntry, CommandIo } from "./command.ts";
 import { acceptedFlags } from "./flags.ts";
-import { commandTable } from "./table.ts";
 
 /**
- * Reads `io.argv` by the flags of the command `name`.
+ * Reads `io.argv` by the command's flags.
  *
  * @returns `undefined` when help was asked for, which has been printed then.
  * @throws {UsageError}
  */
 export function readCommandLine(
-  io: CommandIo,
-  name: string,
+  io: CommandContext,
 ): CommandLine | undefined {
-  const entry = commandTable.find((each) => each.name === name)!;
-  const line = parseGoFlags(acceptedFlags(entry.flags), io.argv, {
+  const line = parseGoFlags(acceptedFlags(io.entry.flags), io.argv, {
     words: "collect",
   });
   if (!line.help && line.given.get("help")?.value !== true) return line;
-  io.stdout(commandHelp(entry));
+  io.stdout(commandHelp(io.entry));
   return undefined;
 }
 
@@ -45,7 +42,10 @@ export function isSet(line: CommandLine, flagName: string): boolean {
 }
 
 /** @throws {UsageError} when there are words that the command does not take. */
-export function refuseWords(line: CommandLine, name: string): void {
+export function refuseWords(
+  { entry: { name } }: CommandContext,
+  line: CommandLine,
+): void {
   const [word] = line.words;
   if (word === undefined) return;
   throw new UsageError(

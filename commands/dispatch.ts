@@ -6,21 +6,24 @@
 
 import { UsageError } from "../config/errors.ts";
 import { nearMatch } from "../config/near_match.ts";
-import type { CommandEntry, CommandIo } from "./command.ts";
+import {
+  type CommandEntry,
+  type CommandIo,
+  DEFAULT_COMMAND,
+} from "./command.ts";
 import { exitCodeOf, printError } from "./failure.ts";
-import { commandTable, DEFAULT_COMMAND } from "./table.ts";
 
 /** Runs the command that `io.argv` names; never rejects. */
 export async function dispatch(
   io: CommandIo,
-  table: readonly CommandEntry[] = commandTable,
+  table: readonly CommandEntry[],
 ): Promise<number> {
   let usageText = usage(table);
   try {
     const { entry, rest } = findCommand(io.argv, table);
     usageText = usageOf(entry);
     const { run } = await entry.load();
-    return await run({ ...io, argv: rest });
+    return await run({ ...io, argv: rest, entry, table });
   } catch (error) {
     printError(io, error);
     if (error instanceof UsageError) io.stderr(usageText);
@@ -81,7 +84,7 @@ function byName(
 }
 
 /** The list of commands, as `loden help` prints it. */
-export function usage(table: readonly CommandEntry[] = commandTable): string {
+export function usage(table: readonly CommandEntry[]): string {
   const width = Math.max(...table.map(({ name }) => name.length));
   return [
     "Usage: loden [COMMAND] [FLAG]...",

@@ -13,17 +13,17 @@ import {
 import { DockerNetworkError } from "../host/errors.ts";
 import { readSubnetEnv, type SubnetEnv } from "../host/subnet_env.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
-import type { CommandIo } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import { isSet, readCommandLine, readSettings } from "./command_line.ts";
 
 const DEFAULT_NAME = "loden";
 
 /** Prints the command that makes a network on the lease, or runs it. */
 export async function run(
-  io: CommandIo,
+  io: CommandContext,
   runner: CommandRunner = new HostCommandRunner(),
 ): Promise<number> {
-  const line = readCommandLine(io, "docker-network");
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const name = onlyName(line.words);
   const { subnetFile } = await readSettings(io, line);

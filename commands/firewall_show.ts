@@ -21,7 +21,7 @@ import { selectFirewall } from "../host/firewall/select_firewall.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
-import type { CommandIo } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import {
   isSet,
   readCommandLine,
@@ -31,13 +31,13 @@ import {
 
 /** Prints the rules, and says by the exit code whether all are in place. */
 export async function run(
-  io: CommandIo,
+  io: CommandContext,
   runner: CommandRunner = new HostCommandRunner(),
   findDevice: typeof overlayDeviceOf = overlayDeviceOf,
 ): Promise<number> {
-  const line = readCommandLine(io, "firewall show");
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "firewall show");
+  refuseWords(io, line);
   const { runDir, etcdPrefix } = await readSettings(io, line);
   const footprint = await readFootprint(instancePaths(runDir, etcdPrefix));
   const overlayDevice = footprint && findDevice(etcdPrefix, footprint.subnet);

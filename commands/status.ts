@@ -8,7 +8,7 @@ import { AgentNotRunningError } from "../agent/errors.ts";
 import { exitCodes } from "../agent/exit_codes.ts";
 import { instancePaths } from "../agent/instance/instance.ts";
 import { fetchStatus } from "../agent/status/status_client.ts";
-import type { CommandIo } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import {
   isSet,
   readCommandLine,
@@ -20,10 +20,10 @@ import { renderStatus } from "./status_text.ts";
 const ANSWER_TIMEOUT_MS = 2_000;
 
 /** Prints what the agent does; the exit code says whether it is ready. */
-export async function run(io: CommandIo): Promise<number> {
-  const line = readCommandLine(io, "status");
+export async function run(io: CommandContext): Promise<number> {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "status");
+  refuseWords(io, line);
   const settings = await readSettings(io, line);
   const { socket } = instancePaths(settings.runDir, settings.etcdPrefix);
   const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);

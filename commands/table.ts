@@ -18,9 +18,6 @@ import {
   STATE_FLAG,
 } from "./flags.ts";
 
-/** The command that runs when the first word is a flag, or there is none. */
-export const DEFAULT_COMMAND = "agent";
-
 /** In the order of `loden help`. */
 export const commandTable: readonly CommandEntry[] = [
   {

@@ -7,14 +7,14 @@
 import { exitCodes } from "../agent/exit_codes.ts";
 import { VERSION } from "../version.ts";
 import { buildCommit } from "./build_commit.ts";
-import type { CommandIo } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import { isSet, readCommandLine, refuseWords } from "./command_line.ts";
 
 /** Prints what a bug report needs. */
-export async function run(io: CommandIo): Promise<number> {
-  const line = readCommandLine(io, "version");
+export async function run(io: CommandContext): Promise<number> {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "version");
+  refuseWords(io, line);
   const versions = {
     loden: VERSION,
     commit: await buildCommit(),

@@ -1,10 +1,7 @@
 /**
  * Checks that imports go one way through the sources, as `docs/architecture.md`
- * draws it, and that no files import each other in a circle.
- *
- * A lazy `import()` is held to the first rule only: it is how the table of
- * commands names files that need that table, and nothing is evaluated in a
- * circle by it.
+ * draws it, and that no files import each other in a circle, not even by a lazy
+ * `import()`.
  *
  *     deno run --allow-read=. tools/check_imports.ts
  *
@@ -39,13 +36,6 @@ const WORKSHOP: ReadonlySet<string> = new Set(["bench", "tests", "tools"]);
 /** What builds a release. Nothing of `tests/` and `bench/` goes into one. */
 const RELEASE_TOOLS: readonly string[] = ["tools/compile.ts", "tools/dist.ts"];
 
-/** One file of the project that another one imports. */
-export interface Import {
-  readonly target: string;
-  /** Loaded when it is needed, not with the file that names it. */
-  readonly lazy: boolean;
-}
-
 /** `import … from "x"` and `export … from "x"`, which stand at a line's start. */
 const STATIC =
   /^(?:import|export)\s+(?:(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\}|\w+(?:\s*,\s*\{[^}]*\})?)\s+from\s+)?"([^"]+)"/gm;
@@ -53,15 +43,14 @@ const STATIC =
 const WORKER = /\bnew URL\(\s*"([^"]+\.ts)"\s*,\s*import\.meta\.url\s*,?\s*\)/g;
 const LAZY = /\bimport\(\s*"([^"]+)"\s*,?\s*\)/g;
 
-/** What a file imports of the project. */
-export function importsOf({ path, text }: SourceFile): Import[] {
-  const find = (pattern: RegExp, lazy: boolean) =>
-    [...text.matchAll(pattern)]
-      .map(([, specifier]) => specifier!)
-      .filter((specifier) => specifier.startsWith("."))
-      .map((specifier) => ({ target: resolve(path, specifier), lazy }))
-      .filter(({ target }) => target.endsWith(".ts"));
-  return [...find(STATIC, false), ...find(WORKER, false), ...find(LAZY, true)];
+/** The files of the project that a file imports, now or lazily. */
+export function importsOf({ path, text }: SourceFile): string[] {
+  return [STATIC, WORKER, LAZY]
+    .flatMap((pattern) => [...text.matchAll(pattern)])
+    .map(([, specifier]) => specifier!)
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => resolve(path, specifier))
+    .filter((target) => target.endsWith(".ts"));
 }
 
 /** AssemblyScript names its modules without the extension. */
@@ -77,7 +66,7 @@ export function importViolations(files: readonly SourceFile[]): string[] {
   const graph = new Map(files.map((file) => [file.path, importsOf(file)]));
   const findings: string[] = [];
   for (const [path, imports] of graph) {
-    for (const { target } of imports) {
+    for (const target of imports) {
       const why = whyForbidden(partOf(path), partOf(target));
       if (why !== undefined) {
         findings.push(`${path} imports ${target}: ${why}`);
@@ -89,12 +78,12 @@ export function importViolations(files: readonly SourceFile[]): string[] {
 
 /** One line for each import by which a release tool reaches a test or a measurement. */
 function releaseFindings(
-  graph: ReadonlyMap<string, readonly Import[]>,
+  graph: ReadonlyMap<string, readonly string[]>,
 ): string[] {
   const findings: string[] = [];
   const reached = new Set(RELEASE_TOOLS);
   for (const path of reached) {
-    for (const { target } of graph.get(path) ?? []) {
+    for (const target of graph.get(path) ?? []) {
       if (/^(tests|bench)\//.test(target)) {
         findings.push(`${path} imports ${target}: it builds a release`);
       } else reached.add(target);
@@ -123,7 +112,7 @@ function rowOf(part: string): number {
 }
 
 /** One line for each circle that a walk over all files meets. */
-function cyclesOf(graph: ReadonlyMap<string, readonly Import[]>): string[] {
+function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const cycles: string[] = [];
   const done = new Set<string>();
   const way: string[] = [];
@@ -135,9 +124,7 @@ function cyclesOf(graph: ReadonlyMap<string, readonly Import[]>): string[] {
     }
     if (done.has(path)) return;
     way.push(path);
-    for (const { target, lazy } of graph.get(path) ?? []) {
-      if (!lazy) visit(target);
-    }
+    for (const target of graph.get(path) ?? []) visit(target);
     way.pop();
     done.add(path);
   };

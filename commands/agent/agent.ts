@@ -32,11 +32,10 @@ import { systemRandom } from "../../linux/random.ts";
 import { VERSION } from "../../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
 import { buildCommit } from "../build_commit.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext, CommandEntry, CommandIo } from "../command.ts";
 import { closeDebugger } from "../../agent/process/debugger_guard.ts";
 import { exitCodeOf } from "../failure.ts";
 import { keepHeapSmall } from "../../agent/process/heap.ts";
-import { commandTable } from "../table.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -44,15 +43,15 @@ const log = getLogger(["loden", "agent"]);
 const AFTER_READY_MS = 1_000;
 
 /** Runs the agent until a signal or what waiting cannot cure ends it. */
-export async function run(io: CommandIo): Promise<number> {
+export async function run(io: CommandContext): Promise<number> {
   const line = parseGoFlags(AGENT_FLAGS, io.argv, {
     words: "refuse",
-    hintFor: hintForCommand,
+    hintFor: (word) => hintForCommand(word, io.table),
   });
   const request = requestOf(line);
   switch (request) {
     case "help":
-      io.stdout(agentHelp());
+      io.stdout(agentHelp(io.table));
       return exitCodes.ok;
     case "version":
       // On stderr, and the bare version first, as flanneld (compat 1.1).
@@ -88,17 +87,18 @@ export async function run(io: CommandIo): Promise<number> {
 }
 
 /** A flag before the command makes it the agent's command line. */
-function hintForCommand(word: string): string | undefined {
-  const isCommand = commandTable.some(({ name }) =>
-    name.split(" ")[0] === word
-  );
+function hintForCommand(
+  word: string,
+  table: readonly CommandEntry[],
+): string | undefined {
+  const isCommand = table.some(({ name }) => name.split(" ")[0] === word);
   return isCommand ? `a command comes first: loden ${word} ...` : undefined;
 }
 
-function agentHelp(): string {
+function agentHelp(table: readonly CommandEntry[]): string {
   return renderHelp(AGENT_FLAGS, {
     usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
-    commands: commandTable,
+    commands: table,
     environment: true,
   });
 }

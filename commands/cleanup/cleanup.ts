@@ -26,7 +26,7 @@ import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
 import { planPrograms } from "./cleanup_programs.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import {
   isSet,
   readCommandLine,
@@ -35,10 +35,10 @@ import {
 } from "../command_line.ts";
 
 /** Removes what an agent leaves in place when it stops, and says what. */
-export async function run(io: CommandIo): Promise<number> {
-  const line = readCommandLine(io, "cleanup");
+export async function run(io: CommandContext): Promise<number> {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "cleanup");
+  refuseWords(io, line);
   const { runDir, stateDir, etcdPrefix } = await readSettings(io, line);
   const paths = instancePaths(runDir, etcdPrefix);
   const state = await present(stateFiles(stateDir, paths));

@@ -26,7 +26,7 @@ import {
   planCloudConfig,
   type PlannedFile,
 } from "./cloud_config_plan.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext, CommandIo } from "../command.ts";
 import { isSet, readCommandLine } from "../command_line.ts";
 
 /** A command that starts a unit is given back at once; the rest is quick. */
@@ -46,10 +46,10 @@ export class SystemctlError extends LodenError {
 
 /** Writes files and units, then has systemd take them up. */
 export async function run(
-  io: CommandIo,
+  io: CommandContext,
   runner: CommandRunner = new HostCommandRunner(),
 ): Promise<number> {
-  const line = readCommandLine(io, "cloud-config apply");
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const path = onlyFile(line.words);
   const root = String(line.given.get("root")?.value ?? "").replace(/\/+$/, "");

@@ -8,13 +8,12 @@ import { exitCodes } from "../../agent/exit_codes.ts";
 import { COMPLETION_SHELLS, renderCompletion } from "./completion_scripts.ts";
 import { UsageError } from "../../config/errors.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { readCommandLine } from "../command_line.ts";
-import { commandTable } from "../table.ts";
 
 /** Prints the script for the shell that is named. */
-export function run(io: CommandIo): number {
-  const line = readCommandLine(io, "completion");
+export function run(io: CommandContext): number {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const [word, ...rest] = line.words;
   const shell = COMPLETION_SHELLS.find((name) => name === word);
@@ -32,7 +31,7 @@ export function run(io: CommandIo): number {
     renderCompletion(shell, {
       program,
       flags: AGENT_FLAGS,
-      commands: commandTable,
+      commands: io.table,
     }),
   );
   return exitCodes.ok;

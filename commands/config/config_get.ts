@@ -7,7 +7,7 @@
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 
@@ -16,12 +16,12 @@ import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
  * then what is wrong with it is the error.
  */
 export async function run(
-  io: CommandIo,
+  io: CommandContext,
   access: RegistryAccess = etcdAccess,
 ): Promise<number> {
-  const line = readCommandLine(io, "config get");
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "config get");
+  refuseWords(io, line);
   const settings = await readSettings(io, line);
   const stored = await withRegistry(
     io,

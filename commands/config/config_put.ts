@@ -24,18 +24,18 @@ import {
 import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { isSet, readCommandLine, readSettings } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 import { withoutControls } from "../terminal_text.ts";
 
 /** Checks the config and publishes it, unless it is there already. */
 export async function run(
-  io: CommandIo,
+  io: CommandContext,
   access: RegistryAccess = etcdAccess,
   overlapsOf: (network: Cidr) => NetworkOverlap[] = overlapsOnThisHost,
 ): Promise<number> {
-  const line = readCommandLine(io, "config put");
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const text = onlyWord(line.words);
   let check = () => {};

@@ -7,7 +7,7 @@
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { renderSettings, reportSettings } from "./settings_text.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import {
   isSet,
   readCommandLine,
@@ -16,10 +16,10 @@ import {
 } from "../command_line.ts";
 
 /** Prints every setting, and where its value comes from. */
-export async function run(io: CommandIo): Promise<number> {
-  const line = readCommandLine(io, "config show");
+export async function run(io: CommandContext): Promise<number> {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(line, "config show");
+  refuseWords(io, line);
   const settings = await readSettings(io, line, Object.keys(UDP_FEATURES));
   io.stdout(
     isSet(line, "json")

@@ -5,19 +5,18 @@
  */
 
 import { exitCodes } from "../../agent/exit_codes.ts";
-import type { CommandIo } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { commandHelp, readCommandLine } from "../command_line.ts";
 import { findCommand, usage } from "../dispatch.ts";
-import { commandTable } from "../table.ts";
 
 /** Prints the list of commands, or the help of the one that is named. */
-export function run(io: CommandIo): number {
-  const line = readCommandLine(io, "help");
+export function run(io: CommandContext): number {
+  const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   if (line.words.length === 0) {
-    io.stdout(usage());
+    io.stdout(usage(io.table));
   } else {
-    io.stdout(commandHelp(findCommand(line.words, commandTable).entry));
+    io.stdout(commandHelp(findCommand(line.words, io.table).entry));
   }
   return exitCodes.ok;
 }

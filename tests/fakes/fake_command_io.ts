@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { CommandIo, UncaughtHandler } from "../../commands/command.ts";
+import type {
+  CommandContext,
+  CommandIo,
+  UncaughtHandler,
+} from "../../commands/command.ts";
+import { commandTable } from "../../commands/table.ts";
 
 /** Thrown in place of ending the process. */
 export class FakeExit extends Error {
@@ -54,6 +59,12 @@ export class FakeCommandIo implements CommandIo {
   readonly exitNow = (code: number): never => {
     throw new FakeExit(code);
   };
+
+  /** As `dispatch` calls the command `name`. */
+  as(name: string): CommandContext {
+    const entry = commandTable.find((each) => each.name === name)!;
+    return { ...this, entry, table: commandTable };
+  }
 
   /** @returns whether anybody listens. */
   send(signal: Deno.Signal): boolean {

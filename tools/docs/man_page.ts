@@ -10,7 +10,8 @@ import type { FlagSpec } from "../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import { describeDefault, flagForm } from "../../commands/help/help_text.ts";
 import type { CommandEntry } from "../../commands/command.ts";
-import { commandTable, DEFAULT_COMMAND } from "../../commands/table.ts";
+import { DEFAULT_COMMAND } from "../../commands/command.ts";
+import { commandTable } from "../../commands/table.ts";
 import { rowsUnder } from "./markdown_rows.ts";
 import { macroWords, textLines } from "./mdoc.ts";
 

@@ -50,7 +50,7 @@ Deno.test("a command of two words takes both", async () => {
 
 Deno.test("an unknown command: one line, the usage, exit code 2", async () => {
   const io = new FakeCommandIo(["statsu"]);
-  assertEquals(await dispatch(io), 2);
+  assertEquals(await dispatch(io, commandTable), 2);
   assertEquals(io.out, "");
   const [first] = io.err.split("\n");
   assertEquals(
@@ -62,7 +62,7 @@ Deno.test("an unknown command: one line, the usage, exit code 2", async () => {
 
 Deno.test("half a command names its other half", async () => {
   const io = new FakeCommandIo(["config", "list"]);
-  assertEquals(await dispatch(io), 2);
+  assertEquals(await dispatch(io, commandTable), 2);
   assertStringIncludes(
     io.err,
     "config: it must be followed by one of show, get, put",
@@ -71,7 +71,7 @@ Deno.test("half a command names its other half", async () => {
 
 Deno.test("an empty word does not start the agent", async () => {
   const io = new FakeCommandIo([""]);
-  assertEquals(await dispatch(io), 2);
+  assertEquals(await dispatch(io, commandTable), 2);
 });
 
 Deno.test("an unknown flag of a command ends with 2, and is named", async () => {
@@ -83,7 +83,7 @@ Deno.test("an unknown flag of a command ends with 2, and is named", async () => 
     ]]
   ) {
     const io = new FakeCommandIo(argv);
-    assertEquals(await dispatch(io), 2);
+    assertEquals(await dispatch(io, commandTable), 2);
     assertStringIncludes(
       io.err,
       `there is no flag ${argv.at(-1)!.split("=")[0]}`,
@@ -129,7 +129,7 @@ Deno.test("every command has its help, on stdout", async () => {
   for (const { name, synopsis } of commandTable) {
     if (name === "docker-opts") continue;
     const io = new FakeCommandIo([...name.split(" "), "--help"]);
-    assertEquals(await dispatch(io), 0);
+    assertEquals(await dispatch(io, commandTable), 0);
     assert(io.out.startsWith("Usage: loden"), name);
     if (name !== "agent") assertStringIncludes(io.out, `${name} ${synopsis}`);
     assertEquals(io.err, "");
@@ -138,57 +138,57 @@ Deno.test("every command has its help, on stdout", async () => {
 
 Deno.test("help lists every command, and shows the help of one", async () => {
   const io = new FakeCommandIo(["help"]);
-  assertEquals(await dispatch(io), 0);
+  assertEquals(await dispatch(io, commandTable), 0);
   for (const { name } of commandTable) {
     assertStringIncludes(io.out, `  ${name}`);
   }
   const one = new FakeCommandIo(["help", "config", "put"]);
-  assertEquals(await dispatch(one), 0);
+  assertEquals(await dispatch(one, commandTable), 0);
   assertStringIncludes(one.out, "Usage: loden config put [--force]");
   assertStringIncludes(one.out, "--etcd-endpoints");
 });
 
 Deno.test("docker-opts keeps the script's usage and its exit code", async () => {
   const io = new FakeCommandIo(["docker-opts", "-x"]);
-  assertEquals(await dispatch(io), 1);
+  assertEquals(await dispatch(io, commandTable), 1);
   assertStringIncludes(io.err, "docker-opts [-f FLANNEL-ENV-FILE]");
 });
 
 Deno.test("a command behind a flag is told its place; another word is not", async () => {
   const late = new FakeCommandIo(["--etcd-prefix=/a", "config", "get"]);
-  assertEquals(await dispatch(late), 2);
+  assertEquals(await dispatch(late, commandTable), 2);
   assertStringIncludes(
     late.err,
     'current word is "config" (a command comes first: loden config ...)',
   );
   const other = new FakeCommandIo(["--iface", "status", "statues"]);
-  assertEquals(await dispatch(other), 2);
+  assertEquals(await dispatch(other, commandTable), 2);
   assertStringIncludes(other.err, 'current word is "statues" (see --help)');
 });
 
 Deno.test("a config that cannot be right is a word that cannot be right: code 2, without the usage", async () => {
   const io = new FakeCommandIo(["config", "put", "{}"]);
-  assertEquals(await dispatch(io), 2);
+  assertEquals(await dispatch(io, commandTable), 2);
   assertMatch(io.err, /^loden: Cannot use .*Network must be .*\n$/);
 });
 
 Deno.test("config show refuses a word of --disable-feature that the agent refuses", async () => {
   const io = new FakeCommandIo(["config", "show", "--disable-feature=tcy"]);
-  assertEquals(await dispatch(io), 2);
+  assertEquals(await dispatch(io, commandTable), 2);
   assertStringIncludes(io.err, "tcx");
 });
 
 Deno.test("completion is made for the shells that are known", async () => {
   const io = new FakeCommandIo(["completion", "bash"]);
-  assertEquals(await dispatch(io), 0);
+  assertEquals(await dispatch(io, commandTable), 0);
   assertStringIncludes(io.out, "docker-opts");
   const bad = new FakeCommandIo(["completion", "tcsh"]);
-  assertEquals(await dispatch(bad), 2);
+  assertEquals(await dispatch(bad, commandTable), 2);
 });
 
 Deno.test("version names what a report of a defect needs", async () => {
   const io = new FakeCommandIo(["version", "--json"]);
-  assertEquals(await dispatch(io), 0);
+  assertEquals(await dispatch(io, commandTable), 0);
   const { loden, kernel } = JSON.parse(io.out);
   assert(/^\d+\.\d+\.\d+/.test(loden));
   assertEquals(kernel, Deno.osRelease());

@@ -26,7 +26,7 @@ async function network(
   const runner = new FakeCommandRunner(docker === undefined ? {} : { docker });
   const io = new FakeCommandIo([`--subnet-file=${path}`, ...words]);
   try {
-    const code = await run(io, runner);
+    const code = await run(io.as("docker-network"), runner);
     return { code, out: io.out, runs: runner.runs };
   } finally {
     await Deno.remove(path);

@@ -61,7 +61,7 @@ async function show(
       await writeFootprint(paths, footprint);
     }
     const code = await run(
-      io,
+      io.as("firewall show"),
       new FakeCommandRunner(programs),
       () => "flannel0",
     );

@@ -12,7 +12,7 @@ import { FakeCommandIo } from "../../../fakes/fake_command_io.ts";
 
 async function outcome(argv: string[], env: Record<string, string> = {}) {
   const io = new FakeCommandIo(argv, env);
-  return { code: await dispatch(io), out: io.out, err: io.err };
+  return { code: await dispatch(io, commandTable), out: io.out, err: io.err };
 }
 
 Deno.test("--version prints the bare version first, on stderr, as flanneld; then commit and Deno", async () => {

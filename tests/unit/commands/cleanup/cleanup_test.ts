@@ -18,6 +18,7 @@ import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../../../agent/instance/namespace_claim.ts";
 import { planCleanup } from "../../../../commands/cleanup/cleanup_plan.ts";
 import { dispatch } from "../../../../commands/dispatch.ts";
+import { commandTable } from "../../../../commands/table.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { FakeCommandIo } from "../../../fakes/fake_command_io.ts";
 import { FakeFirewall } from "../../../fakes/fake_firewall.ts";
@@ -214,7 +215,7 @@ Deno.test("cleanup refuses while the agent runs, and says which process", async 
         "--etcd-prefix=/x/y",
         `--run-dir=${runDir}`,
       ]);
-      assertEquals(await dispatch(io), 4);
+      assertEquals(await dispatch(io, commandTable), 4);
       assertStringIncludes(io.err, "process 4711");
     }
   }
@@ -235,7 +236,7 @@ Deno.test("cleanup names the state that it keeps, and removes it when it is told
       `--run-dir=${directory}/run`,
       `--state-dir=${directory}`,
     ]);
-    return { code: await dispatch(io), out: io.out };
+    return { code: await dispatch(io, commandTable), out: io.out };
   };
   try {
     await Deno.writeTextFile(state, "{}");
@@ -271,7 +272,7 @@ Deno.test("a state directory that is a file holds nothing; one that cannot be lo
       `--run-dir=${directory}/run`,
       `--state-dir=${stateDir}`,
     ]);
-    return { code: await dispatch(io), out: io.out, err: io.err };
+    return { code: await dispatch(io, commandTable), out: io.out, err: io.err };
   };
   try {
     await Deno.writeTextFile(file, "");
@@ -299,7 +300,7 @@ Deno.test("cleanup refuses what another process serves in this network namespace
         `--etcd-prefix=${prefix}`,
         `--run-dir=${directory}`,
       ]);
-      assertEquals(await dispatch(io), 4);
+      assertEquals(await dispatch(io, commandTable), 4);
       assertStringIncludes(io.err, "--run-dir");
     }
   } finally {

@@ -69,7 +69,7 @@ class Host implements AsyncDisposable {
       [`--root=${this.root}`, ...flags, file],
       ADDRESSES,
     );
-    assertEquals(await run(io, this.runner), 0);
+    assertEquals(await run(io.as("cloud-config apply"), this.runner), 0);
     return io;
   }
 
@@ -161,7 +161,10 @@ Deno.test("on a running host systemd reads the units anew, then starts them with
   try {
     await Deno.writeTextFile(file, DOCUMENT);
     const io = new FakeCommandIo(["--dry-run", file], ADDRESSES);
-    assertEquals(await run(io, new FakeCommandRunner({})), 0);
+    assertEquals(
+      await run(io.as("cloud-config apply"), new FakeCommandRunner({})),
+      0,
+    );
     assertEquals(io.out.split("\n").slice(3), [
       "would run systemctl enable loden.service",
       "would run systemctl add-wants multi-user.target redis.service",
@@ -413,7 +416,7 @@ Deno.test("an address that is not known is refused before anything is written", 
   await Deno.writeTextFile(file, DOCUMENT);
   const io = new FakeCommandIo([`--root=${host.root}`, file]);
   await assertRejects(
-    () => run(io, host.runner),
+    () => run(io.as("cloud-config apply"), host.runner),
     SettingsError,
     "$public_ipv4",
   );
@@ -432,7 +435,11 @@ Deno.test("what systemd refuses ends the command, with its words", async () => {
 
 Deno.test("it takes one file", async () => {
   await assertRejects(
-    () => run(new FakeCommandIo([]), new FakeCommandRunner({})),
+    () =>
+      run(
+        new FakeCommandIo([]).as("cloud-config apply"),
+        new FakeCommandRunner({}),
+      ),
     UsageError,
   );
 });

@@ -34,12 +34,12 @@ function rig() {
 Deno.test("a config is created once, and a repetition writes nothing", async () => {
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(first, access, noOverlaps), 0);
+  assertEquals(await put(first.as("config put"), access, noOverlaps), 0);
   assertEquals(first.out, "/coreos.com/network/config is created\n");
   assertEquals(etcd.config?.value, CONFIG);
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
-  assertEquals(await put(again, access, noOverlaps), 0);
+  assertEquals(await put(again.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(again.out, "nothing is written");
   assertEquals(etcd.revision, revision);
 });
@@ -48,7 +48,7 @@ Deno.test("another config replaces the one that is there, and names it", async (
   const { etcd, access } = rig();
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io, access, noOverlaps), 0);
+  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
   assertEquals(etcd.config?.value, CONFIG);
 });
@@ -57,7 +57,7 @@ Deno.test("what a config was cannot talk to the terminal", async () => {
   const { etcd, access } = rig();
   etcd.putConfig("\x1b[31m\n");
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io, access, noOverlaps), 0);
+  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(io.out, "it was ?[31m?\n");
 });
 
@@ -70,7 +70,7 @@ Deno.test("two hosts that publish at once: the second sees the first one's", asy
     etcd.putConfig(CONFIG);
   };
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io, access, noOverlaps), 0);
+  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(io.out, "nothing is written");
 });
 
@@ -78,13 +78,17 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
   const { etcd, access } = rig();
   const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
   await assertRejects(
-    () => put(new FakeCommandIo([bad]), access, noOverlaps),
+    () => put(new FakeCommandIo([bad]).as("config put"), access, noOverlaps),
     SettingsError,
     "SubnetLen",
   );
   assertEquals(etcd.config, undefined);
   assertEquals(
-    await put(new FakeCommandIo(["--force", bad]), access, noOverlaps),
+    await put(
+      new FakeCommandIo(["--force", bad]).as("config put"),
+      access,
+      noOverlaps,
+    ),
     0,
   );
   assertEquals(etcd.config?.value, bad);
@@ -95,7 +99,7 @@ Deno.test("a key without a meaning is pointed out", async () => {
   const io = new FakeCommandIo([
     '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
   ]);
-  assertEquals(await put(io, access, noOverlaps), 0);
+  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(
     io.err,
     "SubnetLne means nothing and has no effect: did you mean SubnetLen?",
@@ -106,7 +110,7 @@ Deno.test("the config is exactly one word", async () => {
   const { access } = rig();
   for (const argv of [[], ["{", "}"]]) {
     await assertRejects(
-      () => put(new FakeCommandIo(argv), access, noOverlaps),
+      () => put(new FakeCommandIo(argv).as("config put"), access, noOverlaps),
       UsageError,
       "one word",
     );
@@ -117,7 +121,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
   const { clock, etcd, access } = rig();
   etcd.fault = "refused";
   const io = new FakeCommandIo([CONFIG]);
-  const running = put(io, access, noOverlaps);
+  const running = put(io.as("config put"), access, noOverlaps);
   await clock.advance(8_000);
   etcd.fault = undefined;
   await clock.advance(8_000);
@@ -129,7 +133,11 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
 Deno.test("etcd that stays away ends the command in time", async () => {
   const { clock, etcd, access } = rig();
   etcd.fault = "unreachable";
-  const running = put(new FakeCommandIo([CONFIG]), access, noOverlaps);
+  const running = put(
+    new FakeCommandIo([CONFIG]).as("config put"),
+    access,
+    noOverlaps,
+  );
   running.catch(() => {});
   await clock.advance(20_000);
   await assertRejects(() => running, EtcdUnavailableError, "within 20 seconds");
@@ -139,7 +147,7 @@ Deno.test("a wrong password is no matter of waiting", async () => {
   const { etcd, access } = rig();
   etcd.fault = "auth";
   await assertRejects(
-    () => put(new FakeCommandIo([CONFIG]), access, noOverlaps),
+    () => put(new FakeCommandIo([CONFIG]).as("config put"), access, noOverlaps),
     RegistryError,
   );
 });
@@ -148,18 +156,25 @@ Deno.test("get prints the config, and after it what is wrong with it", async () 
   const { etcd, access } = rig();
   etcd.putConfig(CONFIG);
   const io = new FakeCommandIo();
-  assertEquals(await get(io, access), 0);
+  assertEquals(await get(io.as("config get"), access), 0);
   assertEquals(io.out, `${CONFIG}\n`);
   etcd.putConfig('{ "Network": "10.1.0.0/30" }');
   const bad = new FakeCommandIo();
-  await assertRejects(() => get(bad, access), NetworkConfigError, "Network");
+  await assertRejects(
+    () => get(bad.as("config get"), access),
+    NetworkConfigError,
+    "Network",
+  );
   assertEquals(bad.out, '{ "Network": "10.1.0.0/30" }\n');
 });
 
 Deno.test("get without a config names the commands that would put one", async () => {
   const { access } = rig();
   const io = new FakeCommandIo(["--etcd-endpoints=http://192.0.2.1:2379"]);
-  const error = await assertRejects(() => get(io, access), ConfigMissingError);
+  const error = await assertRejects(
+    () => get(io.as("config get"), access),
+    ConfigMissingError,
+  );
   assertStringIncludes(
     error.hint!,
     "etcdctl --endpoints=http://192.0.2.1:2379 put /coreos.com/network/config " +
@@ -180,15 +195,20 @@ Deno.test("a network that this host has no room for is not written, unless force
     fix: "ip route del 10.0.0.0/8 via 192.0.2.1 dev eth0",
   } as const;
   const refused = await assertRejects(
-    () => put(new FakeCommandIo([CONFIG]), access, () => [overlap]),
+    () =>
+      put(
+        new FakeCommandIo([CONFIG]).as("config put"),
+        access,
+        () => [overlap],
+      ),
     NetworkOverlapError,
     "10.0.0.0/8 via 192.0.2.1 dev eth0",
   );
   assertStringIncludes(refused.hint!, "--force");
   assertEquals(etcd.config, undefined);
   const forced = new FakeCommandIo(["--force", CONFIG]);
-  assertEquals(await put(forced, access, () => [overlap]), 0);
+  assertEquals(await put(forced.as("config put"), access, () => [overlap]), 0);
   const again = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(again, access, () => [overlap]), 0);
+  assertEquals(await put(again.as("config put"), access, () => [overlap]), 0);
   assertStringIncludes(again.out, "nothing is written");
 });
