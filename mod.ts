@@ -103,7 +103,7 @@ export {
   parseNetworkConfig,
 } from "./config/network/network.ts";
 export type { SettingEntry } from "./config/precedence.ts";
-export type { Provenance, SettingSource } from "./config/provenance.ts";
+export type { Provenance, SettingSource } from "./config/precedence.ts";
 export type { Secret } from "./config/secret.ts";
 export {
   resolveSettings,

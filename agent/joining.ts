@@ -18,7 +18,7 @@ import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";
 import type { Underlay } from "../net/underlay.ts";
-import { logIgnoredKeys } from "./changes/ignored_keys.ts";
+import { logIgnoredKeys } from "./changes/config_watch.ts";
 import type { Membership } from "./membership.ts";
 import {
   ConfigMissingError,
@@ -27,7 +27,7 @@ import {
 import { type NetworkPlan, underlayStatus } from "./network/network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "./tasks/retry.ts";
 import type { AgentPhase, AgentState, WaitSubject } from "./status/state.ts";
-import { reportUnderlayWarnings } from "./changes/underlay_report.ts";
+import { reportUnderlayWarnings } from "./status/host_report.ts";
 
 const log = getLogger(["loden", "agent"]);
 

@@ -10,7 +10,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../errors.ts";
-import type { Clock } from "../linux/clock.ts";
+import { type Clock, slept } from "../linux/clock.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -37,15 +37,7 @@ export class OverlayKeeper {
 
   /** Runs until the signal is aborted; resolves then. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#clock.sleep(INTERVAL_MS, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-      this.look();
-    }
+    while (await slept(this.#clock, INTERVAL_MS, signal)) this.look();
   }
 
   /** Looks now. */

@@ -11,12 +11,11 @@ import {
 } from "./cloud_config.ts";
 import { type Environment, readEnvironment } from "./env.ts";
 import { badValueError, SettingsError } from "./errors.ts";
-import { parseEtcdEndpoints } from "./etcd_endpoints.ts";
-import { cleanEtcdPrefix } from "./etcd_prefix.ts";
+import { cleanEtcdPrefix, parseEtcdEndpoints } from "./etcd_endpoints.ts";
 import { AGENT_FLAGS, type AgentFlagValues } from "./flags.ts";
 import { type CommandLine, parseGoFlags } from "./go_flags.ts";
 import { translateGoRegex } from "./go_regex.ts";
-import { checkLeaseTimes } from "./lease_times.ts";
+import { checkEntries, checkLeaseTimes } from "./setting_checks.ts";
 import { nearMatch } from "./near_match.ts";
 import {
   chooseValues,
@@ -24,7 +23,6 @@ import {
   type SettingEntry,
 } from "./precedence.ts";
 import { Secret } from "./secret.ts";
-import { checkEntries } from "./setting_checks.ts";
 import { collectWarnings, type SettingsWarning } from "./settings_warnings.ts";
 import {
   parseSubnetChangeAction,

@@ -9,8 +9,13 @@ import type {
   LinkAddress,
   Rtnetlink,
 } from "../linux/netlink/rtnetlink.ts";
-import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
-import { usableAddresses } from "./usable_addresses.ts";
+import {
+  formatIpv4,
+  type Ipv4,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+} from "../net/ipv4.ts";
 
 /** A host with many containers has a hundred interfaces; none helps by then. */
 const MOST_NAMES = 10;
@@ -75,4 +80,30 @@ export class InterfaceList {
     const rest = all.length - shown.length;
     return shown.join(", ") + (rest > 0 ? ` and ${rest} more` : "");
   }
+}
+
+/**
+ * The addresses of one interface that flannel would use, the best one first:
+ * global before link-local, permanent before dynamic, primary before secondary,
+ * else as the kernel lists them. Loopback, multicast and deprecated addresses are
+ * left out. Compat 6.1.
+ */
+export function usableAddresses(
+  addresses: readonly LinkAddress[],
+  interfaceIndex: number,
+): LinkAddress[] {
+  return addresses
+    .filter((entry) => entry.interfaceIndex === interfaceIndex)
+    .filter((entry) => !entry.deprecated && isUnicast(entry.address))
+    .toSorted((a, b) =>
+      Number(isLinkLocal(a.address)) - Number(isLinkLocal(b.address)) ||
+      Number(b.permanent) - Number(a.permanent) ||
+      Number(a.secondary) - Number(b.secondary)
+    );
+}
+
+/** Go's `IsGlobalUnicast` or `IsLinkLocalUnicast`. */
+function isUnicast(address: Ipv4): boolean {
+  return address !== 0 && address !== 0xffffffff && !isLoopback(address) &&
+    !isMulticast(address);
 }

@@ -6,7 +6,7 @@
 
 import { getLogger, type Logger } from "@logtape/logtape";
 import { LodenError } from "../errors.ts";
-import type { Clock } from "../linux/clock.ts";
+import { type Clock, slept } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
 import { formatCidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
@@ -276,10 +276,8 @@ export class PeerWatch {
   /** Ends the grace of stale peers in time. */
   async #endGraces(signal: AbortSignal): Promise<void> {
     const pauseMs = Math.min(EXPIRY_CHECK_MS, this.#graceMs / 2 + 1);
-    while (!signal.aborted) {
-      // It rejects when the signal is aborted, which ends the loop.
-      await this.#clock.sleep(pauseMs, signal).catch(() => {});
-      if (signal.aborted || !this.#set.hasStale) continue;
+    while (await slept(this.#clock, pauseMs, signal)) {
+      if (!this.#set.hasStale) continue;
       await this.#change(signal, (nowMs) => this.#set.expire(nowMs))
         .catch(() => {});
     }

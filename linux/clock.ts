@@ -17,6 +17,26 @@ export interface Clock {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
+/**
+ * Pauses a loop that looks again and again:
+ * `while (await slept(clock, pauseMs, signal)) look();`
+ *
+ * @returns whether the pause ended by itself, not by the signal.
+ */
+export async function slept(
+  clock: Pick<Clock, "sleep">,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await clock.sleep(milliseconds, signal);
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
+}
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),

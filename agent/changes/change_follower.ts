@@ -15,8 +15,11 @@ import type { EtcdSettings } from "./missing_config.ts";
 import type { NetworkSupervisor } from "../network/network_supervisor.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import type { AgentState } from "../status/state.ts";
-import { isElsewhere } from "./underlay_change.ts";
-import { type UnderlayView, UnderlayWatch } from "./underlay_watch.ts";
+import {
+  isElsewhere,
+  type UnderlayView,
+  UnderlayWatch,
+} from "./underlay_watch.ts";
 
 /** What following stands on. */
 export interface ChangeFollowerComponents extends RetryComponents {

@@ -15,7 +15,6 @@ import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
 import { RegistryPauses } from "../../lease/registry_pauses.ts";
 import { planConfigChange, type RunningConfig } from "./config_change.ts";
 import { ConfigDeletedError } from "../errors.ts";
-import { logIgnoredKeys } from "./ignored_keys.ts";
 import { configCommands, type EtcdSettings } from "./missing_config.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import type { AgentState } from "../status/state.ts";
@@ -142,5 +141,16 @@ export class ConfigWatch {
       });
     }
     return code;
+  }
+}
+
+/** One line for each, with what it may have been meant to be. */
+export function logIgnoredKeys({ ignoredKeys }: NetworkConfig): void {
+  for (const { key, near } of ignoredKeys) {
+    log.warn("key in the network config has no effect", {
+      event: "config.key-ignored",
+      key,
+      didYouMean: near,
+    });
   }
 }

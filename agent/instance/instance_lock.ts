@@ -5,8 +5,13 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { AgentRunningError, RunDirectoryError } from "../errors.ts";
+import {
+  AgentInNamespaceError,
+  AgentRunningError,
+  RunDirectoryError,
+} from "../errors.ts";
 import type { InstancePaths } from "./instance.ts";
+import { NamespaceLock } from "../../linux/namespace_lock.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -88,4 +93,19 @@ function readPid(file: Deno.FsFile): number | undefined {
   const length = file.readSync(bytes) ?? 0;
   const pid = Number(new TextDecoder().decode(bytes.subarray(0, length)));
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+/**
+ * Beside the lock in the run directory, of which two agents may have one each:
+ * devices, routes and rules are the namespace's, and there they would meet.
+ *
+ * @throws {AgentInNamespaceError} when another process has it.
+ */
+export function claimNamespace(
+  { name, runDir }: InstancePaths,
+  etcdPrefix: string,
+): Disposable {
+  const lock = NamespaceLock.acquire(`loden/${name}`);
+  if (lock === undefined) throw new AgentInNamespaceError(etcdPrefix, runDir);
+  return lock;
 }

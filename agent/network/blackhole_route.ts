@@ -6,7 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 import { type Cidr, equalCidr } from "../../net/cidr.ts";
 import type { AgentState } from "../status/state.ts";
 
@@ -51,12 +51,8 @@ export class BlackholeRoute {
 
   /** Until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#ensure();
-      // The stop ends the pause.
-      await this.#components.clock.sleep(PAUSE_MS, signal)
-        .catch(() => {});
-    }
+    const { clock } = this.#components;
+    do this.#ensure(); while (await slept(clock, PAUSE_MS, signal));
   }
 
   #ensure(): void {

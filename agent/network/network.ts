@@ -14,13 +14,14 @@ import type {
 } from "../../host/docker/docker_watch.ts";
 import type { SubnetEnv } from "../../host/subnet_env.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
+import { slept } from "../../linux/clock.ts";
 import type { Overlay } from "../../net/underlay.ts";
 import {
   BlackholeRoute,
   type BlackholeRouteComponents,
 } from "./blackhole_route.ts";
 import { DataPath } from "./data_path.ts";
-import { reportDocker } from "./docker_report.ts";
+import { reportDocker, SysctlReport } from "../status/host_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import {
   NetworkFirewall,
@@ -31,7 +32,6 @@ import { findRoom, type RoomComponents } from "./network_room.ts";
 import { isSameDataPath, type NetworkPlan } from "./network_plan.ts";
 import { NewestTask } from "../tasks/newest_task.ts";
 import type { AgentPhase, AgentState } from "../status/state.ts";
-import { SysctlReport } from "./sysctl_report.ts";
 import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -310,12 +310,7 @@ export class Network {
   /** Other programs set them too, so they are looked at for ever. */
   async #watchSysctls(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
-    while (!signal.aborted) {
-      this.#reportSysctls();
-      // The stop ends the pause.
-      await clock.sleep(SYSCTL_PAUSE_MS, signal)
-        .catch(() => {});
-    }
+    while (await slept(clock, SYSCTL_PAUSE_MS, signal)) this.#reportSysctls();
   }
 
   #reportSysctls(): void {

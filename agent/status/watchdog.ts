@@ -10,7 +10,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { WatchdogNotifier } from "../../host/systemd.ts";
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 import type { AgentState } from "./state.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -36,7 +36,7 @@ export async function feedWatchdog(
   signal: AbortSignal,
 ): Promise<void> {
   let withheld = false;
-  while (!signal.aborted) {
+  do {
     const unhealthy = state.unhealthy();
     if (unhealthy.length === 0) notifier.watchdog();
     if (unhealthy.length > 0 && !withheld) {
@@ -50,7 +50,5 @@ export async function feedWatchdog(
       );
     }
     withheld = unhealthy.length > 0;
-    // The stop ends the pause.
-    await clock.sleep(timeoutMs / SIGNS_PER_TIMEOUT, signal).catch(() => {});
-  }
+  } while (await slept(clock, timeoutMs / SIGNS_PER_TIMEOUT, signal));
 }

@@ -7,8 +7,6 @@
 import type { OverlayMtu } from "../../net/mtu.ts";
 import type { DataPathName, PeerDiff } from "../../net/peer.ts";
 import type { BackendContext } from "../backend.ts";
-import type { ReceiveChoice } from "./choices.ts";
-import type { SenderCheck } from "./sender_check.ts";
 
 /** How a data path works. */
 export interface UdpDataPathOptions extends BackendContext {
@@ -53,3 +51,15 @@ export interface UdpDataPath {
   /** Ends the process's part; what the kernel carries by itself stays. */
   stop(): Promise<void>;
 }
+
+/** `auto` is the best that works here. */
+export type DataPathChoice = "auto" | "ebpf" | "tun";
+
+/**
+ * How the kernel data path takes packets from the underlay. `auto` is the best
+ * for each underlay device: `ebpf/receive_mode.ts`.
+ */
+export type ReceiveChoice = "auto" | "xdp" | "gro" | "direct";
+
+/** `count` lets it pass and counts it, `off` only lets it pass. */
+export type SenderCheck = "strict" | "count" | "off";

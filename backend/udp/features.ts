@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { OffloadFeatures } from "../../linux/offload.ts";
-
 /**
  * The words of `--disable-feature`. Each names something that the data path asks
  * the kernel for and has a slower way around.
@@ -60,4 +58,19 @@ export function describeFeatures(features: DataPathFeatures): string[] {
       !KERNEL_ONLY.includes(feature) && features[feature]
     )
     .map(([word]) => word);
+}
+
+/**
+ * One flag for each feature, so that each can be missing, or be switched off for
+ * a test, on its own.
+ */
+export interface OffloadFeatures {
+  /** TUN_F_TSO4: the TUN exchanges TCP super-packets. Linux 2.6.27. */
+  readonly tunTcp: boolean;
+  /** TUN_F_USO4: the TUN exchanges UDP super-packets. Linux 6.2. */
+  readonly tunUdp: boolean;
+  /** UDP_SEGMENT: one send carries many datagrams. Linux 4.18. */
+  readonly udpSegment: boolean;
+  /** UDP_GRO: one receive gives many datagrams. Linux 5.0. */
+  readonly udpGro: boolean;
 }

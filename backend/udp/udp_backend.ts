@@ -21,8 +21,13 @@ import type {
   BackendStatus,
 } from "../backend.ts";
 import { UnderlayMtuError } from "../errors.ts";
-import type { DataPathChoice, ReceiveChoice } from "./choices.ts";
-import type { UdpDataPath, UdpDataPathOptions } from "./data_path.ts";
+import type {
+  DataPathChoice,
+  ReceiveChoice,
+  SenderCheck,
+  UdpDataPath,
+  UdpDataPathOptions,
+} from "./data_path.ts";
 import {
   IpsecPoliciesError,
   KernelPathUnavailableError,
@@ -30,7 +35,6 @@ import {
 import { planProgramRemoval } from "./ebpf/remove.ts";
 import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
 import { findOwnedDevice } from "../overlay_device.ts";
-import type { SenderCheck } from "./sender_check.ts";
 import { startTun } from "./tun/start_tun.ts";
 
 const log = getLogger(["loden", "backend"]);

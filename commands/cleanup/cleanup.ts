@@ -15,8 +15,10 @@ import {
   instancePaths,
   stateFile,
 } from "../../agent/instance/instance.ts";
-import { InstanceLock } from "../../agent/instance/instance_lock.ts";
-import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
+import {
+  claimNamespace,
+  InstanceLock,
+} from "../../agent/instance/instance_lock.ts";
 import { describeError } from "../../errors.ts";
 import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
 import { unreadableStateFile } from "../../lease/file_state_store.ts";
@@ -24,8 +26,7 @@ import { HostCommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import { type CleanupStep, planCleanup } from "./cleanup_plan.ts";
-import { planPrograms } from "./cleanup_programs.ts";
+import { type CleanupStep, planCleanup, planPrograms } from "./cleanup_plan.ts";
 import type { CommandContext } from "../command.ts";
 import {
   isSet,

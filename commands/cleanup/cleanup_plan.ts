@@ -8,6 +8,11 @@ import { deviceAlias, type Footprint } from "../../agent/instance/footprint.ts";
 import type { RuleSet } from "../../host/firewall/firewall.ts";
 import type { Route, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { equalCidr, formatCidr } from "../../net/cidr.ts";
+import {
+  planProgramRemoval,
+  type RemovalParts,
+} from "../../backend/udp/ebpf/remove.ts";
+import { SystemCallError } from "../../linux/errno.ts";
 
 /** One thing to remove. */
 export interface CleanupStep {
@@ -132,4 +137,29 @@ function planRoutes(
         metric: route.metric,
       }),
   }));
+}
+
+/**
+ * One step for each device that has some. Where the kernel does not say, it is a
+ * step that fails if the network has a device that is of no use without programs;
+ * else there was never one to load them.
+ */
+export function planPrograms(
+  parts: RemovalParts,
+  alias: string,
+): CleanupStep[] {
+  try {
+    return planProgramRemoval(parts, alias);
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    const isInKernel = parts.rtnetlink.links().some((link) =>
+      link.alias === alias && link.kind === "veth"
+    );
+    return !isInKernel ? [] : [{
+      what: "programs at the underlay",
+      remove: () => {
+        throw error;
+      },
+    }];
+  }
 }

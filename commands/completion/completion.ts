@@ -5,11 +5,14 @@
  */
 
 import { exitCodes } from "../../agent/exit_codes.ts";
-import { COMPLETION_SHELLS, renderCompletion } from "./completion_scripts.ts";
 import { UsageError } from "../../config/errors.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import type { CommandContext } from "../command.ts";
 import { readCommandLine } from "../command_line.ts";
+import { bashScript } from "./completion_bash.ts";
+import { fishScript } from "./completion_fish.ts";
+import type { CompletionInput } from "./completion_model.ts";
+import { zshScript } from "./completion_zsh.ts";
 
 /** Prints the script for the shell that is named. */
 export function run(io: CommandContext): number {
@@ -35,4 +38,20 @@ export function run(io: CommandContext): number {
     }),
   );
   return exitCodes.ok;
+}
+
+const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript };
+
+/** A shell that a script can be made for. */
+export type CompletionShell = keyof typeof SCRIPTS;
+
+/** Every {@linkcode CompletionShell}. */
+export const COMPLETION_SHELLS = Object.keys(SCRIPTS) as CompletionShell[];
+
+/** The script, to be sourced or put where the shell looks for it. */
+export function renderCompletion(
+  shell: CompletionShell,
+  input: CompletionInput,
+): string {
+  return SCRIPTS[shell](input);
 }

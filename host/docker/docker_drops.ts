@@ -5,7 +5,7 @@
  */
 
 import type { CommandRunner } from "../../linux/command.ts";
-import { type Cidr, formatCidr } from "../../net/cidr.ts";
+import { type Cidr, formatCidr, overlaps, parseCidr } from "../../net/cidr.ts";
 import { DOCKER_TABLE } from "../firewall/docker_mark_plan.ts";
 import {
   dropsDirectAccess,
@@ -18,7 +18,7 @@ import { readNftTable } from "../firewall/nftables_table.ts";
 import type { DaemonConfig } from "./daemon_config.ts";
 import { OVERLAY_OPTIONS } from "./daemon_options.ts";
 import type { DockerProblem } from "./docker_problem.ts";
-import { missingDaemonOptions } from "./nftables_drops.ts";
+import { parseIpv4 } from "../../net/ipv4.ts";
 
 /** What the rules are held against. */
 export interface DropsContext {
@@ -111,4 +111,34 @@ function problem(
       formatCidr(subnet),
     fix,
   };
+}
+
+/**
+ * The options that the running daemon lacks, read from its own table; empty when
+ * it lets the overlay in, or has no bridge on the lease.
+ *
+ * @param table `nft list table ip docker-bridges`.
+ */
+export function missingDaemonOptions(
+  table: string,
+  subnet: Cidr,
+): string[] {
+  const missing: string[] = [];
+  const isDropped = table.split("\n").some((line) => {
+    const text = /^\s*ip daddr (\S+) iifname .*\bdrop\b/.exec(line)?.[1];
+    if (text === undefined) return false;
+    const address = parseIpv4(text);
+    const destination = address === undefined
+      ? parseCidr(text)
+      : { address, prefixLength: 32 };
+    return destination !== undefined && overlaps(subnet, destination);
+  });
+  if (isDropped) missing.push("--allow-direct-routing");
+  if (
+    table.includes('comment "UNPUBLISHED PORT DROP"') &&
+    !table.includes('comment "ALLOW FW MARK"')
+  ) {
+    missing.push("--bridge-accept-fwmark");
+  }
+  return missing;
 }

@@ -7,7 +7,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { LodenError } from "../../errors.ts";
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { type BridgeFit, checkBridges } from "./bridge_fit.ts";
@@ -83,11 +83,10 @@ export async function watchDocker(
 ): Promise<void> {
   const watch = new DockerWatch(components, subject);
   try {
-    for (;;) {
+    do {
       const look = await watch.look(signal);
       if (look !== undefined) onLook(look);
-      await components.clock.sleep(PAUSE_MS, signal);
-    }
+    } while (await slept(components.clock, PAUSE_MS, signal));
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -6,7 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { NoFirewallToolError } from "./errors.ts";
 import type {
@@ -342,20 +342,5 @@ export class FirewallKeeper {
       event: "firewall.failed",
       error,
     });
-  }
-}
-
-/** Whether the pause ended by itself, not by the signal. */
-async function slept(
-  clock: Clock,
-  milliseconds: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    await clock.sleep(milliseconds, signal);
-    return true;
-  } catch (error) {
-    if (signal.aborted) return false;
-    throw error;
   }
 }

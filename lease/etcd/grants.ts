@@ -5,7 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { type Clock, systemClock } from "../../linux/clock.ts";
+import { type Clock, slept, systemClock } from "../../linux/clock.ts";
 import { systemRandom } from "../../linux/random.ts";
 import type { EtcdCluster } from "./cluster.ts";
 
@@ -117,9 +117,9 @@ export class LeaseGrants {
   }
 
   async #sweepLater(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
-    // It rejects when the signal is aborted, and then nothing is left to do.
-    await this.#clock.sleep(SWEEP_PAUSE_MS, signal).catch(() => {});
-    if (!signal.aborted) this.sweep(cluster, signal);
+    if (await slept(this.#clock, SWEEP_PAUSE_MS, signal)) {
+      this.sweep(cluster, signal);
+    }
   }
 }
 

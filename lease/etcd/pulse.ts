@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 
 /** Seldom enough for thousands of hosts at one etcd. */
 export const PULSE_PAUSE_MS = 10_000;
@@ -71,14 +71,16 @@ export class Pulse {
 
   async #beat(): Promise<void> {
     const { signal } = this.#ended;
+    const { clock } = this.#components;
     this.#isBeating = true;
     try {
-      while (this.#waiting > 0) {
-        await this.#components.clock.sleep(PULSE_PAUSE_MS, signal);
+      while (
+        this.#waiting > 0 && await slept(clock, PULSE_PAUSE_MS, signal)
+      ) {
         if (this.#waiting > 0) await this.check();
       }
     } catch (error) {
-      // Only the end of the pulse ends a sleep early.
+      // The check may be what the end of the pulse interrupts.
       if (!signal.aborted) throw error;
     } finally {
       this.#isBeating = false;

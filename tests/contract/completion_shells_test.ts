@@ -7,7 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { commandTable } from "../../commands/table.ts";
-import { renderCompletion } from "../../commands/completion/completion_scripts.ts";
+import { renderCompletion } from "../../commands/completion/completion.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 

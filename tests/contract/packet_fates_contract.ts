@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { SenderCheck } from "../../backend/udp/sender_check.ts";
+import type { SenderCheck } from "../../backend/udp/data_path.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import { address, peer } from "../support/kernel_world.ts";
 import {

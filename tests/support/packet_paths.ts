@@ -10,7 +10,7 @@ import { VERDICT } from "../../backend/udp/ebpf/programs/layout.ts";
 import { PROGRAM_COUNTERS } from "../../backend/udp/ebpf/counters.ts";
 import { CONTROL_TABLE_ACTIVE } from "../../backend/udp/tun/layout.ts";
 import { takePeerTable } from "../../backend/udp/tun/peer_table_switch.ts";
-import type { SenderCheck } from "../../backend/udp/sender_check.ts";
+import type { SenderCheck } from "../../backend/udp/data_path.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { type Ipv4, ipv4FromBytes } from "../../net/ipv4.ts";
 import { type HostSocket, socketReceives } from "./host_socket.ts";

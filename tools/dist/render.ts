@@ -5,7 +5,7 @@
  */
 
 import { commandTable } from "../../commands/table.ts";
-import { renderCompletion } from "../../commands/completion/completion_scripts.ts";
+import { renderCompletion } from "../../commands/completion/completion.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import { renderManPage } from "../docs/man_page.ts";
 import type { RenderedFiles } from "./layout.ts";

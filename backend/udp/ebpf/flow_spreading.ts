@@ -17,7 +17,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../../errors.ts";
-import type { Clock } from "../../../linux/clock.ts";
+import { type Clock, slept } from "../../../linux/clock.ts";
 import type {
   CpuMask,
   PacketSteering,
@@ -83,15 +83,8 @@ export class FlowSpreading {
   /** Runs until the signal is aborted; resolves then. Flows stay as they are. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
-    while (!signal.aborted) {
-      this.look();
-      try {
-        await clock.sleep(this.#spreads ? LOOK_AGAIN_MS : LOOK_MS, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-    }
+    const pauseMs = () => this.#spreads ? LOOK_AGAIN_MS : LOOK_MS;
+    do this.look(); while (await slept(clock, pauseMs(), signal));
   }
 
   /** Looks now. */

@@ -6,7 +6,7 @@
 
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
-import type { ReceiveChoice } from "../choices.ts";
+import type { ReceiveChoice } from "../data_path.ts";
 import type { Maps } from "./maps.ts";
 import type { DeviceConstants, HostConstants } from "./programs/constants.ts";
 import { egressProgram, hopProgram } from "./programs/programs.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { DeviceFeature } from "../../../linux/ethtool.ts";
-import type { ReceiveChoice } from "../choices.ts";
+import type { ReceiveChoice } from "../data_path.ts";
 import type { ReceiveMode } from "./programs/constants.ts";
 
 /** What is known of a device. */

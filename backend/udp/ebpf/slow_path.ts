@@ -16,7 +16,7 @@ import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../../errors.ts";
 import type { DescriptorWaiter } from "../../../linux/descriptor_watch.ts";
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
-import type { Clock } from "../../../linux/clock.ts";
+import { type Clock, slept } from "../../../linux/clock.ts";
 import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type {
@@ -126,7 +126,9 @@ export class SlowPath {
         this.#report(describeError(error));
         pauseMs = FAILURE_PAUSE_MS;
       }
-      if (pauseMs > 0) await this.#pause(pauseMs);
+      if (pauseMs > 0) {
+        await slept(this.#parts.clock, pauseMs, this.#stopping.signal);
+      }
     }
   }
 
@@ -143,16 +145,6 @@ export class SlowPath {
       event: "backend.slow-path-failed",
       reason,
     });
-  }
-
-  /** No longer than until `stop`. */
-  async #pause(milliseconds: number): Promise<void> {
-    const { signal } = this.#stopping;
-    try {
-      await this.#parts.clock.sleep(milliseconds, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
   }
 
   counters(): Record<typeof SLOW_PATH_COUNTERS[number], number> {

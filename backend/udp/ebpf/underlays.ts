@@ -9,7 +9,7 @@ import { describeError } from "../../../errors.ts";
 import type { Bpf, BpfProgram } from "../../../linux/bpf/bpf.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
 import type { Link } from "../../../linux/netlink/rtnetlink.ts";
-import type { ReceiveChoice } from "../choices.ts";
+import type { ReceiveChoice } from "../data_path.ts";
 import {
   detachFromUnderlay,
   detachXdp,

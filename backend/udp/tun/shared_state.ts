@@ -6,7 +6,7 @@
 
 import { type Cidr, netmask } from "../../../net/cidr.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
-import type { SenderCheck } from "../sender_check.ts";
+import type { SenderCheck } from "../data_path.ts";
 import { ChangingPeerTable } from "./changing_peer_table.ts";
 import { readCounters } from "./counters.ts";
 import * as layout from "./layout.ts";

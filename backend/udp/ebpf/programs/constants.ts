@@ -7,7 +7,7 @@
 
 import type { Cidr } from "../../../../net/cidr.ts";
 import type { Ipv4 } from "../../../../net/ipv4.ts";
-import type { SenderCheck } from "../../sender_check.ts";
+import type { SenderCheck } from "../../data_path.ts";
 
 /** See the module. */
 export interface HostConstants {

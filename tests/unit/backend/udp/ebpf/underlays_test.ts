@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { ReceiveChoice } from "../../../../../backend/udp/choices.ts";
+import type { ReceiveChoice } from "../../../../../backend/udp/data_path.ts";
 import { Underlays } from "../../../../../backend/udp/ebpf/underlays.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";

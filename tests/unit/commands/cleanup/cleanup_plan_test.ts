@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ownershipOf } from "../../../../backend/udp/ebpf/ownership.ts";
 import { programName } from "../../../../backend/udp/ebpf/programs/programs.ts";
-import { planPrograms } from "../../../../commands/cleanup/cleanup_programs.ts";
+import { planPrograms } from "../../../../commands/cleanup/cleanup_plan.ts";
 import { BpfError } from "../../../../linux/bpf/errors.ts";
 import type { ProgramType } from "../../../../linux/bpf/bpf.ts";
 import { exit, mov, R0 } from "../../../../linux/bpf/instructions.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   COMPLETION_SHELLS,
   renderCompletion,
-} from "../../../../commands/completion/completion_scripts.ts";
+} from "../../../../commands/completion/completion.ts";
 import { AGENT_FLAGS } from "../../../../config/flags.ts";
 
 const input = {
