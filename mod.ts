@@ -43,9 +43,9 @@ export type {
   NetworkFirewallOptions,
 } from "./agent/network/network_firewall.ts";
 export type {
-  RoomCheck,
-  RoomComponents,
-} from "./agent/network/network_room.ts";
+  AddressConflictComponents,
+  AddressConflicts,
+} from "./agent/network/address_conflicts.ts";
 export type { NetworkSupervisorComponents } from "./agent/network/network_supervisor.ts";
 export type { RetryComponents } from "./agent/tasks/retry.ts";
 export {

@@ -119,11 +119,11 @@ export class Agent {
       supervisor: this.#supervisor,
     }, options.etcd);
     state.attach({
-      backend: () => this.#dataPath?.status(),
-      backendRestarts: () => this.#dataPath?.restarts ?? 0,
-      peerCount: () => this.#dataPath?.peers.size ?? 0,
+      backend: () => this.#backend?.status(),
+      backendRestarts: () => this.#backend?.restarts ?? 0,
+      peerCount: () => this.#backend?.peers.size ?? 0,
       peers: () =>
-        [...this.#dataPath?.peers.values() ?? []].map((peer) => ({
+        [...this.#backend?.peers.values() ?? []].map((peer) => ({
           subnet: formatCidr(peer.subnet),
           publicIp: formatIpv4(peer.publicIp),
           backendType: peer.backendType,
@@ -160,18 +160,18 @@ export class Agent {
 
   /** One line with all counters: on SIGUSR1 and at the end. */
   logCounters(): void {
-    const status = this.#dataPath?.status();
+    const status = this.#backend?.status();
     log.info("counters", {
       event: "agent.counters",
       dataPath: status?.dataPath ?? "none",
-      peers: this.#dataPath?.peers.size ?? 0,
-      restarts: this.#dataPath?.restarts ?? 0,
+      peers: this.#backend?.peers.size ?? 0,
+      restarts: this.#backend?.restarts ?? 0,
       ...status?.counters,
     });
   }
 
-  get #dataPath() {
-    return this.#supervisor.current?.dataPath;
+  get #backend() {
+    return this.#supervisor.current?.backend;
   }
 
   async #start(signal: AbortSignal): Promise<void> {
@@ -275,7 +275,7 @@ export class Agent {
       added: diff.added.length,
       changed: diff.changed.length,
       removed: diff.removed.length,
-      peers: this.#dataPath?.peers.size ?? 0,
+      peers: this.#backend?.peers.size ?? 0,
     });
   }
 
@@ -298,7 +298,7 @@ export class Agent {
     notifier.stopping();
     // Before the data path is gone, and its counters with it.
     this.logCounters();
-    const flowsOn = this.#dataPath?.status()?.outlivesAgent ?? false;
+    const flowsOn = this.#backend?.status()?.outlivesAgent ?? false;
     const late = new AbortController();
     const stopped = Promise.allSettled([
       this.#tasks.stop(),

@@ -10,10 +10,7 @@ import { parseNetworkConfig } from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
 import type { PreviousSubnet } from "../lease/acquisition_plan.ts";
 import type { Lease } from "../lease/lease.ts";
-import {
-  LeaseKeeper,
-  type LeaseStatus as KeeperStatus,
-} from "../lease/lease_keeper.ts";
+import { LeaseKeeper, type LeaseKeeperStatus } from "../lease/lease_keeper.ts";
 import type { PeerSelf } from "../lease/peer_set.ts";
 import { PeerWatch } from "../lease/peer_watch.ts";
 import { keepAnswering } from "../lease/presence.ts";
@@ -200,7 +197,7 @@ export class LeaseMembership implements Membership {
     this.#watch!.moveTo(this.#self);
   }
 
-  #onLease({ state, lease, expiresAtMs }: KeeperStatus): void {
+  #onLease({ state, lease, expiresAtMs }: LeaseKeeperStatus): void {
     this.#events.onLease({
       subnet: lease === undefined ? null : formatCidr(lease.subnet),
       state: state.phase,

@@ -195,7 +195,7 @@ export class PublicIpInUseError extends LodenError {
 }
 
 /** Somebody changes this host's key faster than it can be answered. */
-export class RestlessKeyError extends LodenError {
+export class UnstableKeyError extends LodenError {
   constructor(subnet: Cidr) {
     super(
       "lease.restless",

@@ -12,7 +12,7 @@ import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { SubnetPool } from "../net/subnet_pool.ts";
 import { type Acquired, tryAcquire } from "./acquisition.ts";
 import type { PreviousSubnet } from "./acquisition_plan.ts";
-import { RegistryError, RestlessKeyError } from "./errors.ts";
+import { RegistryError, UnstableKeyError } from "./errors.ts";
 import {
   isReservation,
   type Lease,
@@ -32,8 +32,8 @@ import { formatExpiry, logLeaseState } from "./lease_log.ts";
 import {
   initialLeaseState,
   isNews,
-  type LeaseHappening,
   type LeaseState,
+  type LeaseTransition,
   nextLeaseState,
 } from "./lease_state.ts";
 import { OwnLease } from "./own_lease.ts";
@@ -60,7 +60,7 @@ export interface LeaseKeeperOptions extends Partial<LeaseTimes> {
 }
 
 /** All that is known of the lease. */
-export interface LeaseStatus {
+export interface LeaseKeeperStatus {
   readonly state: LeaseState;
   readonly lease: Lease | undefined;
   /** Wall clock, milliseconds since 1970; `undefined` for a reservation. */
@@ -97,7 +97,7 @@ export class LeaseKeeper {
   #takeOver: boolean;
   readonly #leaseClock: LeaseClock;
   readonly #pauses: RegistryPauses;
-  readonly #listeners = new Set<(status: LeaseStatus) => void>();
+  readonly #listeners = new Set<(status: LeaseKeeperStatus) => void>();
   #state: LeaseState;
   readonly #own = new OwnLease();
   #pool: SubnetPool | undefined;
@@ -124,7 +124,7 @@ export class LeaseKeeper {
     this.#state = initialLeaseState(clock.now());
   }
 
-  get status(): LeaseStatus {
+  get status(): LeaseKeeperStatus {
     return {
       state: this.#state,
       lease: this.#own.lease,
@@ -136,7 +136,7 @@ export class LeaseKeeper {
    * Calls `listener` at every change of the state, and when the lease is
    * renewed. @returns what ends that.
    */
-  onStatus(listener: (status: LeaseStatus) => void): () => void {
+  onStatus(listener: (status: LeaseKeeperStatus) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -246,7 +246,7 @@ export class LeaseKeeper {
       how,
       expires: formatExpiry(this.#leaseClock.expiresAtMs),
     });
-    this.#happen({ type: "acquired" });
+    this.#enter({ type: "acquired" });
   }
 
   /**
@@ -270,7 +270,7 @@ export class LeaseKeeper {
       const written = await this.#recover({ lease, rejected }, signal);
       if (written !== undefined) return written.modRevision;
     }
-    throw new RestlessKeyError(this.#own.lease!.subnet);
+    throw new UnstableKeyError(this.#own.lease!.subnet);
   }
 
   /** Writes what must be written; `undefined` when somebody was faster. */
@@ -280,16 +280,16 @@ export class LeaseKeeper {
   ): Promise<Lease | undefined> {
     const own = this.#own;
     if (lease !== undefined && !own.isOurs(lease)) {
-      this.#happen({ type: "taken", cause: takenBy(lease) });
+      this.#enter({ type: "taken", cause: takenBy(lease) });
       return await this.#acquireAgain(signal);
     }
     const entry = lease ?? rejected?.version;
     if (entry === undefined) {
-      this.#happen({ type: "lost", cause: deleted(own.lease!.subnet) });
+      this.#enter({ type: "lost", cause: deleted(own.lease!.subnet) });
       return await this.#acquireAgain(signal);
     }
     if (rejected !== undefined) {
-      this.#happen({ type: "lost", cause: unreadable(rejected) });
+      this.#enter({ type: "lost", cause: unreadable(rejected) });
     }
     if (own.mayWriteOver(entry)) {
       // By an uncertain write, by flannel or a person on this host.
@@ -324,7 +324,7 @@ export class LeaseKeeper {
   /** Our key is gone, or was made anew, and the subnet cannot be had. */
   #giveUp({ subnet }: Lease): void {
     if (this.#state.phase === "conflict") return;
-    this.#happen({ type: "taken", cause: overlapped(subnet) });
+    this.#enter({ type: "taken", cause: overlapped(subnet) });
   }
 
   /**
@@ -391,7 +391,7 @@ export class LeaseKeeper {
   async #renewOnTime(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#untilDueOrChanged(signal);
-      this.#happen({ type: "renewal-begun" });
+      this.#enter({ type: "renewal-begun" });
       const renewed = await this.#write(this.#own.lease!, signal);
       if (renewed === undefined) return;
       this.#log.info("lease renewed", {
@@ -434,23 +434,23 @@ export class LeaseKeeper {
   #confirm(): void {
     if (this.#leaseClock.isDue || !this.#own.saysWhatItMust) return;
     this.#pauses.reset();
-    this.#happen({ type: "confirmed" });
+    this.#enter({ type: "confirmed" });
   }
 
   /** Never throws but for the signal. */
   async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
     const cause = failed(error);
-    this.#happen({ type: "failed", cause }, error);
+    this.#enter({ type: "failed", cause }, error);
     const pauseMs = this.#pauses.next(cause.code);
     if (this.#own.lease !== undefined && this.#leaseClock.isExpired) {
-      this.#happen({ type: "ttl-passed" });
+      this.#enter({ type: "ttl-passed" });
     }
     await this.#clock.sleep(pauseMs, signal);
   }
 
-  #happen(happening: LeaseHappening, error?: unknown): void {
+  #enter(transition: LeaseTransition, error?: unknown): void {
     const before = this.#state;
-    this.#state = nextLeaseState(before, happening, this.#clock.now());
+    this.#state = nextLeaseState(before, transition, this.#clock.now());
     if (this.#state === before) return;
     const { lease } = this.#own;
     if (isNews(before, this.#state)) {

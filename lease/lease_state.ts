@@ -54,7 +54,7 @@ export interface LeaseState {
 }
 
 /** What happens to a lease. */
-export type LeaseHappening =
+export type LeaseTransition =
   /** A lease that this run did not have: its first, or one after a conflict. */
   | { readonly type: "acquired" }
   | { readonly type: "renewal-begun" }
@@ -80,28 +80,28 @@ export function isNews(before: LeaseState, after: LeaseState): boolean {
 }
 
 /**
- * The state after a happening; the very same object when nothing changed. The
+ * The state after a transition; the very same object when nothing changed. The
  * same cause in other words (a pool whose next lease ends in 3 minutes, and no
  * more in 4) is another state, and no news.
  */
 export function nextLeaseState(
   state: LeaseState,
-  happening: LeaseHappening,
+  transition: LeaseTransition,
   nowMs: number,
 ): LeaseState {
   // Read once more and found as it was: the search goes on for its own reason.
-  if (happening.type === "taken" && isToldAlready(state, happening.cause)) {
+  if (transition.type === "taken" && isToldAlready(state, transition.cause)) {
     return state;
   }
-  const phase = nextPhase(state.phase, happening.type);
-  const cause = nextCause(state, phase, happening);
+  const phase = nextPhase(state.phase, transition.type);
+  const cause = nextCause(state, phase, transition);
   if (
     phase === state.phase && cause?.code === state.cause?.code &&
     cause?.message === state.cause?.message
   ) {
     return state;
   }
-  const taken = happening.type === "taken" ? happening.cause : state.taken;
+  const taken = transition.type === "taken" ? transition.cause : state.taken;
   return {
     phase,
     sinceMs: phase === state.phase ? state.sinceMs : nowMs,
@@ -113,7 +113,7 @@ export function nextLeaseState(
 /** What is not named leaves the phase as it is. */
 const TRANSITIONS: Record<
   LeasePhase,
-  Partial<Record<LeaseHappening["type"], LeasePhase>>
+  Partial<Record<LeaseTransition["type"], LeasePhase>>
 > = {
   acquiring: { acquired: "held" },
   held: {
@@ -141,31 +141,31 @@ const TRANSITIONS: Record<
 
 function nextPhase(
   phase: LeasePhase,
-  happening: LeaseHappening["type"],
+  transition: LeaseTransition["type"],
 ): LeasePhase {
-  return TRANSITIONS[phase][happening] ?? phase;
+  return TRANSITIONS[phase][transition] ?? phase;
 }
 
 function nextCause(
   state: LeaseState,
   phase: LeasePhase,
-  happening: LeaseHappening,
+  transition: LeaseTransition,
 ): LeaseCause | undefined {
   if (phase === "held") return undefined;
-  if (!("cause" in happening)) return state.cause;
-  switch (happening.type) {
+  if (!("cause" in transition)) return state.cause;
+  switch (transition.type) {
     case "failed":
       return phase === "conflict"
         ? {
-          code: happening.cause.code,
-          message: stillWithout(state, happening.cause),
+          code: transition.cause.code,
+          message: stillWithout(state, transition.cause),
         }
-        : happening.cause;
+        : transition.cause;
     case "lost":
       // Elsewhere the key is gone because of what is the cause already.
-      return phase === "renewing" ? happening.cause : state.cause;
+      return phase === "renewing" ? transition.cause : state.cause;
     case "taken":
-      return happening.cause;
+      return transition.cause;
   }
 }
 

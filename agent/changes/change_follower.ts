@@ -53,7 +53,7 @@ export class ChangeFollower {
         config: joining.known.config!,
         // One from saved state is about to be compared with a live config.
         subnet: supervisor.current?.plan.subnet,
-        peers: [...supervisor.current?.dataPath.peers.values() ?? []]
+        peers: [...supervisor.current?.backend.peers.values() ?? []]
           .map(({ subnet }) => subnet),
       }),
       apply: (config) => this.#useConfig(config),

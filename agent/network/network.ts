@@ -20,7 +20,7 @@ import {
   BlackholeRoute,
   type BlackholeRouteComponents,
 } from "./blackhole_route.ts";
-import { DataPath } from "./data_path.ts";
+import { BackendKeeper } from "./backend_keeper.ts";
 import { reportDocker, SysctlReport } from "../status/host_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import {
@@ -28,8 +28,11 @@ import {
   type NetworkFirewallComponents,
   type NetworkFirewallOptions,
 } from "./network_firewall.ts";
-import { findRoom, type RoomComponents } from "./network_room.ts";
-import { isSameDataPath, type NetworkPlan } from "./network_plan.ts";
+import {
+  type AddressConflictComponents,
+  waitForFreeAddresses,
+} from "./address_conflicts.ts";
+import { isSameBackend, type NetworkPlan } from "./network_plan.ts";
 import { NewestTask } from "../tasks/newest_task.ts";
 import type { AgentPhase, AgentState } from "../status/state.ts";
 import type { TaskGroup } from "../tasks/task_group.ts";
@@ -44,7 +47,10 @@ export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
 
 /** What a network is made of. */
 export interface NetworkComponents
-  extends NetworkFirewallComponents, BlackholeRouteComponents, RoomComponents {
+  extends
+    NetworkFirewallComponents,
+    BlackholeRouteComponents,
+    AddressConflictComponents {
   readonly state: AgentState;
   readonly tasks: TaskGroup;
   /** A new backend for each start. */
@@ -75,7 +81,7 @@ export interface NetworkOptions extends NetworkFirewallOptions {
 
 /** One host's network: follows its plan, and keeps what need not change. */
 export class Network {
-  readonly dataPath: DataPath;
+  readonly backend: BackendKeeper;
   readonly #components: NetworkComponents;
   readonly #options: NetworkOptions;
   readonly #firewall: NetworkFirewall;
@@ -99,7 +105,7 @@ export class Network {
     this.#plan = plan;
     this.#components = components;
     this.#options = options;
-    this.dataPath = new DataPath(components, {
+    this.backend = new BackendKeeper(components, {
       createBackend: () => components.createBackend(this.#plan.config),
       events: {
         onWaiting: (error) => this.#onWaiting(error),
@@ -139,9 +145,13 @@ export class Network {
     const written = this.#written;
     // Until the end the files are this method's.
     this.#written = undefined;
-    if (this.#started === undefined || !isSameDataPath(this.#started, plan)) {
+    if (this.#started === undefined || !isSameBackend(this.#started, plan)) {
       // Before the rules, which would masquerade what they must not.
-      await findRoom(plan.config.pool.network, this.#components, ending);
+      await waitForFreeAddresses(
+        plan.config.pool.network,
+        this.#components,
+        ending,
+      );
     }
     // The rules need no device: both at once.
     const firewall = this.#firewall.ensure(
@@ -151,7 +161,7 @@ export class Network {
     );
     // A failure is seen where it is awaited, unless the data path fails first.
     firewall.catch(() => {});
-    await this.#startDataPath(plan, ending);
+    await this.#startBackend(plan, ending);
     if (this.#options.blackholeRoute && this.#blackhole.follow(plan.subnet)) {
       this.#components.tasks.spawn(
         "blackhole route",
@@ -172,7 +182,7 @@ export class Network {
   /** Ends the process's part; what carries traffic without us stays. */
   async stop(): Promise<void> {
     this.#stopping.abort(new DOMException("stopping", "AbortError"));
-    await Promise.all([this.#firewall.stop(), this.dataPath.stop()]);
+    await Promise.all([this.#firewall.stop(), this.backend.stop()]);
   }
 
   /** A network that runs stays "running" while it changes. */
@@ -181,17 +191,17 @@ export class Network {
     if (!state.facts.ready) state.enter(phase);
   }
 
-  async #startDataPath(
+  async #startBackend(
     plan: NetworkPlan,
     signal: AbortSignal,
   ): Promise<void> {
-    if (this.#started !== undefined && isSameDataPath(this.#started, plan)) {
+    if (this.#started !== undefined && isSameBackend(this.#started, plan)) {
       return;
     }
     const { config, subnet, underlay } = plan;
     const { network } = config.pool;
     this.#started = undefined;
-    await this.dataPath.start({ network, subnet, underlay }, signal);
+    await this.backend.start({ network, subnet, underlay }, signal);
     this.#started = plan;
   }
 
@@ -270,7 +280,7 @@ export class Network {
     const { state, tasks } = this.#components;
     const former = this.#overlay;
     this.#overlay = overlay;
-    this.#firewall.letPast(overlay.deviceName);
+    this.#firewall.setOverlayDevice(overlay.deviceName);
     state.clear("data-path.not-started");
     state.clear("data-path.down");
     state.clear("data-path.unattended");
@@ -280,7 +290,7 @@ export class Network {
         mtuBytes: overlay.mtuBytes,
       },
     });
-    const status = this.dataPath.status();
+    const status = this.backend.status();
     log.info("data path is up", {
       event: "data-path.up",
       backend: status?.type,

@@ -19,7 +19,7 @@ const log = getLogger(["loden", "agent"]);
 /** The host's firewall, kept as it should be (`host/firewall/firewall_keeper.ts`). */
 export interface FirewallSupervisor {
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
-  letPast(overlayDevice: string | undefined): void;
+  setOverlayDevice(overlayDevice: string | undefined): void;
   start(signal: AbortSignal): void;
   stop(): Promise<void>;
   status(): FirewallStatus;
@@ -119,9 +119,9 @@ export class NetworkFirewall {
   }
 
   /** What comes by the overlay's device passes rules of Docker's that drop. */
-  letPast(overlayDevice: string | undefined): void {
+  setOverlayDevice(overlayDevice: string | undefined): void {
     this.#overlayDevice = overlayDevice;
-    this.#kept?.supervisor.letPast(overlayDevice);
+    this.#kept?.supervisor.setOverlayDevice(overlayDevice);
   }
 
   /** The rules stay. */
@@ -140,7 +140,7 @@ export class NetworkFirewall {
       (error) => this.#onResult(error),
     );
     if (this.#overlayDevice !== undefined) {
-      supervisor.letPast(this.#overlayDevice);
+      supervisor.setOverlayDevice(this.#overlayDevice);
     }
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };
     await before?.supervisor.stop();

@@ -20,13 +20,13 @@ export interface NetworkPlan {
 
 /** Whether what runs for one plan serves the other as well. */
 export function isSamePlan(a: NetworkPlan, b: NetworkPlan): boolean {
-  return isSameDataPath(a, b) &&
+  return isSameBackend(a, b) &&
     a.config.enableNfTables === b.config.enableNfTables &&
     a.underlay.publicIp === b.underlay.publicIp;
 }
 
 /** Whether one data path serves both; others alone send to the PublicIP. */
-export function isSameDataPath(a: NetworkPlan, b: NetworkPlan): boolean {
+export function isSameBackend(a: NetworkPlan, b: NetworkPlan): boolean {
   return equalCidr(a.subnet, b.subnet) &&
     equalCidr(a.config.pool.network, b.config.pool.network) &&
     JSON.stringify(a.config.backend) === JSON.stringify(b.config.backend) &&

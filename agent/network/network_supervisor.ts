@@ -105,7 +105,7 @@ export class NetworkSupervisor {
   /** Brings the peers up to date; without a network there are none. */
   async apply(diff: PeerDiff): Promise<void> {
     await this.#adopting;
-    await this.#current?.dataPath.apply(diff);
+    await this.#current?.backend.apply(diff);
   }
 
   /** Ends the process's part; what carries traffic without us stays. */

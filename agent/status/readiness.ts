@@ -66,7 +66,7 @@ export class Readiness {
   }
 
   /** Says it, unless that has been done. */
-  sayReady({ plan, dataPath }: Network): void {
+  sayReady({ plan, backend }: Network): void {
     const { state, tasks } = this.#components;
     state.enter("running");
     if (state.facts.ready) return;
@@ -75,7 +75,7 @@ export class Readiness {
     log.info("ready", {
       event: "agent.ready",
       ...describePlan(plan),
-      peers: dataPath.peers.size,
+      peers: backend.peers.size,
       fromSavedState: state.facts.fromSavedState,
     });
   }

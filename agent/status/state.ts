@@ -28,7 +28,7 @@ export type WaitSubject =
   | "config"
   | "underlay"
   | "lease"
-  | "room"
+  | "addresses"
   | "data-path"
   | "firewall"
   | "files";

@@ -17,7 +17,7 @@ import {
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
 import { refuseNetworkOfOthers } from "../../agent/instance/neighbours.ts";
-import type { RoomCheck } from "../../agent/network/network_room.ts";
+import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
 import type { AgentState } from "../../agent/status/state.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
@@ -134,7 +134,7 @@ export async function composeAgent(
         metric: UNREACHABLE_METRIC,
       });
     },
-    checkRoom: (network) => checkRoom(network, rtnetlink),
+    findAddressConflicts: (network) => findAddressConflicts(network, rtnetlink),
     checkSysctls: (devices) => {
       if (settings.setSysctls) setSysctls(checkSysctls(devices));
       return checkSysctls(devices);
@@ -172,7 +172,10 @@ export async function composeAgent(
   return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
 }
 
-function checkRoom(network: Cidr, rtnetlink: Rtnetlink): RoomCheck {
+function findAddressConflicts(
+  network: Cidr,
+  rtnetlink: Rtnetlink,
+): AddressConflicts {
   const host = readHostNetworks(rtnetlink);
   return {
     overlaps: findOverlaps(network, host),

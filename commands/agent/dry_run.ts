@@ -63,11 +63,11 @@ import type { CommandIo } from "../command.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 import {
   type FileForecast,
+  forecastAddressConflicts,
   forecastDevice,
   forecastFiles,
   forecastFirewall,
   forecastLease,
-  forecastRoom,
   forecastSysctls,
   forecastUnderlay,
   renderStartPlan,
@@ -126,7 +126,7 @@ async function planStart(
     ...findOthers(settings, paths, world),
     ...forecastUnderlay(underlay, warnings),
     ...lease.steps,
-    ...forecastRoom(
+    ...forecastAddressConflicts(
       findOverlaps(network, host),
       isServedAlready(network, host),
     ),

@@ -125,7 +125,7 @@ export function forecastUnderlay(
 }
 
 /** Whether the network's addresses are free here. */
-export function forecastRoom(
+export function forecastAddressConflicts(
   overlaps: readonly NetworkOverlap[],
   isServed: boolean,
 ): StartStep[] {

@@ -104,7 +104,7 @@ export class FirewallKeeper {
    * The overlay has this device now, and it is let past Docker's drops: at once,
    * or with the first {@linkcode ensure}.
    */
-  letPast(overlayDevice: string | undefined): void {
+  setOverlayDevice(overlayDevice: string | undefined): void {
     if (overlayDevice === this.#overlayDevice) return;
     this.#overlayDevice = overlayDevice;
     void this.#lookAgain(this.#stop.signal);

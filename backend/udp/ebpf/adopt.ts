@@ -30,12 +30,12 @@ export interface AdoptedMaps {
  */
 export function adoptMaps(
   bpf: Bpf,
-  otherEndIndex: number,
+  hopIndex: number,
   suffix: string,
 ): AdoptedMaps {
   const attached = attachedProgram(
     bpf,
-    otherEndIndex,
+    hopIndex,
     "ingress",
     programName("hop", suffix),
   );

@@ -154,7 +154,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
-      this.#pair.otherEnd.index,
+      this.#pair.hop.index,
       this.#owner.suffix,
     );
     this.#table = this.#makeTable();
@@ -183,7 +183,7 @@ export class EbpfDataPath implements UdpDataPath {
   /** The overlay device's other end: what is sent by it enters the overlay. */
   get entrance(): { interfaceIndex: number; mac: Uint8Array } {
     return {
-      interfaceIndex: this.#pair.otherEnd.index,
+      interfaceIndex: this.#pair.hop.index,
       mac: this.#pair.device.mac,
     };
   }
@@ -293,9 +293,9 @@ export class EbpfDataPath implements UdpDataPath {
       : [...peers.values()];
     if (unsettled !== undefined) this.#table.put(unsettled, deadlineNs);
     mended.push(...programs.underlays.set(devices));
-    const { device, otherEnd } = this.#pair;
-    if (ensureAttached(bpf, otherEnd.index, "ingress", programs.hop).changed) {
-      mended.push(`program at ${otherEnd.name}`);
+    const { device, hop } = this.#pair;
+    if (ensureAttached(bpf, hop.index, "ingress", programs.hop).changed) {
+      mended.push(`program at ${hop.name}`);
     }
     if (ensureAttached(bpf, device.index, "egress", programs.egress).changed) {
       mended.push(`program at ${device.name}`);
@@ -370,9 +370,9 @@ export class EbpfDataPath implements UdpDataPath {
       this.#pair = pair;
     }
     if (ensureOffloads(ethtool, this.#pair)) changed = true;
-    const { device, otherEnd } = this.#pair;
-    if (!otherEnd.up) {
-      rtnetlink.changeLink(otherEnd.index, { up: true });
+    const { device, hop } = this.#pair;
+    if (!hop.up) {
+      rtnetlink.changeLink(hop.index, { up: true });
       changed = true;
     }
     const { network, subnet, mtuBytes } = this.#options;
@@ -438,7 +438,7 @@ export class EbpfDataPath implements UdpDataPath {
   #hostConstants(devices: readonly Link[]): HostConstants {
     const { ethtool } = this.#parts;
     const { subnet, underlay, port, senderCheck } = this.#options;
-    const { device, otherEnd } = this.#pair;
+    const { device, hop } = this.#pair;
     return {
       suffix: this.#owner.suffix,
       mark: this.#owner.mark,
@@ -448,7 +448,7 @@ export class EbpfDataPath implements UdpDataPath {
       senderCheck,
       // As they are now: udev may have given them others than ours.
       device: { interfaceIndex: device.index, mac: device.mac },
-      devicePeer: { interfaceIndex: otherEnd.index, mac: otherEnd.mac },
+      devicePeer: { interfaceIndex: hop.index, mac: hop.mac },
       cutUdp: devices.some((link) =>
         passesWhole(describeDevice(ethtool, link))
       ),

@@ -21,7 +21,7 @@ import { type Ownership, ownershipOf } from "./ownership.ts";
 /** Both ends. */
 export interface OverlayPair {
   readonly device: Link;
-  readonly otherEnd: Link;
+  readonly hop: Link;
 }
 
 /** The largest that a veth takes: whatever comes in must get through. */
@@ -48,8 +48,8 @@ export function findOverlayPair(
   const device = ours.find((link) => isEqual(link.mac, mac)) ??
     ours.find(({ index }) => index === peer?.peerIndex) ??
     ours.toSorted((a, b) => a.mtuBytes - b.mtuBytes)[0];
-  const otherEnd = ours.find(({ index }) => index === device?.peerIndex);
-  return device && otherEnd && { device, otherEnd };
+  const hop = ours.find(({ index }) => index === device?.peerIndex);
+  return device && hop && { device, hop };
 }
 
 /**
@@ -69,14 +69,14 @@ export function makeOverlayPair(
     try {
       const { link, peer } = rtnetlink.createVethPair({
         name,
-        peerName: otherEndName(name),
+        peerName: hopName(name),
         mac,
         peerMac,
         mtuBytes,
         peerMtuBytes: OTHER_END_MTU_BYTES,
         alias,
       });
-      return { device: link, otherEnd: peer };
+      return { device: link, hop: peer };
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       const isTaken = error.errno === ERRNO.EEXIST;
@@ -105,7 +105,7 @@ function removeHalfMade(
 }
 
 /** `flannel0p` for `flannel0`; of the longest names the last letter goes. */
-export function otherEndName(name: string): string {
+export function hopName(name: string): string {
   const other = `${name.slice(0, NAME_MOST_LETTERS - 1)}p`;
   return other === name ? `${name.slice(0, NAME_MOST_LETTERS - 1)}q` : other;
 }
@@ -113,11 +113,11 @@ export function otherEndName(name: string): string {
 /** Switches the offloads of both ends. Says whether one was not as it must be. */
 export function ensureOffloads(
   ethtool: Ethtool,
-  { device, otherEnd }: OverlayPair,
+  { device, hop }: OverlayPair,
 ): boolean {
   const changes = [
     ensureFeatures(ethtool, device.name, true),
-    ensureFeatures(ethtool, otherEnd.name, false),
+    ensureFeatures(ethtool, hop.name, false),
   ];
   return changes.includes(true);
 }

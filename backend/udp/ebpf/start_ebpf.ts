@@ -137,7 +137,7 @@ function openSocket(
 }
 
 /** What runs beside the programs. */
-interface Company {
+interface RunningParts {
   readonly path: EbpfDataPath;
   readonly slowPath: SlowPath;
   readonly spreading: FlowSpreading | undefined;
@@ -156,7 +156,7 @@ class RunningEbpf implements UdpDataPath {
   readonly name = "ebpf";
   readonly outlivesAgent = true;
   readonly failed: Promise<void>;
-  readonly #company: Company;
+  readonly #parts: RunningParts;
   readonly #keeper: OverlayKeeper;
   readonly #stopping = new AbortController();
   /** Whether changes of the network are told. */
@@ -164,9 +164,9 @@ class RunningEbpf implements UdpDataPath {
   /** Each runs until `stop`. */
   readonly #running: readonly Promise<void>[];
 
-  constructor(company: Company) {
-    const { path, clock, slowPath, spreading } = company;
-    this.#company = company;
+  constructor(parts: RunningParts) {
+    const { path, clock, slowPath, spreading } = parts;
+    this.#parts = parts;
     this.#keeper = new OverlayKeeper(clock, {
       get deviceName() {
         return path.deviceName;
@@ -187,39 +187,39 @@ class RunningEbpf implements UdpDataPath {
   }
 
   get deviceName(): string {
-    return this.#company.path.deviceName;
+    return this.#parts.path.deviceName;
   }
 
   get peerCount(): number {
-    return this.#company.path.peerCount;
+    return this.#parts.path.peerCount;
   }
 
   changePeers(diff: PeerDiff): Promise<void> {
-    return this.#company.path.changePeers(diff);
+    return this.#parts.path.changePeers(diff);
   }
 
   counters(): Record<string, number> {
-    const { path, slowPath } = this.#company;
+    const { path, slowPath } = this.#parts;
     return { ...path.counters(), ...slowPath.counters() };
   }
 
   details(): Record<string, string> {
-    const { path, spreading } = this.#company;
+    const { path, spreading } = this.#parts;
     const flows = spreading && { "flows on": spreading.describe() };
     return { ...path.details(), ...flows };
   }
 
   async stop(): Promise<void> {
-    using _opened = this.#company.opened;
+    using _opened = this.#parts.opened;
     this.#stopping.abort();
-    await this.#company.slowPath.stop();
+    await this.#parts.slowPath.stop();
     // Of one that broke off `failed` has told.
     await Promise.allSettled(this.#running);
-    await this.#company.path.stop();
+    await this.#parts.path.stop();
   }
 
   async #untilStopped(): Promise<void> {
-    const { path } = this.#company;
+    const { path } = this.#parts;
     try {
       await Promise.all(this.#running);
     } catch (error) {
@@ -232,7 +232,7 @@ class RunningEbpf implements UdpDataPath {
 
   /** A device that goes, or a route, is put right before anybody waits for it. */
   async #followChanges(): Promise<void> {
-    const { path, monitor, clock } = this.#company;
+    const { path, monitor, clock } = this.#parts;
     const { signal } = this.#stopping;
     try {
       for await (const _tables of monitor.changes(signal)) {

@@ -10,7 +10,7 @@ import type { UnderlayChoice } from "../../../agent/joining.ts";
 import type { SubnetChangeOptions } from "../../../agent/changes/subnet_change.ts";
 import type { ShellResult } from "../../../linux/shell_command.ts";
 import type { SavedNetwork } from "../../../agent/membership.ts";
-import type { RoomCheck } from "../../../agent/network/network_room.ts";
+import type { AddressConflicts } from "../../../agent/network/address_conflicts.ts";
 import { AgentState } from "../../../agent/status/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
@@ -59,7 +59,7 @@ export class AgentRig {
   readonly etcd = new FakeEtcd(this.clock);
   readonly firewall = new FakeFirewall();
   /** The overlay's device, as the firewall was told, each time. */
-  readonly letPast: (string | undefined)[] = [];
+  readonly setOverlayDevice: (string | undefined)[] = [];
   readonly calls: string[] = [];
   readonly backends: FakeBackend[] = [];
   readonly files = new Map<string, string>();
@@ -76,7 +76,7 @@ export class AgentRig {
   networkError: unknown;
   isManagerDeaf = false;
   blackholeError: unknown;
-  room: RoomCheck = { overlaps: [], isServed: false };
+  room: AddressConflicts = { overlaps: [], isServed: false };
   sysctls: SysctlFinding[] = [];
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
@@ -208,7 +208,7 @@ export class AgentRig {
             await keeper.ensure(rules, signal);
             call("firewall.set");
           },
-          letPast: (device) => this.letPast.push(device),
+          setOverlayDevice: (device) => this.setOverlayDevice.push(device),
           start: (signal) => keeper.start(signal),
           stop: () => keeper.stop(),
           status: () => keeper.status(),
@@ -223,7 +223,7 @@ export class AgentRig {
         if (this.blackholeError !== undefined) throw this.blackholeError;
       },
       removeBlackholeRoute: () => call("blackhole removed"),
-      checkRoom: () => this.room,
+      findAddressConflicts: () => this.room,
       checkSysctls: () => this.sysctls,
       watchDocker: (overlay, onLook, signal) => {
         call(`docker of ${overlay.overlayDevice}`);

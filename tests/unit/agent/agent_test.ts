@@ -70,7 +70,7 @@ Deno.test("parts start in their order, and READY comes last", () =>
       "READY 10.1.5.0/24, 1 peer, udp (fake)",
     ]);
     // By the name that the device has, not by the pattern that asked for it.
-    assertEquals(rig.letPast, ["flannel0"]);
+    assertEquals(rig.setOverlayDevice, ["flannel0"]);
     assertEquals(rig.state.snapshot().phase, "running");
     await rig.stop();
   }));

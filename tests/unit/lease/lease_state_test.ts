@@ -3,9 +3,9 @@ import fc from "fast-check";
 import {
   initialLeaseState,
   isNews,
-  type LeaseHappening,
   type LeasePhase,
   type LeaseState,
+  type LeaseTransition,
   nextLeaseState,
 } from "../../../lease/lease_state.ts";
 
@@ -23,7 +23,7 @@ const H = {
   ttl: { type: "ttl-passed" },
   lost: { type: "lost", cause: deleted },
   taken: { type: "taken", cause: taken },
-} satisfies Record<string, LeaseHappening>;
+} satisfies Record<string, LeaseTransition>;
 
 /** What happens, then the phase and the cause that it leads to. */
 const STORIES: [(keyof typeof H)[], LeasePhase, string | undefined][] = [

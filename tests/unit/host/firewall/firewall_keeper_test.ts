@@ -341,7 +341,7 @@ Deno.test("the overlay's device is let past Docker's rules, by every tool that D
     await scene.keeper.ensure(RULES, signal);
     // What the last run has let past is not taken away before that.
     for (const set of forDocker) assertEquals(set.lastRules, undefined);
-    scene.keeper.letPast("flannel0");
+    scene.keeper.setOverlayDevice("flannel0");
     // After the look that this brings about.
     await scene.keeper.ensure(RULES, signal);
     for (const set of forDocker) {
@@ -366,7 +366,7 @@ Deno.test("a way past Docker's rules that fails keeps nothing else back and is t
       others: [],
       forDocker: [set],
     };
-    keeper.letPast("flannel0");
+    keeper.setOverlayDevice("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     await clock.advance(10_000);

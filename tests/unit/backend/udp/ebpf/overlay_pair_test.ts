@@ -8,8 +8,8 @@ import { BackendStartError } from "../../../../../backend/errors.ts";
 import {
   ensureOffloads,
   findOverlayPair,
+  hopName,
   makeOverlayPair,
-  otherEndName,
 } from "../../../../../backend/udp/ebpf/overlay_pair.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
 import {
@@ -31,16 +31,16 @@ const names = (rtnetlink: FakeRtnetlink) =>
   rtnetlink.links().map(({ name }) => name).filter((name) => name !== "lo");
 
 Deno.test("the pair has the network's alias and addresses, and asks for no neighbours", () => {
-  const { device, otherEnd } = make(new FakeRtnetlink());
+  const { device, hop } = make(new FakeRtnetlink());
   assertEquals(
     [device.name, device.alias, device.mac, device.mtuBytes, device.noArp],
     ["flannel0", ALIAS, OWNER.mac, 1_472, true],
   );
   assertEquals(
-    [otherEnd.name, otherEnd.alias, otherEnd.mac, otherEnd.noArp],
+    [hop.name, hop.alias, hop.mac, hop.noArp],
     ["flannel0p", ALIAS, OWNER.peerMac, true],
   );
-  assertEquals(device.peerIndex, otherEnd.index);
+  assertEquals(device.peerIndex, hop.index);
 });
 
 Deno.test("a pair that was left without its alias is made anew, and a stranger's veths are let alone", () => {
@@ -49,7 +49,7 @@ Deno.test("a pair that was left without its alias is made anew, and a stranger's
   const veths = (name: string, mac: Uint8Array, peerMac: Uint8Array) =>
     rtnetlink.createVethPair({
       name,
-      peerName: otherEndName(name),
+      peerName: hopName(name),
       mac,
       peerMac,
       mtuBytes: MTU,
@@ -72,7 +72,7 @@ Deno.test("a pair that was left without its alias is made anew, and a stranger's
 });
 
 Deno.test("the other end takes the largest packets that there are", () => {
-  assertEquals(make(new FakeRtnetlink()).otherEnd.mtuBytes, 65_535);
+  assertEquals(make(new FakeRtnetlink()).hop.mtuBytes, 65_535);
 });
 
 Deno.test("a pair is found by its alias, whatever its names, and no other network's", () => {
@@ -82,35 +82,35 @@ Deno.test("a pair is found by its alias, whatever its names, and no other networ
   for (
     const [{ index }, name] of [
       [made.device, "aaa"],
-      [made.otherEnd, "bbb"],
+      [made.hop, "bbb"],
     ] as const
   ) {
     rtnetlink.changeLink(index, { name });
   }
   const found = findOverlayPair(rtnetlink.links(), ALIAS);
   assertEquals(
-    [found?.device.index, found?.otherEnd.index],
-    [made.device.index, made.otherEnd.index],
+    [found?.device.index, found?.hop.index],
+    [made.device.index, made.hop.index],
   );
 });
 
 Deno.test("the ends are told apart, whichever the kernel lists first", () => {
   const rtnetlink = new FakeRtnetlink();
-  const { device, otherEnd } = make(rtnetlink);
+  const { device, hop } = make(rtnetlink);
   for (const links of [rtnetlink.links(), rtnetlink.links().reverse()]) {
-    assertEquals(findOverlayPair(links, ALIAS), { device, otherEnd });
+    assertEquals(findOverlayPair(links, ALIAS), { device, hop });
   }
 });
 
 Deno.test("the ends are told apart although somebody has changed one hardware address, or both", () => {
   const rtnetlink = new FakeRtnetlink();
-  const { device, otherEnd } = make(rtnetlink);
+  const { device, hop } = make(rtnetlink);
   for (const last of [0, 1, 16]) {
     const other = Uint8Array.of(2, 0, 0x5e, 0, 0x53, last);
     for (
-      const changed of [[device.index], [otherEnd.index], [
+      const changed of [[device.index], [hop.index], [
         device.index,
-        otherEnd.index,
+        hop.index,
       ]]
     ) {
       const links = rtnetlink.links().map((link) =>
@@ -119,8 +119,8 @@ Deno.test("the ends are told apart although somebody has changed one hardware ad
       for (const order of [links, links.toReversed()]) {
         const found = findOverlayPair(order, ALIAS);
         assertEquals(
-          [found?.device.index, found?.otherEnd.index],
-          [device.index, otherEnd.index],
+          [found?.device.index, found?.hop.index],
+          [device.index, hop.index],
         );
       }
     }
@@ -131,13 +131,13 @@ Deno.test("half a pair is none, nor is a TUN with the alias", () => {
   const rtnetlink = new FakeRtnetlink();
   rtnetlink.addLink({ name: "flannel0", kind: "tun", alias: ALIAS });
   assertEquals(findOverlayPair(rtnetlink.links(), ALIAS), undefined);
-  const { device, otherEnd } = makeOverlayPair(
+  const { device, hop } = makeOverlayPair(
     rtnetlink,
     OWNER,
     "overlay",
     MTU,
   );
-  for (const end of [device, otherEnd]) {
+  for (const end of [device, hop]) {
     const rest = rtnetlink.links().filter(({ index }) => index !== end.index);
     assertEquals(findOverlayPair(rest, ALIAS), undefined);
   }
@@ -186,10 +186,10 @@ Deno.test("what the kernel refuses for another reason is tried once", () => {
 });
 
 Deno.test("the ends have two names that the kernel takes, however long the first is", () => {
-  assertEquals(otherEndName("flannel0"), "flannel0p");
+  assertEquals(hopName("flannel0"), "flannel0p");
   for (let letters = 1; letters <= 15; letters++) {
     for (const name of ["a".repeat(letters), "p".repeat(letters)]) {
-      const other = otherEndName(name);
+      const other = hopName(name);
       assertNotEquals(other, name);
       assert(other.length <= 15, other);
     }
@@ -200,7 +200,7 @@ Deno.test("the ends have two names that the kernel takes, however long the first
 function offloadWorld() {
   const pair = make(new FakeRtnetlink());
   const ethtool = new FakeEthtool();
-  for (const { name } of [pair.device, pair.otherEnd]) {
+  for (const { name } of [pair.device, pair.hop]) {
     ethtool.plugIn(name, "veth", {
       "tx-checksum-ip-generic": ON,
       "tx-tcp-ecn-segmentation": ON,
@@ -262,7 +262,7 @@ Deno.test("an offload that an older kernel does not know is not asked for", () =
   const pair = make(new FakeRtnetlink());
   const ethtool = new FakeEthtool();
   // Neither has tx-checksum-ip-generic.
-  for (const { name } of [pair.device, pair.otherEnd]) ethtool.plugIn(name);
+  for (const { name } of [pair.device, pair.hop]) ethtool.plugIn(name);
   ensureOffloads(ethtool, pair);
   assertEquals(ensureOffloads(ethtool, pair), false);
 });

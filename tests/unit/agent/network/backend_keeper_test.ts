@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DataPath } from "../../../../agent/network/data_path.ts";
+import { BackendKeeper } from "../../../../agent/network/backend_keeper.ts";
 import { LodenError } from "../../../../errors.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { parseIpv4 } from "../../../../net/ipv4.ts";
@@ -38,7 +38,7 @@ function rig(options: FakeBackendOptions = {}) {
   const clock = new FakeClock();
   const backends: FakeBackend[] = [];
   const events: string[] = [];
-  const dataPath = new DataPath({ clock, random: new FakeRandom() }, {
+  const dataPath = new BackendKeeper({ clock, random: new FakeRandom() }, {
     createBackend: () => {
       const backend = new FakeBackend(options);
       backends.push(backend);

@@ -25,8 +25,8 @@ const log = getLogger(["loden", "agent"]);
 const GOOD_RUN_MS = 10_000;
 const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
-/** What the data path tells the agent. */
-export interface DataPathEvents {
+/** What the keeper tells the agent. */
+export interface BackendEvents {
   /** The first start has failed and is tried again. */
   onWaiting(error: unknown): void;
   /**
@@ -39,10 +39,10 @@ export interface DataPathEvents {
 }
 
 /** How to make one. */
-export interface DataPathOptions {
+export interface BackendKeeperOptions {
   /** A new backend for each start: one that has failed is never used again. */
   readonly createBackend: () => Backend;
-  readonly events: DataPathEvents;
+  readonly events: BackendEvents;
 }
 
 /** A backend that runs, and the peers that it has been given. */
@@ -54,9 +54,9 @@ interface Running {
 }
 
 /** One backend, kept alive. */
-export class DataPath {
+export class BackendKeeper {
   readonly #components: RetryComponents;
-  readonly #options: DataPathOptions;
+  readonly #options: BackendKeeperOptions;
   readonly #stopping = new AbortController();
   /** Aborted when a start with another context comes. */
   #superseding = new AbortController();
@@ -72,7 +72,7 @@ export class DataPath {
   /** Between backends that start well and fail soon. */
   readonly #pauses: Backoff;
 
-  constructor(components: RetryComponents, options: DataPathOptions) {
+  constructor(components: RetryComponents, options: BackendKeeperOptions) {
     this.#components = components;
     this.#pauses = new Backoff(components.random, PAUSES);
     this.#options = options;

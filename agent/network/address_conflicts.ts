@@ -14,14 +14,14 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What {@linkcode findRoom} needs. */
-export interface RoomComponents extends RetryComponents {
+/** What {@linkcode waitForFreeAddresses} needs. */
+export interface AddressConflictComponents extends RetryComponents {
   readonly state: AgentState;
-  readonly checkRoom: (network: Cidr) => RoomCheck;
+  readonly findAddressConflicts: (network: Cidr) => AddressConflicts;
 }
 
 /** One look at the host's routes and addresses. */
-export interface RoomCheck {
+export interface AddressConflicts {
   readonly overlaps: readonly NetworkOverlap[];
   /** Whether the network has been running here since the boot. */
   readonly isServed: boolean;
@@ -33,15 +33,15 @@ export interface RoomCheck {
  *
  * @throws the signal's reason when aborted.
  */
-export async function findRoom(
+export async function waitForFreeAddresses(
   network: Cidr,
-  components: RoomComponents,
+  components: AddressConflictComponents,
   signal: AbortSignal,
 ): Promise<void> {
-  const { state, checkRoom } = components;
+  const { state, findAddressConflicts } = components;
   await retryUntilDone(
     () => {
-      const { overlaps, isServed } = checkRoom(network);
+      const { overlaps, isServed } = findAddressConflicts(network);
       const conflicts = overlaps.filter(({ kind }) => kind === "conflict");
       if (conflicts.length === 0) {
         state.clear("network.overlaps");
@@ -57,7 +57,7 @@ export async function findRoom(
       signal,
       onFailure: (error) => {
         report(error, state);
-        state.waitFor("room", describeError(error));
+        state.waitFor("addresses", describeError(error));
       },
     },
   );
