@@ -122,7 +122,7 @@ Deno.test("all rules are polled where those for Docker are not reported", async 
       others: [],
       forDocker: [set],
     };
-    keeper.letPast("flannel0");
+    keeper.setOverlayDevice("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     await clock.settle();
