@@ -22,7 +22,7 @@ export interface SourceFile {
  */
 const ROWS: readonly (readonly string[])[] = [
   ["errors.ts", "version.ts"],
-  ["net"],
+  ["net", "deno27"],
   ["linux"],
   ["config", "lease", "backend", "host"],
   ["agent"],

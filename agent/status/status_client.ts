@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fetchFailure } from "../../deno27/fetch_error.ts";
 import {
   AgentAccessError,
   AgentAnswerError,
@@ -51,17 +52,12 @@ function isStatus(value: unknown): value is StatusSnapshot {
     value.schema === 1;
 }
 
-/**
- * What a failed fetch over the socket means. The errno is in a text: the cause's,
- * or in Deno before 2.8 the error's own.
- */
+/** What a failed fetch over the socket means. The errno is in its text. */
 export function connectionError(
   socketPath: string,
   error: unknown,
 ): AgentAccessError | AgentNotRunningError {
-  const texts = [error, error instanceof Error ? error.cause : undefined]
-    .map((each) => each instanceof Error ? each.message : "");
-  return texts.some((text) => text.includes("(os error 13)"))
+  return fetchFailure(error).includes("(os error 13)")
     ? new AgentAccessError(socketPath, error)
     : new AgentNotRunningError(socketPath, error);
 }

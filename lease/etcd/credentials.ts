@@ -13,8 +13,9 @@ import {
   createSecureContext,
   type SecureContext,
 } from "node:tls";
+import { isDeno27 } from "../../deno27/is_deno27.ts";
+import { relayTls } from "../../deno27/tls_relay.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { needsRelay, relayTls } from "./tls_relay.ts";
 import { trustedCertificates } from "./system_certificates.ts";
 
 /** Paths of PEM files. */
@@ -64,7 +65,7 @@ function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
   }
 }
 
-/** Deno 2.7 panics in the handshake where they are not one. */
+/** Where they are none, the handshake's error would not name the files. */
 function isPair(cert: string, key: string): boolean {
   return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
 }
@@ -132,7 +133,7 @@ class FileTlsCredentials extends ChannelCredentials {
         secureContext,
         ALPNProtocols: ["h2"],
       };
-      return needsRelay() ? relayTls(tls) : connect(tls);
+      return isDeno27() ? relayTls(tls) : connect(tls);
     };
     // That there is a context tells grpc-js to speak TLS.
     return {

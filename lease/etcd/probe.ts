@@ -5,6 +5,7 @@
  */
 
 import { connect as connectTls } from "node:tls";
+import { hasShakenHands } from "../../deno27/tls_handshake.ts";
 import type { RegistryFault } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -150,11 +151,9 @@ function handshake(
       resolve(shaken);
     };
     socket.once("secureConnect", () => {
-      // Deno 2.7 says so of a handshake that failed, too.
-      const certificate = socket.getPeerCertificate();
-      if (!certificate) return;
+      if (!hasShakenHands(socket)) return;
       secure = true;
-      const { valid_from, valid_to } = certificate;
+      const { valid_from, valid_to } = socket.getPeerCertificate();
       clearTimeout(timer);
       timer = setTimeout(() =>
         finish({

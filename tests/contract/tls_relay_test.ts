@@ -1,21 +1,8 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { needsRelay, relayTls } from "../../lease/etcd/tls_relay.ts";
+import { isFrom, relayTls } from "../../deno27/tls_relay.ts";
 import { TestAuthority } from "../support/certificates.ts";
-
-Deno.test("only a Deno before 2.9 speaks HTTP/2 through a relay", () => {
-  assertEquals(["2.7.11", "2.8.0", "1.46.3"].map(needsRelay), [
-    true,
-    true,
-    true,
-  ]);
-  assertEquals(["2.9.0", "2.10.1", "3.0.0"].map(needsRelay), [
-    false,
-    false,
-    false,
-  ]);
-});
 
 /** A TLS server that says everything again. */
 async function echoServer(authority: TestAuthority) {
@@ -76,7 +63,40 @@ Deno.test("a server that is not trusted is the socket's error", async () => {
   assertMatch(`${error}`, /certificate|verify|issuer/i);
 });
 
-Deno.test("nobody else speaks through the relay", async () => {
+Deno.test("a connection is the client's own by address and port", () => {
+  const client = { localAddress: "127.0.0.1", localPort: 40_000 };
+  const from = (hostname: string, port: number) =>
+    isFrom({ transport: "tcp", hostname, port }, client);
+  assert(from("127.0.0.1", 40_000));
+  // Another user can bind the same port of another address of the loopback.
+  assert(!from("127.0.0.2", 40_000));
+  assert(!from("127.0.0.1", 40_001));
+});
+
+Deno.test("a stranger who connects first is turned away, and says nothing to the TLS server", async () => {
+  await using authority = await TestAuthority.make();
+  await using server = await echoServer(authority);
+  const ca = await Deno.readTextFile(authority.caFile);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using stranger = await Deno.connect({
+    hostname: "127.0.0.1",
+    port: listener.addr.port,
+  });
+  await stranger.write(new TextEncoder().encode("stranger"));
+  const socket = relayTls(
+    { host: "127.0.0.1", port: server.port, ca },
+    listener,
+  );
+  socket.write("own");
+  const [answer] = await once(socket, "data", {
+    signal: AbortSignal.timeout(5_000),
+  });
+  assertEquals(`${answer}`, "own");
+  assertEquals(await readOrReset(stranger), null);
+  socket.destroy();
+});
+
+Deno.test("after the client's connection the relay takes no other", async () => {
   await using authority = await TestAuthority.make();
   await using server = await echoServer(authority);
   const socket = await connect(authority, server.port);
@@ -84,13 +104,19 @@ Deno.test("nobody else speaks through the relay", async () => {
   const port = socket.remotePort!;
   socket.write("own");
   await once(socket, "data");
-  const foreign = await Deno.connect({ hostname: "127.0.0.1", port }).then(
-    (connection) => {
-      connection.close();
-      return "connected";
-    },
-    () => "refused",
+  await assertRejects(
+    () => Deno.connect({ hostname: "127.0.0.1", port }),
+    Deno.errors.ConnectionRefused,
   );
-  assertEquals(foreign, "refused");
   socket.destroy();
 });
+
+/** `null` when the other end has closed, with or without an unread byte. */
+async function readOrReset(connection: Deno.Conn): Promise<number | null> {
+  try {
+    return await connection.read(new Uint8Array(16));
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return null;
+    throw error;
+  }
+}

@@ -70,6 +70,7 @@ const OF_THE_PROGRAM = [
   "backend",
   "commands",
   "config",
+  "deno27",
   "host",
   "lease",
   "linux",
@@ -77,7 +78,7 @@ const OF_THE_PROGRAM = [
 ].map((part) => `tests/unit/${part}/`);
 
 /** See there. */
-const SANITIZERS = "--preload=tools/test/sanitizers.ts";
+const SANITIZERS = "--preload=deno27/test_sanitizers.ts";
 
 /** Whether the command line names no file and no folder. */
 export function isWholeSuite(args: readonly string[]): boolean {

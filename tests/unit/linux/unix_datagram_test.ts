@@ -6,9 +6,6 @@ import {
   sendUnixDatagram,
 } from "../../../linux/unix_datagram.ts";
 
-// Before the tests: Deno 2.7 takes what a test loads for a leak.
-libc();
-
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** A bound datagram socket of the kernel's, whose queue a test reads. */

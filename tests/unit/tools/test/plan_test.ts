@@ -10,7 +10,9 @@ const ROOT = new URL("../../../../", import.meta.url);
 /** Folders of the sources that have unit tests, but for what is beside them. */
 const PARTS = [...Deno.readDirSync(new URL("tests/unit/", ROOT))]
   .map(({ name }) => name)
-  .filter((name) => !["bench", "fakes", "rig", "tools"].includes(name))
+  .filter((name) =>
+    !["bench", "fakes", "rig", "support", "tools"].includes(name)
+  )
   .filter((name) => !name.endsWith(".ts")).sort();
 const OTHER_DENO = { deno: "/cache/deno", denoVersion: "0.0.1" };
 const OWN_DENO = { deno: Deno.execPath(), denoVersion: Deno.version.deno };

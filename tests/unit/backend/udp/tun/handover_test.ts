@@ -11,9 +11,6 @@ import {
 import type { HandoverStart } from "../../../../support/handover_worker.ts";
 import { KernelWorld } from "../../../../support/kernel_world.ts";
 
-// Before the tests: Deno 2.7 takes what a test loads for a leak.
-libc();
-
 /** Both loops in threads of their own. */
 function startThreads() {
   const { memory, state } = new KernelWorld();

@@ -9,6 +9,25 @@
  */
 
 import type { Socket } from "node:net";
+import { isDeno27 } from "./is_deno27.ts";
+
+interface ConnectOptions {
+  readonly createConnection?: (...args: unknown[]) => Socket;
+}
+
+/**
+ * The second argument of `connect` of `node:http2`, so that the connection that
+ * it makes sends at once. It may be no options; then it stays as it is.
+ */
+export function withoutDelay(options: unknown): unknown {
+  const { createConnection } = Object(options) as ConnectOptions;
+  if (createConnection === undefined || !isDeno27()) return options;
+  return {
+    ...options as ConnectOptions,
+    createConnection: (...args: unknown[]) =>
+      sendAtOnce(createConnection(...args)),
+  };
+}
 
 /**
  * To be told of a socket that has not connected yet: when the other listeners of

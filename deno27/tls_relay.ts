@@ -1,10 +1,10 @@
 /**
  * TLS for an HTTP/2 client that takes plain TCP only.
  *
- * Before Deno 2.9 `node:http2` refuses the sockets of `node:tls`, which are good
- * by themselves. There the client speaks to a port of this machine, and what it
- * says goes on through TLS. The port takes one connection: the client's own,
- * known by its port, so that no other user of the machine can speak through it.
+ * Before Deno 2.9 `node:http2` refuses the sockets of `node:tls`, which work by
+ * themselves. There the client connects to a port of 127.0.0.1, and its bytes are
+ * passed on through TLS. The port takes one connection, the client's own, so that
+ * no other user of the machine can speak through it.
  *
  * @module
  */
@@ -15,18 +15,16 @@ import { sendAtOnce } from "./no_delay.ts";
 
 const LOOPBACK = "127.0.0.1";
 
-/** Whether this Deno's HTTP/2 needs a relay. */
-export function needsRelay(version: string = Deno.version.deno): boolean {
-  const [major, minor] = version.split(".").map(Number);
-  return major! < 2 || (major === 2 && minor! < 9);
-}
-
 /**
- * A socket whose other end is the TLS server of `options`. What goes wrong there
- * is its error.
+ * A socket whose other end is the TLS server of `options`. An error of the TLS
+ * connection becomes the socket's.
+ *
+ * @param listener takes the socket's connection, and is closed after that.
  */
-export function relayTls(options: ConnectionOptions): Socket {
-  const listener = Deno.listen({ hostname: LOOPBACK, port: 0 });
+export function relayTls(
+  options: ConnectionOptions,
+  listener: Deno.TcpListener = Deno.listen({ hostname: LOOPBACK, port: 0 }),
+): Socket {
   const client = connectTcp(listener.addr.port, LOOPBACK);
   const isConnected = new Promise<void>((resolve) =>
     client.once("connect", resolve)
@@ -40,6 +38,21 @@ export function relayTls(options: ConnectionOptions): Socket {
   return client;
 }
 
+/**
+ * Whether a connection to the listener was made by `client`, a connected socket.
+ *
+ * Address and port of both ends identify a TCP connection in a network namespace,
+ * and the kernel gives no two sockets the same four. So a connection that comes
+ * from the client's local address and port is the client's, and this process's.
+ * The port alone proves nothing: another user may bind the same port of 127.0.0.2.
+ */
+export function isFrom(
+  { hostname, port }: Deno.NetAddr,
+  client: Pick<Socket, "localAddress" | "localPort">,
+): boolean {
+  return hostname === client.localAddress && port === client.localPort;
+}
+
 /** The listener's side of the client. */
 async function acceptOwn(
   listener: Deno.TcpListener,
@@ -49,7 +62,7 @@ async function acceptOwn(
   await isConnected;
   for (;;) {
     const connection = await listener.accept();
-    if (connection.remoteAddr.port === client.localPort) {
+    if (isFrom(connection.remoteAddr, client)) {
       close(listener);
       return connection;
     }
@@ -98,7 +111,7 @@ async function pass(
   try {
     for await (const bytes of chunks) await take(bytes);
   } catch {
-    // Errors of TLS have reached the client by their event.
+    // The client has had the errors of TLS by their event.
     return;
   }
 }
