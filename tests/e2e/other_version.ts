@@ -10,8 +10,8 @@ import { run } from "../../tools/command.ts";
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** All that an agent is made of. */
 const PARTS = [
-  ...["agent", "backend", "commands", "config", "host", "lease", "linux"],
-  ...["net", "cli.ts", "mod.ts", "errors.ts", "version.ts"],
+  ...["agent", "backend", "commands", "config", "deno27", "host", "lease"],
+  ...["linux", "net", "cli.ts", "mod.ts", "errors.ts", "version.ts"],
   ...["deno.json", "deno.lock"],
 ];
 
