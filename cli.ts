@@ -14,7 +14,9 @@ import { FileWriteError } from "./linux/file_errors.ts";
 const encoder = new TextEncoder();
 let uncaughtHandler: UncaughtHandler | undefined;
 
-/** A reader that has gone away (`loden config show | head`) is no failure. */
+/**
+ * A reader that closes its end (`loden config show | head`) is not a failure.
+ */
 function writeOut(text: string): void {
   try {
     writeAll(Deno.stdout, text);
@@ -24,7 +26,7 @@ function writeOut(text: string): void {
   }
 }
 
-/** When even stderr cannot be written, there is nobody left to tell. */
+/** If stderr cannot be written either, the message is lost. */
 function writeError(text: string): void {
   try {
     writeAll(Deno.stderr, text);
@@ -53,7 +55,10 @@ const io: CommandIo = {
   exitNow: (code) => Deno.exit(code),
 };
 
-/** No silent death: what nobody caught is printed, and ends with its code. */
+/**
+ * Prints an uncaught error and exits with its code, so the process never dies
+ * silently.
+ */
 function onUncaught(event: Event, error: unknown): void {
   event.preventDefault();
   if (uncaughtHandler?.(error)) return;

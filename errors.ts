@@ -8,9 +8,9 @@
  * @module
  */
 
-/** What an operator needs beside the message itself. */
+/** What an operator needs in addition to the message. */
 export interface LodenErrorOptions extends ErrorOptions {
-  /** What the reader can do next: a flag, a command, a value that would pass. */
+  /** What you can do next: a flag, a command, a valid value. */
   hint?: string;
 }
 
@@ -24,7 +24,7 @@ export interface LodenErrorOptions extends ErrorOptions {
 export class LodenError extends Error {
   /** Stable, machine readable name of this failure. */
   readonly code: string;
-  /** What the reader can do next, if anything. */
+  /** What you can do next, if anything. */
   readonly hint: string | undefined;
 
   constructor(code: string, message: string, options: LodenErrorOptions = {}) {

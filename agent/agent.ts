@@ -284,7 +284,7 @@ export class Agent {
       "agent.task-died",
       `${name} has ended: ${describeError(error)}`,
     );
-    log.error("a part of the agent has ended that must not", {
+    log.error("a part of the agent ended unexpectedly", {
       event: "agent.task-died",
       task: name,
       error,
@@ -314,7 +314,7 @@ export class Agent {
     ]);
     late.abort();
     if (results === undefined) {
-      log.warn("not everything stopped in time and is left behind", {
+      log.warn("some parts did not stop in time and are left behind", {
         event: "agent.stop-late",
         afterMs: STOP_PATIENCE_MS,
       });

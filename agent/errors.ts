@@ -16,7 +16,7 @@ export class AgentRunningError extends LodenError {
     const who = pid === undefined ? "another process" : `process ${pid}`;
     super(
       "agent.already-running",
-      `Cannot go on: no agent of ${prefix} must run on this host: ` +
+      `Cannot run the agent: no other agent of ${prefix} may run on this host: ` +
         `${who} holds ${lockPath}`,
       {
         hint: "stop it first; an agent of another network needs its own " +
@@ -32,9 +32,8 @@ export class AgentInNamespaceError extends LodenError {
   constructor(prefix: string, runDir: string) {
     super(
       "agent.already-running",
-      `Cannot go on: no agent of ${prefix} must run in this network ` +
-        `namespace: another process serves it, with another --run-dir than ` +
-        runDir,
+      `Cannot run the agent: no other agent of ${prefix} may run in this ` +
+        `network namespace: one runs with a --run-dir other than ${runDir}`,
       { hint: "stop it first: ss -xap | grep @loden/ shows it" },
     );
   }
@@ -46,11 +45,11 @@ export class FlanneldRunningError extends LodenError {
   constructor(pid: number, shared: string) {
     super(
       "agent.flanneld-running",
-      `Cannot go on: no flanneld must run beside Loden: process ${pid} is ` +
-        `flanneld and uses ${shared} too`,
+      `Cannot run the agent: no flanneld may use the same network: process ` +
+        `${pid} is flanneld and also uses ${shared}`,
       {
         hint: "stop it first (systemctl disable --now flanneld); " +
-          "docs/from-flannel.md has the steps of the change",
+          "docs/from-flannel.md has the steps",
       },
     );
   }
@@ -62,8 +61,8 @@ export class FileOfOtherAgentError extends LodenError {
     const who = pid === undefined ? "another process" : `process ${pid}`;
     super(
       "agent.file-shared",
-      `Cannot go on: ${path} must be written by one agent only: ` +
-        `${who}, the agent of ${instance}, writes it`,
+      `Cannot run the agent: ${path} must be written by one agent only: ` +
+        `${who}, the agent of ${instance}, also writes it`,
       {
         hint: "give this network its own --subnet-file and --docker-opts-file",
       },
@@ -83,10 +82,12 @@ export class NetworkOfOtherAgentError extends LodenError {
   ) {
     super(
       "agent.network-shared",
-      `Cannot go on: the network ${formatCidr(network)} must not overlap ` +
-        `another one of this host: ${formatCidr(theirs)} is ${instance}'s` +
+      `Cannot run the agent: the network ${formatCidr(network)} must not ` +
+        `overlap another one on this host: ${instance} has ${
+          formatCidr(theirs)
+        }` +
         (pid === undefined ? "" : ` (process ${pid})`),
-      { hint: "give one of the two networks other addresses" },
+      { hint: "change the addresses of one of the two networks" },
     );
   }
 }
@@ -97,7 +98,7 @@ export class RunDirectoryError extends LodenError {
     const reason = cause instanceof Error ? cause.message : String(cause);
     super("agent.run-dir", `Cannot ${action} ${path}: ${reason}`, {
       cause,
-      hint: "run as root, or name a directory of your own with --run-dir",
+      hint: "run as root, or set --run-dir to a directory of your own",
     });
   }
 }
@@ -110,7 +111,8 @@ export class AgentNotRunningError extends LodenError {
       `Cannot ask the agent: nothing answers on ${socketPath}`,
       {
         cause,
-        hint: "is the agent running, with this --etcd-prefix and --run-dir?",
+        hint:
+          "start the agent, or give the --etcd-prefix and --run-dir that it uses",
       },
     );
   }
@@ -123,7 +125,7 @@ export class AgentAccessError extends LodenError {
       "agent.access",
       `Cannot ask the agent: ${socketPath} must be readable by this user: ` +
         `permission denied`,
-      { cause, hint: "run as root: the agent answers its own user only" },
+      { cause, hint: "run as root: the agent answers only its own user" },
     );
   }
 }
@@ -137,7 +139,7 @@ export class AgentAnswerError extends LodenError {
         `status object: current answer is ${
           JSON.stringify(answer.slice(0, 80))
         }`,
-      { hint: "the agent may be of another version: restart it" },
+      { hint: "restart the agent, which may have another version" },
     );
   }
 }
@@ -149,10 +151,10 @@ export class SubnetChangedError extends LodenError {
   constructor(former: Cidr, subnet: Cidr) {
     super(
       "agent.subnet-changed",
-      `Cannot go on: the subnet must stay the one that Docker was told of: ` +
+      `Cannot continue: the subnet must stay the one that Docker was given: ` +
         `it was ${formatCidr(former)} and is ${formatCidr(subnet)} now`,
       {
-        hint: "restart Docker, and this agent with it: it keeps the new subnet",
+        hint: "restart Docker and this agent, which keeps the new subnet",
       },
     );
   }

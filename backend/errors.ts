@@ -53,7 +53,7 @@ export class BackendFailedError extends LodenError {
   constructor(device: string, reason: string, options?: ErrorOptions) {
     super(
       "backend.failed",
-      `Cannot go on carrying packets through ${device}: ${reason}`,
+      `Cannot carry packets through ${device}: ${reason}`,
       options,
     );
   }

@@ -126,7 +126,10 @@ function hasRoutes(
 function findLink(rtnetlink: Rtnetlink, name: string): Link {
   const link = rtnetlink.links().find((candidate) => candidate.name === name);
   if (link === undefined) {
-    throw new BackendFailedError(name, "somebody has deleted the device");
+    throw new BackendFailedError(
+      name,
+      "another program has deleted the device",
+    );
   }
   return link;
 }

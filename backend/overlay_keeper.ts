@@ -47,7 +47,7 @@ export class OverlayKeeper {
       const mended = this.#overlay.mend();
       this.#reported = undefined;
       if (mended.length === 0) return;
-      log.warn("overlay device had been changed and is put right", {
+      log.warn("overlay device was changed and is restored", {
         event: "backend.device-mended",
         device,
         mended,
@@ -56,7 +56,7 @@ export class OverlayKeeper {
       const reason = describeError(error);
       if (reason === this.#reported) return;
       this.#reported = reason;
-      log.warn("overlay device cannot be put right", {
+      log.warn("overlay device cannot be restored", {
         event: "backend.device-wrong",
         device,
         reason,

@@ -1,5 +1,5 @@
 /**
- * The commit that this Loden was made from.
+ * The commit that this Loden was built from.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { HostCommandRunner } from "../linux/command.ts";
 import { COMMIT } from "../version.ts";
 
-/** What stands for a commit that nobody knows. */
+/** Stands for an unknown commit. */
 const UNKNOWN = "unknown";
-/** git answers at once, or there is something wrong with it. */
+/** git normally answers at once. */
 const GIT_LIMIT_MS = 5_000;
 
 /** 40 hexadecimal digits, with `-dirty` behind them when files were changed. */
@@ -29,7 +29,8 @@ export async function sourceCommit(signal?: AbortSignal): Promise<string> {
     ], { signal: signal ? AbortSignal.any([signal, limit]) : limit });
     return code === 0 ? stdout.trim() : UNKNOWN;
   } catch {
-    // No git, no sources, or no patience: whatever it is, a version is printed.
+    // Without git, without sources or after a timeout, a version is printed all
+    // the same.
     signal?.throwIfAborted();
     return UNKNOWN;
   }

@@ -1,5 +1,5 @@
 /**
- * What a command is given and gives back.
+ * What a command gets and returns.
  *
  * @module
  */
@@ -7,7 +7,10 @@
 import type { FlagSpec } from "../config/flag_spec.ts";
 import type { CommandSummary } from "./help/help_text.ts";
 
-/** The process around a command, so that a command can be tested without one. */
+/**
+ * The process around a command, as an interface, so that a command can be
+ * tested without a process.
+ */
 export interface CommandIo {
   /** The words after the command's name. */
   readonly argv: readonly string[];
@@ -16,7 +19,7 @@ export interface CommandIo {
   stderr(text: string): void;
   /** Calls `handler` at each arrival; the returned function ends that. */
   onSignal(signal: Deno.Signal, handler: () => void): () => void;
-  /** Calls `handler` for what nobody caught; `undefined` ends that. */
+  /** Calls `handler` for uncaught errors; `undefined` ends that. */
   onUncaught(handler: UncaughtHandler | undefined): void;
   /** Ends the process at once: for a second signal only. */
   exitNow(code: number): never;
@@ -30,10 +33,10 @@ export interface CommandContext extends CommandIo {
   readonly table: readonly CommandEntry[];
 }
 
-/** @returns whether the process can go on. */
+/** @returns whether the process can continue. */
 export type UncaughtHandler = (error: unknown) => boolean;
 
-/** Does the work and says how it went (`agent/exit_codes.ts`). */
+/** Does the work and returns the exit code (`agent/exit_codes.ts`). */
 export type Command = (context: CommandContext) => Promise<number> | number;
 
 /** The command that runs when the first word is a flag, or there is none. */
@@ -41,10 +44,10 @@ export const DEFAULT_COMMAND = "agent";
 
 /** A row of the command table. */
 export interface CommandEntry extends CommandSummary {
-  /** What follows the name on its usage line. */
+  /** What follows the name in its usage line. */
   readonly synopsis: string;
   /** The flags that its help shows; `acceptedFlags` has those that it takes. */
   readonly flags: readonly FlagSpec[];
-  /** Only the command that is run is loaded. */
+  /** Loads only the command that runs. */
   readonly load: () => Promise<{ readonly run: Command }>;
 }

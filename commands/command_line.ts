@@ -14,7 +14,7 @@ import { acceptedFlags } from "./flags.ts";
 /**
  * Reads `io.argv` by the command's flags.
  *
- * @returns `undefined` when help was asked for, which has been printed then.
+ * @returns `undefined` after printing the help that was asked for.
  * @throws {UsageError}
  */
 export function readCommandLine(
@@ -41,7 +41,7 @@ export function isSet(line: CommandLine, flagName: string): boolean {
   return line.given.get(flagName)?.value === true;
 }
 
-/** @throws {UsageError} when there are words that the command does not take. */
+/** @throws {UsageError} for words that the command does not take. */
 export function refuseWords(
   { entry: { name } }: CommandContext,
   line: CommandLine,
@@ -57,9 +57,9 @@ export function refuseWords(
 }
 
 /**
- * The settings of a subcommand: its own flags have no part in them.
+ * The settings of a subcommand, without its own flags.
  *
- * @param features the words of `--disable-feature`, where they are to be checked.
+ * @param features the words of `--disable-feature`, if they are to be checked.
  * @throws {SettingsError}
  */
 export function readSettings(

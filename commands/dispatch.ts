@@ -1,5 +1,5 @@
 /**
- * From the words of the command line to an exit code.
+ * Turns the command line into an exit code.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export function findCommand(
   table: readonly CommandEntry[],
 ): { entry: CommandEntry; rest: readonly string[] } {
   const [first, second] = argv;
-  // An empty word is no flag either, and must not silently start the agent.
+  // An empty word is not a flag and must not silently start the agent.
   if (first === undefined || first.startsWith("-")) {
     return { entry: byName(DEFAULT_COMMAND, table)!, rest: argv };
   }

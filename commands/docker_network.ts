@@ -18,7 +18,7 @@ import { isSet, readCommandLine, readSettings } from "./command_line.ts";
 
 const DEFAULT_NAME = "loden";
 
-/** Prints the command that makes a network on the lease, or runs it. */
+/** Prints or runs the command that creates a network on the lease. */
 export async function run(
   io: CommandContext,
   runner: CommandRunner = new HostCommandRunner(),
@@ -35,7 +35,7 @@ export async function run(
   }
   const { signal } = new AbortController();
   const isNew = await createDockerNetwork(runner, name, env, signal);
-  io.stdout(`network ${name} ${isNew ? "is made" : "is there already"}\n`);
+  io.stdout(`network ${name} ${isNew ? "is created" : "exists already"}\n`);
   return exitCodes.ok;
 }
 
@@ -44,7 +44,7 @@ function onlyName(words: readonly string[]): string {
   if (rest.length === 0) return name;
   throw new UsageError(
     "usage.docker-network",
-    "Cannot make a Docker network: it must have one name: current words are " +
+    "Cannot create a Docker network: it must have one name: current words are " +
       words.join(" "),
   );
 }

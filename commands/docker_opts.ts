@@ -19,7 +19,7 @@ import { formatIpv4 } from "../net/ipv4.ts";
 import type { CommandIo } from "./command.ts";
 import { printError } from "./failure.ts";
 
-/** Writes Docker's options; all that is wrong ends with the script's code, 1. */
+/** Writes Docker's options. Every error exits with the script's code, 1. */
 export async function run(io: CommandIo): Promise<number> {
   try {
     const options = parseDockerOptsArguments(io.argv);
@@ -45,8 +45,10 @@ async function checkRoutes(subnetFile: string): Promise<void> {
   const away = findRouteAway(subnet, rtnetlink.routes());
   if (away === undefined) return;
   throw new DockerOptsError(
-    `Cannot leave it at that: ${formatCidr(subnet)} must be Docker's bridge: ` +
-      `a route sends it by ${formatIpv4(away.gateway!)}`,
+    `Cannot use the options: ${
+      formatCidr(subnet)
+    } must be on Docker's bridge: ` +
+      `a route sends it through ${formatIpv4(away.gateway!)}`,
     { hint: `remove it: ip route del ${formatCidr(subnet)}` },
   );
 }

@@ -1,5 +1,6 @@
 /**
- * The commands' way to etcd: opened, waited for as long as a command may, closed.
+ * The commands' access to etcd: opens it, waits for it as long as a command
+ * may, closes it.
  *
  * @module
  */
@@ -16,8 +17,8 @@ import type { CommandIo } from "./command.ts";
 import { EtcdUnavailableError } from "./failure.ts";
 
 /**
- * How long a command waits for an etcd that does not answer: at boot it may
- * start beside us, and systemd gives an ExecStartPre 90 seconds.
+ * How long a command waits for an etcd that does not answer. At boot etcd may
+ * start at the same time, and systemd gives an ExecStartPre 90 seconds.
  */
 const PATIENCE_MS = 20_000;
 
@@ -42,7 +43,7 @@ export function openRegistry(settings: Settings): LeaseRegistry {
   });
 }
 
-/** What {@linkcode withRegistry} can be given by tests. */
+/** What tests can pass to {@linkcode withRegistry}. */
 export interface RegistryAccess {
   readonly open: (settings: Settings) => LeaseRegistry;
   readonly clock: Clock;
@@ -56,7 +57,9 @@ export const etcdAccess: RegistryAccess = {
   patienceMs: PATIENCE_MS,
 };
 
-/** What an etcd that is being started, or a network that comes up, does. */
+/**
+ * The faults of an etcd that is starting, or of a network that is coming up.
+ */
 const PASSING_FAULTS: readonly RegistryFault[] = [
   "dns",
   "refused",
@@ -66,11 +69,11 @@ const PASSING_FAULTS: readonly RegistryFault[] = [
 ];
 
 /**
- * Runs `work` against etcd, again while etcd cannot be reached; says once per
- * change of reason that it waits.
+ * Runs `work` against etcd and repeats it while etcd cannot be reached; reports
+ * each new reason once.
  *
- * @throws {EtcdUnavailableError} when the patience is over; what is no matter of
- * waiting for etcd (a wrong password, a certificate), at once.
+ * @throws {EtcdUnavailableError} after that time. Errors that waiting cannot
+ * cure (a wrong password, a certificate) are thrown at once.
  */
 export async function withRegistry<T>(
   io: Pick<CommandIo, "stderr">,

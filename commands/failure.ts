@@ -17,10 +17,10 @@ import { describeError, LodenError } from "../errors.ts";
 import type { CommandIo } from "./command.ts";
 import { withoutControls } from "./terminal_text.ts";
 
-/** A command has waited as long as it may for etcd. */
+/** A command has waited for etcd as long as it may. */
 export class EtcdUnavailableError extends LodenError {}
 
-/** Prints one line; a defect in the program prints its stack as well. */
+/** Prints one line; for a bug, the stack as well. */
 export function printError(io: Pick<CommandIo, "stderr">, error: unknown) {
   io.stderr(`loden: ${oneLine(describeError(error))}\n`);
   if (isDefect(error)) io.stderr(`${stackOf(error)}\n`);
@@ -42,7 +42,7 @@ export function exitCodeOf(error: unknown): number {
   return isDefect(error) ? exitCodes.internal : exitCodes.failed;
 }
 
-/** Whether nobody has foreseen this error: every foreseen one has a class. */
+/** Whether this error is unexpected: every expected error has a class. */
 export function isDefect(error: unknown): boolean {
   return !(error instanceof LodenError);
 }

@@ -29,7 +29,7 @@ import {
   refuseWords,
 } from "./command_line.ts";
 
-/** Prints the rules, and says by the exit code whether all are in place. */
+/** Prints the rules; the exit code says whether all are in place. */
 export async function run(
   io: CommandContext,
   runner: CommandRunner = new HostCommandRunner(),

@@ -16,45 +16,45 @@ const OWN = {
   commandLineOnly: true,
 } as const;
 
-/** For programs that read the output. */
+/** For programs that parse the output. */
 export const JSON_FLAG: BoolFlag = {
   ...OWN,
   name: "json",
-  help: "print JSON, for programs",
+  help: "print JSON",
 };
 
-/** `config put`: write what the checks refuse. */
+/** `config put`: publish a config that the checks refuse. */
 export const FORCE_FLAG: BoolFlag = {
   ...OWN,
   name: "force",
-  help: "publish also what the checks refuse",
+  help: "publish the config even if the checks refuse it",
 };
 
-/** `cleanup`: look, but do not touch. */
+/** `cleanup`: print only. */
 export const DRY_RUN_FLAG: BoolFlag = {
   ...OWN,
   name: "dry-run",
-  help: "say what would be removed, and remove nothing",
+  help: "print what would be removed, and remove nothing",
 };
 
-/** `cleanup`: the host forgets who it was. */
+/** `cleanup`: remove the host's identity as well. */
 export const STATE_FLAG: BoolFlag = {
   ...OWN,
   name: "state",
   help: "remove the saved state too: host id, lease and peers",
 };
 
-/** `docker-network`: do it. */
+/** `docker-network`: run the command. */
 export const RUN_FLAG: BoolFlag = {
   ...OWN,
   name: "run",
-  help: "make the network instead of printing the command",
+  help: "create the network instead of printing the command",
 };
 
-/** `cloud-config apply`: look, but do not touch. */
+/** `cloud-config apply`: print only. */
 export const APPLY_DRY_RUN_FLAG: BoolFlag = {
   ...DRY_RUN_FLAG,
-  help: "say what would be written and run, and do nothing",
+  help: "print what would be written and run, and do nothing",
 };
 
 /** `cloud-config apply`: a host that is not running. */
@@ -67,7 +67,7 @@ export const ROOT_FLAG: StringFlag = {
   help: "write below DIR, the root of a host that is not running",
 };
 
-/** What finds the network's keys in etcd. */
+/** The flags that locate the network's keys in etcd. */
 export const ETCD_FLAG_NAMES = [
   "etcd-endpoints",
   "etcd-prefix",
@@ -88,8 +88,8 @@ export function agentFlags(names: readonly AgentFlagName[]): FlagSpec[] {
 }
 
 /**
- * What a subcommand accepts: its own flags and all of the agent's, so that one
- * line of options serves both, although only some of them matter to it.
+ * What a subcommand accepts: its own flags and all of the agent's, so that you
+ * can give both the same options, although only some matter to it.
  */
 export function acceptedFlags(own: readonly FlagSpec[]): FlagSpec[] {
   const names = ["version", ...own.map(({ name }) => name)];

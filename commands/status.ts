@@ -19,7 +19,7 @@ import { renderStatus } from "./status_text.ts";
 
 const ANSWER_TIMEOUT_MS = 2_000;
 
-/** Prints what the agent does; the exit code says whether it is ready. */
+/** Prints the agent's state; the exit code says whether it is ready. */
 export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;

@@ -8,7 +8,7 @@ import type { StatusSnapshot } from "../agent/status/state.ts";
 import { describeNoBackend } from "../agent/status/status_line.ts";
 import { withoutControls } from "./terminal_text.ts";
 
-/** Several lines: one fact each, then peers, counters and what is wrong. */
+/** Several lines: one fact each, then peers, counters and warnings. */
 export function renderStatus(status: StatusSnapshot): string {
   const lines = [
     fact("network", describeNetwork(status)),
@@ -32,7 +32,7 @@ export function renderStatus(status: StatusSnapshot): string {
       ),
     ),
   ];
-  // Some texts come from etcd: they must not talk to the terminal.
+  // Some texts come from etcd and must not control the terminal.
   return lines.map((line) => withoutControls(line) + "\n").join("");
 }
 
@@ -87,7 +87,7 @@ function describeDataPath(status: StatusSnapshot): string {
   const { backend, backendRestarts } = status;
   const again = backendRestarts === 0
     ? ""
-    : `, started anew ${backendRestarts} times`;
+    : `, restarted ${backendRestarts} times`;
   if (backend === null) {
     const isBefore = !status.ready && backendRestarts === 0;
     return isBefore
@@ -97,14 +97,14 @@ function describeDataPath(status: StatusSnapshot): string {
   return `${backend.type}, ${backend.dataPath} (${backend.reason})${again}`;
 }
 
-/** The lines that belong to the data path's, indented as its continuation. */
+/** The lines that continue the data path's line, indented. */
 function describeDetails({ backend }: StatusSnapshot): string[] {
   return Object.entries(backend?.details ?? {})
     .map(([name, value]) => fact("", `${name}: ${value}`));
 }
 
 function describeDocker({ docker }: StatusSnapshot): string {
-  if (docker === null) return "does not run here";
+  if (docker === null) return "not running";
   const { version, bridge, firewall } = docker;
   const words = [
     version ?? "does not answer",
@@ -126,11 +126,11 @@ function describePeer(
 ): string {
   const { subnet, publicIp, backendType, dataPath, stale } = peer;
   const kind = dataPath === null ? backendType : `${backendType} (${dataPath})`;
-  const remark = stale ? "  stale: its key has vanished" : "";
+  const remark = stale ? "  stale: its key is gone" : "";
   return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${kind}${remark}`;
 }
 
-/** What has never happened is left out; `--json` has it. */
+/** Counters that are 0 are omitted here; `--json` has them. */
 function describeCounters({ backend }: StatusSnapshot): string[] {
   const counters = Object.entries(backend?.counters ?? {})
     .filter(([, value]) => value !== 0);

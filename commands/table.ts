@@ -1,5 +1,5 @@
 /**
- * All commands: help, completion and dispatch are made from this table.
+ * All commands. Help, completion and dispatch use this table.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "status",
     synopsis: "[--json] [FLAG]...",
-    help: "ask the running agent what it does",
+    help: "show the state of the running agent",
     flags: [JSON_FLAG, ...agentFlags(["etcd-prefix", "run-dir", "config"])],
     load: () => import("./status.ts"),
   },
@@ -58,21 +58,21 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "cloud-config apply",
     synopsis: "[--root=DIR] [--dry-run] FILE",
-    help: "write and start what a CoreOS cloud-config says",
+    help: "apply a CoreOS cloud-config: write its files, start its units",
     flags: [ROOT_FLAG, APPLY_DRY_RUN_FLAG],
     load: () => import("./cloud_config/cloud_config_apply.ts"),
   },
   {
     name: "docker-opts",
     synopsis: "[-f FILE] [-d FILE] [-i] [-c] [-m] [-k KEY]",
-    help: "make Docker's options from subnet.env, as mk-docker-opts.sh does",
+    help: "write Docker's options from subnet.env, like mk-docker-opts.sh",
     flags: [],
     load: () => import("./docker_opts.ts"),
   },
   {
     name: "docker-network",
     synopsis: "[--run] [FLAG]... [NAME]",
-    help: "print the command that makes a Docker network on this host's lease",
+    help: "print the command that creates a Docker network on the lease",
     flags: [RUN_FLAG, ...agentFlags(["subnet-file", "config"])],
     load: () => import("./docker_network.ts"),
   },
@@ -86,7 +86,7 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: "cleanup",
     synopsis: "[--dry-run] [--state] [FLAG]...",
-    help: "remove what a stopped agent has left on this host",
+    help: "remove what a stopped agent left on this host",
     flags: [
       DRY_RUN_FLAG,
       STATE_FLAG,

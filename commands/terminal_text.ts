@@ -1,5 +1,5 @@
 /**
- * Text that others have written, such as what etcd holds, for a terminal.
+ * Untrusted text, such as values from etcd, for a terminal.
  *
  * @module
  */
@@ -7,7 +7,10 @@
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
 
-/** A line in which nothing moves the cursor, colours or answers: `?` instead. */
+/**
+ * A line without control characters, which could move the cursor, set colours
+ * or trigger answers; each becomes `?`.
+ */
 export function withoutControls(line: string): string {
   return line.replaceAll(CONTROL, "?");
 }

@@ -1,5 +1,5 @@
 /**
- * `$public_ipv4` and `$private_ipv4` in a cloud-config, as CoreOS knew them.
+ * `$public_ipv4` and `$private_ipv4` in a cloud-config, as in CoreOS.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export function namesAddress(text: string): boolean {
   return text.search(VARIABLE) >= 0;
 }
 
-/** A variable that cannot be filled in, and why; the caller says where it stands. */
+/** A variable that cannot be replaced, and why; the caller adds its place. */
 export interface AddressRefusal {
   readonly variable: string;
   /** Ends the sentence "… must be". */
@@ -28,8 +28,8 @@ export interface AddressRefusal {
 }
 
 /**
- * Fills the variables in. An address is looked for as `COREOS_PUBLIC_IPV4`, then
- * as `public_ipv4`, in the environment, then in the content of
+ * Replaces the variables. An address is taken from `COREOS_PUBLIC_IPV4` or
+ * `public_ipv4` in the environment, then in the content of
  * {@linkcode ENVIRONMENT_FILE}.
  */
 export function fillAddresses(
@@ -93,7 +93,9 @@ function explain(variable: string, found: Found | undefined): AddressRefusal {
   };
 }
 
-/** `NAME=value` lines, quotes around a value taken off, as systemd reads them. */
+/**
+ * `NAME=value` lines as systemd reads them, without quotes around the value.
+ */
 function parseEnvironmentFile(content: string): Record<string, string> {
   const values: Record<string, string> = {};
   for (const line of content.split("\n")) {

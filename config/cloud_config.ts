@@ -28,14 +28,14 @@ export interface FileSetting {
   readonly detail: string;
 }
 
-/** What the file says. */
+/** The content of the file. */
 export interface CloudConfig {
   readonly settings: readonly FileSetting[];
   /** Whether it has a `coreos.flannel` section at all. */
   readonly hasSection: boolean;
 }
 
-/** What a cloud-config is read with. */
+/** The input of {@linkcode readCloudConfig}. */
 export interface CloudConfigInput {
   readonly path: string;
   readonly flags: readonly FlagSpec[];
@@ -43,7 +43,7 @@ export interface CloudConfigInput {
   readonly readFile: ReadTextFile;
 }
 
-/** The one key whose name is not a flag's. */
+/** The only key that is not named like its flag. */
 const ALIASES: Readonly<Record<string, string>> = { interface: "iface" };
 
 /**
@@ -57,12 +57,12 @@ export function cloudConfigKey(flag: FlagSpec): string | undefined {
 }
 
 /**
- * Reads the file. Everything outside `coreos.flannel` belongs to others and is
- * not looked at. Values keep the text they are written with (`0x10`, `yes`), so
- * that they mean what the same text means on the command line.
+ * Reads the file. Everything outside `coreos.flannel` is ignored. Values keep
+ * their text (`0x10`, `yes`), so that they mean the same as on the command
+ * line.
  *
- * @throws {CloudConfigError} when there is no such file, no YAML in it, an
- * unknown or repeated key, or an address variable that is not known.
+ * @throws {CloudConfigError} for a missing file, invalid YAML, an unknown or
+ * repeated key, or an unknown address variable.
  * @throws {SettingsError} for a bad value.
  */
 export async function readCloudConfig(
@@ -75,7 +75,7 @@ export async function readCloudConfig(
     : "";
   const settings: FileSetting[] = [];
   for (const [key, node] of Object.entries(section)) {
-    // `key:` with nothing behind it, and an empty text, set nothing.
+    // `key:` without a value and an empty text set nothing.
     if (node === null || node === "") continue;
     const flag = findFlag(key, input);
     const detail = `coreos.flannel.${key} in ${input.path}`;
@@ -107,7 +107,7 @@ async function parseYaml(
       "cloud-config.unreadable",
       `Cannot read the settings: the cloud-config file must be readable: ` +
         `${path}: ${reason}`,
-      { cause, hint: "name one that is there, and that this user may read" },
+      { cause, hint: "name a file that exists and that this user may read" },
     );
   }
   return await parseCloudConfigYaml(content, path);
@@ -121,7 +121,7 @@ function findSection(document: unknown, path: string): Mapping | undefined {
   return asMapping(coreos?.["flannel"], "coreos.flannel", path);
 }
 
-/** `undefined` for a key that is missing or has nothing behind it. */
+/** `undefined` for a key that is missing or has no value. */
 function asMapping(
   node: unknown,
   name: string,
@@ -211,7 +211,7 @@ function valueOf(
   });
 }
 
-/** A host without the file simply has no addresses in it. */
+/** A host without the file has no addresses in it. */
 async function readEnvironmentFile(readFile: ReadTextFile): Promise<string> {
   try {
     return await readFile(ENVIRONMENT_FILE);

@@ -9,7 +9,7 @@ import { CloudConfigError } from "./errors.ts";
 import { nearMatch } from "./near_match.ts";
 import { lineOf, type YamlStep } from "./yaml_lines.ts";
 
-/** What is done with a unit once it is written. */
+/** What systemctl does with a unit after it is written. */
 export const UNIT_COMMANDS = [
   "start",
   "stop",
@@ -33,7 +33,7 @@ export interface DropIn {
 /** `coreos.units[]`. */
 export interface UnitEntry {
   readonly name: string;
-  /** The unit's own file; `undefined` when somebody else has it. */
+  /** The unit's own file; `undefined` if another package provides it. */
   readonly content: string | undefined;
   readonly dropIns: readonly DropIn[];
   readonly command: UnitCommand | undefined;
@@ -54,18 +54,23 @@ export interface FileEntry {
   readonly owner: string | undefined;
 }
 
-/** How a file's content is written down. */
+/** How a file's content is encoded. */
 export type FileEncoding = "plain" | "base64" | "gzip+base64";
 
 /** The parts of a cloud-config that are applied. */
 export interface CloudConfigDocument {
   readonly files: readonly FileEntry[];
   readonly units: readonly UnitEntry[];
-  /** What is left out, for people: keys that others serve or nobody knows. */
+  /**
+   * What is ignored, for people: keys that other programs serve, and unknown
+   * keys.
+   */
   readonly leftOut: readonly string[];
 }
 
-/** The first line, without which it is something else: a script, for example. */
+/**
+ * The first line, without which the file is something else, such as a script.
+ */
 const HEADER = "#cloud-config";
 const DEFAULT_MODE = 0o644;
 const UNIT_NAME =
@@ -92,8 +97,8 @@ type Mapping = Readonly<Record<string, unknown>>;
 type Path = readonly YamlStep[];
 
 /**
- * @param document what a YAML parser with the failsafe schema makes of `text`:
- * mappings, lists and texts.
+ * @param document the result of parsing `text` as YAML with the failsafe
+ * schema: mappings, lists and texts.
  * @param path of the file, for messages.
  * @throws {CloudConfigError} naming the line.
  */
@@ -228,7 +233,7 @@ class Reader {
     return (node as unknown[]).map((item, index) => [item, [...at, index]]);
   }
 
-  /** `undefined` for a key that is missing or has nothing behind it. */
+  /** `undefined` for a key that is missing or has no value. */
   #text_(
     keys: Map<string, unknown>,
     key: string,

@@ -7,7 +7,7 @@
 import { CloudConfigError } from "./errors.ts";
 
 /**
- * Mappings, lists and texts: every value keeps the text it is written with.
+ * Parses YAML into mappings, lists and texts; every value keeps its text.
  *
  * @param path of the file, for the message.
  * @throws {CloudConfigError} `cloud-config.syntax`.
@@ -16,7 +16,7 @@ export async function parseCloudConfigYaml(
   content: string,
   path: string,
 ): Promise<unknown> {
-  // Only hosts with such a file pay for the parser.
+  // Loaded only on hosts that have such a file.
   const { parse } = await import("@std/yaml");
   try {
     return parse(content, { schema: "failsafe" });

@@ -15,12 +15,12 @@ const PREFIX = "FLANNELD_";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The value of a flag in the environment; `undefined` when it is not set. An
- * empty text counts as not set, and a repeatable flag gets one element.
+ * The value of a flag in the environment; `undefined` if it is not set or
+ * empty. A repeatable flag gets one element.
  *
- * @throws {SettingsError} for a bad value. flannel logs it and runs with the
- * default; a host that was told `FLANNELD_IP_MASQ=yes` and does not masquerade
- * is worse than one that says so and stops.
+ * @throws {SettingsError} for a bad value. flannel logs it and uses the
+ * default; but a host with `FLANNELD_IP_MASQ=yes` that silently does not
+ * masquerade is worse than one that stops with an error.
  */
 export function readEnvironment(
   flag: FlagSpec,
@@ -48,8 +48,8 @@ export interface UnknownVariable {
 }
 
 /**
- * Names that look like a setting and are none. Not refused, since flannel takes
- * no notice of them and unit files keep things of their own there.
+ * Variables that look like settings but are not. They are not refused: flannel
+ * ignores them, and unit files use such names for themselves.
  */
 export function unknownVariables(
   flags: readonly FlagSpec[],

@@ -1,5 +1,5 @@
 /**
- * Refusals of what a person has set.
+ * Errors in settings.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
 
 /**
- * A setting that cannot be used, wherever it came from. Waiting cannot cure it:
- * the process ends with exit code 2.
+ * A setting that cannot be used, from any source. Waiting cannot cure it, so
+ * the process exits with code 2.
  */
 export class SettingsError extends LodenError {
   readonly retryable = false;
 }
 
-/** A value that breaks a rule, in words. */
+/** A value that breaks a rule, as text. */
 export interface ValueRefusal {
-  /** Where it stands, such as `FLANNELD_V in the environment`. */
+  /** Where it is, such as `FLANNELD_V in the environment`. */
   readonly where: string;
   /** Ends the sentence "… must be". */
   readonly rule: string;
@@ -36,22 +36,27 @@ export function badValueError(refusal: ValueRefusal): SettingsError {
   );
 }
 
-/** The command line itself is wrong: unknown flag, missing value, word too many. */
+/**
+ * The command line is invalid: an unknown flag, a missing value, an extra word.
+ */
 export class UsageError extends SettingsError {}
 
 /** The file of `--config` cannot be read, or is not a cloud-config. */
 export class CloudConfigError extends SettingsError {}
 
-/** Where in a network config the trouble is, beside the message. */
+/**
+ * What is known of a problem in a network config in addition to the message.
+ */
 export interface NetworkConfigErrorOptions extends LodenErrorOptions {
-  /** Whether a later reading may be right: another one may be put in its place. */
+  /** Whether waiting may help, because another config may be published. */
   readonly retryable?: boolean;
 }
 
 /**
  * The JSON under `<prefix>/config` cannot be used. `code` begins with
- * `network.`. Somebody may put a better one, so waiting may cure it, save where
- * flannel ends as well: a backend that does not exist here (compat 2.4).
+ * `network.`. Another config may be published, so waiting may help, except
+ * where flannel exits as well: for a backend that does not exist here (compat
+ * 2.4).
  */
 export class NetworkConfigError extends LodenError {
   readonly retryable: boolean;

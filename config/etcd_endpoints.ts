@@ -6,7 +6,7 @@
 
 import { join } from "node:path/posix";
 
-/** etcd's client port, taken where a URL names none. */
+/** etcd's client port, the default of a URL without one. */
 const DEFAULT_PORT = 2379;
 
 const ENDPOINT =
@@ -22,9 +22,9 @@ export interface EndpointRefusal {
 }
 
 /**
- * Reads the list into `scheme://host:port`, `http` where no scheme is given.
- * Spaces around an endpoint and empty ones (a comma too many) are passed over;
- * flannel does not trim, and cannot connect then.
+ * Parses the list into `scheme://host:port`; the default scheme is `http`.
+ * Spaces around endpoints and empty ones (an extra comma) are ignored; flannel
+ * does not trim and then cannot connect.
  */
 export function parseEtcdEndpoints(
   text: string,
@@ -73,12 +73,12 @@ function explain(text: string): EndpointRefusal {
   };
 }
 
-// Built in: @std/path would take 16 ms of the time to the first packet.
+// Built in, because loading @std/path would add 16 ms to the start.
 
 /**
  * The prefix without `//`, `.`, `..` and a `/` at the end, so that
  * `${prefix}/config` is the key: flannel joins the two by Go's `path.Join`
- * (compat 1.3). `undefined` when nothing is left to put a key under.
+ * (compat 1.3). `undefined` if nothing is left.
  */
 export function cleanEtcdPrefix(prefix: string): string | undefined {
   const key = join(prefix, "config");

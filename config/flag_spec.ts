@@ -1,10 +1,10 @@
 /**
- * What one row of the flag table says.
+ * The content of one row of the flag table.
  *
  * @module
  */
 
-/** Which flannel knows the flag; `loden` for our own. */
+/** The flannel version that has the flag; `loden` for our own. */
 export type FlagOrigin = "flannel" | "flannel 0.5" | "flannel HEAD" | "loden";
 
 /** The headings of `--help`, in their order. */
@@ -25,12 +25,12 @@ export const FLAG_GROUPS = [
 export type FlagGroup = typeof FLAG_GROUPS[number];
 
 /**
- * What becomes of a flag that is given.
+ * What happens with a flag that is given.
  *
- * - `active`: it does what its help says.
- * - `ignored`: accepted for the sake of flannel's scripts, with a warning.
- * - `refused`: one clear line and exit code 2, unless its value is the default,
- *   which asks for nothing.
+ * - `active`: it has the effect that its help describes.
+ * - `ignored`: accepted with a warning, so that scripts for flannel run.
+ * - `refused`: a one-line error and exit code 2, unless its value is the
+ *   default.
  */
 export type FlagStatus =
   | { readonly kind: "active" }
@@ -41,7 +41,7 @@ export type FlagStatus =
     readonly hint: string;
   };
 
-/** What every flag has. */
+/** The properties of every flag. */
 export interface FlagBase {
   /** As on the command line, without dashes. */
   readonly name: string;
@@ -50,9 +50,9 @@ export interface FlagBase {
   readonly status: FlagStatus;
   /** One line, without a full stop. */
   readonly help: string;
-  /** Never shown by its value. */
+  /** Its value is never shown. */
   readonly secret?: true;
-  /** Asks for information and is looked at on the command line only (compat 1.1). */
+  /** Accepted on the command line only (compat 1.1). */
   readonly commandLineOnly?: true;
 }
 
@@ -76,7 +76,7 @@ export interface IntFlag extends FlagBase {
   readonly default: number;
   readonly min: number;
   readonly max: number;
-  /** What one of it is; `undefined` for a plain number. */
+  /** The unit; `undefined` for a plain number. */
   readonly unit?: "minutes" | "seconds";
 }
 
@@ -107,7 +107,7 @@ export type ValueOf<F extends FlagSpec> = F extends { type: "bool" } ? boolean
   : F extends { type: "enum"; words: readonly (infer W)[] } ? W
   : string;
 
-/** `FLANNELD_` and the name in capitals, each `-` a `_` (compat 1.2). */
+/** `FLANNELD_` and the name in capitals, with `_` for `-` (compat 1.2). */
 export function environmentName(flag: FlagSpec): string {
   return `FLANNELD_${flag.name.toUpperCase().replaceAll("-", "_")}`;
 }

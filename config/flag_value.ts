@@ -1,6 +1,6 @@
 /**
- * From a flag's text to its value: the same rules whether the text comes from
- * the command line, the environment or a file.
+ * Parses a flag's text into its value, by the same rules for the command line,
+ * the environment and the file.
  *
  * @module
  */
@@ -41,7 +41,10 @@ const BOOL_WORDS: Readonly<Record<string, boolean>> = {
 const GO_INTEGER =
   /^([+-]?)(?:0[xX]((?:_?[0-9a-fA-F])+)|0[bB]((?:_?[01])+)|0[oO]((?:_?[0-7])+)|0((?:_?[0-7])*)|([1-9](?:_?[0-9])*))$/;
 
-/** Reads the text of a flag. A repeatable one gets one element, or none from "". */
+/**
+ * Parses the text of a flag. A repeatable flag gets one element, or none from
+ * "".
+ */
 export function parseFlagValue(flag: FlagSpec, text: string): ParsedValue {
   switch (flag.type) {
     case "string":

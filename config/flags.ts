@@ -1,7 +1,7 @@
 /**
- * The one table of the agent's flags: flannel's (HEAD and v0.5.5, compat 1.3)
- * and Loden's own. The parser, the environment, `--help`, the documentation and
- * the shell completion are all made from it.
+ * The table of the agent's flags: flannel's (HEAD and v0.5.5, compat 1.3) and
+ * Loden's own. The parser, the environment variables, `--help`, the
+ * documentation and the shell completion are generated from it.
  *
  * @module
  */
@@ -18,25 +18,25 @@ const NO_GLOG = {
 const NO_KUBERNETES = {
   kind: "refused",
   reason: "Loden leases subnets in etcd and has no Kubernetes mode",
-  hint: "leave it out, and publish the network with: loden config put",
+  hint: "remove it and publish the network with: loden config put",
 } as const;
 
 const NO_CLIENT_SERVER = {
   kind: "refused",
   reason: "Loden talks to etcd itself; flannel dropped this mode in v0.8.0",
-  hint: "leave it out, and name etcd with --etcd-endpoints",
+  hint: "remove it and name etcd with --etcd-endpoints",
 } as const;
 
 const NO_MULTI_NETWORK = {
   kind: "refused",
   reason: "one agent serves one network",
   hint: "run one agent per network, each with its own --etcd-prefix, " +
-    "--subnet-file and --docker-opts-file, and another Port in its config",
+    "--subnet-file and --docker-opts-file, and its own Port in the config",
 } as const;
 
 /**
- * The largest pause a timer can wait for, in whole seconds: beyond 2^31 - 1 ms it
- * would fire at once, again and again.
+ * The longest delay of a timer, in whole seconds. A longer one, beyond 2^31 - 1
+ * ms, would fire at once, again and again.
  */
 const LONGEST_TIMER_SECONDS = 2_147_483;
 
@@ -70,7 +70,7 @@ export const AGENT_FLAGS = [
     group: "etcd",
     origin: "flannel",
     status: ACTIVE,
-    help: "certificate authority that etcd's certificate is checked against",
+    help: "certificate authority that etcd's certificate must be signed by",
   },
   {
     name: "etcd-certfile",
@@ -111,8 +111,8 @@ export const AGENT_FLAGS = [
     origin: "flannel HEAD",
     status: ACTIVE,
     secret: true,
-    help: "etcd password; ps may show it, so better in --etcd-password-file " +
-      "or FLANNELD_ETCD_PASSWORD",
+    help: "etcd password; other users can see it in ps, so prefer " +
+      "--etcd-password-file or FLANNELD_ETCD_PASSWORD",
   },
   {
     name: "etcd-password-file",
@@ -122,9 +122,8 @@ export const AGENT_FLAGS = [
     group: "etcd",
     origin: "loden",
     status: ACTIVE,
-    help:
-      "file with etcd's password, for its owner alone; read again at each " +
-      "login, so that a new password needs no restart",
+    help: "file that contains the etcd password, readable by its owner only; " +
+      "read at each login, so a new password needs no restart",
   },
   {
     name: "iface",
@@ -134,8 +133,8 @@ export const AGENT_FLAGS = [
     group: "Interface",
     origin: "flannel",
     status: ACTIVE,
-    help: "interface for traffic to other hosts, by name or address; the " +
-      "first that exists is taken (default: the default route's)",
+    help: "interface for traffic to other hosts, by name or address; of " +
+      "several, the first that exists (default: the default route's)",
   },
   {
     name: "iface-regex",
@@ -145,7 +144,8 @@ export const AGENT_FLAGS = [
     group: "Interface",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "the same, by a pattern over addresses, then names; after --iface",
+    help:
+      "the same, by a pattern for addresses, then names; tried after --iface",
   },
   {
     name: "iface-can-reach",
@@ -155,7 +155,7 @@ export const AGENT_FLAGS = [
     group: "Interface",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "the same, by the route to an address; after --iface-regex",
+    help: "the same, by the route to an address; tried after --iface-regex",
   },
   {
     name: "public-ip",
@@ -165,8 +165,8 @@ export const AGENT_FLAGS = [
     group: "Interface",
     origin: "flannel",
     status: ACTIVE,
-    help: "address at which other hosts reach this one; need not be local " +
-      "(default: the interface's)",
+    help: "address at which other hosts reach this host; it need not be " +
+      "local (default: the interface's)",
   },
   {
     name: "device",
@@ -176,7 +176,7 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "name of the overlay device; %d is the first free number",
+    help: "name of the overlay device; %d stands for the first free number",
   },
   {
     name: "datapath",
@@ -187,8 +187,8 @@ export const AGENT_FLAGS = [
     origin: "loden",
     status: ACTIVE,
     help:
-      "what carries the packets: programs in the kernel, or this process; " +
-      "auto is ebpf where it works, else tun",
+      "data path: ebpf (programs in the kernel) or tun (this process); auto " +
+      "picks ebpf if it works, otherwise tun",
   },
   {
     name: "ebpf-receive",
@@ -198,8 +198,8 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "how the kernel data path takes packets from the underlay; auto is " +
-      "the best that is harmless there",
+    help: "how the kernel data path receives packets from the underlay; " +
+      "auto picks the fastest mode that is safe for the device",
   },
   {
     name: "sender-check",
@@ -209,8 +209,8 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "packets from senders that hold no lease, or with addresses that " +
-      "are not theirs: dropped, only counted, or not looked at",
+    help: "what to do with packets whose sender does not hold the lease of " +
+      "their source: drop and count (strict), only count, or nothing (off)",
   },
   {
     name: "peer-grace",
@@ -222,7 +222,7 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "how long a peer is kept after its lease has vanished",
+    help: "how long a peer is kept after its lease has disappeared",
   },
   {
     name: "disable-feature",
@@ -232,7 +232,7 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "do without a kernel feature; repeatable, or separated by commas",
+    help: "do not use a kernel feature; repeatable, or separated by commas",
   },
   {
     name: "subnet-lease-renew-margin",
@@ -244,7 +244,7 @@ export const AGENT_FLAGS = [
     group: "Lease",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "renew the lease this long before its end",
+    help: "how long before its end the lease is renewed",
   },
   {
     name: "subnet-lease-ttl",
@@ -256,7 +256,7 @@ export const AGENT_FLAGS = [
     group: "Lease",
     origin: "loden",
     status: ACTIVE,
-    help: "how long the lease lives in etcd unless it is renewed",
+    help: "how long a lease lives in etcd without renewal",
   },
   {
     name: "on-subnet-change",
@@ -267,8 +267,8 @@ export const AGENT_FLAGS = [
     origin: "loden",
     status: ACTIVE,
     help:
-      "when the files tell Docker another subnet: continue, exit (code 7), " +
-      "or run:COMMAND",
+      "what to do when Docker is given another subnet: continue, exit (with " +
+      "code 7) or run:COMMAND",
   },
   {
     name: "take-over",
@@ -277,7 +277,7 @@ export const AGENT_FLAGS = [
     group: "Lease",
     origin: "loden",
     status: ACTIVE,
-    help: "take the PublicIP and subnet of a host that is alive",
+    help: "take over the PublicIP and subnet of another host that is alive",
   },
   {
     name: "ip-masq",
@@ -286,7 +286,7 @@ export const AGENT_FLAGS = [
     group: "Firewall and routes",
     origin: "flannel",
     status: ACTIVE,
-    help: "masquerade what leaves the overlay",
+    help: "masquerade traffic that leaves the overlay",
   },
   {
     name: "ip-masq-fully-random-disable",
@@ -334,7 +334,7 @@ export const AGENT_FLAGS = [
     group: "Firewall and routes",
     origin: "loden",
     status: ACTIVE,
-    help: "set kernel settings that keep packets back, such as ip_forward",
+    help: "set kernel settings that would block packets, such as ip_forward",
   },
   {
     name: "subnet-file",
@@ -344,7 +344,7 @@ export const AGENT_FLAGS = [
     group: "Files",
     origin: "flannel",
     status: ACTIVE,
-    help: "where subnet, MTU and masquerade are written to",
+    help: "file to which subnet, MTU and masquerade are written",
   },
   {
     name: "docker-opts-file",
@@ -354,7 +354,8 @@ export const AGENT_FLAGS = [
     group: "Files",
     origin: "loden",
     status: ACTIVE,
-    help: "where Docker's options are written to; empty or /dev/null: nowhere",
+    help: "file to which Docker's options are written; empty or /dev/null " +
+      "for none",
   },
   {
     name: "state-dir",
@@ -364,7 +365,7 @@ export const AGENT_FLAGS = [
     group: "Files",
     origin: "loden",
     status: ACTIVE,
-    help: "what must outlive a reboot: host id, lease, peers",
+    help: "state that survives a reboot: host id, lease, peers",
   },
   {
     name: "run-dir",
@@ -400,13 +401,13 @@ export const AGENT_FLAGS = [
     name: "healthz-port",
     type: "int",
     default: 0,
-    // flannel: 0 and below are "off".
+    // In flannel, 0 and below mean "off".
     min: -1,
     max: 65_535,
     group: "Health and logs",
     origin: "flannel HEAD",
     status: ACTIVE,
-    help: "TCP port of the health server; 0: none",
+    help: "TCP port of the health server; 0 for none",
   },
   {
     name: "log-format",
@@ -416,7 +417,7 @@ export const AGENT_FLAGS = [
     group: "Health and logs",
     origin: "loden",
     status: ACTIVE,
-    help: "form of the log lines on stderr",
+    help: "format of the log lines on stderr",
   },
   {
     name: "v",
@@ -427,7 +428,7 @@ export const AGENT_FLAGS = [
     group: "Health and logs",
     origin: "flannel",
     status: ACTIVE,
-    help: "verbosity of the log; from 1 on also debug lines",
+    help: "verbosity of the log; 1 and higher include debug lines",
   },
   {
     name: "dry-run",
@@ -437,7 +438,7 @@ export const AGENT_FLAGS = [
     origin: "loden",
     status: ACTIVE,
     commandLineOnly: true,
-    help: "say what a start would change, and change nothing",
+    help: "print what a start would change, and change nothing",
   },
   {
     name: "help",
@@ -447,7 +448,7 @@ export const AGENT_FLAGS = [
     origin: "flannel 0.5",
     status: ACTIVE,
     commandLineOnly: true,
-    help: "print this text and end",
+    help: "print this text and exit",
   },
   {
     name: "version",
@@ -457,7 +458,7 @@ export const AGENT_FLAGS = [
     origin: "flannel",
     status: ACTIVE,
     commandLineOnly: true,
-    help: "print the version and end",
+    help: "print the version and exit",
   },
   {
     name: "public-ipv6",
@@ -470,7 +471,7 @@ export const AGENT_FLAGS = [
       kind: "ignored",
       reason: "this release carries IPv4 only",
     },
-    help: "IPv6 address at which other hosts reach this one",
+    help: "IPv6 address at which other hosts reach this host",
   },
   {
     name: "vmodule",
@@ -606,7 +607,7 @@ export const AGENT_FLAGS = [
     group: "Refused",
     origin: "flannel 0.5",
     status: NO_CLIENT_SERVER,
-    help: "use such a server in place of etcd",
+    help: "use such a server instead of etcd",
   },
   {
     name: "remote-keyfile",
@@ -656,14 +657,14 @@ export const AGENT_FLAGS = [
     group: "Refused",
     origin: "flannel 0.5",
     status: NO_MULTI_NETWORK,
-    help: "where the files of several networks are written to",
+    help: "directory for the files of several networks",
   },
 ] as const satisfies readonly FlagSpec[];
 
 /** A row of {@linkcode AGENT_FLAGS}. */
 export type AgentFlag = typeof AGENT_FLAGS[number];
 
-/** The name of an agent's flag. */
+/** The name of one of the agent's flags. */
 export type AgentFlagName = AgentFlag["name"];
 
 /** A value for each of the agent's flags. */

@@ -9,7 +9,7 @@ import type { FlagSpec, FlagValue } from "./flag_spec.ts";
 import { type ParsedValue, parseFlagValue, parseGoBool } from "./flag_value.ts";
 import { nearMatch } from "./near_match.ts";
 
-/** A flag as it was given: the last time, or for a list all times together. */
+/** A flag as given: the last value, or for a list all values. */
 export interface GivenFlag {
   readonly flag: FlagSpec;
   /** With its dashes, as written. */
@@ -17,34 +17,35 @@ export interface GivenFlag {
   readonly value: FlagValue;
 }
 
-/** What a command line says. */
+/** A parsed command line. */
 export interface CommandLine {
-  /** By flag name, only those that were given. */
+  /** By flag name; only flags that were given. */
   readonly given: ReadonlyMap<string, GivenFlag>;
   /** Words that belong to no flag. */
   readonly words: readonly string[];
-  /** `-h` or `-help` was given; what follows it has not been looked at. */
+  /** `-h` or `-help` was given; the rest of the line is not parsed. */
   readonly help: boolean;
 }
 
-/** How words that belong to no flag are taken. */
+/** What to do with words that belong to no flag. */
 export interface GoFlagOptions {
   /**
-   * `refuse`: such a word is an error of usage, as in flannel 0.5 (HEAD drops it
-   * and all that follows without a word, so a typing error starts an agent with
-   * half its flags). `collect`: they may stand before, between and after flags;
-   * after `--` every word is one.
+   * `refuse`: such a word is a usage error, as in flannel 0.5. (HEAD silently
+   * drops it and everything after it, so that a typing error starts an agent
+   * with half its flags.) `collect`: such words may come before, between and
+   * after flags; after `--` every word is one.
    */
   readonly words: "refuse" | "collect";
-  /** What to do about a word that is refused, for words of which more is known. */
+  /** A hint for a refused word, for words that need a special one. */
   readonly hintFor?: (word: string) => string | undefined;
 }
 
 /**
- * Reads `argv`. One dash or two, `-x=v` or `-x v`; a bool takes a value only with
- * `=`; scalars: the last one holds; lists grow.
+ * Parses `argv`: one dash or two, `-x=v` or `-x v`. A bool takes a value only
+ * with `=`. The last value of a scalar wins; lists collect all values.
  *
- * @throws {UsageError} for an unknown flag, a missing or bad value, a word too many.
+ * @throws {UsageError} for an unknown flag, a missing or bad value, an extra
+ * word.
  */
 export function parseGoFlags(
   flags: readonly FlagSpec[],
@@ -114,7 +115,7 @@ function splitArgument(
 }
 
 function unknownFlag(flags: readonly FlagSpec[], spelling: string): UsageError {
-  // The value is left out: it may be a password behind a misspelt name.
+  // Do not show the value: it may be a password after a misspelt name.
   const near = nearMatch(spelling, flags.map(({ name }) => name));
   return new UsageError(
     "usage.unknown-flag",

@@ -23,9 +23,9 @@ const SYNTAX_CHARACTER = /[\^$\\.*+?()[\]{}|/]/;
 /**
  * The JavaScript pattern with the same meaning: leading flags (`(?i)`),
  * `(?P<name>…)`, `\A` and `\z`, POSIX classes and escaped punctuation are
- * rewritten, the rest is the same in both. A pattern that JavaScript would read
- * otherwise than Go does not compile with the `u` flag, so it is refused and
- * never misread.
+ * rewritten, the rest is the same in both. A pattern that JavaScript would
+ * interpret differently does not compile with the `u` flag, so it is refused
+ * and never misread.
  *
  * @throws {SyntaxError} when the pattern cannot be used, with the reason.
  */

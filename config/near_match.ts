@@ -7,7 +7,7 @@
 /**
  * The candidate that `word` is most likely a misspelling of: at most a third of
  * its letters away, `undefined` when none is. Case, `-` and `_` do not count. A
- * single letter is like every other one, and so like none.
+ * single letter would match any other, so it matches none.
  */
 export function nearMatch(
   word: string,

@@ -22,10 +22,10 @@ export interface SettingSources {
   readonly file: CloudConfig;
 }
 
-/** One flag, its value and its source, as they may be shown. */
+/** One flag with its value and source, safe to show. */
 export interface SettingEntry {
   readonly flag: FlagSpec;
-  /** As given; a secret that is set reads {@linkcode HIDDEN}. */
+  /** As given; a secret is {@linkcode HIDDEN}. */
   readonly value: FlagValue;
   readonly provenance: Provenance;
 }
@@ -35,18 +35,18 @@ export interface ChosenValues {
   readonly values: AgentFlagValues;
   /** In the table's order. */
   readonly entries: readonly SettingEntry[];
-  /** Where a flag's value stands, to begin a sentence with. */
+  /** Where a flag's value is, as the beginning of a sentence. */
   where(name: AgentFlagName): string;
 }
 
 /**
- * Command line, then environment, then file, then default: the nearer to this
- * one run, the stronger. The file describes a fleet and stands where CoreOS put
- * lines into a host's environment; a unit's environment describes one host; the
- * command line one run. flannel's own order (compat 1.2) is unchanged by it.
+ * Command line, then environment, then file, then default: the more specific
+ * source wins. The file describes a fleet, the environment of a unit one host,
+ * the command line one run. The file is Loden's addition; the rest is flannel's
+ * order (compat 1.2).
  *
- * A repeatable flag is taken whole from one source. The environment is looked at
- * only for flags that the command line does not give.
+ * A repeatable flag takes all its values from one source. The environment is
+ * read only for flags that are not on the command line.
  *
  * @throws {SettingsError} for a bad value in the environment.
  */
@@ -62,7 +62,7 @@ export function chooseValues(sources: SettingSources): ChosenValues {
     entries.push({ flag, value: shown, provenance });
   }
   return {
-    // The loop gives each row of the table a value of the row's own type.
+    // The loop gives each row a value of the row's type.
     values: values as unknown as AgentFlagValues,
     entries,
     where: (name) => describeProvenance(provenances.get(name)!, name),
@@ -99,7 +99,7 @@ export type SettingSource = "flag" | "env" | "file" | "default";
 export interface Provenance {
   readonly source: SettingSource;
   /**
-   * As a person would look for it: `--iface`, `FLANNELD_IFACE`,
+   * As you would search for it: `--iface`, `FLANNELD_IFACE`,
    * `coreos.flannel.interface in /etc/loden.yaml`; empty for a default.
    */
   readonly detail: string;

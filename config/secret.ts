@@ -1,15 +1,16 @@
 /**
- * A text that no log, error or dump may show.
+ * A text that must never appear in a log, an error or a dump.
  *
  * @module
  */
 
-/** What stands for a secret wherever it would be shown. */
+/** Shown in place of a secret. */
 export const HIDDEN = "hidden";
 
 /**
- * Holds a password so that printing whatever holds it (flannel logs all its
- * options at start, this one in clear: compat 1.3) prints {@linkcode HIDDEN}.
+ * Holds a password so that printing it, or an object that contains it, prints
+ * {@linkcode HIDDEN}. (flannel logs all its options at start, including the
+ * password: compat 1.3.)
  */
 export class Secret {
   readonly #text: string;
@@ -23,7 +24,7 @@ export class Secret {
     return this.#text !== "";
   }
 
-  /** The text itself, for the one who must send it. */
+  /** The text itself, for sending it. */
   reveal(): string {
     return this.#text;
   }

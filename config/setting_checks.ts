@@ -1,5 +1,5 @@
 /**
- * What a setting must look like, beyond its flag's type.
+ * Checks of settings beyond the types of their flags.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const TEXT_CHECKS: Readonly<Record<string, TextCheck>> = {
   "on-subnet-change": checkSubnetChange,
 };
 
-/** Settings that have no meaning when empty. */
+/** Settings that must not be empty. */
 const REQUIRED: readonly string[] = [
   "etcd-endpoints",
   "etcd-prefix",
@@ -55,7 +55,7 @@ const REQUIRED: readonly string[] = [
 ];
 
 /**
- * Refuses flags of modes that Loden does not have, and texts that break a rule.
+ * Refuses flags of modes that Loden does not have and texts that break a rule.
  *
  * @throws {SettingsError}
  */
@@ -68,11 +68,11 @@ export function checkEntries(chosen: ChosenValues): void {
 }
 
 function refuseOtherModes({ flag, value }: SettingEntry, where: string): void {
-  // A flag that is set to its default asks for nothing.
+  // A flag with its default value has no effect.
   if (flag.status.kind !== "refused" || value === flag.default) return;
   throw new SettingsError(
     "settings.refused",
-    `Cannot use the settings: ${where} must be left out: ${flag.status.reason}`,
+    `Cannot use the settings: ${where} must not be set: ${flag.status.reason}`,
     { hint: flag.status.hint },
   );
 }
@@ -92,7 +92,7 @@ function checkTexts({ flag, value }: SettingEntry, where: string): void {
   }
 }
 
-/** An address that a single other machine can have. */
+/** An address that one other host can have. */
 function checkHostAddress(text: string): TextRefusal | undefined {
   const address = parseIpv4(text);
   const usable = address !== undefined && address >>> 24 !== 0 &&
@@ -162,8 +162,8 @@ function checkRegex(text: string): TextRefusal | undefined {
 }
 
 /**
- * Refuses a margin that leaves nothing of the TTL. The default margin is no
- * choice of anybody's: a shorter TTL takes half of itself as its margin.
+ * Refuses a margin that is not shorter than the TTL. The default margin is not
+ * refused: with a shorter TTL, the margin is half of the TTL.
  *
  * @throws {SettingsError}
  */
@@ -180,8 +180,8 @@ export function checkLeaseTimes(chosen: ChosenValues): void {
       `must be shorter than ${chosen.where("subnet-lease-ttl")}: current ` +
       `values are ${marginSeconds} and ${ttlSeconds} seconds`,
     {
-      hint: "give a longer --subnet-lease-ttl, or leave the margin out: half " +
-        "of the TTL is used then",
+      hint: "use a longer --subnet-lease-ttl, or remove the margin: the " +
+        "default is then half of the TTL",
     },
   );
 }

@@ -1,5 +1,5 @@
 /**
- * All that a person can set, resolved, with where each value came from.
+ * All settings, resolved, with the source of each value.
  *
  * @module
  */
@@ -29,7 +29,9 @@ import {
   type SubnetChangeAction,
 } from "./subnet_change.ts";
 
-/** What the agent and the commands run with. An empty text means "not set". */
+/**
+ * The settings of the agent and the commands. An empty text means "not set".
+ */
 export interface Settings {
   /** `scheme://host:port`, at least one. */
   readonly etcdEndpoints: readonly string[];
@@ -53,10 +55,10 @@ export interface Settings {
   /** An IPv4 address. */
   readonly publicIp: string;
 
-  /** At most one `%d`: the first free number. */
+  /** At most one `%d`, which stands for the first free number. */
   readonly deviceName: string;
   readonly dataPath: AgentFlagValues["datapath"];
-  /** How the kernel data path takes packets from the underlay. */
+  /** How the kernel data path receives packets from the underlay. */
   readonly ebpfReceive: AgentFlagValues["ebpf-receive"];
   readonly senderCheck: AgentFlagValues["sender-check"];
   readonly peerGraceMinutes: number;
@@ -65,20 +67,22 @@ export interface Settings {
   readonly subnetLeaseRenewMarginMinutes: number;
   readonly subnetLeaseTtlSeconds: number;
   readonly onSubnetChange: SubnetChangeAction;
-  /** Whether the PublicIP may be taken from a host that is alive. */
+  /** Whether to take the PublicIP from a host that is alive. */
   readonly takeOver: boolean;
 
   readonly ipMasq: boolean;
   /** Whether to masquerade with `--random-fully` where the host can. */
   readonly ipMasqFullyRandom: boolean;
   readonly iptablesForwardRules: boolean;
-  /** Kernel settings that keep packets back are set, not only named. */
+  /**
+   * Whether to set kernel settings that block packets, not only report them.
+   */
   readonly setSysctls: boolean;
   readonly iptablesResyncSeconds: number;
   readonly ipBlackholeRoute: boolean;
 
   readonly subnetFile: string;
-  /** `undefined`: not to be written. */
+  /** `undefined`: not written. */
   readonly dockerOptsFile: string | undefined;
   readonly stateDir: string;
   readonly runDir: string;
@@ -89,23 +93,23 @@ export interface Settings {
   readonly logFormat: AgentFlagValues["log-format"];
   readonly verbosity: number;
 
-  /** Every flag in the table's order, as it may be shown. */
+  /** Every flag in the table's order, safe to show. */
   readonly entries: readonly SettingEntry[];
-  /** What was passed over, for the log. */
+  /** Settings that have no effect, for the log. */
   readonly warnings: readonly SettingsWarning[];
 }
 
-/** What settings are made from. */
+/** The input of {@linkcode resolveSettings}. */
 export interface SettingsInput {
-  /** The agent's command line, or one that a subcommand has parsed by itself. */
+  /** The agent's command line, or one that a subcommand has parsed. */
   readonly argv: readonly string[] | CommandLine;
   readonly env: Environment;
   readonly readFile: ReadTextFile;
-  /** The words that `--disable-feature` knows; without it any word passes. */
+  /** The words that `--disable-feature` accepts; any word if absent. */
   readonly features?: readonly string[];
 }
 
-/** What a command line asks for before anything else is looked at. */
+/** What a command line asks for before anything else is checked. */
 export function requestOf(
   line: CommandLine,
 ): "help" | "version" | "dry-run" | "run" {
@@ -115,10 +119,11 @@ export function requestOf(
 }
 
 /**
- * Resolves every setting; {@linkcode chooseValues} has the order of the sources.
+ * Resolves every setting; {@linkcode chooseValues} defines the order of the
+ * sources.
  *
  * @throws {SettingsError} for the first value that cannot be used; it names the
- * source, the value, the rule and what would pass.
+ * source, the value, the rule and a valid value.
  */
 export async function resolveSettings(input: SettingsInput): Promise<Settings> {
   const { argv, env } = input;
@@ -165,7 +170,7 @@ function etcdSettings(chosen: ChosenValues) {
   }
   return {
     etcdEndpoints: parsed.endpoints,
-    // The checks have refused what leaves nothing.
+    // The checks have refused a prefix that is empty.
     etcdPrefix: cleanEtcdPrefix(values["etcd-prefix"])!,
     etcdCaFile: values["etcd-cafile"],
     etcdCertFile: values["etcd-certfile"],
@@ -176,7 +181,7 @@ function etcdSettings(chosen: ChosenValues) {
   };
 }
 
-/** A user, and the password from exactly one place. */
+/** A user needs a password from exactly one place. */
 function checkAccount(chosen: ChosenValues): void {
   const { values } = chosen;
   const isInFile = values["etcd-password-file"] !== "";
@@ -229,7 +234,7 @@ function hostSettings(values: AgentFlagValues) {
     peerGraceMinutes: values["peer-grace"],
     subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],
     subnetLeaseTtlSeconds: values["subnet-lease-ttl"],
-    // The checks have refused what is no action.
+    // The checks have refused other texts.
     onSubnetChange: parseSubnetChangeAction(values["on-subnet-change"])!,
     takeOver: values["take-over"],
     ipMasq: values["ip-masq"],
@@ -239,7 +244,7 @@ function hostSettings(values: AgentFlagValues) {
     iptablesResyncSeconds: values["iptables-resync"],
     ipBlackholeRoute: values["ip-blackhole-route"],
     subnetFile: values["subnet-file"],
-    // The word for "nowhere" where an empty text means "not set".
+    // Means "nowhere", because an empty variable means "not set".
     dockerOptsFile: ["", "/dev/null"].includes(dockerOptsFile)
       ? undefined
       : dockerOptsFile,
@@ -256,7 +261,8 @@ function disabledFeatures(
   chosen: ChosenValues,
   known: readonly string[] | undefined,
 ): string[] {
-  // The environment can give one element only, so commas separate as well.
+  // The environment gives only one element, so commas separate features as
+  // well.
   const features = chosen.values["disable-feature"]
     .flatMap((text) => text.split(","))
     .map((word) => word.trim())

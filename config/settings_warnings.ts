@@ -1,5 +1,6 @@
 /**
- * What was set and deserves a second look: it has no effect, or others see it.
+ * Settings that may not do what you expect: they have no effect, or other users
+ * can see them.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import { type Environment, unknownVariables } from "./env.ts";
 import { AGENT_FLAGS, type AgentFlagName } from "./flags.ts";
 import type { ChosenValues } from "./precedence.ts";
 
-/** Something that was accepted and is probably not what was meant. */
+/** A setting that was accepted and is probably not what was meant. */
 export interface SettingsWarning {
   /** Stable: `settings.ignored`, `settings.unknown-variable`, … */
   readonly code: string;
@@ -17,7 +18,7 @@ export interface SettingsWarning {
   readonly text: string;
 }
 
-/** What the warnings are about. */
+/** The input of {@linkcode collectWarnings}. */
 export interface WarningInput {
   readonly chosen: ChosenValues;
   readonly env: Environment;
@@ -46,7 +47,7 @@ function ignoredFlags(chosen: ChosenValues): SettingsWarning[] {
   });
 }
 
-/** flannel drops the files without a word when the URLs are http (compat 3.9). */
+/** flannel silently ignores the files if the URLs are http (compat 3.9). */
 function tlsWithoutHttps(chosen: ChosenValues): SettingsWarning[] {
   const { values } = chosen;
   if (/https:\/\//i.test(values["etcd-endpoints"])) return [];
@@ -59,15 +60,16 @@ function tlsWithoutHttps(chosen: ChosenValues): SettingsWarning[] {
     }));
 }
 
-/** `/proc/PID/cmdline` is open to every user until the agent has covered it. */
+/**
+ * Every user can read `/proc/PID/cmdline` until the agent has overwritten it.
+ */
 function visiblePassword(chosen: ChosenValues): SettingsWarning[] {
   const entry = chosen.entries.find(({ flag }) =>
     flag.name === "etcd-password"
   );
   if (entry?.provenance.source !== "flag") return [];
-  const text =
-    `${chosen.where("etcd-password")} may be seen by every user of ` +
-    "this host, by ps and in shell histories: use --etcd-password-file";
+  const text = `${chosen.where("etcd-password")} is visible to every user of ` +
+    "this host in ps and shell histories: use --etcd-password-file";
   return [{ code: "settings.password-visible", text }];
 }
 
@@ -80,7 +82,7 @@ function missingSection({ file, path }: WarningInput): SettingsWarning[] {
 function strangeVariables(env: Environment): SettingsWarning[] {
   return unknownVariables(AGENT_FLAGS, env).map(({ name, near }) => ({
     code: "settings.unknown-variable",
-    text: `${name} in the environment is no setting and has no effect` +
+    text: `${name} in the environment is not a setting and has no effect` +
       (near === undefined ? "" : `: did you mean ${near}?`),
   }));
 }

@@ -1,5 +1,5 @@
 /**
- * `--on-subnet-change`: what follows when Docker has been told of another subnet.
+ * `--on-subnet-change`: what happens when Docker is given another subnet.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Where in a YAML text a key stands, for messages: the parser keeps no places.
+ * Finds the line of a key in a YAML text, for messages; the parser does not
+ * keep positions.
  *
  * @module
  */
@@ -14,8 +15,8 @@ interface Node {
 }
 
 /**
- * The line, from 1, of the node at `path`; of the nearest one above it where
- * that is written in a form that has no line of its own, such as `[a, b]`.
+ * The line, from 1, of the node at `path`; of the nearest node above it if the
+ * node has no line of its own, as in `[a, b]`.
  */
 export function lineOf(text: string, path: readonly YamlStep[]): number {
   let open: Node[] = [];
@@ -24,7 +25,7 @@ export function lineOf(text: string, path: readonly YamlStep[]): number {
   for (const [index, raw] of text.split("\n").entries()) {
     if (/^\s*(#|$)/.test(raw)) continue;
     let indent = raw.search(/\S/);
-    // A literal's lines look like keys and are none.
+    // The lines of a block literal may look like keys.
     if (literalIndent !== undefined && indent > literalIndent) continue;
     literalIndent = undefined;
     let rest = raw.slice(indent);

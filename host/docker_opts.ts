@@ -11,9 +11,9 @@ import { type Cidr, equalCidr } from "../net/cidr.ts";
 import { DockerOptsError } from "./errors.ts";
 import { type SubnetEnv, subnetVariables } from "./subnet_env.ts";
 
-/** What the output shall contain; the script's `-i`, `-c`, `-k` and `-m`. */
+/** What the output contains; the script's `-i`, `-c`, `-k` and `-m`. */
 export interface DockerOptsContent {
-  /** One `DOCKER_OPT_*` line for each option (`-i`). */
+  /** One `DOCKER_OPT_*` line per option (`-i`). */
   readonly individual: boolean;
   /** One line with all options (`-c`). */
   readonly combined: boolean;
@@ -26,10 +26,11 @@ export interface DockerOptsContent {
 /**
  * What the agent writes.
  *
- * The individual lines are what CoreOS had made by `mk-docker-opts.sh -i`. The
- * combined line has the name that the flannel packages of Fedora and CentOS
- * chose, not the script's `DOCKER_OPTS`: an EnvironmentFile overrides a unit's
- * `Environment=DOCKER_OPTS=…`, in which CoreOS users keep options of their own.
+ * The individual lines are those that CoreOS wrote with `mk-docker-opts.sh -i`.
+ * The combined line has the name that the flannel packages of Fedora and CentOS
+ * use instead of the script's `DOCKER_OPTS`: an EnvironmentFile would override
+ * a unit's `Environment=DOCKER_OPTS=…`, in which CoreOS users keep their own
+ * options.
  */
 export const AGENT_CONTENT: DockerOptsContent = {
   individual: true,
@@ -43,11 +44,11 @@ const INDIVIDUAL_PREFIX = "DOCKER_OPT_";
 /**
  * The text of Docker's environment file, byte for byte as the script of flannel
  * HEAD writes it: individual lines in alphabetical order, then the combined
- * line, which begins with what its variable held before. Other `DOCKER_OPT_*`
- * variables are passed on.
+ * line, which begins with the former value of its variable. Other
+ * `DOCKER_OPT_*` variables are passed on.
  *
- * @param variables the environment with the subnet file's variables over it.
- * @throws {DockerOptsError} for a FLANNEL_IPMASQ that is neither word.
+ * @param variables the environment, overridden by the subnet file's variables.
+ * @throws {DockerOptsError} if FLANNEL_IPMASQ is neither true nor false.
  */
 export function renderDockerOpts(
   variables: Readonly<Record<string, string>>,
@@ -61,7 +62,7 @@ export function renderDockerOpts(
     options.DOCKER_OPT_MTU = `--mtu=${variables.FLANNEL_MTU}`;
   }
   if (variables.FLANNEL_IPMASQ && content.ipMasq) {
-    // Exactly one of the two may masquerade: when we do, Docker must not.
+    // Exactly one of the two may masquerade.
     options.DOCKER_OPT_IPMASQ = `--ip-masq=${!readIpMasq(
       variables.FLANNEL_IPMASQ,
     )}`;
@@ -98,10 +99,11 @@ export function renderAgentDockerOpts(
 }
 
 /**
- * Writes the agent's file, mode 0644 when it is new.
+ * Writes the agent's file; a new file has mode 0644.
  *
- * @param options further `DOCKER_OPT_*` variables (`host/docker/daemon_options.ts`).
- * @throws {FileWriteError} which waiting may cure.
+ * @param options further `DOCKER_OPT_*` variables
+ * (`host/docker/daemon_options.ts`).
+ * @throws {FileWriteError}, which waiting may cure.
  */
 export async function writeAgentDockerOpts(
   path: string,
@@ -113,8 +115,8 @@ export async function writeAgentDockerOpts(
 }
 
 /**
- * A route by which this host's own subnet leaves over a gateway: Docker's bridge
- * would not get its packets. The script refuses to go on then.
+ * A route that sends this host's own subnet through a gateway, so that Docker's
+ * bridge would not get its packets. The script fails in this case.
  */
 export function findRouteAway(
   subnet: Cidr,

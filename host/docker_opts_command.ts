@@ -10,16 +10,16 @@ import { parseDotenv } from "./dotenv.ts";
 import { type DockerOptsContent, renderDockerOpts } from "./docker_opts.ts";
 import { DockerOptsError } from "./errors.ts";
 
-/** The command line, read. */
+/** A parsed command line. */
 export interface DockerOptsArguments {
   /** `-f`: the subnet file; it may be absent. */
   readonly subnetFile: string;
-  /** `-d`: where to write. */
+  /** `-d`: the file to write. */
   readonly outputFile: string;
   readonly content: DockerOptsContent;
 }
 
-/** What is printed on stderr with a bad option, `-h` and `-?`; exit code 1. */
+/** Printed on stderr for a bad option, `-h` and `-?`; exit code 1. */
 export const DOCKER_OPTS_USAGE =
   `loden docker-opts [-f FLANNEL-ENV-FILE] [-d DOCKER-ENV-FILE] [-i] [-c] [-m] [-k COMBINED-KEY]
 
@@ -34,12 +34,12 @@ OPTIONS:
 `;
 
 /**
- * Reads the options as the shell's `getopts` does: they may be joined (`-ic`), a
- * value may follow at once (`-kNAME`) or as the next word, and reading ends at
+ * Parses the options like the shell's `getopts`: they may be joined (`-ic`), a
+ * value may follow directly (`-kNAME`) or as the next word, and parsing ends at
  * the first other word or `--`; the rest is ignored.
  *
- * @throws {DockerOptsError} with `usage` set, for what the script answers with
- * its usage: exit code 1, unlike Loden's other commands.
+ * @throws {DockerOptsError} with `usage` set, if the script would print its
+ * usage: exit code 1, unlike Loden's other commands.
  */
 export function parseDockerOptsArguments(
   words: readonly string[],
@@ -68,7 +68,7 @@ export function parseDockerOptsArguments(
       } else if ("h?".includes(letter)) {
         throw usageError(undefined);
       } else {
-        throw usageError(`-${letter} is no option`);
+        throw usageError(`-${letter} is not an option`);
       }
     }
   }
@@ -101,10 +101,10 @@ function usageError(problem: string | undefined): DockerOptsError {
 }
 
 /**
- * The text for `outputFile`. The subnet file's variables, where there is one, go
- * over the environment's, as if a shell had sourced it.
+ * The text for `outputFile`. The variables of the subnet file, if there is one,
+ * override the environment, as if a shell had sourced the file.
  *
- * @throws {DockerOptsError} for a file that cannot be read or says nonsense.
+ * @throws {DockerOptsError} for an unreadable or invalid file.
  */
 export async function makeDockerOpts(
   options: DockerOptsArguments,
@@ -135,8 +135,8 @@ async function readIfPresent(
 }
 
 /**
- * Puts the text at `path`, mode 0644 when it is new; a device or a pipe, such as
- * `/dev/stdout`, is written to and stays.
+ * Writes the text to `path`; a new file has mode 0644. A device or a pipe, such
+ * as `/dev/stdout`, is written to and stays.
  *
  * @throws {FileWriteError} naming the path and the reason.
  */
@@ -160,7 +160,7 @@ async function isDevice(path: string): Promise<boolean> {
     const info = await Deno.stat(path);
     return !info.isFile && !info.isDirectory;
   } catch {
-    // Whatever is wrong with the path, writing will say.
+    // Writing reports whatever is wrong with the path.
     return false;
   }
 }

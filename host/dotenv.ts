@@ -10,8 +10,8 @@ const ASSIGNMENT =
 /**
  * The variables of an environment file, as flannel's dotenv reader and a shell
  * both understand it: `NAME=value`, `export NAME=value`, single and double
- * quotes, `#` comments; the last of equal names counts. Nothing is expanded, and
- * a line that is no assignment is skipped.
+ * quotes, `#` comments; the last of equal names wins. Nothing is expanded, and
+ * a line that is not an assignment is skipped.
  */
 export function parseDotenv(text: string): Map<string, string> {
   const variables = new Map<string, string>();

@@ -1,5 +1,5 @@
 /**
- * What the host's other programs get from us, when it cannot be made.
+ * Errors of what Loden provides to other programs on the host.
  *
  * @module
  */
@@ -8,9 +8,11 @@ import { LodenError, type LodenErrorOptions } from "../errors.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import type { NetworkOverlap } from "./network_fit.ts";
 
-/** Docker's options cannot be made; the command ends with exit code 1. */
+/** Docker's options cannot be written; the command exits with code 1. */
 export class DockerOptsError extends LodenError {
-  /** The usage text to print after the message, when the command line is bad. */
+  /**
+   * The usage text to print after the message, if the command line is invalid.
+   */
   readonly usage: string | undefined;
 
   constructor(
@@ -23,25 +25,25 @@ export class DockerOptsError extends LodenError {
   }
 }
 
-/** A network of Docker's cannot be made on the lease; exit code 1. */
+/** A Docker network cannot be created on the lease; exit code 1. */
 export class DockerNetworkError extends LodenError {
   constructor(reason: string, options: LodenErrorOptions = {}) {
     super(
       "docker-network",
-      `Cannot make a Docker network: ${reason}`,
+      `Cannot create a Docker network: ${reason}`,
       options,
     );
   }
 }
 
 /**
- * The overlay's addresses are this host's already. Waiting may cure it: a route
- * can be removed, another network published.
+ * This host already uses addresses of the overlay. Waiting may cure it: a route
+ * can be removed, or another network published.
  */
 export class NetworkOverlapError extends LodenError {
   /**
-   * @param options.flag one that makes the caller go on all the same. An agent
-   * has none: it has a lease by then, and keeps to its network until it ends.
+   * @param options.flag a flag that overrides the error. The agent has none: it
+   * holds a lease by then and keeps its network until it stops.
    */
   constructor(
     network: Cidr,
@@ -56,10 +58,10 @@ export class NetworkOverlapError extends LodenError {
     if (flag !== undefined) ways.push(`add ${flag}`);
     super(
       "host.network-overlaps",
-      `Cannot use the network ${
-        formatCidr(network)
-      }: it must not overlap what ` +
-        `this host has: ${overlaps.map(({ text }) => text).join("; ")}`,
+      `Cannot use the network ${formatCidr(network)}: it must not overlap ` +
+        `addresses or routes of this host: ${
+          overlaps.map(({ text }) => text).join("; ")
+        }`,
       { hint: ways.join(", or ") },
     );
   }

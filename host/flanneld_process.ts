@@ -1,5 +1,5 @@
 /**
- * A flanneld of flannel's that runs on this host.
+ * Finds flannel's own flanneld on this host.
  *
  * @module
  */
@@ -8,10 +8,12 @@ import { basename } from "node:path/posix";
 import { isProcessGone } from "../linux/proc_error.ts";
 import { networkNamespaceOf } from "./network_namespace.ts";
 
-/** One that would write what this agent writes, or lease what it leases. */
+/**
+ * A flanneld that writes the same file or uses the same leases as this agent.
+ */
 export interface FlanneldProcess {
   readonly pid: number;
-  /** What both would use, in words: `the subnet file /run/flannel/subnet.env`. */
+  /** What both use, as text: `the subnet file /run/flannel/subnet.env`. */
   readonly shared: string;
 }
 
@@ -21,18 +23,19 @@ export interface FlanneldRivalry {
   readonly etcdPrefix: string;
 }
 
-/** The kernel's list of processes. Every call may find that one has ended. */
+/** The kernel's list of processes. A process may end between any two calls. */
 export interface ProcessTable {
   /** Ids of all processes. */
   pids(): number[];
   /**
-   * `cmdline` or `environ` of one, its NUL-separated words. There are none where
-   * they cannot be seen, as the environment of one with more capabilities.
+   * `cmdline` or `environ` of one, its NUL-separated words. Empty if they
+   * cannot be read, such as the environment of a process with more
+   * capabilities.
    */
   words(pid: number, file: "cmdline" | "environ"): string[];
-  /** The path of its program; `undefined` when it cannot be seen. */
+  /** The path of its program; `undefined` if it cannot be read. */
   program(pid: number | "self"): string | undefined;
-  /** Its network namespace; `undefined` when it has ended. */
+  /** Its network namespace; `undefined` if it has ended. */
   network(pid: number | "self"): number | undefined;
 }
 
@@ -43,8 +46,8 @@ const DEFAULTS = {
 
 /**
  * The first flanneld in this network namespace whose subnet file or prefix is
- * ours. Loden itself under flanneld's name is none: it has a lock of its own.
- * Two on one port or device meet when the data path starts.
+ * ours. Loden under flanneld's name does not count: it has its own lock. A
+ * conflict of ports or devices shows when the data path starts.
  */
 export function findFlanneld(
   rivalry: FlanneldRivalry,
@@ -77,7 +80,7 @@ function whatIsShared(
   return theirs === etcdPrefix ? `the network ${etcdPrefix}` : undefined;
 }
 
-/** The command line goes before the environment (compat 1.2). */
+/** The command line overrides the environment (compat 1.2). */
 function valueOf(
   flag: keyof typeof DEFAULTS,
   words: readonly string[],

@@ -1,5 +1,5 @@
 /**
- * Why no interface can be chosen to carry the overlay.
+ * Errors in the choice of the underlay interface.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 /** The root of these errors. */
 export class InterfaceError extends LodenError {
   /**
-   * Whether the same options may do later: an interface appears, DHCP gives it an
-   * address. Only a value that is wrong in itself never will.
+   * Whether the same options may work later: an interface may appear, or DHCP
+   * may assign an address. Only an invalid value never works.
    */
   readonly retryable: boolean;
 
@@ -26,7 +26,7 @@ export class InterfaceError extends LodenError {
   }
 }
 
-/** A value that no host could make right: a broken pattern, no address. */
+/** A value that is invalid on every host: a broken pattern, not an address. */
 export class BadInterfaceOptionError extends InterfaceError {
   constructor(flag: string, rule: string, value: string, cause?: unknown) {
     super(
@@ -38,11 +38,11 @@ export class BadInterfaceOptionError extends InterfaceError {
   }
 }
 
-/** `--iface` or `--iface-regex` names nothing that this host has. */
+/** `--iface` or `--iface-regex` matches nothing on this host. */
 export class InterfaceNotFoundError extends InterfaceError {
   /**
-   * @param rule What the flag may be, after "must".
-   * @param present The interfaces that there are, for people.
+   * @param rule The rule, after "must".
+   * @param present The host's interfaces, for people.
    */
   constructor(flag: string, rule: string, value: string, present: string) {
     super(
@@ -54,9 +54,9 @@ export class InterfaceNotFoundError extends InterfaceError {
   }
 }
 
-/** Neither a flag nor the routing table says which interface to use. */
+/** Neither a flag nor the routing table selects an interface. */
 export class NoDefaultRouteError extends InterfaceError {
-  /** @param found What there is instead, for people. */
+  /** @param found What was found instead, for people. */
   constructor(found: string, present: string) {
     super(
       "host.no-default-route",
@@ -82,7 +82,7 @@ export class CannotReachError extends InterfaceError {
   }
 }
 
-/** The interface has no address that other hosts could send to. */
+/** The interface has no address that other hosts can send to. */
 export class NoInterfaceAddressError extends InterfaceError {
   constructor(name: string) {
     super(
@@ -94,7 +94,7 @@ export class NoInterfaceAddressError extends InterfaceError {
   }
 }
 
-/** The interface's packets are too small to carry others. */
+/** The interface's MTU is too small to encapsulate packets. */
 export class InterfaceMtuError extends InterfaceError {
   constructor(name: string, mtuBytes: number, leastBytes: number) {
     super(
@@ -107,15 +107,15 @@ export class InterfaceMtuError extends InterfaceError {
   }
 }
 
-/** Several options were given and none of them led to an interface. */
+/** Several options were given, and none of them matched an interface. */
 export class NoInterfaceMatchedError extends InterfaceError {
-  /** Why not, for each option in the order in which they were tried. */
+  /** The reason for each option, in the order in which they were tried. */
   readonly failures: readonly InterfaceError[];
 
   constructor(failures: readonly InterfaceError[], present: string) {
     super(
       "host.no-interface-matched",
-      "Cannot choose the interface: one of the options must lead to one: " +
+      "Cannot choose the interface: one of the options must match: " +
         failures.map((failure, i) => `${i + 1}. ${failure.message}`).join("; "),
       {
         hint: `this host has ${present}`,

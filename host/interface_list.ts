@@ -1,5 +1,5 @@
 /**
- * The interfaces and addresses of the host at one moment.
+ * A snapshot of the host's interfaces and addresses.
  *
  * @module
  */
@@ -17,12 +17,15 @@ import {
   isMulticast,
 } from "../net/ipv4.ts";
 
-/** A host with many containers has a hundred interfaces; none helps by then. */
+/**
+ * A host with many containers may have hundreds of interfaces; a longer list
+ * does not help.
+ */
 const MOST_NAMES = 10;
 
-/** What the kernel said, read once so that all decisions rest on the same. */
+/** The kernel's answer, read once so that all decisions use the same data. */
 export class InterfaceList {
-  /** In the order of their indexes, as flannel goes through them. */
+  /** In order of their indexes, like flannel. */
   readonly links: readonly Link[];
   readonly addresses: readonly LinkAddress[];
 
@@ -31,7 +34,7 @@ export class InterfaceList {
     this.addresses = addresses;
   }
 
-  /** Asks the kernel. */
+  /** Reads it from the kernel. */
   static read(rtnetlink: Rtnetlink): InterfaceList {
     return new InterfaceList(rtnetlink.links(), rtnetlink.addresses());
   }
@@ -44,7 +47,9 @@ export class InterfaceList {
     return this.links.find((link) => link.name === name);
   }
 
-  /** The first interface that has the address, in whatever state either is. */
+  /**
+   * The first interface with the address, regardless of the state of either.
+   */
   ownerOf(address: Ipv4): Link | undefined {
     return this.ownersOf(address)[0];
   }
@@ -58,12 +63,18 @@ export class InterfaceList {
     );
   }
 
-  /** The addresses of an interface by which others may reach it, best first. */
+  /**
+   * The addresses of an interface at which other hosts may reach it, best
+   * first.
+   */
   usable(link: Link): LinkAddress[] {
     return usableAddresses(this.addresses, link.index);
   }
 
-  /** `eth0 (192.0.2.2), eth1`, those with addresses first; not the loopback. */
+  /**
+   * `eth0 (192.0.2.2), eth1`: interfaces with addresses first, without the
+   * loopback.
+   */
   describe(): string {
     const all = this.links.filter(({ loopback }) => !loopback)
       .map((link) => ({
@@ -85,8 +96,8 @@ export class InterfaceList {
 /**
  * The addresses of one interface that flannel would use, the best one first:
  * global before link-local, permanent before dynamic, primary before secondary,
- * else as the kernel lists them. Loopback, multicast and deprecated addresses are
- * left out. Compat 6.1.
+ * else as the kernel lists them. Loopback, multicast and deprecated addresses
+ * are omitted. Compat 6.1.
  */
 export function usableAddresses(
   addresses: readonly LinkAddress[],

@@ -1,5 +1,5 @@
 /**
- * Which interface and address carry the overlay.
+ * Chooses the interface and address of the underlay.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import {
 } from "./interface_errors.ts";
 import { InterfaceList } from "./interface_list.ts";
 
-/** What a person may say about it: flannel's flags, empty when not given. */
+/** flannel's flags that select it; empty if not given. */
 export interface InterfaceOptions {
   /** `--iface`: names or IPv4 addresses, tried in order. */
   readonly iface: readonly string[];
@@ -39,11 +39,11 @@ export interface InterfaceOptions {
   readonly publicIp: string;
 }
 
-/** Below it the overlay would not fit. */
+/** The smallest MTU that the overlay fits into. */
 export const LEAST_MTU_BYTES = LEAST_OVERLAY_MTU_BYTES +
   UDP_ENCAPSULATION_BYTES;
 
-/** An interface, and the address to use if the option that found it says so. */
+/** An interface, and the address to use if the option names one. */
 interface Choice {
   readonly link: Link;
   readonly address?: Ipv4 | undefined;
@@ -53,12 +53,13 @@ const log = getLogger(["loden", "host"]);
 
 /**
  * Follows flannel's order (compat 6.1): each `iface`, each `ifaceRegex`, then
- * `ifaceCanReach`; the first that leads to an interface with an address wins.
- * With none of them the owner of `publicIp`, else the default route's interface;
- * unlike flannel's, a `publicIp` alone need not be an address of this host.
+ * `ifaceCanReach`; the first that matches an interface with an address wins.
+ * Without these options it is the interface that has `publicIp`, otherwise that
+ * of the default route. Unlike in flannel, a `publicIp` alone need not be an
+ * address of this host.
  *
- * Throws {@linkcode InterfaceError}, whose `retryable` tells whether waiting can
- * help, and {@linkcode NetlinkError} when the kernel refuses to tell.
+ * Throws {@linkcode InterfaceError}, whose `retryable` says whether waiting can
+ * help, and {@linkcode NetlinkError} if the kernel cannot be queried.
  */
 export function pickUnderlay(
   options: InterfaceOptions,
@@ -93,7 +94,7 @@ export function pickUnderlay(
     : new NoInterfaceMatchedError(failures, host.describe());
 }
 
-/** One function for each option that was given, in the order of trying. */
+/** One function per given option, in the order in which they are tried. */
 function attemptsFor(
   options: InterfaceOptions,
   host: InterfaceList,
@@ -165,8 +166,9 @@ function byRoute(
   try {
     const { interfaceIndex, source } = rtnetlink.routeTo(destination);
     const link = host.byIndex(interfaceIndex);
-    // The way to an own address is the loopback interface, which nobody means:
-    // one flag for all hosts names the etcd server, and this host is the one.
+    // The route to an own address uses the loopback interface, which is never
+    // meant: the same flag on all hosts names the etcd server, and this host
+    // may be that server.
     const owner = link?.loopback ? host.ownerOf(destination) : link;
     if (owner !== undefined) return { link: owner, address: source };
   } catch (error) {
@@ -216,7 +218,7 @@ function underlayOf(
   };
 }
 
-/** The address of a flag that is given; `undefined` when it is not. */
+/** The address of a flag; `undefined` if the flag is not given. */
 function parseOption(flag: string, value: string): Ipv4 | undefined {
   if (value === "") return undefined;
   const address = parseIpv4(value);
@@ -231,7 +233,7 @@ function reportFailures(
   underlay: Underlay,
 ): void {
   for (const failure of failures) {
-    log.info("an interface option led nowhere", {
+    log.info("an interface option matched nothing", {
       event: "underlay.option-failed",
       code: failure.code,
       reason: failure.message,

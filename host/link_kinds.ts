@@ -1,24 +1,27 @@
 /**
- * Devices that other managers, or we, make inside a host.
+ * Devices that container managers or Loden create inside a host.
  *
  * @module
  */
 
 import type { Link } from "../linux/netlink/rtnetlink.ts";
 
-/** Bridges that container and machine managers make, with one subnet everywhere. */
+/**
+ * Bridges of container and machine managers, which have the same subnet on
+ * every host.
+ */
 const MANAGED_BRIDGE =
   /^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|(virbr|lxcbr|lxdbr|cni|podman|cni-podman)\d+)$/;
 
-/** Devices of an overlay, flannel's or ours. */
+/** Overlay devices, flannel's or ours. */
 const OVERLAY_DEVICE = /^flannel/;
 
-/** Whether a link is such a bridge, and no administrator's. */
+/** Whether a link is such a bridge and was not made by an administrator. */
 export function isManagedBridge({ kind, name }: Link): boolean {
   return kind === "bridge" && MANAGED_BRIDGE.test(name);
 }
 
-/** Whether a link carries an overlay. */
+/** Whether a link is an overlay device. */
 export function isOverlayDevice({ name, alias }: Link): boolean {
   return OVERLAY_DEVICE.test(name) || alias.startsWith("loden");
 }

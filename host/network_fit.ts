@@ -21,28 +21,28 @@ import {
 import { formatIpv4, isLoopback } from "../net/ipv4.ts";
 import { isManagedBridge, isOverlayDevice } from "./link_kinds.ts";
 
-/** Something of this host's that has addresses of the overlay. */
+/** A route or address of this host that overlaps the overlay. */
 export interface NetworkOverlap {
   /**
-   * `conflict`: packets of the overlay, or of the underlay, would go astray.
-   * `takeover`: a wider route over a gateway loses a part to the overlay, which
-   * may be what its administrator wants.
+   * `conflict`: packets of the overlay or of the underlay would be misrouted.
+   * `takeover`: the overlay takes part of a wider route through a gateway,
+   * which may be intended.
    */
   readonly kind: "conflict" | "takeover";
-  /** As ip(8) names it: `10.1.0.0/24 dev eth0`. */
+  /** In ip(8)'s notation: `10.1.0.0/24 dev eth0`. */
   readonly text: string;
-  /** The command that makes room; none where it would cut the host off. */
+  /** The command that removes it; none if that would cut the host off. */
   readonly fix: string | undefined;
 }
 
-/** What the host has, as the kernel says. */
+/** The host's state, as read from the kernel. */
 export interface HostNetworks {
   readonly links: readonly Link[];
   readonly addresses: readonly LinkAddress[];
   readonly routes: readonly Route[];
 }
 
-/** Asks the kernel. @throws {SystemCallError} */
+/** Reads it from the kernel. @throws {SystemCallError} */
 export function readHostNetworks(rtnetlink: Rtnetlink): HostNetworks {
   return {
     links: rtnetlink.links(),
@@ -51,17 +51,18 @@ export function readHostNetworks(rtnetlink: Rtnetlink): HostNetworks {
   };
 }
 
-/** What has a metric like this is a safety route of ours. */
+/** A route with this metric is one of our safety routes. */
 const LEAST_SAFETY_METRIC = 0x1000_0000;
-/** 0.0.0.0/1 and 128.0.0.0/1 are a VPN's way to say "everything". */
+/** VPNs use 0.0.0.0/1 and 128.0.0.0/1 for "everything". */
 const LONGEST_DEFAULT_PREFIX = 1;
 
 /**
- * Holds `network` against the addresses and the main table of this host.
+ * Compares `network` with the addresses and the main routing table of this
+ * host.
  *
- * Left out is what an overlay or Docker has on purpose: routes by devices of
- * overlays, and bridges with a part of the network, which are Docker's on the
- * lease (whether on the right one is `host/docker/bridge_fit.ts`'s question).
+ * Ignores what belongs to an overlay or to Docker: routes through overlay
+ * devices, and bridges with addresses in the network, which are Docker's
+ * (`host/docker/bridge_fit.ts` checks whether they are on the right lease).
  */
 export function findOverlaps(
   network: Cidr,
@@ -98,7 +99,7 @@ export function findOverlaps(
   return [...found, ...findAddresses(network, host, found, isExpected)];
 }
 
-/** Addresses that no route of `found` stands for already, such as a /32. */
+/** Addresses that no route in `found` covers, such as a /32. */
 function findAddresses(
   network: Cidr,
   { addresses, links }: HostNetworks,
@@ -118,7 +119,7 @@ function findAddresses(
   });
 }
 
-/** Devices that lead out of the host: a bridge among them is an underlay. */
+/** Devices that lead out of the host; a bridge among them is an underlay. */
 function outwardDevices({ routes }: HostNetworks): ReadonlySet<number> {
   return new Set(
     routes.filter(({ gateway }) => gateway !== undefined)
@@ -138,8 +139,8 @@ function describeRoute(
 }
 
 /**
- * Whether this network has been running here since the boot: then a route that
- * somebody has added must not take it away.
+ * Whether this network has been running here since boot. If so, a route that
+ * was added later must not stop it.
  */
 export function isServedAlready(network: Cidr, host: HostNetworks): boolean {
   return host.routes.some((route) =>

@@ -1,19 +1,19 @@
 /**
- * Which network namespace a process is in.
+ * Identifies the network namespace of a process.
  *
  * @module
  */
 
 /**
- * A number that the processes of one network namespace have in common.
+ * A number that all processes in one network namespace share.
  *
- * Not where `/proc/PID/ns/net` leads: that is told to those only who may trace
- * the process, and a daemon with more capabilities than its unit leaves to the
- * agent may not be traced by it (kernel/ptrace.c, `__ptrace_may_access`). The
- * files of `/proc/PID/net` are the namespace's, each with an inode of its own
- * there (fs/proc/proc_net.c), and open to all.
+ * It is not the target of `/proc/PID/ns/net`: reading that link requires
+ * permission to trace the process, and the agent may not trace a daemon with
+ * more capabilities than the unit leaves to the agent (kernel/ptrace.c,
+ * `__ptrace_may_access`). The files in `/proc/PID/net` belong to the namespace,
+ * have distinct inodes in each (fs/proc/proc_net.c), and are readable by all.
  *
- * @throws {Deno.errors.NotFound} when there is no such process.
+ * @throws {Deno.errors.NotFound} if there is no such process.
  */
 export function networkNamespaceOf(pid: number | "self"): number {
   const { ino } = Deno.statSync(`/proc/${pid}/net/dev`);

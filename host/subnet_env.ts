@@ -13,15 +13,16 @@ import { parseDotenv } from "./dotenv.ts";
 
 const log = getLogger(["loden", "host"]);
 
-/** What flannel's subnet file says (compat 4). */
+/** The content of flannel's subnet file (compat 4). */
 export interface SubnetEnv {
   readonly network: Cidr;
-  /** The leased subnet; the file shows its first host address instead. */
+  /** The leased subnet; the file contains its first host address instead. */
   readonly subnet: Cidr;
   readonly mtuBytes: OverlayMtu;
   /**
-   * Whether the agent masquerades. `true` makes Docker switch its own
-   * masquerade off, so the firewall rules must be in place before the file is.
+   * Whether the agent masquerades. `true` makes Docker turn off its own
+   * masquerade, so the firewall rules must be in place before the file is
+   * written.
    */
   readonly ipMasq: boolean;
 }
@@ -50,9 +51,9 @@ function formatVariables(variables: Readonly<Record<string, string>>): string {
 }
 
 /**
- * Reads such a file as flannel does at its next start: a variable may hold a
- * list with commas, what is no IPv4 CIDR in it is skipped, and unless exactly
- * one is left the variable counts as absent (compat 4). Never throws.
+ * Parses the file as flannel does at its next start: a variable may hold a list
+ * with commas; items that are not an IPv4 CIDR are skipped; unless exactly one
+ * is left, the variable counts as absent (compat 4). Never throws.
  */
 export function parseSubnetEnv(text: string): Partial<SubnetEnv> {
   const variables = parseDotenv(text);
@@ -76,10 +77,10 @@ function onlyCidr(list: string | undefined): Cidr | undefined {
 }
 
 /**
- * Puts the file in place, mode 0644 when it is new; the same content is not
- * written again.
+ * Writes the file; a new file has mode 0644. Unchanged content is not written
+ * again.
  *
- * @throws {FileWriteError} which waiting may cure.
+ * @throws {FileWriteError}, which waiting may cure.
  */
 export async function writeSubnetEnv(
   path: string,
@@ -89,8 +90,8 @@ export async function writeSubnetEnv(
 }
 
 /**
- * What an earlier agent, Loden or flannel, left at `path`. A file that is not
- * there or cannot be read tells nothing: it only spares a change of subnet.
+ * What an earlier agent, Loden or flannel, left at `path`. A missing or
+ * unreadable file is ignored, because the file only helps to keep the subnet.
  */
 export async function readSubnetEnv(path: string): Promise<Partial<SubnetEnv>> {
   try {

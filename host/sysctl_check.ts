@@ -1,46 +1,49 @@
 /**
  * Kernel settings without which the host does not forward packets.
  *
- * Like flannel, Loden only reads them unless it is asked to do more (compat 6.3):
- * a host's administrator, or Docker, decides whether it is a router.
+ * Like flannel, Loden only reads them by default (compat 6.3): the
+ * administrator or Docker decides whether a host is a router.
  *
  * @module
  */
 
-/** A setting that keeps packets back, or is worth knowing. */
+/** A setting that blocks packets, or may affect them. */
 export interface SysctlFinding {
-  /** As sysctl(8) names it: `net.ipv4.ip_forward`. */
+  /** In sysctl(8)'s notation: `net.ipv4.ip_forward`. */
   readonly name: string;
   /** Below /proc/sys. */
   readonly path: string;
   readonly value: string;
   /**
-   * `warning`: packets are lost; `info`: some may be, or they take another way
-   * than one may think.
+   * `warning`: packets are lost; `info`: some may be lost or take an unexpected
+   * route.
    */
   readonly severity: "warning" | "info";
-  /** What follows, for an operator. */
+  /** The effect, for an operator. */
   readonly text: string;
   /** What it should be. */
   readonly wanted: string;
-  /** The command that mends it now; a file in /etc/sysctl.d makes it last. */
+  /**
+   * The command that corrects it now; a file in /etc/sysctl.d makes it
+   * permanent.
+   */
   readonly fix: string;
   /**
-   * Whether `--set-sysctls` sets it. Not so where Docker and others have made the
-   * choice on purpose.
+   * Whether `--set-sysctls` sets it. It does not set what Docker or other
+   * programs choose on purpose.
    */
   readonly isOurs: boolean;
 }
 
-/** Reads a file of /proc/sys; `undefined` when there is no such setting. */
+/** Reads a file in /proc/sys; `undefined` if there is no such setting. */
 export type SysctlReader = (path: string) => string | undefined;
 
 /**
- * Looks at forwarding, for the host and for the devices that overlay packets
- * pass; at the check of their sources; and at whether bridged packets meet
- * iptables.
+ * Checks forwarding, for the host and for the devices that overlay packets
+ * pass; source validation; and whether bridged packets pass iptables.
  *
- * @param devices names of devices, such as the overlay's; unknown ones are skipped.
+ * @param devices names of devices, such as the overlay's; unknown ones are
+ * skipped.
  */
 export function checkSysctls(
   devices: readonly string[],
@@ -58,7 +61,7 @@ function checkForwarding(
   read: SysctlReader,
 ): SysctlFinding[] {
   if (read("net/ipv4/ip_forward") === "0") {
-    // With it off the devices' are off as well: one finding is enough.
+    // If it is off, it is off for the devices as well; one finding is enough.
     return [finding("net/ipv4/ip_forward", {
       value: "0",
       wanted: "1",
@@ -79,7 +82,7 @@ function checkForwarding(
   });
 }
 
-/** The larger of a device's value and that of `all` holds; 1 is strict. */
+/** The larger of the device's value and that of `all` applies; 1 is strict. */
 function checkReversePath(
   devices: readonly string[],
   read: SysctlReader,
@@ -93,8 +96,8 @@ function checkReversePath(
       value: own,
       wanted: "2",
       severity: "info",
-      text: `what arrives on ${device} is dropped if the way back to its ` +
-        "sender is another device's" + (own === "1" ? "" : " (conf.all is 1)"),
+      text: `what arrives on ${device} is dropped if the route back to its ` +
+        "sender uses another device" + (own === "1" ? "" : " (conf.all is 1)"),
       isOurs: true,
     })];
   });
@@ -116,7 +119,7 @@ function finding(
   path: string,
   rest: Omit<SysctlFinding, "path" | "name" | "fix">,
 ): SysctlFinding {
-  // sysctl(8) takes slashes where a device's name has a dot, as a VLAN's.
+  // sysctl(8) needs slashes if a device's name has a dot, as for a VLAN.
   const name = path.includes(".") ? path : path.replaceAll("/", ".");
   return { name, path, ...rest, fix: `sysctl -w ${name}=${rest.wanted}` };
 }
@@ -125,7 +128,8 @@ function readProcSys(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/sys/${path}`).trim();
   } catch (error) {
-    // A module that is not loaded, a device that is gone, no permission.
+    // The module is not loaded, the device is gone, or the permission is
+    // missing.
     if (error instanceof Error && "code" in error) return undefined;
     throw error;
   }

@@ -1,5 +1,5 @@
 /**
- * Setting what is wrong, where the operator has asked for it (`--set-sysctls`).
+ * Corrects kernel settings, with `--set-sysctls`.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { SysctlFinding } from "./sysctl_check.ts";
 
 const log = getLogger(["loden", "host"]);
 
-/** Writes a file of /proc/sys. @throws when it cannot be written. */
+/** Writes a file in /proc/sys. @throws if it cannot be written. */
 export type SysctlWriter = (path: string, value: string) => void;
 
 /**
- * Sets each finding that is Loden's to set; each success and each failure is
- * logged. The caller looks again, and sees what is left.
+ * Sets each finding that Loden may set, and logs each success and failure. The
+ * caller checks again to see what is left.
  */
 export function setSysctls(
   findings: readonly SysctlFinding[],
@@ -25,7 +25,7 @@ export function setSysctls(
     try {
       write(path, wanted);
     } catch (error) {
-      // Read-only in a container, or the device has just gone.
+      // Read-only in a container, or the device has just disappeared.
       if (!(error instanceof Error && "code" in error)) throw error;
       log.warn("kernel setting cannot be set", {
         event: "host.sysctl-failed",

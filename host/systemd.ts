@@ -1,5 +1,5 @@
 /**
- * What systemd is told about the agent: sd_notify(3).
+ * Notifies systemd about the agent: sd_notify(3).
  *
  * @module
  */
@@ -10,38 +10,41 @@ import { sendUnixDatagram } from "../linux/unix_datagram.ts";
 
 const log = getLogger(["loden", "host"]);
 
-/** Longer than a busy service manager takes to read, shorter than anyone notices. */
+/**
+ * Longer than a busy service manager needs to read, too short to be noticed.
+ */
 const SEND_TIMEOUT_MILLISECONDS = 200;
 
 /** The service manager, as the agent sees it. Nothing here throws. */
 export interface ServiceNotifier {
   /**
-   * The overlay is up: units ordered after this one may start.
+   * Reports that the overlay is up: units ordered after this one may start.
    *
-   * @returns whether the manager, if there is one, has taken the message.
+   * @returns whether the manager, if there is one, has received the message.
    */
   ready(status: string): boolean;
   /**
-   * One line for `systemctl status`; the same line again is not sent. A manager
-   * whose queue is full is not waited for: everything else would wait as well.
+   * Sends one line for `systemctl status`, unless it is the same as before.
+   * Does not wait for a manager whose queue is full, because everything else
+   * would wait as well.
    *
    * @returns whether the manager, if there is one, has the line.
    */
   status(text: string): boolean;
-  /** The agent begins to stop. */
+  /** Reports that the agent is stopping. */
   stopping(): void;
 }
 
 /** The service manager's watchdog. Nothing here throws. */
 export interface WatchdogNotifier {
-  /** The agent is as it should be: the watchdog's time begins anew. */
+  /** Reports that the agent is healthy, which restarts the watchdog's timer. */
   watchdog(): void;
 }
 
 /**
- * How long the service manager waits for a sign of life before it restarts the
- * agent (`WatchdogSec=`), in milliseconds; `undefined` when it does not wait for
- * one of this process. sd_watchdog_enabled(3).
+ * How long the service manager waits for a keep-alive before it restarts the
+ * agent (`WatchdogSec=`), in milliseconds; `undefined` if it expects none from
+ * this process. sd_watchdog_enabled(3).
  */
 export function readWatchdogTimeout(
   env: Readonly<Record<string, string>>,
@@ -57,7 +60,7 @@ export function readWatchdogTimeout(
   return timeoutMs > 0 ? timeoutMs : undefined;
 }
 
-/** How a datagram is sent; {@linkcode sendUnixDatagram} outside of tests. */
+/** Sends a datagram; {@linkcode sendUnixDatagram} outside tests. */
 export type DatagramSender = (
   address: string,
   bytes: Uint8Array<ArrayBuffer>,
@@ -65,9 +68,9 @@ export type DatagramSender = (
 ) => void;
 
 /**
- * Tells systemd over the socket that `$NOTIFY_SOCKET` names (`@` is an abstract
- * one); without a name nothing is sent. A socket that fails is reported once and
- * tried again with the next message: the overlay works without it.
+ * Notifies systemd over the socket in `$NOTIFY_SOCKET` (`@` means abstract);
+ * without it, sends nothing. A socket that fails is reported once and tried
+ * again with the next message, because the overlay works without it.
  */
 export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
   readonly #address: string | undefined;
@@ -75,7 +78,7 @@ export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
   #lastStatus: string | undefined;
   #reported = false;
 
-  /** @param address the value of NOTIFY_SOCKET, if there is one. */
+  /** @param address the value of NOTIFY_SOCKET, if set. */
   constructor(
     address: string | undefined,
     send: DatagramSender = sendUnixDatagram,
@@ -121,7 +124,7 @@ export class SystemdNotifier implements ServiceNotifier, WatchdogNotifier {
       if (isBusy && timeoutMs === 0) return false;
       if (!this.#reported) {
         this.#reported = true;
-        log.warn("service manager cannot be told", {
+        log.warn("cannot notify the service manager", {
           event: "systemd.unreachable",
           socket: this.#address,
           error,

@@ -1,5 +1,5 @@
 /**
- * What has become of the underlay that is in use.
+ * Checks whether the underlay in use has changed.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import {
   pickUnderlay,
 } from "./interface_picker.ts";
 
-/** What a look has found. */
+/** The result of a check. */
 export type UnderlayFinding =
   | {
     /**
      * `same`: interface and address are those in use; the interface's name, MTU
-     * and hardware address may be others now. `moved`: another address, another
-     * interface, or the same one made anew.
+     * and hardware address may have changed. `moved`: another address, another
+     * interface, or a new interface with the same name.
      */
     readonly kind: "same" | "moved";
     readonly underlay: Underlay;
@@ -34,11 +34,11 @@ export type UnderlayFinding =
   };
 
 /**
- * Looks for the underlay in use, and chooses another one, by the rules of the
- * start, only if that is not there. What else the host has got in the meantime
- * is no reason to leave an underlay that works.
+ * Looks for the underlay in use and chooses another one, by the rules of a
+ * start, only if it is gone. A new interface is no reason to leave an underlay
+ * that works.
  *
- * Throws `NetlinkError` when the kernel refuses to tell.
+ * Throws `NetlinkError` if the kernel cannot be queried.
  */
 export function lookAtUnderlay(
   current: Underlay,
@@ -56,8 +56,10 @@ export function lookAtUnderlay(
   }
   const { interfaceIndex, interfaceName } = other.underlay;
   const chosen = host.byIndex(interfaceIndex);
-  // It came between the two readings; the next look will see it.
-  if (chosen === undefined) return unusable(`${interfaceName} has just come`);
+  // It appeared between the two reads; the next check will see it.
+  if (chosen === undefined) {
+    return unusable(`${interfaceName} has just appeared`);
+  }
   if (chosen.up && chosen.carrier) return other;
   return unusable(whyDown(isThere ? link : chosen));
 }
@@ -93,7 +95,7 @@ function choose(
 
 function whyDown({ name, up }: Link): string {
   return up
-    ? `${name} must have a carrier: nothing answers at the other end of its cable`
+    ? `${name} must have a carrier: check its cable and the other end`
     : `${name} must be up: ip link set ${name} up`;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What looks wrong about an underlay that can be used all the same.
+ * What looks wrong about an underlay that can still be used.
  *
  * @module
  */
@@ -14,9 +14,10 @@ import { isManagedBridge, isOverlayDevice } from "./link_kinds.ts";
 export interface UnderlayWarning {
   /**
    * `underlay.shared-address`: other hosts probably have the same address, or
-   * cannot reach it. `underlay.public-ip-elsewhere`: packets leave with another
-   * source address than the one that the other hosts expect.
-   * `underlay.address-twice`: another interface of this host has it as well.
+   * cannot reach it. `underlay.public-ip-elsewhere`: packets leave with a
+   * source address that the other hosts do not expect.
+   * `underlay.address-twice`: another interface of this host has the same
+   * address.
    */
   readonly code:
     | "underlay.shared-address"
@@ -24,19 +25,19 @@ export interface UnderlayWarning {
     | "underlay.address-twice";
   /** What is wrong, for an operator. */
   readonly text: string;
-  /** The flag that would cure it. */
+  /** The flag that solves it. */
   readonly fix: string;
 }
 
-/** Addresses that a whole kind of machine has. */
+/** Addresses that every machine of a kind has. */
 const SHARED_ADDRESSES: Readonly<Record<string, string>> = {
   "10.0.2.15": "VirtualBox and QEMU give it to every machine behind their NAT",
   "10.0.2.100": "slirp4netns gives it to every rootless container",
 };
 
 /**
- * Looks at an underlay beside all interfaces and addresses of the host. Empty
- * when nothing is suspicious.
+ * Compares an underlay with all interfaces and addresses of the host. Empty if
+ * nothing is suspicious.
  */
 export function underlayWarnings(
   underlay: Underlay,
@@ -86,10 +87,10 @@ function whyShared(
   host: InterfaceList,
 ): string | undefined {
   const address = formatIpv4(publicIp);
-  const others = `so other hosts can hardly reach this one at ${address}`;
+  const others = `so other hosts probably cannot reach this host at ${address}`;
   const shared = SHARED_ADDRESSES[address];
   if (shared !== undefined) {
-    return `${address} is probably not this host's alone: ${shared}`;
+    return `${address} is probably not unique to this host: ${shared}`;
   }
   if (isLoopback(publicIp)) {
     return `${address} is a loopback address: every host has it`;
@@ -114,7 +115,7 @@ function whyShared(
   return undefined;
 }
 
-/** Names a better interface where there is one. */
+/** Names a better interface if there is one. */
 function fixFor(host: InterfaceList): string {
   for (const link of host.links) {
     const best = host.usable(link)[0];

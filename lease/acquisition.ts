@@ -84,7 +84,7 @@ export async function tryAcquire(
   await refuseSharedAddress(components, request, snapshot, step, signal);
   for (const lease of discard) {
     if (!await registry.remove(lease, signal)) return undefined;
-    log.info("lease of this host was deleted: it is not used any more", {
+    log.info("deleted a lease that this host no longer uses", {
       event: "lease.discarded",
       subnet: formatCidr(lease.subnet),
       key: lease.name,
@@ -127,8 +127,8 @@ async function refuseSharedAddress(
   for (const { subnet, attributes: { hostId } } of holders) {
     log.warn(
       takeOver
-        ? "this host's PublicIP is taken from another host, as told"
-        : "this host's PublicIP is taken from another host that does not answer",
+        ? "taking over this host's PublicIP from a host that is alive"
+        : "taking over this host's PublicIP from a host that does not answer",
       {
         event: "lease.taken-over",
         subnet: formatCidr(subnet),

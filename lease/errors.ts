@@ -77,7 +77,7 @@ const HINTS: Record<RegistryFault, string | undefined> = {
     "compact and defragment etcd, then clear the alarm: etcdctl alarm disarm",
   compacted: undefined,
   deadline:
-    "see whether etcd is overloaded or stopped: etcdctl endpoint status",
+    "check whether etcd is overloaded or stopped: etcdctl endpoint status",
   "not-etcd": "check scheme and port in --etcd-endpoints",
   "bad-value": undefined,
   unknown: undefined,
@@ -180,15 +180,15 @@ export class PublicIpInUseError extends LodenError {
   constructor(publicIp: Ipv4, subnet: Cidr, hostId: string) {
     super(
       "lease.public-ip-in-use",
-      `Cannot lease a subnet: the PublicIP must be this host's alone: ${
+      `Cannot lease a subnet: the PublicIP must be unique: ${
         formatIpv4(publicIp)
-      } is also that of the host with id ${hostId}, which holds ${
+      } also belongs to the host with id ${hostId}, which holds ${
         formatCidr(subnet)
       } and is alive`,
       {
-        hint: "give one of the two an address of its own, at which the " +
-          "others reach it: --iface=NAME or --public-ip=ADDRESS; if that " +
-          "host must go: --take-over here",
+        hint: "give one of the two hosts a unique address: --iface=NAME or " +
+          "--public-ip=ADDRESS; to take the address from that host, use " +
+          "--take-over here",
       },
     );
   }
@@ -201,7 +201,7 @@ export class UnstableKeyError extends LodenError {
       "lease.restless",
       `Cannot keep the lease: the key of ${
         formatCidr(subnet)
-      } must stay as it is written: something changes it all the time`,
+      } must stay as it is written: another program keeps changing it`,
       { hint: "look for a second agent that uses the same state directory" },
     );
   }

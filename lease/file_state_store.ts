@@ -88,7 +88,7 @@ export class FileStateStore implements StateStore {
       return new FileStateStore(clock, options, found);
     }
     if (found !== undefined) {
-      log.warn("saved state is of another underlay and is not used", {
+      log.warn("saved state belongs to another underlay and is not used", {
         event: "state.other-underlay",
         path,
         savedMac: found.underlayMac,

@@ -49,13 +49,13 @@ export function logLeaseState(
       });
     case "renewing":
       if (cause === undefined) return;
-      return log.warn("lease is lost and is taken again", {
+      return log.warn("lease is lost; acquiring it again", {
         event: "lease.lost",
         ...fields,
       });
     case "degraded":
       return log.warn(
-        "lease cannot be checked or renewed, traffic goes on",
+        "lease cannot be checked or renewed; traffic continues",
         {
           event: "lease.degraded",
           ...fields,
@@ -63,12 +63,12 @@ export function logLeaseState(
         },
       );
     case "expired-but-serving":
-      return log.error("lease has expired, traffic goes on", {
+      return log.error("lease has expired; traffic continues", {
         event: "lease.expired",
         ...fields,
       });
     case "conflict":
-      return log.error("subnet has another holder, traffic goes on", {
+      return log.error("subnet has another holder; traffic continues", {
         event: "lease.conflict",
         ...fields,
       });

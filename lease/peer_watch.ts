@@ -193,7 +193,7 @@ export class PeerWatch {
     signal: AbortSignal,
   ): Promise<LeaseSnapshot> {
     const { confirmSeconds = DEFAULT_CONFIRM_SECONDS } = this.#options;
-    this.#log.warn("etcd lacks most of the peers: it is read a second time", {
+    this.#log.warn("etcd lacks most of the peers; listing them again", {
       event: "peers.confirming",
       missing,
       known: live,
@@ -313,7 +313,7 @@ export class PeerWatch {
         const message = error instanceof Error ? error.message : String(error);
         if (message !== reason) {
           this.#log.error(
-            "changed peers are not taken, they are brought again",
+            "data path did not apply changed peers; trying again",
             {
               event: "peers.not-taken",
               error,
@@ -330,7 +330,7 @@ export class PeerWatch {
     const stale = changed.filter(({ stale }) => stale);
     if (stale.length > 0) {
       this.#log.warn(
-        "peers vanished from etcd, their traffic goes on for the grace",
+        "peers are gone from etcd; their traffic continues during the grace period",
         {
           event: "peers.stale",
           count: stale.length,
@@ -341,7 +341,7 @@ export class PeerWatch {
     }
     const ended = removed.filter(({ stale }) => stale);
     if (ended.length > 0) {
-      this.#log.info("peers that had vanished are gone", {
+      this.#log.info("grace period of peers is over; they are removed", {
         event: "peers.grace-ended",
         count: ended.length,
         subnets: showSubnets(ended),
@@ -386,7 +386,7 @@ export class PeerWatch {
           reason,
         });
       } else {
-        this.#log.warn("lease is no peer of this host", {
+        this.#log.warn("lease is not used as a peer", {
           event: "peers.not-a-peer",
           key,
           code,
@@ -399,7 +399,9 @@ export class PeerWatch {
   #recover(): void {
     if (this.#faultCode === undefined) return;
     this.#faultCode = undefined;
-    this.#log.info("peers are followed again", { event: "peers.recovered" });
+    this.#log.info("changes of peers are seen again", {
+      event: "peers.recovered",
+    });
     this.#options.onFault?.(undefined);
   }
 
@@ -409,7 +411,7 @@ export class PeerWatch {
     const isTrouble = code !== "registry.compacted";
     if (isTrouble && code !== this.#faultCode) {
       this.#faultCode = code;
-      this.#log.warn("peers cannot be followed, those that are known stay", {
+      this.#log.warn("changes of peers are not seen; known peers stay", {
         event: "peers.degraded",
         error,
       });

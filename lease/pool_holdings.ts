@@ -53,9 +53,9 @@ export async function describeHoldings(
   return [
     ...(next.length === 0
       ? []
-      : [`the next to end, unless renewed: ${next.join(", ")}`]),
+      : [`the next to expire, unless renewed: ${next.join(", ")}`]),
     ...(reserved.length === 0 ? [] : [
-      `${reserved.length} are reserved and never end (${
+      `${reserved.length} are reserved and never expire (${
         showSome(reserved.map(describeHolder))
       })`,
     ]),

@@ -43,7 +43,7 @@ export async function keepAnswering(
       // The keeper tells of an etcd that is away.
       if (code !== told) {
         told = code;
-        log.debug("nobody can hear that this host is alive", {
+        log.debug("cannot answer liveness probes", {
           event: "lease.unheard",
           error,
         });

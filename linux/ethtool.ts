@@ -122,7 +122,7 @@ export class KernelEthtool implements Ethtool, Disposable {
   constructor() {
     this.#descriptor = checked(
       libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-      "make a socket for ethtool",
+      "create a socket for ethtool",
     );
   }
 

@@ -12,7 +12,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EDQUOT: "raise the quota, or choose a path on another file system",
   EISDIR: "name a file, not a directory",
   ENAMETOOLONG: "choose a shorter path",
-  ENOENT: "see that the file system of this path is mounted",
+  ENOENT: "check that the file system of this path is mounted",
   ENOSPC: "free space or inodes there, or choose a path on another file system",
   ENOTDIR: "each part of the path before the last must be a directory",
   EPERM: "run as root; check the file attributes with lsattr",

@@ -32,7 +32,7 @@ export class KernelIcmpPort implements IcmpPort, Disposable {
         SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
         IPPROTO_ICMP,
       ),
-      "make an ICMP socket",
+      "create an ICMP socket",
       "run as root or with CAP_NET_RAW",
     );
     // Every raw ICMP socket gets a copy of all ICMP that arrives; nobody reads

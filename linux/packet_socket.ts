@@ -50,7 +50,7 @@ export class KernelPacketPort implements PacketPort, Disposable {
         SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
         NO_PROTOCOL,
       ),
-      "make a packet socket",
+      "create a packet socket",
       "run as root or with CAP_NET_RAW",
     );
     this.#name.setUint16(0, AF_PACKET, true);

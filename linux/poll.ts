@@ -20,7 +20,7 @@ const POLLFD_BYTES = 8;
 export function openEventDescriptor(): number {
   return checked(
     libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-    "make an event descriptor",
+    "create an event descriptor",
   );
 }
 

@@ -105,7 +105,7 @@ function attachError(name: string, number: number): SystemCallError {
     : number === ERRNO.EPERM
     ? "run as root or with CAP_NET_ADMIN"
     : number === ERRNO.EINVAL
-    ? "a device of that name exists and is no TUN of this kind: choose another --device"
+    ? "a device of that name exists and is not such a TUN: choose another --device"
     : undefined;
   return new SystemCallError(
     `attach to the TUN device ${name}`,

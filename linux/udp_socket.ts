@@ -76,7 +76,7 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
   const where = `${formatIpv4(options.address)}:${options.port}`;
   const descriptor = checked(
     libc().socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
-    "make a UDP socket",
+    "create a UDP socket",
   );
   try {
     const name = socketAddress(options.address, options.port);

@@ -8,9 +8,8 @@
  */
 
 /**
- * The checksum of `bytes`, ready to be stored in network byte order at a field
- * that was zero in `bytes`. Summing over a packet with a right checksum in it
- * gives 0.
+ * The checksum of `bytes`, to be stored in network byte order in a field that
+ * was zero in `bytes`. Over a packet with a valid checksum it is 0.
  *
  * @param initial A one's complement sum to start from, such as a pseudo header.
  */

@@ -7,7 +7,7 @@
 import { internetChecksum } from "./checksum.ts";
 import { type Ipv4, ipv4FromBytes, isLoopback, isMulticast } from "./ipv4.ts";
 
-/** What went wrong with a packet. */
+/** The reason of an ICMP error. */
 export type IcmpErrorKind =
   | { readonly kind: "net-unreachable" }
   | { readonly kind: "time-exceeded" }
@@ -17,13 +17,15 @@ export type IcmpErrorKind =
 /** RFC 1812 4.3.2.3: as much as fits into 576 bytes with the new headers. */
 const MAX_QUOTED_BYTES = 576 - 20 - 8;
 const ICMP = 1;
-/** The types that are errors: nothing answers an error with an error. */
+/**
+ * The types that are errors; an error is never sent in response to an error.
+ */
 const ERROR_TYPES = new Set([3, 4, 5, 11, 12]);
 
 /**
- * The sender of a packet that may be told about an error, `undefined` when RFC
- * 1122 3.2.2 forbids it: the packet is itself an ICMP error or a later fragment,
- * or one of its addresses is not one host's.
+ * The sender of a packet, to which an error may be sent; `undefined` if RFC
+ * 1122 3.2.2 forbids it: the packet is an ICMP error or a later fragment, or
+ * one of its addresses is not that of a single host.
  *
  * @param packet One IPv4 packet, network byte order, at least its header.
  */
@@ -55,7 +57,7 @@ export function forbidsFragmentation(packet: Uint8Array): boolean {
   return (packet[6]! & 0x40) !== 0;
 }
 
-/** A whole ICMP message about `packet`, its checksum filled in. */
+/** A complete ICMP message about `packet`, with its checksum. */
 export function icmpError(
   error: IcmpErrorKind,
   packet: Uint8Array,

@@ -1,15 +1,19 @@
 /**
- * The two MTUs that must never be confused.
+ * Underlay and overlay MTU, as distinct types so that they are never confused.
  *
  * @module
  */
 
 declare const mtuBrand: unique symbol;
 
-/** Bytes of the largest IPv4 packet on the underlay (the outer packet). */
+/**
+ * Size in bytes of the largest IPv4 packet on the underlay (the outer packet).
+ */
 export type UnderlayMtu = number & { readonly [mtuBrand]: "underlay" };
 
-/** Bytes of the largest IPv4 packet on the overlay (the inner packet). */
+/**
+ * Size in bytes of the largest IPv4 packet on the overlay (the inner packet).
+ */
 export type OverlayMtu = number & { readonly [mtuBrand]: "overlay" };
 
 /** Outer IPv4 header (20) and UDP header (8): flannel's udp format, compat 7.1. */

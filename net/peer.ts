@@ -7,36 +7,36 @@
 import { type Cidr, formatCidr } from "./cidr.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
-/** What carries a host's packets: programs in its kernel, or its agent. */
+/** A host's data path: programs in its kernel (`ebpf`) or its agent (`tun`). */
 export type DataPathName = "ebpf" | "tun";
 
-/** Whether it is one that this version knows. */
+/** Whether this version knows it. */
 export function isDataPathName(value: unknown): value is DataPathName {
   return value === "ebpf" || value === "tun";
 }
 
-/** A host that holds a lease, and where to send its packets. */
+/** A host that holds a lease, and where to send packets for it. */
 export interface Peer {
   readonly subnet: Cidr;
   /** The underlay address at which the peer is reached. */
   readonly publicIp: Ipv4;
   /** As in the lease; `udp` when the lease names none (compat 3.2). */
   readonly backendType: string;
-  /** The lease's BackendData, unread. */
+  /** The lease's BackendData, not interpreted. */
   readonly backendData?: unknown;
   /**
-   * What the peer's receiver can take, as its lease says; absent for flannel and
-   * for a Loden that says nothing. It never decides whether packets are accepted.
+   * The peer's data path, from its lease; absent for flannel and for a Loden
+   * that has not published it. It never decides whether packets are accepted.
    */
   readonly dataPath?: DataPathName;
   /**
-   * The key has vanished but the peer is kept for its grace: its packets still
-   * flow, in both directions.
+   * The key is gone, but the peer is kept for the grace period: its packets
+   * still flow in both directions.
    */
   readonly stale: boolean;
 }
 
-/** The peers as a diff leaves them, each by its subnet as text. */
+/** The peers after a diff, by subnet as text. */
 export function applyPeerDiff(
   peers: Map<string, Peer>,
   { added, changed, removed }: PeerDiff,

@@ -25,18 +25,18 @@ export function poolAdmits(pool: SubnetPool, subnet: Cidr): boolean {
     subnet.address >= pool.first && subnet.address <= pool.last;
 }
 
-/** Addresses of each subnet: 2^(32 - subnetLength). */
+/** Number of addresses in each subnet: 2^(32 - subnetLength). */
 export function subnetSize({ first, subnetLength }: SubnetPool): number {
   return cidrSize({ address: first, prefixLength: subnetLength });
 }
 
-/** How many subnets there are; 0 where the bounds leave none. */
+/** The number of subnets; 0 if the bounds leave none. */
 export function poolSize(pool: SubnetPool): number {
   const span = pool.last - pool.first;
   return Math.max(0, Math.floor(span / subnetSize(pool)) + 1);
 }
 
-/** Whether a lease, of whatever length, takes room of the pool's subnets. */
+/** Whether a lease of any length overlaps subnets of the pool. */
 export function takesRoom(pool: SubnetPool, lease: Cidr): boolean {
   return lastAddress(lease) >= pool.first &&
     lease.address <= pool.last + subnetSize(pool) - 1;

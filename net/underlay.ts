@@ -1,5 +1,5 @@
 /**
- * The host's side of the network that carries the overlay.
+ * This host's side of the underlay.
  *
  * @module
  */
@@ -16,13 +16,15 @@ export interface Underlay {
   /** The address at which other hosts reach this one, as the lease says. */
   readonly publicIp: Ipv4;
   readonly mtuBytes: UnderlayMtu;
-  /** Hardware address, empty for a device without one. */
+  /** Hardware address; empty for a device without one. */
   readonly mac: Uint8Array;
 }
 
-/** What a started backend gives to the host's other programs. */
+/** What other programs of the host need to know of a started backend. */
 export interface Overlay {
-  /** The device's name, or `undefined` for a backend without one (alloc, host-gw). */
+  /**
+   * The device's name; `undefined` for a backend without one (alloc, host-gw).
+   */
   readonly deviceName: string | undefined;
   readonly mtuBytes: OverlayMtu;
 }

@@ -102,7 +102,7 @@ export class ConfigWatch {
     const { values, needsReplan } = planConfigChange(before, config);
     await apply(config);
     logIgnoredKeys(config);
-    log.info("changed network config is taken", {
+    log.info("changed network config is applied", {
       event: "config.changed",
       changes: values.map(({ key, from, to }) => `${key}: ${from} -> ${to}`),
       replan: needsReplan,
@@ -113,15 +113,18 @@ export class ConfigWatch {
     if (!this.#components.state.raise("config.refused", describeError(error))) {
       return;
     }
-    log.warn("published network config is refused, the running one goes on", {
-      event: "config.refused",
-      error,
-    });
+    log.warn(
+      "published network config is refused; the running one stays in use",
+      {
+        event: "config.refused",
+        error,
+      },
+    );
   }
 
   #accept(): void {
     if (!this.#components.state.clear("config.refused")) return;
-    log.info("published network config is the running one again", {
+    log.info("published network config matches the running one again", {
       event: "config.accepted",
     });
   }

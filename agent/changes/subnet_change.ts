@@ -74,7 +74,7 @@ export class SubnetChangeHook {
     env: SubnetEnv,
     signal: AbortSignal,
   ): Promise<void> {
-    log.info("command for another subnet is run", {
+    log.info("running the command of --on-subnet-change", {
       event: "subnet-change.run",
       command,
     });
@@ -92,19 +92,19 @@ export class SubnetChangeHook {
       );
       const fields = { command, code, stdout, stderr };
       if (code === 0) {
-        log.info("command for another subnet has ended", {
+        log.info("command of --on-subnet-change succeeded", {
           event: "subnet-change.done",
           ...fields,
         });
       } else {
-        log.error("command for another subnet has failed", {
+        log.error("command of --on-subnet-change failed", {
           event: "subnet-change.failed",
           ...fields,
         });
       }
     } catch (error) {
       signal.throwIfAborted();
-      log.error("command for another subnet cannot be run", {
+      log.error("command of --on-subnet-change cannot be run", {
         event: "subnet-change.not-run",
         command,
         error,

@@ -87,7 +87,7 @@ export class UnderlayWatch {
       }
     } catch (error) {
       if (signal.aborted) return;
-      log.warn("changes of the underlay are seen late", {
+      log.warn("changes of the underlay are noticed late", {
         event: "underlay.unwatched",
         everyMs: LOOK_ANYWAY_MS,
         error,
@@ -118,7 +118,7 @@ export class UnderlayWatch {
         await this.#look();
       } catch (error) {
         if (signal.aborted) return;
-        log.warn("underlay cannot be looked at", {
+        log.warn("underlay cannot be read", {
           event: "underlay.unreadable",
           error,
         });
@@ -159,7 +159,7 @@ export class UnderlayWatch {
 
   #miss(reason: string): void {
     if (!this.#components.state.raise("underlay.missing", reason)) return;
-    log.error("underlay cannot be used, the network goes on as it is", {
+    log.error("underlay cannot be used; the network stays as it is", {
       event: "underlay.lost",
       reason,
     });
@@ -176,7 +176,7 @@ export class UnderlayWatch {
     reportUnderlayWarnings(underlayView.warnings(after), state);
     const changes = describeUnderlayChange(before, after);
     if (changes.length === 0) return;
-    log.warn("underlay has changed, the network follows", {
+    log.warn("underlay has changed; the network follows", {
       event: "underlay.changed",
       changes,
     });

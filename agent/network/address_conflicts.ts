@@ -65,7 +65,7 @@ export async function waitForFreeAddresses(
 
 function report(error: unknown, state: AgentState): void {
   if (!state.raise("network.overlaps", describeError(error))) return;
-  log.error("network overlaps what this host has", {
+  log.error("network overlaps addresses or routes of this host", {
     event: "network.overlaps",
     error,
   });
@@ -76,7 +76,7 @@ function warnOfTakeovers(
   takeovers: readonly NetworkOverlap[],
 ): void {
   for (const { text } of takeovers) {
-    log.warn("overlay takes a part of another route's addresses", {
+    log.warn("overlay takes part of the addresses of another route", {
       event: "network.takes-over",
       network: formatCidr(network),
       route: text,

@@ -263,14 +263,14 @@ export class Network {
     const reason = describeError(error);
     if (flowsOn) {
       if (!state.raise("data-path.unattended", reason)) return;
-      log.warn("data path is started anew, packets flow in the kernel", {
+      log.warn("restarting the data path; packets keep flowing in the kernel", {
         event: "data-path.unattended",
         error,
       });
       return;
     }
     if (!state.raise("data-path.down", reason)) return;
-    log.error("data path is down and is started anew", {
+    log.error("data path is down; restarting it", {
       event: "data-path.down",
       error,
     });

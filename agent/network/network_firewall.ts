@@ -109,10 +109,13 @@ export class NetworkFirewall {
         signal.throwIfAborted();
         // Docker masquerades, so packets flow wherever FORWARD lets them: the
         // keeper goes on trying, and nobody has to wait for it.
-        log.debug("firewall rules are left to the keeper", {
-          event: "firewall.deferred",
-          error,
-        });
+        log.debug(
+          "firewall rules are not in place yet; trying again in the background",
+          {
+            event: "firewall.deferred",
+            error,
+          },
+        );
       }
     }
     if (ipMasq || forwardRules) supervisor.start(ending);

@@ -161,7 +161,7 @@ export class NetworkSupervisor {
       state.clear("footprint.not-saved");
     } catch (error) {
       state.raise("footprint.not-saved", describeError(error));
-      log.warn("what the agent leaves on the host cannot be written down", {
+      log.warn("cannot record what the agent leaves on the host", {
         event: "footprint.not-saved",
         error,
       });

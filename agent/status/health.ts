@@ -39,12 +39,12 @@ export const warningDefinitions = {
   },
   "config.refused": {
     severity: "warning",
-    impairs: "what was published as network config has no effect on this host",
+    impairs: "the published network config has no effect on this host",
     restartMayCure: false,
   },
   "etcd.unavailable": {
     severity: "warning",
-    impairs: "changes of peers are not seen, the lease is not renewed",
+    impairs: "this host does not see changes of peers or renew its lease",
     restartMayCure: false,
   },
   "underlay.missing": {
@@ -74,7 +74,7 @@ export const warningDefinitions = {
   },
   "underlay.address-twice": {
     severity: "warning",
-    impairs: "packets from other hosts may come in by the wrong interface",
+    impairs: "packets from other hosts may arrive on the wrong interface",
     restartMayCure: false,
   },
   "data-path.not-started": {
@@ -94,12 +94,13 @@ export const warningDefinitions = {
   },
   "firewall.missing": {
     severity: "error",
-    impairs: "masquerade of the containers' traffic, so Docker is not told yet",
+    impairs:
+      "masquerade of the containers' traffic; Docker's options are not written yet",
     restartMayCure: false,
   },
   "firewall.forward-missing": {
     severity: "warning",
-    impairs: "a FORWARD policy of DROP stops the containers' traffic",
+    impairs: "a FORWARD policy of DROP blocks the containers' traffic",
     restartMayCure: false,
   },
   "host.forwarding": {
@@ -109,37 +110,37 @@ export const warningDefinitions = {
   },
   "host.blackhole-route": {
     severity: "warning",
-    impairs: "packets to a container that is gone may leave this host",
+    impairs: "packets to a removed container may leave this host",
     restartMayCure: false,
   },
   "files.subnet-env": {
     severity: "error",
-    impairs: "Docker and others do not learn the subnet",
+    impairs: "Docker and other programs do not get the subnet",
     restartMayCure: false,
   },
   "files.docker-opts": {
     severity: "error",
-    impairs: "Docker does not learn its options",
+    impairs: "Docker does not get its options",
     restartMayCure: false,
   },
   "network.overlaps": {
     severity: "error",
-    impairs: "addresses that both the overlay and this host use",
+    impairs: "addresses that the overlay and this host both use",
     restartMayCure: false,
   },
   "docker.options-stale": {
     severity: "warning",
-    impairs: "a Docker that is started from that file is on no lease",
+    impairs: "a Docker that starts with that file is not on the lease",
     restartMayCure: false,
   },
   "docker.bridge-elsewhere": {
     severity: "warning",
-    impairs: "containers cannot be reached from other hosts",
+    impairs: "other hosts cannot reach this host's containers",
     restartMayCure: false,
   },
   "docker.bridge-foreign": {
     severity: "warning",
-    impairs: "containers of that bridge, and the host whose addresses it has",
+    impairs: "containers on that bridge, and the host that owns the addresses",
     restartMayCure: false,
   },
   "docker.drops-overlay": {
@@ -149,12 +150,12 @@ export const warningDefinitions = {
   },
   "peers.unknown": {
     severity: "warning",
-    impairs: "packets to other hosts, until etcd has been read once",
+    impairs: "packets to other hosts until etcd answers",
     restartMayCure: false,
   },
   "state.not-saved": {
     severity: "warning",
-    impairs: "a restart while etcd is away",
+    impairs: "restarts while etcd is away",
     restartMayCure: false,
   },
   "footprint.not-saved": {
@@ -169,7 +170,7 @@ export const warningDefinitions = {
   },
   "agent.task-died": {
     severity: "error",
-    impairs: "a part of the agent has ended that must not end",
+    impairs: "what that part of the agent does",
     restartMayCure: true,
   },
 } as const satisfies Readonly<Record<string, WarningDefinition>>;

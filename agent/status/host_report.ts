@@ -84,7 +84,7 @@ export class SysctlReport {
   #tell(findings: readonly SysctlFinding[]): void {
     for (const { name, value, text, fix } of findings) {
       if (this.#told.has(name)) continue;
-      log.info("kernel setting is worth knowing", {
+      log.info("kernel setting may affect packets", {
         event: "host.sysctl",
         setting: name,
         value,

@@ -60,7 +60,7 @@ export class Readiness {
     if (known) return;
     state.raise("peers.unknown", "the other hosts are not known yet");
     this.#peersKnown.promise.then(() => state.clear("peers.unknown"));
-    log.warn("ready is said before the other hosts are known", {
+    log.warn("reporting ready before the other hosts are known", {
       event: "peers.unknown",
     });
   }

@@ -41,7 +41,7 @@ export async function feedWatchdog(
     if (unhealthy.length === 0) notifier.watchdog();
     if (unhealthy.length > 0 && !withheld) {
       log.warn(
-        "watchdog is not fed: systemd restarts the agent unless it mends",
+        "watchdog is not fed: systemd restarts the agent unless it recovers",
         {
           event: "systemd.watchdog-withheld",
           timeoutMs,

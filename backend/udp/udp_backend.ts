@@ -74,7 +74,7 @@ export class UdpBackend implements Backend {
     this.#options = options;
     this.#reason = options.dataPath === "auto"
       ? "not started"
-      : `asked for by --datapath=${options.dataPath}`;
+      : `set by --datapath=${options.dataPath}`;
     this.failed = this.#failure.promise;
     this.failed.catch(() => {});
   }
@@ -133,10 +133,13 @@ export class UdpBackend implements Backend {
     } catch (error) {
       if (!(error instanceof KernelPathUnavailableError)) throw error;
       const reason = describeError(error);
-      log.warn("kernel data path cannot be used: packets go by user space", {
-        event: "backend.fallback",
-        reason,
-      });
+      log.warn(
+        "kernel data path cannot be used; packets go through user space",
+        {
+          event: "backend.fallback",
+          reason,
+        },
+      );
       const path = await this.#startTun(options, signal);
       this.#reason = `the kernel data path cannot be used: ${reason}`;
       return path;
@@ -173,7 +176,7 @@ export class UdpBackend implements Backend {
       }
     } catch (error) {
       // Who may not look at programs has not put any there, most of the time.
-      log.debug("cannot look for programs of a kernel data path", {
+      log.debug("cannot look for programs of an earlier kernel data path", {
         event: "backend.programs-unknown",
         reason: describeError(error),
       });

@@ -44,7 +44,9 @@ const log = getLogger(["loden", "agent"]);
 /** Packets and Docker come first. */
 const AFTER_READY_MS = 1_000;
 
-/** Runs the agent until a signal or what waiting cannot cure ends it. */
+/**
+ * Runs the agent until a signal or an error that waiting cannot cure ends it.
+ */
 export async function run(io: CommandContext): Promise<number> {
   const line = parseGoFlags(AGENT_FLAGS, io.argv, {
     words: "refuse",
@@ -56,7 +58,7 @@ export async function run(io: CommandContext): Promise<number> {
       io.stdout(agentHelp(io.table));
       return exitCodes.ok;
     case "version":
-      // On stderr, and the bare version first, as flanneld (compat 1.1).
+      // On stderr, and the bare version first, as in flanneld (compat 1.1).
       io.stderr(
         `${VERSION}\ncommit ${await buildCommit()}, Deno ${Deno.version.deno}\n`,
       );
@@ -83,7 +85,7 @@ export async function run(io: CommandContext): Promise<number> {
     await runAgent(io, settings);
     return exitCodes.ok;
   } catch (error) {
-    log.fatal("agent cannot go on", { event: "agent.failed", error });
+    log.fatal("agent cannot continue", { event: "agent.failed", error });
     return exitCodeOf(error);
   }
 }
@@ -94,7 +96,7 @@ function hintForCommand(
   table: readonly CommandEntry[],
 ): string | undefined {
   const isCommand = table.some(({ name }) => name.split(" ")[0] === word);
-  return isCommand ? `a command comes first: loden ${word} ...` : undefined;
+  return isCommand ? `put the command first: loden ${word} ...` : undefined;
 }
 
 function agentHelp(table: readonly CommandEntry[]): string {
@@ -144,14 +146,16 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
   }
 }
 
-/** Two that write one file, or lease for one host, undo each other's work. */
+/**
+ * Two agents that write one file or lease for one host undo each other's work.
+ */
 function refuseFlanneld(settings: Settings): void {
   const flanneld = findFlanneld(settings);
   if (flanneld === undefined) return;
   throw new FlanneldRunningError(flanneld.pid, flanneld.shared);
 }
 
-/** Does something when the start is over and the processor free for it. */
+/** Runs work after the start, when the processor is idle. */
 function onceReady(
   state: AgentState,
   signal: AbortSignal,
@@ -174,7 +178,7 @@ function logStart(settings: Settings): void {
     etcdPrefix: settings.etcdPrefix,
   });
   for (const { code, text } of settings.warnings) {
-    log.warn("setting deserves a look", {
+    log.warn("setting may not do what you expect", {
       event: "settings.warning",
       code,
       reason: text,
@@ -216,9 +220,9 @@ async function feedWatchdogUntil(
 }
 
 /**
- * The first SIGTERM or SIGINT stops in order, the second at once. SIGHUP is
- * ignored: a terminal that is closed, or a reload that we do not have, must not
- * take the network down (flanneld ends).
+ * The first SIGTERM or SIGINT stops everything in order, the second ends the
+ * process at once. SIGHUP is ignored: closing a terminal, or a reload, which
+ * Loden does not have, must not take the network down (flanneld exits).
  */
 function listen(
   io: CommandIo,
@@ -236,7 +240,7 @@ function listen(
     io.onSignal("SIGINT", onEnd("SIGINT")),
     io.onSignal("SIGUSR1", () => {
       logCounters();
-      // What fails in it is reported like all that is not caught.
+      // A failure in it is reported like any uncaught error.
       closeDebugger();
     }),
     io.onSignal(
@@ -252,15 +256,15 @@ function listen(
   };
 }
 
-/** A network that runs is worth more than the part that has just failed. */
+/** A running network is worth more than the part that has just failed. */
 function onUncaught(error: unknown, state: AgentState): boolean {
-  log.error("an error was not caught: this is a defect in Loden", {
+  log.error("uncaught error: this is a bug in Loden", {
     event: "internal.uncaught",
     error,
     stack: error instanceof Error ? error.stack : undefined,
   });
   if (!state.facts.ready) return false;
   const reason = error instanceof Error ? error.message : String(error);
-  state.raise("agent.task-died", `an error was not caught: ${reason}`);
+  state.raise("agent.task-died", `uncaught error: ${reason}`);
   return true;
 }

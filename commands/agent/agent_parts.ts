@@ -84,10 +84,10 @@ export async function composeAgent(
   paths: InstancePaths,
   state: AgentState,
 ): Promise<AgentParts> {
-  // First, because it loads in the background what takes longest to load.
+  // First, because it loads the slowest modules in the background.
   const registry = openRegistry(settings);
   const rtnetlink = new KernelRtnetlink();
-  // Once: they hold a descriptor, and a backend is made at every attempt.
+  // Created once: they hold a descriptor, and every attempt creates a backend.
   const backendParts = kernelParts(rtnetlink, systemClock);
   const former = await readSubnetEnv(settings.subnetFile);
   const agent = new Agent({

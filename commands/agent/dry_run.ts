@@ -74,7 +74,7 @@ import {
   type StartStep,
 } from "./start_plan.ts";
 
-/** What is looked at; nothing of it is changed. */
+/** What the command reads; it changes none of it. */
 export interface DryRunWorld {
   readonly access: RegistryAccess;
   readonly rtnetlink: Rtnetlink;
@@ -89,7 +89,7 @@ export interface DryRunWorld {
 /**
  * Prints the plan.
  *
- * @returns 1 when the start would be stopped by something.
+ * @returns 1 if something would stop the start.
  */
 export async function dryRun(
   io: CommandIo,
@@ -173,7 +173,7 @@ function findOthers(
     const who = holder.pid === undefined ? "" : ` (process ${holder.pid})`;
     steps.push({
       kind: "note",
-      text: `an agent runs already${who}: this is what the next one would do`,
+      text: `an agent is running${who}: this is what the next start would do`,
     });
   }
   const flanneld = world.findFlanneld(settings);
@@ -186,7 +186,7 @@ function findOthers(
   return steps;
 }
 
-/** As the agent's store, which would set a spoilt file aside. */
+/** Reads like the agent's store, but does not rename a corrupt file. */
 async function readState(
   settings: Settings,
   { name }: InstancePaths,
@@ -283,7 +283,7 @@ async function planFiles(
       wanted: env && renderAgentDockerOpts(env, options),
     });
   }
-  // Its content is the agent's own affair: it is there, or is made.
+  // Only its existence matters here; its content concerns the agent alone.
   const path = stateFile(settings.stateDir, paths.name);
   const present = await readFile(path);
   return [...files, { path, present, wanted: present }];

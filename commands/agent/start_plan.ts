@@ -1,5 +1,5 @@
 /**
- * What a start of the agent would find, change and be stopped by.
+ * What a start of the agent would find and change, and what would stop it.
  *
  * @module
  */
@@ -138,7 +138,7 @@ export function forecastAddressConflicts(
   );
 }
 
-/** What the kernel has, and what the overlay's device is to be. */
+/** The kernel's state, and the overlay device that is wanted. */
 export interface DeviceContext {
   readonly etcdPrefix: string;
   /** `--device`: a name or a pattern. */
@@ -152,7 +152,7 @@ export interface DeviceContext {
   readonly routes: readonly Route[];
 }
 
-/** The device, its address and the safety route, each kept or made. */
+/** The device, its address and the safety route, each kept or created. */
 export function forecastDevice(context: DeviceContext): StartStep[] {
   const { network, subnet, links, addresses, routes, deviceName } = context;
   const { dataPath, underlay } = context;
@@ -205,7 +205,7 @@ export function forecastFirewall(
   );
 }
 
-/** Kernel settings: set only where that is asked for. */
+/** Kernel settings; they are set only with `--set-sysctls`. */
 export function forecastSysctls(
   findings: readonly SysctlFinding[],
   isAsked: boolean,
@@ -239,7 +239,7 @@ export function forecastFiles(files: readonly FileForecast[]): StartStep[] {
 export function renderStartPlan(steps: readonly StartStep[]): string {
   const lines = steps.map(({ kind, text }) => `${WORDS[kind]} ${text}`);
   if (steps.some(({ kind }) => kind === "stopped")) {
-    lines.push("the agent would not get further than that");
+    lines.push("the agent would stop here");
   } else if (!steps.some(({ kind }) => kind === "would")) {
     lines.push("nothing would change");
   }

@@ -35,7 +35,10 @@ import {
   refuseWords,
 } from "../command_line.ts";
 
-/** Removes what an agent leaves in place when it stops, and says what. */
+/**
+ * Removes what an agent leaves in place when it stops, and prints what it
+ * removes.
+ */
 export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
@@ -53,13 +56,13 @@ export async function run(io: CommandContext): Promise<number> {
     for (const path of kept) io.stdout(`would keep ${describeKept(path)}\n`);
     return exitCodes.ok;
   }
-  // No agent can start in between.
+  // Holding the lock keeps an agent from starting in between.
   using _lock = InstanceLock.acquire(paths, etcdPrefix);
   using _namespace = claimNamespace(paths, etcdPrefix);
   const steps = await plan(paths, etcdPrefix, removed);
   let failed = false;
   for (const { what, remove, isRecord } of steps) {
-    // What records the rest is kept, so that the cleanup can be repeated.
+    // The record of the rest is kept, so that the cleanup can be repeated.
     if (failed && isRecord) continue;
     try {
       await remove();
@@ -79,7 +82,8 @@ function refuseWhileRunning(paths: InstancePaths, etcdPrefix: string): void {
   if (holder !== undefined) {
     throw new AgentRunningError(etcdPrefix, paths.lock, holder.pid);
   }
-  // One with another run directory: whether the claim is free only a claim tells.
+  // Catches an agent with another run directory: only claiming shows whether
+  // the claim is free.
   claimNamespace(paths, etcdPrefix)[Symbol.dispose]();
 }
 
@@ -113,7 +117,7 @@ async function plan(
   return steps;
 }
 
-/** By which the host is known again, and what was set aside of them. */
+/** The files that identify the host, and renamed copies of them. */
 function stateFiles(stateDir: string, { name }: InstancePaths): string[] {
   const path = stateFile(stateDir, name);
   return [path, unreadableStateFile(path)];

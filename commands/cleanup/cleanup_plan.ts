@@ -19,11 +19,11 @@ export interface CleanupStep {
   /** What it is, as in "would remove …". */
   readonly what: string;
   readonly remove: () => Promise<unknown> | unknown;
-  /** Whether it tells what else there is to remove. */
+  /** Whether it records what else is to be removed. */
   readonly isRecord?: true;
 }
 
-/** What is looked at. */
+/** What is inspected. */
 export interface CleanupComponents {
   readonly rtnetlink: Rtnetlink;
   /**
@@ -39,16 +39,17 @@ export interface CleanupComponents {
 }
 
 /**
- * The safety routes that an agent makes have a metric that no other program
- * gives: an administrator's own unreachable route stays.
+ * An agent's safety routes have a metric that no other program uses, so an
+ * administrator's own unreachable route stays.
  */
 const LEAST_METRIC = 0x1000_0000;
 
 /**
- * Rules go before routes: at no moment do packets leave by the default route,
- * masqueraded wrongly. Programs at the underlay go before the devices that they
- * hand packets to; those at the devices go with them, since without its programs
- * a device that is routed into would give its packets back to the host.
+ * Rules are removed before routes, so that packets never leave by the default
+ * route with a wrong masquerade. Programs on the underlay are removed before
+ * the devices that they redirect packets to. Programs on the overlay devices
+ * are removed together with them: a device without its programs would return
+ * the packets routed to it to the host.
  */
 export async function planCleanup(
   etcdPrefix: string,
@@ -94,7 +95,8 @@ function planDevices(alias: string, rtnetlink: Rtnetlink): CleanupStep[] {
       what: peer === undefined
         ? `device ${name} (alias ${alias})`
         : `devices ${name} and ${peer.name} (alias ${alias})`,
-      // Either end of a pair takes the other one, and both their programs, along.
+      // Deleting one end of a pair deletes the other end and the programs of
+      // both.
       remove: () => rtnetlink.deleteLink(index),
     });
   }
@@ -140,9 +142,9 @@ function planRoutes(
 }
 
 /**
- * One step for each device that has some. Where the kernel does not say, it is a
- * step that fails if the network has a device that is of no use without programs;
- * else there was never one to load them.
+ * One step for each device that has some. If the kernel does not list programs,
+ * the result is one step that fails, provided that the network has a device
+ * that needs programs; otherwise no agent can have loaded any.
  */
 export function planPrograms(
   parts: RemovalParts,

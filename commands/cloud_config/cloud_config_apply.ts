@@ -29,17 +29,20 @@ import {
 import type { CommandContext, CommandIo } from "../command.ts";
 import { isSet, readCommandLine } from "../command_line.ts";
 
-/** A command that starts a unit is given back at once; the rest is quick. */
+/** A command that starts a unit returns at once; the rest is quick. */
 const COMMAND_MS = 30_000;
 
-/** systemd has refused. `code` is `cloud-config.systemctl`. */
+/** systemd refused a command. `code` is `cloud-config.systemctl`. */
 export class SystemctlError extends LodenError {
   constructor(command: string, exitCode: number, said: string) {
     super(
       "cloud-config.systemctl",
       `Cannot apply the cloud-config: ${command} must succeed: exit code ` +
         `${exitCode}: ${said.trim()}`,
-      { hint: "what was written stays; mend it and apply the file again" },
+      {
+        hint:
+          "files that were written stay; correct the problem and apply the file again",
+      },
     );
   }
 }
@@ -56,7 +59,7 @@ export async function run(
   const plan = await makePlan(path, root, io);
   for (const note of plan.notes) io.stderr(`loden: ${note}\n`);
   const dryRun = isSet(line, "dry-run");
-  // All of them first: a file that is wrong changes nothing.
+  // All checks come first, so that an invalid file changes nothing.
   const owners = await Promise.all(
     plan.files.map((file) => findOwner(root, file)),
   );
@@ -67,7 +70,8 @@ export async function run(
     if (changed && !dryRun) await put(root, file, owners[index]);
   }
   for (const { live, words } of plan.commands) {
-    // Another root has no service manager; its files say what it will do.
+    // Another root has no running service manager; its files take effect when
+    // it boots.
     if (live && root !== "") continue;
     const all = root === "" ? words : [`--root=${root}`, ...words];
     const shown = `systemctl ${all.join(" ")}`;
@@ -141,7 +145,7 @@ async function ifThere<T>(
   }
 }
 
-/** Whether the file has another content or mode, or is not there. */
+/** Whether the file is absent or has another content or mode. */
 async function differs(path: string, file: PlannedFile): Promise<boolean> {
   if (file.isUnit && await isLink(path)) return true;
   const found = await ifThere(
@@ -169,7 +173,7 @@ async function put(
 ): Promise<void> {
   const path = root + file.path;
   try {
-    // A unit's name may be another one's alias, or masked: not to be written to.
+    // The path may be a link (an alias or a mask): do not write through it.
     if (file.isUnit && await isLink(path)) await Deno.remove(path);
     if (typeof file.content === "string") {
       await writeFileAtomically(path, file.content, { mode: file.mode });
@@ -177,7 +181,7 @@ async function put(
       await Deno.mkdir(dirname(path), { recursive: true });
       await Deno.writeFile(path, file.content, { mode: file.mode });
     }
-    // A file that was there has kept its own.
+    // An existing file keeps its mode when it is rewritten.
     await Deno.chmod(path, file.mode);
     if (owner !== undefined) await Deno.chown(path, owner.uid, owner.gid);
   } catch (error) {
@@ -192,8 +196,8 @@ interface FileOwner {
 }
 
 /**
- * By the user database of the root that is written to; `undefined` for a file
- * that names nobody.
+ * Looks the name up in the user database of the root that is written to;
+ * `undefined` for a file without an owner.
  */
 async function findOwner(
   root: string,

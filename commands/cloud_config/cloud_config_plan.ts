@@ -1,6 +1,7 @@
 /**
- * What `loden cloud-config apply` is going to do, as a value: coreos-cloudinit's
- * files, for a host that keeps them, and systemd's commands.
+ * What `loden cloud-config apply` will do, as a value: the files that
+ * coreos-cloudinit would write, on a host that keeps them, and systemd's
+ * commands.
  *
  * @module
  */
@@ -15,52 +16,56 @@ import type { FileSetting } from "../../config/cloud_config.ts";
 import { badValueError, CloudConfigError } from "../../config/errors.ts";
 import { environmentName } from "../../config/flag_spec.ts";
 
-/** Where `loden.service` reads what `coreos.flannel` says. */
+/** Where `loden.service` reads the settings of `coreos.flannel`. */
 export const OPTIONS_FILE = "/etc/loden/options.env";
-/** The name that CoreOS's files know the agent's unit by, and the unit's own. */
+/** The agent's unit: its name in CoreOS's files, and its own name. */
 const ALIAS = "flanneld.service";
 const AGENT_UNIT = "loden.service";
 const UNIT_DIRECTORY = "/etc/systemd/system";
 const RUNTIME_UNIT_DIRECTORY = "/run/systemd/system";
-/** What CoreOS started by cloud-config, it started at each boot. */
+/**
+ * CoreOS applied a cloud-config at each boot, so these commands have to survive
+ * one.
+ */
 const BOOT_TARGET = "multi-user.target";
 const STARTING: readonly string[] = [
   ...["start", "restart", "reload-or-restart"],
 ];
-/** It may hold etcd's password. */
+/** It may contain etcd's password. */
 const OPTIONS_MODE = 0o600;
 const UNIT_MODE = 0o644;
 
-/** A file as it is to be. */
+/** A file as it should be. */
 export interface PlannedFile {
   readonly path: string;
   readonly content: string | Uint8Array<ArrayBuffer>;
   readonly mode: number;
-  /** `user:group`; `undefined` for whoever applies it. */
+  /** `user:group`; `undefined` for the user who applies it. */
   readonly owner: string | undefined;
-  /** Whether it takes the place of a link: an alias, a mask. */
+  /** Whether it replaces a link: an alias or a mask. */
   readonly isUnit: boolean;
 }
 
-/** Words behind `systemctl`. */
+/** The words after `systemctl`. */
 export interface PlannedCommand {
   readonly words: readonly string[];
   /** Whether it needs a running service manager, not only the files. */
   readonly live: boolean;
 }
 
-/** The whole, in the order in which it is done. */
+/** The plan, in the order in which it is carried out. */
 export interface CloudConfigPlan {
   readonly files: readonly PlannedFile[];
   readonly commands: readonly PlannedCommand[];
-  /** For people: what is left out, and what will not work as it stands. */
+  /** For people: what is ignored, and what will not work as it is. */
   readonly notes: readonly string[];
 }
 
 /**
  * Plans a document.
  *
- * @param settings what `coreos.flannel` says; `undefined` without that section.
+ * @param settings the content of `coreos.flannel`; `undefined` without that
+ * section.
  */
 export async function planCloudConfig(
   { files, leftOut, units }: CloudConfigDocument,
@@ -124,7 +129,7 @@ function textOf({ detail, value }: FileSetting): string {
   if (second === undefined) return only ?? "";
   throw badValueError({
     where: detail,
-    rule: "one value, since the unit's environment has no lists",
+    rule: "one value, because the unit's environment has no lists",
     current: value,
     hint: "keep the list in a file of --config, and name that in " +
       "FLANNELD_CONFIG in /etc/default/loden",
@@ -141,9 +146,9 @@ function planUnitFiles(unit: UnitEntry): PlannedFile[] {
   if (unit.content !== undefined && unit.name === ALIAS) {
     throw new CloudConfigError(
       "cloud-config.alias",
-      `Cannot apply the cloud-config: ${ALIAS} must be ${AGENT_UNIT} by ` +
-        "another name: current value has a content of its own",
-      { hint: "leave the content out; drop-ins may change what is there" },
+      `Cannot apply the cloud-config: ${ALIAS} must be an alias of ` +
+        `${AGENT_UNIT}: current value has a content of its own`,
+      { hint: "remove the content; use drop-ins to change the unit" },
     );
   }
   const directory = unit.runtime ? RUNTIME_UNIT_DIRECTORY : UNIT_DIRECTORY;
@@ -166,7 +171,8 @@ function planUnitFiles(unit: UnitEntry): PlannedFile[] {
 
 function planCommands(units: readonly UnitEntry[]): PlannedCommand[] {
   const now = units.flatMap(({ command, name }) =>
-    // Not waiting, as coreos-cloudinit: a unit may wait for one behind it.
+    // Like coreos-cloudinit, does not wait: a unit may wait for one further
+    // down.
     command === undefined ? [] : [["--no-block", command, name]]
   );
   return [
@@ -176,7 +182,9 @@ function planCommands(units: readonly UnitEntry[]): PlannedCommand[] {
   ];
 }
 
-/** What holds at the next boot too: coreos-cloudinit ran again at each. */
+/**
+ * Makes the change survive a reboot, because coreos-cloudinit ran at each boot.
+ */
 function planBoot(
   { command, enable, mask, name, runtime }: UnitEntry,
 ): string[][] {
@@ -184,19 +192,19 @@ function planBoot(
   if (mask) return [["mask", ...until, name]];
   const starts = command !== undefined && STARTING.includes(command);
   if (name === ALIAS) {
-    // Which makes the alias, too.
+    // This creates the alias, too.
     return enable || starts ? [["enable", ...until, AGENT_UNIT]] : [];
   }
   return [
     ...enable ? [["enable", ...until, name]] : [],
-    // Also a unit that has no [Install] section.
+    // Works for a unit without an [Install] section as well.
     ...starts ? [["add-wants", ...until, BOOT_TARGET, name]] : [],
   ];
 }
 
 /**
- * CoreOS's own example publishes the network by `etcdctl set`, which speaks a
- * version of etcd's API that etcd 3.4 and later do not serve.
+ * CoreOS's own example publishes the network config with `etcdctl set`, which
+ * uses API v2; etcd 3.4 and later do not serve it.
  */
 function unitNotes({ content = "", dropIns, name }: UnitEntry): string[] {
   return [content, ...dropIns.map((each) => each.content)]

@@ -14,7 +14,7 @@ import { fishScript } from "./completion_fish.ts";
 import type { CompletionInput } from "./completion_model.ts";
 import { zshScript } from "./completion_zsh.ts";
 
-/** Prints the script for the shell that is named. */
+/** Prints the script for the named shell. */
 export function run(io: CommandContext): number {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
@@ -42,13 +42,13 @@ export function run(io: CommandContext): number {
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
-/** A shell that a script can be made for. */
+/** A shell with completion. */
 export type CompletionShell = keyof typeof SCRIPTS;
 
 /** Every {@linkcode CompletionShell}. */
 export const COMPLETION_SHELLS = Object.keys(SCRIPTS) as CompletionShell[];
 
-/** The script, to be sourced or put where the shell looks for it. */
+/** The script, to be sourced or installed where the shell looks for it. */
 export function renderCompletion(
   shell: CompletionShell,
   input: CompletionInput,

@@ -22,7 +22,7 @@ export function bashScript(input: CompletionInput): string {
   const { program, flags, commands } = input;
   const values = allOffered(input).map((flag) => {
     const name = dashed(flag);
-    // The value of a bool never stands apart.
+    // The value of a bool is never a word of its own.
     const forms = flag.type === "bool"
       ? [`${name}=`, `-${flag.name}=`]
       : [name, `-${flag.name}`, `${name}=`, `-${flag.name}=`];

@@ -16,7 +16,7 @@ export interface CompletionInput {
   readonly commands: readonly CommandSummary[];
 }
 
-/** What a flag's value is, as far as a shell can complete it. */
+/** The kind of a flag's value, as far as a shell can complete it. */
 export type ValueKind =
   | { readonly kind: "words"; readonly words: readonly string[] }
   | { readonly kind: "file" | "directory" | "interface" | "other" };
@@ -30,7 +30,7 @@ export function valueKind(flag: FlagSpec): ValueKind {
   return { kind: placeholder === "DIRECTORY" ? "directory" : "other" };
 }
 
-/** Refused and ignored flags are not offered to anybody. */
+/** Refused and ignored flags are not offered. */
 export function offered(flags: readonly FlagSpec[]): FlagSpec[] {
   return flags.filter(({ status }) => status.kind === "active");
 }
@@ -48,7 +48,7 @@ export function dashed(flag: FlagSpec): string {
   return flag.name.length === 1 ? `-${flag.name}` : `--${flag.name}`;
 }
 
-/** With the `=` that a value must be joined by, or may be. */
+/** With the `=` that must or may join the value. */
 export function dashedWithEquals(flag: FlagSpec): string {
   return flag.type === "bool" ? dashed(flag) : `${dashed(flag)}=`;
 }
@@ -69,7 +69,7 @@ export function nextWords(
   return [...found].map(([word, help]) => ({ word, help }));
 }
 
-/** Every proper beginning of a command's words, the empty one first. */
+/** Every proper prefix of a command's words, the empty one first. */
 export function beginnings(commands: readonly CommandSummary[]): string[][] {
   const found = new Set<string>([""]);
   for (const { name } of commands) {

@@ -12,8 +12,8 @@ import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 
 /**
- * Prints the network config as it stands in etcd, also one that cannot be used;
- * then what is wrong with it is the error.
+ * Prints the network config as it is in etcd, even an invalid one; the problem
+ * is then the command's error.
  */
 export async function run(
   io: CommandContext,

@@ -29,7 +29,7 @@ import { isSet, readCommandLine, readSettings } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 import { withoutControls } from "../terminal_text.ts";
 
-/** Checks the config and publishes it, unless it is there already. */
+/** Checks the config and publishes it, unless etcd has it already. */
 export async function run(
   io: CommandContext,
   access: RegistryAccess = etcdAccess,
@@ -43,7 +43,7 @@ export async function run(
     const { ignoredKeys, pool } = readArgument(text);
     for (const { key, near } of ignoredKeys) {
       const guess = near === undefined ? "" : `: did you mean ${near}?`;
-      io.stderr(`loden: ${key} means nothing and has no effect${guess}\n`);
+      io.stderr(`loden: ${key} is an unknown key and has no effect${guess}\n`);
     }
     check = () => refuseOverlaps(pool.network, overlapsOf(pool.network));
   }
@@ -57,18 +57,18 @@ export async function run(
   );
   io.stdout(
     before === undefined
-      ? `${key} is created\n`
+      ? `created ${key}\n`
       : isSameJson(before.text, text)
-      ? `${key} has this value already: nothing is written\n`
+      ? `${key} already has this value: nothing is written\n`
       : `${key} is replaced; it was ${withoutControls(before.text)}\n`,
   );
   return exitCodes.ok;
 }
 
 /**
- * @param config.check throws when this host has no room for the network; asked
- * only before something is written, since a unit publishes at every boot.
- * @returns what was there.
+ * @param config.check throws when this host has no room for the network; called
+ * only before a write, because a unit publishes at every boot.
+ * @returns the former value.
  */
 async function publish(
   registry: LeaseRegistry,
@@ -79,12 +79,15 @@ async function publish(
     const before = await registry.readConfig(signal);
     if (before !== undefined && isSameJson(before.text, text)) return before;
     check();
-    // Another host may be doing the same: then look again at what it wrote.
+    // Another host may do the same at this moment: read what it wrote.
     if (await registry.writeConfig(text, before, signal)) return before;
   }
 }
 
-/** A wider route over a gateway counts here: nothing runs yet that would lose. */
+/**
+ * A wider route through a gateway counts here, because no network runs yet that
+ * a refusal would interrupt.
+ */
 function refuseOverlaps(
   network: Cidr,
   overlaps: readonly NetworkOverlap[],
@@ -109,7 +112,7 @@ function onlyWord(words: readonly string[]): string {
   );
 }
 
-/** @throws {SettingsError} since waiting cannot cure a word of the command line. */
+/** @throws {SettingsError} because waiting cannot correct the command line. */
 function readArgument(text: string): NetworkConfig {
   try {
     return parseNetworkConfig(text, "the command line");
@@ -123,7 +126,7 @@ function readArgument(text: string): NetworkConfig {
   }
 }
 
-/** Spaces and the order of keys do not count. */
+/** Spaces and the order of keys do not matter. */
 function isSameJson(a: string, b: string): boolean {
   if (a === b) return true;
   try {

@@ -8,7 +8,7 @@ import type { FlagValue } from "../../config/flag_spec.ts";
 import type { SettingEntry } from "../../config/precedence.ts";
 import type { SettingsWarning } from "../../config/settings_warnings.ts";
 
-/** The part of the settings that is shown. */
+/** The part of the settings that the command shows. */
 export interface ShownSettings {
   readonly entries: readonly SettingEntry[];
   readonly warnings: readonly SettingsWarning[];
@@ -28,8 +28,8 @@ export interface SettingsReport {
 }
 
 /**
- * Three columns for people, then the warnings, lines ended by LF. Flags that have
- * no effect are left out unless they were given.
+ * Three columns for people, then the warnings, lines ended by LF. Flags without
+ * effect are omitted unless they were given.
  */
 export function renderSettings(settings: ShownSettings): string {
   const rows = settings.entries.filter(isShown).map((entry) => [
@@ -42,7 +42,7 @@ export function renderSettings(settings: ShownSettings): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** The same for programs. */
+/** The same as JSON. */
 export function reportSettings(settings: ShownSettings): SettingsReport {
   const shown = settings.entries.filter(isShown);
   return {

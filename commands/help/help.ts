@@ -9,7 +9,7 @@ import type { CommandContext } from "../command.ts";
 import { commandHelp, readCommandLine } from "../command_line.ts";
 import { findCommand, usage } from "../dispatch.ts";
 
-/** Prints the list of commands, or the help of the one that is named. */
+/** Prints the list of commands, or the help of the named one. */
 export function run(io: CommandContext): number {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;

@@ -8,17 +8,17 @@ import { FLAG_GROUPS, type FlagSpec } from "../../config/flag_spec.ts";
 
 /** A subcommand, for help and completion. */
 export interface CommandSummary {
-  /** Its words: `status`, `config show`. */
+  /** Its name: `status`, `config show`. */
   readonly name: string;
   /** One line. */
   readonly help: string;
-  /** The flags that it takes; empty for one that takes none of this syntax. */
+  /** Its flags; empty for a command with another syntax. */
   readonly flags: readonly FlagSpec[];
 }
 
-/** What stands around the flags. */
+/** The text around the flags. */
 export interface HelpOptions {
-  /** How it is called, one form a line: `loden [FLAG]...`. */
+  /** Its forms, one per line: `loden [FLAG]...`. */
   readonly usage: readonly string[];
   readonly commands?: readonly CommandSummary[];
   /** Whether the flags can be set by `FLANNELD_*` too. */
@@ -40,7 +40,7 @@ export function renderHelp(
     commandLines(options.commands ?? []),
     ...flagBlocks(flags, options.environment ?? false),
     nameLines(flags, "ignored", "Accepted and ignored:"),
-    nameLines(flags, "refused", "Refused, with the reason:"),
+    nameLines(flags, "refused", "Refused:"),
   ];
   return blocks.filter((block) => block.length > 0)
     .map((block) => block.map((line) => `${line}\n`).join(""))
@@ -63,12 +63,12 @@ function flagBlocks(
   const active = flags.filter(({ status }) => status.kind === "active");
   if (active.length === 0) return [];
   const intro = wrap(
-    'Flags take one dash or two, and a value after "=" or as the next word; ' +
-      'true and false stand after "=" only.' +
+    'Flags start with one dash or two. A value follows after "=" or as the ' +
+      'next word; true and false must follow "=".' +
       (environment
-        ? " Each flag is also read from the environment, --etcd-prefix as " +
-          "FLANNELD_ETCD_PREFIX; the command line is stronger than the " +
-          "environment, and that than the file of --config."
+        ? " Each flag can also be set in the environment, --etcd-prefix as " +
+          "FLANNELD_ETCD_PREFIX. The command line overrides the environment, " +
+          "and the environment overrides the file of --config."
         : ""),
     0,
   );
@@ -103,7 +103,7 @@ export function flagForm(flag: FlagSpec): string {
   return dashes + flag.name + (value === undefined ? "" : `=${value}`);
 }
 
-/** What stands for the value; `undefined` for a bool. */
+/** The placeholder of the value; `undefined` for a bool. */
 function valueForm(flag: FlagSpec): string | undefined {
   switch (flag.type) {
     case "bool":
@@ -117,7 +117,7 @@ function valueForm(flag: FlagSpec): string | undefined {
   }
 }
 
-/** The default as text; `undefined` when it is nothing. */
+/** The default as text; `undefined` if there is none. */
 export function describeDefault(flag: FlagSpec): string | undefined {
   if (flag.type === "list" || flag.default === "") return undefined;
   if (flag.type === "bool" && !flag.default) return undefined;

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What this release carries packets with. */
+/** The backends of this release. */
 export const BACKEND_TYPES = ["udp"] as const;
 
 /** One of {@linkcode BACKEND_TYPES}. */
@@ -24,5 +24,5 @@ export const FLANNEL_BACKEND_TYPES: readonly string[] = [
   "gce",
 ];
 
-/** The `udp` backend's port where the config names none (compat 2.5). */
+/** The default port of the `udp` backend (compat 2.5). */
 export const DEFAULT_UDP_PORT = 8285;

@@ -31,13 +31,13 @@ import {
   type SubnetRefusal,
 } from "./network_subnets.ts";
 
-/** What all hosts of a network have agreed on. */
+/** The config that all hosts of a network share. */
 export interface NetworkConfig {
   readonly pool: SubnetPool;
   readonly backend: BackendConfig;
-  /** Firewall rules by nftables where the host has both. */
+  /** Use nftables for firewall rules if the host has both tools. */
   readonly enableNfTables: boolean;
-  /** Keys that mean nothing to flannel or Loden: typing errors, most likely. */
+  /** Keys that neither flannel nor Loden knows; most likely typing errors. */
   readonly ignoredKeys: readonly IgnoredKey[];
   /** The text as it was read. */
   readonly raw: string;
@@ -60,10 +60,10 @@ export interface IgnoredKey {
   readonly near: string | undefined;
 }
 
-/** Where flannel reads `null` as a value, a bad one. */
+/** Keys for which flannel reads `null` as a value, and an invalid one. */
 const NULL_COUNTS = ["Network", "SubnetMin", "SubnetMax", "Backend"];
 
-/** Addresses that no host routes to another one (RFC 6890). */
+/** Addresses that are never routed to another host (RFC 6890). */
 const SPECIAL_NETWORKS = [
   { cidr: parseCidr("0.0.0.0/8")!, what: "which means this host" },
   { cidr: parseCidr("127.0.0.0/8")!, what: "the loopback addresses" },
@@ -75,9 +75,9 @@ const NETWORK_KEYS = Object.keys(networkSchema.entries);
 /**
  * Reads and checks a network config.
  *
- * @param source Where the text is from, to be named in refusals.
- * @throws {NetworkConfigError} naming the value, the rule and a value that would
- * pass; `retryable` is false where flannel ends too.
+ * @param source Where the text comes from, for error messages.
+ * @throws {NetworkConfigError} naming the value, the rule and a value that
+ * would pass; `retryable` is false where flannel exits, too.
  */
 export function parseNetworkConfig(
   text: string,
@@ -153,7 +153,7 @@ function refuseShape(
 
 function refuseIpv6(network: NetworkJson, refuse: Refuse): void {
   const code = "network.ipv6";
-  const reason = "since this release carries IPv4 only";
+  const reason = "because this release carries IPv4 only";
   if (network.EnableIPv6 === true) {
     const rule = `false or left out, ${reason}`;
     const key = "EnableIPv6";

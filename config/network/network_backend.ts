@@ -16,8 +16,8 @@ export const BACKEND_KEYS: readonly string[] = Object.keys(
 );
 
 /**
- * The object in the schema's spelling; `undefined` when there is none, which
- * means `udp`. One without a type is refused, as flannel does.
+ * The object in the schema's spelling; `undefined` if there is none, which
+ * means `udp`. An object without a type is refused, as in flannel.
  *
  * @throws {NetworkConfigError} for a backend that this release does not have.
  */
@@ -55,7 +55,7 @@ function refuseBackend(
   return refuse({
     key: "Backend.Type",
     rule: elsewhere
-      ? `${words}, since this release has none of flannel's other backends`
+      ? `${words}, because this release has none of flannel's other backends`
       : `${words}, the only backend of this release`,
     current: type,
     example: BACKEND_TYPES[0],

@@ -1,5 +1,5 @@
 /**
- * Values that would pass, for the refusals of a network config.
+ * Valid values, for the errors of a network config.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { NO_RULES, subnetPoolOf } from "./network_subnets.ts";
 
 const EXAMPLE_NETWORK = "10.1.0.0/16";
 
-/** Examples that depend on nothing else in the config. */
+/** Examples that do not depend on the rest of the config. */
 const FIXED: Readonly<Record<string, unknown>> = {
   "Backend.Port": DEFAULT_UDP_PORT,
   EnableIPv4: true,
@@ -24,13 +24,13 @@ const FIXED: Readonly<Record<string, unknown>> = {
   IPv6SubnetMax: "fc00:0:0:ffff::",
 };
 
-/** The config's `Network`, when it is one. */
+/** The config's `Network`, if it is valid. */
 export function networkOf(config: JsonObject): Cidr | undefined {
   const text = config["Network"];
   return typeof text === "string" ? parseCidr(text) : undefined;
 }
 
-/** A value for `path` that would pass, in the config's own Network where it has one. */
+/** A valid value for `path`, in the config's own Network if it has one. */
 export function exampleFor(path: string, config: JsonObject): unknown {
   if (path in FIXED) return FIXED[path];
   if (path === "Network") return networkExample(config["Network"]);

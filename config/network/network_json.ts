@@ -13,9 +13,9 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 const GO_INTEGER_LITERAL = /^(0|-?[1-9][0-9]*)$/;
 
 /**
- * Parses JSON. A number that is written with a fraction or an exponent comes back
- * as its text: Go refuses `24.0` and `2.4e1` where a whole number is wanted, and
- * so must we, or Loden and flannel would disagree about one config.
+ * Parses JSON. A number with a fraction or an exponent is returned as text: Go
+ * refuses `24.0` and `2.4e1` for an integer, and Loden must agree with flannel
+ * about each config.
  *
  * @throws {NetworkConfigError} `network.json`, also for text after the value.
  */
@@ -59,9 +59,9 @@ export interface FoldedKeys {
 }
 
 /**
- * Matches keys whatever their case; of several for one name the last one holds.
- * A `null` leaves a field as it was, save for the names in `nullCounts`, which
- * have a reader of their own in flannel.
+ * Matches keys regardless of case; of several for one name, the last wins.
+ * `null` counts as not given, except for the names in `nullCounts`, which
+ * flannel parses with a reader of their own.
  */
 export function foldKeys(
   object: JsonObject,

@@ -1,5 +1,5 @@
 /**
- * How a network config is refused: source, value, rule, a value that would pass.
+ * Errors of a network config: source, value, rule, and a valid value.
  *
  * @module
  */
@@ -13,16 +13,16 @@ export interface Refusal {
   readonly rule: string;
   /** `undefined`: missing. */
   readonly current: unknown;
-  /** A value that would pass, or a whole remedy when it is a text with a space. */
+  /** A valid value, or, if the text contains a space, a complete remedy. */
   readonly example: unknown;
   readonly code: string;
   readonly retryable?: boolean;
 }
 
-/** Makes the error for a refusal; it knows where the config is from. */
+/** Creates the error for a refusal; knows where the config comes from. */
 export type Refuse = (refusal: Refusal) => NetworkConfigError;
 
-/** @param source Where the config is from. */
+/** @param source Where the config comes from. */
 export function refusals(source: string): Refuse {
   return ({ key, rule, current, example, code, retryable = true }) => {
     const shown = current === undefined ? "missing" : JSON.stringify(current);

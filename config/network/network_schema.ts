@@ -1,6 +1,6 @@
 /**
- * The shape of `<prefix>/config` (compat 2.2): types and single values. What one
- * value means for another is in `network_subnets.ts`.
+ * The shape of `<prefix>/config` (compat 2.2): types and ranges of single values.
+ * Rules that relate several values are in `network_subnets.ts`.
  *
  * `docs/network-config.schema.json` is generated from this schema.
  *
@@ -15,7 +15,7 @@ const ADDRESS = `${OCTET}(\\.${OCTET}){3}`;
 const IPV4 = new RegExp(`^${ADDRESS}$`);
 const IPV4_CIDR = new RegExp(`^${ADDRESS}/(3[0-2]|[12]?[0-9])$`);
 
-/** The longest SubnetLen: a subnet has room for the bridge and a container. */
+/** The longest SubnetLen: a subnet needs room for the bridge and one container. */
 export const LONGEST_SUBNET = 30;
 
 // The messages end the sentence "… must be".
@@ -32,7 +32,7 @@ const ipv6Text = v.optional(v.string("text"));
 export const backendSchema = v.object({
   Type: v.pipe(
     v.literal("udp"),
-    v.description("how packets are carried; upper and lower case are the same"),
+    v.description("how packets are carried; case does not matter"),
   ),
   Port: v.optional(v.pipe(
     v.number(PORT_RULE),
@@ -45,12 +45,12 @@ export const backendSchema = v.object({
   )),
 });
 
-/** The whole config. Unknown keys are ignored, as flannel does. */
+/** The network config. Unknown keys are ignored, as in flannel. */
 export const networkSchema = v.object({
   Network: v.pipe(
     v.string(CIDR_RULE),
     v.regex(IPV4_CIDR, CIDR_RULE),
-    v.description("the overlay: every host's subnet lies in it"),
+    v.description("the overlay network, which contains every host's subnet"),
   ),
   SubnetLen: v.optional(v.pipe(
     v.number(LENGTH_RULE),
@@ -59,21 +59,21 @@ export const networkSchema = v.object({
     v.maxValue(LONGEST_SUBNET, LENGTH_RULE),
     v.description(
       "prefix length of each host's subnet, at least 2 more than that of " +
-        "Network (default 24; in a Network smaller than /22, 2 more than its)",
+        "Network (default 24, or 2 more than Network if that is longer than /22)",
     ),
   )),
   SubnetMin: v.optional(v.pipe(
     address,
     v.description(
-      "first subnet that may be leased, a subnet's first address (default: " +
-        "the second subnet of Network)",
+      "first subnet that may be leased, given by its first address " +
+        "(default: the second subnet of Network)",
     ),
   )),
   SubnetMax: v.optional(v.pipe(
     address,
     v.description(
-      "last subnet that may be leased, a subnet's first address (default: " +
-        "the last subnet of Network)",
+      "last subnet that may be leased, given by its first address " +
+        "(default: the last subnet of Network)",
     ),
   )),
   Backend: v.optional(v.pipe(
@@ -82,7 +82,9 @@ export const networkSchema = v.object({
   )),
   EnableNFTables: v.optional(v.pipe(
     v.boolean(BOOL_RULE),
-    v.description("firewall rules by nftables, not iptables (default false)"),
+    v.description(
+      "use nftables instead of iptables for firewall rules (default false)",
+    ),
   )),
   EnableIPv4: v.optional(v.pipe(
     v.boolean(BOOL_RULE),

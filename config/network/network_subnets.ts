@@ -1,6 +1,6 @@
 /**
- * Which subnets a network config lets hosts lease: flannel HEAD's rules
- * (compat 2.3, `CheckNetworkConfig`), each with a value that would pass.
+ * Which subnets hosts may lease under a network config: flannel HEAD's rules
+ * (compat 2.3, `CheckNetworkConfig`), each with a valid value.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { formatIpv4, type Ipv4, toIpv4 } from "../../net/ipv4.ts";
 import type { SubnetPool } from "../../net/subnet_pool.ts";
 import { LONGEST_SUBNET } from "./network_schema.ts";
 
-/** The values that decide; 0 and `undefined` are "not given". */
+/** The values that decide; 0 and `undefined` mean "not given". */
 export interface SubnetRules {
   readonly network: Cidr;
   readonly subnetLen: number | undefined;
@@ -25,7 +25,7 @@ export interface SubnetRules {
   readonly subnetMax: Ipv4 | undefined;
 }
 
-/** Nothing given but the Network. */
+/** Only the Network is given. */
 export const NO_RULES: Omit<SubnetRules, "network"> = {
   subnetLen: undefined,
   subnetMin: undefined,
@@ -42,7 +42,7 @@ export interface SubnetRefusal {
   readonly example: string | number;
 }
 
-/** A host needs room for four subnets, of which the first is not leased. */
+/** A network needs room for four subnets, of which the first is not leased. */
 const SPARE_BITS = 2;
 const DEFAULT_SUBNET_LENGTH = 24;
 const LONGEST_NETWORK = LONGEST_SUBNET - SPARE_BITS;
@@ -64,8 +64,8 @@ export function subnetPoolOf(
   const pool: SubnetPool = {
     network,
     subnetLength,
-    // The first subnet is left out: its first address is Network's own, which
-    // means "all hosts" to old systems.
+    // The first subnet is not leased: its first address is that of the Network,
+    // which old systems take for "all hosts".
     first: rules.subnetMin || toIpv4(network.address + size),
     last: rules.subnetMax || toIpv4(end - size),
   };
@@ -74,7 +74,7 @@ export function subnetPoolOf(
   return problem ? { refusal: problem } : { pool };
 }
 
-/** The length where none is given. */
+/** The default length. */
 function defaultLength({ prefixLength }: Cidr): number {
   return Math.max(DEFAULT_SUBNET_LENGTH, prefixLength + SPARE_BITS);
 }
@@ -142,7 +142,7 @@ function checkOrder(
   { subnetMin }: SubnetRules,
 ): SubnetRefusal | undefined {
   if (first <= last) return undefined;
-  // Name a value that was given, not one that follows from it.
+  // Name a value that was given, not one derived from it.
   return subnetMin
     ? {
       key: "SubnetMin",

@@ -1,5 +1,5 @@
 /**
- * Whether Docker's bridges and this host's lease fit together.
+ * Whether Docker's bridges fit this host's lease.
  *
  * @module
  */
@@ -26,21 +26,27 @@ export interface BridgeFit {
 
 /** Docker's default bridge. */
 const DEFAULT_BRIDGE = "docker0";
-/** A bridge of Docker's other networks, unless it was given a name. */
+/** The bridge of another Docker network, if it was not given a name. */
 const NETWORK_BRIDGE = /^br-([0-9a-f]{12})$/;
 const RESTART = "systemctl restart docker";
-/** The agent's file gives these to Docker, which refuses them in two places. */
+/**
+ * Keys that the agent's options file sets as well; Docker does not start with
+ * both.
+ */
 const GIVEN = ["bip", "mtu", "ip-masq"];
 
-/** What the bridges are held against. */
+/** What the bridges are compared with. */
 export interface BridgeContext {
   readonly network: Cidr;
   readonly subnet: Cidr;
-  /** Docker's own configuration, which may hold what the agent's file gives. */
+  /**
+   * Docker's own configuration, which may set the same options as the agent's
+   * file.
+   */
   readonly config: DaemonConfig;
 }
 
-/** Looks at every bridge beside the overlay and this host's lease. */
+/** Compares every bridge with the overlay and this host's lease. */
 export function checkBridges(
   { network, subnet, config }: BridgeContext,
   links: readonly Link[],
@@ -70,7 +76,7 @@ export function checkBridges(
         code: "docker.bridge-foreign",
         text: `${foreign.text} lies in the overlay ${formatCidr(network)}, ` +
           `but not in this host's lease ${formatCidr(subnet)}: what other ` +
-          "hosts send there does not come here",
+          "hosts send there does not arrive here",
         fix: fixFor(foreign.name, foreign.text, config),
       },
     };
@@ -83,9 +89,9 @@ export function checkBridges(
       problem: {
         code: "docker.bridge-elsewhere",
         text: `${docker0.text} is not in this host's lease ` +
-          `${formatCidr(subnet)}: Docker was started before it was known, or ` +
-          `without --bip=${gateway}/${subnet.prefixLength}, so its containers ` +
-          "cannot be reached from other hosts",
+          `${formatCidr(subnet)}: Docker started before the lease was known ` +
+          `or without --bip=${gateway}/${subnet.prefixLength}, so other ` +
+          "hosts cannot reach its containers",
         fix: restartFor(config),
       },
     };
@@ -93,7 +99,7 @@ export function checkBridges(
   return { onLease: onLease?.text, problem: undefined };
 }
 
-/** With an option in daemon.json as well, Docker would not start again. */
+/** Docker does not start if an option is in daemon.json as well. */
 function restartFor(config: DaemonConfig): string {
   const twice = GIVEN.filter((key) => config.keys.has(key))
     .map((key) => `"${key}"`);

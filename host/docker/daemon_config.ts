@@ -1,10 +1,10 @@
 /**
- * What Docker's own configuration file says about the overlay's matters.
+ * The parts of Docker's configuration file that matter to the overlay.
  *
  * @module
  */
 
-/** Where dockerd reads it, unless it is told otherwise. */
+/** dockerd's default path. */
 export const DAEMON_CONFIG_PATH = "/etc/docker/daemon.json";
 
 /** The keys of daemon.json that matter here. */
@@ -12,19 +12,19 @@ export interface DaemonConfig {
   /** `"firewall-backend": "nftables"` (Docker 29 and later). */
   readonly usesNftables: boolean;
   /**
-   * Keys that stand in the file. Docker does not start when an option is in the
-   * file and on the command line.
+   * Keys in the file. Docker does not start if an option is both in the file
+   * and on the command line.
    */
   readonly keys: ReadonlySet<string>;
 }
 
-/** Of a host without the file, or with one that says nothing. */
+/** The value for a host without the file or with an empty one. */
 export const NO_DAEMON_CONFIG: DaemonConfig = {
   usesNftables: false,
   keys: new Set(),
 };
 
-/** Reads the file's text; one that dockerd would refuse too says nothing. */
+/** Parses the file's text; a file that dockerd would refuse counts as empty. */
 export function parseDaemonConfig(text: string): DaemonConfig {
   let value: unknown;
   try {
@@ -38,7 +38,7 @@ export function parseDaemonConfig(text: string): DaemonConfig {
   return { usesNftables: backend === "nftables", keys };
 }
 
-/** Reads the file; one that cannot be read says nothing. */
+/** Reads the file; an unreadable file counts as empty. */
 export async function readDaemonConfig(
   path: string = DAEMON_CONFIG_PATH,
   readTextFile: (path: string) => Promise<string> = Deno.readTextFile,
@@ -46,7 +46,7 @@ export async function readDaemonConfig(
   try {
     return parseDaemonConfig(await readTextFile(path));
   } catch (error) {
-    // It is Docker's file: whatever is wrong with it, Docker will say.
+    // It is Docker's file, and Docker reports what is wrong with it.
     if (error instanceof Error && "code" in error) return NO_DAEMON_CONFIG;
     throw error;
   }

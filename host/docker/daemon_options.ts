@@ -1,5 +1,5 @@
 /**
- * Options that dockerd must be given so that the overlay reaches its containers.
+ * Options that dockerd needs so that overlay packets reach its containers.
  *
  * @module
  */
@@ -25,18 +25,19 @@ const OPTIONS = [
   },
 ] as const;
 
-/** Both as an operator would write them. */
+/** Both as you would write them. */
 export const OVERLAY_OPTIONS = OPTIONS.map(({ option }) => option).join(" ");
 
 /**
  * The variables to add to Docker's environment file.
  *
  * None for a Docker that uses iptables: an accept in its own tables
- * (`host/firewall/docker_pass_plan.ts`) lets in less than `--allow-direct-routing`
- * would, needs no restart of Docker, and works with 28.0 and 28.1, which do not
- * know the option. With nftables (Docker 29 and later) no rule of ours can do
- * it. A Docker before 29 refuses both the key that asks for nftables and an
- * option that it does not know, so the file tells all that has to be known.
+ * (`host/firewall/docker_pass_plan.ts`) lets in less than
+ * `--allow-direct-routing` would, needs no restart of Docker, and works with
+ * 28.0 and 28.1, which lack the option. With nftables (Docker 29 and later) no
+ * rule of ours can do it. A Docker before 29 does not start with the key that
+ * selects nftables or with an unknown option, so daemon.json is enough to
+ * decide.
  */
 export function overlayOptions(
   config: DaemonConfig,

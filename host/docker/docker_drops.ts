@@ -1,5 +1,5 @@
 /**
- * Whether the daemon's own firewall rules drop what comes over the overlay.
+ * Whether the daemon's own firewall rules drop overlay packets.
  *
  * @module
  */
@@ -20,20 +20,23 @@ import { OVERLAY_OPTIONS } from "./daemon_options.ts";
 import type { DockerProblem } from "./docker_problem.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 
-/** What the rules are held against. */
+/** What the rules are compared with. */
 export interface DropsContext {
   readonly network: Cidr;
   readonly subnet: Cidr;
   readonly overlayDevice: string;
-  /** `--iptables-forward-rules`: without it nothing is let past. */
+  /**
+   * `--iptables-forward-rules`: without it Loden does not bypass Docker's
+   * drops.
+   */
   readonly forward: boolean;
   readonly config: DaemonConfig;
 }
 
 /**
- * Reads the rules of both tools; one that is not installed has none.
+ * Reads the rules of both tools; a missing tool has none.
  *
- * @throws {FirewallError} when a tool refuses.
+ * @throws {FirewallError} if a tool fails.
  */
 export async function findDrops(
   runner: CommandRunner,
@@ -88,8 +91,8 @@ async function findNftablesDrops(
   if (missing.length > 0) {
     return problem(
       context,
-      `${rules}, since dockerd runs without ${missing.join(" and ")},`,
-      // The options file has them only where daemon.json asks for nftables.
+      `${rules}, because dockerd runs without ${missing.join(" and ")},`,
+      // The options file has them only if daemon.json selects nftables.
       context.config.usesNftables
         ? "systemctl restart docker"
         : `start dockerd with ${OVERLAY_OPTIONS}`,
@@ -107,15 +110,15 @@ function problem(
 ): DockerProblem {
   return {
     code: "docker.drops-overlay",
-    text: `${rules} drop what other hosts send to the containers of ` +
+    text: `${rules} drop packets from other hosts to the containers of ` +
       formatCidr(subnet),
     fix,
   };
 }
 
 /**
- * The options that the running daemon lacks, read from its own table; empty when
- * it lets the overlay in, or has no bridge on the lease.
+ * The options that the running daemon lacks, read from its own table; empty if
+ * it accepts overlay packets or has no bridge on the lease.
  *
  * @param table `nft list table ip docker-bridges`.
  */

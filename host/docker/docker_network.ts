@@ -1,5 +1,5 @@
 /**
- * A network of Docker's own on this host's lease, in place of `docker0`.
+ * A Docker network on this host's lease, in place of `docker0`.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import { formatCidr } from "../../net/cidr.ts";
 import { DockerNetworkError } from "../errors.ts";
 import { type SubnetEnv, subnetVariables } from "../subnet_env.ts";
 
-/** What Docker takes for a network's name. */
+/** Docker's rule for the name of a network. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /**
- * The command that makes it, word by word. Exactly one of Docker and the agent
- * masquerades, as with the daemon's `--ip-masq`.
+ * The command that creates it, word by word. Exactly one of Docker and the
+ * agent masquerades, as with the daemon's `--ip-masq`.
  *
  * @throws {DockerNetworkError} for a name that Docker would refuse.
  */
@@ -46,10 +46,11 @@ export function dockerNetworkCommand(
 }
 
 /**
- * Makes the network, unless it is there already, on this subnet.
+ * Creates the network unless it exists on this subnet.
  *
- * @returns whether it was made.
- * @throws {DockerNetworkError} when Docker refuses, or has another of that name.
+ * @returns whether it was created.
+ * @throws {DockerNetworkError} if Docker refuses, or has another network of
+ * that name.
  */
 export async function createDockerNetwork(
   runner: CommandRunner,
@@ -64,14 +65,14 @@ export async function createDockerNetwork(
     throw new DockerNetworkError(
       `the network ${name} must be on ${wanted}: it is on ` +
         (subnets.join(" ") || "no subnet"),
-      { hint: `docker network rm ${name}, and again` },
+      { hint: `docker network rm ${name}, then run this command again` },
     );
   }
   const [command, ...words] = dockerNetworkCommand(name, env);
   const result = await runDocker(runner, [command!, ...words], signal);
   if (result.code === 0) return true;
   throw new DockerNetworkError(
-    `docker must make it: it ended with ${result.code}: ` +
+    `docker network create must succeed: exit code ${result.code}: ` +
       result.stderr.trim().split("\n")[0],
     result.stderr.includes("overlaps") ? { hint: OVERLAP_HINT } : {},
   );
@@ -80,7 +81,7 @@ export async function createDockerNetwork(
 const OVERLAP_HINT = "docker0 is on the lease: start the agent with " +
   "--docker-opts-file= and Docker without --bip";
 
-/** `undefined` when there is no such network. */
+/** `undefined` if there is no such network. */
 async function subnetsOf(
   runner: CommandRunner,
   name: string,
@@ -102,7 +103,7 @@ async function runDocker(
     return await runner.run(command!, words, { signal });
   } catch (error) {
     if (!(error instanceof CommandMissingError)) throw error;
-    throw new DockerNetworkError("docker must be installed: there is none", {
+    throw new DockerNetworkError("docker must be installed: it is not", {
       cause: error,
     });
   }

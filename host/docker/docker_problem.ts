@@ -1,5 +1,6 @@
 /**
- * What keeps this host's containers and the overlay apart, on Docker's side.
+ * Problems on Docker's side that separate this host's containers from the
+ * overlay.
  *
  * @module
  */
@@ -7,20 +8,20 @@
 /** One finding; at most one of each code is up at a time. */
 export interface DockerProblem {
   /**
-   * `docker.bridge-elsewhere`: the containers are on no overlay address.
-   * `docker.bridge-foreign`: they are on addresses of the overlay that are
-   * another host's, or nobody's. `docker.drops-overlay`: the daemon's own rules
-   * drop what comes from other hosts. `docker.options-stale`: a file from which
-   * Docker may be started names a subnet that is not this host's.
+   * `docker.bridge-elsewhere`: the containers have no overlay addresses.
+   * `docker.bridge-foreign`: they have overlay addresses that belong to another
+   * host or are not leased. `docker.drops-overlay`: the daemon's own rules drop
+   * packets from other hosts. `docker.options-stale`: a file from which Docker
+   * may be started names another host's subnet.
    */
   readonly code: DockerProblemCode;
   /** What is wrong, for an operator. */
   readonly text: string;
-  /** The one command that cures it. */
+  /** The command that solves it. */
   readonly fix: string;
 }
 
-/** All codes, in the order in which they are looked for. */
+/** All codes, in the order of the checks. */
 export const DOCKER_PROBLEM_CODES = [
   "docker.options-stale",
   "docker.bridge-elsewhere",

@@ -1,6 +1,6 @@
 /**
- * Looks at the Docker of this host for as long as the network runs: it may be
- * started, restarted or configured at any time.
+ * Watches this host's Docker while the network runs: it may be started,
+ * restarted or reconfigured at any time.
  *
  * @module
  */
@@ -19,25 +19,28 @@ import type { StaleOptionsContext } from "./stale_options.ts";
 
 const log = getLogger(["loden", "docker"]);
 
-/** Between two looks. */
+/** Interval between two checks. */
 const PAUSE_MS = 10_000;
-/** A Docker that starts has its rules before ours are back in front of them. */
+/**
+ * When Docker starts, its rules come first for a moment, until ours are back in
+ * front of them.
+ */
 const SECOND_LOOK_MS = 2_000;
 
-/** What one look has found. */
+/** The result of one check. */
 export interface DockerLook {
-  /** `undefined` when no daemon runs in this network namespace. */
+  /** `undefined` if no daemon runs in this network namespace. */
   readonly status: DockerStatus | undefined;
   readonly problems: readonly DockerProblem[];
 }
 
 /** The daemon and its bridge, for people. */
 export interface DockerStatus {
-  /** `28.2.1`; `null` while it does not answer. */
+  /** `28.2.1`; `null` if it does not answer. */
   readonly version: string | null;
   /** The bridge on this host's lease: `docker0 10.1.5.1/24`. */
   readonly bridge: string | null;
-  /** `iptables` or `nftables`, as it says itself (28.2 and later). */
+  /** `iptables` or `nftables`, as reported by the daemon (28.2 and later). */
   readonly firewall: string | null;
 }
 
@@ -56,13 +59,13 @@ export interface DockerWatchComponents {
     context: DropsContext,
     signal: AbortSignal,
   ) => Promise<DockerProblem | undefined>;
-  /** `host/docker/stale_options.ts`; of a file that is not there, nothing. */
+  /** `host/docker/stale_options.ts`; an absent file is not stale. */
   readonly checkStaleOptions: (
     context: Pick<StaleOptionsContext, "network" | "subnet">,
   ) => Promise<DockerProblem | undefined>;
 }
 
-/** For which overlay. */
+/** The overlay. */
 export interface DockerWatchSubject {
   readonly network: Cidr;
   readonly subnet: Cidr;
@@ -72,8 +75,8 @@ export interface DockerWatchSubject {
 }
 
 /**
- * Looks at once and every ten seconds, and tells of each look; returns at the
- * abort.
+ * Checks at once and every ten seconds, and reports each result; returns when
+ * aborted.
  */
 export async function watchDocker(
   components: DockerWatchComponents,
@@ -96,7 +99,7 @@ class DockerWatch {
   readonly #components: DockerWatchComponents;
   readonly #subject: DockerWatchSubject;
   #engine: DockerEngine | undefined;
-  /** Why the last look failed; the same reason is logged once. */
+  /** Why the last check failed; the same reason is logged once. */
   #failure: string | undefined;
 
   constructor(components: DockerWatchComponents, subject: DockerWatchSubject) {
@@ -104,7 +107,7 @@ class DockerWatch {
     this.#subject = subject;
   }
 
-  /** `undefined` when it could not be seen how things are. */
+  /** `undefined` if the check failed. */
   async look(signal: AbortSignal): Promise<DockerLook | undefined> {
     try {
       const look = await this.#look(signal);
@@ -113,7 +116,7 @@ class DockerWatch {
     } catch (error) {
       if (signal.aborted || !(error instanceof LodenError)) throw error;
       if (this.#failure !== error.message) {
-        log.warn("whether Docker fits the overlay cannot be seen", {
+        log.warn("cannot check whether Docker fits the overlay", {
           event: "docker.unseen",
           error,
         });
@@ -129,7 +132,7 @@ class DockerWatch {
       await checkStaleOptions(this.#subject),
     ];
     this.#engine = await findEngine(signal, this.#engine);
-    // A bridge without a daemon gets its address anew when one is started.
+    // A bridge without a daemon gets a new address when the daemon starts.
     if (this.#engine === undefined) {
       return { status: undefined, problems: present(problems) };
     }

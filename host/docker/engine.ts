@@ -7,22 +7,24 @@
 import { isProcessGone } from "../../linux/proc_error.ts";
 import { networkNamespaceOf } from "../network_namespace.ts";
 
-/** What is known of it. */
+/** What is known about it. */
 export interface DockerEngine {
   readonly pid: number;
-  /** As it says itself: `28.2.1`; `undefined` when it does not answer. */
+  /** As reported by the daemon: `28.2.1`; `undefined` if it does not answer. */
   readonly version: string | undefined;
-  /** Which tool its firewall rules are made by, where it says so (28.2). */
+  /** The tool that sets its firewall rules, if it reports that (28.2). */
   readonly firewallBackend: string | undefined;
 }
 
-/** The world of {@linkcode findEngine}. */
+/** What {@linkcode findEngine} needs of the host. */
 export interface EngineProbe {
-  /** @throws when there is no such file. */
+  /** @throws if there is no such file. */
   readTextFile(path: string): Promise<string>;
-  /** @throws when there is no such process. */
+  /** @throws if there is no such process. */
   networkOf(pid: number | "self"): number;
-  /** A GET over the daemon's socket; the JSON that it answers. */
+  /**
+   * Sends a GET over the daemon's socket and returns the JSON of the answer.
+   */
   ask(path: string, signal: AbortSignal): Promise<unknown>;
 }
 
@@ -30,11 +32,11 @@ const PID_FILE = "/run/docker.pid";
 const SOCKET = "/run/docker.sock";
 
 /**
- * Looks for a daemon that runs in this network namespace, and asks it. Never
- * asks otherwise: where systemd holds the socket (`docker.socket`), a question
- * would start Docker, before its options are written.
+ * Looks for a daemon in this network namespace and queries it. Never queries a
+ * daemon that is not running: if systemd holds the socket (`docker.socket`), a
+ * query would start Docker before its options are written.
  *
- * @param known what was found before: the same process is not asked again.
+ * @param known the former result: the same process is not queried again.
  */
 export async function findEngine(
   signal: AbortSignal,
@@ -62,7 +64,7 @@ async function runningPid(probe: EngineProbe): Promise<number | undefined> {
     if (comm.trim() !== "dockerd") return undefined;
     return probe.networkOf(pid) === probe.networkOf("self") ? pid : undefined;
   } catch (error) {
-    // No file, or one that a daemon has left that is gone.
+    // There is no file, or a former daemon left it.
     if (isProcessGone(error)) return undefined;
     throw error;
   }
@@ -78,7 +80,7 @@ async function askFor(
   return typeof value === "string" ? value : undefined;
 }
 
-/** A daemon that is still starting, or busy, is asked again next time. */
+/** A daemon that is starting or busy is queried again next time. */
 async function tryAsk(
   probe: EngineProbe,
   path: string,
@@ -107,7 +109,8 @@ const hostProbe: EngineProbe = {
     using client = Deno.createHttpClient({
       proxy: { transport: "unix", path: SOCKET },
     });
-    // An address: a name would be looked up, although nothing is sent to it.
+    // An address, because a name would be resolved although nothing is sent to
+    // it.
     const response = await fetch(`http://127.0.0.1${path}`, {
       client,
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),

@@ -13,7 +13,7 @@ import type { DockerWatchComponents } from "./docker_watch.ts";
 import { findEngine } from "./engine.ts";
 import { checkStaleOptions, USUAL_OPTIONS_FILE } from "./stale_options.ts";
 
-/** What the agent writes for Docker; a file of that path is not stale. */
+/** The agent's own options file; a file at that path is not stale. */
 export interface HostDockerOptions {
   readonly subnetFile: string;
   readonly dockerOptsFile: string | undefined;

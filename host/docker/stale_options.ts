@@ -1,5 +1,5 @@
 /**
- * A file with Docker's options that nobody keeps up to date any more.
+ * A file with Docker's options that is no longer kept up to date.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import { formatIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { parseDotenv } from "../dotenv.ts";
 import type { DockerProblem } from "./docker_problem.ts";
 
-/** Where flannel's units, and Loden unless told otherwise, have the file. */
+/** The path that flannel's units use, and Loden by default. */
 export const USUAL_OPTIONS_FILE = "/run/flannel_docker_opts.env";
 
-/** What the file is held against. */
+/** What the file is compared with. */
 export interface StaleOptionsContext {
   readonly network: Cidr;
   readonly subnet: Cidr;
-  /** From which the file can be made anew. */
+  /** The subnet file, from which the file can be written again. */
   readonly subnetFile: string;
 }
 
 /**
  * Whether the text of {@linkcode USUAL_OPTIONS_FILE}, which this agent does not
- * write, would start Docker on another host's part of the overlay. A file about
- * another network is another agent's.
+ * write, would start Docker on another host's subnet. A file about another
+ * network belongs to another agent.
  */
 export function checkStaleOptions(
   text: string,

@@ -1,11 +1,12 @@
 /**
- * A mark on what comes from the overlay, for a Docker that uses nftables.
+ * Marks overlay packets for a Docker that uses nftables.
  *
  * Docker's nftables rules (29 and later, `--firewall-backend=nftables`) drop in
- * a table of its own, which no accept in another table overrules. Docker takes a
- * mark instead: with `--bridge-accept-fwmark` it accepts packets that have it
- * (moby/moby#50476). The table here puts it on what comes in by the overlay's
- * device from the overlay for this host's subnet, before Docker's chains look.
+ * a table of their own, which no accept in another table overrules. Docker
+ * accepts marked packets instead: with `--bridge-accept-fwmark`
+ * (moby/moby#50476). The table here marks packets that arrive on the overlay
+ * device, from the overlay, for this host's subnet, before Docker's chains see
+ * them.
  *
  * @module
  */
@@ -16,11 +17,13 @@ import type { FirewallRules } from "./firewall.ts";
 import type { ListedRule } from "./nftables_text.ts";
 import type { FirewallChange } from "./reach.ts";
 
-/** Our table, as nft names it. */
+/** Our table, in nft's notation. */
 export const DOCKER_MARK_TABLE = "ip loden-docker";
-/** The table of a Docker that uses nftables. */
+/** Docker's table, if it uses nftables. */
 export const DOCKER_TABLE = "ip docker-bridges";
-/** One bit: kube-proxy has 0x4000 and 0x8000, Tailscale 0xff0000. */
+/**
+ * One bit that kube-proxy (0x4000, 0x8000) and Tailscale (0xff0000) do not use.
+ */
 export const DOCKER_MARK = 0x0100_0000;
 
 const CHAIN = "prerouting";
@@ -28,12 +31,12 @@ const COMMENT = "loden docker";
 /** After the raw chains, before any forward chain. */
 const DEFINITION = "type filter hook prerouting priority -150; policy accept;";
 
-/** The chains of our table; `undefined` when there is none. */
+/** The chains of our table; `undefined` if there is none. */
 export type DockerMarkTable =
   | ReadonlyMap<string, readonly ListedRule[]>
   | undefined;
 
-/** The change that marks, when Docker's table is there, and not otherwise. */
+/** The change that marks packets if Docker's table exists, and only then. */
 export function planDockerMark(
   table: DockerMarkTable,
   dockerUsesNftables: boolean,

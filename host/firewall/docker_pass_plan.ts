@@ -1,17 +1,18 @@
 /**
- * The way past what Docker's iptables rules drop.
+ * A bypass of the drops in Docker's iptables rules.
  *
- * Docker 28 and later take packets that come from other hosts to a container's
- * own address for an attack (moby/moby#49792, which broke flannel). In the table
- * filter, chain DOCKER drops what goes to a bridge and is for no published port;
- * in raw, PREROUTING drops what is addressed to a container and comes in by
- * another device than its bridge: to its published ports (28.0), to all of it
- * (28.2). Both stand before flannel's accept at the end of FORWARD.
+ * Docker 28 and later drop packets from other hosts to a container's own
+ * address (moby/moby#49792, which broke flannel). In the table filter, chain
+ * DOCKER drops packets to a bridge that are not for a published port. In raw,
+ * PREROUTING drops packets to a container that arrive on another device than
+ * its bridge: to its published ports (28.0) or to any port (28.2). Both come
+ * before flannel's accept at the end of FORWARD.
  *
- * So a chain of Loden's own accepts what comes from the overlay, by the overlay's
- * device, for this host's subnet, and nothing else: called in DOCKER-USER, which
- * Docker keeps for this and calls first, behind an administrator's own rules
- * there; and in raw, ahead of the first of Docker's drops.
+ * Therefore a chain of Loden accepts packets from the overlay, on the overlay
+ * device, for this host's subnet, and nothing else. It is called in
+ * DOCKER-USER, which Docker reserves for such rules and calls first, after an
+ * administrator's own rules there; and in raw, before the first of Docker's
+ * drops.
  *
  * @module
  */
@@ -36,7 +37,7 @@ const JUMP = `-m comment --comment "${COMMENT}" -j ${DOCKER_PASS_CHAIN}`;
 interface Place {
   readonly table: string;
   readonly parent: string;
-  /** Whether the call must stand ahead of a rule of the parent's. */
+  /** Whether the call must come before a rule of the parent chain. */
   readonly isBarrier: (rule: string, subnet: Cidr) => boolean;
 }
 
@@ -49,7 +50,7 @@ const PLACES: readonly Place[] = [
   {
     table: "filter",
     parent: "DOCKER-USER",
-    // Docker before 28 ends the chain with it.
+    // Docker before 28 ends the chain with this rule.
     isBarrier: (rule) => rule === "-j RETURN",
   },
 ];
@@ -61,15 +62,15 @@ export const DOCKER_PASS_TABLES: readonly string[] = PLACES.map(({ table }) =>
 
 type Tables = ReadonlyMap<string, IptablesTable>;
 
-/** Whether Docker's rules are those of 28 or later. */
+/** Whether Docker's rules are those of version 28 or later. */
 export function dropsDirectAccess(tables: Tables): boolean {
   const docker = tables.get("filter")?.get("DOCKER") ?? [];
   return docker.some((rule) => /^! -i (\S+) -o \1 -j DROP$/.test(rule));
 }
 
 /**
- * The change that lets the overlay past Docker's drops, where Docker has them;
- * where it has none, the change that takes the way past away again.
+ * The change that makes overlay packets bypass Docker's drops; if Docker has
+ * none, the change that removes the bypass.
  */
 export function planDockerPass(
   tables: Tables,
@@ -111,8 +112,8 @@ export function planDockerPassRemoval(
 }
 
 /**
- * A table that Docker has not touched has no drops. Loading it would be refused
- * by a kernel without it, where Docker works without it too.
+ * A table that is not loaded has no drops of Docker's. Loading it would fail on
+ * a kernel without it, on which Docker works as well.
  */
 function isThere(tables: Tables, { table, parent }: Place): boolean {
   return tables.get(table)?.has(parent) ?? false;
@@ -178,7 +179,10 @@ function planPlace(
   return { table, lines, commands };
 }
 
-/** Docker's `-d CONTAINER ! -i BRIDGE … -j DROP` for one of our containers. */
+/**
+ * Matches Matches Matches Docker's `-d CONTAINER ! -i BRIDGE … -j DROP` for one
+ * of our containers.
+ */
 function isDirectAccessDrop(rule: string, subnet: Cidr): boolean {
   const text = /^-d (\S+) ! -i \S+ (?:.* )?-j DROP$/.exec(rule)?.[1];
   const destination = text === undefined

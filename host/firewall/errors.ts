@@ -1,6 +1,6 @@
 /**
- * Rules that could not be put in place. All of these may be cured by waiting or
- * by the administrator, so the agent tries again.
+ * Rules that could not be set. Waiting or the administrator may cure each of
+ * these errors, so the agent tries again.
  *
  * @module
  */
@@ -15,7 +15,9 @@ export class FirewallError extends LodenError {
   }
 }
 
-/** Neither iptables nor nft is there and works. `code` is `firewall.no-tool`. */
+/**
+ * Neither iptables nor nft works on this host. `code` is `firewall.no-tool`.
+ */
 export class NoFirewallToolError extends FirewallError {
   constructor(reasons: readonly string[], options: ErrorOptions = {}) {
     super(
@@ -32,11 +34,11 @@ export class NoFirewallToolError extends FirewallError {
   }
 }
 
-/** The tool ended with an error. `code` is `firewall.refused`. */
+/** The tool failed. `code` is `firewall.refused`. */
 export class FirewallRefusedError extends FirewallError {
   constructor(command: string, result: CommandResult) {
     const said = firstLine(result.stderr) || firstLine(result.stdout) ||
-      "it says nothing";
+      "no output";
     const needsRoot = /permission denied|not permitted|must be root/i.test(
       said,
     );
@@ -48,13 +50,16 @@ export class FirewallRefusedError extends FirewallError {
   }
 }
 
-/** The tool said yes, but the rules are not there. `code` is `firewall.not-kept`. */
+/**
+ * The tool succeeded, but the rules are not there. `code` is
+ * `firewall.not-kept`.
+ */
 export class FirewallNotKeptError extends FirewallError {
   constructor(tool: string, missing: readonly string[]) {
     super(
       "not-kept",
-      `Cannot set firewall rules: ${tool} must keep what it was given: ` +
-        `still to do: ${missing.join("; ")}`,
+      `Cannot set firewall rules: ${tool} must keep the rules that it was ` +
+        `given: still missing: ${missing.join("; ")}`,
       {
         hint: "another program may be rewriting the firewall at the same time",
       },

@@ -9,52 +9,52 @@
 
 import type { Cidr } from "../../net/cidr.ts";
 
-/** What shall be in place for one network (compat 9). */
+/** The rules that one network needs (compat 9). */
 export interface FirewallRules {
-  /** The whole overlay. */
+  /** The overlay network. */
   readonly network: Cidr;
-  /** This host's part of it. */
+  /** This host's subnet. */
   readonly subnet: Cidr;
-  /** `--ip-masq`: hide the overlay's addresses from the rest of the world. */
+  /** `--ip-masq`: masquerade traffic that leaves the overlay. */
   readonly masquerade: boolean;
-  /** `--iptables-forward-rules`: accept what the host forwards for the overlay. */
+  /** `--iptables-forward-rules`: accept forwarded packets of the overlay. */
   readonly forward: boolean;
   /**
-   * Whether source ports are chosen at random where the host's tool can
-   * (not `--ip-masq-fully-random-disable`).
+   * Whether to choose source ports at random if the tool supports it (not
+   * `--ip-masq-fully-random-disable`).
    */
   readonly randomFully: boolean;
-  /** A network that this agent served before: its rules go away. */
+  /** A network that this agent served before; its rules are removed. */
   readonly formerNetwork?: Cidr | undefined;
   /**
-   * The overlay's device: what comes in by it is let past Docker's own drops.
-   * Without it nothing is.
+   * The overlay device, whose packets bypass Docker's own drops. Without it no
+   * packets do.
    */
   readonly overlayDevice?: string | undefined;
 }
 
-/** Which program speaks to the kernel. */
+/** The tool that changes the rules. */
 export type FirewallTool = "iptables" | "nftables";
 
-/** What {@linkcode Firewall.remove} takes away. */
+/** What {@linkcode Firewall.remove} removes. */
 export interface FirewallRemoval {
-  /** Only this network's rules; all of flannel's and Loden's when left out. */
+  /** Only this network's rules; without it, all of flannel's and Loden's. */
   readonly network?: Cidr;
-  /** Changes nothing, only says what would change. */
+  /** Changes nothing and only returns what would change. */
   readonly dryRun?: boolean;
 }
 
 /**
- * Rules in the kernel that are looked at, set and removed together. Only chains
- * of flannel's and Loden's names, and the jumps to them, are ever touched; in
+ * Rules in the kernel that are read, set and removed together. Only chains with
+ * flannel's and Loden's names, and the jumps to them, are ever touched; within
  * them, rules of another agent's network stay.
  *
- * All methods reject with {@linkcode FirewallError} when the host's tool refuses,
- * which waiting may cure, and with the signal's reason when it is aborted.
+ * All methods reject with {@linkcode FirewallError} if the host's tool fails,
+ * which waiting may cure, and with the signal's reason if aborted.
  */
 export interface RuleSet {
   readonly tool: FirewallTool;
-  /** What these rules are for, in two or three words. */
+  /** The purpose of these rules, in two or three words. */
   readonly purpose: string;
   /**
    * Whether the kernel reports changes of these rules
@@ -62,25 +62,28 @@ export interface RuleSet {
    * not.
    */
   reportsChanges(signal: AbortSignal): Promise<boolean>;
-  /** What is in our chains now, one line a rule, in the tool's words. */
+  /** The rules in our chains now, one line each, in the tool's notation. */
   list(signal: AbortSignal): Promise<string[]>;
-  /** What `ensure` would change now, one line each; empty when all is in place. */
+  /**
+   * What `ensure` would change now, one line each; empty if all rules are in
+   * place.
+   */
   check(rules: FirewallRules, signal: AbortSignal): Promise<string[]>;
   /**
-   * Puts the rules in place, in order, in one transaction per table, and looks
-   * that they are there.
+   * Sets the rules, in order, in one transaction per table, and verifies that
+   * they are there.
    *
-   * @returns what was changed; empty when nothing had to be.
+   * @returns what was changed; empty if nothing had to be.
    */
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]>;
-  /** @returns what was removed, or would be; empty when nothing was there. */
+  /** @returns what was removed, or would be; empty if there was nothing. */
   remove(removal: FirewallRemoval, signal: AbortSignal): Promise<string[]>;
 }
 
 /**
  * The host's firewall: flannel's rules (compat 9).
  *
- * Whoever publishes `FLANNEL_IPMASQ=true` must have awaited `ensure` with
- * `masquerade` first: that line makes Docker remove its own masquerade.
+ * Await `ensure` with `masquerade` before you publish `FLANNEL_IPMASQ=true`:
+ * that line makes Docker remove its own masquerade.
  */
 export type Firewall = RuleSet;

@@ -1,5 +1,5 @@
 /**
- * Rules that stay in place although others rewrite the firewall.
+ * Keeps rules in place although other programs rewrite the firewall.
  *
  * @module
  */
@@ -22,32 +22,32 @@ const log = getLogger(["loden", "firewall"]);
 
 /** What the keeper works with. */
 export interface FirewallKeeperComponents {
-  /** Chooses the tool; asked again until one works. */
+  /** Chooses the tool; called again until one works. */
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
   /** Reports changes by others; without it the rules are polled. */
   readonly openMonitor?: () => NftablesMonitor;
 }
 
-/** What a person sets. */
+/** The settings. */
 export interface FirewallKeeperOptions {
   /** `--iptables-resync`: how often rules are polled that have to be; at least 1. */
   readonly resyncSeconds: number;
-  /** Told after each look at the rules: what is wrong, or that nothing is. */
+  /** Called after each check of the rules, with the error or without one. */
   readonly onResult?: (error: unknown | undefined) => void;
 }
 
 /** What `loden status` shows. */
 export interface FirewallStatus {
-  /** `undefined` until a tool has been found. */
+  /** `undefined` until a tool is chosen. */
   readonly tool: FirewallTool | undefined;
-  /** Whether the rules were in place when they were last looked at. */
+  /** Whether the rules were in place at the last check. */
   readonly inPlace: boolean;
 }
 
-/** Many changes at once, as of a Docker that starts, are looked at once. */
+/** Many changes at once, as when Docker starts, cause one check. */
 const GATHER_MS = 50;
-/** Between two looks that changes by others cause. */
+/** Shortest interval between two checks caused by changes of other programs. */
 const LEAST_PAUSE_MS = 1_000;
 /** Before a look that failed is repeated. */
 const RETRY_MS = 5_000;
@@ -72,11 +72,11 @@ export class FirewallKeeper {
   #isFollowed = false;
   /** Monotonic time of the last look. */
   #lookedAtMs = 0;
-  /** The last failure's message; one that lasts is logged once. */
+  /** The last failure's message; a lasting failure is logged once. */
   #reported: string | undefined;
-  /** The same for each way past Docker's rules. */
+  /** The same for each bypass of Docker's rules. */
   readonly #reportedForDocker = new Map<string, string>();
-  /** One change at a time. */
+  /** Serialises changes. */
   #turn: Promise<unknown> = Promise.resolve();
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
@@ -90,10 +90,9 @@ export class FirewallKeeper {
   }
 
   /**
-   * Puts the rules in place; from now on they are the ones that are kept, also
-   * when this fails.
+   * Sets the rules; from now on these rules are kept, even if this call fails.
    *
-   * @throws {FirewallError} which waiting may cure.
+   * @throws {FirewallError}, which waiting may cure.
    */
   async ensure(wanted: FirewallRules, signal: AbortSignal): Promise<void> {
     this.#rules = wanted;
@@ -101,8 +100,8 @@ export class FirewallKeeper {
   }
 
   /**
-   * The overlay has this device now, and it is let past Docker's drops: at once,
-   * or with the first {@linkcode ensure}.
+   * Sets the overlay device, whose packets bypass Docker's drops: at once, or
+   * with the first {@linkcode ensure}.
    */
   setOverlayDevice(overlayDevice: string | undefined): void {
     if (overlayDevice === this.#overlayDevice) return;
@@ -116,7 +115,7 @@ export class FirewallKeeper {
     this.#loop ??= this.#run(either);
   }
 
-  /** Ends that. The rules stay: what is forwarded must go on being so. */
+  /** Stops checking. The rules stay, so that packets are still forwarded. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all([this.#loop, this.#turn]);
@@ -182,7 +181,7 @@ export class FirewallKeeper {
     }
   }
 
-  /** A failure is reported, and the next look tries again. */
+  /** A failure is reported, and the next check tries again. */
   async #lookAgain(signal: AbortSignal): Promise<void> {
     const rules = this.#rules;
     if (rules === undefined) return;
@@ -190,7 +189,7 @@ export class FirewallKeeper {
       await this.#takeTurn(() => this.#ensureNow(rules, signal));
     } catch (error) {
       if (signal.aborted) return;
-      log.debug("firewall rules are tried again", {
+      log.debug("trying to set the firewall rules again", {
         event: "firewall.retry",
         seconds: Math.min(RETRY_MS / 1_000, this.#options.resyncSeconds),
         error,
@@ -211,7 +210,8 @@ export class FirewallKeeper {
     } catch (error) {
       if (signal.aborted) throw error;
       this.#inPlace = false;
-      // The tool may have been removed, or another one installed.
+      // The tool may have been removed, or another one installed, in the
+      // meantime.
       this.#selection = undefined;
       this.#report(error);
       this.#options.onResult?.(error);
@@ -239,11 +239,11 @@ export class FirewallKeeper {
         changes,
       });
     }
-    // Only now, so that the rules are never missing in between.
+    // Only now, so that the rules are never missing.
     for (const other of this.#toClear) await this.#clear(other, rules, signal);
     this.#toClear = [];
     const overlayDevice = this.#overlayDevice;
-    // What the last run let past stays until this one knows its device.
+    // The bypass of the last run stays until this run knows its device.
     if (overlayDevice === undefined) return;
     for (const set of this.#selection?.forDocker ?? []) {
       await this.#setForDocker(set, { ...rules, overlayDevice }, signal);
@@ -260,13 +260,13 @@ export class FirewallKeeper {
       changes = await set.ensure(rules, signal);
     } catch (error) {
       if (signal.aborted) throw error;
-      // What else Docker and the host need is in place all the same.
+      // This failure does not affect the other rules.
       this.#reportForDocker(set, error);
       return;
     }
     this.#reportedForDocker.delete(set.purpose);
     if (changes.length === 0) return;
-    log.info("overlay is let past Docker's rules", {
+    log.info("overlay packets bypass Docker's drop rules", {
       event: "firewall.docker-pass",
       tool: set.tool,
       device: rules.overlayDevice,
@@ -274,7 +274,7 @@ export class FirewallKeeper {
     });
   }
 
-  /** `undefined` when no rules are wanted and no tool is there to hold any. */
+  /** `undefined` if no rules are wanted and no tool works. */
   async #firewallFor(
     rules: FirewallRules,
     signal: AbortSignal,
@@ -297,7 +297,7 @@ export class FirewallKeeper {
     return firewall;
   }
 
-  /** What this agent set when it was told to use the other tool (compat 9.4). */
+  /** Removes the rules that this agent set with the other tool (compat 9.4). */
   async #clear(
     other: Firewall,
     rules: FirewallRules,
@@ -315,7 +315,7 @@ export class FirewallKeeper {
     } catch (error) {
       if (signal.aborted) throw error;
       // Two sets of the same rules do no harm.
-      log.warn("firewall rules of another tool stay", {
+      log.warn("firewall rules of another tool could not be removed", {
         event: "firewall.other-stays",
         tool: other.tool,
         error,
@@ -327,7 +327,7 @@ export class FirewallKeeper {
     const reason = describeError(error);
     if (this.#reportedForDocker.get(purpose) === reason) return;
     this.#reportedForDocker.set(purpose, reason);
-    log.warn("overlay is not let past Docker's rules", {
+    log.warn("overlay packets cannot bypass Docker's drop rules", {
       event: "firewall.docker-blocked",
       tool,
       error,

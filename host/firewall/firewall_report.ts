@@ -1,5 +1,5 @@
 /**
- * What is in the firewall beside what should be.
+ * Compares the firewall's rules with those that are wanted.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { FirewallRules, FirewallTool, RuleSet } from "./firewall.ts";
 import type { FirewallSelection } from "./select_firewall.ts";
 
 /**
- * `in-place`: all of it, in its order. `incomplete`: rules are missing, changed,
- * too many or out of order. `left-over`: rules are there that nobody wants there.
- * `absent`: none are there, and none are wanted. `unknown`: what is wanted is not
- * known.
+ * `in-place`: all rules are present and in order. `incomplete`: rules are
+ * missing, changed, superfluous or out of order. `left-over`: rules are present
+ * that are not wanted. `absent`: there are none, and none are wanted.
+ * `unknown`: the wanted rules are not known.
  */
 export type RuleSetState =
   | "in-place"
@@ -24,19 +24,22 @@ export type RuleSetState =
 export interface RuleSetReport {
   readonly tool: FirewallTool;
   readonly purpose: string;
-  /** Whether the agent sets its rules by this tool, or would. */
+  /** Whether the agent uses, or would use, this tool. */
   readonly isChosen: boolean;
   readonly state: RuleSetState;
-  /** What is in our chains, of other networks too, in the tool's words. */
+  /**
+   * The rules in our chains, including those of other networks, in the tool's
+   * notation.
+   */
   readonly rules: readonly string[];
   /** What the agent would change. */
   readonly toDo: readonly string[];
 }
 
 /**
- * Looks at every set of rules that an agent may have set.
+ * Reads every set of rules that an agent may have set.
  *
- * @param wanted what should be in place; `undefined` when nobody knows.
+ * @param wanted the wanted rules; `undefined` if they are not known.
  * @throws {FirewallError}
  */
 export async function reportFirewall(

@@ -1,5 +1,5 @@
 /**
- * The overlay's way past the drops of a Docker that uses iptables.
+ * The bypass of the drops of a Docker that uses iptables.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { listChain } from "./iptables_plan.ts";
 import { type IptablesTables, IptablesTool } from "./iptables_tool.ts";
 
 /**
- * {@linkcode RuleSet} in the tables that Docker's rules are in, whatever tool
- * sets ours: an accept elsewhere would not overrule a drop in them.
+ * {@linkcode RuleSet} in the tables of Docker's rules, whichever tool sets
+ * ours, because an accept in another table would not overrule their drops.
  */
 export class IptablesDockerPass implements RuleSet {
   readonly tool = "iptables";

@@ -1,5 +1,5 @@
 /**
- * The firewall through iptables, legacy or on nf_tables, whichever the host uses.
+ * The firewall with iptables, legacy or on nf_tables, whichever the host uses.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type IptablesTables, IptablesTool } from "./iptables_tool.ts";
 import type { FirewallChange } from "./reach.ts";
 import { NO_RULES, planRules } from "./rule_plan.ts";
 
-/** {@linkcode Firewall} by iptables-save and iptables-restore. */
+/** {@linkcode Firewall} with iptables-save and iptables-restore. */
 export class IptablesFirewall implements Firewall {
   readonly tool = "iptables";
   readonly purpose = "masquerade and forward";

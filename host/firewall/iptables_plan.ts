@@ -1,5 +1,5 @@
 /**
- * The way from the rules that are there to those that shall be, for iptables.
+ * Plans the change from the present to the wanted rules, for iptables.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
 import type { FirewallChange } from "./reach.ts";
 import { type PlannedRule, type RulePlan, SHARED_RULES } from "./rule_plan.ts";
 
-/** One of flannel's chains and where it hangs (compat 9.1, 9.2). */
+/** One of flannel's chains and its parent (compat 9.1, 9.2). */
 interface OwnChain {
   readonly table: string;
   readonly chain: string;
@@ -40,19 +40,18 @@ const OWN_CHAINS: readonly OwnChain[] = [
   },
 ];
 
-/** What {@linkcode planIptables} aims at. */
+/** The target of {@linkcode planIptables}. */
 export interface IptablesTarget {
   readonly plan: RulePlan;
   readonly randomFully: boolean;
-  /** Rules about these networks are replaced by the plan's. */
+  /** Rules about these networks are replaced. */
   readonly networks: readonly Cidr[];
 }
 
 /**
- * The change that puts a plan in place. A chain is rewritten as a whole, which is
- * one step for the kernel, and rules about other networks in it stay: a second
- * agent on this host put them there. The jump goes to the end of its parent
- * chain, as flannel's does.
+ * The change that carries out a plan. A chain is rewritten in one transaction;
+ * rules about other networks in it stay, because a second agent on this host
+ * set them. The jump goes to the end of its parent chain, as flannel's does.
  */
 export function planIptables(
   tables: ReadonlyMap<string, IptablesTable>,
@@ -96,7 +95,7 @@ export function listChain(
   );
 }
 
-/** What is to be done in one table. */
+/** The change of one table. */
 export interface TableChange {
   readonly table: string;
   readonly lines: readonly string[];
@@ -149,7 +148,7 @@ function planChain(
       `write chain ${own.chain}, ${content.length} rules ` +
         `(${rest.length} not of this network)`,
     );
-    // Declaring a chain empties it, in the same step that fills it again.
+    // Declaring a chain empties it in the same transaction that fills it again.
     commands.push(`:${own.chain} - [0:0]`);
     commands.push(...content.map((rule) => `-A ${own.chain} ${rule}`));
   }
@@ -167,7 +166,7 @@ function planChain(
   return { table: own.table, lines, commands };
 }
 
-/** Removes a chain with every jump to it; nothing when it is not there. */
+/** Removes a chain with every jump to it, if it exists. */
 export function removeChain(
   table: IptablesTable,
   own: { readonly table: string; readonly chain: string },
@@ -183,7 +182,7 @@ export function removeChain(
     }
   }
   lines.push(`remove chain ${own.chain}, ${present.length} rules`);
-  // Declared first, which empties it: only an empty chain can be deleted.
+  // Declaring the chain empties it; only an empty chain can be deleted.
   commands.unshift(`:${own.chain} - [0:0]`);
   commands.push(`-X ${own.chain}`);
   return { table: own.table, lines, commands };

@@ -10,7 +10,7 @@ import type { AddressMatch, PlannedRule } from "./rule_plan.ts";
 /** The chains of a table, each with its rules without `-A CHAIN`. */
 export type IptablesTable = ReadonlyMap<string, readonly string[]>;
 
-/** Reads the output of iptables-save; a table that is not loaded is absent. */
+/** Parses the output of iptables-save; a table that is not loaded is absent. */
 export function parseIptablesSave(text: string): Map<string, IptablesTable> {
   const tables = new Map<string, Map<string, string[]>>();
   let table = new Map<string, string[]>();
@@ -30,8 +30,8 @@ export function parseIptablesSave(text: string): Map<string, IptablesTable> {
 }
 
 /**
- * A rule in the words that iptables-save will print for it, so that the two can
- * be compared as texts.
+ * A rule as iptables-save will print it, so that the two can be compared as
+ * text.
  */
 export function formatIptablesRule(
   rule: PlannedRule,
@@ -71,7 +71,7 @@ export function isRuleOfNetwork(
     );
 }
 
-/** Whether a rule leads to a chain. */
+/** Whether a rule jumps to a chain. */
 export function jumpsTo(rule: string, chain: string): boolean {
   const words = rule.split(" ");
   return words.some((word, index) =>

@@ -1,5 +1,5 @@
 /**
- * iptables as a tool: all rules read as one text, changes given as another.
+ * Runs iptables: reads all rules as one text and applies changes as another.
  *
  * @module
  */
@@ -28,16 +28,16 @@ export class IptablesTool {
   }
 
   async read(signal: AbortSignal): Promise<IptablesTables> {
-    // All loaded tables: asking for one by its name would load it.
+    // All loaded tables; reading a table by name would load it.
     return parseIptablesSave(
       await this.#run(`${this.#command}-save`, [], signal),
     );
   }
 
   /**
-   * Changes the tables by `plan` until nothing is left to do.
+   * Applies `plan` until there is nothing left to change.
    *
-   * @returns the lines of what was done.
+   * @returns one line per change.
    * @throws {FirewallError}
    */
   async reach(

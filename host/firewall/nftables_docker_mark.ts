@@ -1,5 +1,5 @@
 /**
- * The overlay's mark for a Docker that uses nftables.
+ * Sets the mark on overlay packets for a Docker that uses nftables.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { type ListedRule, parseNftTable } from "./nftables_text.ts";
 import { reach } from "./reach.ts";
 import { runTool } from "./run_tool.ts";
 
-/** What there is: our table, and whether Docker has one. */
+/** The present state: our table, and whether Docker has one. */
 interface State {
   readonly table: ReadonlyMap<string, readonly ListedRule[]> | undefined;
   readonly dockerUsesNftables: boolean;

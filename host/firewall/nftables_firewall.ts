@@ -1,5 +1,5 @@
 /**
- * The firewall through nft.
+ * The firewall with nft.
  *
  * @module
  */
@@ -18,13 +18,16 @@ import { type FirewallChange, reach } from "./reach.ts";
 import { NO_RULES, planRules } from "./rule_plan.ts";
 import { runBounded, runTool } from "./run_tool.ts";
 
-/** For `nft --check`, which changes nothing: does the kernel know the word? */
+/**
+ * Input of `nft --check`, which changes nothing and shows whether the kernel
+ * supports the keyword.
+ */
 const RANDOM_FULLY_PROBE = `add table ${NFT_TABLE}-probe
 add chain ${NFT_TABLE}-probe c { type nat hook postrouting priority 100; }
 add rule ${NFT_TABLE}-probe c masquerade fully-random
 `;
 
-/** {@linkcode Firewall} by `nft list table` and `nft -f`. */
+/** {@linkcode Firewall} with `nft list table` and `nft -f`. */
 export class NftablesFirewall implements Firewall {
   readonly tool = "nftables";
   readonly purpose = "masquerade and forward";
@@ -95,7 +98,7 @@ export class NftablesFirewall implements Firewall {
   }
 
   async #canRandomFully(signal: AbortSignal): Promise<boolean> {
-    // Only a yes is kept: a no may be a passing failure.
+    // Only success is cached: a failure may be temporary.
     if (!this.#knowsRandomFully) {
       const words = ["--check", "-f", "-"];
       const probe = RANDOM_FULLY_PROBE;

@@ -1,5 +1,5 @@
 /**
- * The way from the rules that are there to those that shall be, for nftables.
+ * Plans the change from the present to the wanted rules, for nftables.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const OWN_CHAINS: readonly OwnChain[] = [
   },
 ];
 
-/** What {@linkcode planNftables} aims at. */
+/** The target of {@linkcode planNftables}. */
 export interface NftablesTarget {
   readonly plan: RulePlan;
   readonly randomFully: boolean;
@@ -44,15 +44,16 @@ export interface NftablesTarget {
   readonly formerNetwork?: Cidr | undefined;
 }
 
-/** The chains of the table; `undefined` when there is no table. */
+/** The chains of the table; `undefined` if there is none. */
 export type NftTable = ReadonlyMap<string, readonly ListedRule[]> | undefined;
 
 /**
- * The change that puts a plan in place, as one transaction.
+ * The change that carries out a plan, as one transaction.
  *
- * A rule's comment names its network and holds a fingerprint of the rule, so that
- * nothing depends on how this version of nft prints rules. Rules of other
- * networks stay; those without such a comment are what flannel left and go.
+ * A rule's comment names its network and holds a fingerprint of the rule, so
+ * that nothing depends on how this version of nft prints rules. Rules of other
+ * networks stay; rules without such a comment were left by flannel and are
+ * removed.
  */
 export function planNftables(
   table: NftTable,
@@ -73,7 +74,7 @@ export function planNftables(
   };
 }
 
-/** The change that removes both chains, and the table if nothing else is in it. */
+/** The change that removes both chains, and the table if it is then empty. */
 export function planNftablesRemoval(table: NftTable): FirewallChange {
   if (table === undefined) return NO_CHANGE;
   if (onlyOwnChains(table)) {
@@ -95,11 +96,11 @@ export function planNftablesRemoval(table: NftTable): FirewallChange {
 
 const NO_CHANGE: FirewallChange = { lines: [], script: "" };
 
-/** What is to be done with one chain. */
+/** The change of one chain. */
 interface ChainChange {
   readonly lines: readonly string[];
   readonly commands: readonly string[];
-  /** Whether the chain is not there after it. */
+  /** Whether the chain no longer exists afterwards. */
   readonly isGone: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reading one table by nft.
+ * Reads one table with nft.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { runBounded } from "./run_tool.ts";
 
 /**
  * The table with its rules' handles, as `nft -a list table` prints it;
- * `undefined` when there is none.
+ * `undefined` if there is none.
  *
  * @param table family and name: `ip flannel-ipv4`.
  * @throws {FirewallError}

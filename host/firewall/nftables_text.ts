@@ -7,14 +7,14 @@
 import { formatCidr } from "../../net/cidr.ts";
 import type { AddressMatch, PlannedRule } from "./rule_plan.ts";
 
-/** A rule as `nft -a list` shows it. */
+/** A rule as `nft -a list` prints it. */
 export interface ListedRule {
   readonly handle: number;
-  /** Empty when it has none. */
+  /** Empty if it has none. */
   readonly comment: string;
 }
 
-/** Reads the output of `nft -a list table`: each chain with its rules. */
+/** Parses the output of `nft -a list table`: each chain with its rules. */
 export function parseNftTable(text: string): Map<string, ListedRule[]> {
   const chains = new Map<string, ListedRule[]>();
   let rules: ListedRule[] = [];
@@ -32,7 +32,7 @@ export function parseNftTable(text: string): Map<string, ListedRule[]> {
   return chains;
 }
 
-/** A rule in nft's words, without its comment. */
+/** A rule in nft's notation, without its comment. */
 export function formatNftRule(rule: PlannedRule, randomFully: boolean): string {
   const words: string[] = [];
   if (rule.mark !== undefined) {

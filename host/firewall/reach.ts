@@ -1,5 +1,5 @@
 /**
- * From what is there to what shall be: the same way for every tool.
+ * Moves from the present to the wanted state, in the same way for every tool.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { FirewallNotKeptError, FirewallRefusedError } from "./errors.ts";
 
 /** A change of the firewall, to be printed or done. */
 export interface FirewallChange {
-  /** One line for a person each; empty when nothing has to be changed. */
+  /** One line per change, for people; empty if there is none. */
   readonly lines: readonly string[];
-  /** What the tool reads to do it; empty when nothing has to be changed. */
+  /** The tool's input; empty if there is nothing to change. */
   readonly script: string;
 }
 
-/** A tool's way to look, to plan and to do. */
+/** How a tool reads, plans and applies. */
 export interface FirewallSteps<State> {
   read(): Promise<State>;
   plan(state: State): FirewallChange;
@@ -22,10 +22,11 @@ export interface FirewallSteps<State> {
 }
 
 /**
- * Applies the planned change and looks that nothing is left to do. A refusal is
- * tried once more from a fresh look, since others change the firewall as well.
+ * Applies the planned change and verifies that nothing is left to do. After a
+ * failure it reads the rules and tries once more, because other programs change
+ * the firewall as well.
  *
- * @returns the lines of what was done.
+ * @returns one line per change.
  */
 export async function reach<State>(
   tool: string,

@@ -1,5 +1,5 @@
 /**
- * Which rules a network needs, whatever tool sets them (compat 9.1, 9.2).
+ * The rules that a network needs, whichever tool sets them (compat 9.1, 9.2).
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface AddressMatch {
   readonly negated: boolean;
 }
 
-/** One rule: what it is about, and what happens then. */
+/** One rule: match and action. */
 export interface PlannedRule {
   /** All bits of this mask are set in the packet's mark. */
   readonly mark?: number;
@@ -24,17 +24,22 @@ export interface PlannedRule {
 
 /** The rules of both chains, in their order. */
 export interface RulePlan {
-  /** Of the chain that NAT after routing goes through; empty without masquerade. */
+  /** Rules for NAT after routing; empty without masquerade. */
   readonly masquerade: readonly PlannedRule[];
-  /** Of the chain that forwarded packets go through; empty without forward. */
+  /** Rules for forwarded packets; empty without forward. */
   readonly forward: readonly PlannedRule[];
 }
 
-/** What kube-proxy marks for its own masquerade; twice would break it. */
+/**
+ * Packets that kube-proxy marks for its own masquerade; a second one would
+ * break them.
+ */
 const KUBE_PROXY_MARK = 0x4000;
 const MULTICAST = parseCidr("224.0.0.0/4")!;
 
-/** Rules that are not about one network; they stand first in their chain. */
+/**
+ * Rules that do not concern a single network; they come first in their chain.
+ */
 export const SHARED_RULES: RulePlan = {
   masquerade: [{ mark: KUBE_PROXY_MARK, verdict: "return" }],
   forward: [],
@@ -45,8 +50,8 @@ export const NO_RULES: RulePlan = { masquerade: [], forward: [] };
 
 /**
  * flannel HEAD's rules. Its nftables set has one rule that differs from its
- * iptables set and makes another unreachable (compat 9.3); both get the
- * latter's meaning here.
+ * iptables set and makes another unreachable (compat 9.3); both get the meaning
+ * of the iptables set here.
  */
 export function planRules(rules: FirewallRules): RulePlan {
   const { network, subnet } = rules;
@@ -54,17 +59,18 @@ export function planRules(rules: FirewallRules): RulePlan {
     masquerade: rules.masquerade
       ? [
         ...SHARED_RULES.masquerade,
-        // Within the overlay, addresses are what containers see.
+        // Within the overlay, containers see each other's addresses.
         { source: is(subnet), destination: is(network), verdict: "return" },
         { source: is(network), destination: is(subnet), verdict: "return" },
-        // Clients from outside keep their addresses on the way in.
+        // Clients from outside keep their addresses.
         { source: not(network), destination: is(subnet), verdict: "return" },
         {
           source: is(network),
           destination: not(MULTICAST),
           verdict: "masquerade",
         },
-        // This host to another host's containers: it must find its way back.
+        // From this host to another host's containers: the answer must find a
+        // route back.
         {
           source: not(network),
           destination: is(network),

@@ -11,14 +11,16 @@ import {
 } from "../../linux/command.ts";
 import { FirewallRefusedError, NoFirewallToolError } from "./errors.ts";
 
-/** Longer than a busy host takes; a program that hangs must not hold the agent. */
+/**
+ * Longer than a busy host needs; a program that hangs must not block the agent.
+ */
 const TIMEOUT_MILLISECONDS = 30_000;
 
 /**
  * Runs a program that must succeed; its standard output.
  *
  * @param stdin text for its standard input.
- * @throws {FirewallError} when it is not there, refuses or takes too long.
+ * @throws {FirewallError} if it is missing, fails or takes too long.
  */
 export async function runTool(
   runner: CommandRunner,
@@ -33,7 +35,7 @@ export async function runTool(
   return result.stdout;
 }
 
-/** As {@linkcode runTool}, but an exit code is the caller's to judge. */
+/** Like {@linkcode runTool}, but returns the exit code to the caller. */
 export async function runBounded(
   runner: CommandRunner,
   command: string,

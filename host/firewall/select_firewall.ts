@@ -1,5 +1,5 @@
 /**
- * Which tool sets the rules on this host.
+ * Chooses the tool that sets the rules on this host.
  *
  * @module
  */
@@ -15,20 +15,23 @@ import { NftablesFirewall } from "./nftables_firewall.ts";
 /** The tool to use, and the others that work here. */
 export interface FirewallSelection {
   readonly firewall: Firewall;
-  /** Why that one, for the log. */
+  /** The reason for the choice, for the log. */
   readonly reason: string;
-  /** May hold rules that this agent set when it was configured otherwise. */
+  /**
+   * Other tools, which may hold rules that this agent set under another
+   * configuration.
+   */
   readonly others: readonly Firewall[];
-  /** What lets the overlay past Docker's own rules, whichever tool Docker uses. */
+  /** The bypasses of Docker's own rules, for both tools that Docker may use. */
   readonly forDocker: readonly RuleSet[];
 }
 
 /**
- * iptables where it works, as Docker uses it and its FORWARD policy is only
- * overruled in the same tables; else nft. `EnableNFTables` in the network config
- * asks for nft first.
+ * iptables if it works, because Docker uses it and only rules in the same
+ * tables overrule its FORWARD policy; otherwise nft. With `EnableNFTables` in
+ * the network config, nft comes first.
  *
- * @throws {NoFirewallToolError} when neither is there and works.
+ * @throws {NoFirewallToolError} if neither works.
  */
 export async function selectFirewall(
   runner: CommandRunner,
@@ -49,9 +52,8 @@ export async function selectFirewall(
 }
 
 /**
- * All rules of every tool that works here: what `loden cleanup` and `loden
- * firewall show` have to look through. None: there are no rules that one could
- * have set.
+ * All rule sets of every tool that works here, for `loden cleanup` and `loden
+ * firewall show`. If no tool works, there can be no rules.
  */
 export async function workingRuleSets(
   runner: CommandRunner,
@@ -89,7 +91,10 @@ async function probe(
   };
 }
 
-/** Why a tool does not work here; reading needs all that writing does. */
+/**
+ * Why a tool does not work here. Reading needs the same permissions as writing,
+ * so it is a sufficient test.
+ */
 async function problemOf(
   firewall: Firewall,
   signal: AbortSignal,

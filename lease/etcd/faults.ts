@@ -98,7 +98,7 @@ const RULES: readonly Rule[] = [
     // Nobody else cancels: who gave up waiting is told the signal's reason.
     code: status.CANCELLED,
     fault: "unreachable",
-    detail: "the connection was given up, to be made anew",
+    detail: "the connection was closed to open a new one",
     uncertain: true,
   },
   {

@@ -42,7 +42,7 @@ export async function probeEndpoint(
         return {
           fault: "tls",
           detail:
-            "the server ends the connection after the handshake: it asks for a client certificate that it trusts",
+            "the server ends the connection after the handshake: it wants a client certificate that it trusts",
         };
       case "none":
         return describeForeign(answer.bytes, "does not speak TLS");
@@ -93,7 +93,7 @@ async function firstBytes(
         .catch(() => null);
       const count = await Promise.race([read, timeout.promise]);
       return count === undefined
-        ? failed("deadline", "the port accepts connections, and says nothing")
+        ? failed("deadline", "the port accepts connections but does not answer")
         : { kind: "answered", bytes: buffer.subarray(0, count ?? 0) };
     } finally {
       connection.close();

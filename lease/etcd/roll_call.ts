@@ -51,7 +51,7 @@ export async function askIfAlive(
   const key = keysOf(prefix, hostId) + etcdLeaseId;
   try {
     const { header } = await cluster.run(
-      { what: "ask whether another host is alive", signal, repeatable: false },
+      { what: "send a liveness probe", signal, repeatable: false },
       (connection, limits) =>
         connection.calls(limits).kv.txn(
           putIfAbsent(key, { value: QUESTION, etcdLeaseId }),
@@ -60,7 +60,7 @@ export async function askIfAlive(
     const patience = AbortSignal.timeout(patienceMs);
     const either = AbortSignal.any([signal, patience]);
     const keys = {
-      what: "hear whether another host is alive",
+      what: "wait for the answer to a liveness probe",
       key: new TextEncoder().encode(key),
     };
     try {
@@ -93,7 +93,7 @@ export async function answerRollCall(
   const start = keysOf(prefix, hostId);
   const end = endOfPrefix(start);
   const { kvs, header } = await cluster.run(
-    { what: "see who asks for this host", signal, repeatable: true },
+    { what: "list liveness probes for this host", signal, repeatable: true },
     (connection, limits) =>
       connection.calls(limits).kv.range({
         key: Buffer.from(start),
@@ -102,7 +102,7 @@ export async function answerRollCall(
   );
   for (const question of kvs) await answer(cluster, question, signal);
   const keys = {
-    what: "hear who asks for this host",
+    what: "watch liveness probes for this host",
     key: new TextEncoder().encode(start),
     rangeEnd: end,
   };
@@ -132,7 +132,7 @@ async function answer(
   const content = { value: ANSWER, etcdLeaseId: lease };
   try {
     await cluster.run(
-      { what: "say that this host is alive", signal, repeatable: false },
+      { what: "answer a liveness probe", signal, repeatable: false },
       (connection, limits) =>
         connection.calls(limits).kv.txn(
           putIfUnchanged(key.toString(), mod_revision, content),
@@ -157,7 +157,7 @@ async function forget(
 ): Promise<void> {
   try {
     await cluster.run(
-      { what: "take a question back", signal, repeatable: true },
+      { what: "withdraw a liveness probe", signal, repeatable: true },
       (connection, limits) =>
         connection.calls(limits).lease.leaseRevoke({ ID: etcdLeaseId }),
     );

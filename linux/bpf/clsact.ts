@@ -66,7 +66,7 @@ export class ClsactHooks {
     replacedId: number | undefined,
   ): void {
     const what =
-      `let ${program.name} run at ${direction} of interface ${interfaceIndex}`;
+      `attach ${program.name} to ${direction} of interface ${interfaceIndex}`;
     const ours = this.#ours(interfaceIndex, direction);
     if (ours.some(({ programId }) => programId === program.id)) {
       throw new BpfError(what, ERRNO.EEXIST, { detail: "it runs there" });
@@ -74,7 +74,7 @@ export class ClsactHooks {
     const replaced = ours.find(({ programId }) => programId === replacedId);
     if (replacedId !== undefined && replaced === undefined) {
       throw new BpfError(what, ERRNO.ENOENT, {
-        detail: `program ${replacedId} does not run there`,
+        detail: `program ${replacedId} is not attached there`,
       });
     }
     const madeHere = this.#isMadeHere(interfaceIndex) ||
@@ -112,7 +112,7 @@ export class ClsactHooks {
     if (filter === undefined) return false;
     const madeHere = this.#isMadeHere(interfaceIndex);
     this.#client.request(
-      `take ${filter.name} from ${direction} of interface ${interfaceIndex}`,
+      `detach ${filter.name} from ${direction} of interface ${interfaceIndex}`,
       removeBpfFilterRequest(interfaceIndex, direction, filter.priority),
     );
     if (madeHere) this.#removeUnusedDiscipline(interfaceIndex);

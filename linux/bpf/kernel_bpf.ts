@@ -160,8 +160,8 @@ export class KernelBpf implements Bpf {
     { replaceId }: { replaceId?: number | undefined } = {},
   ): void {
     const what = program === undefined
-      ? `take the XDP program from interface ${interfaceIndex}`
-      : `let ${program.name} run at XDP of interface ${interfaceIndex}`;
+      ? `detach the XDP program from interface ${interfaceIndex}`
+      : `attach ${program.name} to XDP of interface ${interfaceIndex}`;
     using replaced = replaceId === undefined
       ? undefined
       : openReplaced(what, replaceId);

@@ -42,7 +42,7 @@ export function createKernelMap(spec: MapSpec): KernelMap {
     .setName("name", spec.name);
   const descriptor = tryBpfWithMemory(COMMAND.mapCreate, attributes);
   if (descriptor < 0) {
-    throw new BpfError(`make the map ${spec.name}`, -descriptor);
+    throw new BpfError(`create the map ${spec.name}`, -descriptor);
   }
   return owned(descriptor, (own) => new KernelMap(own));
 }

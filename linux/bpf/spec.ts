@@ -36,7 +36,7 @@ const KEY_MOST_BYTES = 512;
 
 /** Throws {@linkcode BadBpfSpecError} when no map can be like this. */
 export function checkMapSpec(spec: MapSpec): void {
-  const what = `make the map ${spec.name}`;
+  const what = `create the map ${spec.name}`;
   checkName(what, spec.name);
   const require = (
     holds: boolean,

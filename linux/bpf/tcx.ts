@@ -72,7 +72,7 @@ export function attachTcx(
       .set("replacedProgram", replaced.descriptor);
   }
   bpf(
-    `let ${program.name} run at ${direction} of interface ${interfaceIndex}`,
+    `attach ${program.name} to ${direction} of interface ${interfaceIndex}`,
     COMMAND.programAttach,
     attributes,
   );
@@ -94,7 +94,7 @@ export function detachTcx(
   if (result === -ERRNO.ENOENT || result === -ERRNO.ENODEV) return false;
   if (result < 0) {
     throw new BpfError(
-      `take ${program.name} from ${direction} of interface ${interfaceIndex}`,
+      `detach ${program.name} from ${direction} of interface ${interfaceIndex}`,
       -result,
     );
   }

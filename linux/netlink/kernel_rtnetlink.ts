@@ -136,7 +136,7 @@ export class KernelRtnetlink implements Rtnetlink {
   createVethPair(pair: NewVethPair): VethPair {
     const before = new Set(this.links().map(({ index }) => index));
     this.#client.request(
-      `make the veth pair ${pair.name} and ${pair.peerName}`,
+      `create the veth pair ${pair.name} and ${pair.peerName}`,
       newVethPairRequest(pair),
     );
     const link = this.links().find((candidate) =>
@@ -152,7 +152,7 @@ export class KernelRtnetlink implements Rtnetlink {
         // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
         this.#unless(
           [ERRNO.EAFNOSUPPORT],
-          `keep interface ${index} without IPv6 addresses`,
+          `disable IPv6 addresses on interface ${index}`,
           noIpv6AddressRequest(index),
         );
         if (pair.alias !== undefined) {
@@ -226,7 +226,7 @@ export class KernelRtnetlink implements Rtnetlink {
 
   replaceRoute(route: NewRoute): void {
     this.#client.request(
-      `put the ${describeRoute(route)}`,
+      `set the ${describeRoute(route)}`,
       putRouteRequest(route),
     );
   }
@@ -234,7 +234,7 @@ export class KernelRtnetlink implements Rtnetlink {
   replaceRoutes(routes: readonly NewRoute[]): void {
     this.#throwFirst(
       this.#client.requestMany("put routes", routes.map(putRouteRequest)),
-      (index) => `put the ${describeRoute(routes[index]!)}`,
+      (index) => `set the ${describeRoute(routes[index]!)}`,
     );
   }
 

@@ -19,7 +19,7 @@ function listenAt(interfaceIndex: number): Disposable & {
 } {
   const descriptor = checked(
     libc().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0),
-    "make a packet socket",
+    "create a packet socket",
   );
   const name = new DataView(new ArrayBuffer(20));
   name.setUint16(0, AF_PACKET, true);

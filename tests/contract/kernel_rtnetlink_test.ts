@@ -77,7 +77,7 @@ function kernelTests(): void {
     );
     assertEquals(
       error.message,
-      `Cannot put the unicast route 10.1.0.0/16 via 192.0.2.1 through interface ${interfaceIndex}: ` +
+      `Cannot set the unicast route 10.1.0.0/16 via 192.0.2.1 through interface ${interfaceIndex}: ` +
         "the kernel answered ENETUNREACH: Nexthop has invalid gateway",
     );
   });
@@ -166,7 +166,7 @@ function kernelTests(): void {
           interfaceIndex: 9999,
         }))),
       NetlinkError,
-      "Cannot put the unicast route 10.1.0.0/24 through interface 9999: " +
+      "Cannot set the unicast route 10.1.0.0/24 through interface 9999: " +
         "the kernel answered ENODEV: 2 more were refused",
     );
   });

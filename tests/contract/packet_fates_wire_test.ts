@@ -187,7 +187,7 @@ class WireWorld implements Disposable {
 function listenAt(interfaceIndex: number): number {
   const descriptor = checked(
     libc().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0),
-    "make a packet socket",
+    "create a packet socket",
   );
   const name = new DataView(new ArrayBuffer(20));
   name.setUint16(0, AF_PACKET, true);

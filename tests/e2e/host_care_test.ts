@@ -150,7 +150,7 @@ Deno.test("an agent cares for its host", async (t) => {
     async () => {
       const { code, stdout } = await command("agent", "--dry-run");
       assertEquals(code, 0);
-      assertMatch(stdout, /an agent runs already/);
+      assertMatch(stdout, /an agent is running/);
       assertMatch(stdout, /^nothing would change$/m);
     },
   );

@@ -222,7 +222,7 @@ export class FakeBpf implements Bpf {
   ): AttachedProgram {
     this.#failIfTold("attach");
     const what =
-      `let ${program.name} run at ${direction} of interface ${interfaceIndex}`;
+      `attach ${program.name} to ${direction} of interface ${interfaceIndex}`;
     this.#requireInterface(what, interfaceIndex);
     const how = this.tcx ? "tcx" : "clsact";
     const attached = this.#hook(interfaceIndex, direction);

@@ -239,7 +239,7 @@ export class FakeRtnetlink implements Rtnetlink {
   }
 
   createVethPair(pair: NewVethPair): VethPair {
-    const what = `make the veth pair ${pair.name} and ${pair.peerName}`;
+    const what = `create the veth pair ${pair.name} and ${pair.peerName}`;
     const name = this.#chooseName(pair.name);
     const peerName = this.#chooseName(pair.peerName);
     for (const wanted of [name, peerName]) this.#requireFree(wanted, what);

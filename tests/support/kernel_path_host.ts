@@ -74,7 +74,7 @@ class Wire implements Disposable {
     this.link = link;
     this.#descriptor = checked(
       libc().socket(AF_PACKET, SOCK_RAW, ETH_P_ALL << 8),
-      "make a packet socket",
+      "create a packet socket",
     );
     const name = new DataView(new ArrayBuffer(20));
     name.setUint16(0, AF_PACKET, true);

@@ -48,22 +48,22 @@ export function renderManPage(
     }))),
     ".Sh OPTIONS",
     ...textLines(
-      "These are the agent's. The other commands take them too, as far as " +
-        "they matter to them.",
+      "These are the options of the agent. The other commands accept those " +
+        "that apply to them.",
     ),
     ...FLAG_GROUPS.flatMap(flagGroup),
     ...inertFlags("ignored", "Accepted and ignored:"),
-    ...inertFlags("refused", "Refused, with the reason:"),
+    ...inertFlags("refused", "Refused:"),
     ".Sh ENVIRONMENT",
     ...textLines(
-      "Each flag of the agent can be set by a variable: its name in " +
-        "capitals, each dash an underscore, FLANNELD_ in front. " +
-        "--etcd-prefix is",
+      "Each flag of the agent can also be set by a variable. Its name is " +
+        "FLANNELD_ followed by the flag's name in capitals, with each dash " +
+        "replaced by an underscore. --etcd-prefix becomes",
     ),
     ".Ev FLANNELD_ETCD_PREFIX .",
     ...textLines(
-      "The command line is stronger than the environment, and that than the " +
-        "file of --config.",
+      "The command line overrides the environment, and the environment " +
+        "overrides the file of --config.",
     ),
     ".Sh FILES",
     ...list(
@@ -80,7 +80,7 @@ export function renderManPage(
       })),
     ),
     ".Sh SIGNALS",
-    ...textLines("What the agent does at each:"),
+    ...textLines("What the agent does on each signal:"),
     ...list(
       rowsUnder(cli, "Signals").map(([signal, text]) => ({
         tag: `Dv ${macroWords(signal!)}`,
@@ -96,17 +96,17 @@ const DESCRIPTION: readonly string[] = [
   ".Sh DESCRIPTION",
   ".Nm",
   ...textLines(
-    "joins the containers of Docker hosts to one network. It takes the place " +
-      "of flannel's flanneld: each host leases a subnet in etcd, tells Docker " +
-      "about it, and carries packets between the hosts in UDP datagrams.",
+    "connects the containers of Docker hosts in one network. It replaces " +
+      "flannel's flanneld: each host leases a subnet in etcd, gives it to " +
+      "Docker, and carries packets to the other hosts in UDP datagrams.",
   ),
   ".Nm flanneld",
-  ...textLines("is the same program by another name."),
+  ...textLines("is another name for the same program."),
   ".Pp",
   ...textLines(
-    "Flags take one dash or two, and a value after = or as the next word; " +
-      "true and false stand after = only. Stopping the agent is not tearing " +
-      "down: devices, routes, rules and files stay until",
+    "Flags start with one dash or two. A value follows after = or as the " +
+      "next word; true and false must follow =. Stopping the agent does not " +
+      "remove the network: devices, routes, rules and files stay until",
   ),
   ".Nm",
   ".Cm cleanup",
@@ -115,12 +115,12 @@ const DESCRIPTION: readonly string[] = [
 
 const EXAMPLES: readonly string[] = [
   ".Sh EXAMPLES",
-  ...textLines("The network, once:"),
+  ...textLines("Publish the network config, once:"),
   ".Bd -literal -offset indent",
   "loden config put '{ \\(dqNetwork\\(dq: \\(dq10.1.0.0/16\\(dq }'",
   ".Ed",
   ".Pp",
-  ...textLines("The agent, on each host:"),
+  ...textLines("Run the agent on each host:"),
   ".Bd -literal -offset indent",
   "loden \\-\\-etcd\\-endpoints=http://192.0.2.1:2379 \\-\\-iface=eth1 " +
   "\\-\\-ip\\-masq",

@@ -20,7 +20,7 @@ export class KernelPathUnavailableError extends LodenError {
       : describeError(cause);
     super("backend.ebpf", message, {
       cause,
-      hint: hint ?? "--datapath=tun carries packets in user space",
+      hint: hint ?? "use --datapath=tun to carry packets in user space",
     });
   }
 }
@@ -33,7 +33,7 @@ export class NoEthernetError extends LodenError {
       `Cannot use the kernel data path: ${interfaceName} must be an Ethernet device: current value is ${
         kind || "a device without a MAC address"
       }`,
-      { hint: "--datapath=tun carries packets in user space" },
+      { hint: "use --datapath=tun to carry packets in user space" },
     );
   }
 }
@@ -46,8 +46,8 @@ export class IpsecPoliciesError extends LodenError {
   constructor(count: number) {
     super(
       "backend.ipsec",
-      `Cannot use the kernel data path by itself: the host must have no IPsec policies, which it would bypass: current value is ${count}`,
-      { hint: "--datapath=ebpf says that the overlay needs none of them" },
+      `Cannot choose the kernel data path automatically: the host must have no IPsec policies, which it would bypass: current value is ${count}`,
+      { hint: "use --datapath=ebpf if the overlay needs no IPsec" },
     );
   }
 }
@@ -58,7 +58,7 @@ export class KernelTooOldError extends LodenError {
     super(
       "backend.kernel",
       `Cannot use the kernel data path: Linux must be ${least} or later: current value is ${release}`,
-      { hint: "--datapath=tun carries packets in user space" },
+      { hint: "use --datapath=tun to carry packets in user space" },
     );
   }
 }
@@ -69,7 +69,7 @@ export class TestPacketLostError extends LodenError {
     super(
       "backend.test-packet",
       `Cannot use the kernel data path: a test packet ${way} must pass: current value is verdict ${verdict}`,
-      { hint: "--datapath=tun carries packets in user space" },
+      { hint: "use --datapath=tun to carry packets in user space" },
     );
   }
 }

@@ -63,7 +63,11 @@ export class FlowSpreading {
   #spreads = false;
   #index: number | undefined;
   /** Why the device is left alone: somebody has set it, or it cannot be set. */
-  #leftAlone: "set by somebody" | "cannot be set" | "one processor" | undefined;
+  #leftAlone:
+    | "set by another program"
+    | "cannot be set"
+    | "one processor"
+    | undefined;
 
   constructor(parts: FlowSpreadingParts) {
     this.#parts = parts;
@@ -76,7 +80,9 @@ export class FlowSpreading {
 
   /** Where flows go, as `loden status` shows it. */
   describe(): string {
-    if (this.#leftAlone === "set by somebody") return "as rps_cpus has it";
+    if (this.#leftAlone === "set by another program") {
+      return "as rps_cpus has it";
+    }
     return this.#spreads ? "all processors" : "where they arrive";
   }
 
@@ -108,7 +114,7 @@ export class FlowSpreading {
       const cpus = steering.cpus(device);
       this.#spreads = cpus === allCpus && allCpus !== 1n;
       if (this.#spreads) return;
-      if (cpus !== 0n) this.#leftAlone = "set by somebody";
+      if (cpus !== 0n) this.#leftAlone = "set by another program";
       else if (allCpus === 1n) this.#leftAlone = "one processor";
     });
   }
@@ -119,7 +125,7 @@ export class FlowSpreading {
       const cpus: CpuMask = spreads ? steering.allCpus : 0n;
       steering.setCpus(device, cpus);
       this.#spreads = spreads;
-      log.debug("flows are shared among processors, or no more", {
+      log.debug("receive packet steering changed", {
         event: "backend.spreading",
         device: device.name,
         spreads,
@@ -133,10 +139,13 @@ export class FlowSpreading {
     } catch (error) {
       this.#leftAlone = "cannot be set";
       this.#spreads = false;
-      log.info("flows from one host stay on one processor", {
-        event: "backend.not-spreading",
-        reason: describeError(error),
-      });
+      log.info(
+        "receive packet steering is not possible: flows from one host stay on one processor",
+        {
+          event: "backend.not-spreading",
+          reason: describeError(error),
+        },
+      );
     }
   }
 

@@ -104,11 +104,11 @@ export class PeerWays {
   #leaveOut(address: Ipv4, device: string): void {
     if (this.#unusable.get(address) === device) return;
     this.#unusable.set(address, device);
-    log.warn("a peer is left out: no Ethernet device leads to it", {
+    log.warn("peer gets no packets: no Ethernet device leads to it", {
       event: "backend.peer-left-out",
       peer: formatIpv4(address),
       device,
-      hint: "--datapath=tun carries packets in user space",
+      hint: "use --datapath=tun to carry packets in user space",
     });
   }
 

@@ -37,12 +37,12 @@ export function chooseReceiveMode(
   wanted: ReceiveChoice,
 ): ReceiveDecision {
   if (wanted !== "auto") {
-    return { mode: wanted, reason: `asked for by --ebpf-receive=${wanted}` };
+    return { mode: wanted, reason: `set by --ebpf-receive=${wanted}` };
   }
   return device.kind === "veth" && isActive(device, "rx-gro") &&
       !isActive(device, "tx-tcp-segmentation")
     ? { mode: "xdp", reason: "a veth whose packets come one by one" }
-    : { mode: "gro", reason: "good on every device" };
+    : { mode: "gro", reason: "works on every device" };
 }
 
 /**

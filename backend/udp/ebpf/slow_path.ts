@@ -141,7 +141,7 @@ export class SlowPath {
   #report(reason: string): void {
     if (reason === this.#reported) return;
     this.#reported = reason;
-    log.warn("packets beside the programs cannot be taken", {
+    log.warn("slow path cannot receive packets", {
       event: "backend.slow-path-failed",
       reason,
     });

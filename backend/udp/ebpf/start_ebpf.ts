@@ -245,7 +245,7 @@ class RunningEbpf implements UdpDataPath {
     } catch (error) {
       if (signal.aborted) return;
       this.#isTold = false;
-      log.warn("changes of the network are seen every five seconds only", {
+      log.warn("changes of the network are seen only every five seconds", {
         event: "backend.monitor-failed",
         reason: describeError(error),
       });

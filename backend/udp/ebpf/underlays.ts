@@ -125,7 +125,7 @@ export class Underlays {
       how,
     });
     if (before?.decision.mode !== decision.mode || before.name !== link.name) {
-      log.info("packets are taken from the underlay", {
+      log.info("receiving packets from the underlay", {
         event: "backend.receive",
         device: link.name,
         mode: decision.mode,
@@ -185,7 +185,7 @@ function detachIfThere(bpf: Bpf, interfaceIndex: number, suffix: string): void {
   try {
     detachFromUnderlay(bpf, interfaceIndex, suffix);
   } catch (error) {
-    log.debug("programs of a former underlay are gone with it", {
+    log.debug("programs of a former underlay could not be detached", {
       event: "backend.detach-failed",
       interfaceIndex,
       reason: describeError(error),

@@ -74,7 +74,7 @@ export class WorkerThread {
         break;
       case "ended":
         if (message.errno === 0) this.#ended.resolve();
-        else this.#fail("the device is gone or refuses to be used");
+        else this.#fail("the device is gone or cannot be used");
         break;
       case "failed":
         this.#fail(message.message);

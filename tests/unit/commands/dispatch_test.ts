@@ -159,7 +159,7 @@ Deno.test("a command behind a flag is told its place; another word is not", asyn
   assertEquals(await dispatch(late, commandTable), 2);
   assertStringIncludes(
     late.err,
-    'current word is "config" (a command comes first: loden config ...)',
+    'current word is "config" (put the command first: loden config ...)',
   );
   const other = new FakeCommandIo(["--iface", "status", "statues"]);
   assertEquals(await dispatch(other, commandTable), 2);

@@ -55,14 +55,14 @@ Deno.test("Docker masquerades where the agent does not", async () => {
 Deno.test("--run makes the network by just that command", async () => {
   const docker = dockerWith(undefined);
   const { out, runs } = await network(["--run"], { docker });
-  assertEquals(out, "network loden is made\n");
+  assertEquals(out, "network loden is created\n");
   assertEquals(runs.at(-1), LINE);
 });
 
 Deno.test("--run leaves a network alone that is as it should be", async () => {
   const docker = dockerWith("10.1.5.0/24");
   const { out, runs } = await network(["--run"], { docker });
-  assertEquals(out, "network loden is there already\n");
+  assertEquals(out, "network loden exists already\n");
   assertEquals(runs.length, 1);
 });
 
@@ -72,7 +72,10 @@ Deno.test("--run does not touch a network on another subnet, and says what to do
     DockerNetworkError,
     "10.1.9.0/24",
   );
-  assertEquals(error.hint, "docker network rm loden, and again");
+  assertEquals(
+    error.hint,
+    "docker network rm loden, then run this command again",
+  );
 });
 
 Deno.test("a docker0 on the lease is named as what stands in the way", async () => {

@@ -231,14 +231,14 @@ Deno.test("a bad password is not printed", async () => {
 
 Deno.test("a flag of another mode is refused in the file too", async () => {
   const message = await refusal(flannel("kube_subnet_mgr: true"));
-  assertEquals(message.includes("must be left out"), true);
+  assertEquals(message.includes("must not be set"), true);
 });
 
 Deno.test("a file that is not there, no YAML or of another shape is refused", async () => {
   assertEquals(
     await refusal(undefined),
     "Cannot read the settings: the cloud-config file must be readable: " +
-      "/c.yaml: No such file (name one that is there, and that this user may read)",
+      "/c.yaml: No such file (name a file that exists and that this user may read)",
   );
   const message = await refusal("coreos: {");
   assertEquals(

@@ -245,8 +245,8 @@ Deno.test("a renewal margin that is set is shorter than the lease's TTL", async 
     await refusal({ argv: [ttl, "--subnet-lease-renew-margin=2"] }),
     "Cannot use the settings: --subnet-lease-renew-margin on the command line " +
       "must be shorter than --subnet-lease-ttl on the command line: current " +
-      "values are 120 and 120 seconds (give a longer --subnet-lease-ttl, or " +
-      "leave the margin out: half of the TTL is used then)",
+      "values are 120 and 120 seconds (use a longer --subnet-lease-ttl, or " +
+      "remove the margin: the default is then half of the TTL)",
   );
   const fits = await resolve({ argv: [ttl, "--subnet-lease-renew-margin=1"] });
   assertEquals(fits.subnetLeaseTtlSeconds, 120);
@@ -482,8 +482,8 @@ Deno.test("flags of modes that Loden does not have are refused from every source
     const message = await refusal({ argv: [`--${name}`] });
     assertEquals(
       message.startsWith(
-        `Cannot use the settings: ${spelling} on the command line must be ` +
-          "left out: ",
+        `Cannot use the settings: ${spelling} on the command line must ` +
+          "not be set: ",
       ),
       true,
       message,
@@ -493,7 +493,7 @@ Deno.test("flags of modes that Loden does not have are refused from every source
   assertEquals(
     (await refusal({ env: { FLANNELD_KUBE_SUBNET_MGR: "true" } })).startsWith(
       "Cannot use the settings: FLANNELD_KUBE_SUBNET_MGR in the environment " +
-        "must be left out: ",
+        "must not be set: ",
     ),
     true,
   );
@@ -535,9 +535,9 @@ Deno.test("a variable that is no setting is reported with the near one", async (
     FLANNEL_X: "",
   };
   assertEquals((await resolve({ env })).warnings.map(({ text }) => text), [
-    "FLANNELD_IFACES in the environment is no setting and has no effect: did " +
+    "FLANNELD_IFACES in the environment is not a setting and has no effect: did " +
     "you mean FLANNELD_IFACE?",
-    "FLANNELD_OPTS_OF_MINE in the environment is no setting and has no effect",
+    "FLANNELD_OPTS_OF_MINE in the environment is not a setting and has no effect",
   ]);
 });
 

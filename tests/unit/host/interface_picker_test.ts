@@ -375,7 +375,7 @@ Deno.test("when all options fail each reason is told, and waiting helps if it he
   ]);
   assertEquals(
     error.message,
-    "Cannot choose the interface: one of the options must lead to one: " +
+    "Cannot choose the interface: one of the options must match: " +
       error.failures.map(({ message }, i) => `${i + 1}. ${message}`).join("; "),
   );
   assertEquals(error.retryable, true);

@@ -135,7 +135,7 @@ Deno.test("an interface that is down or without a carrier is named, with what wo
   );
   assertEquals(
     found([{ ...ETH0, carrier: false }, ETH1]),
-    "eth0 must have a carrier: nothing answers at the other end of its cable",
+    "eth0 must have a carrier: check its cable and the other end",
   );
 });
 

@@ -39,7 +39,8 @@ Deno.test("an ordinary interface gives no warning", () => {
 Deno.test("VirtualBox's NAT address gives a warning that names the better interface", () => {
   assertEquals(warningsFor({ chosen: "eth0" }, NAT, DOCKER, LAN), [{
     code: "underlay.shared-address",
-    text: "10.0.2.15 is probably not this host's alone: VirtualBox and QEMU " +
+    text:
+      "10.0.2.15 is probably not unique to this host: VirtualBox and QEMU " +
       "give it to every machine behind their NAT",
     fix: "--iface=eth1 (192.168.56.11)",
   }]);

@@ -106,7 +106,7 @@ Deno.test("a living host whose connection has just died silently is not taken fo
     async answerFor(hostId, signal): Promise<never> {
       if (attempts++ === 0) {
         await clock.sleep(PULSE_PAUSE_MS + PULSE_LIMIT_MS, signal);
-        throw etcd.error("unreachable", "hear who asks for this host");
+        throw etcd.error("unreachable", "watch liveness probes for this host");
       }
       // It lists the questions and answers, as late as calls may be.
       await clock.sleep(CALL_DEADLINE_MS, signal);

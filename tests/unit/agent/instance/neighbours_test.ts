@@ -42,8 +42,8 @@ Deno.test("an agent refuses a file that a running agent of another network write
     );
     assertEquals(
       error.message,
-      `Cannot go on: ${FILE} must be written by one agent only: ` +
-        `process ${Deno.pid}, the agent of one, writes it`,
+      `Cannot run the agent: ${FILE} must be written by one agent only: ` +
+        `process ${Deno.pid}, the agent of one, also writes it`,
     );
   });
 });
@@ -68,8 +68,8 @@ Deno.test("an agent refuses a network that overlaps that of a running agent, and
     );
     assertEquals(
       error.message,
-      "Cannot go on: the network 10.0.0.0/8 must not overlap another one of " +
-        `this host: 10.1.0.0/16 is one's (process ${Deno.pid})`,
+      "Cannot run the agent: the network 10.0.0.0/8 must not overlap " +
+        `another one on this host: one has 10.1.0.0/16 (process ${Deno.pid})`,
     );
     await refuseNetworkOfOthers(paths, parseCidr("10.2.0.0/16")!);
   });

@@ -123,7 +123,7 @@ Deno.test("a data path that the kernel goes on with is not called down", () => {
   assertStringIncludes(describeStatus(state.summary()), "data path down");
   assertStringIncludes(
     renderStatus(state.snapshot()),
-    "data path  down, started anew 2 times\n",
+    "data path  down, restarted 2 times\n",
   );
   state.raise("data-path.unattended", "the packet socket is gone");
   assertStringIncludes(
@@ -132,7 +132,7 @@ Deno.test("a data path that the kernel goes on with is not called down", () => {
   );
   assertStringIncludes(
     renderStatus(state.snapshot()),
-    "data path  in the kernel alone, started anew 2 times\n",
+    "data path  in the kernel alone, restarted 2 times\n",
   );
 });
 
@@ -159,12 +159,12 @@ Deno.test("the text for people has every fact, and counters that count", () => {
       "ready, running since 2026-01-01T00:00:00.000Z",
       "eth0 10.0.0.5, public 192.0.2.11, MTU 1500",
       "flannel0, MTU 1472",
-      "udp, tun (the only one), started anew 2 times",
+      "udp, tun (the only one), restarted 2 times",
       "\n           receive on eth0: direct\n           attached by: tcx\n",
       "192.0.2.12      udp (ebpf)  stale",
       "/run/x, /run/y (NOT WRITTEN)",
       "0.1.0, process 4711",
-      "stale: its key has vanished",
+      "stale: its key is gone",
       "tx.packets  3",
     ]
   ) assertStringIncludes(text, part);

@@ -359,7 +359,7 @@ for (
     [
       "a unit of its own under the agent's other name",
       "#cloud-config\ncoreos:\n  units:\n    - name: flanneld.service\n      content: a\n",
-      "must be loden.service by another name",
+      "must be an alias of loden.service",
     ],
     [
       "an unknown key of coreos.flannel",
@@ -369,7 +369,7 @@ for (
     [
       "a list where the environment has one text",
       "#cloud-config\ncoreos:\n  flannel:\n    interface: [eth0, eth1]\n",
-      "must be one value, since",
+      "must be one value, because",
     ],
     [
       "an owner that is not there",

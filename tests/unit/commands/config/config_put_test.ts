@@ -35,7 +35,7 @@ Deno.test("a config is created once, and a repetition writes nothing", async () 
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
   assertEquals(await put(first.as("config put"), access, noOverlaps), 0);
-  assertEquals(first.out, "/coreos.com/network/config is created\n");
+  assertEquals(first.out, "created /coreos.com/network/config\n");
   assertEquals(etcd.config?.value, CONFIG);
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
@@ -102,7 +102,7 @@ Deno.test("a key without a meaning is pointed out", async () => {
   assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
   assertStringIncludes(
     io.err,
-    "SubnetLne means nothing and has no effect: did you mean SubnetLen?",
+    "SubnetLne is an unknown key and has no effect: did you mean SubnetLen?",
   );
 });
 

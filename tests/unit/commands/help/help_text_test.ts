@@ -21,7 +21,7 @@ Deno.test("help gives value, unit and default of a flag", () => {
       "      how often the rules of iptables-legacy are checked (default 30)\n",
   ));
   assert(text.includes("\n  --datapath=auto|ebpf|tun\n"));
-  assert(text.includes("\n  --ip-masq\n      masquerade what leaves"));
+  assert(text.includes("\n  --ip-masq\n      masquerade traffic that leaves"));
   assert(text.includes("\n  -v=N\n"));
 });
 

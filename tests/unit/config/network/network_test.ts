@@ -295,7 +295,7 @@ Deno.test("a backend that this release lacks is refused with what to do, and wai
     const value = { Network: "10.1.0.0/16", Backend: { Type } };
     assertEquals(
       message(value),
-      "Backend.Type must be udp, since this release has none of flannel's " +
+      "Backend.Type must be udp, because this release has none of flannel's " +
         `other backends: current value is "${Type}" (for example "Type": "udp")`,
     );
     assertEquals(refusal(value).code, "network.backend-unavailable");
@@ -344,7 +344,7 @@ Deno.test("IPv6 is refused in one line, and its other keys do no harm", () => {
   const Network = "10.1.0.0/16";
   assertEquals(
     message({ Network, EnableIPv6: true, IPv6Network: "fc00::/48" }),
-    "EnableIPv6 must be false or left out, since this release carries IPv4 " +
+    "EnableIPv6 must be false or left out, because this release carries IPv4 " +
       'only: current value is true (for example "EnableIPv6": false)',
   );
   assertEquals(

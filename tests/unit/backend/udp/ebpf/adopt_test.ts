@@ -163,7 +163,7 @@ Deno.test("a map that cannot be made leaves none of the others open", () => {
     let left = made;
     bpf.createMap = (spec) => {
       if (left-- > 0) return createMap(spec);
-      throw new BpfError(`make the map ${spec.name}`, ERRNO.ENOSPC);
+      throw new BpfError(`create the map ${spec.name}`, ERRNO.ENOSPC);
     };
     assertThrows(() => adopt(bpf), BpfError, "ENOSPC");
     assertEquals(bpf.maps, []);

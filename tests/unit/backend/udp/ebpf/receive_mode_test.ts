@@ -63,7 +63,7 @@ Deno.test("what a person asks for is done on every device, and named as the reas
     for (const wanted of ["xdp", "gro", "direct"] as const) {
       assertEquals(chooseReceiveMode(underlay, wanted), {
         mode: wanted,
-        reason: `asked for by --ebpf-receive=${wanted}`,
+        reason: `set by --ebpf-receive=${wanted}`,
       });
     }
   }

@@ -139,7 +139,7 @@ const REFUSED: readonly [string, (world: World) => Partial<EbpfParts>][] = [
   })],
   ["there are no packet sockets", () => ({
     openPacketPort: () => {
-      throw new SystemCallError("make a packet socket", ERRNO.EPERM);
+      throw new SystemCallError("create a packet socket", ERRNO.EPERM);
     },
   })],
   ["changes cannot be followed", () => ({

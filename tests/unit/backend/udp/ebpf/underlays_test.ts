@@ -46,7 +46,7 @@ Deno.test("packets are taken from the devices that are told, each by its own mod
     `one xdp ${XDP}`,
   ]);
   assertEquals(underlays.details(), {
-    "receive on eth0": "gro by tcx: good on every device",
+    "receive on eth0": "gro by tcx: works on every device",
     "receive on one": "xdp by tcx: a veth whose packets come one by one",
   });
 });
@@ -164,7 +164,7 @@ Deno.test("a device that leaves the mode xdp has its stripping program taken off
   underlays.set([world.one]);
   assertEquals(world.attached(), [`one ingress ${RX} tcx`]);
   assertEquals(underlays.details(), {
-    "receive on one": "gro by tcx: good on every device",
+    "receive on one": "gro by tcx: works on every device",
   });
 });
 
