@@ -35,9 +35,13 @@ export interface ProcessTable {
   words(pid: number, file: "cmdline" | "environ"): string[];
   /** The path of its program; `undefined` if it cannot be read. */
   program(pid: number | "self"): string | undefined;
+  /** Real, effective, saved and file system user id; `undefined` if it has ended. */
+  userIds(pid: number): readonly number[] | undefined;
   /** Its network namespace; `undefined` if it has ended. */
   network(pid: number | "self"): number | undefined;
 }
+
+const ROOT = 0;
 
 const DEFAULTS = {
   "subnet-file": "/run/flannel/subnet.env",
@@ -48,6 +52,11 @@ const DEFAULTS = {
  * The first flanneld in this network namespace whose subnet file or prefix is
  * ours. Loden under flanneld's name does not count: it has its own lock. A
  * conflict of ports or devices shows when the data path starts.
+ *
+ * Any user can give a process any name. So a flanneld must be root by all of its
+ * user ids, which a set-user-ID program of another user is not, and its executable
+ * must have that name if it can be read. Without CAP_SYS_PTRACE it cannot be read
+ * when the process has more capabilities than this one; then its owner decides.
  */
 export function findFlanneld(
   rivalry: FlanneldRivalry,
@@ -58,8 +67,11 @@ export function findFlanneld(
   for (const pid of processes.pids()) {
     const [program, ...words] = processes.words(pid, "cmdline");
     if (program === undefined || basename(program) !== "flanneld") continue;
+    if (!processes.userIds(pid)?.every((id) => id === ROOT)) continue;
     if (processes.network(pid) !== ourNetwork) continue;
-    if (processes.program(pid) === ourProgram) continue;
+    const path = processes.program(pid);
+    if (path === ourProgram) continue;
+    if (path !== undefined && !isFlanneld(path)) continue;
     const shared = whatIsShared(
       rivalry,
       (flag) => valueOf(flag, words, processes.words(pid, "environ")),
@@ -67,6 +79,11 @@ export function findFlanneld(
     if (shared !== undefined) return { pid, shared };
   }
   return undefined;
+}
+
+/** The kernel marks a program that was replaced or removed since it started. */
+function isFlanneld(path: string): boolean {
+  return basename(path.replace(/ \(deleted\)$/, "")) === "flanneld";
 }
 
 function whatIsShared(
@@ -105,6 +122,13 @@ const procProcesses: ProcessTable = {
     ifThere(() => Deno.readTextFileSync(`/proc/${pid}/${file}`))
       ?.split("\0").filter((word) => word !== "") ?? [],
   program: (pid) => ifThere(() => Deno.readLinkSync(`/proc/${pid}/exe`)),
+  userIds: (pid) => {
+    const status = ifThere(() => Deno.readTextFileSync(`/proc/${pid}/status`));
+    // Not the owner of /proc/PID: it is root for every process that is not dumpable.
+    return /^Uid:(.*)$/m.exec(status ?? "")?.[1]?.trim().split(/\s+/).map(
+      Number,
+    );
+  },
   network: (pid) => ifThere(() => networkNamespaceOf(pid)),
 };
 

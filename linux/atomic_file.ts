@@ -7,44 +7,83 @@
 import { basename, dirname, join } from "node:path/posix";
 import { FileWriteError } from "./file_errors.ts";
 import { systemRandom } from "./random.ts";
+import { resolveSafely } from "./safe_path.ts";
 
 /** How {@linkcode writeFileAtomically} makes a file. */
 export interface AtomicFileOptions {
-  /** Permission bits of a new file, whatever the umask; an existing file keeps its own. */
-  mode: number;
+  /** Permission bits of a new file, whatever the umask. */
+  readonly mode: number;
+  /**
+   * Whether a file of this user that is there already keeps its own permission
+   * bits, as by default.
+   */
+  readonly keepMode?: boolean;
   /** The same of its directory, where that has to be made; 0755 by default. */
-  directoryMode?: number;
+  readonly directoryMode?: number;
+  /** User and group of the file; by default this process's. */
+  readonly owner?: { readonly uid: number; readonly gid: number | null };
 }
 
 /**
- * Puts `text` (UTF-8) at `path`, so that a reader sees the old content or the
- * new, never a part, also after a power cut: a temporary file in the same
- * directory, fsync, rename, fsync of the directory (compat 4).
+ * Puts `content` (text as UTF-8) at `path`, so that a reader sees the old content
+ * or the new, never a part, also after a power cut: a temporary file in the same
+ * directory, fsync, rename, fsync of the directory (compat 4). The temporary file
+ * is made with its final permission bits, so nobody reads it who may not read the
+ * file.
  *
  * Missing directories are made, those above the file's own with mode 0755. A
- * symbolic link is followed. A file that already holds exactly `text` is left
- * alone, its time stamps too: a path unit that watches it fires only when
- * something changed.
+ * symbolic link is followed only where {@linkcode resolveSafely} allows it; the
+ * rename follows none. A file that already holds exactly `content` is left alone,
+ * its time stamps too: a path unit that watches it fires only when something
+ * changed. A file of another user is always replaced, because its owner could
+ * change it later.
  *
  * @throws {FileWriteError} naming the path and the reason; nothing is left
  * behind and the previous content stays.
  */
 export async function writeFileAtomically(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   options: AtomicFileOptions,
 ): Promise<void> {
   try {
-    const target = await followLink(path);
+    const target = await resolveSafely(path);
     await makeDirectories(dirname(target), options.directoryMode);
     const present = await lstatIfPresent(target);
     if (present && !present.isFile) throw new NotRegularFileError(present);
-    if (present && await Deno.readTextFile(target) === text) return;
-    const mode = present?.mode ?? options.mode;
-    await replaceFile(target, text, mode & 0o7777);
+    const bytes = typeof content === "string"
+      ? new TextEncoder().encode(content)
+      : content;
+    const mode = modeOf(options, present);
+    const isRight = present !== undefined && isOurs(present) &&
+      permissionsOf(present) === mode && options.owner === undefined &&
+      isEqual(await Deno.readFile(target), bytes);
+    if (!isRight) await replaceFile(target, bytes, mode, options.owner);
   } catch (error) {
     throw new FileWriteError(path, error);
   }
+}
+
+function modeOf(
+  { mode, keepMode = true }: AtomicFileOptions,
+  present: Deno.FileInfo | undefined,
+): number {
+  // Another user's choice of bits might let that user write to our file.
+  return keepMode && present !== undefined && isOurs(present)
+    ? permissionsOf(present)
+    : mode;
+}
+
+function isOurs({ uid }: Deno.FileInfo): boolean {
+  return uid === Deno.uid();
+}
+
+function permissionsOf({ mode }: Deno.FileInfo): number {
+  return (mode ?? 0) & 0o7777;
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 /** A rename would put a file in place of a directory or of `/dev/null`. */
@@ -63,22 +102,29 @@ class NotRegularFileError extends Error {
 
 async function replaceFile(
   target: string,
-  text: string,
+  bytes: Uint8Array,
   mode: number,
+  owner: AtomicFileOptions["owner"],
 ): Promise<void> {
   const suffix = [...systemRandom.bytes(8)]
     .map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const temporary = join(dirname(target), `.${basename(target)}.${suffix}`);
   try {
     {
-      // Nobody else may read it until the mode is the one asked for.
-      using file = await Deno.open(temporary, {
-        write: true,
-        createNew: true,
-        mode: 0o600,
-      });
-      await writeAll(file, new TextEncoder().encode(text));
-      await Deno.chmod(temporary, mode);
+      // It belongs to another user only when it is whole.
+      using file = withoutUmask(() =>
+        Deno.openSync(temporary, {
+          write: true,
+          // O_EXCL: no file and no link that is there is opened.
+          createNew: true,
+          mode: owner === undefined ? mode : mode & 0o700,
+        })
+      );
+      await writeAll(file, bytes);
+      if (owner !== undefined) {
+        await Deno.chown(temporary, owner.uid, owner.gid);
+        await Deno.chmod(temporary, mode);
+      }
       await file.sync();
     }
     await Deno.rename(temporary, target);
@@ -88,6 +134,16 @@ async function replaceFile(
     throw error;
   }
   await syncDirectory(dirname(target));
+}
+
+/** Nothing else runs in between: the umask is the process's. */
+function withoutUmask<T>(make: () => T): T {
+  const umask = Deno.umask(0);
+  try {
+    return make();
+  } finally {
+    Deno.umask(umask);
+  }
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
@@ -118,21 +174,9 @@ async function makeDirectories(
   const parent = dirname(directory);
   if (parent !== directory) await makeDirectories(parent);
   try {
-    await Deno.mkdir(directory);
+    withoutUmask(() => Deno.mkdirSync(directory, { mode }));
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return;
-    throw error;
-  }
-  await Deno.chmod(directory, mode);
-}
-
-/** The path behind a symbolic link; the path itself when nothing is there. */
-async function followLink(path: string): Promise<string> {
-  try {
-    return await Deno.realPath(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
 }
 

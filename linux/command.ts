@@ -5,6 +5,7 @@
  */
 
 import { LodenError } from "../errors.ts";
+import { childEnvironment } from "./child_environment.ts";
 
 /** How a program ended, and what it said (UTF-8). */
 export interface CommandResult {
@@ -54,9 +55,6 @@ export class CommandMissingError extends LodenError {
   }
 }
 
-/** Where administration programs are; a service's PATH may lack them. */
-const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-
 /** How long a program has to end after SIGTERM. */
 const KILL_AFTER_MS = 1_000;
 
@@ -88,12 +86,11 @@ export class HostCommandRunner implements CommandRunner {
     hasInput: boolean,
     signal: AbortSignal,
   ): Deno.ChildProcess {
-    const path = [Deno.env.get("PATH"), ...SYSTEM_DIRECTORIES]
-      .filter((directory) => directory).join(":");
     try {
       return new Deno.Command(command, {
         args: [...words],
-        env: { LC_ALL: "C", PATH: path },
+        env: childEnvironment(),
+        clearEnv: true,
         stdin: hasInput ? "piped" : "null",
         stdout: "piped",
         stderr: "piped",

@@ -16,6 +16,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "free space or inodes there, or choose a path on another file system",
   ENOTDIR: "each part of the path before the last must be a directory",
   EPERM: "run as root; check the file attributes with lsattr",
+  EUNSAFE: "choose a path in directories that only root can write to",
   EROFS: "mount it writable, or choose a path on another file system (/run)",
 };
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { childEnvironment } from "./child_environment.ts";
 import { CommandMissingError } from "./command.ts";
 
 /** How a command ended, and the end of what it said (UTF-8). */
@@ -17,7 +18,7 @@ export interface ShellResult {
 
 /** What goes with a run. */
 export interface ShellOptions {
-  /** Added to this process's own environment. */
+  /** Added to {@linkcode childEnvironment}; the command has no other variables. */
   readonly env: Readonly<Record<string, string>>;
   /** Ends the command and all that it has started, and rejects. */
   readonly signal: AbortSignal;
@@ -66,7 +67,8 @@ function spawn(
   try {
     return new Deno.Command("setsid", {
       args: ["sh", "-c", command],
-      env: { ...env },
+      env: { ...childEnvironment(), ...env },
+      clearEnv: true,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { dirname } from "node:path/posix";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   ENVIRONMENT_FILE,
@@ -175,15 +174,11 @@ async function put(
   try {
     // The path may be a link (an alias or a mask): do not write through it.
     if (file.isUnit && await isLink(path)) await Deno.remove(path);
-    if (typeof file.content === "string") {
-      await writeFileAtomically(path, file.content, { mode: file.mode });
-    } else {
-      await Deno.mkdir(dirname(path), { recursive: true });
-      await Deno.writeFile(path, file.content, { mode: file.mode });
-    }
-    // An existing file keeps its mode when it is rewritten.
-    await Deno.chmod(path, file.mode);
-    if (owner !== undefined) await Deno.chown(path, owner.uid, owner.gid);
+    await writeFileAtomically(path, file.content, {
+      mode: file.mode,
+      keepMode: false,
+      ...(owner === undefined ? {} : { owner }),
+    });
   } catch (error) {
     throw error instanceof LodenError ? error : new FileWriteError(path, error);
   }

@@ -103,7 +103,8 @@ Deno.test("an agent cares for its host", async (t) => {
           ...namespace.commandPrefix,
           "bash",
           "-c",
-          "exec -a flanneld sleep 60",
+          `cp /usr/bin/sleep ${host.directory}/flanneld && ` +
+          `exec ${host.directory}/flanneld 60`,
         ],
         logFile: `${host.directory}/flanneld.log`,
       });

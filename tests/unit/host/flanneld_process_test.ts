@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
 import {
   findFlanneld,
   type ProcessTable,
@@ -11,18 +12,26 @@ const RIVALRY = {
 
 /** A host with one process beside ours. */
 function host(
-  { cmdline, environ = [], network = 1, exe = "/opt/bin/flanneld" }: {
+  {
+    cmdline,
+    environ = [],
+    network = 1,
+    exe = "/opt/bin/flanneld",
+    uids = [0, 0, 0, 0],
+  }: {
     readonly cmdline: readonly string[];
     readonly environ?: readonly string[];
     readonly network?: number;
-    readonly exe?: string;
+    readonly exe?: string | null;
+    readonly uids?: readonly number[];
   },
 ): ProcessTable {
   const files = { cmdline, environ };
   return {
     pids: () => [77],
     words: (_pid, file) => [...files[file]],
-    program: (pid) => pid === "self" ? "/usr/bin/loden" : exe,
+    program: (pid) => pid === "self" ? "/usr/bin/loden" : exe ?? undefined,
+    userIds: () => uids,
     network: (pid) => pid === "self" ? 1 : network,
   };
 }
@@ -91,6 +100,36 @@ for (
       undefined,
     ],
     ["a process of the kernel is none", host({ cmdline: [] }), undefined],
+    [
+      "another user's process with that name is none",
+      host({ cmdline: ["flanneld"], uids: [1000, 1000, 1000, 1000] }),
+      undefined,
+    ],
+    [
+      "another user's, whose program cannot be read, is none",
+      host({ cmdline: ["flanneld"], exe: null, uids: [7, 7, 7, 7] }),
+      undefined,
+    ],
+    [
+      "a set-user-ID program that another user named so is none",
+      host({ cmdline: ["flanneld"], exe: null, uids: [1000, 0, 0, 0] }),
+      undefined,
+    ],
+    [
+      "another program under that name is none",
+      host({ cmdline: ["flanneld", "600"], exe: "/usr/bin/sleep" }),
+      undefined,
+    ],
+    [
+      "root's process whose program cannot be read is one",
+      host({ cmdline: ["flanneld"], exe: null }),
+      "the subnet file /run/flannel/subnet.env",
+    ],
+    [
+      "one whose program was replaced by an upgrade is one",
+      host({ cmdline: ["flanneld"], exe: "/opt/bin/flanneld (deleted)" }),
+      "the subnet file /run/flannel/subnet.env",
+    ],
   ] as const
 ) {
   Deno.test(title, () => {
@@ -101,4 +140,50 @@ for (
 Deno.test("the processes of this machine can be read", () => {
   const sought = { subnetFile: "/nonexistent", etcdPrefix: "/nonexistent" };
   assertEquals(findFlanneld(sought), undefined);
+});
+
+async function whileRunning(
+  [command, ...args]: readonly string[],
+  look: (pid: number) => void,
+): Promise<void> {
+  const child = new Deno.Command(command!, {
+    args,
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    const words = () => Deno.readTextFileSync(`/proc/${child.pid}/cmdline`);
+    for (let tries = 0; !/flanneld\0-f/.test(words()); tries++) {
+      if (tries > 500) throw new Error(`it has not started: ${words()}`);
+      await delay(20);
+    }
+    look(child.pid);
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+  }
+}
+
+Deno.test("a running process is a flanneld by owner and program, not by what it calls itself", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const flanneld = `${directory}/flanneld`;
+    await Deno.copyFile("/usr/bin/tail", flanneld);
+    await Deno.chmod(directory, 0o755);
+    const named = ["bash", "-c", "exec -a flanneld tail -f /dev/null"];
+    const asNobody = ["setpriv", "--reuid=65534", "--clear-groups"];
+    const nobodys = [...asNobody, flanneld, "-f", "/dev/null"];
+    for (const command of [named, [...asNobody, ...named], nobodys]) {
+      await whileRunning(
+        command,
+        () => assertEquals(findFlanneld(RIVALRY), undefined),
+      );
+    }
+    await whileRunning(
+      [flanneld, "-f", "/dev/null"],
+      (pid) => assertEquals(findFlanneld(RIVALRY)?.pid, pid),
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });

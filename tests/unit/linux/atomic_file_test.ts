@@ -106,6 +106,129 @@ Deno.test("a symbolic link stays one and its target is replaced", async () => {
   });
 });
 
+/** A directory that every user can write to, as `/tmp` is with `mode` 1777. */
+async function withOpenDirectory(
+  mode: number,
+  body: (open: string, victim: string) => Promise<void>,
+): Promise<void> {
+  await withDirectory(async (directory) => {
+    const [open, victim] = ["open", "victim"].map((name) =>
+      join(directory, name)
+    ) as [string, string];
+    await Deno.writeTextFile(victim, "precious");
+    await Deno.mkdir(open);
+    await Deno.chmod(open, mode);
+    await body(open, victim);
+    assertEquals(await Deno.readTextFile(victim), "precious");
+  });
+}
+
+async function assertRefused(path: string, reason: string): Promise<void> {
+  const error = await assertRejects(
+    () => writeFileAtomically(path, "x", { mode: 0o644 }),
+    FileWriteError,
+    reason,
+  );
+  assertEquals(error.reason, "EUNSAFE");
+  assert(error.hint?.includes("only root can write to"));
+}
+
+Deno.test("a symbolic link in a sticky directory of all users is not followed", async () => {
+  await withOpenDirectory(0o1777, async (open, victim) => {
+    const link = join(open, "subnet.env");
+    await Deno.symlink(victim, link);
+    await assertRefused(link, "is a symbolic link in a directory that");
+    await Deno.remove(link);
+    await Deno.symlink(join(victim, ".."), link);
+    await assertRefused(join(link, "victim"), "is a symbolic link");
+    await Deno.remove(link);
+    await Deno.symlink(join(open, "nowhere"), link);
+    await assertRefused(link, "is a symbolic link");
+  });
+});
+
+Deno.test("a symbolic link in another user's directory is not followed", async () => {
+  await withOpenDirectory(0o755, async (foreign, victim) => {
+    await Deno.chown(foreign, 65534, 65534);
+    const link = join(foreign, "subnet.env");
+    await Deno.symlink(victim, link);
+    await assertRefused(link, "is a symbolic link in a directory that");
+  });
+});
+
+Deno.test("a directory that others may rename what is in, or may rename, is refused", async () => {
+  await withOpenDirectory(0o777, async (open) => {
+    await assertRefused(
+      join(open, "f"),
+      "every user can write to the directory",
+    );
+  });
+  await withOpenDirectory(0o1777, async (open) => {
+    const foreign = join(open, "flannel");
+    await Deno.mkdir(foreign);
+    await Deno.chown(foreign, 65534, 65534);
+    await assertRefused(join(foreign, "f"), "belongs to another user");
+  });
+});
+
+Deno.test("another user's file in a sticky directory is replaced by ours, with our permission bits", async () => {
+  await withOpenDirectory(0o1777, async (open) => {
+    const path = join(open, "subnet.env");
+    await Deno.writeTextFile(path, "x");
+    await Deno.chmod(path, 0o666);
+    await Deno.chown(path, 65534, 65534);
+    await writeFileAtomically(path, "x", { mode: 0o644 });
+    const { uid } = await Deno.stat(path);
+    assertEquals([uid, permissions(path)], [Deno.uid(), 0o644]);
+  });
+});
+
+Deno.test("bytes are written as text is", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "f");
+    const bytes = Uint8Array.of(0, 255, 10);
+    await writeFileAtomically(path, bytes, { mode: 0o600 });
+    assertEquals(await Deno.readFile(path), bytes);
+    const { ino } = await Deno.stat(path);
+    await writeFileAtomically(path, bytes, { mode: 0o600 });
+    assertEquals((await Deno.stat(path)).ino, ino);
+  });
+});
+
+Deno.test("a file has its permission bits from the moment it is there, and an owner when it is whole", async () => {
+  await withDirectory(async (directory) => {
+    const seen = new Set<string>();
+    using watcher = Deno.watchFs(directory);
+    const watching = (async () => {
+      for await (const { paths } of watcher) {
+        for (const path of paths) {
+          const info = await Deno.lstat(path).catch(() => undefined);
+          if (info) seen.add((info.mode! & 0o7777).toString(8));
+        }
+      }
+    })();
+    const path = join(directory, "f");
+    await Deno.writeTextFile(path, "old", { mode: 0o644 });
+    for (let i = 0; i < 20; i++) {
+      seen.clear();
+      await writeFileAtomically(path, "x".repeat(300_000) + i, {
+        mode: 0o640,
+        keepMode: false,
+        owner: { uid: 65534, gid: 65534 },
+      });
+    }
+    watcher.close();
+    await watching;
+    const { uid, gid } = await Deno.stat(path);
+    assertEquals([uid, gid, permissions(path)], [65534, 65534, 0o640]);
+    assertEquals(
+      seen.difference(new Set(["600", "640"])).size,
+      0,
+      [...seen].join(),
+    );
+  });
+});
+
 Deno.test("a directory or a device in the place of the file is refused and stays", async () => {
   await withDirectory(async (directory) => {
     const error = await assertRejects(

@@ -51,6 +51,17 @@ Deno.test("programs of the system directories are found whatever PATH says", asy
   assert(stdout.endsWith(":/usr/local/sbin:/usr/sbin:/sbin:C"), stdout);
 });
 
+Deno.test("a program has a fixed environment: nothing of the agent's own reaches it", async () => {
+  Deno.env.set("FLANNELD_ETCD_PASSWORD", "secret");
+  try {
+    const { stdout } = await runner.run("env", [], { signal: never });
+    const names = stdout.trim().split("\n").map((line) => line.split("=")[0]);
+    assertEquals(names.sort(), ["LC_ALL", "PATH"]);
+  } finally {
+    Deno.env.delete("FLANNELD_ETCD_PASSWORD");
+  }
+});
+
 Deno.test("an abort ends the program and rejects with its reason", async () => {
   const controller = new AbortController();
   const begin = performance.now();

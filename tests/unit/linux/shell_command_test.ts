@@ -11,6 +11,20 @@ Deno.test("a command runs in the shell, with its variables, and says how it ende
   assertEquals(result, { code: 3, stdout: "here", stderr: "bad" });
 });
 
+Deno.test("a command has the documented environment and its own variables, and nothing of the agent's", async () => {
+  Deno.env.set("FLANNELD_ETCD_PASSWORD", "secret");
+  try {
+    const { stdout } = await runShell("env -u _ -u PWD -u SHLVL env", {
+      env: { WHERE: "here" },
+      signal: never,
+    });
+    const names = stdout.split("\n").map((line) => line.split("=")[0]);
+    assertEquals(names.sort(), ["LC_ALL", "PATH", "WHERE"]);
+  } finally {
+    Deno.env.delete("FLANNELD_ETCD_PASSWORD");
+  }
+});
+
 Deno.test("of much output the end is kept", async () => {
   const { stdout } = await runShell("seq 1 100000", { env: {}, signal: never });
   assertEquals(stdout.length < 5_000, true);

@@ -251,6 +251,27 @@ write_files:
   assertEquals(await host.mode("/opt/packed"), 0o644);
 });
 
+Deno.test("a secret that replaces a public file is never readable through it, text or base64", async () => {
+  for (
+    const [encoding, content] of [["text", "secret"], ["base64", "c2VjcmV0"]]
+  ) {
+    await using host = await Host.create();
+    await Deno.mkdir(`${host.root}/etc`);
+    await Deno.writeTextFile(`${host.root}/etc/key`, "public", { mode: 0o644 });
+    using reader = await Deno.open(`${host.root}/etc/key`);
+    await host.apply(`#cloud-config
+write_files:
+  - path: /etc/key
+    permissions: "0600"
+    content: ${content}
+${encoding === "base64" ? "    encoding: base64" : ""}
+`);
+    assertEquals(await host.read("/etc/key"), "secret");
+    assertEquals(await host.mode("/etc/key"), 0o600);
+    assertEquals(await new Response(reader.readable).text(), "public");
+  }
+});
+
 Deno.test("units are masked, enabled and written for this boot only, as they ask", async () => {
   await using host = await Host.create();
   await host.apply(`#cloud-config
