@@ -34,7 +34,7 @@ export function kernelParts(
     openSocket: (options) => new KernelUnderlaySocket(options),
     openPacketPort: () => new KernelPacketPort(),
     // The peers' routes are known to whoever puts them.
-    openMonitor: () => new KernelRtnetlinkMonitor(rtnetlink),
+    openMonitor: () => new KernelRtnetlinkMonitor({ own: rtnetlink }),
     countIpsecPolicies,
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,

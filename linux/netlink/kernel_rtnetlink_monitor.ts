@@ -15,6 +15,7 @@ import {
 } from "./rtnetlink_monitor.ts";
 
 const RTMGRP_LINK = 0x1;
+const RTMGRP_NEIGH = 0x4;
 const RTMGRP_IPV4_IFADDR = 0x10;
 const RTMGRP_IPV4_ROUTE = 0x40;
 
@@ -26,7 +27,23 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
   [21, "addresses"],
   [24, "routes"],
   [25, "routes"],
+  [28, "neighbours"],
+  [29, "neighbours"],
 ]);
+
+/** What is told beyond links, addresses and the routes of others. */
+export interface MonitorOptions {
+  /**
+   * Routes that this one puts and removes are not told of: with thousands of peers
+   * their owner would look at them all after each change.
+   */
+  readonly own?: { readonly portId: number };
+  /**
+   * The device whose neighbours and forwarding entries are told of, as of now. A
+   * host's other neighbours change all the time.
+   */
+  readonly neighboursOf?: () => number | undefined;
+}
 
 /**
  * A netlink socket in the network namespace of the thread that made it. While
@@ -43,27 +60,35 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
  */
 export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
   readonly #notifications: NetlinkNotifications;
+  readonly #tables: readonly RtnetlinkTable[];
 
-  /**
-   * @param own Routes that this one puts and removes are not told of: with
-   * thousands of peers their owner would look at them all after each change.
-   *
-   * Throws {@linkcode SystemCallError} when there can be no socket.
-   */
-  constructor(own?: { readonly portId: number }) {
+  /** Throws {@linkcode SystemCallError} when there can be no socket. */
+  constructor({ neighboursOf, own }: MonitorOptions = {}) {
     this.#notifications = new NetlinkNotifications(
       NETLINK.ROUTE,
-      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE,
-      (type, portId) =>
-        TABLE_OF_TYPE.get(type) !== "routes" || portId !== own?.portId,
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
+        (neighboursOf === undefined ? 0 : RTMGRP_NEIGH),
+      (type, portId, interfaceIndex) => {
+        switch (TABLE_OF_TYPE.get(type)) {
+          case "routes":
+            return portId !== own?.portId;
+          case "neighbours":
+            return interfaceIndex === neighboursOf?.();
+          default:
+            return true;
+        }
+      },
     );
+    this.#tables = neighboursOf === undefined
+      ? RTNETLINK_TABLES
+      : [...RTNETLINK_TABLES, "neighbours"];
   }
 
   async *changes(
     signal: AbortSignal,
   ): AsyncGenerator<ReadonlySet<RtnetlinkTable>> {
     for await (const { types, lost } of this.#notifications.arrivals(signal)) {
-      const tables = new Set(lost ? RTNETLINK_TABLES : tablesOf(types));
+      const tables = new Set(lost ? this.#tables : tablesOf(types));
       if (tables.size > 0) yield tables;
     }
   }

@@ -9,20 +9,29 @@ import { ERRNO } from "../errno.ts";
 import { addressOf, checked, errno, libc } from "../libc.ts";
 import { type NetlinkFamily, openNetlinkSocket } from "./netlink_socket.ts";
 
-/** Bytes of `struct nlmsghdr`, and where its type and its port lie. */
-const HEADER_BYTES = 16;
+/**
+ * `struct nlmsghdr` (16 bytes), and the first 8 of the family's own header, where
+ * links and neighbours have the index of their device.
+ */
+const HEADER_BYTES = 24;
 const TYPE_OFFSET = 4;
 const PORT_OFFSET = 12;
+const INDEX_OFFSET = 20;
 
 /** Notifications that are read before the caller has a turn: a few ms. */
 const READS_PER_TURN = 4096;
 const MSG_DONTWAIT = 0x40;
 
 /**
- * Whether a notification is news: its `nlmsg_type`, and the port of the socket
- * that asked for the change (0: the kernel's own).
+ * Whether a notification is news: its `nlmsg_type`, the port of the socket that
+ * asked for the change (0: the kernel's own), and of a link or a neighbour the
+ * index of its device.
  */
-export type NotificationFilter = (type: number, portId: number) => boolean;
+export type NotificationFilter = (
+  type: number,
+  portId: number,
+  interfaceIndex: number,
+) => boolean;
 
 /** What came since the last time. */
 export interface Notifications {
@@ -100,7 +109,8 @@ export class NetlinkNotifications implements Disposable {
       }
       const type = this.#header.getUint16(TYPE_OFFSET, true);
       const portId = this.#header.getUint32(PORT_OFFSET, true);
-      if (this.#isNews(type, portId)) types.add(type);
+      const interfaceIndex = this.#header.getInt32(INDEX_OFFSET, true);
+      if (this.#isNews(type, portId, interfaceIndex)) types.add(type);
     }
     return { types, lost };
   }

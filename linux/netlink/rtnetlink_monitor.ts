@@ -4,10 +4,13 @@
  * @module
  */
 
-/** What may be different from what a list said before. */
-export type RtnetlinkTable = "links" | "addresses" | "routes";
+/**
+ * What may be different from what a list said before. `neighbours`: of a device
+ * that the monitor was asked to watch, with its forwarding entries.
+ */
+export type RtnetlinkTable = "links" | "addresses" | "routes" | "neighbours";
 
-/** All of them: what is told when the kernel had to drop a notification. */
+/** What every monitor tells; all of it when the kernel had to drop a notification. */
 export const RTNETLINK_TABLES: readonly RtnetlinkTable[] = [
   "links",
   "addresses",

@@ -62,7 +62,7 @@ testInNamespace(
 
     Deno.test("KernelRtnetlinkMonitor leaves out the routes of the one it was told of, and nothing else", async () => {
       using host = world();
-      using monitor = new KernelRtnetlinkMonitor(host.rtnetlink);
+      using monitor = new KernelRtnetlinkMonitor({ own: host.rtnetlink });
       const changes = monitor.changes(new AbortController().signal);
       const told: string[][] = [];
       const next = async () =>
@@ -98,6 +98,55 @@ testInNamespace(
         }
       }
       assertEquals(descriptors(), before);
+    });
+
+    Deno.test("KernelRtnetlinkMonitor tells of one device's neighbours and forwarding entries", async () => {
+      using host = world();
+      const { rtnetlink } = host;
+      const abort = new AbortController();
+      const vxlan = rtnetlink.createVxlan({
+        name: "flannel.1",
+        vni: 1,
+        underlayIndex: host.interfaceIndex,
+        local: toIpv4(0xc000020b),
+        port: 8472,
+        learning: false,
+        outerChecksum: false,
+        groupPolicy: false,
+        mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+        mtuBytes: 1450,
+      });
+      rtnetlink.ensureAddress(
+        vxlan.index,
+        parseAddressWithPrefix("10.1.5.0/32")!,
+      );
+      rtnetlink.changeLink(vxlan.index, { up: true });
+      let watched = host.interfaceIndex;
+      using monitor = new KernelRtnetlinkMonitor({
+        neighboursOf: () => watched,
+      });
+      const changes = monitor.changes(abort.signal);
+      const mac = Uint8Array.of(2, 0, 0, 0, 0, 2);
+      const entry = { interfaceIndex: vxlan.index, mac };
+      const neighbour = { ...entry, address: toIpv4(0x0a010600) };
+      const forwarding = { ...entry, remote: toIpv4(0xc000020c) };
+      // Of another device: told of nothing but what comes after it.
+      rtnetlink.replaceNeighbours([neighbour]);
+      host.changeLink();
+      assertEquals([...(await changes.next()).value!], ["links"]);
+      watched = vxlan.index;
+      for (
+        const change of [
+          () => rtnetlink.removeNeighbours([neighbour]),
+          () => rtnetlink.replaceForwardingEntries([forwarding]),
+          () => rtnetlink.removeForwardingEntries([forwarding]),
+        ]
+      ) {
+        change();
+        assertEquals([...(await changes.next()).value!], ["neighbours"]);
+      }
+      await changes.return(undefined);
+      rtnetlink.deleteLink(vxlan.index);
     });
   },
 );
