@@ -1,0 +1,42 @@
+/**
+ * flannel's `alloc` backend: the host gets a subnet, and carrying packets is left
+ * to others. No device, no routes (flannel's `pkg/backend/alloc`).
+ *
+ * @module
+ */
+
+import { overlayMtu } from "../net/mtu.ts";
+import type { Backend } from "./backend.ts";
+
+/** A backend that is not started yet. */
+export function createAllocBackend(): Backend {
+  const ended = Promise.withResolvers<void>();
+  let peers = 0;
+  return {
+    type: "alloc",
+    failed: ended.promise,
+    advertise: () => ({ backendType: "alloc" }),
+    start: ({ underlay }) =>
+      Promise.resolve({
+        deviceName: undefined,
+        mtuBytes: overlayMtu(underlay.mtuBytes),
+      }),
+    apply({ added, removed }) {
+      peers += added.length - removed.length;
+      return Promise.resolve();
+    },
+    status: () => ({
+      type: "alloc",
+      dataPath: "none",
+      reason: "alloc carries no packets",
+      device: undefined,
+      peers,
+      outlivesAgent: true,
+      counters: {},
+    }),
+    stop() {
+      ended.resolve();
+      return Promise.resolve();
+    },
+  };
+}

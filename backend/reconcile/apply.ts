@@ -1,0 +1,33 @@
+/**
+ * Carries out a plan by netlink, in few system calls.
+ *
+ * @module
+ */
+
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { Changes } from "./plan.ts";
+
+/**
+ * One kind of change that the kernel refuses does not keep the others out.
+ *
+ * @throws {NetlinkError} the first refusal, at the end.
+ */
+export function applyChanges(rtnetlink: Rtnetlink, changes: Changes): void {
+  const steps = [
+    () => rtnetlink.removeRoutes(changes.removeRoutes),
+    () => rtnetlink.removeNeighbours(changes.removeNeighbours),
+    () => rtnetlink.removeForwardingEntries(changes.removeForwarding),
+    () => rtnetlink.replaceNeighbours(changes.putNeighbours),
+    () => rtnetlink.replaceForwardingEntries(changes.putForwarding),
+    () => rtnetlink.replaceRoutes(changes.putRoutes),
+  ];
+  const refusals: unknown[] = [];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  if (refusals.length > 0) throw refusals[0];
+}

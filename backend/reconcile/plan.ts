@@ -1,0 +1,175 @@
+/**
+ * The difference between what a kernel backend wants and what is there.
+ *
+ * Only what is Loden's is removed or replaced: routes with its protocol number,
+ * routes that flannel left on the backend's device or towards its peers, and the
+ * entries of its device.
+ *
+ * @module
+ */
+
+import type {
+  ForwardingEntry,
+  Neighbour,
+  NewRoute,
+  Route,
+} from "../../linux/netlink/rtnetlink.ts";
+import { type Cidr, formatCidr, isWithin } from "../../net/cidr.ts";
+import { formatMac } from "../../net/mac.ts";
+import { RTPROT_BOOT } from "../../linux/netlink/route.ts";
+import {
+  type ActualState,
+  type DesiredState,
+  ROUTE_PROTOCOL,
+} from "./kernel_state.ts";
+
+/** What is to be done, in the order of the fields. */
+export interface Changes {
+  readonly removeRoutes: readonly NewRoute[];
+  readonly removeNeighbours: readonly Neighbour[];
+  readonly removeForwarding: readonly ForwardingEntry[];
+  readonly putNeighbours: readonly Neighbour[];
+  readonly putForwarding: readonly ForwardingEntry[];
+  /** Last: a packet that takes a route must find the entries behind it. */
+  readonly putRoutes: readonly NewRoute[];
+  /** Routes that are in the place of a wanted one and are not Loden's. */
+  readonly conflicts: readonly Route[];
+}
+
+/** What the plan may touch. */
+export interface Ownership {
+  /** The overlay's network. */
+  readonly network: Cidr;
+  /** The backend's device. */
+  readonly deviceIndex: number | undefined;
+}
+
+/** A pure function of its arguments. */
+export function planChanges(
+  desired: DesiredState,
+  actual: ActualState,
+  ownership: Ownership,
+): Changes {
+  return {
+    ...planRoutes(desired.routes, actual.routes, ownership),
+    ...planNeighbours(desired.neighbours, actual.neighbours),
+    ...planForwarding(desired.forwarding, actual.forwarding),
+  };
+}
+
+/** How many single changes a plan has. */
+export function countChanges(changes: Changes): number {
+  return changes.removeRoutes.length + changes.removeNeighbours.length +
+    changes.removeForwarding.length + changes.putNeighbours.length +
+    changes.putForwarding.length + changes.putRoutes.length;
+}
+
+function planRoutes(
+  desired: readonly NewRoute[],
+  actual: readonly Route[],
+  ownership: Ownership,
+): Pick<Changes, "removeRoutes" | "putRoutes" | "conflicts"> {
+  const wanted = new Map(desired.map((route) => [routeKey(route), route]));
+  const inPlace = new Set<string>();
+  const removeRoutes: NewRoute[] = [];
+  const conflicts: Route[] = [];
+  for (const route of actual) {
+    const key = routeKey(route);
+    const wish = wanted.get(key);
+    const ours = isOurs(route, wish, ownership);
+    if (wish === undefined) {
+      if (ours) removeRoutes.push(asRequest(route));
+    } else if (!ours) {
+      conflicts.push(route);
+      inPlace.add(key);
+    } else if (isAsWanted(route, wish)) {
+      inPlace.add(key);
+    }
+  }
+  return {
+    removeRoutes,
+    putRoutes: desired.filter((route) => !inPlace.has(routeKey(route))),
+    conflicts,
+  };
+}
+
+/** The kernel has one route of a destination and a metric. */
+function routeKey(
+  { destination, metric }: Pick<NewRoute, "destination" | "metric">,
+): string {
+  return `${formatCidr(destination)} ${metric ?? 0}`;
+}
+
+/**
+ * flannel's routes have the protocol of `ip route`. They are known by the device,
+ * or, where the underlay's device carries them, by the gateway that Loden wants
+ * for the same subnet.
+ */
+function isOurs(
+  route: Route,
+  wish: NewRoute | undefined,
+  { deviceIndex, network }: Ownership,
+): boolean {
+  if (!isWithin(route.destination, network)) return false;
+  if (route.protocol === ROUTE_PROTOCOL) return true;
+  if (route.protocol !== RTPROT_BOOT) return false;
+  return route.type === "unicast"
+    ? route.interfaceIndex === deviceIndex ||
+      (wish?.gateway !== undefined && wish.gateway === route.gateway)
+    // The route behind the device's, which every backend puts alike.
+    : route.type === wish?.type;
+}
+
+function isAsWanted(route: Route, wish: NewRoute): boolean {
+  return route.protocol === wish.protocol &&
+    route.type === (wish.type ?? "unicast") &&
+    route.interfaceIndex === wish.interfaceIndex &&
+    route.gateway === wish.gateway &&
+    route.mtuBytes === wish.mtuBytes && !route.multipath;
+}
+
+function asRequest(route: Route): NewRoute {
+  return {
+    destination: route.destination,
+    type: route.type === "unicast" ? "unicast" : "unreachable",
+    metric: route.metric,
+    ...route.interfaceIndex === undefined
+      ? {}
+      : { interfaceIndex: route.interfaceIndex },
+    ...route.gateway === undefined ? {} : { gateway: route.gateway },
+  };
+}
+
+function planNeighbours(
+  desired: readonly Neighbour[],
+  actual: readonly Neighbour[],
+): Pick<Changes, "removeNeighbours" | "putNeighbours"> {
+  const present = new Map(actual.map((entry) => [entry.address, entry]));
+  const wanted = new Set(desired.map(({ address }) => address));
+  return {
+    removeNeighbours: actual.filter(({ address }) => !wanted.has(address)),
+    putNeighbours: desired.filter(({ address, mac }) => {
+      const entry = present.get(address);
+      return entry === undefined || formatMac(entry.mac) !== formatMac(mac);
+    }),
+  };
+}
+
+/** Two peers may share a hardware address for a while: the entry stays then. */
+function planForwarding(
+  desired: readonly ForwardingEntry[],
+  actual: readonly ForwardingEntry[],
+): Pick<Changes, "removeForwarding" | "putForwarding"> {
+  const present = new Map(
+    actual.map(({ mac, remote }) => [formatMac(mac), remote]),
+  );
+  const wanted = new Map(
+    desired.map((entry) => [formatMac(entry.mac), entry]),
+  );
+  return {
+    removeForwarding: actual.filter(({ mac }) => !wanted.has(formatMac(mac))),
+    putForwarding: [...wanted].filter(([mac, { remote }]) =>
+      present.get(mac) !== remote
+    ).map(([, entry]) => entry),
+  };
+}

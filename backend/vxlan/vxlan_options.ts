@@ -1,0 +1,25 @@
+/**
+ * The options of the vxlan backend in a network config.
+ *
+ * @module
+ */
+
+/** IANA's port is 4789; flannel leaves the choice to Linux, which has this one. */
+export const DEFAULT_VXLAN_PORT = 8472;
+/** 24 bits (RFC 7348). */
+export const LARGEST_VNI = 0xff_ffff;
+/** `flannel.` and the number must fit a device's name of 15 bytes. */
+export const LARGEST_NAMED_VNI = 9_999_999;
+
+/** flannel's, in its spelling but for the case. */
+export interface VxlanOptions {
+  readonly vni: number;
+  readonly port: number;
+  /** Of outer packets; `undefined`: as the underlay's device. */
+  readonly outerMtuBytes: number | undefined;
+  /** VXLAN group policy (GBP). */
+  readonly groupPolicy: boolean;
+  readonly learning: boolean;
+  /** Peers on the underlay's link are reached by plain routes. */
+  readonly directRouting: boolean;
+}
