@@ -23,17 +23,9 @@ import {
 } from "../kernel_backend.ts";
 import { ROUTE_PROTOCOL } from "../reconcile/kernel_state.ts";
 import { VxlanDevice } from "./vxlan_device.ts";
-import type { VxlanOptions } from "./vxlan_options.ts";
+import type { VxlanBackendOptions } from "./vxlan_options.ts";
 
 const TYPE = "vxlan";
-
-/** How a vxlan backend works on this host. */
-export interface VxlanBackendOptions extends VxlanOptions {
-  /** The alias that marks the device as this network's. */
-  readonly deviceAlias: string;
-  /** The address of a device that is to be made, six bytes. */
-  readonly mac: Uint8Array;
-}
 
 /**
  * A backend that is not started yet. A device that flannel or an earlier run left

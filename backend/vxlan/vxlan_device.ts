@@ -16,7 +16,7 @@ import { formatMac } from "../../net/mac.ts";
 import { type OverlayMtu, overlayMtu } from "../../net/mtu.ts";
 import type { BackendContext } from "../backend.ts";
 import { BackendStartError } from "../errors.ts";
-import type { VxlanBackendOptions } from "./vxlan_backend.ts";
+import type { VxlanBackendOptions } from "./vxlan_options.ts";
 
 /** Inner Ethernet, outer IPv4, UDP and VXLAN headers: 14 + 20 + 8 + 8. */
 export const VXLAN_ENCAPSULATION_BYTES = 50;

@@ -23,3 +23,11 @@ export interface VxlanOptions {
   /** Peers on the underlay's link are reached by plain routes. */
   readonly directRouting: boolean;
 }
+
+/** How a vxlan backend works on this host. */
+export interface VxlanBackendOptions extends VxlanOptions {
+  /** The alias that marks the device as this network's. */
+  readonly deviceAlias: string;
+  /** The address of a device that is to be made, six bytes. */
+  readonly mac: Uint8Array;
+}

@@ -1,10 +1,8 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { BackendStartError } from "../../../../backend/errors.ts";
 import { ROUTE_PROTOCOL } from "../../../../backend/reconcile/kernel_state.ts";
-import {
-  createVxlanBackend,
-  type VxlanBackendOptions,
-} from "../../../../backend/vxlan/vxlan_backend.ts";
+import { createVxlanBackend } from "../../../../backend/vxlan/vxlan_backend.ts";
+import type { VxlanBackendOptions } from "../../../../backend/vxlan/vxlan_options.ts";
 import { formatCidr } from "../../../../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../../../../net/ipv4.ts";
 import { formatMac, parseMac } from "../../../../net/mac.ts";
