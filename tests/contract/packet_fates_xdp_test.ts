@@ -139,6 +139,17 @@ testInNamespace(
       );
     });
 
+    Deno.test("a stripped frame is what earlier versions make, which loden_rx may be of", () => {
+      using world = new ProgramWorld();
+      const packet = inner({ payload: new Uint8Array() });
+      const { frame } = world.run("xdp", arriving(packet));
+      assertEquals(
+        frame.toHex(),
+        // The mark, nobody's address, the source's, IPv4.
+        "65646f4c" + "024c6f64656e" + "024c6f000009" + "0800" + packet.toHex(),
+      );
+    });
+
     Deno.test("a peer whose deadline is over is left to loden_rx", () => {
       const over: ProgramPeer[] = HOLDERS.map((one) => ({
         ...one,
