@@ -1,5 +1,5 @@
 /**
- * One attempt to get a lease: listed, decided, written, looked at again.
+ * One attempt to get a lease: list, decide, write, verify.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import { ANSWER_WITHIN_MS } from "./liveness.ts";
 import { describeHoldings, describeRoom } from "./pool_holdings.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
 
-/** An attempt's edges. */
+/** What an attempt works with. */
 export interface AcquisitionComponents {
   readonly registry: LeaseRegistry;
   readonly random: RandomSource;
@@ -39,13 +39,13 @@ export interface AcquisitionRequest {
   /** Subnets that this host has had, the most trusted first. */
   readonly previous: readonly PreviousSubnet[];
   readonly ttlSeconds: number;
-  /** Whether a PublicIP is taken from a host that is alive. */
+  /** Whether to take the PublicIP from a host that is alive. */
   readonly takeOver: boolean;
-  /** Told when the subnet that is running cannot be had, whatever follows. */
+  /** Called if the subnet in use cannot be acquired, whatever follows. */
   readonly onRunningLost: () => void;
 }
 
-/** A lease that was got, and why this one. */
+/** The acquired lease, and why this one was chosen. */
 export interface Acquired {
   readonly lease: Lease;
   readonly how:
@@ -54,14 +54,15 @@ export interface Acquired {
 }
 
 /**
- * Gets a lease (compat 3.4, order of search: docs/lease.md).
+ * Acquires a lease (compat 3.4; the order is in docs/lease.md).
  *
- * No two hosts end with overlapping subnets or with one PublicIP: a key is only
- * written where none is, and whoever wrote later sees, in the state of etcd at his
- * own write, what the other one wrote since his listing, and gives way.
+ * Two hosts never end up with overlapping subnets or with one PublicIP. A host
+ * writes a key only if it is absent. It then reads, at the revision of its own
+ * write, what others have written since its listing; the later writer sees the
+ * earlier one and gives way.
  *
- * @returns `undefined` when somebody was faster, or may have been: the next
- * attempt sees him.
+ * @returns `undefined` if another host was faster or may have been; the next
+ * attempt sees its lease.
  * @throws {RegistryError}
  * @throws {PoolExhaustedError}
  * @throws {PublicIpInUseError}
@@ -103,9 +104,10 @@ export async function tryAcquire(
 }
 
 /**
- * Two machines with one PublicIP (Vagrant's 10.0.2.15) would take each other's
- * packets, and each other's lease in turns. Who is dead, does not answer or is no
- * Loden has no say: a reinstalled machine must get its address back.
+ * Two machines with one PublicIP (Vagrant's 10.0.2.15) would receive each
+ * other's packets and take each other's lease in turn. A host that does not
+ * answer, because it is dead or not Loden, is ignored: a reinstalled machine
+ * must get its address back.
  */
 async function refuseSharedAddress(
   { registry, log }: AcquisitionComponents,
@@ -139,7 +141,10 @@ async function refuseSharedAddress(
   }
 }
 
-/** Writes over a key of ours; what an unknown version of us wrote is kept. */
+/**
+ * Overwrites a key of ours and keeps fields that another version of Loden
+ * wrote.
+ */
 function take(
   { registry }: AcquisitionComponents,
   { attributes, ttlSeconds }: AcquisitionRequest,
@@ -150,7 +155,7 @@ function take(
   return registry.renew(
     lease,
     {
-      // What this host said last holds until its data path has started: programs
+      // The last value stays until the data path has started, because programs
       // in the kernel outlive the agent.
       ...(reason === "own" && dataPath !== undefined ? { dataPath } : {}),
       ...attributes,
@@ -161,7 +166,10 @@ function take(
   );
 }
 
-/** Writes a new key; takes it back if somebody was faster by another one. */
+/**
+ * Writes a new key; deletes it if another host was faster with an overlapping
+ * one.
+ */
 async function create(
   components: AcquisitionComponents,
   { pool, attributes, ttlSeconds }: AcquisitionRequest,
@@ -177,13 +185,13 @@ async function create(
     : await allocate(components, pool, { step, snapshot }, signal);
   const lease = await registry.create(subnet, attributes, ttlSeconds, signal);
   if (lease === undefined) return undefined;
-  // A store that began anew has not told of its leases yet.
+  // A store that was reset has not reported its leases yet.
   if (BigInt(lease.modRevision) <= BigInt(snapshot.revision)) {
     await registry.remove(lease, signal);
     return undefined;
   }
   const written = await listSince(registry, snapshot, lease, signal);
-  // The next attempt finds this key among all the others.
+  // The next attempt finds this key in its listing.
   if (written === undefined) return undefined;
   const lost = written.some((other) =>
     other.name !== lease.name &&
@@ -194,7 +202,10 @@ async function create(
   return undefined;
 }
 
-/** What was written up to a lease's own write; `undefined` when that is history. */
+/**
+ * What was written up to the lease's own write; `undefined` if that revision
+ * was compacted.
+ */
 async function listSince(
   registry: LeaseRegistry,
   { revision }: LeaseSnapshot,
@@ -212,7 +223,7 @@ async function listSince(
   }
 }
 
-/** A free subnet. @throws {PoolExhaustedError} that says who holds them all. */
+/** A free subnet. @throws {PoolExhaustedError} that names the holders. */
 async function allocate(
   { registry, random }: AcquisitionComponents,
   pool: SubnetPool,
@@ -234,7 +245,7 @@ async function allocate(
   }
 }
 
-/** Whether another installation says that it has this host's PublicIP. */
+/** Whether another installation has this host's PublicIP. */
 function isRival(
   lease: Lease,
   { publicIp, hostId }: LeaseAttributes,

@@ -15,12 +15,12 @@ import {
 import { leaseName } from "./lease_codec.ts";
 import type { LeaseSnapshot } from "./registry.ts";
 
-/** A subnet that this host has had, and who remembers it. */
+/** A subnet that this host had, and where it is remembered. */
 export interface PreviousSubnet {
   readonly subnet: Cidr;
   /**
-   * `running`: packets flow by it now; `subnet-file`: `/run/flannel/subnet.env`;
-   * `state`: the state directory.
+   * `running`: in use now; `subnet-file`: `/run/flannel/subnet.env`; `state`:
+   * the state directory.
    */
   readonly source: "running" | "subnet-file" | "state";
 }
@@ -31,8 +31,8 @@ export type AcquisitionStep =
     readonly type: "renew";
     readonly lease: Lease;
     /**
-     * `own`: our host id is in it. `adopted`: our PublicIP is in it and no host
-     * id: flannel on this host, or a reservation. `taken-over`: our PublicIP with
+     * `own`: has our host id. `adopted`: has our PublicIP and no host id:
+     * flannel on this host, or a reservation. `taken-over`: our PublicIP with
      * another host id.
      */
     readonly reason: "own" | "adopted" | "taken-over";
@@ -48,18 +48,19 @@ export type AcquisitionStep =
 export interface AcquisitionPlan {
   readonly discard: readonly Lease[];
   readonly step: AcquisitionStep;
-  /** Whether another lease has the subnet that is running, or a part of it. */
+  /** Whether another lease has the subnet in use, or part of it. */
   readonly losesRunning: boolean;
 }
 
 /**
  * Decides by what etcd holds and what this host remembers, in this order: the
- * subnet that is running if nobody else has it, a lease with our host id, one with
- * our PublicIP, then `previous` as given, then any free subnet.
+ * subnet in use if no other host has it, a lease with our host id, one with our
+ * PublicIP, then `previous` as given, then any free subnet.
  *
- * Our own leases that are not chosen, and those of a flannel on this address that
- * no longer fit the config, are discarded; those with another host id are left to
- * their owner and their TTL. A lease of ours that overlaps an older one gives way.
+ * Our own leases that are not chosen, and those of a flannel on this address
+ * that no longer fit the config, are deleted. Leases with another host id are
+ * left to their owner and their TTL. If one of our leases overlaps an older
+ * one, ours gives way.
  */
 export function planAcquisition(
   snapshot: LeaseSnapshot,
@@ -68,7 +69,7 @@ export function planAcquisition(
   previous: readonly PreviousSubnet[],
 ): AcquisitionPlan {
   const { hostId, publicIp } = attributes;
-  // A dual-stack key is flannel's for another config than ours.
+  // A dual-stack key belongs to a flannel with another config.
   const fits = ({ name, subnet }: Lease) =>
     poolAdmits(pool, subnet) && name === leaseName(subnet);
   const own = snapshot.leases.filter((lease) =>
@@ -84,7 +85,7 @@ export function planAcquisition(
     ...snapshot.leases.filter((lease) =>
       !own.includes(lease) && !obsolete.includes(lease)
     ),
-    // Whose value cannot be read may still be served by somebody.
+    // A lease with an unreadable value may still be in use.
     ...snapshot.rejected.flatMap(({ version }) => version ?? []),
   ];
   const isFree = (subnet: Cidr) =>
@@ -126,8 +127,8 @@ function isRunning({ source }: PreviousSubnet): boolean {
 }
 
 /**
- * Whether a lease overlaps one that was there before it, and so gives way. By the
- * keys' creation: the other one may have been renewed since.
+ * Whether a lease overlaps an older one and so gives way. Compares the creation
+ * of the keys, because the other lease may have been renewed.
  */
 function isYounger(lease: Lease, others: readonly LeaseVersion[]): boolean {
   return others.some((other) =>
@@ -136,7 +137,7 @@ function isYounger(lease: Lease, others: readonly LeaseVersion[]): boolean {
   );
 }
 
-/** Those that are remembered, in the order of memory, before the others. */
+/** Remembered subnets first, in their order, then the others. */
 function byMemory(previous: readonly PreviousSubnet[]) {
   const rank = (lease: Lease) => {
     const index = previous.findIndex(({ subnet }) =>

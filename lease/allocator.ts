@@ -15,15 +15,17 @@ import {
 import type { RandomSource } from "../linux/random.ts";
 import { PoolExhaustedError } from "./errors.ts";
 
-/** flannel chooses among at most so many free subnets (compat 3.4, step 4). */
+/**
+ * flannel chooses among at most this many free subnets (compat 3.4, step 4).
+ */
 const MAX_CANDIDATES = 100;
 
 /**
- * Walks from the pool's first subnet to its last, passes over those that overlap
- * one of `held` (of whatever length), and takes one of the first 100 free ones at
- * random: hosts that start together rarely choose the same.
+ * Walks the pool from first to last, skips subnets that overlap one of `held`
+ * (of any length), and takes one of the first 100 free ones at random, so that
+ * hosts that start together rarely choose the same.
  *
- * @throws {PoolExhaustedError} when none is free.
+ * @throws {PoolExhaustedError} if none is free.
  */
 export function allocateSubnet(
   pool: SubnetPool,
@@ -49,7 +51,7 @@ function freeSubnets(
   const free: Cidr[] = [];
   let next = 0;
   let lastHeld = -1;
-  // Both lists ascend, so one walk through each of them decides all overlaps.
+  // Both lists ascend, so one pass over each finds all overlaps.
   for (
     let address: number = pool.first;
     address <= pool.last && free.length < limit;

@@ -1,23 +1,23 @@
 /**
- * Troubles that last, each told once.
+ * Reports lasting problems once.
  *
  * @module
  */
 
-/** Something that is wrong with one key. */
+/** A problem with one key. */
 export interface Report {
   readonly key: string;
   readonly code: string;
   readonly reason: string;
 }
 
-/** Remembers what was told, so that a log has one line per change. */
+/** Remembers what was reported, so that the log has one line per change. */
 export class ChangingReports {
   #told = new Map<string, string>();
 
   /**
-   * Those of `current` that are new or have another reason than before. What is
-   * no longer in `current` is forgotten, and new when it comes back.
+   * Those of `current` that are new or have a new reason. A problem that is no
+   * longer in `current` is forgotten, and counts as new if it comes back.
    */
   changed<T extends Report>(current: readonly T[]): T[] {
     const next = new Map<string, string>();

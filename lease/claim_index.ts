@@ -1,6 +1,6 @@
 /**
- * Finding out at once whether some peer claims what another one had: the same
- * address, or a subnet that overlaps.
+ * Finds quickly whether a peer claims what another one had: the same address or
+ * an overlapping subnet.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import type { Peer } from "../net/peer.ts";
 export type Claim = Pick<Peer, "subnet" | "publicIp">;
 
 /**
- * Counts claims by address and by subnet. Two subnets overlap only when one lies
- * in the other, and a network has subnets of one or two lengths, so a question
- * costs a few look-ups, however many peers there are.
+ * Counts claims by address and by subnet. Two subnets overlap only if one
+ * contains the other, and a network has subnets of one or two lengths, so a
+ * query costs a few look-ups for any number of peers.
  */
 export class ClaimIndex {
   readonly #addresses = new Map<Ipv4, number>();
@@ -32,7 +32,7 @@ export class ClaimIndex {
     addTo(sameLength, subnet.address, 1);
   }
 
-  /** Of one that was added. */
+  /** Removes a claim that was added. */
   delete({ subnet, publicIp }: Claim): void {
     addTo(this.#addresses, publicIp, -1);
     const sameLength = this.#subnets.get(subnet.prefixLength);
@@ -41,7 +41,7 @@ export class ClaimIndex {
     if (sameLength.size === 0) this.#subnets.delete(subnet.prefixLength);
   }
 
-  /** Whether anything that was added claims this one's address or subnet. */
+  /** Whether any added claim has this address or overlaps this subnet. */
   hasClaimOn({ subnet, publicIp }: Claim): boolean {
     if (this.#addresses.has(publicIp)) return true;
     for (const [length, addresses] of this.#subnets) {

@@ -1,5 +1,5 @@
 /**
- * What can go wrong with leases, in an operator's words.
+ * Errors of leases.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { SubnetPool } from "../net/subnet_pool.ts";
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
 
 /**
- * The classes of trouble with etcd. The words are an interface: they are part of
+ * The kinds of faults of etcd. The words are an interface: they are part of
  * error codes (`registry.<fault>`), log fields and `loden status --json`.
  */
 export const REGISTRY_FAULTS = [
@@ -24,21 +24,21 @@ export const REGISTRY_FAULTS = [
   "tls",
   /** User name or password. */
   "auth",
-  /** The account may not touch this key. */
+  /** The account may not use this key. */
   "permission",
   /** The cluster has no leader or no quorum. */
   "no-leader",
   /** The NOSPACE alarm is raised, or the disk is full. */
   "no-space",
-  /** The history that was asked for is gone; a fresh read cures it. */
+  /** The requested history was compacted; a fresh read solves it. */
   "compacted",
   /** Connected, but no answer in time. */
   "deadline",
-  /** The other side is no etcd, or speaks TLS where plain text was tried. */
+  /** The server is not etcd, or expects TLS instead of plain text. */
   "not-etcd",
   /** A stored value that cannot be read. */
   "bad-value",
-  /** None of the above; the message has etcd's own words. */
+  /** None of the above; the message has etcd's own text. */
   "unknown",
 ] as const;
 
@@ -83,26 +83,26 @@ const HINTS: Record<RegistryFault, string | undefined> = {
   unknown: undefined,
 };
 
-/** What is known of a failed request. */
+/** What is known about a failed request. */
 export interface RegistryErrorOptions extends LodenErrorOptions {
   /** The endpoints that were tried, as configured; never with a password. */
   readonly endpoints: readonly string[];
   /** What the endpoint did instead. */
   readonly detail: string;
-  /** Whether etcd may have carried the request out all the same. */
+  /** Whether etcd may have carried out the request nevertheless. */
   readonly uncertain?: boolean;
 }
 
-/** A request that the registry could not fulfil. */
+/** A request that the registry could not carry out. */
 export class RegistryError extends LodenError {
   readonly fault: RegistryFault;
   readonly endpoints: readonly string[];
   /** What the endpoint did, without the sentence around it. */
   readonly detail: string;
-  /** Whether etcd may have carried the request out all the same. */
+  /** Whether etcd may have carried out the request nevertheless. */
   readonly uncertain: boolean;
 
-  /** @param what Ends the words "Cannot …", e.g. `list the leases`. */
+  /** @param what Completes "Cannot …", e.g. `list the leases`. */
   constructor(
     fault: RegistryFault,
     what: string,
@@ -123,7 +123,7 @@ export class RegistryError extends LodenError {
   }
 }
 
-/** An endpoint that is no `http://` or `https://` URL of host and port. */
+/** An endpoint that is not an `http://` or `https://` URL of host and port. */
 export class BadEndpointError extends LodenError {
   /** Waiting does not change a setting. */
   readonly retryable = false;
@@ -145,9 +145,7 @@ export class PoolExhaustedError extends LodenError {
   readonly heldCount: number;
   readonly poolSize: number;
 
-  /**
-   * @param details Who holds them, and what would give more, where that is known.
-   */
+  /** @param details The holders, and a config with more subnets, if known. */
   constructor(
     pool: SubnetPool,
     heldCount: number,
@@ -194,7 +192,7 @@ export class PublicIpInUseError extends LodenError {
   }
 }
 
-/** Somebody changes this host's key faster than it can be answered. */
+/** Another program changes this host's key faster than the agent can react. */
 export class UnstableKeyError extends LodenError {
   constructor(subnet: Cidr) {
     super(

@@ -55,25 +55,25 @@ import type {
   StoredConfig,
 } from "./registry.ts";
 
-/** How to reach etcd, and where in it the network lives. */
+/** How to reach etcd, and the network's keys in it. */
 export interface EtcdRegistryOptions {
-  /** `http://` or `https://` URLs; each call goes to one that works. */
+  /** `http://` or `https://` URLs; each call uses one that works. */
   readonly endpoints: readonly string[];
   /** flannel's `--etcd-prefix`. */
   readonly prefix: string;
-  /** PEM files for https endpoints, read when a connection is made. */
+  /** PEM files for https endpoints, read when a connection is opened. */
   readonly tls?: TlsFiles;
   readonly username?: string;
   readonly password?: string;
-  /** A file with the password, read at each login, in place of `password`. */
+  /** A file with the password, read at each login; replaces `password`. */
   readonly passwordFile?: string;
-  /** Milliseconds until a call has its answer or its error; 5,000 by default. */
+  /** Milliseconds until a call returns or fails; 5,000 by default. */
   readonly deadlineMs?: number;
-  /** Leases that one call reads; 1,000 by default. */
+  /** Leases per call; 1,000 by default. */
   readonly pageKeys?: number;
 }
 
-/** {@linkcode LeaseRegistry} over the keys and values of compat 3. */
+/** {@linkcode LeaseRegistry} with the keys and values of compat 3. */
 export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #configKey: string;
   readonly #subnetsPrefix: string;
@@ -81,14 +81,14 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
   readonly #closing = new AbortController();
-  /** What the last key that was written hangs on; `0` for nothing. */
+  /** The etcd lease of the last key that was written; `0` for none. */
   #latestGrant = "0";
   readonly #endpoints: readonly string[];
   readonly #client: Promise<EtcdClient>;
 
   /**
-   * Begins to load the gRPC client, which takes longer than the rest of a
-   * program's start; the connection is made by the first call.
+   * Starts to load the gRPC client, which takes longer than the rest of the
+   * start; the first call opens the connection.
    *
    * @throws {BadEndpointError}
    */
@@ -108,7 +108,8 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
         deadlineMs: options.deadlineMs ?? CALL_DEADLINE_MS,
       }),
     }));
-    // Every call reports it; before the first one it is nobody's error yet.
+    // Every call reports it; before the first call it must not be an unhandled
+    // rejection.
     this.#client.catch(() => {});
   }
 
@@ -214,7 +215,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       (content) => putIfAbsent(this.#key(name), content),
       signal,
     );
-    // What attempts that failed have left behind.
+    // The etcd leases that failed attempts left behind.
     if (lease !== undefined) await this.#sweep(signal);
     return lease;
   }
@@ -357,7 +358,9 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     );
   }
 
-  /** Writes a lease under a condition; `undefined` when that does not hold. */
+  /**
+   * Writes a lease under a condition; `undefined` if the condition is false.
+   */
   async #put(
     what: string,
     version:
@@ -378,8 +381,8 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
         signal,
       );
       if (succeeded) {
-        // Whoever deletes a key, or writes it without its etcd lease, leaves that
-        // behind.
+        // Deleting a key, or writing it without its etcd lease, leaves that
+        // lease behind.
         if (this.#latestGrant !== etcdLeaseId) {
           this.#grants.abandon(this.#latestGrant);
         }
@@ -405,7 +408,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     await this.#sweep(signal);
   }
 
-  /** Goes on without a caller who is called off: he has written all the same. */
+  /** Continues if the caller is aborted, because the key was written. */
   async #sweep(signal: AbortSignal): Promise<void> {
     const { cluster } = await this.#client;
     const swept = this.#grants.sweep(cluster, this.#closing.signal);
@@ -424,7 +427,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
       : { type: "rejected", rejected: entry, revision };
   }
 
-  /** `undefined` for a key that never was a lease. */
+  /** `undefined` for a key that was never a lease. */
   #deleteEvent(kv: IKeyValue): LeaseEvent | undefined {
     const deleted = decodeDeletedKey(this.#subnetsPrefix, kv.key);
     return deleted &&

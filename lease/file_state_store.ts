@@ -14,37 +14,39 @@ import type { StateStore, StoredLease, StoredPeer } from "./state_store.ts";
 
 const log = getLogger(["loden", "lease"]);
 
-/** Between two writes, at least: peers may change many times a second. */
+/**
+ * Shortest interval between two writes: peers may change many times per second.
+ */
 const PAUSE_MS = 2_000;
 /**
- * How much longer than the text took the next one is put off: that of thousands
- * of peers takes tens of milliseconds, in which nothing else happens.
+ * The next write is delayed by this multiple of the time that encoding took:
+ * encoding thousands of peers blocks everything else for tens of milliseconds.
  */
 const REST_PER_WORK = 500;
 const LONGEST_PAUSE_MS = 15_000;
-/** Between two attempts on a disk that is full or read-only. */
+/** Pause between two attempts on a full or read-only disk. */
 const RETRY_MS = 30_000;
 const OWNER_ONLY = { mode: 0o600, directoryMode: 0o700 };
 
-/** The edges of the store. */
+/** What the store works with. */
 export interface FileStateComponents {
   readonly clock: Clock;
   readonly random: RandomSource;
 }
 
-/** Which state it is. */
+/** Identifies the state. */
 export interface FileStateOptions {
   /** The file: one per network. */
   readonly path: string;
-  /** The underlay's hardware address as text; empty where there is none. */
+  /** The underlay's hardware address as text; empty if there is none. */
   readonly underlayMac: string;
-  /** Told after each attempt to write: what is wrong, or that nothing is. */
+  /** Called after each write, with the error or without one. */
   readonly onResult?: (error: unknown | undefined) => void;
 }
 
 /**
- * Keeps the state in memory and writes it behind the caller's back, the newest
- * only. On a disk that cannot be written it goes on in memory.
+ * Keeps the state in memory and writes the newest version in the background. If
+ * the disk cannot be written, it continues in memory.
  */
 export class FileStateStore implements StateStore {
   readonly #clock: Clock;
@@ -52,12 +54,15 @@ export class FileStateStore implements StateStore {
   readonly #onResult: (error: unknown | undefined) => void;
   readonly #closing = new AbortController();
   #state: DurableState;
-  /** Not asked yet: a list of thousands is made once per write, not per change. */
+  /**
+   * Not evaluated yet: a list of thousands is built once per write, not per
+   * change.
+   */
   #newerPeers: (() => readonly StoredPeer[]) | undefined;
   #dirty = false;
   /** Ends the pause after the present write. */
   #hurry = new AbortController();
-  /** What making the last text took. */
+  /** How long the last encoding took. */
   #workMs = 0;
   #writing: Promise<void> | undefined;
   #lastReason: string | undefined;
@@ -74,9 +79,9 @@ export class FileStateStore implements StateStore {
   }
 
   /**
-   * Reads the file. One that cannot be understood is set aside; one that was
-   * written on another underlay (a cloned machine) is not ours. In both cases,
-   * and without a file, the state begins anew with a fresh host id.
+   * Reads the file. A file that cannot be understood is renamed. A file that
+   * was written on another underlay (a cloned machine) is not ours. In both
+   * cases, and without a file, the state starts empty with a fresh host id.
    */
   static async open(
     { clock, random }: FileStateComponents,
@@ -144,7 +149,7 @@ export class FileStateStore implements StateStore {
     if (this.#dirty) await this.#write();
   }
 
-  /** Without a pause: the host may go down as soon as it is READY. */
+  /** Without a delay, because the host may go down as soon as it is READY. */
   #saveNow(change: Partial<DurableState>): void {
     this.#save(change);
     this.#hurry.abort();
@@ -156,10 +161,10 @@ export class FileStateStore implements StateStore {
     this.#writing ??= this.#writeBehind();
   }
 
-  /** Writes until nothing is left to write, with pauses between. */
+  /** Writes until there is nothing left to write, with pauses in between. */
   async #writeBehind(): Promise<void> {
     while (this.#dirty && !this.#closing.signal.aborted) {
-      // Before the write: what comes during it is in the next one.
+      // Cleared before the write: changes during it belong to the next one.
       this.#hurry = new AbortController();
       const pauseEnds = AbortSignal.any([
         this.#closing.signal,
@@ -170,7 +175,8 @@ export class FileStateStore implements StateStore {
       const pauseMs = written ? Math.min(restMs, LONGEST_PAUSE_MS) : RETRY_MS;
       await this.#clock.sleep(pauseMs, pauseEnds).catch(() => {});
     }
-    // In the same turn as the last look at the flag: nothing comes in between.
+    // In the same turn as the last check of the flag, so that nothing comes in
+    // between.
     this.#writing = undefined;
   }
 
@@ -233,12 +239,12 @@ async function readState(path: string): Promise<DurableState | undefined> {
   }
 }
 
-/** Where a file that cannot be understood is moved to. */
+/** The new name of a file that cannot be understood. */
 export function unreadableStateFile(path: string): string {
   return `${path}.unreadable`;
 }
 
-/** Kept for whoever wants to know what happened to it. */
+/** Kept, so that you can find out what happened to it. */
 async function setAside(path: string, error: unknown): Promise<void> {
   const aside = unreadableStateFile(path);
   log.warn("saved state cannot be understood and is set aside", {

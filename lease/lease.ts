@@ -8,43 +8,54 @@ import type { Cidr } from "../net/cidr.ts";
 import type { Ipv4 } from "../net/ipv4.ts";
 import type { DataPathName } from "../net/peer.ts";
 
-/** The value of a lease's key (compat 3.2), read. */
+/** The decoded value of a lease's key (compat 3.2). */
 export interface LeaseAttributes {
   readonly publicIp: Ipv4;
-  /** `udp` when the value names none, as flannel omits it for udp and alloc. */
+  /**
+   * `udp` if the value names none, because flannel omits it for udp and alloc.
+   */
   readonly backendType: string;
   readonly backendData?: unknown;
-  /** Loden's own, appended after flannel's fields; absent in flannel's leases. */
+  /** Loden's own field, after flannel's fields; absent in flannel's leases. */
   readonly hostId?: string;
-  /** Loden's own: what carries the holder's packets. */
+  /** Loden's own field: the holder's data path. */
   readonly dataPath?: DataPathName;
-  /** Fields that this version does not know, kept when the value is rewritten. */
+  /** Unknown fields, kept when the value is rewritten. */
   readonly unknownFields?: Readonly<Record<string, unknown>>;
 }
 
-/** The part of the value that a backend decides, and may change while it runs. */
+/**
+ * The part of the value that the backend decides and may change while it runs.
+ */
 export type LeaseAdvertisement = Pick<
   LeaseAttributes,
   "backendType" | "backendData" | "dataPath"
 >;
 
-/** One version of one key under `<prefix>/subnets/`: what a transaction compares. */
+/**
+ * One version of one key under `<prefix>/subnets/`, for transactions to
+ * compare.
+ */
 export interface LeaseVersion {
   /**
    * The key below `<prefix>/subnets/`: `10.1.5.0-24`, or with `&` and an IPv6
-   * half in a dual-stack cluster (compat 3.1). Two names may share one subnet.
+   * half in a dual-stack cluster (compat 3.1). Two names may have the same
+   * subnet.
    */
   readonly name: string;
   readonly subnet: Cidr;
-  /** The etcd lease that the key hangs on; `0` for a reservation (no TTL). */
+  /** The etcd lease of the key; `0` for a reservation (no TTL). */
   readonly etcdLeaseId: string;
-  /** create_revision of the key: who was first. Renewals leave it as it is. */
+  /**
+   * create_revision of the key: the smaller one was first. Renewals do not
+   * change it.
+   */
   readonly createRevision: string;
   /** mod_revision of the key, for compare-and-put. */
   readonly modRevision: string;
 }
 
-/** A key under `<prefix>/subnets/` that could be read. */
+/** A valid key under `<prefix>/subnets/`. */
 export interface Lease extends LeaseVersion {
   readonly attributes: LeaseAttributes;
 }

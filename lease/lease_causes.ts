@@ -1,5 +1,5 @@
 /**
- * Why a lease is not held, in the words of an operator.
+ * Reasons why a lease is not held, for an operator.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export function deleted(subnet: Cidr): LeaseCause {
   };
 }
 
-/** The key is there, and says nothing that could be read. */
+/** The key exists, but its value cannot be read. */
 export function unreadable({ key, reason }: RejectedLease): LeaseCause {
   return {
     code: "lease.unreadable",
@@ -46,7 +46,7 @@ export function takenBy({ subnet, attributes }: Lease): LeaseCause {
   );
 }
 
-/** The key is gone, and the subnet part of another lease's, or one of its parts is. */
+/** The key is gone, and the subnet overlaps another host's lease. */
 export function overlapped(subnet: Cidr): LeaseCause {
   return taken(subnet, "overlaps a lease that another host has taken");
 }

@@ -1,5 +1,5 @@
 /**
- * When a lease is due for renewal and when its TTL has run out.
+ * When a lease is due for renewal and when it has expired.
  *
  * @module
  */
@@ -14,20 +14,22 @@ export interface LeaseTimes {
   readonly renewMarginSeconds: number;
 }
 
-/** The longest sleep: a clock that jumps is noticed after that long at most. */
+/** The longest sleep; a clock jump is noticed within this time. */
 const MAX_SLEEP_MS = 60_000;
-/** Renewals of hosts that started together spread over so much, at most. */
+/**
+ * Renewals of hosts that started together are spread over at most this time.
+ */
 const MAX_JITTER_MS = 300_000;
 
-/** Moments of one grant, by both clocks. */
+/** Times of one grant, on both clocks. */
 interface Moments {
   readonly dueMs: number;
   readonly endMs: number;
 }
 
 /**
- * Follows one lease's TTL on both clocks, and believes the one that is ahead: the
- * monotonic clock stands still while the machine is suspended, the wall clock can
+ * Follows one lease's TTL on both clocks and uses the one that is ahead: the
+ * monotonic clock stops while the machine is suspended, and the wall clock can
  * be set back. Being early costs one renewal, being late costs the lease.
  */
 export class LeaseClock {
@@ -43,7 +45,7 @@ export class LeaseClock {
     this.#times = times;
   }
 
-  /** The moment to hand to {@linkcode restart}: taken before etcd is asked. */
+  /** The time to pass to {@linkcode restart}; take it before calling etcd. */
   mark(): { readonly monotonicMs: number; readonly wallMs: number } {
     return {
       monotonicMs: this.#clock.monotonic(),
@@ -61,7 +63,7 @@ export class LeaseClock {
       return;
     }
     const ttlMs = this.#times.ttlSeconds * 1_000;
-    // A margin as long as the TTL would renew without a pause.
+    // A margin as long as the TTL would renew continuously.
     const marginMs = Math.min(
       this.#times.renewMarginSeconds * 1_000,
       ttlMs / 2,
@@ -85,12 +87,12 @@ export class LeaseClock {
     return this.#moments?.wall.endMs;
   }
 
-  /** Whether the renewal should be made now. */
+  /** Whether the renewal is due. */
   get isDue(): boolean {
     return this.#remainingMs("dueMs") <= 0;
   }
 
-  /** Whether the TTL is over, as far as this host knows. */
+  /** Whether the TTL is over, by this host's clocks. */
   get isExpired(): boolean {
     return this.#remainingMs("endMs") <= 0;
   }

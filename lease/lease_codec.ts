@@ -1,11 +1,11 @@
 /**
- * Leases as etcd holds them: flannel's keys and values, byte for byte, in both
- * directions (compat 3.1, 3.2).
+ * Encodes and decodes leases in etcd: flannel's keys and values, byte for byte
+ * (compat 3.1, 3.2).
  *
  * Loden appends two fields of its own, {@linkcode HOST_ID_FIELD} and
- * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It writes
- * no key of its own under `<prefix>/subnets`, because one that flannel cannot
- * read costs every flannel all its peers (compat 12.1).
+ * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It
+ * writes no other key under `<prefix>/subnets`, because one that flannel cannot
+ * read makes every flannel lose all its peers (compat 12.1).
  *
  * @module
  */
@@ -23,18 +23,18 @@ import { isDataPathName } from "../net/peer.ts";
 import { isHostId } from "./host_id.ts";
 import type { LeaseAttributes } from "./lease.ts";
 
-/** Which installation of Loden wrote a lease; see `docs/lease.md`. */
+/** Identifies the installation that wrote a lease; see `docs/lease.md`. */
 export const HOST_ID_FIELD = "LodenHostId";
 
-/** What carries the holder's packets: `ebpf` or `tun`. */
+/** The holder's data path: `ebpf` or `tun`. */
 const DATA_PATH_FIELD = "LodenDataPath";
 
-/** Something read, or why it could not be read. */
+/** A decoded value, or why it could not be decoded. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reason: string };
 
-/** Backend types that flannel leaves out of the value. */
+/** Backend types that flannel omits from the value. */
 const UNNAMED_BACKENDS = new Set(["udp", "alloc"]);
 
 /** `<prefix>/config`, joined and cleaned as Go's `path.Join` does. */
@@ -42,12 +42,12 @@ export function configKey(prefix: string): string {
   return join(prefix, "config");
 }
 
-/** What every lease's key begins with: `<prefix>/subnets/`. */
+/** The prefix of every lease's key: `<prefix>/subnets/`. */
 export function subnetsPrefix(prefix: string): string {
   return `${join(prefix, "subnets")}/`;
 }
 
-/** Where agents ask each other whether they are alive: `<prefix>/loden/roll-call/`. */
+/** The prefix of liveness probes: `<prefix>/loden/roll-call/`. */
 export function rollCallPrefix(prefix: string): string {
   return `${join(prefix, "loden", "roll-call")}/`;
 }
@@ -58,8 +58,8 @@ export function leaseName(subnet: Cidr): string {
 }
 
 /**
- * Reads a key below {@linkcode subnetsPrefix}. Of a dual-stack key the IPv4 half
- * is taken. Lengths are flannel's: at most 31.
+ * Parses a key below {@linkcode subnetsPrefix}. Of a dual-stack key it uses the
+ * IPv4 half. As in flannel, the length is at most 31.
  */
 export function parseLeaseName(name: string): Decoded<Cidr> {
   const match = /^([0-9.]+)-([0-9]+)(?:&[0-9a-f:.]+-[0-9]{1,3})?$/.exec(name);
@@ -84,8 +84,7 @@ export function parseLeaseName(name: string): Decoded<Cidr> {
 
 /**
  * A lease's value: flannel's fields in flannel's order and spelling, then the
- * host id and the data path, then what was unknown in the value that this one
- * replaces.
+ * host id and the data path, then unknown fields of the former value.
  */
 export function encodeLeaseValue(attributes: LeaseAttributes): string {
   const { backendType, backendData, hostId, dataPath, unknownFields } =
@@ -102,7 +101,10 @@ export function encodeLeaseValue(attributes: LeaseAttributes): string {
   return JSON.stringify(fields).replace(GO_ESCAPED, escapeAsGo);
 }
 
-/** Go's encoding/json writes these as `\u003c`; inside JSON they are in strings. */
+/**
+ * Go's encoding/json escapes these as `\u003c`; in JSON they occur only in
+ * strings.
+ */
 const GO_ESCAPED = /[<>&\u2028\u2029]/g;
 
 function escapeAsGo(character: string): string {
@@ -110,8 +112,8 @@ function escapeAsGo(character: string): string {
 }
 
 /**
- * Reads a lease's value, flannel's or ours. Names of fields are matched without
- * regard to case, as Go does.
+ * Parses a lease's value, flannel's or ours. Field names are matched regardless
+ * of case, as in Go.
  */
 export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
   let json: unknown;
@@ -146,7 +148,7 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
       ...(backendData === undefined ? {} : { backendData }),
       // A malformed host id is ignored; the lease still counts.
       ...(isHostId(hostId) ? { hostId } : {}),
-      // One of a later version says nothing that this one could use.
+      // A word of a later version is ignored.
       ...(isDataPathName(dataPath) ? { dataPath } : {}),
       ...(unknown.length === 0
         ? {}
@@ -155,7 +157,10 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
   };
 }
 
-/** The IPv6 half of flannel's fields is known, and not kept: it is another host's. */
+/**
+ * flannel's IPv6 fields are known and not kept, because they belong to another
+ * host.
+ */
 const KNOWN_FIELDS = new Set([
   "publicip",
   "publicipv6",
@@ -197,7 +202,7 @@ function refuse(reason: string): { ok: false; reason: string } {
   return { ok: false, reason };
 }
 
-/** A value in a message: short whatever it is. */
+/** A value in a message, shortened. */
 function show(value: unknown): string {
   const text = JSON.stringify(value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}...`;

@@ -79,7 +79,7 @@ export function decodeDeletedKey(
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** `undefined` when the bytes are not UTF-8. */
+/** `undefined` if the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array): string | undefined {
   try {
     return strictUtf8.decode(bytes);

@@ -1,5 +1,6 @@
 /**
- * This host's lease: acquired, renewed, watched, taken again.
+ * Keeps this host's lease: acquires, renews and watches it, and acquires it
+ * again.
  *
  * @module
  */
@@ -41,17 +42,17 @@ import type { LeaseRegistry, RejectedLease } from "./registry.ts";
 import { RegistryPauses } from "./registry_pauses.ts";
 import type { StateStore } from "./state_store.ts";
 
-/** The keeper's edges. */
+/** What the keeper works with. */
 export interface LeaseKeeperComponents {
   readonly registry: LeaseRegistry;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Told of every confirmed lease. */
+  /** Called with every confirmed lease. */
   readonly store?: Pick<StateStore, "saveLease">;
   readonly log?: Logger;
 }
 
-/** How the keeper behaves. */
+/** Options of the keeper. */
 export interface LeaseKeeperOptions extends Partial<LeaseTimes> {
   /** Subnets that this host has had, the most trusted first. */
   readonly previous?: readonly PreviousSubnet[];
@@ -59,7 +60,7 @@ export interface LeaseKeeperOptions extends Partial<LeaseTimes> {
   readonly takeOver?: boolean;
 }
 
-/** All that is known of the lease. */
+/** All that is known about the lease. */
 export interface LeaseKeeperStatus {
   readonly state: LeaseState;
   readonly lease: Lease | undefined;
@@ -71,19 +72,21 @@ export interface LeaseKeeperStatus {
 const DEFAULT_TTL_SECONDS = 86_400;
 const DEFAULT_RENEW_MARGIN_SECONDS = 3_600;
 
-/** Lost races and changes under our hands that are answered without a pause. */
+/**
+ * Number of lost races and concurrent changes that are retried without a pause.
+ */
 const MAX_QUICK_TRIES = 10;
 
-/** What the key held when it was last read, if it was not what it should be. */
+/** The key's content at the last read, if it was not what it should be. */
 interface Found {
   readonly lease: Lease | undefined;
   readonly rejected: RejectedLease | undefined;
 }
 
 /**
- * Acquires a lease and keeps it. Nothing that etcd does ends it: every trouble is
- * a {@linkcode LeaseState}, told once per change to the log and the listeners. A
- * subnet that another host has taken is left to it, and another one acquired.
+ * Acquires a lease and keeps it. Nothing that etcd does ends it: every fault is
+ * a {@linkcode LeaseState}, reported once per change to the log and the
+ * listeners. If another host takes the subnet, the keeper acquires another one.
  */
 export class LeaseKeeper {
   readonly #registry: LeaseRegistry;
@@ -133,8 +136,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * Calls `listener` at every change of the state, and when the lease is
-   * renewed. @returns what ends that.
+   * Calls `listener` at every change of the state and at every renewal.
+   * @returns a function that ends that.
    */
   onStatus(listener: (status: LeaseKeeperStatus) => void): () => void {
     this.#listeners.add(listener);
@@ -142,27 +145,27 @@ export class LeaseKeeper {
   }
 
   /**
-   * What the lease's value must say from now on. It is written by {@linkcode run},
-   * and before that by an {@linkcode acquire} that is still under way; not at all
-   * when the value says so already.
+   * Sets what the lease's value must contain from now on. {@linkcode run}
+   * writes it, or an {@linkcode acquire} that is still in progress; nothing is
+   * written if the value is already right.
    */
   advertise(advertisement: LeaseAdvertisement): void {
     this.#own.advertise(advertisement);
   }
 
-  /** This host has another address: the same key is rewritten, as above. */
+  /** Sets this host's new address: the same key is rewritten, as above. */
   relocate(publicIp: Ipv4): void {
     this.#own.relocate(publicIp);
   }
 
-  /** Where a next subnet is taken from; the one that is held stays. */
+  /** Sets the pool of the next subnet; the held subnet stays. */
   usePool(pool: SubnetPool): void {
     this.#pool = pool;
   }
 
   /**
-   * Waits, through every fault of etcd and through an exhausted pool, for a lease
-   * on a subnet of `pool` (compat 3.4, order of search: docs/lease.md).
+   * Waits, through every fault of etcd and an exhausted pool, for a lease on a
+   * subnet of `pool` (compat 3.4; the order is in docs/lease.md).
    *
    * @throws only the signal's reason.
    */
@@ -205,13 +208,13 @@ export class LeaseKeeper {
         await this.#untilInDoubt(revision, signal);
       } catch (error) {
         if (signal.aborted) return;
-        // It rejects when the signal is aborted, which ends the loop.
+        // It rejects only when the signal is aborted, which ends the loop.
         await this.#failAndPause(error, signal).catch(() => {});
       }
     }
   }
 
-  /** One listing and one write; `undefined` when somebody was faster. */
+  /** One listing and one write; `undefined` if another host was faster. */
   #tryAcquire(
     attributes: LeaseAttributes,
     signal: AbortSignal,
@@ -230,14 +233,14 @@ export class LeaseKeeper {
     );
   }
 
-  /** A lease that this run did not have before. */
+  /** A lease that is new in this run. */
   #begin(
     { lease, how }: Acquired,
     since: ReturnType<LeaseClock["mark"]>,
   ): void {
     this.#hold(lease, since);
     this.#pauses.reset();
-    // Two hosts that were both told to would take it from each other for ever.
+    // Two hosts that both have the flag would take it from each other for ever.
     this.#takeOver = false;
     this.#log.info("lease acquired", {
       event: "lease.acquired",
@@ -250,10 +253,10 @@ export class LeaseKeeper {
   }
 
   /**
-   * Reads our key. Makes it ours again if it is nobody's; goes to another subnet
-   * if it is another host's.
+   * Reads our key. Creates it again if it is gone; moves to another subnet if
+   * another host has it.
    *
-   * @returns the revision from which to watch it.
+   * @returns the revision from which to watch.
    */
   async #verify(signal: AbortSignal): Promise<string> {
     for (let tries = 0; tries < MAX_QUICK_TRIES; tries++) {
@@ -273,7 +276,7 @@ export class LeaseKeeper {
     throw new UnstableKeyError(this.#own.lease!.subnet);
   }
 
-  /** Writes what must be written; `undefined` when somebody was faster. */
+  /** Writes what must be written; `undefined` if another host was faster. */
   async #recover(
     { lease, rejected }: Found,
     signal: AbortSignal,
@@ -292,7 +295,8 @@ export class LeaseKeeper {
       this.#enter({ type: "lost", cause: unreadable(rejected) });
     }
     if (own.mayWriteOver(entry)) {
-      // By an uncertain write, by flannel or a person on this host.
+      // Written by an uncertain write of ours, or by flannel or a person on
+      // this host.
       return await this.#write(entry, signal);
     }
     if (rejected !== undefined && !await this.#registry.remove(entry, signal)) {
@@ -302,8 +306,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * Takes the subnet that is in use once more, or another one where somebody has
-   * it; `undefined` when somebody was faster.
+   * Acquires the subnet in use again, or another one if another host has it;
+   * `undefined` if another host was faster.
    */
   async #acquireAgain(signal: AbortSignal): Promise<Lease | undefined> {
     const before = this.#own.lease!;
@@ -321,15 +325,18 @@ export class LeaseKeeper {
     return lease;
   }
 
-  /** Our key is gone, or was made anew, and the subnet cannot be had. */
+  /**
+   * Our key is gone or was created again by another host, and the subnet is not
+   * available.
+   */
   #giveUp({ subnet }: Lease): void {
     if (this.#state.phase === "conflict") return;
     this.#enter({ type: "taken", cause: overlapped(subnet) });
   }
 
   /**
-   * Writes what must be written over a key of ours, and gives it a new TTL; what
-   * an unknown version of us wrote is kept. `undefined` when it has changed.
+   * Overwrites a key of ours with a new TTL and keeps fields that another
+   * version of Loden wrote. `undefined` if it has changed.
    */
   async #write(
     entry: LeaseVersion & Partial<Pick<Lease, "attributes">>,
@@ -353,8 +360,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * Watches the key and writes it again when that is due or its value must
-   * change; returns when the key must be read again, throws when etcd fails.
+   * Watches the key and renews it when that is due or its value must change;
+   * returns if the key must be read again, throws if etcd fails.
    */
   async #untilInDoubt(revision: string, signal: AbortSignal): Promise<void> {
     const inner = new AbortController();
@@ -368,7 +375,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Returns at the first change that is not our own doing. */
+  /** Returns at the first change that is not our own. */
   async #watchKey(revision: string, signal: AbortSignal): Promise<void> {
     const { subnet } = this.#own.lease!;
     const changes = this.#registry.watch(revision, signal, subnet);
@@ -381,13 +388,13 @@ export class LeaseKeeper {
         if (!isOwnDoing) return;
       }
     } catch (error) {
-      // The history is gone, not etcd: reading the key again is all it takes.
+      // The history was compacted; reading the key again is enough.
       if (error instanceof RegistryError && error.fault === "compacted") return;
       throw error;
     }
   }
 
-  /** Returns when the key was not as we left it. */
+  /** Returns if the key was not as we left it. */
   async #renewOnTime(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#untilDueOrChanged(signal);
@@ -430,14 +437,14 @@ export class LeaseKeeper {
     this.#tell();
   }
 
-  /** The key is ours. A write that is due has to succeed first, too. */
+  /** The key is ours. If a write is due, it must succeed first. */
   #confirm(): void {
     if (this.#leaseClock.isDue || !this.#own.saysWhatItMust) return;
     this.#pauses.reset();
     this.#enter({ type: "confirmed" });
   }
 
-  /** Never throws but for the signal. */
+  /** Throws only when the signal is aborted. */
   async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
     const cause = failed(error);
     this.#enter({ type: "failed", cause }, error);

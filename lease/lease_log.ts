@@ -1,5 +1,5 @@
 /**
- * What the log says of a lease's states: one line per change.
+ * Logs changes of a lease's state, one line each.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Logger } from "@logtape/logtape";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import type { LeaseState } from "./lease_state.ts";
 
-/** What is known beside the state. */
+/** What is known in addition to the state. */
 export interface LeaseLogContext {
   readonly subnet?: Cidr;
   /** Wall clock, milliseconds since 1970; `undefined` for a reservation. */
@@ -17,7 +17,7 @@ export interface LeaseLogContext {
   readonly error: unknown;
 }
 
-/** Logs a change of state; those that are the normal course say nothing here. */
+/** Logs a change of state, except for normal transitions. */
 export function logLeaseState(
   log: Logger,
   before: LeaseState,

@@ -1,5 +1,5 @@
 /**
- * What a host's lease is going through, as values.
+ * The states of a host's lease, and their transitions, as values.
  *
  * ```
  *              acquired          renewal-begun, lost
@@ -12,19 +12,19 @@
  *   all but acquiring ---------- confirmed ----------> held
  * ```
  *
- * In every phase but `acquiring` the data path carries packets, and none leads
- * back to it. `docs/lease.md` has the table for operators.
+ * In every phase except `acquiring` the data path carries packets, and no phase
+ * leads back to it. `docs/lease.md` has the table for operators.
  *
  * @module
  */
 
 /**
- * - `acquiring`: no lease yet; a data path that already runs is left alone.
+ * - `acquiring`: no lease yet; a running data path is left alone.
  * - `held`: etcd has confirmed the lease.
- * - `renewing`: the lease is being written again: on its margin, with another
- *   value, or after a loss.
- * - `degraded`: etcd cannot be asked or refuses; the TTL has not run out.
- * - `expired-but-serving`: the TTL has run out meanwhile.
+ * - `renewing`: the lease is being written: on schedule, with a new value, or
+ *   after a loss.
+ * - `degraded`: etcd is away or refuses requests; the TTL has not run out.
+ * - `expired-but-serving`: the TTL has run out.
  * - `conflict`: the subnet has another holder; another one is being acquired.
  */
 export type LeasePhase =
@@ -49,47 +49,50 @@ export interface LeaseState {
   /** Wall clock, milliseconds since 1970, at which the phase began. */
   readonly sinceMs: number;
   readonly cause?: LeaseCause;
-  /** Who has the subnet, in `conflict`, where the cause may be another by now. */
+  /**
+   * The holder of the subnet, in `conflict`, where the cause may have changed.
+   */
   readonly taken?: LeaseCause;
 }
 
 /** What happens to a lease. */
 export type LeaseTransition =
-  /** A lease that this run did not have: its first, or one after a conflict. */
+  /** A lease that is new in this run: its first, or one after a conflict. */
   | { readonly type: "acquired" }
   | { readonly type: "renewal-begun" }
-  /** etcd has the lease as we know it, and its TTL is not due. */
+  /** etcd has the lease as we know it, and no renewal is due. */
   | { readonly type: "confirmed" }
   /** A call or a watch failed, or no subnet is free. */
   | { readonly type: "failed"; readonly cause: LeaseCause }
   | { readonly type: "ttl-passed" }
-  /** The key is gone, or unreadable: it is written again. */
+  /** The key is gone or unreadable and is written again. */
   | { readonly type: "lost"; readonly cause: LeaseCause }
-  /** The subnet has another holder, who keeps it. */
+  /** The subnet has another holder, which keeps it. */
   | { readonly type: "taken"; readonly cause: LeaseCause };
 
-/** Where every run begins. */
+/** The initial state. */
 export function initialLeaseState(nowMs: number): LeaseState {
   return { phase: "acquiring", sinceMs: nowMs };
 }
 
-/** Whether an operator would want to read of the change in the log. */
+/** Whether the change belongs in the log. */
 export function isNews(before: LeaseState, after: LeaseState): boolean {
   return before.phase !== after.phase ||
     before.cause?.code !== after.cause?.code;
 }
 
 /**
- * The state after a transition; the very same object when nothing changed. The
- * same cause in other words (a pool whose next lease ends in 3 minutes, and no
- * more in 4) is another state, and no news.
+ * The state after a transition; the same object if nothing changed. The same
+ * cause with another text (a pool whose next lease ends in 3 minutes instead of
+ * 4) is a new state but not worth a log line.
  */
 export function nextLeaseState(
   state: LeaseState,
   transition: LeaseTransition,
   nowMs: number,
 ): LeaseState {
-  // Read once more and found as it was: the search goes on for its own reason.
+  // The key was read again and is unchanged; the search continues for its own
+  // reason.
   if (transition.type === "taken" && isToldAlready(state, transition.cause)) {
     return state;
   }
@@ -110,7 +113,7 @@ export function nextLeaseState(
   };
 }
 
-/** What is not named leaves the phase as it is. */
+/** Transitions that are not listed do not change the phase. */
 const TRANSITIONS: Record<
   LeasePhase,
   Partial<Record<LeaseTransition["type"], LeasePhase>>
@@ -135,7 +138,7 @@ const TRANSITIONS: Record<
     "taken": "conflict",
   },
   "expired-but-serving": { "confirmed": "held", "taken": "conflict" },
-  // Only a lease of our own ends it; that etcd is away too is one more cause.
+  // Only a lease of our own ends it; a fault of etcd is a further cause.
   conflict: { "acquired": "held", "confirmed": "held" },
 };
 
@@ -162,14 +165,14 @@ function nextCause(
         }
         : transition.cause;
     case "lost":
-      // Elsewhere the key is gone because of what is the cause already.
+      // In other phases the present cause explains why the key is gone.
       return phase === "renewing" ? transition.cause : state.cause;
     case "taken":
       return transition.cause;
   }
 }
 
-/** Who has the subnet stays readable while the search for another one fails. */
+/** Keeps the holder visible while the search for another subnet fails. */
 function stillWithout({ taken }: LeaseState, failure: LeaseCause): string {
   return taken === undefined
     ? failure.message

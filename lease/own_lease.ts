@@ -1,5 +1,5 @@
 /**
- * The lease that a host holds, and what its value must say.
+ * The lease that a host holds, and what its value must contain.
  *
  * @module
  */
@@ -14,16 +14,16 @@ import {
 } from "./lease.ts";
 import { encodeLeaseValue } from "./lease_codec.ts";
 
-/** Says of what is found in etcd whether it is this host's, and as it left it. */
+/** Decides whether what is found in etcd is this host's, and unchanged. */
 export class OwnLease {
   #lease: Lease | undefined;
-  /** The underlay's address; `undefined`: as it was acquired with. */
+  /** The underlay's address; `undefined`: as acquired. */
   #publicIp: Ipv4 | undefined;
-  /** What the backend decides; `undefined`: as it was acquired with. */
+  /** What the backend decides; `undefined`: as acquired. */
   #advertisement: LeaseAdvertisement | undefined;
   #onChange: () => void = () => {};
 
-  /** As last written, or found to be; `undefined` until there is one. */
+  /** As last written or read; `undefined` until there is one. */
   get lease(): Lease | undefined {
     return this.#lease;
   }
@@ -42,7 +42,7 @@ export class OwnLease {
     this.#onChange();
   }
 
-  /** What the value must say whatever the lease was acquired with. */
+  /** Overrides what the lease was acquired with. */
   get said(): Partial<LeaseAttributes> {
     return {
       ...this.#advertisement,
@@ -50,7 +50,7 @@ export class OwnLease {
     };
   }
 
-  /** What the value must say. There must be a lease, here and below. */
+  /** What the value must contain. Requires a lease, here and below. */
   get wanted(): LeaseAttributes {
     return { ...this.#lease!.attributes, ...this.said };
   }
@@ -60,7 +60,10 @@ export class OwnLease {
       encodeLeaseValue(this.wanted);
   }
 
-  /** Calls `listener` when the value must be another one. @returns what ends that. */
+  /**
+   * Calls `listener` when the value must change. @returns a function that ends
+   * that.
+   */
   onOutdated(listener: () => void): () => void {
     this.#onChange = () => {
       if (!this.saysWhatItMust) listener();
@@ -68,7 +71,7 @@ export class OwnLease {
     return () => this.#onChange = () => {};
   }
 
-  /** With our host id, or with our address and no host id at all. */
+  /** Has our host id, or our address and no host id. */
   isOurs({ attributes }: Lease): boolean {
     const { hostId, publicIp } = this.#lease!.attributes;
     return attributes.hostId === undefined
@@ -76,13 +79,13 @@ export class OwnLease {
       : attributes.hostId === hostId;
   }
 
-  /** A history that began anew may come to the same revision. */
+  /** After a reset, etcd may reach the same revision again. */
   isAsLeft({ modRevision, etcdLeaseId }: LeaseVersion): boolean {
     return modRevision === this.#lease!.modRevision &&
       etcdLeaseId === this.#lease!.etcdLeaseId;
   }
 
-  /** With the value that we gave it, or are about to. */
+  /** Has the value that we wrote or are about to write. */
   hasOurValue({ attributes }: Lease): boolean {
     const value = encodeLeaseValue(attributes);
     return value === encodeLeaseValue(this.#lease!.attributes) ||
@@ -90,12 +93,12 @@ export class OwnLease {
   }
 
   /**
-   * Whether a key of ours is the one that we made. Between that one's end and the
-   * beginning of another one a host may have taken a subnet that overlaps ours.
+   * Whether a key of ours is the one that we created. Between its deletion and
+   * a new key, another host may have taken an overlapping subnet.
    */
   mayWriteOver(version: LeaseVersion): boolean {
-    // `etcdctl put` takes the TTL off: a value that cannot be read, written over,
-    // would look like a reservation and never end.
+    // `etcdctl put` removes the TTL: an unreadable value that we overwrite
+    // would look like a reservation and never expire.
     return version.createRevision === this.#lease!.createRevision &&
       (!isReservation(version) || isReservation(this.#lease!));
   }

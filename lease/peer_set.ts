@@ -1,16 +1,18 @@
 /**
- * Which of the leases are peers, and what changed: no I/O, time is an argument.
+ * Decides which leases are peers, and what changed. No I/O; time is an
+ * argument.
  *
- * A lease is a peer unless it is ours, overlaps our subnet, names our own
- * PublicIP or another backend type, or has a part in the overlay that no host may
- * have: whoever may write leases must not be able to draw packets of other
- * networks into this one, or to send packets round in it. Leases of different
- * length that overlap each other are both peers: the data path sends by the
- * longest prefix, as the kernel does with flannel's routes.
+ * A lease is a peer unless it is ours, overlaps our subnet, has our own
+ * PublicIP or another backend type, has a subnet outside the overlay, or a
+ * PublicIP inside it. A program that may write leases must not be able to draw
+ * packets of other networks into this one or to make packets loop in it. Leases
+ * of different length that overlap each other are both peers: the data path
+ * sends by the longest prefix, as the kernel does with flannel's routes.
  *
- * A peer whose key vanishes is kept as stale for a grace: an etcd that was wiped,
- * or a key that its owner is about to restore, must not cost a packet. The grace
- * ends at once when a lease claims the vanished one's subnet or address.
+ * A peer whose key disappears is kept as stale for a grace period: a wiped
+ * etcd, or a key that its owner is about to restore, must not lose a packet.
+ * The grace period ends at once if another lease claims the peer's subnet or
+ * address.
  *
  * @module
  */
@@ -30,7 +32,7 @@ import type { Lease } from "./lease.ts";
 import { leaseName } from "./lease_codec.ts";
 import type { StoredPeer } from "./state_store.ts";
 
-/** What this host is among the others. */
+/** This host's own identity. */
 export interface PeerSelf {
   /** The whole overlay. */
   readonly network: Cidr;
@@ -40,7 +42,7 @@ export interface PeerSelf {
   readonly hostId?: string;
 }
 
-/** A lease that is worth a word to the operator. */
+/** A lease to report to the operator. */
 export interface PeerNotice {
   readonly code:
     | "overlaps-us"
@@ -62,7 +64,7 @@ interface Entry {
   readonly hostId?: string | undefined;
   /** Why the lease is no peer. */
   readonly notice?: PeerNotice | undefined;
-  /** Monotonic milliseconds at which the key vanished. */
+  /** Monotonic milliseconds at which the key disappeared. */
   readonly vanishedAtMs?: number;
 }
 
@@ -72,12 +74,12 @@ export class PeerSet {
   readonly #graceMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #stale = new Set<string>();
-  /** What the entries that are not stale claim, and what the stale ones had. */
+  /** Claims of the entries that are not stale, and of the stale ones. */
   readonly #claims = new ClaimIndex();
   readonly #staleClaims = new ClaimIndex();
-  /** Names other than the plain one, of dual-stack keys, by the subnet's name. */
+  /** Names of dual-stack keys, by the subnet's plain name. */
   readonly #aliases = new Map<string, Set<string>>();
-  /** As last told, by the subnet's name. */
+  /** As last reported, by the subnet's name. */
   readonly #told = new Map<string, Peer>();
   readonly #notices = new Map<string, PeerNotice>();
   #overlaps: readonly PeerNotice[] = [];
@@ -87,7 +89,7 @@ export class PeerSet {
     this.#graceMs = graceMs;
   }
 
-  /** As last told. */
+  /** As last reported. */
   get peers(): readonly Peer[] {
     return [...this.#told.values()];
   }
@@ -97,12 +99,12 @@ export class PeerSet {
     return this.#stale.size > 0;
   }
 
-  /** What deserves a word; each as long as it holds. */
+  /** Reports, each as long as it applies. */
   get notices(): readonly PeerNotice[] {
     return [...this.#notices.values(), ...this.#overlaps];
   }
 
-  /** What an earlier run knew; `nowMs` and `wallMs` are the same moment. */
+  /** The peers of an earlier run; `nowMs` and `wallMs` are the same moment. */
   restore(
     stored: readonly StoredPeer[],
     nowMs: number,
@@ -112,7 +114,7 @@ export class PeerSet {
     for (const { vanishedAtMs, ...peer } of stored) {
       const name = leaseName(peer.subnet);
       if (this.#judge(name, peer, undefined) !== undefined) continue;
-      // A wall clock that was set back must not make the grace longer.
+      // A wall clock that was set back must not extend the grace period.
       const vanished = peer.stale
         ? {
           vanishedAtMs: nowMs - Math.max(0, wallMs - (vanishedAtMs ?? wallMs)),
@@ -139,19 +141,19 @@ export class PeerSet {
     return stored;
   }
 
-  /** Leases that exist; those that are not named stay as they are. */
+  /** Updates the given leases; others stay as they are. */
   put(leases: readonly Lease[]): PeerDiff {
     return this.change(leases, [], 0);
   }
 
-  /** The key is gone, or its value cannot be read any more. */
+  /** Keys that are gone or no longer readable. */
   vanish(names: readonly string[], nowMs: number): PeerDiff {
     return this.change([], names, nowMs);
   }
 
   /**
-   * Leases that exist and keys that are gone, at the same moment: none is both.
-   * What is not named stays as it is.
+   * Updates leases and removes keys at the same moment; none is in both lists.
+   * Others stay as they are.
    */
   change(
     leases: readonly Lease[],
@@ -164,7 +166,7 @@ export class PeerSet {
     return this.#tell(touched);
   }
 
-  /** All leases that exist: everything else has vanished. */
+  /** Replaces all leases: every other lease is gone. */
   replace(leases: readonly Lease[], nowMs: number): PeerDiff {
     const diff = this.change(leases, this.#missing(leases), nowMs);
     this.#overlaps = this.#findOverlaps();
@@ -172,8 +174,8 @@ export class PeerSet {
   }
 
   /**
-   * This host is another one among the others: all leases that are known are
-   * judged anew. What had been its own subnet comes with the next listing.
+   * Changes this host's own identity and judges all known leases again. Its
+   * former subnet comes with the next listing.
    */
   moveTo(self: PeerSelf): PeerDiff {
     this.#self = self;
@@ -189,7 +191,10 @@ export class PeerSet {
     return this.#tell(touched);
   }
 
-  /** How many peers that are not stale there are, and how many of them lack in `leases`. */
+  /**
+   * The number of peers that are not stale, and how many of them are missing in
+   * `leases`.
+   */
   countMissing(leases: readonly Lease[]): { live: number; missing: number } {
     let live = 0;
     for (const { notice, peer } of this.#entries.values()) {
@@ -201,7 +206,7 @@ export class PeerSet {
     return { live, missing: missing.length };
   }
 
-  /** Ends the grace of those that vanished long enough ago. */
+  /** Ends the grace period of peers that disappeared long enough ago. */
   expire(nowMs: number): PeerDiff {
     const touched: Cidr[] = [];
     for (const name of this.#stale) {
@@ -237,7 +242,10 @@ export class PeerSet {
     }
   }
 
-  /** Together: of those that vanish at once none claims what another one had. */
+  /**
+   * Together, so that of those that disappear at once none claims what another
+   * one had.
+   */
   #vanishAll(names: readonly string[], nowMs: number, touched: Cidr[]): void {
     const vanished: Entry[] = [];
     for (const name of names) {
@@ -258,7 +266,7 @@ export class PeerSet {
     }
   }
 
-  /** Why a lease is no peer; `undefined` when it is one. */
+  /** Why a lease is not a peer; `undefined` if it is one. */
   #judge(
     name: string,
     { subnet, publicIp, backendType }: Peer,
@@ -293,7 +301,7 @@ export class PeerSet {
         reason: `it lies outside the network ${formatCidr(self.network)}`,
       };
     }
-    // Its packets would be encapsulated again, and again.
+    // Its packets would be encapsulated again and again.
     if (contains(self.network, publicIp)) {
       return {
         code: "address-in-overlay",
@@ -352,7 +360,7 @@ export class PeerSet {
     this.#aliases.get(leaseName(entry.peer.subnet))?.delete(name);
   }
 
-  /** The difference to what was told, as far as `subnets` go. */
+  /** The difference from what was reported, for `subnets`. */
   #tell(subnets: readonly Cidr[]): PeerDiff {
     const added: Peer[] = [];
     const changed: Peer[] = [];
@@ -371,7 +379,7 @@ export class PeerSet {
     return { added, changed, removed };
   }
 
-  /** Of several keys for one subnet a living one counts, the plain one first. */
+  /** Of several keys for one subnet, a live one counts, the plain one first. */
   #peerOf(subnetName: string): Peer | undefined {
     const names = [subnetName, ...this.#aliases.get(subnetName) ?? []];
     const peers = names.flatMap((name) => {
@@ -392,7 +400,8 @@ export class PeerSet {
         a.peer.subnet.prefixLength - b.peer.subnet.prefixLength
       );
     const notices: PeerNotice[] = [];
-    // Subnets nest or are disjoint, so the widest one open is the one to ask.
+    // Subnets nest or are disjoint, so comparing with the widest open one is
+    // enough.
     let widest: Cidr | undefined;
     for (const { name, peer: { subnet } } of peers) {
       if (widest === undefined || !overlaps(widest, subnet)) {
@@ -409,7 +418,7 @@ export class PeerSet {
   }
 }
 
-/** Whether a living lease says that the vanished one will not come back. */
+/** Whether a live lease shows that the missing one will not come back. */
 function claims(living: Peer, vanished: Peer): boolean {
   return living.publicIp === vanished.publicIp ||
     overlaps(living.subnet, vanished.subnet);

@@ -1,5 +1,5 @@
 /**
- * Follows the other hosts' leases: list, watch, and list again.
+ * Follows the other hosts' leases: lists, watches, and lists again.
  *
  * @module
  */
@@ -22,52 +22,54 @@ import type {
 import { RegistryPauses } from "./registry_pauses.ts";
 import type { StateStore, StoredPeer } from "./state_store.ts";
 
-/** The watch's edges. */
+/** What the watch works with. */
 export interface PeerWatchComponents {
   readonly registry: Pick<LeaseRegistry, "list" | "watch">;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Told of every change. */
+  /** Receives every change. */
   readonly store?: Pick<StateStore, "savePeers">;
   readonly log?: Logger;
 }
 
-/** Who is told what, and when things are done. */
+/** Callbacks and intervals. */
 export interface PeerWatchOptions {
   readonly self: PeerSelf;
   /**
-   * Every change, one after the other: the next comes when this one is done. One
-   * that rejects is brought again until it is taken.
+   * Called with every change, one at a time. If it rejects, the change is
+   * repeated until it succeeds.
    */
   readonly onDiff: (diff: PeerDiff) => Promise<void>;
-  /** All peers of a first listing have been told. */
+  /** All peers of a first listing have been reported. */
   readonly onSynced?: () => void;
-  /** etcd fails, once per change of fault; `undefined`: it works again. */
+  /**
+   * Called when etcd fails, once per new fault; `undefined`: it works again.
+   */
   readonly onFault?: (error: unknown) => void;
-  /** What an earlier run knew; told before etcd is asked. */
+  /** The peers of an earlier run; reported before etcd is read. */
   readonly initialPeers?: readonly StoredPeer[];
-  /** How long a peer whose key vanished is kept. */
+  /** How long a peer is kept after its key disappeared. */
   readonly peerGraceSeconds?: number;
-  /** Between two listings without a cause. */
+  /** Interval between two regular listings. */
   readonly resyncSeconds?: number;
-  /** Before a listing that lacks most peers is believed. */
+  /** Delay before a listing that lacks most peers is accepted. */
   readonly confirmSeconds?: number;
 }
 
 const DEFAULT_GRACE_SECONDS = 600;
 const DEFAULT_RESYNC_SECONDS = 300;
 const DEFAULT_CONFIRM_SECONDS = 5;
-/** How often the ends of graces are looked for. */
+/** How often grace periods are checked. */
 const EXPIRY_CHECK_MS = 5_000;
-/** A watch that holds so long is a good one. */
+/** A watch that lasts this long counts as working. */
 const GOOD_WATCH_MS = 5_000;
-/** Before a change that was not taken is brought again. */
+/** Pause before a failed change is repeated. */
 const DELIVERY_PAUSE_MS = 1_000;
 const SHOWN_SUBNETS = 5;
 
 /**
- * Tells of every change of the peers, in order. No trouble with etcd ends it or
- * takes a peer away, and one lease that cannot be read costs that lease alone.
+ * Reports every change of the peers, in order. No fault of etcd ends it or
+ * removes a peer, and an unreadable lease affects that lease alone.
  */
 export class PeerWatch {
   readonly #registry: Pick<LeaseRegistry, "list" | "watch">;
@@ -79,21 +81,21 @@ export class PeerWatch {
   readonly #set: PeerSet;
   readonly #pauses: RegistryPauses;
   readonly #reports: ChangingReports;
-  /** Keys that cannot be read: by the lease's name where there is one. */
+  /** Unreadable keys, by the lease's name if there is one. */
   readonly #rejected = new Map<string, RejectedLease>();
   readonly #graceMs: number;
   #faultCode: string | undefined;
   #isSynced = false;
   /**
-   * The last watch broke soon after it began. Then a listing alone is no sign of
-   * recovery, or the log would tell of trouble and recovery in turns.
+   * The last watch broke soon after it began. In this case a listing alone is
+   * not a recovery; otherwise the log would report fault and recovery in turn.
    */
   #watchBreaks = false;
   /** Changes are applied one after the other. */
   #turn: Promise<void> = Promise.resolve();
   /** Of {@linkcode run}. */
   #signal: AbortSignal | undefined;
-  /** Ends the watch that follows a listing: the next one is due. */
+  /** Ends the watch, because the next listing is due. */
   #due = new AbortController();
 
   constructor(components: PeerWatchComponents, options: PeerWatchOptions) {
@@ -111,7 +113,7 @@ export class PeerWatch {
     this.#reports = new ChangingReports();
   }
 
-  /** As last told. */
+  /** As last reported. */
   get peers(): readonly Peer[] {
     return this.#set.peers;
   }
@@ -124,8 +126,8 @@ export class PeerWatch {
   }
 
   /**
-   * This host has another subnet or address now: every lease is judged anew, by
-   * what is known at once and by a fresh listing then. Returns at once.
+   * This host has another subnet or address now: every known lease is judged
+   * again at once, and then a fresh listing. Returns at once.
    */
   moveTo(self: PeerSelf): void {
     const signal = this.#signal;
@@ -133,7 +135,7 @@ export class PeerWatch {
       this.#set.moveTo(self);
       return;
     }
-    // It rejects only when the signal is aborted, which ends all.
+    // It rejects only when the signal is aborted, which ends everything.
     this.#change(signal, () => this.#set.moveTo(self)).catch(() => {});
     this.#due.abort();
   }
@@ -168,7 +170,7 @@ export class PeerWatch {
     this.#noteAllRejected(snapshot.rejected);
     const { live, missing } = this.#set.countMissing(snapshot.leases);
     const { leases } = snapshot;
-    // What is new is welcome whatever is missing.
+    // New leases are used even if others are missing.
     await this.#change(signal, () => this.#set.put(leases));
     if (!this.#isSynced) {
       this.#isSynced = true;
@@ -205,7 +207,7 @@ export class PeerWatch {
     return snapshot;
   }
 
-  /** Returns when a listing is due; throws when the watch breaks. */
+  /** Returns when a listing is due; throws if the watch breaks. */
   async #watchUntilResync(
     revision: string,
     due: AbortController,
@@ -213,7 +215,7 @@ export class PeerWatch {
   ): Promise<void> {
     const either = AbortSignal.any([signal, due.signal]);
     const { resyncSeconds = DEFAULT_RESYNC_SECONDS } = this.#options;
-    // A fifth to either side, so that a thousand hosts do not list together.
+    // Plus or minus a fifth, so that a thousand hosts do not list together.
     const jitter = 0.8 + 0.4 * this.#random.below(1_000) / 1_000;
     const timers = [
       this.#clock.sleep(resyncSeconds * 1_000 * jitter, either)
@@ -221,10 +223,10 @@ export class PeerWatch {
       this.#clock.sleep(GOOD_WATCH_MS, either)
         .then(() => this.#onGoodWatch(), () => {}),
     ];
-    // Until it has held for a while.
+    // Until it has lasted for a while.
     this.#watchBreaks = true;
     try {
-      // The next ones gather while these are taken.
+      // Further events collect while these are applied.
       for await (const events of this.#registry.watch(revision, either)) {
         await this.#onEvents(events, signal);
       }
@@ -242,7 +244,7 @@ export class PeerWatch {
     this.#recover();
   }
 
-  /** Of several events about one key the last one counts. */
+  /** Of several events for one key, the last one counts. */
   async #onEvents(
     events: readonly LeaseEvent[],
     signal: AbortSignal,
@@ -273,7 +275,7 @@ export class PeerWatch {
     this.#reportNotices();
   }
 
-  /** Ends the grace of stale peers in time. */
+  /** Ends the grace periods of stale peers. */
   async #endGraces(signal: AbortSignal): Promise<void> {
     const pauseMs = Math.min(EXPIRY_CHECK_MS, this.#graceMs / 2 + 1);
     while (await slept(this.#clock, pauseMs, signal)) {
@@ -283,7 +285,7 @@ export class PeerWatch {
     }
   }
 
-  /** Makes a change and tells of it; in the order of the calls. */
+  /** Applies a change and reports it, in the order of the calls. */
   #change(
     signal: AbortSignal,
     make: (nowMs: number) => PeerDiff,
@@ -297,7 +299,7 @@ export class PeerWatch {
         this.#set.stored(this.#clock.monotonic(), this.#clock.now())
       );
     });
-    // The caller has its error; the next change goes on all the same.
+    // The caller gets the error; the next change continues.
     this.#turn = turn.catch(() => {});
     return turn;
   }
@@ -358,7 +360,7 @@ export class PeerWatch {
     this.#rejected.set(rejected.version?.name ?? rejected.key, rejected);
   }
 
-  /** Each once, and again when its reason changes or it comes back. */
+  /** Logs each once, and again if its reason changes or it comes back. */
   #reportNotices(): void {
     const notices = [
       ...[...this.#rejected.values()].map(({ key, reason }) => ({
@@ -407,7 +409,7 @@ export class PeerWatch {
 
   async #failAndPause(error: unknown, signal: AbortSignal): Promise<void> {
     const code = error instanceof LodenError ? error.code : "peers.unexpected";
-    // The history is gone, not etcd: the next listing is all it takes.
+    // The history was compacted; the next listing is enough.
     const isTrouble = code !== "registry.compacted";
     if (isTrouble && code !== this.#faultCode) {
       this.#faultCode = code;
@@ -417,7 +419,7 @@ export class PeerWatch {
       });
       this.#options.onFault?.(error);
     }
-    // It rejects when the signal is aborted, which ends the loop.
+    // It rejects only when the signal is aborted, which ends the loop.
     await this.#clock.sleep(this.#pauses.next(code), signal).catch(() => {});
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Who holds a pool that has nothing left, and what would make it larger.
+ * Describes the holders of an exhausted pool, and configs that would enlarge
+ * it.
  *
  * @module
  */
@@ -15,16 +16,16 @@ import {
 import { isReservation, type Lease } from "./lease.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "./registry.ts";
 
-/** Holders that a message names. */
+/** Number of holders that a message names. */
 const SHOWN = 3;
-/** Of so many etcd is asked when they end: a question for each. */
+/** Number of leases whose expiry is read, one call each. */
 const ASKED = 16;
 /** flannel HEAD's bounds (compat 2.3). */
 const LONGEST_SUBNET = 30;
 
 /**
- * One phrase on who holds the subnets of a pool, and which are the next to end:
- * looked for among those that were written first, since most have one TTL.
+ * A phrase that names the holders of a pool's subnets and those that expire
+ * next, searched among the oldest leases, because most have the same TTL.
  *
  * @throws {RegistryError}
  */
@@ -42,7 +43,7 @@ export async function describeHoldings(
   const oldest = held.filter((lease) => !isReservation(lease))
     .toSorted(byRevision).slice(0, ASKED);
   const ends = await Promise.all(oldest.map(async (lease) => {
-    // One that has ended since the listing.
+    // It has expired since the listing.
     const seconds = await registry.remainingSeconds(lease, signal) ?? 0;
     return { lease, seconds };
   }));
@@ -67,12 +68,12 @@ export async function describeHoldings(
   ].join("; ");
 }
 
-/** Which changes to the network config would give how many subnets. */
+/** Changes to the network config, and how many subnets each would give. */
 export function describeRoom(pool: SubnetPool): string {
   const { network, subnetLength } = pool;
   const size = subnetSize(pool);
   const ways: string[] = [];
-  // The network's first subnet is not leased, unless SubnetMin says so.
+  // The network's first subnet is not leased unless SubnetMin includes it.
   const whole = cidrSize(network) / size - 1;
   if (whole > poolSize(pool)) {
     const [min, max] = [

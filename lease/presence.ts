@@ -1,5 +1,5 @@
 /**
- * Says that this host is alive to whoever has its PublicIP too.
+ * Answers liveness probes from hosts with the same PublicIP.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { LeaseRegistry } from "./registry.ts";
 
 const log = getLogger(["loden", "lease"]);
 
-/** A watch that held so long was a good one. */
+/** A watch that lasts this long counts as working. */
 const GOOD_WATCH_MS = 5_000;
 
 /** What it works with. */
@@ -24,7 +24,7 @@ export interface PresenceComponents {
   readonly random: RandomSource;
 }
 
-/** Answers, whatever happens to etcd, until aborted; resolves then. */
+/** Answers, through all faults of etcd, until aborted; then resolves. */
 export async function keepAnswering(
   { registry, clock, random }: PresenceComponents,
   hostId: string,
@@ -40,7 +40,7 @@ export async function keepAnswering(
       if (signal.aborted) return;
       if (clock.monotonic() - beganMs >= GOOD_WATCH_MS) pauses.reset();
       const code = error instanceof LodenError ? error.code : "unexpected";
-      // The keeper tells of an etcd that is away.
+      // The keeper reports that etcd is away.
       if (code !== told) {
         told = code;
         log.debug("cannot answer liveness probes", {

@@ -1,5 +1,5 @@
 /**
- * Where leases live: the interface that the lease keeper and the peer watch see.
+ * The store of leases, as the lease keeper and the peer watch see it.
  *
  * Implementations: `etcd_registry.ts` (etcd v3) and the fake in `tests/fakes/`.
  * Both pass `tests/contract/registry_contract.ts`.
@@ -10,12 +10,14 @@
 import type { Cidr } from "../net/cidr.ts";
 import type { Lease, LeaseAttributes, LeaseVersion } from "./lease.ts";
 
-/** A key that is not a lease, or whose value cannot be read: skipped, reported. */
+/**
+ * A key that is not a lease, or with an unreadable value; skipped and reported.
+ */
 export interface RejectedLease {
   /** The whole key, for the operator. */
   readonly key: string;
   readonly reason: string;
-  /** Where the key could be read and only the value is bad: the subnet is held. */
+  /** Set if the key is valid and only the value is not: the subnet is held. */
   readonly version?: LeaseVersion;
 }
 
@@ -23,11 +25,13 @@ export interface RejectedLease {
 export interface LeaseSnapshot {
   readonly leases: readonly Lease[];
   readonly rejected: readonly RejectedLease[];
-  /** The store's revision; a watch that starts after it misses nothing. */
+  /** The store's revision; a watch from the next one misses nothing. */
   readonly revision: string;
 }
 
-/** One subnet's key at one revision; neither member when the key is absent. */
+/**
+ * One subnet's key at one revision; neither member is set if the key is absent.
+ */
 export interface LeaseLookup {
   readonly lease?: Lease;
   readonly rejected?: RejectedLease;
@@ -62,21 +66,20 @@ export interface StoredConfig {
 }
 
 /**
- * Every method rejects with {@linkcode RegistryError}, whose `fault` says what
- * kind of trouble it was, within a bounded time; none waits for ever. An aborted
- * signal rejects with the signal's reason.
+ * Every method rejects within a bounded time with {@linkcode RegistryError},
+ * whose `fault` names the kind of fault. An aborted signal rejects with the
+ * signal's reason.
  *
  * A method that rejects after it was sent may have been carried out: read again
  * before you decide.
  */
 export interface LeaseRegistry {
-  /** `undefined` when there is no such key. */
+  /** `undefined` if there is no such key. */
   readConfig(signal: AbortSignal): Promise<StoredConfig | undefined>;
   /**
-   * The config as it is now, at once, and then as every change leaves it, the
-   * newest only where there were several; `undefined` while there is no such key.
-   * Ends by rejecting, also for a value that is not text: watch again after a
-   * pause, which begins with what is there then.
+   * Yields the config as it is now, then after every change (only the newest of
+   * several); `undefined` while there is no such key. Ends by rejecting, also
+   * for a value that is not text; watch again after a pause.
    */
   watchConfig(signal: AbortSignal): AsyncIterable<StoredConfig | undefined>;
   /**
@@ -92,15 +95,15 @@ export interface LeaseRegistry {
   list(signal: AbortSignal): Promise<LeaseSnapshot>;
 
   /**
-   * Of the leases as they were at one revision those that were written after
-   * another: what came in between a listing and a write.
+   * The leases, as of one revision, that were written after another revision:
+   * what changed between a listing and a write.
    */
   listWritten(span: RevisionSpan, signal: AbortSignal): Promise<Lease[]>;
 
   /** The one key that {@linkcode create} would make for `subnet`. */
   get(subnet: Cidr, signal: AbortSignal): Promise<LeaseLookup>;
 
-  /** Takes a subnet whose key is absent; `undefined` when somebody has it. */
+  /** Creates the key of a subnet; `undefined` if it exists. */
   create(
     subnet: Cidr,
     attributes: LeaseAttributes,
@@ -109,10 +112,10 @@ export interface LeaseRegistry {
   ): Promise<Lease | undefined>;
 
   /**
-   * Writes attributes and a new TTL over a key that is unchanged since
-   * `version.modRevision`; `undefined` when it has changed or gone. The old etcd
-   * lease is revoked only after the put is certain. A reservation
-   * (`etcdLeaseId` 0) keeps having no TTL.
+   * Overwrites a key that is unchanged since `version.modRevision` with
+   * attributes and a new TTL; `undefined` if it has changed or is gone. The old
+   * etcd lease is revoked only after the put is certain. A reservation
+   * (`etcdLeaseId` 0) stays without a TTL.
    */
   renew(
     version: LeaseVersion,
@@ -122,22 +125,22 @@ export interface LeaseRegistry {
   ): Promise<Lease | undefined>;
 
   /**
-   * Seconds until a lease ends if nobody renews it; `undefined` for a reservation
-   * and for one that has ended.
+   * Seconds until a lease expires without renewal; `undefined` for a
+   * reservation and an expired lease.
    */
   remainingSeconds(
     version: LeaseVersion,
     signal: AbortSignal,
   ): Promise<number | undefined>;
 
-  /** Deletes a key that is unchanged; whether it was deleted. */
+  /** Deletes a key if it is unchanged; whether it was deleted. */
   remove(version: LeaseVersion, signal: AbortSignal): Promise<boolean>;
 
   /**
-   * Changes after `revision`, in order; of one subnet's key alone when `only` is
-   * given. What has arrived while the last ones were dealt with comes together;
-   * none comes without a change. Ends by rejecting: `compacted` when the revision is gone, any other
-   * fault when the connection is lost.
+   * Yields changes after `revision`, in order; with `only`, those of one
+   * subnet's key. Changes that arrive while the last ones are handled come
+   * together; no item is empty. Ends by rejecting: `compacted` if the revision
+   * is gone, another fault if the connection is lost.
    */
   watch(
     revision: string,
@@ -146,8 +149,8 @@ export interface LeaseRegistry {
   ): AsyncIterable<readonly LeaseEvent[]>;
 
   /**
-   * Whether an agent with this host id is there: it is asked through the store,
-   * and has `patienceMs` to answer. A "no" proves nothing.
+   * Whether an agent with this host id is alive: it is probed through the store
+   * and has `patienceMs` to answer. `false` proves nothing.
    */
   isAlive(
     hostId: string,
@@ -159,9 +162,9 @@ export interface LeaseRegistry {
   answerFor(hostId: string, signal: AbortSignal): Promise<never>;
 
   /**
-   * Makes every connection anew, since this host's own address or way may be
-   * another one now and the kernel would find that out only after minutes. Calls
-   * and watches that are under way reject as if the connection had broken.
+   * Replaces every connection, because this host's address or route may have
+   * changed, which the kernel would notice only after minutes. Calls and
+   * watches in progress reject as if the connection had broken.
    */
   reconnect(): void;
 

@@ -1,5 +1,5 @@
 /**
- * How long to leave a registry alone after a failure.
+ * How long to wait after a failed call.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import type { RandomSource } from "../linux/random.ts";
 import { Backoff } from "../linux/backoff.ts";
 
-/** An etcd that returns is noticed within two seconds. */
+/** Notices within two seconds that etcd is back. */
 const AWAY = { firstMs: 250, maxMs: 2_000 };
-/** What etcd refuses is not asked for as often as it is asked to be there. */
+/** Refused requests are repeated less often than connection attempts. */
 const REFUSED = { firstMs: 1_000, maxMs: 10_000 };
 
-/** Codes of an etcd that is not there; all others are answers. */
+/** Codes of an etcd that is away; all others are answers. */
 const AWAY_CODES = new Set([
   "registry.dns",
   "registry.refused",
@@ -21,7 +21,7 @@ const AWAY_CODES = new Set([
   "registry.deadline",
 ]);
 
-/** Growing pauses, of a length that depends on the kind of failure. */
+/** Growing pauses, whose length depends on the kind of failure. */
 export class RegistryPauses {
   readonly #away: Backoff;
   readonly #refused: Backoff;
@@ -36,7 +36,7 @@ export class RegistryPauses {
     return (AWAY_CODES.has(code) ? this.#away : this.#refused).next();
   }
 
-  /** All is well: the next pauses are short again. */
+  /** Resets the pauses after a success. */
   reset(): void {
     this.#away.reset();
     this.#refused.reset();

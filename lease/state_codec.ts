@@ -1,5 +1,5 @@
 /**
- * The durable state as text: JSON with a version.
+ * Encodes the durable state as JSON with a version.
  *
  * @module
  */
@@ -48,8 +48,8 @@ export function encodeState(state: DurableState): string {
 }
 
 /**
- * @throws {SyntaxError} for what is not JSON, {@linkcode BadStateError} for what
- * does not have the form that {@linkcode encodeState} gives.
+ * @throws {SyntaxError} for invalid JSON, {@linkcode BadStateError} for JSON
+ * that {@linkcode encodeState} does not produce.
  */
 export function decodeState(text: string): DurableState {
   const json = object(JSON.parse(text), "it");
@@ -89,7 +89,7 @@ function decodePeer(value: unknown): StoredPeer {
     publicIp: address(publicIp),
     backendType: string(backendType, "backendType"),
     ...(backendData === undefined ? {} : { backendData }),
-    // A later version may have written another word: it says nothing to us.
+    // A later version may have written another word, which is ignored.
     ...(isDataPathName(dataPath) ? { dataPath } : {}),
     stale: stale === true,
     ...(vanished === undefined ? {} : { vanishedAtMs: time(vanished) }),

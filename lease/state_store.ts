@@ -1,5 +1,5 @@
 /**
- * What a host remembers of its network while etcd is away: the interface.
+ * What a host remembers about its network while etcd is away.
  *
  * Implementations: `file_state_store.ts` and the fake in `tests/fakes/`.
  *
@@ -18,29 +18,32 @@ export interface StoredLease {
   readonly expiresAtMs?: number;
 }
 
-/** A peer, and since when its key is gone if it is. */
+/** A peer, and since when its key is gone, if it is. */
 export interface StoredPeer extends Peer {
   /** Wall clock, milliseconds since 1970; of a stale peer. */
   readonly vanishedAtMs?: number;
 }
 
 /**
- * Memory that outlives the process. It is a help, never a condition: no method
- * throws or rejects; trouble with the disk is logged.
+ * State that outlives the process. It is optional: no method throws or rejects;
+ * disk errors are logged.
  */
 export interface StateStore {
-  /** Which installation this is: random, made once, bound to the underlay's MAC. */
+  /**
+   * Identifies this installation: random, created once, bound to the underlay's
+   * MAC.
+   */
   readonly hostId: string;
-  /** The network config's text as last accepted. */
+  /** The text of the last accepted network config. */
   readonly configText: string | undefined;
   readonly lease: StoredLease | undefined;
   readonly peers: readonly StoredPeer[];
-  /** The installation stays what it is, on an underlay with another MAC. */
+  /** Keeps the installation's id on an underlay with another MAC. */
   moveTo(underlayMac: string): void;
   saveConfig(text: string): void;
   saveLease(lease: StoredLease): void;
-  /** `peers` is asked when they are written, which may be later. */
+  /** `peers` is called when they are written, which may be later. */
   savePeers(peers: () => readonly StoredPeer[]): void;
-  /** Writes what is not written yet, and ends. */
+  /** Writes what is not written yet and ends. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /**
- * The configured etcd endpoints as one: each call goes to one that works.
+ * The configured etcd endpoints as one cluster: each call goes to an endpoint
+ * that works.
  *
  * @module
  */
@@ -17,20 +18,20 @@ export interface ClusterOptions {
   readonly endpoints: readonly Endpoint[];
   readonly tls: TlsFiles;
   readonly account: EtcdAccount | undefined;
-  /** Milliseconds within which a call has its answer or its error. */
+  /** Milliseconds within which a call returns or fails. */
   readonly deadlineMs: number;
 }
 
-/** What a call is, for its limits and its error message. */
+/** Describes a call, for its limits and its error message. */
 export interface CallOptions {
-  /** Ends the words "Cannot …" in a message. */
+  /** Completes "Cannot …" in a message. */
   readonly what: string;
   readonly signal: AbortSignal;
-  /** Whether doing it twice is the same as doing it once. */
+  /** Whether the call is idempotent. */
   readonly repeatable: boolean;
 }
 
-/** Faults of a member rather than of the request: another member may do better. */
+/** Faults of a member, not of the request: another member may succeed. */
 const MEMBER_FAULTS: ReadonlySet<RegistryFault> = new Set([
   "dns",
   "refused",
@@ -42,7 +43,7 @@ const MEMBER_FAULTS: ReadonlySet<RegistryFault> = new Set([
   "unknown",
 ]);
 
-/** Of several members' faults the first in this order is the cluster's. */
+/** If several members fail, the first fault in this order is reported. */
 const TELLING: readonly RegistryFault[] = [
   "no-leader",
   "deadline",
@@ -53,18 +54,18 @@ const TELLING: readonly RegistryFault[] = [
   "dns",
 ];
 
-/** A part of the deadline is kept for finding out what went wrong. */
+/** Part of the deadline is reserved for diagnosing the fault. */
 const PROBE_SHARE = 0.2;
 const MAX_PROBE_MS = 1_000;
 
 interface FailedAttempt extends CallFailure {
   readonly endpoint: Endpoint;
-  /** `undefined` when it could not even be made. */
+  /** `undefined` if it could not be created. */
   readonly connection: EtcdConnection | undefined;
   readonly cause: unknown;
 }
 
-/** Connections to all endpoints; a call stays with the one that last worked. */
+/** Connections to all endpoints; calls use the one that worked last. */
 export class EtcdCluster {
   readonly #options: ClusterOptions;
   readonly #connections = new Map<Endpoint, EtcdConnection>();
@@ -76,10 +77,10 @@ export class EtcdCluster {
   }
 
   /**
-   * Runs `call` on one endpoint after the other until one carries it out.
+   * Runs `call` on one endpoint after another until one carries it out.
    *
-   * A call that is not `repeatable` goes to the next endpoint only when this one
-   * certainly has not carried it out.
+   * A call that is not `repeatable` goes to the next endpoint only if this one
+   * has certainly not carried it out.
    *
    * @throws {RegistryError} that names every endpoint tried, or the signal's
    * reason.
@@ -98,7 +99,7 @@ export class EtcdCluster {
     const endsAt = performance.now() + this.#options.deadlineMs - probeMs;
     const failures: FailedAttempt[] = [];
     for (const [index, endpoint] of order.entries()) {
-      // One that is silent must leave time for the others.
+      // A silent endpoint must leave time for the others.
       const shareMs = Math.max(0, endsAt - performance.now()) /
         (order.length - index);
       let connection: EtcdConnection | undefined;
@@ -140,7 +141,9 @@ export class EtcdCluster {
     return this.#explain(what, [failure], MAX_PROBE_MS, signal);
   }
 
-  /** Ends every call, and makes the connections for the next ones anew. */
+  /**
+   * Ends every call and closes the connections; the next calls open new ones.
+   */
   reconnect(): void {
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
@@ -192,17 +195,18 @@ export class EtcdCluster {
   }
 
   /**
-   * Drops a connection that is better made anew: to read the certificate files
-   * again; because it broke, also where HTTP/2 keeps its session and would cancel
-   * each further call; or because the kernel repeats an unanswered attempt after
-   * ever longer pauses, and would come back long after the network has. One that
-   * was made and had no answer in time is asked whether it lives.
+   * Drops a connection that must be replaced: to read the certificate files
+   * again; because it broke, including the case where HTTP/2 keeps its session
+   * and would cancel every further call; or because the kernel retries an
+   * unanswered connection attempt after longer and longer pauses and would come
+   * back long after the network. An established connection without an answer in
+   * time is probed.
    */
   #afterFailure({ fault, connecting, ...attempt }: FailedAttempt): void {
     if (fault === "deadline" && !connecting) attempt.connection?.suspect();
     if (fault !== "tls" && fault !== "unreachable" && !connecting) return;
     const { endpoint, connection } = attempt;
-    // Another call may have made a better one already.
+    // Another call may have replaced it already.
     if (this.#connections.get(endpoint) !== connection) return;
     connection?.close();
     this.#connections.delete(endpoint);
@@ -219,15 +223,15 @@ export class EtcdCluster {
       const finding = await probeEndpoint(failure.endpoint, probeMs);
       return finding === undefined ? failure : { ...failure, ...finding };
     }));
-    // What looked like a broken connection may be a certificate of ours that the
-    // server does not take: the next attempt must read the files again.
+    // An apparently broken connection may mean that the server rejects our
+    // certificate: the next attempt must read the files again.
     for (const failure of found) this.#afterFailure(failure);
     if (signal.aborted) return signal.reason;
     if (this.#closed) return this.#closedError(what);
     const told = TELLING.map((fault) =>
       found.find((failure) => failure.fault === fault)
     ).find((failure) => failure !== undefined);
-    // What is no member's fault ended the search and stands last.
+    // A fault that is not a member's ended the search and comes last.
     const last = found.at(-1)!;
     const main = MEMBER_FAULTS.has(last.fault) ? told ?? last : last;
     return new RegistryError(main.fault, what, {

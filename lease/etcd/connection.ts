@@ -1,10 +1,10 @@
 /**
  * Calls to one etcd member, each with a deadline and an abort signal.
  *
- * etcd3 gives the protocol, the types and the gRPC clients. Its connection pool
- * is left out: it retries and breaks circuits by rules of its own, which hide
- * what is wrong, resets a watch when an unrelated call is late, and opens a
- * connection for each password exchange that it never closes.
+ * etcd3 provides the protocol, the types and the gRPC clients. Its connection
+ * pool is not used: it retries and breaks circuits by rules of its own, which
+ * hides faults; it resets a watch when an unrelated call is late; and it opens
+ * a connection for each password exchange and never closes it.
  *
  * @module
  */
@@ -34,7 +34,7 @@ import type { EtcdAccount } from "./password.ts";
 import { Pulse } from "./pulse.ts";
 import type { WatchSource } from "./watch_stream.ts";
 
-/** When a call must be over. */
+/** The limits of a call. */
 export interface CallLimits {
   /** Milliseconds since 1970, wall clock, as gRPC takes it. */
   readonly deadlineMs: number;
@@ -48,17 +48,19 @@ export interface EtcdCalls {
 }
 
 const CHANNEL_OPTIONS: ChannelOptions = {
-  // Closing this connection ends its sockets, whoever else talks to that member.
+  // Closing this connection closes its sockets, regardless of other connections
+  // to that member.
   "grpc.use_local_subchannel_pool": 1,
-  // A server that closes each connection at once makes the transparent retry of
-  // grpc-js 1.12 loop without a pause, and nothing else in the process runs.
+  // With a server that closes each connection at once, the transparent retry of
+  // grpc-js 1.12 loops without a pause and blocks the process.
   "grpc.enable_retries": 0,
-  // Back within a second or two after etcd is, however long it was away.
+  // Reconnects within a second or two after etcd is back, however long it was
+  // away.
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1_000,
-  // The underlay's control plane is reached directly, not by a web proxy.
+  // etcd is reached directly, not through a web proxy.
   "grpc.enable_http_proxy": 0,
-  // 10,000 leases are more than the 4 MiB of the default.
+  // 10,000 leases exceed the default of 4 MiB.
   "grpc.max_receive_message_length": -1,
 };
 
@@ -75,7 +77,7 @@ export class EtcdConnection {
   readonly #lost = new AbortController();
   #token: Promise<string> | undefined;
 
-  /** @throws when a TLS file cannot be read or parsed. */
+  /** @throws if a TLS file cannot be read or parsed. */
   constructor(
     endpoint: Endpoint,
     files: TlsFiles,
@@ -99,12 +101,14 @@ export class EtcdConnection {
     });
   }
 
-  /** Aborted, with a {@linkcode LostConnectionError}, when it went dead. */
+  /**
+   * Aborted, with a {@linkcode LostConnectionError}, if the connection is dead.
+   */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** The typed calls, all of which end by `limits`. */
+  /** The typed calls, all of which respect `limits`. */
   calls(limits: CallLimits): EtcdCalls {
     const callable = this.#callable((service, method, request) =>
       this.#authorized(
@@ -117,7 +121,7 @@ export class EtcdConnection {
 
   /**
    * Opens the stream for watches; the limits are for the opening alone. etcd
-   * ends it when the member loses its leader.
+   * ends it if the member loses its leader.
    */
   watch(
     limits: CallLimits,
@@ -137,7 +141,7 @@ export class EtcdConnection {
     }, limits);
   }
 
-  /** Ends every call; what still runs would keep the process alive. */
+  /** Ends every call; a running call would keep the process alive. */
   close(): void {
     this.#pulse.end();
     for (const call of this.#active) call.cancel();
@@ -145,7 +149,10 @@ export class EtcdConnection {
     this.#channel.close();
   }
 
-  /** A call had no answer in time: if nothing else has one either, it is lost. */
+  /**
+   * A call had no answer in time; if no other call has one either, the
+   * connection is lost.
+   */
   suspect(): void {
     this.#pulse.check();
   }
@@ -155,7 +162,7 @@ export class EtcdConnection {
     this.close();
   }
 
-  /** Needs no token, no quorum and no disk; a refusal is an answer too. */
+  /** Needs no token, no quorum and no disk; a refusal counts as an answer. */
   async #isAnswered(limitMs: number): Promise<boolean> {
     const request = { key: Buffer.from([0]), serializable: true };
     const limits = {
@@ -170,7 +177,10 @@ export class EtcdConnection {
     return true;
   }
 
-  /** Runs `call` with the account's token, with a fresh one if that is refused. */
+  /**
+   * Runs `call` with the account's token, and again with a fresh one if it is
+   * refused.
+   */
   async #authorized<T>(
     call: (metadata: Metadata) => Promise<T>,
     limits: CallLimits,
@@ -182,7 +192,7 @@ export class EtcdConnection {
       return await call(await this.#tokenMetadata(account, limits));
     } catch (error) {
       if (refused === undefined || !isTokenRefusal(error)) throw error;
-      // Unless another call has fetched a new one meanwhile.
+      // Unless another call has fetched a new one in the meantime.
       if (this.#token === refused) this.#token = undefined;
       return await call(await this.#tokenMetadata(account, limits));
     }
@@ -204,7 +214,7 @@ export class EtcdConnection {
     }
   }
 
-  /** A token; empty where etcd does not ask for one, as flannel tolerates it. */
+  /** A token; empty if etcd requires none, which flannel tolerates as well. */
   async #authenticate(
     { username, password }: EtcdAccount,
     limits: CallLimits,
@@ -275,7 +285,7 @@ export class EtcdConnection {
   }
 }
 
-/** The connection did not answer; what classifies failures reads its words. */
+/** The connection did not answer. `faults.ts` matches this text. */
 export class LostConnectionError extends Error {
   readonly code = status.UNAVAILABLE;
 
@@ -285,7 +295,7 @@ export class LostConnectionError extends Error {
   }
 }
 
-/** What etcd3's stubs, made from the protocol's definition, look like. */
+/** The type of etcd3's generated stubs. */
 type UnaryStub = Record<
   string,
   (

@@ -20,18 +20,21 @@ import { trustedCertificates } from "./system_certificates.ts";
 
 /** Paths of PEM files. */
 export interface TlsFiles {
-  /** Who may sign the server's certificate; the machine's own list without it. */
+  /**
+   * The certificate authority of the server's certificate; without it, the
+   * machine's own list.
+   */
   readonly caFile?: string;
-  /** The certificate that this host shows; needs `keyFile`. */
+  /** This host's certificate; needs `keyFile`. */
   readonly certFile?: string;
   readonly keyFile?: string;
 }
 
 /**
  * Credentials for one endpoint. The files are read here, so that a bad one is
- * named at once, and again for each connection that the channel makes by itself.
- * The scheme of the endpoint alone decides whether they are used; a CA without a
- * certificate is enough (flannel ignores that one, compat 12.13).
+ * reported at once, and again for each connection that the channel opens. Only
+ * the scheme of the endpoint decides whether they are used; a CA without a
+ * certificate is enough (flannel ignores it then, compat 12.13).
  *
  * @throws {TlsFileError}
  */
@@ -70,7 +73,7 @@ function isPair(cert: string, key: string): boolean {
   return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
 }
 
-/** A file for TLS that is missing, may not be read or is not PEM. */
+/** A TLS file that is missing, unreadable or not PEM. */
 export class TlsFileError extends Error {
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super(`TLS file ${path}: ${reason}`, options);
@@ -88,7 +91,7 @@ function readPem(path: string, label: string): string {
       : (error as Error).message;
     throw new TlsFileError(path, reason, { cause: error });
   }
-  // An empty or wrong file would only show as a handshake that fails.
+  // Otherwise an empty or wrong file would only show as a failed handshake.
   if (!new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) {
     throw new TlsFileError(path, `it must hold a PEM ${label}`);
   }
@@ -96,14 +99,14 @@ function readPem(path: string, label: string): string {
 }
 
 /**
- * grpc-js keeps one context for the life of a channel: a certificate that was
- * renewed in the meantime would not be shown, and one that has expired would be.
+ * grpc-js keeps one context for the life of a channel: it would keep using an
+ * expired certificate after it was renewed.
  *
- * It also gives its target as the TLS server name always. An IP address is not
- * allowed there (RFC 6066, section 3), and Deno, as newer Node versions, throws:
- * `https://192.0.2.1:2379` could not be used at all. So the connection is made
- * here, with a server name only where there is one. The certificate is checked
- * against the address in either case.
+ * It also always sends its target as the TLS server name. An IP address is not
+ * allowed there (RFC 6066, section 3), and Deno, like newer Node versions,
+ * throws, so that `https://192.0.2.1:2379` could not be used. The connection is
+ * therefore opened here, with a server name only if there is one. The
+ * certificate is checked against the address in either case.
  */
 class FileTlsCredentials extends ChannelCredentials {
   readonly #files: TlsFiles;
@@ -122,7 +125,8 @@ class FileTlsCredentials extends ChannelCredentials {
   _getConnectionOptions(): ConnectionOptions {
     const createConnection = (_authority: URL, options: ConnectionOptions) => {
       const { host, port, servername } = options;
-      // What it throws fails this attempt to connect; see the rules in faults.ts.
+      // An exception here fails this connection attempt; see the rules in
+      // faults.ts.
       const secureContext = readContext(this.#files);
       const tls = {
         ...(host === undefined ? {} : { host }),
@@ -135,7 +139,7 @@ class FileTlsCredentials extends ChannelCredentials {
       };
       return isDeno27() ? relayTls(tls) : connect(tls);
     };
-    // That there is a context tells grpc-js to speak TLS.
+    // The presence of a context makes grpc-js use TLS.
     return {
       secureContext: this.#first,
       createConnection,

@@ -22,8 +22,8 @@ const PATTERN =
   /^(?:(https?):\/\/)?(?:\[([0-9a-f:.]+)\]|([^\s:/@?#[\]]+))(?::(\d{1,5}))?\/?$/i;
 
 /**
- * Reads `http://host:2379`; spaces around it are passed over, which flannel does
- * not do. Without a scheme it is http, without a port 2379.
+ * Reads `http://host:2379`; spaces around it are ignored, unlike in flannel.
+ * The defaults are http and port 2379.
  *
  * @throws {BadEndpointError}
  */
@@ -31,7 +31,7 @@ export function parseEndpoint(text: string): Endpoint {
   const match = PATTERN.exec(text.trim());
   const port = Number(match?.[4] ?? DEFAULT_PORT);
   if (match === null || port < 1 || port > 65_535) {
-    // A password may stand in it, and messages reach logs.
+    // It may contain a password, and messages are logged.
     throw new BadEndpointError(text.replace(/\/\/[^/]*@/, "//…@"));
   }
   const tls = match[1]?.toLowerCase() === "https";

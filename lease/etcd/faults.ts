@@ -1,10 +1,10 @@
 /**
- * What a failed gRPC call means.
+ * Classifies a failed gRPC call.
  *
- * gRPC has a handful of status codes; the difference that an operator needs is in
- * the words after them. Some failures leave it open (a port that closes the
- * connection may speak TLS, be a web server, or be an etcd that just died):
- * those are marked, and `probe.ts` asks the port itself.
+ * gRPC has a handful of status codes; what an operator needs is in the text
+ * after them. Some failures are ambiguous: a port that closes the connection
+ * may expect TLS, be a web server, or be an etcd that just died. Those are
+ * marked, and `probe.ts` probes the port.
  *
  * @module
  */
@@ -12,16 +12,16 @@
 import { status } from "@grpc/grpc-js";
 import type { RegistryFault } from "../errors.ts";
 
-/** What one attempt at one endpoint came to. */
+/** The result of one failed attempt at one endpoint. */
 export interface CallFailure {
   readonly fault: RegistryFault;
   /** For the operator: one line, without gRPC's codes and time stamps. */
   readonly detail: string;
-  /** Whether another look at the port may name the fault better. */
+  /** Whether probing the port may give a better diagnosis. */
   readonly ambiguous: boolean;
-  /** Whether etcd may have carried the request out. */
+  /** Whether etcd may have carried out the request. */
   readonly uncertain: boolean;
-  /** Whether the connection was still being made when the time was over. */
+  /** Whether the connection was not established in time. */
   readonly connecting: boolean;
 }
 
@@ -29,13 +29,13 @@ interface Rule {
   readonly code?: number;
   readonly words?: RegExp;
   readonly fault: RegistryFault;
-  /** In place of gRPC's own words. */
+  /** Replaces gRPC's own text. */
   readonly detail?: string;
   readonly ambiguous?: true;
   readonly uncertain?: true;
 }
 
-/** The first that matches decides. */
+/** The first match decides. */
 const RULES: readonly Rule[] = [
   // etcd's own answers: api/v3rpc/rpctypes/error.go
   { words: /has been compacted/, fault: "compacted" },
@@ -52,7 +52,7 @@ const RULES: readonly Rule[] = [
     uncertain: true,
   },
   {
-    // What a member without a quorum says after its own time limit.
+    // The answer of a member without a quorum, after its own time limit.
     words: /etcdserver: request timed out/,
     fault: "no-leader",
     uncertain: true,
@@ -63,11 +63,10 @@ const RULES: readonly Rule[] = [
     detail: "this etcd member is stopping",
     uncertain: true,
   },
-  // The connection, as grpc-js and the TLS layer put it.
+  // Connection errors of grpc-js and the TLS layer.
   { words: /TLS file /, fault: "tls" },
   {
-    // A resolver that says no, that fails, or that says nothing in time: by turns,
-    // when nobody answers it either.
+    // The resolver has no address, fails, or does not answer in time.
     words:
       /Name resolution failed|waiting for name resolution|ENOTFOUND|EAI_AGAIN/,
     fault: "dns",
@@ -81,13 +80,14 @@ const RULES: readonly Rule[] = [
   { words: /EHOSTUNREACH|ENETUNREACH|EHOSTDOWN/, fault: "unreachable" },
   { words: /ETIMEDOUT/, fault: "unreachable", ambiguous: true },
   {
-    // A handshake that ends without a word: a plain-text port, or a dying etcd.
+    // The handshake ends without an alert: a plain-text port, or a dying etcd.
     words: /before secure TLS connection|wrong version number|packet length/i,
     fault: "tls",
     ambiguous: true,
   },
   {
-    // Deno's words for every certificate it does not accept, an expired one too.
+    // Deno's text for every certificate that it rejects, including an expired
+    // one.
     words: /unable to verify/,
     fault: "tls",
     detail: "the server's certificate is not signed by a trusted authority",
@@ -95,7 +95,7 @@ const RULES: readonly Rule[] = [
   },
   { words: /certificate|altnames|self.signed|alert|issuer/i, fault: "tls" },
   {
-    // Nobody else cancels: who gave up waiting is told the signal's reason.
+    // No other code cancels calls; an aborted caller gets the signal's reason.
     code: status.CANCELLED,
     fault: "unreachable",
     detail: "the connection was closed to open a new one",
@@ -108,7 +108,7 @@ const RULES: readonly Rule[] = [
     ambiguous: true,
     uncertain: true,
   },
-  // A gRPC server that is no etcd, or a web server between us and it.
+  // A gRPC server that is not etcd, or a web server in front of it.
   {
     code: status.UNIMPLEMENTED,
     fault: "not-etcd",
@@ -139,13 +139,13 @@ const RULES: readonly Rule[] = [
   { code: status.INTERNAL, fault: "unknown", ambiguous: true, uncertain: true },
 ];
 
-/** Words of grpc-js for calls that never left this process. */
+/** grpc-js's text for calls that never left this process. */
 const NEVER_SENT =
   /No connection established|name resolution|Waiting for LB pick|Failed to start HTTP\/2 stream/i;
 
 const CONNECTING = /Waiting for LB pick/;
 
-/** Reads the error of a gRPC call, or of making its connection. */
+/** Classifies the error of a gRPC call or of opening its connection. */
 export function classifyFailure(error: unknown): CallFailure {
   const { code, words } = wordsOf(error);
   const rule = RULES.find((rule) =>
@@ -178,7 +178,7 @@ function wordsOf(error: unknown): { code: number | undefined; words: string } {
   };
 }
 
-/** The last words are the cause; the rest is grpc-js's own state. */
+/** The end of the text is the cause; the rest is grpc-js's own state. */
 function tidy(words: string): string {
   return words
     .replace(/^.*Last error: /s, "")

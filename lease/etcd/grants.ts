@@ -1,5 +1,5 @@
 /**
- * etcd's own leases, the timers that our keys hang on.
+ * etcd's leases, the timers that our keys are attached to.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import type { EtcdCluster } from "./cluster.ts";
 
 const log = getLogger(["loden", "lease"]);
 
-/** Beyond it the oldest are left to their TTL. */
+/** Above this number the oldest are left to expire. */
 const MAX_ABANDONED = 64;
-/** Before those that could not be taken back are tried again. */
+/** Pause before a failed revoke is tried again. */
 const SWEEP_PAUSE_MS = 10_000;
 
 /**
- * Grants etcd leases and takes back those that nothing hangs on, so that no
- * restart and no renewal leaves one behind (flannel does, compat 12.8).
+ * Grants etcd leases and revokes those without attached keys, so that no
+ * restart or renewal leaves one behind (flannel does, compat 12.8).
  *
- * Revoking deletes the keys of a lease. Whether a key hangs on one is therefore
- * always asked of etcd, never concluded: a put that was reported as failed may
+ * Revoking deletes the attached keys. Whether a key is attached is therefore
+ * always read from etcd, never inferred: a put that was reported as failed may
  * have been carried out.
  */
 export class LeaseGrants {
@@ -37,7 +37,10 @@ export class LeaseGrants {
     this.#clock = clock;
   }
 
-  /** A new etcd lease; the id is ours, so that a lost answer loses no lease. */
+  /**
+   * Grants an etcd lease with an id of our choice, so that a lost answer loses
+   * no lease.
+   */
   async grant(
     cluster: EtcdCluster,
     ttlSeconds: number,
@@ -60,7 +63,9 @@ export class LeaseGrants {
     return id;
   }
 
-  /** Until it ends if nobody renews it; `undefined` when it has ended. */
+  /**
+   * The time until it expires without renewal; `undefined` if it has expired.
+   */
   async remainingSeconds(
     cluster: EtcdCluster,
     id: string,
@@ -74,7 +79,10 @@ export class LeaseGrants {
     return Number(TTL) >= 0 ? Number(TTL) : undefined;
   }
 
-  /** Nothing of ours should hang on this one any more, as far as we know. */
+  /**
+   * Marks a lease to which, as far as we know, no key of ours is attached any
+   * more.
+   */
   abandon(id: string): void {
     if (id === "0") return;
     this.#abandoned.add(id);
@@ -84,11 +92,11 @@ export class LeaseGrants {
   }
 
   /**
-   * Revokes the abandoned ones on which really nothing hangs, and those that are
-   * abandoned meanwhile. Resolves after one attempt, never rejects. What could not
-   * be done is tried again until `signal` is aborted. That must not be the signal
-   * of who writes: he is called off when his watch ends, and would leave the old
-   * lease behind for all of its TTL.
+   * Revokes the abandoned leases that have no attached keys, including those
+   * abandoned in the meantime. Resolves after one attempt and never rejects;
+   * failures are tried again until `signal` is aborted. Do not pass the
+   * writer's signal: it is aborted when the writer's watch ends, and the old
+   * lease would stay for its full TTL.
    */
   sweep(cluster: EtcdCluster, signal: AbortSignal): Promise<void> {
     return this.#sweeping ??= this.#trySweep(cluster, signal)
@@ -123,7 +131,7 @@ export class LeaseGrants {
   }
 }
 
-/** Revokes an etcd lease unless something hangs on it. */
+/** Revokes an etcd lease unless a key is attached to it. */
 async function takeBack(
   cluster: EtcdCluster,
   id: string,

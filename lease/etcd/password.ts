@@ -8,14 +8,17 @@
 export interface EtcdAccount {
   readonly username: string;
   /**
-   * The password as it is now, asked before each login.
+   * The current password, read before each login.
    *
    * @throws {PasswordFileError}
    */
   readonly password: () => string;
 }
 
-/** A password file that is missing, may not be read, is empty or open to all. */
+/**
+ * A password file that is missing, unreadable, empty or accessible to all
+ * users.
+ */
 export class PasswordFileError extends Error {
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super(`${path}: ${reason}`, options);
@@ -23,13 +26,13 @@ export class PasswordFileError extends Error {
   }
 }
 
-/** What others than owner and group may do with a file. */
+/** The permission bits of other users. */
 const OTHERS = 0o007;
 
 /**
- * Reads a password: the file's text without the one line end that editors and
- * `echo` put there. A file that every user of the host can read or write is
- * refused, as ssh refuses such a key.
+ * Reads a password: the file's text without the final line break that editors
+ * and `echo` add. A file that every user of the host can read or write is
+ * refused, like ssh refuses such a key.
  *
  * @throws {PasswordFileError}
  */
@@ -37,7 +40,7 @@ export function readPasswordFile(path: string): string {
   let text: string;
   let mode: number;
   try {
-    // Of the open file, so that mode and text belong together.
+    // Checks the open file, so that mode and text belong to the same file.
     using file = Deno.openSync(path);
     mode = file.statSync().mode ?? 0;
     text = readAll(file);
@@ -59,7 +62,9 @@ export function readPasswordFile(path: string): string {
   return password;
 }
 
-/** Passwords are short; a device or a log file named by mistake is not. */
+/**
+ * Passwords are short; this stops at a device or a log file named by mistake.
+ */
 const LONGEST_BYTES = 4096;
 
 function readAll(file: Deno.FsFile): string {

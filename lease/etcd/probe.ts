@@ -1,5 +1,5 @@
 /**
- * A look at a port that does not answer as etcd does: what is it?
+ * Probes a port that does not answer like etcd, to find out what it is.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { hasShakenHands } from "../../deno27/tls_handshake.ts";
 import type { RegistryFault } from "../errors.ts";
 import type { Endpoint } from "./endpoint.ts";
 
-/** What the port turned out to be. */
+/** The result of a probe. */
 export interface ProbeFinding {
   readonly fault: RegistryFault;
   readonly detail: string;
 }
 
 /**
- * Connects to the endpoint and says the first words of HTTP/2.
+ * Connects to the endpoint and sends the HTTP/2 preface.
  *
- * @returns `undefined` when the port behaves as an etcd would, so that the fault
- * lies elsewhere. Never throws; over after about `timeoutMs`.
+ * @returns `undefined` if the port behaves like etcd, so that the fault is
+ * elsewhere. Never throws; ends after about `timeoutMs`.
  */
 export async function probeEndpoint(
   endpoint: Endpoint,
@@ -70,7 +70,7 @@ const HTTP2_PREFACE = new TextEncoder().encode(
   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
 );
 
-/** What the port says to a client of HTTP/2; empty when it hangs up. */
+/** The port's answer to an HTTP/2 client; empty if it closes the connection. */
 async function firstBytes(
   { host, port }: Endpoint,
   timeoutMs: number,
@@ -81,7 +81,7 @@ async function firstBytes(
   try {
     const connection = await Promise.race([connecting, timeout.promise]);
     if (connection === undefined) {
-      // It may still come up after we have gone.
+      // The connection may still be established after we stopped waiting.
       connecting.then((late) => late.close(), () => {});
       return failed("unreachable", "no answer to the connection attempt");
     }
@@ -89,7 +89,7 @@ async function firstBytes(
       const buffer = new Uint8Array(64);
       const read = connection.write(HTTP2_PREFACE)
         .then(() => connection.read(buffer))
-        // A reset is a way to hang up.
+        // A reset counts as closing the connection.
         .catch(() => null);
       const count = await Promise.race([read, timeout.promise]);
       return count === undefined
@@ -116,21 +116,21 @@ function explainConnectError(error: unknown): ProbeFinding {
   return { fault: "unreachable", detail: message };
 }
 
-/** How long a server may take to refuse what it has shaken hands with. */
+/** How long a server may take to reject a client after the handshake. */
 const REFUSAL_MS = 300;
 
 type Handshake =
   | {
     readonly result: "secure";
-    /** Dates of the server's certificate, as it words them. */
+    /** Dates of the server's certificate, as text. */
     readonly validFrom: string;
     readonly validTo: string;
   }
   | { readonly result: "refused-us" | "none" };
 
 /**
- * Whether a TLS handshake succeeds, whatever the certificate. In TLS 1.3 the
- * server's refusal of the client comes only after the client's side is done.
+ * Whether a TLS handshake succeeds, with any certificate. In TLS 1.3 the server
+ * rejects the client only after the client has finished its side.
  */
 function handshake(
   { host, port }: Endpoint,
@@ -199,7 +199,7 @@ function isHttp2Settings(bytes: Uint8Array): boolean {
     bytes.subarray(5, 9).every((byte) => byte === 0);
 }
 
-/** A TLS record: an alert, as the answer to what is no handshake. */
+/** A TLS record: an alert in response to something that is not a handshake. */
 function isTls(bytes: Uint8Array): boolean {
   return bytes[0] === 0x15 && bytes[1] === 0x03;
 }

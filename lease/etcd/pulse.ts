@@ -1,37 +1,39 @@
 /**
- * Whether a connection still carries anything.
+ * Detects dead connections.
  *
- * A connection that dies without a word (packets dropped, a machine gone, a
- * process stopped) looks like one on which nothing happens. So as long as a watch
- * waits on it, it is asked something, and one that does not answer is given up.
+ * A connection that dies silently (packets dropped, a machine gone, a process
+ * suspended) looks like an idle one. While a watch waits on it, a small request
+ * is sent at intervals, and a connection that does not answer is closed.
  *
- * HTTP/2 has pings for this, and gRPC's keepalive uses them; but in Deno 2.7
- * `node:http2` does not tell of their answers, so that each connection would be
- * given up at its first ping.
+ * gRPC's keepalive uses HTTP/2 pings for this. But in Deno 2.7 `node:http2`
+ * does not report the answers, so that each connection would be closed at its
+ * first ping.
  *
  * @module
  */
 
 import { type Clock, slept } from "../../linux/clock.ts";
 
-/** Seldom enough for thousands of hosts at one etcd. */
+/** Rare enough for thousands of hosts on one etcd. */
 export const PULSE_PAUSE_MS = 10_000;
-/** For an answer that etcd has in memory. */
+/** Enough for an answer from etcd's memory. */
 export const PULSE_LIMIT_MS = 3_000;
 
 /** What a pulse works with. */
 export interface PulseComponents {
   readonly clock: Pick<Clock, "sleep">;
   /**
-   * Asks the server for something small, which it answers at once. Whether there
-   * was an answer, be it a refusal, within `limitMs`.
+   * Sends a small request that the server answers at once; whether there was an
+   * answer, even a refusal, within `limitMs`.
    */
   readonly ask: (limitMs: number) => Promise<boolean>;
-  /** There was none. */
+  /** Called if there was no answer. */
   readonly onLost: () => void;
 }
 
-/** Asks at intervals while somebody waits, and when somebody waited in vain. */
+/**
+ * Probes at intervals while a caller waits, and after a call without an answer.
+ */
 export class Pulse {
   readonly #components: PulseComponents;
   readonly #ended = new AbortController();
@@ -43,7 +45,10 @@ export class Pulse {
     this.#components = components;
   }
 
-  /** Somebody waits on the connection; call the result once when that is over. */
+  /**
+   * A caller starts to wait on the connection; call the result once when it
+   * stops.
+   */
   wait(): () => void {
     this.#waiting += 1;
     if (!this.#isBeating) this.#beat();
@@ -52,7 +57,9 @@ export class Pulse {
     };
   }
 
-  /** Asks now: a call had no answer in time, which may be etcd's fault alone. */
+  /**
+   * Probes now: a call had no answer in time, which may be etcd's fault alone.
+   */
   async check(): Promise<void> {
     const { ask, onLost } = this.#components;
     if (this.#isAsking || this.#ended.signal.aborted) return;
@@ -64,7 +71,7 @@ export class Pulse {
     onLost();
   }
 
-  /** Asks no more. */
+  /** Stops probing. */
   end(): void {
     this.#ended.abort();
   }

@@ -1,6 +1,7 @@
 /**
- * A range of keys read page by page, all at one revision: ten thousand leases in
- * one answer are near gRPC's and etcd's limits, and hold everybody else up.
+ * Reads a range of keys page by page, all at one revision. Ten thousand leases
+ * in one answer are close to gRPC's and etcd's limits and delay all other
+ * calls.
  *
  * @module
  */
@@ -11,10 +12,10 @@ import { RegistryError } from "../errors.ts";
 
 /** Keys of one page: some 250 KB of leases, a few milliseconds to decode. */
 export const PAGE_KEYS = 1_000;
-/** How often the reading begins anew when its revision is compacted under it. */
+/** How often reading starts again after its revision was compacted. */
 const ATTEMPTS = 5;
 
-/** Which keys, and what becomes of each. */
+/** The keys, and the function that decodes each. */
 export interface RangePages<Entry> {
   readonly key: Uint8Array;
   /** Excluded. */
@@ -23,16 +24,16 @@ export interface RangePages<Entry> {
   readonly decode: (keyValue: IKeyValue) => Entry;
 }
 
-/** The keys of a range as they were at one moment, in the order of the keys. */
+/** The keys of a range at one revision, in order. */
 export interface RangeSnapshot<Entry> {
   readonly entries: Entry[];
   readonly revision: string;
 }
 
 /**
- * Reads the whole range by calls of `read`.
+ * Reads the range with calls of `read`.
  *
- * @throws what `read` throws; "compacted" only when that happened five times.
+ * @throws what `read` throws; "compacted" only after five times.
  */
 export async function readRangePages<Entry>(
   read: (request: IRangeRequest) => Promise<IRangeResponse>,
@@ -71,7 +72,7 @@ async function readOnce<Entry>(
   }
 }
 
-/** The least key above `key`. */
+/** The smallest key after `key`. */
 function keyAfter(key: Uint8Array): Uint8Array {
   return Uint8Array.of(...key, 0);
 }

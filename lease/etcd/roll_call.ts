@@ -1,10 +1,10 @@
 /**
- * Whether another agent is alive: it is asked, and answers.
+ * Liveness probes: asks another agent whether it is alive.
  *
- * The question is a key below `<prefix>/loden/roll-call/<host id>/`, which lies
- * outside what flannel reads; the answer is that key's next value. It hangs on an
- * etcd lease of seconds, so nothing stays behind, and an agent that nobody asks
- * costs etcd one idle watch.
+ * The question is a key below `<prefix>/loden/roll-call/<host id>/`, which
+ * flannel does not read; the answer is that key's next value. The key is
+ * attached to an etcd lease of seconds, so nothing stays behind. An agent that
+ * is not asked costs etcd one idle watch.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const ANSWER = "alive";
 /** How much longer than its asker waits a question lives. */
 const QUESTION_MARGIN_MS = CALL_DEADLINE_MS;
 
-/** What questions and answers go through. */
+/** What probes and answers need of etcd. */
 export interface RollCallComponents {
   readonly cluster: EtcdCluster;
   readonly watchKeys: typeof watchKeys;
@@ -35,7 +35,7 @@ export interface RollCallComponents {
 }
 
 /**
- * Asks one host; whether it has answered within `patienceMs`.
+ * Probes one host; whether it answered within `patienceMs`.
  *
  * @throws {RegistryError} or the signal's reason.
  */
@@ -47,7 +47,7 @@ export async function askIfAlive(
 ): Promise<boolean> {
   const ttlSeconds = Math.ceil((patienceMs + QUESTION_MARGIN_MS) / 1_000);
   const etcdLeaseId = await grants.grant(cluster, ttlSeconds, signal);
-  // The lease's id is as random as a name has to be.
+  // The lease's id is random enough for a name.
   const key = keysOf(prefix, hostId) + etcdLeaseId;
   try {
     const { header } = await cluster.run(
@@ -81,9 +81,9 @@ export async function askIfAlive(
 }
 
 /**
- * Answers for one host whoever asks.
+ * Answers all probes for one host.
  *
- * @throws {RegistryError} when etcd fails, or the signal's reason.
+ * @throws {RegistryError} if etcd fails, or the signal's reason.
  */
 export async function answerRollCall(
   { cluster, watchKeys, prefix }: RollCallComponents,
@@ -115,7 +115,7 @@ export async function answerRollCall(
   throw new TypeError("Cannot end: a watch goes on until it fails");
 }
 
-/** What of etcd's key and value an answer needs. */
+/** The parts of etcd's key and value that an answer needs. */
 interface Question {
   readonly key: Buffer;
   readonly value: Buffer;
@@ -139,7 +139,7 @@ async function answer(
         ),
     );
   } catch (error) {
-    // Who asked has left meanwhile, and the question's lease with him.
+    // The asker has gone in the meantime, and the probe's lease with it.
     if (error instanceof RegistryError && isLeaseGone(error)) return;
     throw error;
   }
@@ -149,7 +149,9 @@ function isLeaseGone({ detail }: RegistryError): boolean {
   return detail.includes("requested lease not found");
 }
 
-/** Question and answer go with their lease; by themselves if this fails. */
+/**
+ * Revoking the lease deletes question and answer; if that fails, they expire.
+ */
 async function forget(
   cluster: EtcdCluster,
   etcdLeaseId: string,

@@ -1,12 +1,12 @@
 /**
- * Whom this machine trusts.
+ * The certificate authorities that this machine trusts.
  *
  * @module
  */
 
 import { rootCertificates } from "node:tls";
 
-/** Where distributions keep their list. Source: Go, crypto/x509/root_linux.go. */
+/** Where distributions keep the list. Source: Go, crypto/x509/root_linux.go. */
 const BUNDLE_FILES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/tls/certs/ca-bundle.crt",
@@ -16,7 +16,7 @@ const BUNDLE_FILES = [
   "/etc/ssl/cert.pem",
 ];
 
-/** How this module touches the machine. */
+/** What this module needs of the machine. */
 export interface CertificateHost {
   /** Throws `Deno.errors.NotFound`. */
   readTextFile(path: string): string;
@@ -30,9 +30,9 @@ const MACHINE: CertificateHost = {
 
 /**
  * PEM certificates, one each: the runtime's own list and the machine's, which
- * is the file that `SSL_CERT_FILE` names, or else the first that is there.
- * `getCACertificates` of `node:tls` would give both, and is not in every Deno
- * that a binary is made with.
+ * is the file named by `SSL_CERT_FILE` or the first that exists.
+ * `getCACertificates` of `node:tls` would return both but is not in every Deno
+ * that binaries are built with.
  */
 export function trustedCertificates(
   host: CertificateHost = MACHINE,
@@ -40,7 +40,7 @@ export function trustedCertificates(
   return [...new Set([...rootCertificates, ...systemCertificates(host)])];
 }
 
-/** The machine's list alone; empty when it has none. */
+/** Only the machine's list; empty if it has none. */
 export function systemCertificates(host: CertificateHost): string[] {
   const named = host.env("SSL_CERT_FILE");
   for (const path of named ? [named] : BUNDLE_FILES) {

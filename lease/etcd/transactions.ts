@@ -13,24 +13,24 @@ import type {
   ITxnRequest,
 } from "etcd3";
 
-// Numbers of the protocol (etcdserverpb.Compare). etcd3's types also take names,
-// in a spelling that its encoder does not know and silently reads as 0.
+// Numbers of the protocol (etcdserverpb.Compare). etcd3's types also accept
+// names, in a spelling that its encoder silently encodes as 0.
 const EQUAL: CompareResult = 0;
 const VERSION: CompareTarget = 0;
 const MOD_REVISION: CompareTarget = 2;
 
-/** What is written, and the etcd lease that it lives as long as (`0`: for ever). */
+/** The value, and the etcd lease that it is attached to (`0`: none). */
 export interface PutContent {
   readonly value: string;
   readonly etcdLeaseId: string;
 }
 
-/** Writes a key that does not exist. */
+/** Writes a key if it is absent. */
 export function putIfAbsent(key: string, content: PutContent): ITxnRequest {
   return { compare: [isAbsent(key)], success: [put(key, content)] };
 }
 
-/** Writes a key that is as it was at `modRevision`. */
+/** Writes a key if it is unchanged since `modRevision`. */
 export function putIfUnchanged(
   key: string,
   modRevision: string,
@@ -39,7 +39,7 @@ export function putIfUnchanged(
   return { compare: [isAt(key, modRevision)], success: [put(key, content)] };
 }
 
-/** Deletes a key that is as it was at `modRevision`. */
+/** Deletes a key if it is unchanged since `modRevision`. */
 export function deleteIfUnchanged(
   key: string,
   modRevision: string,
@@ -50,10 +50,10 @@ export function deleteIfUnchanged(
   };
 }
 
-/** Where a range over all keys that begin with `prefix` ends. */
+/** The end of the range of all keys that begin with `prefix`. */
 export function endOfPrefix(prefix: string): Uint8Array {
   const end = new TextEncoder().encode(prefix);
-  // Prefixes here end in "/", so the last byte can always be raised.
+  // Prefixes here end in "/", so the last byte can always be incremented.
   end[end.length - 1]! += 1;
   return end;
 }

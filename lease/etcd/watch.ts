@@ -1,9 +1,10 @@
 /**
- * One watch, which ends when anything is wrong.
+ * One watch, which ends on any fault.
  *
- * etcd3's own watcher reconnects by itself and goes on from the next revision.
- * After an etcd that was wiped or restored that revision lies in the future, and
- * nothing would be seen for days: whoever watches has to read anew first.
+ * etcd3's own watcher reconnects and continues with the next revision. After
+ * etcd was wiped or restored, that revision lies in the future and the watch
+ * would see nothing for days. Therefore the caller must read again before it
+ * watches again.
  *
  * @module
  */
@@ -19,21 +20,22 @@ import { WatchStream } from "./watch_stream.ts";
 export interface WatchedKeys {
   readonly key: Uint8Array;
   readonly rangeEnd?: Uint8Array;
-  /** Ends the words "Cannot …" in a message. */
+  /** Completes "Cannot …" in a message. */
   readonly what: string;
 }
 
-/** A key as a change left it; a deleted one has no value. */
+/** A key after a change; a deleted key has no value. */
 export interface KeyChange {
   readonly type: "put" | "delete";
   readonly keyValue: IKeyValue;
 }
 
 /**
- * Changes after `revision`, in order: all that have arrived at once, one or more.
+ * Changes after `revision`, in order; each item has all that arrived together,
+ * one or more.
  *
- * @throws {RegistryError} when the watch ends for any reason but the signal,
- * whose own reason is thrown.
+ * @throws {RegistryError} if the watch ends for any reason other than the
+ * signal, whose own reason is thrown.
  */
 export async function* watchKeys(
   cluster: EtcdCluster,
@@ -57,7 +59,7 @@ export async function* watchKeys(
       signal.throwIfAborted();
       const events = await stream.next();
       yield events.map(({ type, kv }) => ({
-        // The protocol's own spelling, whatever etcd3's types say.
+        // The protocol's spelling; etcd3's types are wrong here.
         type: type.toUpperCase() === "PUT" ? "put" : "delete",
         keyValue: kv,
       }));
@@ -102,7 +104,7 @@ async function openStream(
   }
 }
 
-/** A stream has no deadline of its own in gRPC; this is what it would say. */
+/** A gRPC stream has no deadline; this is the error of one. */
 class LateError extends Error {
   readonly code = status.DEADLINE_EXCEEDED;
 }

@@ -1,5 +1,6 @@
 /**
- * A gRPC stream of watch responses, pulled: all that has arrived at once.
+ * A pull interface to a gRPC stream of watch responses; each pull returns all
+ * that has arrived.
  *
  * @module
  */
@@ -13,18 +14,21 @@ import type {
 } from "etcd3";
 import { setImmediate } from "node:timers/promises";
 
-/** gRPC's stream, which etcd3's type says less of than it can do. */
+/** gRPC's stream, which can do more than etcd3's type says. */
 export interface WatchSource
   extends IDuplexStream<IWatchRequest, IWatchResponse> {
-  /** Reads no more: HTTP/2's flow control stops etcd, which keeps the history. */
+  /**
+   * Stops reading: HTTP/2's flow control then stops etcd, which keeps the
+   * history.
+   */
   pause(): unknown;
   resume(): unknown;
 }
 
-/** So many events wait in memory, and one response more. */
+/** At most this many events wait in memory, plus one response. */
 const MAX_WAITING_EVENTS = 8_192;
 
-/** One stream with one watch on it. Responses that came early are kept in order. */
+/** One stream with one watch. Early responses are kept in order. */
 export class WatchStream {
   readonly #source: WatchSource;
   #responses: IWatchResponse[] = [];
@@ -40,7 +44,7 @@ export class WatchStream {
   }
 
   /**
-   * Asks for the watch and waits until etcd has it.
+   * Creates the watch and waits until etcd confirms it.
    *
    * @throws what ended the stream, or the refusal.
    */
@@ -56,8 +60,8 @@ export class WatchStream {
   }
 
   /**
-   * The events that have arrived and were not taken yet, in order; waits for one.
-   * A response that says that etcd gave up the watch is thrown.
+   * The events that have arrived and were not returned yet, in order; waits for
+   * at least one. Throws if etcd canceled the watch.
    *
    * @throws what ended the stream, after the events that came before.
    */
@@ -65,7 +69,7 @@ export class WatchStream {
     for (;;) {
       if (this.#responses.length === 0) {
         await this.#untilResponse();
-        // What came by the same read of the socket is brought along.
+        // Events from the same read of the socket are returned together.
         await setImmediate();
       }
       const ends = this.#responses.findIndex((response) =>
@@ -113,7 +117,7 @@ export class WatchStream {
   }
 
   #fail(error: Error): void {
-    // What comes after the first failure is only its echo.
+    // Later failures are consequences of the first.
     this.#failure ??= error;
     this.#wake();
   }
