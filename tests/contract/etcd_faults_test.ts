@@ -17,7 +17,8 @@ import { parseIpv4 } from "../../net/ipv4.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { startEtcd } from "../support/etcd.ts";
 import { Relay } from "../support/relay.ts";
-import { closedPort, RawServer } from "../support/raw_server.ts";
+import { freePort } from "../support/free_port.ts";
+import { RawServer } from "../support/raw_server.ts";
 
 const never = new AbortController().signal;
 const DEADLINE_MS = 1_500;
@@ -84,7 +85,7 @@ expectFault(
   "nothing listens at the endpoint",
   "refused",
   "nothing listens",
-  () => faultOf({ endpoints: [`http://127.0.0.1:${closedPort()}`] }),
+  () => faultOf({ endpoints: [`http://127.0.0.1:${freePort()}`] }),
 );
 
 expectFault(
@@ -353,7 +354,7 @@ Deno.test("etcd registry: of several endpoints one that works is used", async ()
   await using etcd = await startEtcd();
   const registry = open({
     endpoints: [
-      `http://127.0.0.1:${closedPort()}`,
+      `http://127.0.0.1:${freePort()}`,
       `http://127.0.0.1:${silent.port}`,
       etcd.endpoint,
     ],
@@ -368,7 +369,7 @@ Deno.test("etcd registry: of several endpoints one that works is used", async ()
 Deno.test("etcd registry: with no endpoint that works each is named with its fault", async () => {
   await using silent = new RawServer(() => {});
   const endpoints = [
-    `http://127.0.0.1:${closedPort()}`,
+    `http://127.0.0.1:${freePort()}`,
     `http://127.0.0.1:${silent.port}`,
   ];
   const error = await faultOf({ endpoints });

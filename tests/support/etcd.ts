@@ -5,6 +5,8 @@
  * @module
  */
 
+import { freePort } from "./free_port.ts";
+
 /** Where and how the server runs. */
 export interface EtcdOptions {
   /** Address of the client and peer ports; `127.0.0.1` by default. */
@@ -289,11 +291,6 @@ function stopAllThreads(child: Deno.ChildProcess): void {
   while (![...Deno.readDirSync(tasks)].every(({ name }) => stopped(name))) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
 }
 
 function spawnDetached(

@@ -111,9 +111,3 @@ function frame(
   bytes.set(payload, FRAME_HEADER_BYTES);
   return bytes;
 }
-
-/** A port on which nothing listens. */
-export function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
-}

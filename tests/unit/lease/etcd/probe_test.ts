@@ -1,7 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseEndpoint } from "../../../../lease/etcd/endpoint.ts";
 import { probeEndpoint } from "../../../../lease/etcd/probe.ts";
-import { closedPort, RawServer } from "../../../support/raw_server.ts";
+import { freePort } from "../../../support/free_port.ts";
+import { RawServer } from "../../../support/raw_server.ts";
 
 const TIMEOUT_MS = 300;
 
@@ -13,7 +14,7 @@ function probe(scheme: string, port: number) {
 }
 
 Deno.test("a closed port refuses", async () => {
-  const finding = await probe("http", closedPort());
+  const finding = await probe("http", freePort());
   assertEquals(finding?.fault, "refused");
 });
 
