@@ -50,7 +50,7 @@ import {
   type OverlayPair,
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
-import { PeerWays } from "./peer_ways.ts";
+import { PeerRoutes } from "./peer_routes.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { passesWhole } from "./receive_mode.ts";
@@ -105,7 +105,7 @@ export class EbpfDataPath implements UdpDataPath {
    * then.
    */
   #peers: Map<string, Peer> | undefined;
-  readonly #ways: PeerWays;
+  readonly #routes: PeerRoutes;
   /** Whether the table has seen the routes since they last changed. */
   #routesKnown = true;
   /** The ways to peers when they were last looked for; `undefined`: look. */
@@ -149,7 +149,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.#parts = parts;
     this.#options = options;
     this.#owner = owner;
-    this.#ways = new PeerWays(parts.rtnetlink, options);
+    this.#routes = new PeerRoutes(parts.rtnetlink, options);
     this.failed = this.#stopped.promise;
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
@@ -209,7 +209,7 @@ export class EbpfDataPath implements UdpDataPath {
     const { index } = this.#pair.device;
     const touched = [...added, ...changed];
     const links = this.#parts.rtnetlink.links();
-    const put = this.#ways.findMore(touched, links, index);
+    const put = this.#routes.findMore(touched, links, index);
     if (!put.every((peer) => this.isUnderlay(peer.interfaceIndex))) {
       return false;
     }
@@ -233,12 +233,12 @@ export class EbpfDataPath implements UdpDataPath {
    * that is new.
    */
   onPathMtu(address: Ipv4): boolean {
-    if (!this.#ways.has(address)) return false;
-    const before = this.#ways.mtuBytes(address);
+    if (!this.#routes.has(address)) return false;
+    const before = this.#routes.mtuBytes(address);
     const changed = [...this.#peers?.values() ?? []]
       .filter(({ publicIp }) => publicIp === address);
     if (!this.#changeSome({ added: [], changed, removed: [] })) this.mend();
-    return this.#ways.mtuBytes(address) !== before;
+    return this.#routes.mtuBytes(address) !== before;
   }
 
   /** Somebody has changed devices, addresses or routes, or may have. */
@@ -321,7 +321,7 @@ export class EbpfDataPath implements UdpDataPath {
     }
     const { index } = this.#pair.device;
     const found = new Map(
-      this.#ways.find([...peers.values()], links, index)
+      this.#routes.find([...peers.values()], links, index)
         .map((peer) => [formatCidr(peer.subnet), peer]),
     );
     const nowMs = clock.monotonic();

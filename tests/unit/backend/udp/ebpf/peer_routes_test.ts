@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { PEER_FLAG } from "../../../../../backend/udp/ebpf/maps.ts";
-import { PeerWays } from "../../../../../backend/udp/ebpf/peer_ways.ts";
+import { PeerRoutes } from "../../../../../backend/udp/ebpf/peer_routes.ts";
 import { NetlinkError } from "../../../../../linux/netlink/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
 import type { RouteAnswer } from "../../../../../linux/netlink/rtnetlink.ts";
@@ -15,7 +15,7 @@ const OVERLAY_DEVICE = 77;
 
 /** A host with `eth0`, of which the routing table may answer otherwise. */
 class World extends EbpfWorld {
-  readonly ways: PeerWays = new PeerWays(this.rtnetlink, {
+  readonly ways: PeerRoutes = new PeerRoutes(this.rtnetlink, {
     ...this.options,
     mtuBytes: overlayMtu(1_472),
   });

@@ -25,26 +25,26 @@ import type { KernelPeer } from "./peer_table.ts";
 const log = getLogger(["loden", "backend"]);
 
 /** What does not change while the data path runs. */
-export interface PeerWaysOptions {
+export interface PeerRoutesOptions {
   readonly underlay: Underlay;
   /** Of the overlay device. */
   readonly mtuBytes: OverlayMtu;
 }
 
-type Way = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
+type PeerRoute = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
 
 /** See the module. */
-export class PeerWays {
+export class PeerRoutes {
   readonly #rtnetlink: Pick<Rtnetlink, "routeTo">;
-  readonly #options: PeerWaysOptions;
-  /** What fits into each way, where the overlay's MTU does not. */
+  readonly #options: PeerRoutesOptions;
+  /** What fits into each route, where the overlay's MTU does not. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
   /** Peers left out, and the devices that lead to them: each is told once. */
   readonly #unusable = new Map<Ipv4, string>();
 
   constructor(
     rtnetlink: Pick<Rtnetlink, "routeTo">,
-    options: PeerWaysOptions,
+    options: PeerRoutesOptions,
   ) {
     this.#rtnetlink = rtnetlink;
     this.#options = options;
@@ -80,8 +80,8 @@ export class PeerWays {
     return peers.filter(({ publicIp }) =>
       publicIp !== underlay.publicIp && publicIp !== underlay.address
     ).flatMap((peer) => {
-      const way = this.#wayTo(peer.publicIp, deviceIndex);
-      const device = devices.get(way.interfaceIndex);
+      const route = this.#routeTo(peer.publicIp, deviceIndex);
+      const device = devices.get(route.interfaceIndex);
       if (
         device?.mac.length === 0 && device.index !== underlay.interfaceIndex
       ) {
@@ -89,12 +89,12 @@ export class PeerWays {
         return [];
       }
       this.#unusable.delete(peer.publicIp);
-      const mtuBytes = this.#overlayMtu(way, device?.mtuBytes);
+      const mtuBytes = this.#overlayMtu(route, device?.mtuBytes);
       this.#mtus.set(peer.publicIp, mtuBytes);
       return [{
         subnet: peer.subnet,
         address: peer.publicIp,
-        interfaceIndex: way.interfaceIndex,
+        interfaceIndex: route.interfaceIndex,
         flags: flagsOf(peer),
         mtuBytes,
       }];
@@ -122,13 +122,13 @@ export class PeerWays {
     return this.#mtus.get(address);
   }
 
-  #wayTo(address: Ipv4, deviceIndex: number): Way {
+  #routeTo(address: Ipv4, deviceIndex: number): PeerRoute {
     const { interfaceIndex } = this.#options.underlay;
     const unknown = { interfaceIndex, mtuBytes: undefined };
     try {
-      const way = this.#rtnetlink.routeTo(address);
+      const route = this.#rtnetlink.routeTo(address);
       // An address within the overlay: its packets would go round.
-      return way.interfaceIndex === deviceIndex ? unknown : way;
+      return route.interfaceIndex === deviceIndex ? unknown : route;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       // No route now: there may be one again before the next look.
@@ -137,19 +137,19 @@ export class PeerWays {
   }
 
   /**
-   * What a packet may have on its way, if that is less than the overlay's MTU: a
+   * What a packet may have on its route, if that is less than the overlay's MTU: a
    * route may say so, a router may have said so (the kernel remembers it for
    * `net.ipv4.route.mtu_expires`, ten minutes), or the device has another MTU now.
    * It goes onto the peer's route in the overlay, so that the host itself answers
    * a container with fragmentation needed, or fragments.
    */
   #overlayMtu(
-    way: Way,
+    route: PeerRoute,
     deviceMtuBytes: number | undefined,
   ): number | undefined {
     const unlimited = Infinity;
     const outerBytes = Math.min(
-      way.mtuBytes ?? unlimited,
+      route.mtuBytes ?? unlimited,
       deviceMtuBytes ?? unlimited,
     );
     const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;
