@@ -4,13 +4,20 @@
  * @module
  */
 
+import * as v from "valibot";
 import type { RandomSource } from "../linux/random.ts";
 
 const HOST_ID = /^[0-9a-f]{32}$/;
 
+/** One in JSON. */
+export const hostIdText = v.pipe(
+  v.string("a string"),
+  v.regex(HOST_ID, "32 hexadecimal digits"),
+);
+
 /** Whether it is one. Anything else in a lease is ignored. */
 export function isHostId(value: unknown): value is string {
-  return typeof value === "string" && HOST_ID.test(value);
+  return v.is(hostIdText, value);
 }
 
 /** 128 random bits as hexadecimal digits. */

@@ -11,6 +11,7 @@
  */
 
 import { join } from "node:path/posix";
+import * as v from "valibot";
 import { type Cidr, cidrOf } from "../net/cidr.ts";
 import {
   formatIpv4,
@@ -19,8 +20,8 @@ import {
   isMulticast,
   parseIpv4,
 } from "../net/ipv4.ts";
-import { isDataPathName } from "../net/peer.ts";
-import { isHostId } from "./host_id.ts";
+import { dataPathName, textOf } from "../net/schemas.ts";
+import { hostIdText } from "./host_id.ts";
 import type { LeaseAttributes } from "./lease.ts";
 
 /** Identifies the installation that wrote a lease; see `docs/lease.md`. */
@@ -112,9 +113,31 @@ function escapeAsGo(character: string): string {
 }
 
 /**
- * Parses a lease's value, flannel's or ours. Field names are matched regardless
- * of case, as in Go.
+ * flannel's fields and Loden's, in lower case, since field names are matched
+ * regardless of case, as in Go. flannel's IPv6 fields are known and not kept,
+ * because they belong to another host.
  */
+const valueSchema = v.object({
+  publicip: textOf(parseHostAddress, "the IPv4 address of a host"),
+  publicipv6: v.optional(v.unknown()),
+  backendtype: v.nullish(v.string("a string")),
+  backenddata: v.optional(v.unknown()),
+  backendv6data: v.optional(v.unknown()),
+  // A malformed host id is ignored; the lease still counts.
+  lodenhostid: v.fallback(
+    v.optional(hostIdText),
+    undefined,
+  ),
+  lodendatapath: dataPathName,
+});
+
+/** flannel's spelling of the fields that can be refused. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  publicip: "PublicIP",
+  backendtype: "BackendType",
+};
+
+/** Parses a lease's value, flannel's or ours. */
 export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
   let json: unknown;
   try {
@@ -129,73 +152,49 @@ export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
     );
   }
   const { known, unknown } = sortFields(json);
-  const publicIp = readPublicIp(known.get("publicip"));
-  if (!publicIp.ok) return publicIp;
-  const backendType = known.get("backendtype") ?? "";
-  if (typeof backendType !== "string") {
-    return refuse(
-      `BackendType must be a string: current value is ${show(backendType)}`,
-    );
-  }
-  const backendData = known.get("backenddata") ?? undefined;
-  const hostId = known.get(HOST_ID_FIELD.toLowerCase());
-  const dataPath = known.get(DATA_PATH_FIELD.toLowerCase());
+  const result = v.safeParse(valueSchema, known);
+  if (!result.success) return refuse(reasonFor(result.issues[0]));
+  const { publicip, backendtype, backenddata } = result.output;
+  const { lodenhostid: hostId, lodendatapath: dataPath } = result.output;
   return {
     ok: true,
     value: {
-      publicIp: publicIp.value,
-      backendType: backendType === "" ? "udp" : backendType,
-      ...(backendData === undefined ? {} : { backendData }),
-      // A malformed host id is ignored; the lease still counts.
-      ...(isHostId(hostId) ? { hostId } : {}),
-      // A word of a later version is ignored.
-      ...(isDataPathName(dataPath) ? { dataPath } : {}),
-      ...(unknown.length === 0
-        ? {}
-        : { unknownFields: Object.fromEntries(unknown) }),
+      publicIp: publicip,
+      backendType: backendtype || "udp",
+      ...(backenddata !== undefined && backenddata !== null &&
+        { backendData: backenddata }),
+      ...(hostId !== undefined && { hostId }),
+      ...(dataPath !== undefined && { dataPath }),
+      ...(unknown.length > 0 && { unknownFields: Object.fromEntries(unknown) }),
     },
   };
 }
 
-/**
- * flannel's IPv6 fields are known and not kept, because they belong to another
- * host.
- */
-const KNOWN_FIELDS = new Set([
-  "publicip",
-  "publicipv6",
-  "backendtype",
-  "backenddata",
-  "backendv6data",
-  HOST_ID_FIELD.toLowerCase(),
-  DATA_PATH_FIELD.toLowerCase(),
-]);
-
 function sortFields(json: object) {
-  const known = new Map<string, unknown>();
+  const known: Record<string, unknown> = {};
   const unknown: [string, unknown][] = [];
   for (const [name, value] of Object.entries(json)) {
     const folded = name.toLowerCase();
-    if (KNOWN_FIELDS.has(folded)) known.set(folded, value);
+    if (Object.hasOwn(valueSchema.entries, folded)) known[folded] = value;
     else unknown.push([name, value]);
   }
   return { known, unknown };
 }
 
-function readPublicIp(value: unknown): Decoded<Ipv4> {
-  const address = typeof value === "string" ? parseIpv4(value) : undefined;
-  if (address === undefined) {
-    return refuse(
-      value === undefined
-        ? "PublicIP must be present"
-        : `PublicIP must be an IPv4 address: current value is ${show(value)}`,
-    );
-  }
-  const usable = address >>> 24 !== 0 && !isLoopback(address) &&
+function reasonFor(issue: v.BaseIssue<unknown>): string {
+  const name = FIELD_NAMES[v.getDotPath(issue)!];
+  return issue.input === undefined
+    ? `${name} must be present`
+    : `${name} must be ${issue.message}: current value is ${show(issue.input)}`;
+}
+
+/** `undefined` for an address that no host has. */
+function parseHostAddress(text: string): Ipv4 | undefined {
+  const address = parseIpv4(text);
+  if (address === undefined) return undefined;
+  const isUsable = address >>> 24 !== 0 && !isLoopback(address) &&
     !isMulticast(address) && address >>> 28 !== 0xf;
-  return usable
-    ? { ok: true, value: address }
-    : refuse(`PublicIP must be a host's address: current value is ${value}`);
+  return isUsable ? address : undefined;
 }
 
 function refuse(reason: string): { ok: false; reason: string } {

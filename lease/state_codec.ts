@@ -4,10 +4,17 @@
  * @module
  */
 
-import { formatCidr, parseCidr } from "../net/cidr.ts";
-import { formatIpv4, parseIpv4 } from "../net/ipv4.ts";
-import { isDataPathName } from "../net/peer.ts";
-import { isHostId } from "./host_id.ts";
+import * as v from "valibot";
+import { formatCidr } from "../net/cidr.ts";
+import { formatIpv4 } from "../net/ipv4.ts";
+import {
+  cidrText,
+  dataPathName,
+  describeIssue,
+  ipv4Text,
+  timeText,
+} from "../net/schemas.ts";
+import { hostIdText } from "./host_id.ts";
 import type { StoredLease, StoredPeer } from "./state_store.ts";
 
 /** Everything that is remembered. */
@@ -47,22 +54,47 @@ export function encodeState(state: DurableState): string {
   }) + "\n";
 }
 
+const leaseSchema = v.object({
+  subnet: cidrText,
+  publicIp: ipv4Text,
+  expires: v.exactOptional(timeText),
+});
+
+const peerSchema = v.object({
+  subnet: cidrText,
+  publicIp: ipv4Text,
+  backendType: v.string("a string"),
+  backendData: v.exactOptional(v.unknown()),
+  dataPath: dataPathName,
+  stale: v.fallback(v.boolean(), false),
+  vanished: v.exactOptional(timeText),
+});
+
+const stateSchema = v.object({
+  version: v.literal(VERSION, String(VERSION)),
+  hostId: hostIdText,
+  underlayMac: v.string("a string"),
+  config: v.exactOptional(v.string("a string")),
+  lease: v.exactOptional(leaseSchema),
+  peers: v.array(peerSchema, "a list"),
+}, "an object");
+
 /**
  * @throws {SyntaxError} for invalid JSON, {@linkcode BadStateError} for JSON
  * that {@linkcode encodeState} does not produce.
  */
 export function decodeState(text: string): DurableState {
-  const json = object(JSON.parse(text), "it");
-  if (json.version !== VERSION) {
-    throw new BadStateError(`version must be ${VERSION}`);
+  const result = v.safeParse(stateSchema, JSON.parse(text));
+  if (!result.success) {
+    throw new BadStateError(describeIssue(result.issues[0]));
   }
-  const { config, lease, peers } = json;
+  const { hostId, underlayMac, config, lease, peers } = result.output;
   return {
-    hostId: hostId(json.hostId),
-    underlayMac: string(json.underlayMac, "underlayMac"),
-    ...(config === undefined ? {} : { configText: string(config, "config") }),
-    ...(lease === undefined ? {} : { lease: decodeLease(lease) }),
-    peers: array(peers, "peers").map(decodePeer),
+    hostId,
+    underlayMac,
+    ...(config !== undefined && { configText: config }),
+    ...(lease !== undefined && { lease: storedLease(lease) }),
+    peers: peers.map(storedPeer),
   };
 }
 
@@ -71,28 +103,19 @@ export class BadStateError extends Error {
   override readonly name = "BadStateError";
 }
 
-function decodeLease(value: unknown): StoredLease {
-  const { subnet, publicIp, expires } = object(value, "lease");
-  return {
-    subnet: cidr(subnet),
-    publicIp: address(publicIp),
-    ...(expires === undefined ? {} : { expiresAtMs: time(expires) }),
-  };
+function storedLease(
+  { expires, ...lease }: v.InferOutput<typeof leaseSchema>,
+): StoredLease {
+  return { ...lease, ...(expires !== undefined && { expiresAtMs: expires }) };
 }
 
-function decodePeer(value: unknown): StoredPeer {
-  const fields = object(value, "a peer");
-  const { subnet, publicIp, backendType, backendData } = fields;
-  const { dataPath, stale, vanished } = fields;
+function storedPeer(
+  { dataPath, vanished, ...peer }: v.InferOutput<typeof peerSchema>,
+): StoredPeer {
   return {
-    subnet: cidr(subnet),
-    publicIp: address(publicIp),
-    backendType: string(backendType, "backendType"),
-    ...(backendData === undefined ? {} : { backendData }),
-    // A later version may have written another word, which is ignored.
-    ...(isDataPathName(dataPath) ? { dataPath } : {}),
-    stale: stale === true,
-    ...(vanished === undefined ? {} : { vanishedAtMs: time(vanished) }),
+    ...peer,
+    ...(dataPath !== undefined && { dataPath }),
+    ...(vanished !== undefined && { vanishedAtMs: vanished }),
   };
 }
 
@@ -100,40 +123,4 @@ function formatTime(milliseconds: number | undefined): string | undefined {
   return milliseconds === undefined
     ? undefined
     : new Date(milliseconds).toISOString();
-}
-
-function time(value: unknown): number {
-  const milliseconds = Date.parse(string(value, "a time"));
-  return Number.isNaN(milliseconds) ? fail("a time", "RFC 3339") : milliseconds;
-}
-
-function hostId(value: unknown) {
-  const text = string(value, "hostId");
-  return isHostId(text) ? text : fail("hostId", "32 hexadecimal digits");
-}
-
-function cidr(value: unknown) {
-  return parseCidr(string(value, "subnet")) ?? fail("subnet", "a.b.c.d/len");
-}
-
-function address(value: unknown) {
-  return parseIpv4(string(value, "publicIp")) ?? fail("publicIp", "a.b.c.d");
-}
-
-function string(value: unknown, name: string): string {
-  return typeof value === "string" ? value : fail(name, "a string");
-}
-
-function array(value: unknown, name: string): unknown[] {
-  return Array.isArray(value) ? value : fail(name, "a list");
-}
-
-function object(value: unknown, name: string): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? value as Record<string, unknown>
-    : fail(name, "an object");
-}
-
-function fail(name: string, rule: string): never {
-  throw new BadStateError(`${name} must be ${rule}`);
 }

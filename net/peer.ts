@@ -10,11 +10,6 @@ import type { Ipv4 } from "./ipv4.ts";
 /** A host's data path: programs in its kernel (`ebpf`) or its agent (`tun`). */
 export type DataPathName = "ebpf" | "tun";
 
-/** Whether this version knows it. */
-export function isDataPathName(value: unknown): value is DataPathName {
-  return value === "ebpf" || value === "tun";
-}
-
 /** A host that holds a lease, and where to send packets for it. */
 export interface Peer {
   readonly subnet: Cidr;

@@ -8,8 +8,10 @@
  * @module
  */
 
+import * as v from "valibot";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
-import { type Cidr, formatCidr, parseCidr } from "../../net/cidr.ts";
+import { type Cidr, formatCidr } from "../../net/cidr.ts";
+import { cidrText } from "../../net/schemas.ts";
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "./instance.ts";
 
@@ -83,29 +85,19 @@ export async function readFootprint(
     if (isAbsent) return undefined;
     throw new RunDirectoryError("read", path, error);
   }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { etcdPrefix, network, subnet, files, firewall } = value as Record<
-    string,
-    unknown
-  >;
-  const networkCidr = parseCidr(String(network));
-  const subnetCidr = parseCidr(String(subnet));
-  return networkCidr && subnetCidr && Array.isArray(files) &&
-      files.every((path) => typeof path === "string")
-    ? {
-      ...typeof etcdPrefix === "string" && { etcdPrefix },
-      network: networkCidr,
-      subnet: subnetCidr,
-      files,
-      ...isFirewall(firewall) && { firewall },
-    }
-    : undefined;
+  const result = v.safeParse(footprintSchema, value);
+  return result.success ? result.output : undefined;
 }
 
-/** An agent of an earlier version has not written it down. */
-function isFirewall(value: unknown): value is FirewallFootprint {
-  if (typeof value !== "object" || value === null) return false;
-  const switches = value as Record<string, unknown>;
-  const names = ["masquerade", "forward", "randomFully", "enableNftables"];
-  return names.every((name) => typeof switches[name] === "boolean");
-}
+const footprintSchema = v.object({
+  etcdPrefix: v.exactOptional(v.string()),
+  network: cidrText,
+  subnet: cidrText,
+  files: v.array(v.string()),
+  firewall: v.exactOptional(v.object({
+    masquerade: v.boolean(),
+    forward: v.boolean(),
+    randomFully: v.boolean(),
+    enableNftables: v.boolean(),
+  })),
+});

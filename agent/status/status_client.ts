@@ -5,6 +5,7 @@
  */
 
 import { fetchFailure } from "../../deno27/fetch_error.ts";
+import * as v from "valibot";
 import {
   AgentAccessError,
   AgentAnswerError,
@@ -43,14 +44,14 @@ export async function fetchStatus(
   } catch {
     throw new AgentAnswerError(socketPath, text);
   }
-  if (!isStatus(answer)) throw new AgentAnswerError(socketPath, text);
-  return answer;
+  if (!v.is(statusSchema, answer)) {
+    throw new AgentAnswerError(socketPath, text);
+  }
+  return answer as unknown as StatusSnapshot;
 }
 
-function isStatus(value: unknown): value is StatusSnapshot {
-  return typeof value === "object" && value !== null && "schema" in value &&
-    value.schema === 1;
-}
+/** Later versions of the schema only add fields. */
+const statusSchema = v.looseObject({ schema: v.literal(1) });
 
 /** What a failed fetch over the socket means. The errno is in its text. */
 export function connectionError(

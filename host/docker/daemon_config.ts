@@ -4,6 +4,8 @@
  * @module
  */
 
+import * as v from "valibot";
+
 /** dockerd's default path. */
 export const DAEMON_CONFIG_PATH = "/etc/docker/daemon.json";
 
@@ -24,6 +26,8 @@ export const NO_DAEMON_CONFIG: DaemonConfig = {
   keys: new Set(),
 };
 
+const daemonSchema = v.looseObject({});
+
 /** Parses the file's text; a file that dockerd would refuse counts as empty. */
 export function parseDaemonConfig(text: string): DaemonConfig {
   let value: unknown;
@@ -32,10 +36,11 @@ export function parseDaemonConfig(text: string): DaemonConfig {
   } catch {
     return NO_DAEMON_CONFIG;
   }
-  if (typeof value !== "object" || value === null) return NO_DAEMON_CONFIG;
-  const keys = new Set(Object.keys(value));
-  const backend = (value as Record<string, unknown>)["firewall-backend"];
-  return { usesNftables: backend === "nftables", keys };
+  if (!v.is(daemonSchema, value)) return NO_DAEMON_CONFIG;
+  return {
+    usesNftables: value["firewall-backend"] === "nftables",
+    keys: new Set(Object.keys(value)),
+  };
 }
 
 /** Reads the file; an unreadable file counts as empty. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import * as v from "valibot";
 import { isProcessGone } from "../../linux/proc_error.ts";
 import { networkNamespaceOf } from "../network_namespace.ts";
 
@@ -28,6 +29,11 @@ export interface EngineProbe {
   ask(path: string, signal: AbortSignal): Promise<unknown>;
 }
 
+const versionSchema = v.object({ Version: v.string() });
+const infoSchema = v.object({
+  FirewallBackend: v.object({ Driver: v.string() }),
+});
+
 const PID_FILE = "/run/docker.pid";
 const SOCKET = "/run/docker.sock";
 
@@ -46,14 +52,16 @@ export async function findEngine(
   const pid = await runningPid(probe);
   if (pid === undefined) return undefined;
   if (known?.pid === pid && known.version !== undefined) return known;
-  const version = await askFor(probe, "/version", "Version", signal);
-  const info = await tryAsk(probe, "/info", signal);
-  const backend = fieldOf(info, "FirewallBackend");
-  const driver = fieldOf(backend, "Driver");
+  const [version, info] = [
+    await tryAsk(probe, "/version", signal),
+    await tryAsk(probe, "/info", signal),
+  ];
   return {
     pid,
-    version,
-    firewallBackend: typeof driver === "string" ? driver : undefined,
+    version: v.is(versionSchema, version) ? version.Version : undefined,
+    firewallBackend: v.is(infoSchema, info)
+      ? info.FirewallBackend.Driver
+      : undefined,
   };
 }
 
@@ -70,16 +78,6 @@ async function runningPid(probe: EngineProbe): Promise<number | undefined> {
   }
 }
 
-async function askFor(
-  probe: EngineProbe,
-  path: string,
-  field: string,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const value = fieldOf(await tryAsk(probe, path, signal), field);
-  return typeof value === "string" ? value : undefined;
-}
-
 /** A daemon that is starting or busy is queried again next time. */
 async function tryAsk(
   probe: EngineProbe,
@@ -92,12 +90,6 @@ async function tryAsk(
     signal.throwIfAborted();
     return undefined;
   }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
 }
 
 const ANSWER_TIMEOUT_MS = 2_000;
