@@ -25,6 +25,8 @@ export const UDP_FEATURES = {
   "tcx": "tcx",
   /** All processors for flows from one host, of the kernel data path. */
   "flow-spreading": "flowSpreading",
+  /** Super-packets without a tunnel's marks, of the kernel data path. */
+  "decap-udp": "decapUdp",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
 /** Which features are to be used, or are in use. */
@@ -33,12 +35,14 @@ export interface DataPathFeatures extends OffloadFeatures {
   readonly helperThread: boolean;
   readonly tcx: boolean;
   readonly flowSpreading: boolean;
+  readonly decapUdp: boolean;
 }
 
 /** Of the kernel data path alone. */
 const KERNEL_ONLY: readonly (keyof DataPathFeatures)[] = [
   "tcx",
   "flowSpreading",
+  "decapUdp",
 ];
 
 /** Everything but what is switched off. */

@@ -77,6 +77,7 @@ export const HOST: HostConstants = {
   device: { interfaceIndex: 11, mac: OWNER.mac },
   devicePeer: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
+  decapUdp: false,
 };
 
 /** Peers of a map as text, sorted by subnet. */

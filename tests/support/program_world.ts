@@ -13,6 +13,7 @@ import {
   type ProgramCounter,
   readProgramCounters,
 } from "../../backend/udp/ebpf/counters.ts";
+import { hasDecapUdp } from "../../backend/udp/ebpf/decap_udp.ts";
 import {
   encodePeer,
   type Maps,
@@ -61,6 +62,7 @@ export const PROGRAM_HOST: HostConstants = {
   device: { interfaceIndex: 11, mac: macBytes(DEVICE_MAC) },
   devicePeer: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
   cutUdp: false,
+  decapUdp: false,
 };
 
 /** A peer and what the programs shall know of it beside. */
@@ -103,8 +105,12 @@ export class ProgramWorld implements Disposable {
     peers: readonly ProgramPeer[] = PEERS,
     delivery: Delivery = "direct",
   ) {
-    this.host = { ...PROGRAM_HOST, ...host };
     this.#owned.use(this.#bpf);
+    this.host = {
+      ...PROGRAM_HOST,
+      decapUdp: hasDecapUdp(this.#bpf),
+      ...host,
+    };
     this.maps = newMaps(this.#bpf);
     for (const map of Object.values(this.maps)) this.#owned.use(map);
     peers.forEach((peer, index) => this.put(peer, index + 1));

@@ -27,6 +27,7 @@ import {
 } from "../../../net/peer.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
+import { wantedFeatures } from "../features.ts";
 import {
   configureOverlayDevice,
   isOverlayDeviceRight,
@@ -39,6 +40,7 @@ import {
   readProgramCounters,
   readReceived,
 } from "./counters.ts";
+import { hasDecapUdp } from "./decap_udp.ts";
 import { NoEthernetError } from "./errors.ts";
 import type { CpuTraffic } from "./flow_spreading.ts";
 import { HostPrograms } from "./host_programs.ts";
@@ -53,7 +55,7 @@ import { type Ownership, ownershipOf } from "./ownership.ts";
 import { PeerRoutes } from "./peer_routes.ts";
 import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
-import { passesWhole } from "./receive_mode.ts";
+import { losesUdp } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
 import { describeDevice } from "./underlays.ts";
@@ -91,6 +93,8 @@ export class EbpfDataPath implements UdpDataPath {
   readonly name: DataPathName = "ebpf";
   readonly outlivesAgent = true;
   readonly failed: Promise<void>;
+  /** Whether decapsulated super-packets are no longer taken for a tunnel's. */
+  readonly decapUdp: boolean;
   readonly #parts: EbpfDataPathParts;
   readonly #options: UdpDataPathOptions;
   readonly #owner: Ownership;
@@ -151,6 +155,8 @@ export class EbpfDataPath implements UdpDataPath {
     this.#owner = owner;
     this.#routes = new PeerRoutes(parts.rtnetlink, options);
     this.failed = this.#stopped.promise;
+    this.decapUdp = wantedFeatures(options.disabledFeatures).decapUdp &&
+      hasDecapUdp(parts.bpf);
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
@@ -450,8 +456,9 @@ export class EbpfDataPath implements UdpDataPath {
       device: { interfaceIndex: device.index, mac: device.mac },
       devicePeer: { interfaceIndex: hop.index, mac: hop.mac },
       cutUdp: devices.some((link) =>
-        passesWhole(describeDevice(ethtool, link))
+        losesUdp(describeDevice(ethtool, link), this.decapUdp)
       ),
+      decapUdp: this.decapUdp,
     };
   }
 

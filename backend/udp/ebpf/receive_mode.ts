@@ -49,10 +49,18 @@ export function chooseReceiveMode(
  * Whether super-packets may leave the host whole and reach the peer so: by a
  * software device that takes encapsulated ones, or by a hypervisor's.
  */
-export function passesWhole(device: UnderlayDevice): boolean {
+function passesWhole(device: UnderlayDevice): boolean {
   return (device.kind !== "" || device.driver === "virtio_net") &&
     isActive(device, "tx-udp_tnl-segmentation") &&
     isActive(device, "tx-udp-segmentation");
+}
+
+/**
+ * Whether UDP super-packets that leave by a device reach the peer whole and are
+ * lost there. Behind a veth, the peer's kernel is this one.
+ */
+export function losesUdp(device: UnderlayDevice, decapUdp: boolean): boolean {
+  return passesWhole(device) && !(decapUdp && device.kind === "veth");
 }
 
 function isActive({ features }: UnderlayDevice, name: string): boolean {

@@ -119,6 +119,7 @@ export function startEbpf(
     mtuBytes: options.mtuBytes,
     address: formatIpv4(options.underlay.address),
     port: options.port,
+    decapUdp: path.decapUdp,
     loadMs: Math.round((parts.clock.monotonic() - startedAtMs) * 10) / 10,
   });
   return running;

@@ -28,9 +28,12 @@ export interface HostConstants {
   /**
    * UDP is cut by the overlay device before it is encapsulated. Else a
    * super-packet would arrive whole where the underlay passes it whole, and be
-   * lost there: after decapsulation the kernel still takes it for a tunnel's.
+   * lost there: without {@linkcode HostConstants.decapUdp} the kernel still takes
+   * it for a tunnel's after it is decapsulated.
    */
   readonly cutUdp: boolean;
+  /** Decapsulation resets a super-packet's tunnel state: `decap_udp.ts`. */
+  readonly decapUdp: boolean;
 }
 
 /** A device of the pair. */

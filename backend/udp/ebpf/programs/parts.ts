@@ -57,6 +57,10 @@ export const STACK = {
 export const ROOM_MAC = 1;
 /** BPF_F_ADJ_ROOM_FIXED_GSO: the overlay's MTU has left room already. */
 export const FIXED_GSO = 1;
+/**
+ * BPF_F_ADJ_ROOM_DECAP_L4_UDP: the packet is no longer a tunnel's. Linux 7.3.
+ */
+export const DECAPSULATE_UDP = 1 << 10;
 
 /** R9 becomes the counters of this CPU. There are always some: a verdict else. */
 export function counters(verdict: number): Instruction[] {

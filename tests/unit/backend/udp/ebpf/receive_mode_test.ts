@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import {
   chooseReceiveMode,
-  passesWhole,
+  losesUdp,
   type UnderlayDevice,
 } from "../../../../../backend/udp/ebpf/receive_mode.ts";
 
@@ -69,23 +69,37 @@ Deno.test("what a person asks for is done on every device, and named as the reas
   }
 });
 
-const WHOLE: readonly [string, UnderlayDevice, boolean][] = [
-  ["a veth that cuts nothing", device("veth", "veth", TUNNEL_UDP), true],
-  ["a hypervisor's card", device("", "virtio_net", TUNNEL_UDP), true],
-  ["hardware that cuts", device("", "mlx5_core", TUNNEL_UDP), false],
+/** Whether UDP super-packets are lost, without and with the flag of the kernel. */
+const LOSSES: readonly [string, UnderlayDevice, boolean, boolean][] = [
+  ["a veth that cuts nothing", device("veth", "veth", TUNNEL_UDP), true, false],
+  [
+    "a hypervisor's card, behind which is another kernel",
+    device("", "virtio_net", TUNNEL_UDP),
+    true,
+    true,
+  ],
+  [
+    "hardware that cuts",
+    device("", "mlx5_core", TUNNEL_UDP),
+    false,
+    false,
+  ],
   [
     "a veth that gets no UDP super-packets",
     device("veth", "veth", ["tx-udp_tnl-segmentation"]),
+    false,
     false,
   ],
   [
     "a veth that gets no tunnel's super-packets",
     device("veth", "veth", ["tx-udp-segmentation"]),
     false,
+    false,
   ],
 ];
-for (const [what, underlay, whole] of WHOLE) {
-  Deno.test(`${what} ${whole ? "passes" : "does not pass"} encapsulated super-packets whole`, () => {
-    assertEquals(passesWhole(underlay), whole);
+for (const [what, underlay, without, withFlag] of LOSSES) {
+  Deno.test(`behind ${what}, a peer ${without ? "loses" : "gets"} UDP super-packets, and ${withFlag ? "loses" : "gets"} them where decap-udp is used`, () => {
+    assertEquals(losesUdp(underlay, false), without);
+    assertEquals(losesUdp(underlay, true), withFlag);
   });
 }

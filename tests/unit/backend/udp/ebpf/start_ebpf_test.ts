@@ -10,6 +10,13 @@ import {
 } from "../../../../../backend/udp/ebpf/start_ebpf.ts";
 import type { UdpDataPathOptions } from "../../../../../backend/udp/data_path.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
+import {
+  type Instruction,
+  jumpIf,
+  mov,
+  R1,
+  R4,
+} from "../../../../../linux/bpf/instructions.ts";
 import { ERRNO, SystemCallError } from "../../../../../linux/errno.ts";
 import { FakeDescriptorWatch } from "../../../../fakes/fake_descriptor_watch.ts";
 import { FakePacketPort } from "../../../../fakes/fake_packet_port.ts";
@@ -17,8 +24,14 @@ import { FakePacketSteering } from "../../../../fakes/fake_packet_steering.ts";
 import { FakeRtnetlinkMonitor } from "../../../../fakes/fake_rtnetlink_monitor.ts";
 import { FakeUnderlaySocket } from "../../../../fakes/fake_underlay_socket.ts";
 import { CapturedLogs } from "../../../../support/capture_logs.ts";
-import { ALIAS, EbpfWorld } from "../../../../support/ebpf_world.ts";
+import {
+  ALIAS,
+  EbpfWorld,
+  passPacket,
+} from "../../../../support/ebpf_world.ts";
 import { added, network, peer } from "../../../../support/kernel_world.ts";
+
+const UDP_PROTOCOL = 17;
 
 /** Puts a name to what is opened and closed. */
 function opened<Thing extends object>(
@@ -209,6 +222,50 @@ Deno.test("--disable-feature=flow-spreading leaves the device's processors alone
   }
 });
 
+Deno.test("decap-udp is used where the kernel has it and nobody has switched it off, and the log says so", async () => {
+  for (
+    const [has, disabledFeatures, used] of [
+      [true, [], true],
+      [true, ["decap-udp"], false],
+      [false, [], false],
+    ] as const
+  ) {
+    const world = new World();
+    world.bpf.answerTestRuns((program, run) =>
+      program.spec.name === "loden_decap_udp"
+        ? { returnValue: has ? 0 : -22, data: run.data.slice(), durationNs: 1 }
+        : passPacket(program, run)
+    );
+    // Super-packets cross such a device whole.
+    const veth = world.addUnderlay("veth0", "198.51.100.1/24", "veth");
+    world.ethtool.plugIn("veth0", "veth", {
+      "tx-udp_tnl-segmentation": {
+        active: true,
+        requested: true,
+        changeable: true,
+      },
+    });
+    using logs = new CapturedLogs();
+    await world.started({
+      disabledFeatures,
+      underlay: {
+        ...world.options.underlay,
+        interfaceName: "veth0",
+        interfaceIndex: veth.index,
+      },
+    }).stop();
+    const [event] = logs.events("backend.started");
+    assertEquals(event!.decapUdp, used);
+    const instructions = world.bpf.programs
+      .flatMap(({ spec }) => spec.build())
+      .map((one) => JSON.stringify(one));
+    const holds = (one: Instruction) =>
+      instructions.includes(JSON.stringify(one));
+    assertEquals(holds(mov(R4, 1 | 1 << 10)), used);
+    assertEquals(holds(jumpIf(R1, "==", UDP_PROTOCOL, "cut")), !used);
+  }
+});
+
 Deno.test("a stop closes what the process holds, and leaves what runs", async () => {
   const world = new World();
   const path = world.started();
@@ -236,6 +293,7 @@ Deno.test("the start is told, with the device, the address and the port", async 
     mtuBytes: 1_472,
     address: "192.0.2.1",
     port: 8285,
+    decapUdp: false,
     loadMs: 0,
   });
 });

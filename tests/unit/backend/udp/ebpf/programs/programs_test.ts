@@ -126,6 +126,7 @@ const CONSTANTS: readonly [string, Partial<HostConstants>, readonly Role[]][] =
       ["tx", "hop", "rxDirect", "rxMerge"],
     ],
     ["cutting of UDP", { cutUdp: true }, ["tx"]],
+    ["decapsulation", { decapUdp: true }, ["hop", "rxDirect", "rxMerge"]],
   ];
 
 for (const [name, change, affected] of CONSTANTS) {
@@ -140,4 +141,18 @@ for (const [name, change, affected] of CONSTANTS) {
 Deno.test("the driver's program takes frames of its own device only", () => {
   const other = Uint8Array.of(2, 0, 0, 0, 0, 8);
   assertNotEquals(bytesOf(HOST).xdp, bytesOf(HOST, other).xdp);
+});
+
+Deno.test("the flag that resets the tunnel state is in one instruction, beside the other flag", () => {
+  const instructions = (decapUdp: boolean, role: Role) =>
+    bytesOf({ ...HOST, decapUdp })[role].match(/.{16}/g)!;
+  for (const role of ["hop", "rxDirect", "rxMerge"] as const) {
+    const before = instructions(false, role);
+    const changed = instructions(true, role)
+      .flatMap((after, at) =>
+        after === before[at] ? [] : [[before[at], after]]
+      );
+    // mov R4, 1 << 0; mov R4, 1 << 0 | 1 << 10.
+    assertEquals(changed, [["b704000001000000", "b704000001040000"]]);
+  }
 });
