@@ -1,8 +1,8 @@
 /**
- * The run loop: in which order the parts start and stop.
+ * The run loop: the order in which the parts start and stop.
  *
- * It touches neither the kernel nor etcd itself, and nothing that happens to
- * etcd or to the lease ends it.
+ * It uses neither the kernel nor etcd directly, and no fault of etcd or of the
+ * lease ends it.
  *
  * @module
  */
@@ -36,7 +36,10 @@ import type { UnderlayView } from "./changes/underlay_watch.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What has not stopped by then is left behind: the whole stop takes a second. */
+/**
+ * Parts that have not stopped by then are left behind, so that a stop takes at
+ * most a second.
+ */
 const STOP_PATIENCE_MS = 800;
 
 /** The agent's parts. */
@@ -56,7 +59,7 @@ export interface AgentComponents extends
   readonly runShell: RunShell;
 }
 
-/** What a person sets. */
+/** The settings. */
 export interface AgentOptions {
   readonly etcd: EtcdSettings;
   readonly network: NetworkOptions;
@@ -71,7 +74,7 @@ export class Agent {
   readonly #joining: Joining;
   readonly #supervisor: NetworkSupervisor;
   readonly #readiness: Readiness;
-  /** Rejects when the agent must end, whatever its start is doing. */
+  /** Rejects if the agent must end, at any point of its start. */
   readonly #failed = Promise.withResolvers<never>();
   #savedTried = false;
 
@@ -137,7 +140,7 @@ export class Agent {
   /**
    * Runs until `signal` is aborted, then stops everything in order.
    *
-   * @throws what waiting cannot cure, after having stopped everything.
+   * @throws errors that waiting cannot cure, after stopping everything.
    */
   async run(signal: AbortSignal): Promise<void> {
     const { state, notifier, clock } = this.#components;
@@ -158,7 +161,7 @@ export class Agent {
     }
   }
 
-  /** One line with all counters: on SIGUSR1 and at the end. */
+  /** Logs one line with all counters: on SIGUSR1 and at the end. */
   logCounters(): void {
     const status = this.#backend?.status();
     log.info("counters", {
@@ -176,7 +179,7 @@ export class Agent {
 
   async #start(signal: AbortSignal): Promise<void> {
     const plan = await this.#joining.join(signal);
-    // Both at once: the peers' list is on its way while the device is made.
+    // Both at once: the peers are listed while the device is created.
     const serving = this.#supervisor.replan(plan, signal);
     this.#tasks.spawn("membership", (ending) => this.#membership.run(ending));
     await serving;
@@ -192,14 +195,14 @@ export class Agent {
   }
 
   /**
-   * Nothing can be learnt from etcd at the start: goes on with what an earlier run
-   * saved, if there is such a thing, while the start goes on waiting.
+   * Called if etcd gives no usable answer at the start: serves from the state
+   * of an earlier run, if there is one, while the start keeps waiting.
    */
   async #serveSaved(signal: AbortSignal): Promise<void> {
     const underlay = await this.#joining.findUnderlay(signal);
     const saved = await this.#membership.saved(underlay);
     const supervisor = this.#supervisor;
-    // A live plan may have come in the meantime; it knows better.
+    // A live plan that arrived in the meantime takes precedence.
     if (saved === undefined || supervisor.isPlanned) return;
     const { config, subnet, peers } = saved;
     const { state } = this.#components;
@@ -217,7 +220,7 @@ export class Agent {
     this.#readiness.sayReady(supervisor.current!);
   }
 
-  /** Who speaks with etcd logs the trouble itself. */
+  /** The part that talks to etcd logs the fault itself. */
   #onEtcd(trouble: string | undefined): void {
     const { state } = this.#components;
     if (trouble === undefined) {
@@ -228,7 +231,7 @@ export class Agent {
     this.#startFromSaved();
   }
 
-  /** Once, and only while nothing runs. */
+  /** Called once, and only while nothing runs. */
   #startFromSaved(): void {
     if (this.#savedTried || this.#supervisor.isPlanned) return;
     this.#savedTried = true;
@@ -257,7 +260,7 @@ export class Agent {
     }
   }
 
-  /** What runs by the former one goes over to the new one. */
+  /** Moves what runs from the former plan to the new one. */
   #onSubnetChanged(subnet: Cidr): void {
     this.#tasks.spawn(
       "subnet change",
@@ -296,7 +299,7 @@ export class Agent {
     log.info("stopping", { event: "agent.stopping", phase: state.phase });
     state.enter("stopping");
     notifier.stopping();
-    // Before the data path is gone, and its counters with it.
+    // Before the data path stops, because its counters go with it.
     this.logCounters();
     const flowsOn = this.#backend?.status()?.outlivesAgent ?? false;
     const late = new AbortController();
@@ -329,7 +332,7 @@ export class Agent {
     registry.close();
     state.set({ ready: false });
     state.enter("stopped");
-    // What systemd goes on showing of a unit that has ended.
+    // systemd keeps showing this after the unit has stopped.
     notifier.status(
       flowsOn ? "stopped; packets still flow in the kernel" : "stopped",
     );
@@ -337,7 +340,7 @@ export class Agent {
   }
 }
 
-/** A promise that resolves at the abort; disposed of, it leaves no listener. */
+/** A promise that resolves on abort; disposing of it removes the listener. */
 function untilAborted(
   signal: AbortSignal,
 ): { promise: Promise<void>; dispose: () => void } {

@@ -1,5 +1,5 @@
 /**
- * The agent's own failures.
+ * Errors of the agent.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { type Cidr, formatCidr } from "../net/cidr.ts";
 
 /** A second agent of one network on one host. */
 export class AgentRunningError extends LodenError {
-  /** The process that holds the lock; `undefined` when it has not said yet. */
+  /**
+   * The process that holds the lock; `undefined` if it has not written its id
+   * yet.
+   */
   readonly pid: number | undefined;
 
   constructor(prefix: string, lockPath: string, pid: number | undefined) {
@@ -27,7 +30,7 @@ export class AgentRunningError extends LodenError {
   }
 }
 
-/** The same, with files in another directory. */
+/** The same, but with files in another directory. */
 export class AgentInNamespaceError extends LodenError {
   constructor(prefix: string, runDir: string) {
     super(
@@ -39,9 +42,9 @@ export class AgentInNamespaceError extends LodenError {
   }
 }
 
-/** flannel's own agent runs beside us. */
+/** flannel's own agent runs on this host. */
 export class FlanneldRunningError extends LodenError {
-  /** @param shared what both would write or lease, in words. */
+  /** @param shared what both would write or lease, as text. */
   constructor(pid: number, shared: string) {
     super(
       "agent.flanneld-running",
@@ -70,7 +73,7 @@ export class FileOfOtherAgentError extends LodenError {
   }
 }
 
-/** An agent of another network runs whose addresses are ours as well. */
+/** A running agent of another network uses overlapping addresses. */
 export class NetworkOfOtherAgentError extends LodenError {
   readonly retryable = false;
 
@@ -118,7 +121,7 @@ export class AgentNotRunningError extends LodenError {
   }
 }
 
-/** The socket is there, but not for this user. */
+/** The socket exists, but this user may not use it. */
 export class AgentAccessError extends LodenError {
   constructor(socketPath: string, cause: unknown) {
     super(
@@ -130,7 +133,7 @@ export class AgentAccessError extends LodenError {
   }
 }
 
-/** The agent's answer is not one that this version understands. */
+/** This version does not understand the agent's answer. */
 export class AgentAnswerError extends LodenError {
   constructor(socketPath: string, answer: string) {
     super(
@@ -144,7 +147,7 @@ export class AgentAnswerError extends LodenError {
   }
 }
 
-/** `--on-subnet-change=exit`, and the subnet is another one. */
+/** `--on-subnet-change=exit`, and the subnet has changed. */
 export class SubnetChangedError extends LodenError {
   readonly retryable = false;
 
@@ -160,7 +163,7 @@ export class SubnetChangedError extends LodenError {
   }
 }
 
-/** Another network config was published that this host cannot change to. */
+/** The published network config cannot be applied on this host. */
 export class ConfigChangeError extends LodenError {
   /** @param refusals Each "X must …: new value is …". */
   constructor(subnet: Cidr, refusals: readonly string[]) {
@@ -178,9 +181,9 @@ export class ConfigChangeError extends LodenError {
   }
 }
 
-/** The config has been deleted under a running network. */
+/** The config of a running network was deleted. */
 export class ConfigDeletedError extends LodenError {
-  /** @param hint Commands that would publish the running config again. */
+  /** @param hint The commands that publish the running config again. */
   constructor(key: string, hint: string) {
     super(
       "config.refused",

@@ -1,32 +1,38 @@
 /**
- * What the process's exit code says: the one table, also in `docs/cli.md`.
+ * The exit codes; `docs/cli.md` has the same table.
  *
  * @module
  */
 
 /** Exit codes of every `loden` command. They are an interface: never renumber. */
 export const exitCodes = {
-  /** Done; for the agent: stopped by a signal, in order. */
+  /** Success; for the agent: stopped in order by a signal. */
   ok: 0,
-  /** Failed for a reason that waiting cannot cure; the last line says which. */
+  /** Failed, and waiting cannot help; the last line says why. */
   failed: 1,
-  /** A flag, an environment variable, a file or a word that cannot be right. */
+  /** An invalid flag, environment variable, file or argument. */
   usage: 2,
-  /** `loden status`: no agent runs for this network (as LSB's `status`). */
+  /**
+   * `loden status`: no agent of this network is running (as in LSB's `status`).
+   */
   notRunning: 3,
   /** Another agent of the same network, or flannel's flanneld, runs on this host. */
   alreadyRunning: 4,
-  /** etcd did not give an answer within the time that a command waits. */
+  /** etcd did not answer within the time limit of a command. */
   unavailable: 5,
   /** `loden status`: the network is not up yet; `firewall show`: rules are missing. */
   notReady: 6,
-  /** `--on-subnet-change=exit`: Docker has to be restarted on another subnet. */
+  /**
+   * `--on-subnet-change=exit`: Docker must be restarted with another subnet.
+   */
   subnetChanged: 7,
-  /** A defect in Loden: an error that nobody expected (EX_SOFTWARE). */
+  /** A bug in Loden: an unexpected error (EX_SOFTWARE). */
   internal: 70,
 } as const;
 
-/** The code of a process that a signal ended at once: 128 + its number. */
+/**
+ * The code of a process that a signal ended at once: 128 + the signal's number.
+ */
 export function signalExitCode(signal: "SIGINT" | "SIGTERM"): number {
   return 128 + (signal === "SIGINT" ? 2 : 15);
 }

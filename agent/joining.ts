@@ -1,5 +1,5 @@
 /**
- * Everything that has to be known before packets can flow: config, underlay,
+ * Gets everything that is needed before packets can flow: config, underlay,
  * lease.
  *
  * @module
@@ -31,16 +31,16 @@ import { reportUnderlayWarnings } from "./status/host_report.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** An etcd that says nothing for so long is as good as away. */
+/** An etcd that is silent for this long counts as away. */
 const ETCD_PATIENCE_MS = 2_000;
 
-/** The interface that was chosen, and what looks wrong about it. */
+/** The chosen interface, and warnings about it. */
 export interface UnderlayChoice {
   readonly underlay: Underlay;
   readonly warnings: readonly UnderlayWarning[];
 }
 
-/** What joining stands on. */
+/** What joining needs. */
 export interface JoiningComponents extends RetryComponents {
   readonly state: AgentState;
   readonly registry: Pick<LeaseRegistry, "readConfig">;
@@ -49,23 +49,23 @@ export interface JoiningComponents extends RetryComponents {
   readonly createBackend: (config: NetworkConfig) => Backend;
 }
 
-/** Who is told of what. */
+/** Callbacks. */
 export interface JoiningOptions {
   readonly etcd: EtcdSettings;
-  /** Why etcd cannot be used; `undefined`: it can (again). */
+  /** Why etcd cannot be used; `undefined` if it can (again). */
   readonly onEtcd: (trouble: string | undefined) => void;
-  /** etcd tells nothing, or nothing of use: a network that was saved may start. */
+  /** etcd gives no usable answer: a saved network may start. */
   readonly onStuck: () => void;
-  /** The config has been read for the first time: it may change from now on. */
+  /** The config was read for the first time and may change from now on. */
   readonly onConfig: () => void;
-  /** The same of the underlay. */
+  /** The same for the underlay. */
   readonly onUnderlay: () => void;
 }
 
-/** What the network is to run by, as far as it is known. */
+/** What the network will run with, as far as known. */
 export type Joined = Partial<Pick<NetworkPlan, "config" | "underlay">>;
 
-/** Waits for each thing in turn, and says what it waits for. */
+/** Waits for each of them in turn and reports what it waits for. */
 export class Joining {
   readonly #components: JoiningComponents;
   readonly #options: JoiningOptions;
@@ -77,21 +77,21 @@ export class Joining {
     this.#options = options;
   }
 
-  /** What has been found, and what it has become since. */
+  /** What was found, and later changes. */
   get known(): Joined {
     return this.#known;
   }
 
-  /** A part is another one now. */
+  /** A part has changed. */
   follow(part: Joined): void {
     this.#known = { ...this.#known, ...part };
   }
 
   /**
-   * The plan as it is when the lease is there: config and underlay may have
-   * changed while it was waited for.
+   * The plan at the moment when the lease is acquired: config and underlay may
+   * have changed while waiting for it.
    *
-   * @throws what waiting cannot cure; the signal's reason when aborted.
+   * @throws errors that waiting cannot cure; the signal's reason if aborted.
    */
   async join(signal: AbortSignal): Promise<NetworkPlan> {
     this.#enter("reading-config");
@@ -104,7 +104,7 @@ export class Joining {
       const asked = this.#known.config;
       const subnet = await this.#acquire(signal);
       const { config, underlay } = this.#known;
-      // Or the config has changed at the very moment: the next attempt knows.
+      // Or the config changed at this moment; the next attempt sees it.
       if (config === asked || poolAdmits(config!.pool, subnet)) {
         return { config: config!, underlay: underlay!, subnet };
       }
@@ -123,7 +123,7 @@ export class Joining {
     return subnet;
   }
 
-  /** Searched for once, whoever asks first; as it is now. */
+  /** Searched for once, by the first caller; returns the current underlay. */
   async findUnderlay(signal: AbortSignal): Promise<Underlay> {
     this.#underlay ??= this.#searchUnderlay(signal);
     await this.#underlay;
@@ -176,7 +176,8 @@ export class Joining {
     } else {
       this.#options.onEtcd(reason);
     }
-    // A config that was wiped or spoilt must not cost more than etcd itself.
+    // A missing or invalid config must not do more harm than an unavailable
+    // etcd.
     this.#options.onStuck();
     this.#waitFor("config", error);
   }
@@ -205,7 +206,10 @@ export class Joining {
     return underlay;
   }
 
-  /** A network that runs from saved state is not "reading config" any more. */
+  /**
+   * A network that runs from saved state is no longer in the phase "reading
+   * config".
+   */
   #enter(phase: AgentPhase): void {
     const { state } = this.#components;
     if (!state.facts.ready) state.enter(phase);
@@ -214,7 +218,7 @@ export class Joining {
   #waitFor(what: WaitSubject, error: unknown): void {
     const { state } = this.#components;
     const { ready, fromSavedState } = state.facts;
-    // A network that runs on what was saved is still waiting for etcd.
+    // A network that runs from saved state is still waiting for etcd.
     if (ready && !fromSavedState) return;
     if (!state.waitFor(what, describeError(error))) return;
     log.warn("start is waiting", {

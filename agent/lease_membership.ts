@@ -1,5 +1,5 @@
 /**
- * This host's lease and peers in etcd, and what is remembered of them.
+ * This host's lease and peers in etcd, and their saved state.
  *
  * @module
  */
@@ -32,24 +32,24 @@ import { formatTime } from "./status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What a membership stands on. */
+/** What a membership needs. */
 export interface LeaseMembershipComponents extends RetryComponents {
   readonly registry: LeaseRegistry;
   /** Opens the durable state of this network, as it was on this underlay. */
   readonly openStore: (underlay: Underlay) => Promise<StateStore>;
 }
 
-/** What a person sets, and what the last run's subnet file says. */
+/** The settings, and the content of the last run's subnet file. */
 export interface LeaseMembershipOptions {
   readonly ttlSeconds: number;
   readonly renewMarginSeconds: number;
-  /** Whether the PublicIP may be taken from a host that is alive. */
+  /** Whether to take the PublicIP from a host that is alive. */
   readonly takeOver: boolean;
   readonly peerGraceSeconds: number;
   readonly formerSubnet: Cidr | undefined;
 }
 
-/** {@linkcode Membership} by a lease keeper and a peer watch. */
+/** {@linkcode Membership} with a lease keeper and a peer watch. */
 export class LeaseMembership implements Membership {
   readonly #components: LeaseMembershipComponents;
   readonly #options: LeaseMembershipOptions;
@@ -77,7 +77,7 @@ export class LeaseMembership implements Membership {
   async saved(underlay: Underlay): Promise<SavedNetwork | undefined> {
     const { configText, lease, peers } = await this.#open(underlay);
     if (configText === undefined || lease === undefined) return undefined;
-    // Another address is another host, as far as the others know.
+    // With another address, the other hosts see another host.
     if (lease.publicIp !== underlay.publicIp) return undefined;
     try {
       const config = parseNetworkConfig(configText, "the saved state");
@@ -170,13 +170,16 @@ export class LeaseMembership implements Membership {
     await (await this.#store)?.close();
   }
 
-  /** Once, whoever asks first. */
+  /** Opened once, by the first caller. */
   #open(underlay: Underlay): Promise<StateStore> {
     this.#store ??= this.#components.openStore(underlay);
     return this.#store;
   }
 
-  /** The subnet file survives a lost state directory, and flannel wrote it too. */
+  /**
+   * The subnet file survives a lost state directory, and flannel writes it as
+   * well.
+   */
   #previousSubnets({ lease }: StateStore): PreviousSubnet[] {
     const { formerSubnet } = this.#options;
     const previous: PreviousSubnet[] = [];

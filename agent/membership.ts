@@ -1,5 +1,5 @@
 /**
- * This host among the others, as the agent sees it: its lease and its peers.
+ * The agent's view of etcd: this host's lease and its peers.
  *
  * @module
  */
@@ -12,60 +12,60 @@ import type { Peer, PeerDiff } from "../net/peer.ts";
 import type { Underlay } from "../net/underlay.ts";
 import type { LeaseStatus } from "./status/state.ts";
 
-/** What an earlier run of this agent wrote down. */
+/** What an earlier run of this agent saved. */
 export interface SavedNetwork {
   readonly config: NetworkConfig;
   readonly subnet: Lease["subnet"];
   readonly peers: readonly Peer[];
 }
 
-/** What the agent asks for. */
+/** What the agent requests. */
 export interface LeaseRequest {
   readonly config: NetworkConfig;
   readonly underlay: Underlay;
   readonly advertisement: BackendAdvertisement;
 }
 
-/** What has changed while the network runs. */
+/** What has changed while the network was running. */
 export type MembershipUpdate = Partial<
   Pick<LeaseRequest, "config" | "underlay">
 >;
 
-/** What the agent is told. */
+/** Callbacks to the agent. */
 export interface MembershipEvents {
   onLease(lease: LeaseStatus): void;
-  /** Another host has this host's subnet; this one has another subnet now. */
+  /** Another host took this host's subnet; this host has another one now. */
   onSubnetChanged(subnet: Cidr): void;
-  /** Why etcd cannot be used; `undefined`: it can (again). */
+  /** Why etcd cannot be used; `undefined` if it can (again). */
   onEtcd(trouble: string | undefined): void;
   onPeers(diff: PeerDiff): Promise<void>;
-  /** All peers of a first listing have been told. */
+  /** All peers of a first listing have been reported. */
   onPeersKnown(): void;
 }
 
-/** The part of the agent that speaks with etcd about leases. */
+/** The part of the agent that manages leases in etcd. */
 export interface Membership {
-  /** `undefined` when there is nothing that this host could start from. */
+  /** `undefined` if there is no state that this host could start from. */
   saved(underlay: Underlay): Promise<SavedNetwork | undefined>;
   /**
-   * Waits, through every fault of etcd, for a subnet of this host's own.
+   * Waits, through every fault of etcd, for a subnet for this host.
    *
-   * @throws the signal's reason when aborted; what waiting cannot cure.
+   * @throws the signal's reason if aborted; errors that waiting cannot cure.
    */
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<Lease>;
   /**
-   * What the lease must say of the backend from now on, whether there is a lease
-   * yet or not. Returns at once; it is written when etcd can be had, and only if
-   * the lease says something else.
+   * Sets what the lease must contain about the backend from now on, whether
+   * there is a lease yet or not. Returns at once; it is written when etcd is
+   * available, and only if the lease differs.
    */
   advertise(advertisement: BackendAdvertisement): void;
   /**
-   * The lease and the judgement of the peers follow, as soon as etcd can be had.
-   * The subnet stays.
+   * The lease and the choice of peers follow as soon as etcd is available. The
+   * subnet stays.
    */
   update(change: MembershipUpdate): void;
   /** Keeps the lease and follows the peers, until aborted. */
   run(signal: AbortSignal): Promise<void>;
-  /** Writes down what is not written yet. */
+  /** Saves what is not saved yet. */
   close(): Promise<void>;
 }

@@ -269,7 +269,7 @@ export class KernelBackend implements Backend {
       }
     } catch (error) {
       if (signal.aborted) return;
-      log.warn("changes of the network are seen every five seconds only", {
+      log.warn("changes of the network are seen only every five seconds", {
         event: "backend.monitor-failed",
         reason: describeError(error),
       });

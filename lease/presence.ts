@@ -17,7 +17,7 @@ const log = getLogger(["loden", "lease"]);
 /** A watch that lasts this long counts as working. */
 const GOOD_WATCH_MS = 5_000;
 
-/** What it works with. */
+/** What it needs. */
 export interface PresenceComponents {
   readonly registry: Pick<LeaseRegistry, "answerFor">;
   readonly clock: Clock;
@@ -48,7 +48,7 @@ export async function keepAnswering(
           error,
         });
       }
-      // Only the signal ends a sleep early.
+      // Only the signal interrupts a sleep.
       await clock.sleep(pauses.next(), signal).catch(() => {});
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Follows what may change under a network that runs, or is about to: its config
- * in etcd, and this host's underlay.
+ * Follows what may change under a network that runs or is about to: its config
+ * in etcd and this host's underlay.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
   UnderlayWatch,
 } from "./underlay_watch.ts";
 
-/** What following stands on. */
+/** What following needs. */
 export interface ChangeFollowerComponents extends RetryComponents {
   readonly state: AgentState;
   readonly registry: Pick<LeaseRegistry, "watchConfig" | "reconnect">;
@@ -34,7 +34,7 @@ export interface ChangeFollowerComponents extends RetryComponents {
   >;
 }
 
-/** Hands each change to all who must know. */
+/** Passes each change to all parts that need it. */
 export class ChangeFollower {
   readonly #components: ChangeFollowerComponents;
   readonly #etcd: EtcdSettings;
@@ -44,14 +44,14 @@ export class ChangeFollower {
     this.#etcd = etcd;
   }
 
-  /** Runs from the first reading of the config until the signal is aborted. */
+  /** Runs from the first read of the config until the signal is aborted. */
   async followConfig(signal: AbortSignal): Promise<void> {
     const { supervisor, joining } = this.#components;
     const watch = new ConfigWatch(this.#components, {
       etcd: this.#etcd,
       running: () => ({
         config: joining.known.config!,
-        // One from saved state is about to be compared with a live config.
+        // A plan from saved state is about to be compared with the live config.
         subnet: supervisor.current?.plan.subnet,
         peers: [...supervisor.current?.backend.peers.values() ?? []]
           .map(({ subnet }) => subnet),
@@ -82,7 +82,7 @@ export class ChangeFollower {
     const before = joining.known.underlay!;
     joining.follow({ underlay });
     if (supervisor.isPlanned) await supervisor.change({ underlay });
-    // What they were made from is not there any more, and nobody tells them.
+    // Their address or interface is gone, and nothing reports it to them.
     if (isElsewhere(before, underlay)) registry.reconnect();
     membership.update({ underlay });
   }

@@ -1,9 +1,9 @@
 /**
- * What becomes of a running network when another config is published.
+ * Decides how a running network reacts to a new config.
  *
- * flannel reads the config once. Here a change is compared with what runs, and
- * either all of it is taken or none: hosts that take a half each would not be
- * one network.
+ * flannel reads the config once. Loden compares a new config with the running
+ * one and applies all of it or nothing: hosts that each applied a part would
+ * not form one network.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { ConfigChangeError } from "../errors.ts";
 /** What a new config is compared with. */
 export interface RunningConfig {
   readonly config: NetworkConfig;
-  /** This host's lease; `undefined` while it has none. */
+  /** This host's lease; `undefined` if it has none. */
   readonly subnet: Cidr | undefined;
-  /** Those of the other hosts. */
+  /** The subnets of the other hosts. */
   readonly peers: readonly Cidr[];
 }
 
-/** One value that is another one now. */
+/** One changed value. */
 export interface ChangedValue {
   /** As in the config: `SubnetMax`, `Backend.Port`. */
   readonly key: string;
@@ -30,7 +30,7 @@ export interface ChangedValue {
   readonly to: string;
 }
 
-/** The difference between two configs, and what it asks for. */
+/** The difference between two configs, and its consequences. */
 export interface ConfigChange {
   readonly values: readonly ChangedValue[];
   /** Whether routes, programs, rules or files have to change with it. */
@@ -48,7 +48,7 @@ export function planConfigChange(
   next: NetworkConfig,
 ): ConfigChange {
   const { config, subnet, peers } = running;
-  // Nothing runs that could be at odds with it.
+  // Nothing runs that could conflict with it.
   const refusals = subnet === undefined ? [] : [
     ...refuseBackend(config, next),
     ...refusePool(config, subnet, next),
@@ -60,7 +60,7 @@ export function planConfigChange(
   return { values, needsReplan };
 }
 
-/** What more than the next allocation depends on. */
+/** Values that affect more than the next allocation. */
 const REPLANNED: ReadonlySet<string> = new Set(["Network", "EnableNFTables"]);
 
 function changedValues(
@@ -73,7 +73,7 @@ function changedValues(
     .filter(({ from, to }) => from !== to);
 }
 
-/** Of the values that may change. */
+/** The values that may change. */
 function shownValues(
   { pool, enableNfTables }: NetworkConfig,
 ): Record<string, string> {
@@ -86,8 +86,8 @@ function shownValues(
 }
 
 /**
- * Every host would have to change at the same moment, and flannel's never do:
- * until the last one has, hosts lose each other.
+ * Every host would have to change at the same moment, and flannel hosts never
+ * do: until the last one has changed, hosts cannot reach each other.
  */
 function refuseBackend(
   { backend: before }: NetworkConfig,
@@ -140,7 +140,7 @@ function refusePool(
       formatCidr(network),
     ];
   }
-  // A reservation may lie outside; what was so before is no change.
+  // A reservation may lie outside; if it did so before, nothing changes.
   if (first !== before.first && subnet.address < first) {
     return [
       `SubnetMin must not be above this host's subnet: new value is ` +
@@ -156,7 +156,10 @@ function refusePool(
   return [];
 }
 
-/** A host that takes a Network drops the peers outside of it; they would stay. */
+/**
+ * A host that applies a Network drops the peers outside it, while those hosts
+ * would keep running.
+ */
 function refuseNetworkWithout(
   peers: readonly Cidr[],
   { pool: { network } }: NetworkConfig,

@@ -21,36 +21,34 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What the watch stands on. */
+/** What the watch needs. */
 export interface ConfigWatchComponents extends RetryComponents {
   readonly registry: Pick<LeaseRegistry, "watchConfig">;
   readonly state: AgentState;
 }
 
-/** What the watch is for. */
+/** Options of the watch. */
 export interface ConfigWatchOptions {
   readonly etcd: EtcdSettings;
   /** What runs now. */
   readonly running: () => RunningConfig;
   /**
-   * Makes the network run on this config, with the same subnet. Does not wait
-   * until it does.
+   * Applies this config with the same subnet. Does not wait until that is done.
    *
-   * @throws {LodenError} why that cannot be; nothing has changed then.
+   * @throws {LodenError} if it cannot be applied; nothing has changed then.
    */
   readonly apply: (config: NetworkConfig) => Promise<void>;
 }
 
 /**
- * Takes what can be taken of each new config and refuses the rest; what runs goes
- * on in either case. A refusal is a warning of the state's until the config is
- * good again.
+ * Applies or refuses each new config; the network keeps running in both cases.
+ * A refusal raises a warning until the config is valid again.
  */
 export class ConfigWatch {
   readonly #components: ConfigWatchComponents;
   readonly #options: ConfigWatchOptions;
   readonly #pauses: RegistryPauses;
-  /** The last trouble with etcd, by its code. */
+  /** The code of etcd's last fault. */
   #trouble: string | undefined;
 
   constructor(components: ConfigWatchComponents, options: ConfigWatchOptions) {
@@ -72,7 +70,7 @@ export class ConfigWatch {
       } catch (error) {
         if (signal.aborted) return;
         const pauseMs = this.#pauses.next(this.#onTrouble(error));
-        // Only the signal ends a sleep early.
+        // Only the signal interrupts a sleep.
         await clock.sleep(pauseMs, signal).catch(() => {});
       }
     }
@@ -129,7 +127,7 @@ export class ConfigWatch {
     });
   }
 
-  /** Who keeps the lease tells of an etcd that is away. @returns the code. */
+  /** The lease keeper reports that etcd is away. @returns the code. */
   #onTrouble(error: unknown): string {
     if (error instanceof RegistryError && error.fault === "bad-value") {
       this.#refuse(error);
@@ -147,7 +145,7 @@ export class ConfigWatch {
   }
 }
 
-/** One line for each, with what it may have been meant to be. */
+/** Logs one line for each, with a suggestion. */
 export function logIgnoredKeys({ ignoredKeys }: NetworkConfig): void {
   for (const { key, near } of ignoredKeys) {
     log.warn("key in the network config has no effect", {

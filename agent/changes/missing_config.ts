@@ -1,5 +1,5 @@
 /**
- * No network config in etcd yet, and the commands that put one there.
+ * The error if etcd has no network config, with the commands that publish one.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { LodenError } from "../../errors.ts";
 
 const EXAMPLE = '{ "Network": "10.1.0.0/16" }';
 
-/** What of the settings finds the key in etcd. */
+/** The settings that locate the key in etcd. */
 export type EtcdSettings = Pick<
   Settings,
   | "etcdEndpoints"
@@ -22,7 +22,7 @@ export type EtcdSettings = Pick<
   | "etcdPasswordFile"
 >;
 
-/** `<prefix>/config` is not there. Somebody may put it there at any time. */
+/** `<prefix>/config` is absent. It may be published at any time. */
 export class ConfigMissingError extends LodenError {
   readonly retryable = true;
 
@@ -38,7 +38,8 @@ export class ConfigMissingError extends LodenError {
 
 /**
  * The commands that would create the key with this value, with this agent's own
- * options, ready to be pasted into a shell. A password is asked for, never shown.
+ * options, ready to be pasted into a shell. A password is prompted for, never
+ * shown.
  */
 export function configCommands(
   settings: EtcdSettings,

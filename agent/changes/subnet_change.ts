@@ -1,5 +1,5 @@
 /**
- * What follows when the host's files tell another subnet than before.
+ * Acts when the host's files have another subnet than before.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What it works with. */
+/** What it needs. */
 export interface SubnetChangeComponents {
   readonly tasks: TaskGroup;
   readonly runShell: RunShell;
@@ -23,14 +23,14 @@ export interface SubnetChangeComponents {
   readonly end: (error: SubnetChangedError) => void;
 }
 
-/** What a person sets, and what the last run told. */
+/** The settings, and the subnet of the last run. */
 export interface SubnetChangeOptions {
   readonly action: SubnetChangeAction;
-  /** The subnet file's, before this run. */
+  /** The subnet in the subnet file before this run. */
   readonly formerSubnet: Cidr | undefined;
 }
 
-/** Docker takes its subnet at its start only; so who told it acts. */
+/** Docker reads its subnet only when it starts, so the agent acts. */
 export class SubnetChangeHook {
   readonly #components: SubnetChangeComponents;
   readonly #action: SubnetChangeAction;
@@ -46,7 +46,7 @@ export class SubnetChangeHook {
     this.#told = formerSubnet;
   }
 
-  /** All files say this now. */
+  /** All files have this subnet now. */
   onFilesWritten(env: SubnetEnv): void {
     const former = this.#told;
     this.#told = env.subnet;

@@ -1,6 +1,6 @@
 /**
- * Follows the underlay while the network runs: DHCP gives another address, an
- * interface goes down, comes back under another index or has another MTU.
+ * Follows the underlay while the network runs: DHCP may assign another address,
+ * an interface may go down, come back with another index or change its MTU.
  *
  * @module
  */
@@ -24,46 +24,48 @@ const log = getLogger(["loden", "agent"]);
 /** One `dhclient` run or `ip` script makes several changes. */
 const SETTLE_MS = 200;
 /**
- * An address that is taken away and given back, as by a restart of networkd, is
- * worth a moment's wait before the host goes to another interface or complains.
+ * An address may disappear and come back, as when networkd restarts, so wait a
+ * moment before moving to another interface or complaining.
  */
 const DOUBT_MS = 2_000;
-/** In case a change was not told. */
+/** In case a change was not reported. */
 const LOOK_ANYWAY_MS = 30_000;
 
 /** How the watch sees the host. */
 export interface UnderlayView {
   readonly openMonitor: () => RtnetlinkMonitor;
-  /** What has become of the underlay that is in use. */
+  /** Checks the underlay in use. */
   readonly look: (current: Underlay) => UnderlayFinding;
-  /** What looks wrong about one that can be used. */
+  /** Warnings about a usable underlay. */
   readonly warnings: (underlay: Underlay) => readonly UnderlayWarning[];
 }
 
-/** What the watch stands on. */
+/** What the watch needs. */
 export interface UnderlayWatchComponents {
   readonly clock: Clock;
   readonly state: AgentState;
   readonly underlayView: UnderlayView;
 }
 
-/** What the watch is for. */
+/** Options of the watch. */
 export interface UnderlayWatchOptions {
-  /** What is in use. */
+  /** The underlay in use. */
   readonly current: () => Underlay;
   /**
-   * Makes the network run on this one, which is what is in use afterwards; does
-   * not wait until it does.
+   * Moves the network to this underlay, which is then the one in use; does not
+   * wait until that is done.
    */
   readonly apply: (underlay: Underlay) => Promise<void>;
 }
 
-/** Looks when the kernel tells of a change; what runs goes on meanwhile. */
+/**
+ * Checks when the kernel reports a change; the network keeps running meanwhile.
+ */
 export class UnderlayWatch {
   readonly #components: UnderlayWatchComponents;
   readonly #options: UnderlayWatchOptions;
   #woken = Promise.withResolvers<void>();
-  /** Since when what is found may be over in a moment; monotonic. */
+  /** Since when a possibly temporary problem exists; monotonic. */
   #doubtedSinceMs: number | undefined;
 
   constructor(
@@ -108,7 +110,7 @@ export class UnderlayWatch {
 
   async #keepLooking(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
-    // What changed between the choice and now was not told to anybody.
+    // Changes between the choice and now were not reported.
     this.#woken.resolve();
     while (!signal.aborted) {
       try {
@@ -138,7 +140,7 @@ export class UnderlayWatch {
       await Promise.race([this.#woken.promise, late]);
     } finally {
       done.abort();
-      // It has been told to end early.
+      // It was interrupted on purpose.
       late.catch(() => {});
     }
   }
@@ -184,13 +186,13 @@ export class UnderlayWatch {
   }
 }
 
-/** Whether the next moment may show something else. */
+/** Whether the problem may be temporary. */
 function isDoubtful(current: Underlay, finding: UnderlayFinding): boolean {
   return finding.kind === "unusable" ||
     finding.underlay.interfaceIndex !== current.interfaceIndex;
 }
 
-/** One line for each value that is another one now; empty when none is. */
+/** One line per changed value; empty if there is none. */
 export function describeUnderlayChange(
   before: Underlay,
   after: Underlay,
@@ -201,8 +203,8 @@ export function describeUnderlayChange(
 }
 
 /**
- * Whether connections that this host has made may hang: they were made from an
- * address, or by an interface, that is not there any more.
+ * Whether this host's connections may hang, because their address or interface
+ * is gone.
  */
 export function isElsewhere(before: Underlay, after: Underlay): boolean {
   return before.address !== after.address ||

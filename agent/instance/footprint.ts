@@ -1,9 +1,9 @@
 /**
- * What this agent leaves on the host, written down for `loden cleanup`: so that
- * it needs to be told the network's prefix only, and removes nobody else's.
+ * Records what this agent leaves on the host, for `loden cleanup`, which then
+ * needs only the network's prefix and removes nothing of other networks.
  *
- * The file lies in the run directory and is gone after a reboot, as is all that
- * it names except files.
+ * The file is in the run directory and disappears with a reboot, like
+ * everything that it lists except files.
  *
  * @module
  */
@@ -15,25 +15,27 @@ import { cidrText } from "../../net/schemas.ts";
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "./instance.ts";
 
-/** Beside devices, which carry their owner's name in their alias. */
+/** Everything except devices, whose alias names their owner. */
 export interface Footprint {
   /**
-   * For who knows the file only, as the Debian package's scripts do: its name
-   * does not tell all of a long prefix, nor whether it begins with a `/`. An
-   * agent of an earlier version has not written it down.
+   * For the Debian package's scripts, which know only the file: its name does
+   * not contain all of a long prefix, nor whether it begins with `/`. Earlier
+   * versions did not record it.
    */
   readonly etcdPrefix?: string;
-  /** The whole overlay: firewall rules and the unreachable route are its. */
+  /**
+   * The overlay network: firewall rules and the unreachable route belong to it.
+   */
   readonly network: Cidr;
   /** This host's subnet, for a blackhole route. */
   readonly subnet: Cidr;
-  /** Written for Docker and others. */
+  /** The files for Docker and other programs. */
   readonly files: readonly string[];
-  /** What `loden firewall show` holds the rules against. */
+  /** What `loden firewall show` compares the rules with. */
   readonly firewall?: FirewallFootprint;
 }
 
-/** Which firewall rules the agent keeps, beside what the network says. */
+/** The firewall rules that the agent keeps. */
 export interface FirewallFootprint {
   readonly masquerade: boolean;
   readonly forward: boolean;
@@ -41,7 +43,7 @@ export interface FirewallFootprint {
   readonly enableNftables: boolean;
 }
 
-/** The alias of every device that an agent of `etcdPrefix` makes. */
+/** The alias of every device that an agent of `etcdPrefix` creates. */
 export function deviceAlias(etcdPrefix: string): string {
   return `loden:${etcdPrefix}`;
 }
@@ -68,9 +70,9 @@ export async function writeFootprint(
 }
 
 /**
- * `undefined` when there is none, or one that cannot be understood.
+ * `undefined` if there is none, or none that can be understood.
  *
- * @throws {RunDirectoryError} when this user may not read it.
+ * @throws {RunDirectoryError} if this user may not read it.
  */
 export async function readFootprint(
   paths: InstancePaths,

@@ -9,7 +9,7 @@ import { fnv1a } from "../../net/fnv1a.ts";
 const PLAIN = /^[A-Za-z0-9_.]$/;
 const LONGEST_NAME = 60;
 
-/** Where an agent keeps what others on the host find it by. */
+/** Where other programs on the host find an agent. */
 export interface InstancePaths {
   /** The instance's name: the etcd prefix as a file name. */
   readonly name: string;
@@ -23,8 +23,8 @@ export interface InstancePaths {
 /**
  * The etcd prefix as a file name, one to one: `/coreos.com/network` is
  * `coreos.com-network`, as `systemd-escape --path` writes it; bytes other than
- * letters, digits, `_` and `.` become `%XX`. Long prefixes are cut and told
- * apart by a hash, because a unix socket's path ends at 107 bytes.
+ * letters, digits, `_` and `.` become `%XX`. Long prefixes are cut and get a
+ * hash, because the path of a unix socket has at most 107 bytes.
  */
 export function instanceName(etcdPrefix: string): string {
   const segments = etcdPrefix.split("/").filter((segment) => segment !== "");
@@ -48,7 +48,7 @@ export function instancePaths(
   };
 }
 
-/** Where that agent keeps what must outlive a reboot. */
+/** Where that agent keeps state that survives a reboot. */
 export function stateFile(stateDir: string, name: string): string {
   return `${stateDir}/${name}.json`;
 }
@@ -57,7 +57,7 @@ function escapeSegment(segment: string): string {
   let escaped = "";
   for (const byte of new TextEncoder().encode(segment)) {
     const character = String.fromCharCode(byte);
-    // A leading dot would hide the file, and "..": leave the directory.
+    // A leading dot would hide the file, and ".." would leave the directory.
     escaped += PLAIN.test(character) && !(escaped === "" && character === ".")
       ? character
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;

@@ -16,8 +16,9 @@ import { NamespaceLock } from "../../linux/namespace_lock.ts";
 const log = getLogger(["loden", "agent"]);
 
 /**
- * A lock that ends with the process, however it ends (flock(2)). The file stays:
- * removing it would let two agents hold locks on two files of one name.
+ * A lock that the kernel releases when the process ends in any way (flock(2)).
+ * The file stays: after removing it, two agents could hold locks on two files
+ * with one name.
  */
 export class InstanceLock implements Disposable {
   readonly #file: Deno.FsFile;
@@ -27,8 +28,8 @@ export class InstanceLock implements Disposable {
   }
 
   /**
-   * @throws {AgentRunningError} when another process holds it, with its pid.
-   * @throws {RunDirectoryError} when the file cannot be made.
+   * @throws {AgentRunningError} if another process holds it, with its pid.
+   * @throws {RunDirectoryError} if the file cannot be created.
    */
   static acquire(
     paths: InstancePaths,
@@ -60,7 +61,7 @@ export class InstanceLock implements Disposable {
       file.truncateSync(0);
       file.writeSync(new TextEncoder().encode(`${pid}\n`));
     } catch (error) {
-      // The lock holds without it; a full disk must not keep packets waiting.
+      // The lock holds without it; a full disk must not delay packets.
       log.warn("process id cannot be written into the lock", {
         event: "agent.lock-without-pid",
         path: paths.lock,
@@ -70,7 +71,7 @@ export class InstanceLock implements Disposable {
     return new InstanceLock(file);
   }
 
-  /** The process that holds the lock, `undefined` when none does. */
+  /** The process that holds the lock; `undefined` if none does. */
   static holder(paths: InstancePaths): { pid: number | undefined } | undefined {
     let file: Deno.FsFile;
     try {
@@ -96,10 +97,11 @@ function readPid(file: Deno.FsFile): number | undefined {
 }
 
 /**
- * Beside the lock in the run directory, of which two agents may have one each:
- * devices, routes and rules are the namespace's, and there they would meet.
+ * In addition to the lock in the run directory: two agents may have different
+ * run directories, but their devices, routes and rules would conflict in the
+ * namespace.
  *
- * @throws {AgentInNamespaceError} when another process has it.
+ * @throws {AgentInNamespaceError} if another process has it.
  */
 export function claimNamespace(
   { name, runDir }: InstancePaths,

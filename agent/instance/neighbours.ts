@@ -1,6 +1,6 @@
 /**
- * The other agents of this host: several networks may run side by side, as long
- * as each has its own files.
+ * The other agents of this host. Several networks may run side by side if each
+ * has its own files.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { InstanceLock } from "./instance_lock.ts";
 
 const FOOTPRINT = ".json";
 
-/** Another agent that runs now, and what it has written down. */
+/** Another running agent, and what it has recorded. */
 interface Neighbour {
   readonly name: string;
   readonly pid: number | undefined;
@@ -21,11 +21,11 @@ interface Neighbour {
 }
 
 /**
- * Two agents that write one `subnet.env` give Docker the subnet of whichever was
- * last, and each takes the other's network for its own former one.
+ * Two agents that write one `subnet.env` give Docker the subnet of whichever
+ * wrote last, and each takes the other's network for its own former one.
  *
  * @param files that the agent of `paths` is going to write.
- * @throws {FileOfOtherAgentError} when a running agent writes one of them.
+ * @throws {FileOfOtherAgentError} if a running agent writes one of them.
  */
 export async function refuseFilesOfOthers(
   paths: InstancePaths,
@@ -40,10 +40,10 @@ export async function refuseFilesOfOthers(
 }
 
 /**
- * Two networks that overlap would take the route and the firewall rules from one
- * another for ever.
+ * Overlapping networks would take each other's route and firewall rules again
+ * and again.
  *
- * @throws {NetworkOfOtherAgentError} when a running agent's network overlaps.
+ * @throws {NetworkOfOtherAgentError} if a running agent's network overlaps.
  */
 export async function refuseNetworkOfOthers(
   paths: InstancePaths,
@@ -83,7 +83,7 @@ function entriesOf(directory: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(directory)];
   } catch (error) {
-    // Somebody has deleted it: who runs there has written nothing down.
+    // The file was deleted, so nothing is known about that agent.
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }

@@ -1,12 +1,12 @@
 /**
- * The fields of a log event, as values that a line can hold.
+ * Converts the fields of a log event into printable values.
  *
  * @module
  */
 
 import { LodenError } from "../../errors.ts";
 
-/** What a field may be once it is ready for output. */
+/** A field that is ready for output. */
 export type LogValue =
   | string
   | number
@@ -15,15 +15,18 @@ export type LogValue =
   | LogValue[]
   | { [name: string]: LogValue };
 
-/** Names that a line has already; a field of such a name gets `field.` before it. */
+/**
+ * Names that a line uses itself; a field with such a name gets the prefix
+ * `field.`.
+ */
 const RESERVED = new Set(["time", "level", "category", "message"]);
 
 const MAXIMUM_DEPTH = 6;
 
 /**
  * Makes an event's properties printable: `event` first, the rest in the order
- * given, absent ones left out. An Error becomes its message under its own name
- * and, beside it, `<name>Code`, `<name>Hint`, `<name>Cause` and, with `stacks`,
+ * given, without absent ones. An Error becomes its message under its own name,
+ * plus `<name>Code`, `<name>Hint`, `<name>Cause` and, with `stacks`,
  * `<name>Stack`. Never throws, whatever the properties are.
  */
 export function logFields(
@@ -55,7 +58,7 @@ function errorFields(
     if (error.hint) fields.push([`${name}Hint`, error.hint]);
   }
   const causes = causesOf(error);
-  // Loden's messages often end with their cause's: twice would be noise.
+  // Loden's messages often end with that of their cause; do not print it twice.
   const news = causes.map(describe).filter((text) =>
     !error.message.includes(text)
   );
@@ -110,7 +113,7 @@ function printableObject(value: object, depth: number): LogValue {
     }
     return nested(Object.entries(value), depth);
   } catch (error) {
-    // A getter that throws must not cost the rest of the event.
+    // A getter that throws must not lose the rest of the event.
     return `unprintable: ${error instanceof Error ? error.message : "?"}`;
   }
 }

@@ -11,10 +11,10 @@ import { logFields, type LogValue } from "./log_fields.ts";
 /** The levels that a line shows. */
 export type LogLevelName = "debug" | "info" | "warn" | "error";
 
-/** How a line is written; none of the functions ever returns a line break. */
+/** How a line is formatted; the result never contains a line break. */
 export type LineFormatter = (record: LogRecord) => string;
 
-/** What all formats have in common. */
+/** Options of all formats. */
 export interface LineOptions {
   /** Whether an Error's stack is shown. */
   readonly stacks: boolean;
@@ -85,7 +85,7 @@ function textBody(
   const words = [paintMessage(escapeControls(messageOf(record)))];
   const fields = logFields(record.properties, options);
   if (record.properties.event === undefined) {
-    // Without an event's name, the category is all that says who speaks.
+    // Without an event name, only the category identifies the source.
     fields.unshift(["category", record.category.join(".")]);
   }
   for (const [name, value] of fields) {
@@ -99,7 +99,7 @@ function messageOf(record: LogRecord): string {
   return record.message.map((part) => String(part)).join("");
 }
 
-/** Plain where that is unambiguous, else as a JSON string. */
+/** Plain if that is unambiguous, otherwise as a JSON string. */
 function textValue(value: LogValue): string {
   const text = typeof value === "string" ? value : compact(value);
   // Printable, and neither a space, a quote, a backslash nor "=".
@@ -118,12 +118,12 @@ function quote(text: string): string {
 }
 
 /**
- * What would make two lines of one (control characters, U+2028, U+2029) or make a
- * terminal show something else than what is there (writing direction).
+ * Characters that would break a line (control characters, U+2028, U+2029) or
+ * make a terminal show other text than is there (writing direction).
  */
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-/** In JSON these escapes stand for the same characters. */
+/** JSON escapes for the same characters. */
 function escapeControls(text: string): string {
   return text.replace(
     UNSAFE,

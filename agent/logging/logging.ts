@@ -1,6 +1,5 @@
 /**
- * Where log events go: LogTape's configuration. The format is in
- * docs/logging.md.
+ * Configures LogTape. docs/logging.md defines the format.
  *
  * @module
  */
@@ -19,25 +18,28 @@ export const LOG_FORMATS = ["auto", "text", "json"] as const;
 /** A value of `--log-format`. */
 export type LogFormat = typeof LOG_FORMATS[number];
 
-/** What a person sets. */
+/** The settings. */
 export interface LoggingOptions {
   readonly format: LogFormat;
   /** flannel's `-v`: 0 shows info and above; 1 and more, debug and stacks. */
   readonly verbosity: number;
 }
 
-/** What is written to: stderr, outside of tests. */
+/** The output: stderr, outside tests. */
 export interface LogOutput {
-  /** Bytes written, as `write(2)`; throws when there were none. */
+  /**
+   * Returns the number of bytes written, like `write(2)`; throws if there were
+   * none.
+   */
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
-  /** Whether the journal reads it. */
+  /** Whether it goes to the journal. */
   isJournal(): boolean;
 }
 
 /**
- * Sends every event to stderr, one line each, at once: the last line before the
- * process ends is not lost. May be called again, with other options.
+ * Writes every event to stderr at once, one line each, so that the last line
+ * before the process ends is not lost. May be called again with other options.
  */
 export function configureLogging(
   options: LoggingOptions,
@@ -53,7 +55,7 @@ export function configureLogging(
         lowestLevel: options.verbosity >= 1 ? "debug" : "info",
         sinks: ["output"],
       },
-      // What LogTape says about itself: a defect of ours, worth seeing.
+      // LogTape's messages about itself show a bug of ours.
       {
         category: ["logtape", "meta"],
         lowestLevel: "warning",
@@ -77,9 +79,9 @@ function chooseFormatter(
 }
 
 /**
- * A sink that never throws: whoever reads the log may go away (EPIPE) or fill
- * its disk, and packets must flow on. Lines that could not be written are
- * counted, and the number is the first thing that is written when it works again.
+ * A sink that never throws: the reader of the log may go away (EPIPE) or its
+ * disk may fill up, and packets must keep flowing. Lost lines are counted, and
+ * their number is the first line when writing works again.
  */
 function lineSink(format: LineFormatter, output: LogOutput): Sink {
   let lost = 0;
@@ -88,7 +90,7 @@ function lineSink(format: LineFormatter, output: LogOutput): Sink {
     const bytes = new TextEncoder().encode(
       inLine ? `\n${line}\n` : `${line}\n`,
     );
-    // A reader that was given up once is not waited for at every line.
+    // Do not wait at every line for a reader that was given up.
     const written = writeAll(output, bytes, lost > 0 ? 0 : FULL_PIPE_TRIES);
     if (written > 0) inLine = written < bytes.length;
     return written === bytes.length;
@@ -99,10 +101,10 @@ function lineSink(format: LineFormatter, output: LogOutput): Sink {
   };
 }
 
-/** How often a full pipe is tried again, 1 ms apart, before a line is given up. */
+/** How often a full pipe is tried, 1 ms apart, before a line is dropped. */
 const FULL_PIPE_TRIES = 20;
 
-/** @returns the number of bytes that were taken. */
+/** @returns the number of bytes written. */
 function writeAll(
   output: LogOutput,
   bytes: Uint8Array,
@@ -114,7 +116,7 @@ function writeAll(
     try {
       written += output.writeSync(bytes.subarray(written));
     } catch (error) {
-      // Somebody who shares stderr with us may have made it non-blocking.
+      // A process that shares our stderr may have made it non-blocking.
       const isFull = error instanceof Deno.errors.WouldBlock;
       if (!isFull || triesLeft-- === 0) return written;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
@@ -142,8 +144,9 @@ const stderr: LogOutput = {
 };
 
 /**
- * Whether file descriptor 2 is the journal's: systemd names the device and inode
- * of what it connected (systemd.exec(5)), since a child may have redirected it.
+ * Whether file descriptor 2 is the journal's. systemd gives the device and
+ * inode of the stream that it connected (systemd.exec(5)), because stderr may
+ * have been redirected since.
  */
 function isJournalStream(journalStream: string | undefined): boolean {
   if (journalStream === undefined) return false;
@@ -151,7 +154,7 @@ function isJournalStream(journalStream: string | undefined): boolean {
     const { dev, ino } = Deno.statSync("/proc/self/fd/2");
     return journalStream === `${dev}:${ino}`;
   } catch {
-    // No /proc, or no permission to look: then it is text like any other.
+    // Without /proc or the permission to read it, assume a plain file.
     return false;
   }
 }

@@ -20,18 +20,19 @@ export interface AddressConflictComponents extends RetryComponents {
   readonly findAddressConflicts: (network: Cidr) => AddressConflicts;
 }
 
-/** One look at the host's routes and addresses. */
+/** One check of the host's routes and addresses. */
 export interface AddressConflicts {
   readonly overlaps: readonly NetworkOverlap[];
-  /** Whether the network has been running here since the boot. */
+  /** Whether the network has been running here since boot. */
   readonly isServed: boolean;
 }
 
 /**
- * A network that overlaps what the host has is not started, and waited for. One
- * that runs already goes on: to take it away would cost more than it cures.
+ * A network that overlaps addresses or routes of this host does not start and
+ * waits. A running network keeps running, because stopping it would do more
+ * harm.
  *
- * @throws the signal's reason when aborted.
+ * @throws the signal's reason if aborted.
  */
 export async function waitForFreeAddresses(
   network: Cidr,

@@ -1,5 +1,5 @@
 /**
- * Keeps a backend running: starts it, feeds it peers, starts it anew when it
+ * Keeps a backend running: starts it, passes it the peers, restarts it if it
  * fails. Nothing above it (etcd, the lease, the files) can stop it.
  *
  * @module
@@ -21,31 +21,31 @@ import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** A backend that ran so long was a good one: the next is started at once. */
+/** A backend that ran this long counts as working: restart it at once. */
 const GOOD_RUN_MS = 10_000;
 const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
 /** What the keeper tells the agent. */
 export interface BackendEvents {
-  /** The first start has failed and is tried again. */
+  /** The first start failed and is tried again. */
   onWaiting(error: unknown): void;
   /**
-   * It ran and has failed, and is being started anew; `flowsOn` says whether the
-   * kernel goes on carrying packets meanwhile.
+   * It ran, failed and is being restarted; `flowsOn` says whether packets keep
+   * flowing in the kernel meanwhile.
    */
   onDown(error: unknown, flowsOn: boolean): void;
-  /** It carries packets (again). */
+  /** Packets flow (again). */
   onUp(overlay: Overlay, advertisement: BackendAdvertisement): void;
 }
 
-/** How to make one. */
+/** How to create one. */
 export interface BackendKeeperOptions {
-  /** A new backend for each start: one that has failed is never used again. */
+  /** Creates a backend for each start; a failed one is never used again. */
   readonly createBackend: () => Backend;
   readonly events: BackendEvents;
 }
 
-/** A backend that runs, and the peers that it has been given. */
+/** A running backend, and the peers that it has been given. */
 interface Running {
   readonly backend: Backend;
   readonly context: BackendContext;
@@ -58,18 +58,18 @@ export class BackendKeeper {
   readonly #components: RetryComponents;
   readonly #options: BackendKeeperOptions;
   readonly #stopping = new AbortController();
-  /** Aborted when a start with another context comes. */
+  /** Aborted by a start with another context. */
   #superseding = new AbortController();
   #hasRun = false;
-  /** The peers as they should be; each by its subnet. */
+  /** The wanted peers, by subnet. */
   readonly #peers = new Map<string, Peer>();
-  /** Subnets of which the backend may not know yet what their peers are. */
+  /** Subnets whose peers the backend may not know yet. */
   #touched = new Set<string>();
   #running: Running | undefined;
-  /** Starts, changes of peers and stops follow one another. */
+  /** Serialises starts, changes of peers and stops. */
   #queue: Promise<unknown> = Promise.resolve();
   #restarts = 0;
-  /** Between backends that start well and fail soon. */
+  /** Pauses between backends that start and fail soon. */
   readonly #pauses: Backoff;
 
   constructor(components: RetryComponents, options: BackendKeeperOptions) {
@@ -78,7 +78,7 @@ export class BackendKeeper {
     this.#options = options;
   }
 
-  /** How often the backend was started anew after a failure. */
+  /** How often the backend was restarted after a failure. */
   get restarts(): number {
     return this.#restarts;
   }
@@ -88,17 +88,17 @@ export class BackendKeeper {
     return this.#peers;
   }
 
-  /** `undefined` while no backend runs. */
+  /** `undefined` if no backend runs. */
   status(): BackendStatus | undefined {
     return this.#running?.backend.status();
   }
 
   /**
-   * Starts a backend, in place of the one that runs, and waits through what
-   * waiting may cure. The newest start counts: one that is under way is ended.
+   * Starts a backend in place of the running one, and waits if waiting may
+   * help. A newer start ends one in progress.
    *
-   * @throws what waiting cannot cure, unless one has run before; an `AbortError`
-   * when aborted or superseded.
+   * @throws errors that waiting cannot cure, unless a backend has run before;
+   * an `AbortError` if aborted or superseded.
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     this.#superseding.abort(
@@ -117,8 +117,8 @@ export class BackendKeeper {
   }
 
   /**
-   * Takes over a change of peers. While no backend runs it is only remembered:
-   * the next one is given all peers at once.
+   * Applies a change of peers. If no backend runs, the change is only
+   * remembered; the next one gets all peers at once.
    */
   async apply(diff: PeerDiff): Promise<void> {
     applyPeerDiff(this.#peers, diff);
@@ -131,15 +131,15 @@ export class BackendKeeper {
       try {
         await this.#applyPeers(running);
       } catch (error) {
-        // A data path with some unknown part of its peers is not one to go on with.
+        // A data path whose set of peers is unknown must be replaced.
         this.#onFailed(running.backend, error);
       }
     });
-    // A start may wait for hours; who brings peers must not wait with it.
+    // A start may wait for hours; a change of peers must not wait for it.
     if (this.#running !== undefined) await applied;
   }
 
-  /** Ends the process's part; what the kernel carries by itself stays. */
+  /** Stops the process's part; what runs in the kernel alone stays. */
   async stop(): Promise<void> {
     this.#stopping.abort(new DOMException("stopping", "AbortError"));
     await this.#enqueue(async () => {
@@ -149,7 +149,7 @@ export class BackendKeeper {
     });
   }
 
-  /** Of a start and of the restarts after it. */
+  /** For a start and the restarts after it. */
   #lifetime(): AbortSignal {
     return AbortSignal.any([this.#stopping.signal, this.#superseding.signal]);
   }
@@ -167,8 +167,9 @@ export class BackendKeeper {
         } catch (error) {
           signal.throwIfAborted();
           if (!this.#hasRun) throw error;
-          // Once the network has run no failure is final: somebody may mend
-          // the host. An error of no class of ours is always tried again.
+          // Once the network has run, no failure is final, because the host may
+          // be repaired. An error without a class of ours is always tried
+          // again.
           throw new Error(describeError(error), { cause: error });
         }
       },
@@ -192,7 +193,7 @@ export class BackendKeeper {
       const running = { backend, context, startedAtMs, applied: new Map() };
       this.#touched = new Set(this.#peers.keys());
       await this.#applyPeers(running);
-      // A start that does not look at the signal must not outlive the stop.
+      // A start that ignores the signal must not outlive the stop.
       signal.throwIfAborted();
       this.#running = running;
       this.#hasRun = true;
@@ -218,7 +219,7 @@ export class BackendKeeper {
 
   #onFailed(backend: Backend, error: unknown): void {
     const running = this.#running;
-    // A backend may fail twice, and once more while it is being stopped.
+    // A backend may fail twice, and again while it is being stopped.
     if (running?.backend !== backend || this.#stopping.signal.aborted) return;
     this.#running = undefined;
     this.#restarts++;
@@ -255,7 +256,7 @@ export class BackendKeeper {
 }
 
 async function discard(backend: Backend): Promise<void> {
-  // Nobody waits for the failure of a backend that is not in use.
+  // The failure of a backend that is not in use is not awaited.
   backend.failed.catch(() => {});
   try {
     await backend.stop();
@@ -268,7 +269,7 @@ async function discard(backend: Backend): Promise<void> {
 }
 
 /**
- * As far as `subnets` go. Peers are replaced, never changed in place: the same
+ * The difference for `subnets`. Peers are replaced, never mutated: the same
  * object is the same peer.
  */
 function difference(

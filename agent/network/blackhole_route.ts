@@ -1,5 +1,5 @@
 /**
- * The route that drops what no bridge takes (`--ip-blackhole-route`).
+ * The route that drops packets that no bridge takes (`--ip-blackhole-route`).
  *
  * @module
  */
@@ -12,23 +12,23 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** Between two looks. */
+/** Interval between two checks. */
 const PAUSE_MS = 5_000;
 
-/** What it works with. */
+/** What it needs. */
 export interface BlackholeRouteComponents {
   readonly clock: Clock;
   readonly state: AgentState;
-  /**
-   * Makes sure that packets for this host's subnet are dropped while no bridge
-   * takes them.
-   */
+  /** Drops packets for this host's subnet while no bridge takes them. */
   readonly ensureBlackholeRoute: (subnet: Cidr) => void;
-  /** Takes that back: the subnet is another host's from now on. */
+  /** Removes the route: the subnet belongs to another host from now on. */
   readonly removeBlackholeRoute: (subnet: Cidr) => void;
 }
 
-/** Set again and again, as flannel does beside its firewall rules (compat 1.3). */
+/**
+ * Set at intervals, as flannel does together with its firewall rules (compat
+ * 1.3).
+ */
 export class BlackholeRoute {
   readonly #components: BlackholeRouteComponents;
   #subnet: Cidr | undefined;
@@ -37,7 +37,7 @@ export class BlackholeRoute {
     this.#components = components;
   }
 
-  /** From now on it is this subnet's. @returns whether it is the first one. */
+  /** Uses this subnet from now on. @returns whether it is the first one. */
   follow(subnet: Cidr): boolean {
     const before = this.#subnet;
     this.#subnet = subnet;

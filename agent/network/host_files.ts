@@ -1,5 +1,5 @@
 /**
- * The files by which the host's other programs learn of the overlay.
+ * Writes the files that describe the overlay to other programs.
  *
  * @module
  */
@@ -16,19 +16,21 @@ const log = getLogger(["loden", "agent"]);
 /** One of them. */
 export interface HostFile {
   readonly path: string;
-  /** The warning that is up while it cannot be written. */
+  /** The warning that is raised while it cannot be written. */
   readonly warning: WarningCode;
   write(env: SubnetEnv): Promise<void>;
 }
 
-/** Longer pauses than elsewhere: each attempt may hurt a disk that is full. */
+/**
+ * Longer pauses than elsewhere, because each attempt may burden a full disk.
+ */
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Writes all files, each again until it works: a full disk or a missing mount
- * passes. Resolves when every one is there.
+ * Writes all files, each again until it succeeds: a full disk or a missing
+ * mount may be temporary. Resolves when all are written.
  *
- * @throws the signal's reason when aborted.
+ * @throws the signal's reason if aborted.
  */
 export async function writeHostFiles(
   files: readonly HostFile[],

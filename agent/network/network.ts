@@ -39,13 +39,13 @@ import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** Between two looks at the kernel's settings. */
+/** Interval between two checks of the kernel's settings. */
 const SYSCTL_PAUSE_MS = 5_000;
 
-/** What Docker is held against. */
+/** What Docker is compared with. */
 export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
 
-/** What a network is made of. */
+/** The parts of a network. */
 export interface NetworkComponents
   extends
     NetworkFirewallComponents,
@@ -53,20 +53,22 @@ export interface NetworkComponents
     AddressConflictComponents {
   readonly state: AgentState;
   readonly tasks: TaskGroup;
-  /** A new backend for each start. */
+  /** Creates a backend for each start. */
   readonly createBackend: (config: NetworkConfig) => Backend;
-  /** What the host's lease must say of the backend from now on. */
+  /** Sets what the host's lease must contain about the backend from now on. */
   readonly advertise: (advertisement: BackendAdvertisement) => void;
   /** In the order in which they are written. */
   readonly files: readonly HostFile[];
-  /** Told what all files say, whenever they have been written. */
+  /** Called with the files' content after they were written. */
   readonly onFilesWritten: (env: SubnetEnv) => void;
   /**
-   * Looks for kernel settings that keep packets back; with `--set-sysctls` what
-   * could not be set.
+   * Checks for kernel settings that block packets; with `--set-sysctls`, for
+   * those that could not be set.
    */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
-  /** Looks at the host's Docker until the abort (`host/docker/docker_watch.ts`). */
+  /**
+   * Watches the host's Docker until aborted (`host/docker/docker_watch.ts`).
+   */
   readonly watchDocker: (
     overlay: DockerOverlay,
     onLook: (look: DockerLook) => void,
@@ -74,12 +76,12 @@ export interface NetworkComponents
   ) => Promise<void>;
 }
 
-/** What a person sets. */
+/** The settings. */
 export interface NetworkOptions extends NetworkFirewallOptions {
   readonly blackholeRoute: boolean;
 }
 
-/** One host's network: follows its plan, and keeps what need not change. */
+/** One host's network: follows its plan and keeps what need not change. */
 export class Network {
   readonly backend: BackendKeeper;
   readonly #components: NetworkComponents;
@@ -90,11 +92,11 @@ export class Network {
   readonly #files = new NewestTask();
   readonly #dockerWatch = new NewestTask();
   #plan: NetworkPlan;
-  /** By which the data path was started last. */
+  /** The plan with which the data path was last started. */
   #started: NetworkPlan | undefined;
   readonly #sysctls: SysctlReport;
   #overlay: Overlay | undefined;
-  /** What the files say; `undefined` while they are not as the plan wants them. */
+  /** The plan in the files; `undefined` while they do not match the plan. */
   #written: SubnetEnv | undefined;
 
   constructor(
@@ -121,21 +123,21 @@ export class Network {
     this.#blackhole = new BlackholeRoute(components);
   }
 
-  /** As it should run; {@linkcode bringUp} makes it so. */
+  /** The wanted plan; {@linkcode bringUp} carries it out. */
   get plan(): NetworkPlan {
     return this.#plan;
   }
 
-  /** Only a plan; nothing changes before {@linkcode bringUp}. */
+  /** Sets the plan; nothing changes before {@linkcode bringUp}. */
   adopt(plan: NetworkPlan): void {
     this.#plan = plan;
   }
 
   /**
-   * Makes everything as the plan says, for the first time or again; what is so
-   * already is left alone. Resolves when the host's other programs have been told.
+   * Carries out the plan, for the first time or again; what already matches is
+   * left alone. Resolves when the files for other programs are written.
    *
-   * @throws what waiting cannot cure; the signal's reason when aborted.
+   * @throws errors that waiting cannot cure; the signal's reason if aborted.
    */
   async bringUp(signal: AbortSignal): Promise<void> {
     const plan = this.#plan;
@@ -143,23 +145,24 @@ export class Network {
     ending.throwIfAborted();
     this.#enter("starting-data-path");
     const written = this.#written;
-    // Until the end the files are this method's.
+    // Until the end of this method, no other code writes the files.
     this.#written = undefined;
     if (this.#started === undefined || !isSameBackend(this.#started, plan)) {
-      // Before the rules, which would masquerade what they must not.
+      // Before the rules, which would otherwise masquerade the wrong packets.
       await waitForFreeAddresses(
         plan.config.pool.network,
         this.#components,
         ending,
       );
     }
-    // The rules need no device: both at once.
+    // The rules need no device, so both run at once.
     const firewall = this.#firewall.ensure(
       plan,
       ending,
       this.#stopping.signal,
     );
-    // A failure is seen where it is awaited, unless the data path fails first.
+    // A failure is handled where it is awaited, unless the data path fails
+    // first.
     firewall.catch(() => {});
     await this.#startBackend(plan, ending);
     if (this.#options.blackholeRoute && this.#blackhole.follow(plan.subnet)) {
@@ -169,7 +172,8 @@ export class Network {
       );
     }
     if (this.#options.ipMasq) {
-      // FLANNEL_IPMASQ=true makes Docker drop its own masquerade: rules first.
+      // FLANNEL_IPMASQ=true makes Docker drop its own masquerade, so the rules
+      // come first.
       this.#enter("setting-firewall");
       await firewall;
     }
@@ -179,13 +183,15 @@ export class Network {
     await firewall;
   }
 
-  /** Ends the process's part; what carries traffic without us stays. */
+  /**
+   * Stops the process's part; whatever carries traffic without the agent stays.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort(new DOMException("stopping", "AbortError"));
     await Promise.all([this.#firewall.stop(), this.backend.stop()]);
   }
 
-  /** A network that runs stays "running" while it changes. */
+  /** A running network stays "running" while it changes. */
   #enter(phase: AgentPhase): void {
     const { state } = this.#components;
     if (!state.facts.ready) state.enter(phase);
@@ -218,7 +224,7 @@ export class Network {
         signal,
       );
       this.#components.onFilesWritten(env);
-      // A data path that was started anew meanwhile may have another MTU.
+      // A data path that was restarted in the meantime may have another MTU.
       written = env;
     }
     this.#written = written;
@@ -233,7 +239,7 @@ export class Network {
     };
   }
 
-  /** Without a device, nothing comes over the overlay that Docker could drop. */
+  /** Without a device, there are no overlay packets that Docker could drop. */
   #watchDocker(overlayDevice: string | undefined): void {
     if (overlayDevice === undefined) return;
     const { tasks, state, watchDocker } = this.#components;
@@ -317,7 +323,7 @@ export class Network {
     );
   }
 
-  /** Other programs set them too, so they are looked at for ever. */
+  /** Other programs change them as well, so they are checked for ever. */
   async #watchSysctls(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
     while (await slept(clock, SYSCTL_PAUSE_MS, signal)) this.#reportSysctls();

@@ -1,5 +1,5 @@
 /**
- * The host's firewall, as a network's plan wants it.
+ * Keeps the host's firewall as a network's plan requires.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** The host's firewall, kept as it should be (`host/firewall/firewall_keeper.ts`). */
+/** The keeper of the host's firewall (`host/firewall/firewall_keeper.ts`). */
 export interface FirewallSupervisor {
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
   setOverlayDevice(overlayDevice: string | undefined): void;
@@ -25,7 +25,7 @@ export interface FirewallSupervisor {
   status(): FirewallStatus;
 }
 
-/** What it works with. */
+/** What it needs. */
 export interface NetworkFirewallComponents extends RetryComponents {
   readonly state: AgentState;
   readonly createFirewall: (
@@ -34,29 +34,29 @@ export interface NetworkFirewallComponents extends RetryComponents {
   ) => FirewallSupervisor;
 }
 
-/** What a person sets. */
+/** The settings. */
 export interface NetworkFirewallOptions {
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   readonly randomFully: boolean;
-  /** The network that the last run's subnet file names. */
+  /** The network in the last run's subnet file. */
   readonly formerNetwork: Cidr | undefined;
 }
 
-/** What is kept by one supervisor. */
+/** What one supervisor keeps. */
 interface Kept {
   readonly supervisor: FirewallSupervisor;
   readonly enableNfTables: NetworkConfig["enableNfTables"];
 }
 
-/** Rules that follow the plan, and what is wrong with them. */
+/** Rules that follow the plan, and their warnings. */
 export class NetworkFirewall {
   readonly #components: NetworkFirewallComponents;
   readonly #options: NetworkFirewallOptions;
   #kept: Kept | undefined;
   #overlayDevice: string | undefined;
   #network: Cidr | undefined;
-  /** Whose rules are to be removed. */
+  /** The network whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
 
   constructor(
@@ -69,11 +69,11 @@ export class NetworkFirewall {
   }
 
   /**
-   * Puts the rules in place, and keeps them so until `ending`. Where containers
-   * need them (`--ip-masq`) it resolves when they are in place, and else when that
-   * has been tried.
+   * Sets the rules and keeps them until `ending`. If containers need them
+   * (`--ip-masq`), it resolves when they are in place, otherwise after the
+   * first attempt.
    *
-   * @throws the signal's reason when aborted.
+   * @throws the signal's reason if aborted.
    */
   async ensure(
     { config, subnet }: NetworkPlan,
@@ -107,8 +107,8 @@ export class NetworkFirewall {
         await ensure();
       } catch (error) {
         signal.throwIfAborted();
-        // Docker masquerades, so packets flow wherever FORWARD lets them: the
-        // keeper goes on trying, and nobody has to wait for it.
+        // Docker masquerades, so packets flow if FORWARD accepts them. The
+        // keeper keeps trying, and nothing has to wait for it.
         log.debug(
           "firewall rules are not in place yet; trying again in the background",
           {
@@ -121,7 +121,7 @@ export class NetworkFirewall {
     if (ipMasq || forwardRules) supervisor.start(ending);
   }
 
-  /** What comes by the overlay's device passes rules of Docker's that drop. */
+  /** Packets from the overlay device bypass Docker's drop rules. */
   setOverlayDevice(overlayDevice: string | undefined): void {
     this.#overlayDevice = overlayDevice;
     this.#kept?.supervisor.setOverlayDevice(overlayDevice);
@@ -132,7 +132,9 @@ export class NetworkFirewall {
     await this.#kept?.supervisor.stop();
   }
 
-  /** The one that runs, or another one where the config wants another tool. */
+  /**
+   * The running supervisor, or a new one if the config selects another tool.
+   */
   async #supervisorFor(config: NetworkConfig): Promise<FirewallSupervisor> {
     const before = this.#kept;
     if (before?.enableNfTables === config.enableNfTables) {

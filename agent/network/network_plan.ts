@@ -1,5 +1,5 @@
 /**
- * What decides how a host's network runs, as a value.
+ * The plan of a host's network, as a value.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Underlay } from "../../net/underlay.ts";
 import type { AgentFacts, UnderlayStatus } from "../status/state.ts";
 
-/** All that decides what must run. */
+/** Everything that decides what must run. */
 export interface NetworkPlan {
   readonly config: NetworkConfig;
   readonly underlay: Underlay;
@@ -18,14 +18,14 @@ export interface NetworkPlan {
   readonly subnet: Cidr;
 }
 
-/** Whether what runs for one plan serves the other as well. */
+/** Whether two plans need the same network. */
 export function isSamePlan(a: NetworkPlan, b: NetworkPlan): boolean {
   return isSameBackend(a, b) &&
     a.config.enableNfTables === b.config.enableNfTables &&
     a.underlay.publicIp === b.underlay.publicIp;
 }
 
-/** Whether one data path serves both; others alone send to the PublicIP. */
+/** Whether one data path serves both; only other hosts send to the PublicIP. */
 export function isSameBackend(a: NetworkPlan, b: NetworkPlan): boolean {
   return equalCidr(a.subnet, b.subnet) &&
     equalCidr(a.config.pool.network, b.config.pool.network) &&
@@ -35,7 +35,7 @@ export function isSameBackend(a: NetworkPlan, b: NetworkPlan): boolean {
     a.underlay.mtuBytes === b.underlay.mtuBytes;
 }
 
-/** A plan in one line of the log. */
+/** A plan as one log line. */
 export function describePlan(plan: NetworkPlan): Record<string, string> {
   return {
     network: formatCidr(plan.config.pool.network),
@@ -45,7 +45,7 @@ export function describePlan(plan: NetworkPlan): Record<string, string> {
   };
 }
 
-/** `subnet: 10.1.5.0/24 -> 10.1.7.0/24` for each value that is another one. */
+/** `subnet: 10.1.5.0/24 -> 10.1.7.0/24` for each changed value. */
 export function describePlanChange(
   before: NetworkPlan,
   after: NetworkPlan,
@@ -67,7 +67,7 @@ function allValues(plan: NetworkPlan): Record<string, string> {
   };
 }
 
-/** What `loden status` shows of a plan. */
+/** What `loden status` shows about a plan. */
 export function planFacts(plan: NetworkPlan): Partial<AgentFacts> {
   return {
     network: formatCidr(plan.config.pool.network),

@@ -1,5 +1,5 @@
 /**
- * The network that runs on this host, and its changes from one plan to the next.
+ * Runs the host's network and moves it from one plan to the next.
  *
  * @module
  */
@@ -25,31 +25,31 @@ import { NewestTask } from "../tasks/newest_task.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What the supervisor stands on. */
+/** What the supervisor needs. */
 export interface NetworkSupervisorComponents extends NetworkComponents {
-  /** Throws when another agent of this host has a network that overlaps. */
+  /** Throws if another agent on this host has an overlapping network. */
   readonly refuseNetworkOfOthers: (network: Cidr) => Promise<void>;
-  /** Writes down what the agent is about to leave on the host. */
+  /** Records what the agent is about to leave on the host. */
   readonly saveFootprint: (
     footprint: Footprint,
     config: NetworkConfig,
   ) => Promise<void>;
 }
 
-/** A plan, made of the one before. */
+/** Derives a plan from the former one. */
 type NextPlan = (before: NetworkPlan | undefined) => NetworkPlan;
 
 /**
- * Keeps one {@linkcode Network} as the newest plan says. Changes come at any time,
- * also while an earlier one is being made or waits for something: what they have
- * in common stays, and the newest one wins.
+ * Keeps one {@linkcode Network} on the newest plan. Changes come at any time,
+ * also while an earlier one is in progress or waiting: what they have in common
+ * stays, and the newest one wins.
  */
 export class NetworkSupervisor {
   readonly #components: NetworkSupervisorComponents;
   readonly #options: NetworkOptions;
   #current: Network | undefined;
   #isPlanned = false;
-  /** Plans are judged and adopted one after the other. */
+  /** Plans are checked and adopted one after the other. */
   #adopting: Promise<unknown> = Promise.resolve();
   readonly #bringUp = new NewestTask();
 
@@ -61,22 +61,22 @@ export class NetworkSupervisor {
     this.#options = options;
   }
 
-  /** `undefined` until the first plan has been adopted. */
+  /** `undefined` until the first plan is adopted. */
   get current(): Network | undefined {
     return this.#current;
   }
 
-  /** Whether there has been a plan, adopted already or not. */
+  /** Whether there has been a plan, adopted or not. */
   get isPlanned(): boolean {
     return this.#isPlanned;
   }
 
   /**
-   * Makes the network run by this plan, for the first time or instead of another
-   * one. Resolves when it does, or runs by a plan that came later.
+   * Makes the network run with this plan, for the first time or in place of
+   * another one. Resolves when it runs with this or a later plan.
    *
-   * @throws what waiting cannot cure; the signal's reason when aborted. A network
-   * that runs goes on as it was when its next plan is refused.
+   * @throws errors that waiting cannot cure; the signal's reason if aborted. A
+   * running network does not change if its next plan is refused.
    */
   async replan(plan: NetworkPlan, signal: AbortSignal): Promise<void> {
     const hasChanged = await this.#adopt(() => plan);
@@ -85,8 +85,8 @@ export class NetworkSupervisor {
   }
 
   /**
-   * The same for a part of the newest plan; there must be one. Resolves when the
-   * change has been adopted, and does not wait until the network runs by it.
+   * The same for a part of the newest plan, which must exist. Resolves when the
+   * change is adopted, without waiting until the network runs with it.
    */
   async change(part: Partial<NetworkPlan>): Promise<void> {
     const hasChanged = await this.#adopt((before) => {
@@ -102,13 +102,15 @@ export class NetworkSupervisor {
     );
   }
 
-  /** Brings the peers up to date; without a network there are none. */
+  /** Updates the peers; without a network there are none. */
   async apply(diff: PeerDiff): Promise<void> {
     await this.#adopting;
     await this.#current?.backend.apply(diff);
   }
 
-  /** Ends the process's part; what carries traffic without us stays. */
+  /**
+   * Stops the process's part; whatever carries traffic without the agent stays.
+   */
   async stop(): Promise<void> {
     await this.#current?.stop();
   }
@@ -118,7 +120,7 @@ export class NetworkSupervisor {
     await this.#bringUp.run((ending) => network.bringUp(ending), signal);
   }
 
-  /** @returns whether something has to change. */
+  /** @returns whether anything has to change. */
   #adopt(next: NextPlan): Promise<boolean> {
     this.#isPlanned = true;
     const adopted = this.#adopting.then(() => this.#adoptNow(next));

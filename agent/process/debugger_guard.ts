@@ -1,18 +1,18 @@
 /**
- * SIGUSR1 is ours, and Deno's too.
+ * Closes the debugger port that Deno opens on SIGUSR1, which Loden uses.
  *
  * @module
  */
 
-/** Deno opens its port a few milliseconds after the signal. */
+/** Deno opens the port a few milliseconds after the signal. */
 const LOOK_EVERY_MS = 1;
 const LOOK_FOR_MS = 1_000;
 
 /**
- * Since 2.9.2, `deno run` answers SIGUSR1 by listening for a debugger on
- * 127.0.0.1:9229, and no option prevents it. Every local user could take the
- * agent over there, so the port is closed as soon as it opens. A compiled Loden
- * has no debugger.
+ * Since 2.9.2, `deno run` reacts to SIGUSR1 by listening for a debugger on
+ * 127.0.0.1:9229, and no option prevents it. Any local user could take over the
+ * agent there, so the port is closed as soon as it opens. A compiled Loden has
+ * no debugger.
  *
  * Source: denoland/deno#35738.
  */

@@ -44,7 +44,7 @@ export async function keepHeapSmall(
     try {
       await clock.sleep(PAUSE_MS, signal);
     } catch {
-      // Only the signal ends a sleep early.
+      // Only the signal interrupts a sleep.
       return;
     }
     const isMajor = round % MINORS_PER_MAJOR === 0;

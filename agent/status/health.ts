@@ -1,8 +1,8 @@
 /**
- * What is wrong right now, as registered data.
+ * Warnings: what is wrong right now, as registered data.
  *
- * Each warning has one code, severity and meaning, registered here; status, the
- * log, `/healthz` and `/readyz` are all fed from the same set (after tailscale's
+ * Each warning has one code, severity and meaning, registered here. Status, the
+ * log, `/healthz` and `/readyz` all use this set (after tailscale's
  * `health/health.go`).
  *
  * @module
@@ -11,17 +11,17 @@
 import type { Clock } from "../../linux/clock.ts";
 
 /**
- * `error`: packets or Docker do not get what they need; `warning`: they do, but
- * something that protects them is missing.
+ * `error`: packets or Docker are affected; `warning`: they work, but a
+ * safeguard is missing.
  */
 export type WarningSeverity = "error" | "warning";
 
-/** What a code means; the text of an occurrence says the rest. */
+/** The meaning of a code; the text of an occurrence has the details. */
 export interface WarningDefinition {
   readonly severity: WarningSeverity;
-  /** What does not work while this warning is up. */
+  /** What does not work while this warning is raised. */
   readonly impairs: string;
-  /** Whether a restart of the agent may cure it: then `/healthz` fails. */
+  /** Whether a restart of the agent may solve it; `/healthz` fails then. */
   readonly restartMayCure: boolean;
 }
 
@@ -178,18 +178,18 @@ export const warningDefinitions = {
 /** A registered warning. */
 export type WarningCode = keyof typeof warningDefinitions;
 
-/** A warning that is up. */
+/** A raised warning. */
 export interface Warning {
   readonly code: WarningCode;
   readonly severity: WarningSeverity;
-  /** What is wrong here and now, for an operator. */
+  /** What is wrong now, for an operator. */
   readonly text: string;
   readonly impairs: string;
-  /** Milliseconds since 1970, when it came up. */
+  /** When it was raised, in milliseconds since 1970. */
   readonly sinceMs: number;
 }
 
-/** The set of warnings that are up. */
+/** The set of raised warnings. */
 export class Health {
   readonly #clock: Clock;
   readonly #warnings = new Map<WarningCode, Warning>();
@@ -198,7 +198,7 @@ export class Health {
     this.#clock = clock;
   }
 
-  /** @returns whether the warning is new or says something else than before. */
+  /** @returns whether the warning is new or its text has changed. */
   raise(code: WarningCode, text: string): boolean {
     const before = this.#warnings.get(code);
     if (before?.text === text) return false;
@@ -208,12 +208,12 @@ export class Health {
     return true;
   }
 
-  /** @returns whether the warning was up. */
+  /** @returns whether the warning was raised. */
   clear(code: WarningCode): boolean {
     return this.#warnings.delete(code);
   }
 
-  /** Errors first, then as they came up. */
+  /** Errors first, then in the order in which they were raised. */
   warnings(): Warning[] {
     return [...this.#warnings.values()].sort((a, b) =>
       a.severity === b.severity
@@ -224,7 +224,7 @@ export class Health {
     );
   }
 
-  /** The warnings that make `/healthz` fail: those that a restart may cure. */
+  /** The warnings that make `/healthz` fail: those that a restart may solve. */
   unhealthy(): Warning[] {
     return this.warnings().filter(({ code }) =>
       warningDefinitions[code].restartMayCure

@@ -11,7 +11,7 @@ import type { AgentState } from "./state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** The address is taken or not ours. Another process may give it back. */
+/** The address is in use or not ours. Another process may release it. */
 export class HealthServerError extends LodenError {
   readonly retryable = true;
 
@@ -25,7 +25,7 @@ export class HealthServerError extends LodenError {
   }
 }
 
-/** What the answers are made from. */
+/** What the answers depend on. */
 export type HealthSource = Pick<AgentState, "facts" | "unhealthy">;
 
 /** Where to listen. */
@@ -43,7 +43,7 @@ export class HealthServer {
     this.#server = server;
   }
 
-  /** @throws {HealthServerError} when the address cannot be listened on. */
+  /** @throws {HealthServerError} if the server cannot listen on the address. */
   static start(
     options: HealthServerOptions,
     state: HealthSource,
@@ -67,8 +67,8 @@ export class HealthServer {
 }
 
 /**
- * Serves until aborted; an address that is taken is tried again, and is never a
- * reason to stop the network.
+ * Serves until aborted. If the address is in use, it tries again; this never
+ * stops the network.
  */
 export async function serveHealth(
   options: HealthServerOptions,
@@ -99,8 +99,8 @@ export async function serveHealth(
 }
 
 /**
- * The answer for a path. Unlike flannel's, `/healthz` can fail: when something
- * is broken that a restart may cure. Waiting for etcd is not such a thing.
+ * The answer for a path. Unlike flannel's, `/healthz` can fail: if a restart
+ * may solve the problem. Waiting for etcd is not such a problem.
  */
 export function answerHealth(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * What looks at this host mean for the agent's state: Docker, kernel settings,
- * the underlay. Each change is a warning in the status and one line in the log.
+ * Turns checks of this host (Docker, kernel settings, the underlay) into
+ * warnings in the status and one log line per change.
  *
  * @module
  */
@@ -45,10 +45,12 @@ export function reportDocker(
   }
 }
 
-/** Each change is logged once; what costs packets is a warning in the status. */
+/**
+ * Each change is logged once; a setting that loses packets raises a warning.
+ */
 export class SysctlReport {
   readonly #state: AgentState;
-  /** What was only told, so that it is told once. */
+  /** What was only logged, so that it is logged once. */
   #told = new Set<string>();
 
   constructor(state: AgentState) {
@@ -102,7 +104,7 @@ const CODES: readonly UnderlayWarning["code"][] = [
   "underlay.address-twice",
 ];
 
-/** Raises these warnings, each with a log line when it is news, and no others. */
+/** Raises exactly these warnings, each with a log line if it is new. */
 export function reportUnderlayWarnings(
   warnings: readonly UnderlayWarning[],
   state: AgentState,

@@ -1,5 +1,5 @@
 /**
- * When the host's service manager is told that the network is there.
+ * Decides when to report READY to the service manager.
  *
  * @module
  */
@@ -17,10 +17,10 @@ const log = getLogger(["loden", "agent"]);
 
 /** READY does not wait longer for the first list of peers. */
 const PEERS_PATIENCE_MS = 5_000;
-/** Between attempts to tell the service manager. */
+/** Pause between attempts to notify the service manager. */
 const READY_PAUSE_MS = 1_000;
 
-/** What it works with. */
+/** What it needs. */
 export interface ReadinessComponents {
   readonly clock: Clock;
   readonly state: AgentState;
@@ -37,7 +37,7 @@ export class Readiness {
     this.#components = components;
   }
 
-  /** All peers of a first listing have been told. */
+  /** All peers of a first listing have been reported. */
   onPeersKnown(): void {
     this.#peersKnown.resolve();
   }
@@ -45,7 +45,7 @@ export class Readiness {
   /**
    * Waits a moment for the first list of peers.
    *
-   * @throws the signal's reason when aborted.
+   * @throws the signal's reason if aborted.
    */
   async waitForPeers(signal: AbortSignal): Promise<void> {
     const { state, clock } = this.#components;
@@ -65,7 +65,7 @@ export class Readiness {
     });
   }
 
-  /** Says it, unless that has been done. */
+  /** Reports READY, unless that was done already. */
   sayReady({ plan, backend }: Network): void {
     const { state, tasks } = this.#components;
     state.enter("running");
@@ -80,7 +80,7 @@ export class Readiness {
     });
   }
 
-  /** Again until it is taken: a lost READY is a unit that times out. */
+  /** Repeats it until it is received: without READY the unit times out. */
   async #notify(signal: AbortSignal): Promise<void> {
     const { state, notifier, clock } = this.#components;
     while (!notifier.ready(describeStatus(state.summary()))) {

@@ -1,6 +1,6 @@
 /**
- * What the agent is doing, as one value: the source of `loden status`, of
- * systemd's STATUS and of the counters line in the log.
+ * The agent's state as one value: the source of `loden status`, of systemd's
+ * STATUS and of the counters line in the log.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { DockerStatus } from "../../host/docker/docker_watch.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { Health, type Warning, type WarningCode } from "./health.ts";
 
-/** The steps of a start, in their order, and what comes after. */
+/** The steps of a start, in order, and the later phases. */
 export type AgentPhase =
   | "starting"
   | "reading-config"
@@ -23,7 +23,7 @@ export type AgentPhase =
   | "stopping"
   | "stopped";
 
-/** What can be waited for, several at once. */
+/** What the agent can wait for; several at once are possible. */
 export type WaitSubject =
   | "config"
   | "underlay"
@@ -41,7 +41,9 @@ export interface UnderlayStatus {
   readonly mtuBytes: number;
 }
 
-/** The lease, for people. `state` is the lease keeper's word (docs/lease.md). */
+/**
+ * The lease, for people. `state` is the lease keeper's state (docs/lease.md).
+ */
 export interface LeaseStatus {
   readonly subnet: string | null;
   readonly state: string;
@@ -65,7 +67,7 @@ export interface PeerStatus {
   readonly stale: boolean;
 }
 
-/** A file that the agent writes for others. */
+/** A file that the agent writes for other programs. */
 export interface FileStatus {
   readonly path: string;
   readonly written: boolean;
@@ -82,14 +84,16 @@ export interface StatusSnapshot {
   readonly phase: AgentPhase;
   /** RFC 3339: when the phase began. */
   readonly phaseSince: string;
-  /** Whether READY was said: Docker may start. */
+  /** Whether READY was reported, so that Docker may start. */
   readonly ready: boolean;
-  /** Whether the network runs on what was saved, because etcd is away. */
+  /** Whether the network runs from saved state, because etcd is away. */
   readonly fromSavedState: boolean;
-  /** What is waited for, `null` when nothing is. */
+  /** What the agent waits for; `null` if nothing. */
   readonly waitingFor: string | null;
   readonly network: string | null;
-  /** The subnet that Docker was told of; a lease may be lost in the meantime. */
+  /**
+   * The subnet that Docker was given; the lease may be lost in the meantime.
+   */
   readonly subnet: string | null;
   readonly underlay: UnderlayStatus | null;
   readonly overlay: { device: string | null; mtuBytes: number } | null;
@@ -98,13 +102,13 @@ export interface StatusSnapshot {
   readonly backendRestarts: number;
   readonly peers: readonly PeerStatus[];
   readonly firewall: string | null;
-  /** `null` while no daemon runs beside the agent. */
+  /** `null` if no daemon runs on this host. */
   readonly docker: DockerStatus | null;
   readonly files: readonly FileStatus[];
   readonly warnings: readonly StatusWarning[];
 }
 
-/** What one line about the state is made from. */
+/** The input of a one-line summary of the state. */
 export type StatusSummary = Omit<StatusSnapshot, "peers"> & {
   readonly peerCount: number;
 };
@@ -139,7 +143,7 @@ export type AgentFacts = Pick<
   | "files"
 >;
 
-/** The parts that are asked at the moment of the snapshot. */
+/** The parts that are read at the moment of the snapshot. */
 export interface LiveParts {
   backend(): BackendStatus | undefined;
   backendRestarts(): number;
@@ -154,7 +158,7 @@ const NO_PARTS: LiveParts = {
   peerCount: () => 0,
 };
 
-/** The agent's state, and who listens to its changes. */
+/** The agent's state and its listeners. */
 export class AgentState {
   readonly #identity: AgentIdentity;
   readonly #clock: Clock;
@@ -192,7 +196,7 @@ export class AgentState {
     return this.#facts;
   }
 
-  /** Goes on to a phase; whatever the last one waited for is over. */
+  /** Enters a phase; what the former phase waited for is over. */
   enter(phase: AgentPhase): void {
     if (this.#phase !== phase) this.#phaseSinceMs = this.#clock.now();
     this.#phase = phase;
@@ -200,7 +204,7 @@ export class AgentState {
     this.#changed();
   }
 
-  /** @returns whether its reason is another one than before: then log it. */
+  /** @returns whether the reason has changed and should be logged. */
   waitFor(what: WaitSubject, reason: string): boolean {
     if (this.#waitingFor.get(what) === reason) return false;
     this.#waitingFor.set(what, reason);
@@ -208,7 +212,7 @@ export class AgentState {
     return true;
   }
 
-  /** It is there, while something else may still be waited for. */
+  /** Ends waiting for one of them; the agent may still wait for others. */
   stopWaitingFor(what: WaitSubject): void {
     if (this.#waitingFor.delete(what)) this.#changed();
   }
@@ -218,20 +222,20 @@ export class AgentState {
     this.#changed();
   }
 
-  /** Names the parts that the next snapshots ask. */
+  /** Sets the parts that the next snapshots read. */
   attach(parts: Partial<LiveParts>): void {
     this.#parts = { ...this.#parts, ...parts };
     this.#changed();
   }
 
-  /** @returns whether it is news. */
+  /** @returns whether it is new. */
   raise(code: WarningCode, text: string): boolean {
     const news = this.#health.raise(code, text);
     if (news) this.#changed();
     return news;
   }
 
-  /** @returns whether it was up. */
+  /** @returns whether it was raised. */
   clear(code: WarningCode): boolean {
     const was = this.#health.clear(code);
     if (was) this.#changed();
@@ -252,7 +256,7 @@ export class AgentState {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The snapshot without the peers themselves, of which there may be thousands. */
+  /** The snapshot without the peers, of which there may be thousands. */
   summary(): StatusSummary {
     return { ...this.#compose([]), peerCount: this.#parts.peerCount() };
   }

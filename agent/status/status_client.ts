@@ -1,5 +1,5 @@
 /**
- * Asks a running agent for its state.
+ * Reads the state of a running agent.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import {
 import type { StatusSnapshot } from "./state.ts";
 
 /**
- * @throws {AgentNotRunningError} when nothing listens on the socket.
- * @throws {AgentAccessError} when this user may not open it.
- * @throws {AgentAnswerError} when the answer is no status.
+ * @throws {AgentNotRunningError} if nothing listens on the socket.
+ * @throws {AgentAccessError} if this user may not open it.
+ * @throws {AgentAnswerError} if the answer is not a status.
  */
 export async function fetchStatus(
   socketPath: string,
@@ -27,8 +27,8 @@ export async function fetchStatus(
   });
   let text: string;
   try {
-    // An address, since a name would be looked up, although nothing is sent to
-    // it: where DNS is away, that takes longer than anybody waits.
+    // An address, because a name would be resolved although nothing is sent to
+    // it; without DNS that takes too long.
     const response = await fetch("http://127.0.0.1/status", {
       client,
       signal,
@@ -53,7 +53,7 @@ export async function fetchStatus(
 /** Later versions of the schema only add fields. */
 const statusSchema = v.looseObject({ schema: v.literal(1) });
 
-/** What a failed fetch over the socket means. The errno is in its text. */
+/** Classifies a failed fetch over the socket. The errno is in its text. */
 export function connectionError(
   socketPath: string,
   error: unknown,

@@ -31,7 +31,7 @@ function sentence(status: StatusSummary): string {
   return [`${serving}, ${path}`, ...remarks].join("; ");
 }
 
-/** What a data path does whose part in the agent does not run. */
+/** Describes a data path without a running part in the agent. */
 export function describeNoBackend(
   { warnings }: Pick<StatusSummary, "warnings">,
 ): string {

@@ -1,5 +1,5 @@
 /**
- * The agent's state on its way to systemd.
+ * Reports the agent's state to systemd.
  *
  * @module
  */
@@ -10,14 +10,16 @@ import type { AgentState } from "./state.ts";
 import { describeStatus } from "./status_line.ts";
 
 /**
- * A start passes through many states in a moment. Each as a message of its own
- * would fill the service manager's queue (10 datagrams), and nobody could read it.
+ * A start passes through many states in a moment. One message for each would
+ * fill the service manager's queue (10 datagrams) and be unreadable.
  */
 const PAUSE_MS = 100;
-/** Before a status that the service manager did not take is told again. */
+/**
+ * Pause before a status that the service manager did not receive is sent again.
+ */
 const RETRY_MS = 1_000;
 
-/** Keeps the service manager's STATUS as the agent's state is. */
+/** Keeps the service manager's STATUS up to date. */
 export class StatusReporter {
   readonly #state: Pick<AgentState, "summary" | "onChange">;
   readonly #notifier: Pick<ServiceNotifier, "status">;
@@ -48,7 +50,7 @@ export class StatusReporter {
   #schedule(pauseMs: number): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // The stop ends the pause, and with it the reports.
+    // A stop ends the pause and the reports.
     this.#clock.sleep(pauseMs, this.#stopping.signal)
       .then(() => this.#report(), () => {});
   }

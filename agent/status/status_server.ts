@@ -1,6 +1,5 @@
 /**
- * The agent's answers to `loden status`: HTTP over a unix socket that only its
- * owner can open.
+ * Serves `loden status`: HTTP over a unix socket that only its owner can open.
  *
  *     curl --unix-socket /run/loden/coreos.com-network.sock http://loden/status
  *
@@ -22,18 +21,18 @@ export class StatusServer {
   }
 
   /**
-   * Call it with the instance's lock held: a socket that is there belongs to a
-   * dead agent then, and is replaced.
+   * Call it with the instance's lock held: an existing socket then belongs to a
+   * dead agent and is replaced.
    *
-   * @throws {RunDirectoryError} when the socket cannot be made.
+   * @throws {RunDirectoryError} if the socket cannot be created.
    */
   static start(
     paths: InstancePaths,
     status: () => StatusSnapshot,
   ): StatusServer {
     removeStaleSocket(paths.socket);
-    // The mode must be right from the first moment on: a chmod after the bind
-    // would leave the socket open to everybody in between.
+    // The mode must be right from the first moment: with a chmod after the
+    // bind, the socket would be open to all users in between.
     const umask = Deno.umask(0o177);
     try {
       const server = Deno.serve(

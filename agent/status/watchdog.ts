@@ -1,9 +1,9 @@
 /**
- * The service manager's watchdog, fed by the state of the data path.
+ * Feeds the service manager's watchdog while the data path is healthy.
  *
- * A process that hangs cannot feed it, and one that is broken in a way that a
- * restart may cure does not: systemd starts it anew. What a restart cannot cure
- * (an etcd that is away, a full disk) is no reason to withhold.
+ * A process that hangs cannot feed it, and one whose problem a restart may
+ * solve does not: systemd then restarts it. Problems that a restart cannot
+ * solve (etcd is away, a full disk) do not stop the feeding.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import type { AgentState } from "./state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
-/** Signs of life within one timeout: sd_watchdog_enabled(3) advises two. */
+/** Keep-alives within one timeout: sd_watchdog_enabled(3) advises two. */
 const SIGNS_PER_TIMEOUT = 3;
 
-/** What the watchdog is fed from. */
+/** What decides whether to feed the watchdog. */
 export interface WatchdogComponents {
   readonly state: Pick<AgentState, "unhealthy">;
   readonly notifier: WatchdogNotifier;
@@ -28,7 +28,7 @@ export interface WatchdogComponents {
 /**
  * Feeds it until `signal` is aborted.
  *
- * @param timeoutMs the service manager's patience (`WatchdogSec=`).
+ * @param timeoutMs the service manager's timeout (`WatchdogSec=`).
  */
 export async function feedWatchdog(
   timeoutMs: number,

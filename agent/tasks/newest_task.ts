@@ -1,16 +1,16 @@
 /**
- * Work of which only the newest version counts.
+ * Runs work of which only the newest version counts.
  *
  * @module
  */
 
-/** Brings something to a state. Ends early, by the signal, for a newer one. */
+/** Brings something to a state. The signal ends it early for a newer task. */
 export type Task = (signal: AbortSignal) => Promise<void>;
 
 /**
- * One task at a time: a new one ends the one that is under way and begins when
- * that has ended. Who waits for the older one waits for the newer one from then
- * on.
+ * One task at a time: a new one aborts the one in progress and starts when that
+ * has ended. A caller that waits for the older one then waits for the newer
+ * one.
  */
 export class NewestTask {
   #ending = new AbortController();
@@ -18,16 +18,16 @@ export class NewestTask {
   #newest: Promise<void> = Promise.resolve();
 
   /**
-   * Resolves when the task, or one that came later, is done.
+   * Resolves when this task or a later one is done.
    *
-   * @throws what that one throws; the signal's reason when aborted.
+   * @throws what that task throws; the signal's reason if aborted.
    */
   run(task: Task, signal: AbortSignal): Promise<void> {
     this.#newest = this.#run(task, signal);
     return this.#newest;
   }
 
-  /** Resolves or rejects as the newest task does. */
+  /** Resolves or rejects like the newest task. */
   get settled(): Promise<void> {
     return this.#newest;
   }

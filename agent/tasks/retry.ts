@@ -1,5 +1,5 @@
 /**
- * Waiting for what will be right later.
+ * Repeats an attempt until it succeeds.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { Backoff } from "../../linux/backoff.ts";
 import type { Clock } from "../../linux/clock.ts";
 import type { RandomSource } from "../../linux/random.ts";
 
-/** The time and chance that waiting needs. */
+/** The clock and random numbers that waiting needs. */
 export interface RetryComponents {
   readonly clock: Clock;
   readonly random: RandomSource;
 }
 
-/** How long to wait between attempts, and whom to tell. */
+/** Pauses between attempts, and a callback. */
 export interface RetryOptions {
   readonly signal: AbortSignal;
   /** The first pause; each next one is twice as long. */
   readonly firstMs?: number;
   /** The longest pause. */
   readonly maxMs?: number;
-  /** Told of every failure that waiting may cure. */
+  /** Called with every failure that waiting may cure. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -30,10 +30,10 @@ const FIRST_MS = 500;
 const MAX_MS = 5_000;
 
 /**
- * Repeats `attempt` until it succeeds, with pauses that grow.
+ * Repeats `attempt` until it succeeds, with growing pauses.
  *
- * @throws the signal's reason when aborted; at once an error that
- * {@linkcode waitingMayCure} denies.
+ * @throws the signal's reason if aborted; at once any error that
+ * {@linkcode waitingMayCure} rejects.
  */
 export async function retryUntilDone<T>(
   attempt: (signal: AbortSignal) => Promise<T> | T,
@@ -56,9 +56,8 @@ export async function retryUntilDone<T>(
 }
 
 /**
- * Whether the same attempt may succeed later. A part says no by an error with
- * `retryable: false`; errors that only a defect in the program raises are no
- * matter of waiting either.
+ * Whether the same attempt may succeed later. It may not if the error has
+ * `retryable: false` or can only come from a bug.
  */
 export function waitingMayCure(error: unknown): boolean {
   if (error instanceof LodenError) {

@@ -1,10 +1,10 @@
 /**
- * The agent's loops: started one by one, ended together.
+ * Runs the agent's loops: started one by one, stopped together.
  *
  * @module
  */
 
-/** Told when a task that must run until the end has ended by itself. */
+/** Called if a task that must run until the end has ended early. */
 export type OnTaskDied = (name: string, error: unknown) => void;
 
 /** Tasks that run until {@linkcode TaskGroup.stop}. */
@@ -23,8 +23,8 @@ export class TaskGroup {
   }
 
   /**
-   * Starts a task. It may return when its work is done; what it throws before
-   * the end is reported, and the other tasks go on.
+   * Starts a task. It may return when its work is done. An exception before the
+   * end is reported, and the other tasks continue.
    */
   spawn(name: string, task: (signal: AbortSignal) => Promise<void>): void {
     const running = task(this.signal).catch((error) => {
