@@ -4,7 +4,7 @@
  * @module
  */
 
-/** How many tests ended how. Steps of a test are part of it. */
+/** How many tests ended how. A step is part of its test, unless it did not run. */
 export interface TestTotals {
   readonly passed: number;
   readonly failed: number;
@@ -36,7 +36,8 @@ interface Case {
 }
 
 /**
- * Reads a report. A test counts once, however many steps it has. A `describe`
+ * Reads a report. A test counts once, however many steps it has; a step that did
+ * not run counts as such. A `describe`
  * is a test to Deno and each `it` a step of it: there each `it` counts, and the
  * `describe` only when it failed outside of them.
  */
@@ -72,7 +73,10 @@ export function parseJunit(xml: string): TestReport {
     }
     if (isWrittenIn(file)) {
       const tests = names.get(file) ?? new Set();
-      if (outerNames(name).some((each) => tests.has(each))) continue;
+      if (outerNames(name).some((each) => tests.has(each))) {
+        if (skipped) notRun += 1;
+        continue;
+      }
       names.set(file, tests.add(name));
     }
     if (failure !== undefined) failed += 1;

@@ -93,7 +93,10 @@ function whatIsMissing(): string | undefined {
 async function runInside(
   file: string,
 ): Promise<{ success: boolean; stdout: string; stderr: string }> {
-  const output = await new Deno.Command("unshare", {
+  // iptables-legacy's lock is one for the whole machine, where other files of
+  // this suite or of another one run.
+  const lock = await Deno.makeTempFile();
+  const command = new Deno.Command("unshare", {
     args: [
       ...unshareArgs(),
       Deno.execPath(),
@@ -105,9 +108,10 @@ async function runInside(
       `--config=${fromFileUrl(CONFIG)}`,
       fromFileUrl(file),
     ],
-    env: { [INSIDE]: file, NO_COLOR: "1" },
+    env: { [INSIDE]: file, NO_COLOR: "1", XTABLES_LOCKFILE: lock },
     signal: AbortSignal.timeout(CHILD_TIMEOUT_SECONDS * 1000),
-  }).output();
+  });
+  const output = await command.output().finally(() => Deno.remove(lock));
   const text = new TextDecoder();
   return {
     success: output.success,

@@ -371,10 +371,6 @@ function testForwardPolicy(tool: Tool): void {
 }
 
 testInNamespace("kernel firewalls", import.meta.url, () => {
-  // iptables-legacy's lock is one for the whole machine, and others use it too.
-  const lock = Deno.makeTempFileSync();
-  Deno.env.set("XTABLES_LOCKFILE", lock);
-  addEventListener("unload", () => Deno.removeSync(lock));
   // First of all: in a namespace that has been used, iptables-legacy's tables
   // stay for ever.
   for (const tool of IPTABLES_TOOLS) {

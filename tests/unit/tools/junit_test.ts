@@ -37,6 +37,16 @@ Deno.test("steps are part of their test, also when its name looks like a step's"
   assertEquals(totals(xml), { passed: 1, failed: 1, notRun: 0 });
 });
 
+Deno.test("a step that did not run counts, although its test passed", () => {
+  const xml = SUITES(
+    SUITE(`
+      <testcase name="a" line="1"></testcase>
+      <testcase name="a &gt; step" line="1"><skipped/></testcase>
+      <testcase name="a &gt; other" line="1"></testcase>`),
+  );
+  assertEquals(totals(xml), { passed: 1, failed: 0, notRun: 1 });
+});
+
 Deno.test("what failed is told with its file, steps too, and reads as it was", () => {
   const xml = SUITES(
     SUITE(`
