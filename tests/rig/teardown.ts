@@ -54,18 +54,25 @@ function destroy(wanted: (name: string) => boolean): string[] {
   const directories = entries(temporaryDirectory()).filter(wanted);
   for (const directory of directories) {
     unmountBelow(`${temporaryDirectory()}/${directory}`);
-    Deno.removeSync(`${temporaryDirectory()}/${directory}`, {
-      recursive: true,
-    });
+    remove(`${temporaryDirectory()}/${directory}`);
   }
   // What systemd-nspawn leaves when it was killed.
   for (const parent of NSPAWN_DIRECTORIES) {
     for (const name of entries(parent).filter(wanted)) {
       attemptSync(["umount", "--lazy", `${parent}/${name}`]);
-      Deno.removeSync(`${parent}/${name}`);
+      remove(`${parent}/${name}`);
     }
   }
   return [...new Set([...namespaces, ...directories])];
+}
+
+/** Another process may remove the same leftovers at the same time. */
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** The last mounted first: later mounts may lie in earlier ones. */

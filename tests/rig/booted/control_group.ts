@@ -44,8 +44,13 @@ export function destroyControlGroups(wanted: (name: string) => boolean): void {
   for (const hierarchy of all) {
     for (const name of directories(hierarchy).filter(wanted)) {
       const group = `${hierarchy}/${name}`;
-      if (hierarchy === unified) kill(group);
-      removeTree(group);
+      try {
+        if (hierarchy === unified) kill(group);
+        removeTree(group);
+      } catch (error) {
+        // Another process has removed the same leftover meanwhile.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
     }
   }
 }
