@@ -1,9 +1,10 @@
 /**
- * What differs between the processor architectures that Loden runs on.
+ * Differences between the processor architectures that Loden runs on.
  *
- * Little does: both are 64-bit (LP64) and little endian, so the structures that
- * Loden shares with the kernel have one layout, and socket and ioctl constants
- * come from the kernel's `asm-generic`. The numbers of system calls differ.
+ * There are few: both are 64-bit (LP64) and little endian, so the structures
+ * that Loden shares with the kernel have one layout, and socket and ioctl
+ * constants come from the kernel's `asm-generic`. The numbers of system calls
+ * differ.
  *
  * @module
  */
@@ -43,8 +44,8 @@ export class UnsupportedArchitectureError extends LodenError {
 /**
  * The architecture of that name, of this machine by default.
  *
- * Throws {@linkcode UnsupportedArchitectureError} when it is none of the two, or
- * when the processor runs big endian (which no 64-bit Linux for Deno does).
+ * Throws {@linkcode UnsupportedArchitectureError} if it is neither of the two,
+ * or if the processor runs big endian (which no 64-bit Linux for Deno does).
  */
 export function architecture(
   name: string = Deno.build.arch,

@@ -1,5 +1,5 @@
 /**
- * Files that other programs read while we write them.
+ * Writes files that other programs may read at the same time.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { FileWriteError } from "./file_errors.ts";
 import { systemRandom } from "./random.ts";
 import { resolveSafely } from "./safe_path.ts";
 
-/** How {@linkcode writeFileAtomically} makes a file. */
+/** Options of {@linkcode writeFileAtomically}. */
 export interface AtomicFileOptions {
   /** Permission bits of a new file, whatever the umask. */
   readonly mode: number;
@@ -18,25 +18,25 @@ export interface AtomicFileOptions {
    * bits, as by default.
    */
   readonly keepMode?: boolean;
-  /** The same of its directory, where that has to be made; 0755 by default. */
+  /** The same for its directory, if it has to be created; 0755 by default. */
   readonly directoryMode?: number;
   /** User and group of the file; by default this process's. */
   readonly owner?: { readonly uid: number; readonly gid: number | null };
 }
 
 /**
- * Puts `content` (text as UTF-8) at `path`, so that a reader sees the old content
- * or the new, never a part, also after a power cut: a temporary file in the same
- * directory, fsync, rename, fsync of the directory (compat 4). The temporary file
- * is made with its final permission bits, so nobody reads it who may not read the
- * file.
+ * Writes `content` (text as UTF-8) to `path` so that a reader sees the old or
+ * the new content, never a part, even after a power failure: a temporary file
+ * in the same directory, fsync, rename, fsync of the directory (compat 4). The
+ * temporary file has its final permission bits from the start, so no other user
+ * can read it.
  *
- * Missing directories are made, those above the file's own with mode 0755. A
- * symbolic link is followed only where {@linkcode resolveSafely} allows it; the
- * rename follows none. A file that already holds exactly `content` is left alone,
- * its time stamps too: a path unit that watches it fires only when something
- * changed. A file of another user is always replaced, because its owner could
- * change it later.
+ * Missing directories are created, those above the file's own with mode 0755. A
+ * symbolic link is followed only if {@linkcode resolveSafely} allows it; the
+ * rename follows none. A file that already holds exactly `content` is left
+ * alone, including its time stamps, so that a path unit that watches it
+ * triggers only on a change. A file of another user is always replaced, because
+ * its owner could change it later.
  *
  * @throws {FileWriteError} naming the path and the reason; nothing is left
  * behind and the previous content stays.
@@ -86,7 +86,7 @@ function isEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-/** A rename would put a file in place of a directory or of `/dev/null`. */
+/** A rename would replace a directory or `/dev/null` with a file. */
 class NotRegularFileError extends Error {
   readonly code: string;
 
@@ -111,11 +111,11 @@ async function replaceFile(
   const temporary = join(dirname(target), `.${basename(target)}.${suffix}`);
   try {
     {
-      // It belongs to another user only when it is whole.
+      // Change the owner only when the file is complete.
       using file = withoutUmask(() =>
         Deno.openSync(temporary, {
           write: true,
-          // O_EXCL: no file and no link that is there is opened.
+          // O_EXCL: never open an existing file or link.
           createNew: true,
           mode: owner === undefined ? mode : mode & 0o700,
         })
@@ -129,14 +129,14 @@ async function replaceFile(
     }
     await Deno.rename(temporary, target);
   } catch (error) {
-    // The first failure is the one to report, not that of the tidying up.
+    // Report the first failure, not that of the clean-up.
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
   await syncDirectory(dirname(target));
 }
 
-/** Nothing else runs in between: the umask is the process's. */
+/** Synchronous, because the umask belongs to the process. */
 function withoutUmask<T>(make: () => T): T {
   const umask = Deno.umask(0);
   try {

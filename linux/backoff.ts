@@ -13,8 +13,8 @@ export interface BackoffLimits {
 }
 
 /**
- * Pauses that double up to a limit, each spread over its upper half: hosts that
- * lost etcd in one instant do not all come back in one instant.
+ * Pauses that double up to a limit, each randomised over its upper half, so
+ * that hosts that lost etcd together do not all come back together.
  */
 export class Backoff {
   readonly #random: RandomSource;
@@ -34,7 +34,7 @@ export class Backoff {
     return pauseMs / 2 + this.#random.below(Math.floor(pauseMs / 2) + 1);
   }
 
-  /** The trouble is over: the next pause is the first again. */
+  /** Resets the pauses after a success. */
   reset(): void {
     this.#pauseMs = this.#limits.firstMs;
   }

@@ -1,27 +1,27 @@
 /**
- * Time, as the rest of the system sees it.
+ * Time, as an interface.
  *
  * @module
  */
 
-/** The clock behind which tests put their own. */
+/** The clock; tests replace it. */
 export interface Clock {
   /** Wall clock, milliseconds since 1970-01-01 UTC. It may jump. */
   now(): number;
-  /** Milliseconds of a clock that never goes back and does not jump. */
+  /** Milliseconds of a monotonic clock, which does not jump. */
   monotonic(): number;
   /**
-   * Resolves after `milliseconds`; rejects with the signal's reason when it is
-   * aborted, also when it was aborted before.
+   * Resolves after `milliseconds`; rejects with the signal's reason if it is or
+   * was aborted.
    */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
 /**
- * Pauses a loop that looks again and again:
- * `while (await slept(clock, pauseMs, signal)) look();`
+ * Pauses a loop that looks again and again: `while (await slept(clock, pauseMs,
+ * signal)) look();`
  *
- * @returns whether the pause ended by itself, not by the signal.
+ * @returns whether the pause ended on its own, not by the signal.
  */
 export async function slept(
   clock: Pick<Clock, "sleep">,

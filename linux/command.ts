@@ -1,5 +1,5 @@
 /**
- * Other programs of the host, run to their end.
+ * Runs other programs of the host.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { LodenError } from "../errors.ts";
 import { childEnvironment } from "./child_environment.ts";
 
-/** How a program ended, and what it said (UTF-8). */
+/** How a program ended, and its output (UTF-8). */
 export interface CommandResult {
   /** The exit code; 128 + the signal's number when a signal ended it. */
   readonly code: number;
@@ -15,9 +15,9 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** What goes with a run. */
+/** Options of a run. */
 export interface CommandOptions {
-  /** Text for its standard input; without it, there is none. */
+  /** Text for its standard input; empty by default. */
   readonly stdin?: string;
   /**
    * Ends the program (SIGTERM, and SIGKILL a second later) and rejects with the
@@ -26,13 +26,13 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where programs are run: this host, outside of tests. */
+/** Runs programs: on this host, outside tests. */
 export interface CommandRunner {
   /**
-   * Runs a program with its words as they are, without a shell. An exit code is
-   * a result, not an error.
+   * Runs a program with the given arguments, without a shell. An exit code is a
+   * result, not an error.
    *
-   * @throws {CommandMissingError} when there is no such program.
+   * @throws {CommandMissingError} if there is no such program.
    */
   run(
     command: string,
@@ -55,7 +55,7 @@ export class CommandMissingError extends LodenError {
   }
 }
 
-/** How long a program has to end after SIGTERM. */
+/** How long a program may take to end after SIGTERM. */
 const KILL_AFTER_MS = 1_000;
 
 /** Runs programs of this host, in the C locale, as their output is read. */
@@ -106,8 +106,8 @@ export class HostCommandRunner implements CommandRunner {
 }
 
 /**
- * A program that ignores SIGTERM, or has left its output to another one, must not
- * hold its caller.
+ * A program that ignores SIGTERM, or whose child holds its output open, must
+ * not block the caller.
  */
 async function orAborted<T>(
   ended: Promise<T>,
@@ -150,7 +150,7 @@ async function feed(
   try {
     await ReadableStream.from([new TextEncoder().encode(text)]).pipeTo(input);
   } catch (error) {
-    // A program that ends before it has read all says why by its exit code.
+    // If a program ends before it has read everything, its exit code says why.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }

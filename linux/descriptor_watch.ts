@@ -1,6 +1,6 @@
 /**
- * Waiting for descriptors without a Worker: the thread that asks goes on, a
- * thread of Deno's pool waits.
+ * Waits for descriptors without a Worker: a thread of Deno's pool waits while
+ * the caller's thread continues.
  *
  * @module
  */
@@ -35,12 +35,12 @@ function waitingPoll(): WaitingPoll {
 /** Waiting for descriptors; `fake_descriptor_watch.ts` in the tests is its twin. */
 export interface DescriptorWaiter {
   /**
-   * Waits until a descriptor is readable or broken, or until `stop`. Says of
-   * each, in the order in which they were given, whether to look at it: of none
-   * when it was stopped. One wait at a time.
+   * Waits until a descriptor is readable or broken, or until `stop`. Returns
+   * for each, in the given order, whether it needs attention; `false` for all
+   * after `stop`. One wait at a time.
    *
    * A socket with an error in its queue counts as readable until the error is
-   * read: a caller that does not read it waits no more.
+   * read; otherwise later waits return at once.
    *
    * Throws {@linkcode SystemCallError}, `EBADF` when a descriptor was closed.
    */
@@ -48,15 +48,15 @@ export interface DescriptorWaiter {
   /** Whether `stop` was called. */
   readonly stopped: boolean;
   /**
-   * Ends a wait, and all later ones at once. When it resolves no thread looks at
+   * Ends a wait, and all later ones at once. When it resolves, no thread uses
    * the descriptors any more, and they may be closed.
    */
   stop(): Promise<void>;
 }
 
 /**
- * A fixed list of descriptors, which stay their owner's. While it waits it holds
- * one thread of Deno's pool and keeps the process from ending.
+ * A fixed list of descriptors, which it does not own. While it waits, it
+ * occupies one thread of Deno's pool and keeps the process alive.
  *
  * @example
  * ```ts
@@ -114,7 +114,8 @@ export class DescriptorWatch implements DescriptorWaiter {
       this.#waiting = undefined;
     }
     if (this.stopped) return this.#none();
-    // A failed wait left its reason on its thread: ask again for it on this one.
+    // errno of the failed wait is on the other thread: call poll again on this
+    // one to get it.
     if (result < 0) this.#look();
     return this.#findings();
   }

@@ -50,8 +50,8 @@ export const ERRNO = {
 } as const;
 
 /**
- * Numbers that are not meant for user space, so that no C library names them, and
- * yet reach it: `bpf(2)` answers with this one. `linux/errno.h`.
+ * Kernel-internal numbers that no C library names but that reach user space
+ * nevertheless: `bpf(2)` returns this one. `linux/errno.h`.
  */
 const KERNEL_ERRNO = { ENOTSUPP: 524 } as const;
 
@@ -63,9 +63,9 @@ export function errnoName(errno: number): string {
   return `errno ${errno}`;
 }
 
-/** What is known beside the error number. */
+/** What is known in addition to the error number. */
 export interface SystemCallErrorOptions extends LodenErrorOptions {
-  /** More than the number says: the kernel's own sentence, where it gives one. */
+  /** The kernel's own explanation, if it gives one. */
   detail?: string | undefined;
 }
 

@@ -14,7 +14,7 @@ import { addressOf, checked, errno, libc } from "./libc.ts";
 /** One offload of a device. */
 export interface DeviceFeature {
   readonly active: boolean;
-  /** Whether it was asked for; something else may keep it from being active. */
+  /** Whether it is requested; another setting may keep it inactive. */
   readonly requested: boolean;
   /** `ethtool -k` says `[fixed]` of those that are not. */
   readonly changeable: boolean;
@@ -45,7 +45,9 @@ export interface Ethtool {
   driver(interfaceName: string): string;
 }
 
-/** The kernel did not switch an offload. Its code is `linux.ethtool.refused`. */
+/**
+ * The kernel did not change an offload. Its code is `linux.ethtool.refused`.
+ */
 export class FeatureRefusedError extends LodenError {
   /** Those that are not as asked. */
   readonly features: readonly string[];
@@ -175,7 +177,7 @@ export class KernelEthtool implements Ethtool, Disposable {
       data.setUint32(at, data.getUint32(at, true) | mask, true);
       if (on) data.setUint32(at + 4, data.getUint32(at + 4, true) | mask, true);
     }
-    // What it returns, ETHTOOL_F_*, does not say which one was not changed.
+    // Its result, ETHTOOL_F_*, does not say which one was not changed.
     this.#ask(interfaceName, `set the offloads of ${interfaceName}`, data);
     requireFeatures(interfaceName, this.features(interfaceName), wanted);
   }

@@ -6,7 +6,7 @@
 
 import { LodenError } from "../errors.ts";
 
-/** What a person can do about an error number; the rest speak for themselves. */
+/** Hints for error numbers; the others are self-explanatory. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EBUSY: "the path is a mount point: mount its directory instead",
   EDQUOT: "raise the quota, or choose a path on another file system",
@@ -42,8 +42,8 @@ export class FileReadError extends LodenError {
 }
 
 /**
- * A file that could not be put in place; what was there before is untouched.
- * `code` is `file.write`; waiting can cure it, so callers try again.
+ * A file that could not be written; the former file is unchanged. `code` is
+ * `file.write`; waiting can cure it, so callers try again.
  */
 export class FileWriteError extends LodenError {
   readonly path: string;

@@ -35,8 +35,8 @@ export class KernelIcmpPort implements IcmpPort, Disposable {
       "create an ICMP socket",
       "run as root or with CAP_NET_RAW",
     );
-    // Every raw ICMP socket gets a copy of all ICMP that arrives; nobody reads
-    // this one, so the filter blocks every type.
+    // Every raw ICMP socket gets a copy of all incoming ICMP. This socket is
+    // never read, so its filter blocks every type.
     setSocketOption(this.#descriptor, SOL_RAW, ICMP_FILTER, 0xffffffff);
   }
 

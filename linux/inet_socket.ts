@@ -1,5 +1,5 @@
 /**
- * What sockets of the Internet protocols share: their addresses and their options.
+ * Addresses and options of Internet sockets.
  *
  * @module
  */

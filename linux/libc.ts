@@ -1,5 +1,5 @@
 /**
- * The C library, as far as Loden calls it.
+ * The functions of the C library that Loden calls.
  *
  * Results are declared `i32` although `read` and its like return `ssize_t`: no
  * transfer here reaches 2^31 bytes, -1 stays -1 in the lower half, and a 64-bit
@@ -61,8 +61,8 @@ const SYMBOLS = {
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /**
- * A call whose addresses and sizes may be numbers: Deno takes both and declares
- * BigInt. On a hot path only a BigInt will do: see `PacketMemory.addresses`.
+ * A call whose addresses and sizes may be numbers: Deno accepts both but
+ * declares BigInt. On a hot path use BigInt: see `PacketMemory.addresses`.
  */
 type WithNumberAddresses<Call> = Call extends
   (...args: infer Parameters) => infer Result ? (
@@ -94,7 +94,7 @@ export function libc(): Libc {
 
 /**
  * The error number of the last failed call on this thread. Read it before any
- * other call, since anything may overwrite it.
+ * other call, which may overwrite it.
  */
 export function errno(): number {
   errnoView ??= new Deno.UnsafePointerView(libc().__errno_location()!);

@@ -13,9 +13,9 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 
 /**
- * A name in the abstract space of unix sockets, which each network namespace has
- * for itself (unix(7)). Nothing is ever sent there; the name is free again when
- * the process ends, however it ends.
+ * A name in the abstract namespace of unix sockets, which is separate for each
+ * network namespace (unix(7)). Nothing is sent there; the kernel releases the
+ * name when the process ends in any way.
  */
 export class NamespaceLock implements Disposable {
   readonly #socket: number;
@@ -26,7 +26,7 @@ export class NamespaceLock implements Disposable {
 
   /**
    * @param name at most 107 bytes.
-   * @returns `undefined` when another process, or this one, holds it.
+   * @returns `undefined` if another process, or this one, holds it.
    * @throws {SystemCallError}
    */
   static acquire(name: string): NamespaceLock | undefined {

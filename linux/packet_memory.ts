@@ -1,5 +1,5 @@
 /**
- * Memory that system calls, WASM code and several threads use at once.
+ * Memory shared by system calls, WASM code and several threads.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Sending Ethernet frames as they are.
+ * Sends raw Ethernet frames.
  *
  * @module
  */

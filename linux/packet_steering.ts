@@ -1,6 +1,6 @@
 /**
- * Receive packet steering: processors that share what a device receives, flow by
- * flow.
+ * Receive packet steering (RPS): distributes the flows that a device receives
+ * over processors.
  *
  * Source: `Documentation/networking/scaling.rst`, `net/core/net-sysfs.c`
  * (`store_rps_map`).

@@ -1,5 +1,5 @@
 /**
- * Waiting for several descriptors, and being woken from another thread.
+ * Waits for several descriptors, and for a wake-up from another thread.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export function openEventDescriptor(): number {
   );
 }
 
-/** Makes an eventfd readable: whoever polls it wakes up. */
+/** Makes an eventfd readable, which wakes every thread that polls it. */
 export function signalEvent(descriptor: number): void {
   const one = BigUint64Array.of(1n);
   checked(
@@ -47,9 +47,11 @@ export interface Poller {
    */
   wait(timeoutMs: number): number;
   readable(index: number): boolean;
-  /** Whether to look at a descriptor at all; at first, at every one. */
+  /** Whether to poll a descriptor; initially all are polled. */
   watch(index: number, watched: boolean): void;
-  /** The descriptor will never work again, such as that of a deleted TUN. */
+  /**
+   * Marks a descriptor as permanently broken, such as that of a deleted TUN.
+   */
   broken(index: number): boolean;
 }
 
@@ -88,7 +90,7 @@ export class KernelPoller implements Poller {
   }
 
   watch(index: number, watched: boolean): void {
-    // poll(2) passes over a negative descriptor and clears its events.
+    // poll(2) ignores a negative descriptor and clears its events.
     const descriptor = this.#descriptors[index]!;
     new Int32Array(this.#entries.buffer)[index * 2] = watched
       ? descriptor

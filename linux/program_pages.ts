@@ -51,7 +51,7 @@ export function releaseProgramPages(): void {
   const smaps = Deno.readTextFileSync("/proc/self/smaps");
   const path = Deno.readLinkSync("/proc/self/exe");
   for (const { startAddress, lengthBytes } of unchangedMappings(smaps, path)) {
-    // Memory that somebody has locked (mlockall) is refused, and stays.
+    // Locked memory (mlockall) is refused and stays.
     libc().madvise(startAddress, lengthBytes, MADV_DONTNEED);
   }
 }

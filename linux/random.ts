@@ -1,10 +1,10 @@
 /**
- * Randomness, as the rest of the system sees it.
+ * Randomness, as an interface.
  *
  * @module
  */
 
-/** The source of randomness behind which tests put a predictable one. */
+/** The source of randomness; tests replace it with a predictable one. */
 export interface RandomSource {
   /** A whole number, uniform over 0 (included) to `limit` (excluded, ≤ 2^32). */
   below(limit: number): number;
@@ -15,7 +15,7 @@ export interface RandomSource {
 /** The machine's cryptographic generator. */
 export const systemRandom: RandomSource = {
   below(limit) {
-    // Values in the incomplete last stretch of the range would favour small
+    // Values in the incomplete last part of the range would favour small
     // results, so they are drawn again.
     const usable = 2 ** 32 - (2 ** 32 % limit);
     for (;;) {

@@ -1,5 +1,5 @@
 /**
- * Paths that other users of the host cannot redirect.
+ * Resolves paths so that other users of the host cannot redirect them.
  *
  * @module
  */

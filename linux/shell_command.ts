@@ -1,5 +1,5 @@
 /**
- * A command of the operator's, for the shell.
+ * Runs the operator's command in a shell.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { childEnvironment } from "./child_environment.ts";
 import { CommandMissingError } from "./command.ts";
 
-/** How a command ended, and the end of what it said (UTF-8). */
+/** How a command ended, and the end of its output (UTF-8). */
 export interface ShellResult {
   /** The exit code; 128 + the signal's number when a signal ended it. */
   readonly code: number;
@@ -16,7 +16,7 @@ export interface ShellResult {
   readonly stderr: string;
 }
 
-/** What goes with a run. */
+/** Options of a run. */
 export interface ShellOptions {
   /** Added to {@linkcode childEnvironment}; the command has no other variables. */
   readonly env: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ export type RunShell = (
   options: ShellOptions,
 ) => Promise<ShellResult>;
 
-/** A command may talk for hours; only its last words are kept. */
+/** A command may write output for hours; only the end is kept. */
 const KEPT_BYTES = 4_096;
 
 /**
@@ -86,7 +86,7 @@ function endSession(pid: number): void {
   try {
     Deno.kill(-pid, "SIGTERM");
   } catch (error) {
-    // It has ended by itself.
+    // It has already ended.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * TUN devices: packets of the host's routing that a program sends and receives.
+ * TUN devices: a program sends and receives packets of the host's routing.
  *
  * @module
  */
@@ -30,7 +30,7 @@ const IFNAMSIZ = 16;
 export interface TunDevice {
   readonly descriptor: number;
   readonly name: string;
-  /** What the kernel accepted of what was asked. */
+  /** The requested features that the kernel accepted. */
   readonly tcpOffload: boolean;
   readonly udpOffload: boolean;
 }
@@ -44,9 +44,9 @@ export interface TunOptions {
 }
 
 /**
- * Opens `/dev/net/tun` and attaches to the device of that name, which is made
- * when there is none. The device has IFF_VNET_HDR and stays when its program
- * ends, so that its address and routes survive a restart.
+ * Opens `/dev/net/tun` and attaches to the device of that name, which is
+ * created if absent. The device has IFF_VNET_HDR and is persistent, so that its
+ * address and routes survive a restart.
  *
  * Throws {@linkcode SystemCallError}, with a hint for the usual causes.
  */
@@ -114,7 +114,7 @@ function attachError(name: string, number: number): SystemCallError {
   );
 }
 
-/** Asks for all that is wanted, then for less, until the kernel agrees. */
+/** Requests all offloads, then fewer, until the kernel accepts. */
 function setOffloads(
   descriptor: number,
   wanted: { tcpOffload: boolean; udpOffload: boolean },

@@ -49,7 +49,7 @@ export const UDP_PORT_AREA_BYTES = 512;
 /** An open, bound UDP socket. */
 export interface UdpSocket {
   readonly descriptor: number;
-  /** What the kernel has of what was asked. */
+  /** The requested features that the kernel has. */
   readonly segment: boolean;
   readonly gro: boolean;
 }
@@ -67,8 +67,8 @@ export interface UdpSocketOptions {
 /**
  * Opens and binds the socket.
  *
- * Path MTU discovery is on: a packet that is too big for the path is refused to
- * the sender, not fragmented behind its back.
+ * Path MTU discovery is on: sending a packet that is too big for the path fails
+ * instead of fragmenting it.
  *
  * Throws {@linkcode SystemCallError}, with a hint for the usual causes.
  */

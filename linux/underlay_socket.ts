@@ -1,11 +1,11 @@
 /**
- * A UDP socket for what reaches the host beside the programs in the kernel:
- * datagrams that the host put together from fragments, and ICMP errors about
- * packets that left from the socket's address and port.
+ * The UDP socket of the slow path. It receives datagrams that the host
+ * reassembled from fragments, and ICMP errors about packets sent from the
+ * socket's address and port.
  *
  * The packets need not have left by this socket: the kernel finds the socket by
- * the ports that the ICMP message quotes (`__udp4_lib_err` in `net/ipv4/udp.c`),
- * and remembers a path MTU only if there is one.
+ * the ports that the ICMP message quotes (`__udp4_lib_err` in
+ * `net/ipv4/udp.c`), and remembers a path MTU only if there is one.
  *
  * Source: man 7 ip (IP_RECVERR), `linux/errqueue.h`.
  *

@@ -1,7 +1,8 @@
 /**
- * Datagrams to a unix socket.
+ * Sends datagrams to a unix socket.
  *
- * Deno has them only behind an unstable flag, which a drop-in cannot ask for.
+ * Deno supports them only with an unstable flag, which a drop-in replacement
+ * cannot require.
  *
  * @module
  */
@@ -23,8 +24,8 @@ const PATH_BYTES = 108;
  * space (unix(7)). Waits at most `timeoutMilliseconds` for a receiver whose
  * queue is full; with 0 it does not wait. Nothing else happens meanwhile.
  *
- * @throws {SystemCallError} when nobody listens there or does not read, and
- * {RangeError} for an address that no unix socket can have.
+ * @throws {SystemCallError} if no process listens or reads there, and
+ * {RangeError} for an invalid address of a unix socket.
  */
 export function sendUnixDatagram(
   address: string,

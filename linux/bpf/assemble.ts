@@ -1,5 +1,5 @@
 /**
- * Instructions to the bytes that the kernel takes.
+ * Assembles instructions into bytes for the kernel.
  *
  * Each instruction is 8 bytes: opcode, two registers of 4 bits, a 16-bit offset
  * and a 32-bit number. The machine's byte order decides on the order of the
@@ -16,7 +16,7 @@ import { type Instruction, LOAD_64, type Operation } from "./instructions.ts";
 /** Bytes of one slot. */
 export const SLOT_BYTES = 8;
 
-/** What a program's symbols stand for, and for which machine it is. */
+/** The values of a program's symbols, and the target machine. */
 export interface AssembleOptions {
   /** Descriptors of the maps, by the names that the program gives them. */
   readonly maps?: Readonly<Record<string, number>>;

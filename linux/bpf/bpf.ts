@@ -1,9 +1,8 @@
 /**
- * Maps, programs and the places where programs run, as far as a packet data
- * path needs them.
+ * Maps, programs and hooks, as far as a packet data path needs them.
  *
- * Calls are synchronous: none of them waits. When the kernel refuses, every
- * method throws a {@linkcode SystemCallError} with the kernel's errno, a
+ * Calls are synchronous and never wait. If the kernel refuses, every method
+ * throws a {@linkcode SystemCallError} with the kernel's errno, a
  * {@linkcode BpfError} or, for what goes over netlink, a
  * {@linkcode NetlinkError}.
  *
@@ -26,7 +25,7 @@ export type MapType =
   | "lruHash"
   | "lpmTrie";
 
-/** A map to make. */
+/** A map to create. */
 export interface MapSpec {
   /** 1 to 15 letters, digits, `_` and `.`: what `bpftool` shows. */
   readonly name: string;
@@ -36,8 +35,8 @@ export interface MapSpec {
   readonly valueBytes: number;
   readonly maxEntries: number;
   /**
-   * BPF_F_NO_PREALLOC: memory only for entries that are there. Always so for a
-   * `lpmTrie`, which knows no other way; for no array.
+   * BPF_F_NO_PREALLOC: memory only for entries that are there. Always set for a
+   * `lpmTrie`, which requires it; never for an array.
    */
   readonly noPreallocate?: boolean;
 }
@@ -48,12 +47,15 @@ export interface MapEntry {
   readonly value: Uint8Array;
 }
 
-/** Whether an update may make (`create`) or change (`exist`) an entry, or both. */
+/**
+ * Whether an update may create (`create`) or change (`exist`) an entry, or
+ * both.
+ */
 export type UpdateMode = "any" | "create" | "exist";
 
 /**
- * A map, for as long as it is not disposed: the kernel keeps it for as long as
- * a program uses it.
+ * A map, until it is disposed; the kernel keeps it as long as a program uses
+ * it.
  *
  * In a map per CPU a value is the values of all possible CPUs one after the
  * other, each rounded up to 8 bytes: see `per_cpu.ts`.
@@ -66,29 +68,31 @@ export interface BpfMap extends Disposable {
   readonly valueBytes: number;
   readonly maxEntries: number;
   readonly descriptor: number;
-  /** The value's bytes, a copy; `undefined` when there is none. */
+  /** A copy of the value; `undefined` if there is none. */
   lookup(key: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
   /**
-   * Puts an entry, in one step for those who read it. `errno` is `EEXIST` or
-   * `ENOENT` where `mode` does not allow it, `E2BIG` or `ENOSPC` when the map is
-   * full.
+   * Puts an entry, atomically for readers. `errno` is `EEXIST` or `ENOENT` if
+   * `mode` does not allow it, `E2BIG` or `ENOSPC` if the map is full.
    */
   update(key: Uint8Array, value: Uint8Array, mode?: UpdateMode): void;
-  /** Puts entries, in one call where the kernel can (Linux 5.6, lpmTrie 5.14). */
+  /**
+   * Puts entries, in one call if the kernel supports it (Linux 5.6, lpmTrie
+   * 5.14).
+   */
   updateMany(entries: Iterable<MapEntry>): void;
   /** Whether the entry was there. Entries of an array cannot be removed. */
   delete(key: Uint8Array): boolean;
   /**
-   * All entries, in the kernel's order. Complete as long as nobody else removes
-   * entries meanwhile.
+   * All entries, in the kernel's order. Complete unless entries are removed at
+   * the same time.
    */
   entries(): MapEntry[];
 }
 
 /**
  * `schedCls` programs run on packets after (ingress) and before (egress) the
- * device's queues, `xdp` programs on frames before the kernel makes packets of
- * them.
+ * device's queues, `xdp` programs on frames before the kernel allocates packets
+ * for them.
  */
 export type ProgramType = "schedCls" | "xdp";
 
@@ -98,8 +102,8 @@ export interface ProgramSpec {
   readonly name: string;
   readonly type: ProgramType;
   /**
-   * Makes the instructions. When they are refused it is called again, to learn
-   * in which line each was written: it must make the same ones.
+   * Builds the instructions. If the kernel refuses them, it is called again to
+   * find the source line of each, so it must build the same ones.
    */
   readonly build: () => readonly Instruction[];
   /** The maps, by the names that the instructions give them. */
@@ -107,13 +111,15 @@ export interface ProgramSpec {
   /** Some helpers are for programs under the GPL only. */
   readonly license?: "GPL" | "Apache-2.0";
   /**
-   * BPF_F_XDP_HAS_FRAGS, Linux 5.18: an `xdp` program that can do with frames in
-   * several pieces, as there are with an MTU of more than a page.
+   * BPF_F_XDP_HAS_FRAGS, Linux 5.18: an `xdp` program that accepts multi-buffer
+   * frames, which occur with an MTU of more than a page.
    */
   readonly xdpFragments?: boolean;
 }
 
-/** A program, for as long as it is not disposed or runs somewhere. */
+/**
+ * A program, until it is disposed; the kernel keeps it while it is attached.
+ */
 export interface BpfProgram extends Disposable {
   readonly id: number;
   readonly name: string;
@@ -123,26 +129,26 @@ export interface BpfProgram extends Disposable {
   readonly mapIds: readonly number[];
 }
 
-/** What to run a program on. */
+/** The input of a test run. */
 export interface TestRun {
   /** `schedCls`: 14 bytes or more, an Ethernet frame. */
   readonly data: Uint8Array;
   /** 1 unless told. */
   readonly repeat?: number;
-  /** `struct __sk_buff` or `struct xdp_md`; 0 where the kernel shall choose. */
+  /** `struct __sk_buff` or `struct xdp_md`; 0 lets the kernel choose. */
   readonly context?: Uint8Array;
-  /** Room for what the program makes of the data; 256 more than `data` unless told. */
+  /** Size of the output buffer; by default 256 more than `data`. */
   readonly dataOutBytes?: number;
 }
 
-/** What came of it. */
+/** The result of a test run. */
 export interface TestRunResult {
   /** The verdict, such as TC_ACT_OK, unsigned. */
   readonly returnValue: number;
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Of one run, the average, nanoseconds. */
+  /** Average duration of one run, nanoseconds. */
   readonly durationNs: number;
-  /** As long as the context of the {@linkcode TestRun}, when it had one. */
+  /** The context after the run, if the {@linkcode TestRun} had one. */
   readonly context?: Uint8Array<ArrayBuffer>;
 }
 
@@ -150,7 +156,7 @@ export interface TestRunResult {
 export type Direction = "ingress" | "egress";
 
 /**
- * A program that runs at a device. `tcx` is the newer hook (Linux 6.6), which
+ * A program attached to a device. `tcx` is the newer hook (Linux 6.6), which
  * runs first; `clsact` is a filter of the queueing discipline of that name.
  */
 export interface AttachedProgram {
@@ -169,26 +175,26 @@ export interface XdpProgram {
 export interface Bpf extends Disposable {
   createMap(spec: MapSpec): BpfMap;
   /**
-   * Throws {@linkcode ProgramRefusedError} with the line in the sources when the
-   * kernel finds the program unsafe, and {@linkcode BadInstructionError} when it
-   * cannot be assembled.
+   * Throws {@linkcode ProgramRefusedError} with the source line if the verifier
+   * refuses the program, and {@linkcode BadInstructionError} if it cannot be
+   * assembled.
    */
   loadProgram(spec: ProgramSpec): BpfProgram;
-  /** The map with that id; `undefined` when it is gone. */
+  /** The map with that id; `undefined` if it is gone. */
   openMap(id: number): BpfMap | undefined;
-  /** The program with that id; `undefined` when it is gone. */
+  /** The program with that id; `undefined` if it is gone. */
   openProgram(id: number): BpfProgram | undefined;
   /** Runs a program on data of ours, with all its effects on its maps. */
   testRun(program: BpfProgram, run: TestRun): TestRunResult;
-  /** The programs that run at a device, in their order; none when it is gone. */
+  /** The programs attached to a device, in order; none if it is gone. */
   attachedPrograms(
     interfaceIndex: number,
     direction: Direction,
   ): AttachedProgram[];
   /**
-   * Lets a program run at a device, behind those that are there. With `replace`
-   * it takes the place of that one, between two packets. `errno` is `EEXIST`
-   * when it runs there already, `ENOENT` when the one to replace does not.
+   * Attaches a program to a device, after those already there. With `replace`
+   * it replaces that one, atomically. `errno` is `EEXIST` if it is attached
+   * already, `ENOENT` if the one to replace is not.
    */
   attach(
     interfaceIndex: number,
@@ -196,7 +202,9 @@ export interface Bpf extends Disposable {
     program: BpfProgram,
     options?: { replace?: AttachedProgram | undefined },
   ): AttachedProgram;
-  /** Whether the program ran there; `false` also when the device is gone. */
+  /**
+   * Detaches a program; `false` if it was not attached or the device is gone.
+   */
   detach(
     interfaceIndex: number,
     direction: Direction,
@@ -205,13 +213,13 @@ export interface Bpf extends Disposable {
   /** The program at the XDP hook; the native one if there are several. */
   xdp(interfaceIndex: number): XdpProgram | undefined;
   /**
-   * Puts a program to the device's XDP hook, in the driver (native mode) and
-   * nowhere else; `undefined` takes it away.
+   * Attaches a program to the device's XDP hook, in the driver (native mode)
+   * only; `undefined` detaches it.
    *
-   * With `replaceId` only if that program is there, else `errno` is `EEXIST`
-   * (or `ENOENT` when the kernel knows no such program at all); Linux 5.7.
-   * Without, a program is put only where there is none (`EBUSY`), and
-   * `undefined` takes away whichever is there.
+   * With `replaceId`, only if that program is attached, otherwise `errno` is
+   * `EEXIST` (or `ENOENT` if there is no such program); Linux 5.7. Without it,
+   * a program is attached only if there is none (`EBUSY`), and `undefined`
+   * detaches any program.
    */
   setXdp(
     interfaceIndex: number,

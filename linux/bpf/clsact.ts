@@ -1,13 +1,13 @@
 /**
- * Programs as filters of the `clsact` queueing discipline: what there was before
- * `tcx`, and is on every kernel.
+ * Programs as filters of the `clsact` queueing discipline, the predecessor of
+ * `tcx`, which every kernel has.
  *
- * Of filters with one priority the newest would run first. To run in the order in
- * which they came, as at `tcx`, each has a priority of its own, from a range that
- * is Loden's. Source: `net/sched/cls_bpf.c`, `cls_bpf_change`.
+ * Of several filters with one priority the newest runs first. To run in the
+ * order of attachment, as with `tcx`, each gets its own priority from a range
+ * of Loden's. Source: `net/sched/cls_bpf.c`, `cls_bpf_change`.
  *
- * Nothing at a discipline says who made it. So the filters do, in their names:
- * another process knows by them whether the discipline goes with the last one.
+ * A discipline does not record who created it. The filters' names do, so that
+ * another process knows whether to remove the discipline with the last filter.
  *
  * @module
  */
@@ -28,11 +28,16 @@ import {
 import type { BpfProgram, Direction } from "./bpf.ts";
 import { BpfError } from "./errors.ts";
 
-/** From `flanneld`'s port: numbers that nobody else has a reason to take. */
+/**
+ * Derived from `flanneld`'s port: numbers that other programs are unlikely to
+ * use.
+ */
 const FIRST_PRIORITY = 8285;
 const LAST_PRIORITY = FIRST_PRIORITY + 99;
 
-/** At the end of a filter's name: its discipline was made for filters from here. */
+/**
+ * Suffix of a filter's name: its discipline was created for Loden's filters.
+ */
 const MADE_HERE = " +clsact";
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
@@ -58,7 +63,7 @@ export class ClsactHooks {
       }));
   }
 
-  /** Puts a program behind the others, or into the place of `replacedId`. */
+  /** Attaches a program after the others, or in place of `replacedId`. */
   attach(
     interfaceIndex: number,
     direction: Direction,
@@ -99,8 +104,8 @@ export class ClsactHooks {
   }
 
   /**
-   * Whether the program was there. A discipline that was made here and has no
-   * filter left goes too.
+   * Detaches a program; whether it was there. A discipline that was created
+   * here is removed with its last filter.
    */
   detach(
     interfaceIndex: number,
@@ -119,13 +124,15 @@ export class ClsactHooks {
     return true;
   }
 
-  /** A filter of another priority is not from here, whatever program it runs. */
+  /** A filter with another priority is not ours, whatever program it runs. */
   #ours(interfaceIndex: number, direction: Direction): BpfFilter[] {
     return this.filters(interfaceIndex, direction)
       .filter(({ priority }) => isOurs(priority));
   }
 
-  /** The next priority; a gap when the last one is in use, which is no order. */
+  /**
+   * The next priority; a gap if the last one is in use, which breaks the order.
+   */
   #priorityBehind(interfaceIndex: number, direction: Direction): number {
     const used = new Set(
       this.#payloads(interfaceIndex, direction)

@@ -1,6 +1,6 @@
 /**
- * Instructions as text, for messages: near to what the verifier and
- * `llvm-objdump` write.
+ * Instructions as text, for messages, similar to the output of the verifier and
+ * `llvm-objdump`.
  *
  * @module
  */

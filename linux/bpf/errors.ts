@@ -1,5 +1,5 @@
 /**
- * What can go wrong while programs are assembled, loaded and attached.
+ * Errors of assembling, loading and attaching programs.
  *
  * @module
  */
@@ -13,9 +13,8 @@ import {
 } from "../errno.ts";
 
 /**
- * An instruction that cannot be encoded, or a program that does not hold
- * together. A fault of the code that wrote the program. Its code is
- * `bpf.instruction`.
+ * An instruction that cannot be encoded, or an inconsistent program. A bug in
+ * the code that built the program. Its code is `bpf.instruction`.
  */
 export class BadInstructionError extends LodenError {
   /**
@@ -38,7 +37,7 @@ export class BadInstructionError extends LodenError {
   }
 }
 
-/** Why the kernel lets nobody but root do this, and what may be in the way of root. */
+/** Hint for EPERM: the required privileges, and what may block root. */
 const PERMISSION_HINT =
   "run as root or with CAP_BPF and CAP_NET_ADMIN, in a container without a " +
   "seccomp profile that forbids bpf(2), and see /sys/kernel/security/lockdown";
@@ -59,7 +58,7 @@ export class BpfError extends SystemCallError {
   }
 }
 
-/** What the kernel said about a program that it found unsafe. */
+/** The verifier's answer about a refused program. */
 export interface Refusal {
   readonly errno: number;
   /** `uname -r`. */
@@ -72,8 +71,8 @@ export interface Refusal {
 }
 
 /**
- * The kernel's verifier refused a program. A fault of the code that wrote it, or
- * a kernel that lacks what it needs. Its code is `bpf.verifier`.
+ * The kernel's verifier refused a program: a bug in the code that built it, or
+ * a kernel that lacks a feature. Its code is `bpf.verifier`.
  */
 export class ProgramRefusedError extends LodenError {
   readonly errno: number;
@@ -102,7 +101,7 @@ export class ProgramRefusedError extends LodenError {
   }
 }
 
-/** A map or program that cannot be what it is asked to be. Its code is `bpf.spec`. */
+/** A map or program with an invalid specification. Its code is `bpf.spec`. */
 export class BadBpfSpecError extends LodenError {
   constructor(what: string, rule: string, value: number | string) {
     super("bpf.spec", `Cannot ${what}: ${rule}: current value is ${value}`);

@@ -1,10 +1,9 @@
 /**
- * The kernel's functions that a program may call, by their names without
- * `bpf_`.
+ * The kernel's helper functions, by their names without `bpf_`.
  *
  * The numbers are an interface of the kernel and never change: `linux/bpf.h`,
- * `___BPF_FUNC_MAPPER`. Only those are here that a packet program of the types
- * `schedCls` and `xdp` has a use for.
+ * `___BPF_FUNC_MAPPER`. Only helpers that are useful for packet programs
+ * (`schedCls`, `xdp`) are listed.
  *
  * @module
  */

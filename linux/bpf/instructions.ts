@@ -1,5 +1,5 @@
 /**
- * The instructions of eBPF, each a value made by a function.
+ * The instructions of eBPF, each a value returned by a function.
  *
  * A program is an array of them, composed by functions and spread:
  *
@@ -10,9 +10,10 @@
  * ];
  * ```
  *
- * What an instruction cannot hold (a number of more than 32 bits, an offset of
- * more than 16) is refused here, with the place in the program. What only the
- * whole program can tell (labels, maps) is refused by `assemble.ts`.
+ * Operands that an instruction cannot hold (a number of more than 32 bits, an
+ * offset of more than 16) are refused here, with the place in the program.
+ * Errors that concern the program as a whole (labels, maps) are refused by
+ * `assemble.ts`.
  *
  * Source: RFC 9669, `Documentation/bpf/standardization/instruction-set.rst`.
  *
@@ -23,7 +24,10 @@ import { BadInstructionError } from "./errors.ts";
 import { type HelperName, HELPERS } from "./helpers.ts";
 import { currentPlace, placeIfAsked } from "./source_place.ts";
 
-/** One of the eleven registers: an object, so that it is no number by mistake. */
+/**
+ * One of the eleven registers; an object, so that it cannot be confused with a
+ * number.
+ */
 export interface Register {
   /** 0 to 10. */
   readonly register: number;
@@ -478,7 +482,7 @@ function conditionalJump(
   });
 }
 
-/** Goes on at `label` if the comparison of all 64 bits holds. */
+/** Jumps to `label` if the comparison of all 64 bits holds. */
 export function jumpIf(
   left: Register,
   comparison: Comparison,
@@ -498,7 +502,7 @@ export function jumpIf32(
   return conditionalJump(32, left, comparison, right, label);
 }
 
-/** Goes on at `label`. */
+/** Jumps to `label`. */
 export function goto(label: string): Operation {
   return operation({ opcode: CLASS.JMP | JUMP.always, target: label });
 }

@@ -125,8 +125,8 @@ export class KernelBpf implements Bpf {
     if (how === "tcx") {
       this.#attachTcx(interfaceIndex, direction, program, inPlace);
     } else this.#clsact.attach(interfaceIndex, direction, program, inPlace);
-    // From one kind of hook to the other: both programs for a moment, so that
-    // there is no packet that sees none.
+    // Moving between the two kinds of hooks: both programs are attached for a
+    // moment, so that every packet passes one.
     if (replace !== undefined && replace.how !== how) {
       this.detach(interfaceIndex, direction, replace);
     }

@@ -53,8 +53,8 @@ export function openKernelMap(id: number): KernelMap | undefined {
 }
 
 /**
- * A descriptor of a map, and memory for one key and one value, which every call
- * uses again: counters are read often.
+ * A descriptor of a map, with memory for one key and one value that all calls
+ * share, because counters are read often.
  */
 export class KernelMap implements BpfMap {
   readonly id: number;
@@ -137,8 +137,8 @@ export class KernelMap implements BpfMap {
   updateMany(entries: Iterable<MapEntry>): void {
     const all = [...entries];
     if (all.length > 1 && this.#updateBatch(all)) return;
-    // Also after a batch that stopped half-way: an update can be made again,
-    // and the one that is refused says why.
+    // Also after a partial batch: updates can be repeated, and the refused one
+    // throws its reason.
     for (const { key, value } of all) this.update(key, value);
   }
 
@@ -153,8 +153,8 @@ export class KernelMap implements BpfMap {
   entries(): MapEntry[] {
     const found = new Map<string, MapEntry>();
     let key = this.#keyAfter(undefined);
-    // After a key that was removed meanwhile the kernel starts over: then keys
-    // come twice, and without an end if that goes on.
+    // If the present key is removed meanwhile, the kernel starts over: keys
+    // then repeat, possibly without an end.
     for (let step = 0; key && step < 2 * this.maxEntries; step++) {
       const name = key.join();
       if (!found.has(name)) {
@@ -170,7 +170,8 @@ export class KernelMap implements BpfMap {
     if (this.#descriptor < 0) return;
     libc().close(this.#descriptor);
     this.#descriptor = -1;
-    // The number may soon be another file's: later calls get EBADF.
+    // The number may soon belong to another file; later calls must fail with
+    // EBADF.
     this.#element.set("map", -1);
     this.#keyOnly.set("map", -1);
     this.#step.set("map", -1);

@@ -35,7 +35,7 @@ export function openById<KernelObject>(
   return owned(descriptor, make);
 }
 
-/** What `make` makes of a descriptor, which is closed when it cannot. */
+/** The result of `make` for a descriptor, which is closed if `make` throws. */
 export function owned<KernelObject>(
   descriptor: number,
   make: (descriptor: number) => KernelObject,

@@ -32,10 +32,13 @@ const XDP_HAS_FRAGMENTS = 1 << 5;
 /** MAX_USED_MAPS. */
 const MOST_MAPS = 64;
 const LOG_LEVEL = 1;
-/** Memory for the log, tried in turn: it is long when the program has loops. */
+/**
+ * Sizes of the log buffer, tried in turn; the log is long if the program has
+ * loops.
+ */
 const LOG_BYTES = [1 << 16, 1 << 20, 1 << 24];
 
-/** Assembles a program, and has the kernel check and compile it. */
+/** Assembles a program and loads it into the kernel. */
 export function loadKernelProgram(spec: ProgramSpec): KernelProgram {
   checkName(`load the program ${spec.name}`, spec.name);
   const maps = descriptorsOf(spec);
@@ -43,7 +46,7 @@ export function loadKernelProgram(spec: ProgramSpec): KernelProgram {
   try {
     code = assembleHere(spec.build(), maps);
   } catch {
-    // The same again with the places of the labels: it throws the better error.
+    // Build again with source places: this throws the better error.
     code = assembleHere(withPlaces(spec.build), maps);
   }
   const attributes = new Structure(PROGRAM_LOAD)
@@ -123,7 +126,7 @@ function assembleHere(
   return assemble(instructions, { maps, byteOrder });
 }
 
-/** Has the same refused once more, for the reason. */
+/** Loads the program again to get the reason of the refusal. */
 function refusal(
   spec: ProgramSpec,
   attributes: Structure<typeof PROGRAM_LOAD>,
@@ -144,7 +147,7 @@ function refusal(
   });
 }
 
-/** Empty when the verifier was not reached, or when it consented this time. */
+/** Empty if the verifier was not reached or accepted the program this time. */
 function verifierLog(attributes: Structure<typeof PROGRAM_LOAD>): string {
   for (const bytes of LOG_BYTES) {
     const memory = fixedBytes(bytes);
@@ -159,7 +162,7 @@ function verifierLog(attributes: Structure<typeof PROGRAM_LOAD>): string {
       libc().close(result);
       return "";
     }
-    // Cut short. Before Linux 6.4 it is the end, with the reason, that is missing.
+    // Truncated. Before Linux 6.4 the end with the reason is missing.
     if (result === -ERRNO.ENOSPC && bytes !== LOG_BYTES.at(-1)) continue;
     return new TextDecoder().decode(memory.subarray(0, memory.indexOf(0)));
   }

@@ -2,9 +2,9 @@
  * `union bpf_attr` and what `BPF_OBJ_GET_INFO_BY_FD` fills, byte by byte.
  *
  * The structures have fixed sizes and explicit padding, and 64-bit fields are
- * aligned to 8 bytes: one layout on x86-64 and arm64. Fields were only ever
- * added at an end, and the kernel takes a longer structure than it knows if the
- * rest is 0: so these hold for every kernel. Source: `linux/bpf.h`.
+ * aligned to 8 bytes: one layout on x86-64 and arm64. Fields are only ever
+ * appended, and the kernel accepts a longer structure than it knows if the rest
+ * is 0, so these layouts are valid for every kernel. Source: `linux/bpf.h`.
  *
  * @module
  */

@@ -42,7 +42,10 @@ export function sumPerCpu(value: Uint8Array, valueBytes: number): number[] {
   return sums;
 }
 
-/** How many CPUs the kernel keeps values for. Throws when it does not say. */
+/**
+ * The number of CPUs that the kernel keeps values for. Throws if it cannot be
+ * read.
+ */
 export function possibleCpus(
   list: string = Deno.readTextFileSync(POSSIBLE_CPUS_FILE),
 ): number {

@@ -1,15 +1,15 @@
 /**
- * Where in the sources an instruction was written.
+ * Finds the source line of an instruction.
  *
  * Reading the stack for each of hundreds of instructions takes longer than
- * assembling and loading them, so it happens only when something was refused:
- * the program is then built once more with {@linkcode withPlaces}.
+ * assembling and loading them. It therefore happens only after a refusal: the
+ * program is then built again with {@linkcode withPlaces}.
  *
  * @module
  */
 
 const ROOT = new URL("../../", import.meta.url).href;
-/** Frames in these files are the language, not the program. */
+/** Frames in these files belong to the DSL, not to the program. */
 const OWN_FOLDER = new URL("./", import.meta.url).href;
 
 let capturing = false;

@@ -1,6 +1,6 @@
 /**
- * What the kernel asks of maps and programs, checked before it is asked: it
- * would answer EINVAL to all of it.
+ * Checks the kernel's rules for maps and programs in advance, because the
+ * kernel answers every violation with EINVAL.
  *
  * @module
  */

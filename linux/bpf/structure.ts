@@ -1,5 +1,5 @@
 /**
- * Memory that is shared with the kernel for one call.
+ * Memory shared with the kernel for one call.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { addressOf } from "../libc.ts";
 import { ATTRIBUTE_BYTES, type Layout, NAME_BYTES } from "./layouts.ts";
 
 /**
- * Zeros that never move: V8 keeps small arrays inside its heap, where they would
- * move, unless they are made of a buffer.
+ * Zeroed memory that never moves: V8 keeps small arrays inside its heap, where
+ * they may move, unless they are made from a buffer.
  */
 export function fixedBytes(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(length));
@@ -28,7 +28,7 @@ export interface Shared {
   readonly address: number;
 }
 
-/** The fields of one structure. What it points to lives as long as it does. */
+/** The fields of one structure. It keeps alive what it points to. */
 export class Structure<Fields extends Layout> implements Shared {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly address: number;

@@ -12,10 +12,12 @@ import type { Shared } from "./structure.ts";
 
 const RLIMIT_MEMLOCK = 8;
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
-/** As often as libbpf tries: a signal during verification gives EAGAIN. */
+/**
+ * Number of attempts, as in libbpf: a signal during verification gives EAGAIN.
+ */
 const INTERRUPTED_ATTEMPTS = 5;
 
-/** The structure of the call that is being made: not garbage until it returned. */
+/** Keeps the structure of the present call alive until it returns. */
 const inUse: Shared[] = [];
 
 /** The call's result, or the negative error number. */
@@ -52,9 +54,9 @@ export function bpf(
 }
 
 /**
- * As {@linkcode tryBpf}, for what takes memory. Kernels before Linux 5.11 count
- * it as locked, and an ordinary limit of 64 KiB is soon reached: then the limit
- * is lifted and the call made again.
+ * Like {@linkcode tryBpf}, for calls that allocate memory. Before Linux 5.11
+ * the kernel counts it as locked memory, and the usual limit of 64 KiB is soon
+ * reached; then the limit is raised and the call repeated.
  */
 export function tryBpfWithMemory(
   command: number,
@@ -68,7 +70,7 @@ export function tryBpfWithMemory(
 
 let memoryLimitLifted = false;
 
-/** Whether the limit is another one now: none, or the highest that is allowed. */
+/** Removes the limit or raises it to the maximum; whether it has changed. */
 function liftMemoryLimit(): boolean {
   if (memoryLimitLifted) return false;
   memoryLimitLifted = true;

@@ -55,7 +55,7 @@ export function tcxProgramIds(
   return [...new Uint32Array(ids.buffer, 0, attributes.get("count"))];
 }
 
-/** Puts a program behind the others, or into the place of `replaced`. */
+/** Attaches a program after the others, or in place of `replaced`. */
 export function attachTcx(
   interfaceIndex: number,
   direction: Direction,

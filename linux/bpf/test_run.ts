@@ -9,7 +9,7 @@ import { COMMAND, TEST_RUN } from "./layouts.ts";
 import { fixedBytes, fixedCopy, Structure } from "./structure.ts";
 import { bpf } from "./system_call.ts";
 
-/** What a program may add in front, unless told otherwise. */
+/** Default room for what a program may add. */
 const DEFAULT_GROWTH_BYTES = 256;
 
 /** Runs `program` and waits for it. */

@@ -1,16 +1,16 @@
 /**
- * The verifier's log: what an operator sees of it, and which instruction it is
- * about.
+ * Extracts from the verifier's log the text for an operator and the refused
+ * instruction.
  *
  * The log follows the verifier through the program, one line `12: (85) call …`
  * for each instruction it looks at, and ends with the reason and a line of
- * statistics. What is refused before that walk is named `insn 12` in the text.
+ * statistics. Instructions refused before that are named `insn 12` in the text.
  * Source: `kernel/bpf/verifier.c`, `kernel/bpf/log.c`.
  *
  * @module
  */
 
-/** As much of the end as shows the way to the refusal. */
+/** Enough of the end to show the path to the refusal. */
 const SHOWN_LINES = 12;
 
 /** The index of the refused instruction in slots of 8 bytes, where it is named. */

@@ -1,5 +1,5 @@
 /**
- * What can go wrong between Loden and the kernel's netlink sockets.
+ * Errors of netlink sockets.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class NetlinkError extends SystemCallError {
   }
 }
 
-/** Bytes that are no netlink message; the kernel does not send such. */
+/** Bytes that are not a netlink message; the kernel does not send such. */
 export class BadNetlinkMessageError extends LodenError {
   constructor(rule: string, value: number | string) {
     super(

@@ -90,8 +90,8 @@ export class KernelRtnetlink implements Rtnetlink {
   }
 
   /**
-   * What notifications of its changes say that they were asked for by, for now:
-   * an error may cost the socket, and the next one has another.
+   * The port id in notifications about its own changes, for now: after an error
+   * there may be a new socket with another id.
    */
   get portId(): number {
     return this.#socket.portId;

@@ -1,6 +1,6 @@
 /**
- * Requests and their answers: sequence numbers, lists in several parts, refusals
- * and what to do when the kernel could not tell all.
+ * Requests and answers: sequence numbers, multipart lists, refusals, and lost
+ * answers.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const NLMSGERR_ATTR_MSG = 1;
 const ERROR_BYTES = 4;
 const ECHOED_HEADER_BYTES = 16;
 
-/** How often a list is read again when it changed meanwhile or was cut short. */
+/** How often a list is read if it changed meanwhile or was truncated. */
 const LIST_ATTEMPTS = 10;
 
 /**
@@ -83,8 +83,8 @@ export class NetlinkClient implements Disposable {
   }
 
   /**
-   * Makes many changes with few system calls, each whatever becomes of the others.
-   * Gives those that were refused, in order.
+   * Makes many independent changes with few system calls. Returns the refused
+   * ones, in order.
    *
    * @param what What is attempted, after "Cannot": "put routes".
    */
@@ -130,7 +130,7 @@ export class NetlinkClient implements Disposable {
     });
   }
 
-  /** A conversation that broke off leaves no answers behind for the next one. */
+  /** An interrupted exchange must leave no answers for the next one. */
   #cleanly<Result>(what: string, converse: () => Result): Result {
     try {
       return converse();

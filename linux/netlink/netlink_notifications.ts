@@ -1,5 +1,5 @@
 /**
- * What the kernel sends unasked to the multicast groups of a netlink family.
+ * Notifications of the kernel to the multicast groups of a netlink family.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A netlink socket: whole datagrams out and in, nothing about what they say.
+ * A netlink socket: sends and receives datagrams without interpreting them.
  *
  * @module
  */
@@ -30,8 +30,8 @@ const MSG_TRUNC = 0x20;
 /** The kernel fills up to 32 KiB a datagram of a list. */
 const DEFAULT_RECEIVE_BYTES = 64 * 1024;
 /**
- * The kernel answers before a send returns, so nothing ever waits; a kernel
- * that did not would otherwise stop the whole process without a word.
+ * The kernel answers before a send returns, so nothing ever waits. The timeout
+ * keeps an unexpected kernel from silently blocking the process.
  */
 const RECEIVE_TIMEOUT_SECONDS = 5;
 

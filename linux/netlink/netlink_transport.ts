@@ -1,10 +1,10 @@
 /**
- * The edge between netlink conversations and the kernel.
+ * The interface between netlink exchanges and the kernel.
  *
  * @module
  */
 
-/** Carries whole datagrams; tests put a scripted kernel behind it. */
+/** Carries datagrams; tests replace it with a scripted kernel. */
 export interface NetlinkTransport extends Disposable {
   /** Sends one datagram to the kernel. Throws {@linkcode SystemCallError}. */
   send(bytes: Uint8Array<ArrayBuffer>): void;
@@ -14,6 +14,6 @@ export interface NetlinkTransport extends Disposable {
    * answer, `EAGAIN` when none came in time.
    */
   receive(): Uint8Array;
-  /** Forgets all answers that are under way. */
+  /** Discards all pending answers. */
   reset(): void;
 }

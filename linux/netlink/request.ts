@@ -1,5 +1,5 @@
 /**
- * What a family of messages asks of the kernel.
+ * A request of a message family.
  *
  * @module
  */

@@ -147,8 +147,8 @@ export function putRouteRequest(route: NewRoute): NetlinkRequest {
 }
 
 /**
- * Asks for the end of a route of the main table. What is not named matches any,
- * a metric of 0 too: the kernel has no way to say "metric 0".
+ * Asks for the end of a route of the main table. Absent attributes match any
+ * value. This includes a metric of 0: the kernel cannot express "metric 0".
  */
 export function deleteRouteRequest(route: NewRoute): NetlinkRequest {
   return {

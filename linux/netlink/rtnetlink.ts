@@ -17,11 +17,11 @@ export interface Link {
   readonly mtuBytes: number;
   /** IFF_UP: the administrative state. */
   readonly up: boolean;
-  /** IFF_LOWER_UP: up, and what is at the other end is there too. */
+  /** IFF_LOWER_UP: up, with a carrier. */
   readonly carrier: boolean;
   /**
-   * IF_OPER_UP (RFC 2863). Of a pair the end that comes up first drops what it is
-   * given without a word until then, some milliseconds after the other end is up.
+   * IF_OPER_UP (RFC 2863). The end of a pair that comes up first silently drops
+   * packets until this is set, some milliseconds after the other end is up.
    */
   readonly operUp: boolean;
   /** IFF_LOOPBACK. */

@@ -1,5 +1,5 @@
 /**
- * Being told when the links, addresses or routes of a network namespace change.
+ * Notifies of changes of links, addresses and routes in a network namespace.
  *
  * @module
  */
@@ -24,10 +24,10 @@ export const RTNETLINK_TABLES: readonly RtnetlinkTable[] = [
 export interface RtnetlinkMonitor extends Disposable {
   /**
    * Tables that changed, as often as there is something new, many changes at
-   * once; ends when `signal` is aborted. Own changes count too, unless whoever
-   * made the monitor has left some of them out. Routes that went
-   * with their device are told as a change of links only, as the kernel does. One
-   * loop at a time; dispose of the monitor after it.
+   * once; ends when `signal` is aborted. Our own changes count as well, unless
+   * the creator of the monitor excluded some. Routes that disappeared with
+   * their device are reported as a change of links only, as the kernel does.
+   * One loop at a time; dispose of the monitor after it.
    *
    * Throws {@linkcode SystemCallError}.
    */

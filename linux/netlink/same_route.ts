@@ -1,5 +1,5 @@
 /**
- * When a route of the table is the one that somebody wants to remove.
+ * Compares a route in the table with a route to be removed.
  *
  * @module
  */
