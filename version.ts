@@ -9,6 +9,17 @@ import project from "./deno.json" with { type: "json" };
 /** Semantic version, without a `v`. */
 export const VERSION: string = project.version;
 
-/** The commit, which `tools/compile` writes beside the version in a binary. */
-export const COMMIT: string | undefined =
-  (project as { readonly commit?: string }).commit;
+/** What `tools/compile` writes beside the version in a binary. */
+const built: typeof project & {
+  readonly commit?: string;
+  readonly runtime?: string;
+} = project;
+
+/** The commit of a binary's sources. */
+export const COMMIT: string | undefined = built.commit;
+
+/**
+ * Where a binary's runtime comes from: `official`, or `recovered from npm:…`
+ * (docs/binary.md).
+ */
+export const RUNTIME: string | undefined = built.runtime;

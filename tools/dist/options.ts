@@ -6,6 +6,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { LodenError } from "../../errors.ts";
+import { RUNTIME_KINDS, type RuntimeKind } from "../compile/compile_runtime.ts";
 
 /** What can be made. */
 export const FORMATS = ["tarball", "deb"] as const;
@@ -18,17 +19,21 @@ export interface DistOptions {
   readonly help: boolean;
   /** `undefined`: it is compiled. */
   readonly binary: string | undefined;
+  /** What is compiled; a recovered one is packed only where this says so. */
+  readonly runtime: RuntimeKind;
   readonly out: string;
   readonly formats: readonly Format[];
 }
 
 /** How it is called. */
 export const DIST_USAGE =
-  `Usage: deno task dist [--binary=PATH] [--out=DIR] [--only=tarball|deb]
+  `Usage: deno task dist [--binary=PATH] [--runtime=KIND] [--out=DIR] [--only=tarball|deb]
 
-  --binary=PATH  pack this; by default the binary is compiled first
-  --out=DIR      where to (default dist)
-  --only=FORMAT  tarball or deb; by default both`;
+  --binary=PATH   pack this; by default the binary is compiled first
+  --runtime=KIND  official (the default), or recovered: compile with that runtime,
+                  and pack a binary that has it (docs/binary.md)
+  --out=DIR       where to (default dist)
+  --only=FORMAT   tarball or deb; by default both`;
 
 /** Arguments that cannot be right. `code` is `dist.usage`. */
 export class DistUsageError extends LodenError {
@@ -39,10 +44,12 @@ export class DistUsageError extends LodenError {
 
 /** @throws {DistUsageError} */
 export function parseDistOptions(args: readonly string[]): DistOptions {
-  const { _: words, binary, help, only, out } = parseArgs([...args], {
+  const { _: words, binary, help, only, out, runtime: kind } = parseArgs([
+    ...args,
+  ], {
     boolean: ["help"],
-    string: ["binary", "only", "out"],
-    default: { out: "dist" },
+    string: ["binary", "only", "out", "runtime"],
+    default: { out: "dist", runtime: "official" },
     unknown(argument: string) {
       throw new DistUsageError(
         `Cannot make a distribution: ${argument} must be a known argument`,
@@ -50,12 +57,17 @@ export function parseDistOptions(args: readonly string[]): DistOptions {
     },
   });
   const formats = FORMATS.filter((each) => only === undefined || each === only);
-  if (words.length > 0 || formats.length === 0 || binary === "" || out === "") {
+  const runtime = RUNTIME_KINDS.find((each) => each === kind);
+  const isEmpty = binary === "" || out === "";
+  if (words.length > 0 || formats.length === 0 || !runtime || isEmpty) {
     throw new DistUsageError(
       `Cannot make a distribution: --only must be one of ` +
-        `${FORMATS.join(", ")}, and the others must have values: current ` +
-        `arguments are ${args.join(" ")}`,
+        `${FORMATS.join(", ")}, --runtime one of ${
+          RUNTIME_KINDS.join(", ")
+        }, ` +
+        `and the others must have values: current arguments are ` +
+        args.join(" "),
     );
   }
-  return { help, binary, out, formats };
+  return { help, binary, runtime, out, formats };
 }

@@ -5,6 +5,10 @@
  */
 
 import { VERSION } from "../../version.ts";
+import {
+  type RecoveredRuntime,
+  recoveredRuntimeOf,
+} from "../compile/denort_recovery.ts";
 import { DistError } from "./errors.ts";
 import { output } from "./process.ts";
 
@@ -17,6 +21,14 @@ export interface Release {
   readonly architecture: Architecture;
   /** Seconds since 1970, UTC: of the commit, not of the build. */
   readonly epochSeconds: number;
+  readonly runtime: PackedRuntime;
+}
+
+/** The Deno that is in a binary. */
+export interface PackedRuntime {
+  readonly denoVersion: string;
+  /** `undefined` when it is the official one. */
+  readonly recovered: RecoveredRuntime | undefined;
 }
 
 /** `e_machine` of an ELF header, at byte 18 (System V ABI; elf.h). */
@@ -28,11 +40,38 @@ const ELF_MAGIC = 0x7f454c46;
 
 /** @throws {DistError} `dist.binary`, `dist.time`. */
 export async function readRelease(binary: string): Promise<Release> {
+  const architecture = architectureOf(await readHeader(binary), binary);
   return {
     version: VERSION,
-    architecture: architectureOf(await readHeader(binary), binary),
+    architecture,
     epochSeconds: await readEpoch(),
+    runtime: await readRuntime(binary, architecture),
   };
+}
+
+async function readRuntime(
+  binary: string,
+  architecture: Architecture,
+): Promise<PackedRuntime> {
+  const recovered = await recoveredRuntimeOf(binary);
+  if (recovered !== undefined) {
+    return { denoVersion: recovered.denoVersion, recovered };
+  }
+  // One for another machine cannot be asked; deno compile makes it with its own.
+  const denoVersion = architecture === thisArchitecture()
+    ? await denoVersionOf(binary)
+    : Deno.version.deno;
+  return { denoVersion, recovered };
+}
+
+function thisArchitecture(): Architecture {
+  return Deno.build.arch === "x86_64" ? "amd64" : "arm64";
+}
+
+async function denoVersionOf(binary: string): Promise<string> {
+  const path = await Deno.realPath(binary);
+  const { deno } = JSON.parse(await output([path, "version", "--json"]));
+  return deno;
 }
 
 /**

@@ -21,14 +21,9 @@ import { type LicensedPackage, renderSbom } from "./sbom.ts";
 
 /** @throws {DistError} */
 export async function renderFiles(
-  { architecture, epochSeconds, version }: Release,
-  binary: string,
+  { epochSeconds, runtime, version }: Release,
 ): Promise<RenderedFiles> {
   const packages = await licensedPackages();
-  const denoVersion = architecture === thisArchitecture()
-    ? await denoVersionOf(binary)
-    // A binary for another machine comes from plain `deno compile`.
-    : Deno.version.deno;
   const input = {
     program: "loden",
     flags: AGENT_FLAGS,
@@ -39,7 +34,7 @@ export async function renderFiles(
       epochSeconds,
       cli: await Deno.readTextFile(`${ROOT}docs/cli.md`),
     }),
-    sbom: renderSbom({ version, denoVersion }, packages),
+    sbom: renderSbom({ version, runtime }, packages),
     licences: await renderLicences(packages.values()),
     completions: {
       bash: renderCompletion("bash", input),
@@ -63,14 +58,4 @@ async function licensedPackages(): Promise<Map<string, LicensedPackage>> {
     packages.set(key, await readLicence(each));
   }
   return packages;
-}
-
-function thisArchitecture(): Release["architecture"] {
-  return Deno.build.arch === "x86_64" ? "amd64" : "arm64";
-}
-
-async function denoVersionOf(binary: string): Promise<string> {
-  const path = await Deno.realPath(binary);
-  const { deno } = JSON.parse(await output([path, "version", "--json"]));
-  return deno;
 }

@@ -8,6 +8,7 @@
 
 import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
 import type { NpmPackage } from "./npm_packages.ts";
+import type { PackedRuntime } from "./release.ts";
 
 /** A package, and the SPDX expression of its licence. */
 export interface LicensedPackage extends NpmPackage {
@@ -17,13 +18,13 @@ export interface LicensedPackage extends NpmPackage {
 /** What the bill is for. */
 export interface SbomSubject {
   readonly version: string;
-  /** Of the runtime that is in the binary. */
-  readonly denoVersion: string;
+  /** What is in the binary beside the program. */
+  readonly runtime: PackedRuntime;
 }
 
 /** The whole document, JSON, ended by LF. */
 export function renderSbom(
-  { denoVersion, version }: SbomSubject,
+  { runtime: { denoVersion, recovered }, version }: SbomSubject,
   packages: ReadonlyMap<string, LicensedPackage>,
 ): string {
   const loden = new Models.Component(
@@ -42,6 +43,10 @@ export function renderSbom(
     },
   );
   runtime.licenses.add(new Models.SpdxLicense("MIT"));
+  runtime.description = `denort, ${recovered?.origin ?? "official"}`;
+  if (recovered !== undefined) {
+    runtime.hashes.set(Enums.HashAlgorithm["SHA-256"], recovered.sha256);
+  }
   const components = new Map(
     [...packages].map(([key, each]) => [key, componentOf(key, each)]),
   );

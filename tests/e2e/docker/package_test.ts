@@ -90,6 +90,7 @@ async function makePackages(directory: string): Promise<World["packages"]> {
   const [name] = await makeDist({
     binary: await binaryIn(directory),
     formats: ["deb"],
+    runtime: "recovered",
     out,
   });
   const first = `${out}/${name}`;

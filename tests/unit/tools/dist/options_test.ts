@@ -8,19 +8,32 @@ Deno.test("everything is made, from a fresh binary, unless told otherwise", () =
   assertEquals(parseDistOptions([]), {
     help: false,
     binary: undefined,
+    runtime: "official",
     out: "dist",
     formats: ["tarball", "deb"],
   });
-  assertEquals(parseDistOptions(["--binary=x", "--only=deb"]), {
-    help: false,
-    binary: "x",
-    out: "dist",
-    formats: ["deb"],
-  });
+  assertEquals(
+    parseDistOptions(["--binary=x", "--only=deb", "--runtime=recovered"]),
+    {
+      help: false,
+      binary: "x",
+      runtime: "recovered",
+      out: "dist",
+      formats: ["deb"],
+    },
+  );
 });
 
 Deno.test("arguments that cannot be right are refused", () => {
-  for (const argument of ["--only=rpm", "--binary=", "--oops", "word"]) {
+  for (
+    const argument of [
+      "--only=rpm",
+      "--runtime=x",
+      "--binary=",
+      "--oops",
+      "word",
+    ]
+  ) {
     assertThrows(() => parseDistOptions([argument]), DistUsageError);
   }
 });

@@ -1,7 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DistError } from "../../../../tools/dist/errors.ts";
 import { architectureOf } from "../../../../tools/dist/release.ts";
-import { renderChangelog } from "../../../../tools/dist/debian_package.ts";
+import {
+  describeRuntime,
+  renderChangelog,
+} from "../../../../tools/dist/debian_package.ts";
 import { tarballName } from "../../../../tools/dist/tarball.ts";
 
 /** The first 20 bytes of a little-endian ELF program. */
@@ -32,7 +35,31 @@ const RELEASE = {
   version: "1.2.3",
   architecture: "amd64",
   epochSeconds: 1_000_000_000,
+  runtime: { denoVersion: "2.0.0", recovered: undefined },
 } as const;
+
+Deno.test("the package's description says which runtime is inside", async () => {
+  const control = await Deno.readTextFile(
+    new URL("../../../../packaging/debian/control", import.meta.url),
+  );
+  const lastLine = (origin?: string) => {
+    const recovered = origin === undefined
+      ? undefined
+      : { denoVersion: "2.0.0", origin, npmPackage: "", sha256: "" };
+    const runtime = { denoVersion: "2.0.0", recovered };
+    const text = describeRuntime(control, { runtime });
+    assertEquals(text.startsWith(control), true);
+    return text.slice(control.length);
+  };
+  assertEquals(
+    lastLine(),
+    " .\n The runtime inside is Deno 2.0.0, the official one.\n",
+  );
+  assertEquals(
+    lastLine("recovered from npm:x@1.0.0"),
+    " .\n The runtime inside is Deno 2.0.0, recovered from npm:x@1.0.0.\n",
+  );
+});
 
 Deno.test("names and dates come from the release", () => {
   assertEquals(tarballName(RELEASE), "loden-1.2.3-linux-amd64");

@@ -4,7 +4,16 @@ import {
   renderSbom,
 } from "../../../../tools/dist/sbom.ts";
 
-const SUBJECT = { version: "1.2.3", denoVersion: "2.0.0" };
+const SUBJECT = {
+  version: "1.2.3",
+  runtime: { denoVersion: "2.0.0", recovered: undefined },
+};
+const RECOVERED = {
+  denoVersion: "2.0.0",
+  origin: "recovered from npm:x@1.0.0",
+  npmPackage: "x@1.0.0",
+  sha256: "ab".repeat(32),
+};
 
 function licensed(
   name: string,
@@ -57,4 +66,20 @@ Deno.test("the bill of materials names each package with its version, licence, h
 
 Deno.test("the same sources give the same bytes", () => {
   assertEquals(renderSbom(SUBJECT, PACKAGES), renderSbom(SUBJECT, PACKAGES));
+});
+
+Deno.test("the bill of materials says which runtime is inside, and where a recovered one is from", () => {
+  const deno = (subject: object) => {
+    const { components } = JSON.parse(
+      renderSbom({ ...SUBJECT, ...subject }, PACKAGES),
+    );
+    return components.find(({ name }: { name: string }) => name === "deno");
+  };
+  assertEquals(deno({}).description, "denort, official");
+  assertEquals(deno({}).hashes, undefined);
+  const { description, hashes } = deno({
+    runtime: { denoVersion: "2.0.0", recovered: RECOVERED },
+  });
+  assertEquals(description, "denort, recovered from npm:x@1.0.0");
+  assertEquals(hashes, [{ alg: "SHA-256", content: RECOVERED.sha256 }]);
 });
