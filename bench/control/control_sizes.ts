@@ -21,7 +21,7 @@ export const FULL_SIZES: ControlSizes = {
   leases: 10_000,
   changes: 200,
   joiners: 200,
-  // The agent's heap is collected every half minute.
+  // Until the start is over and the page cache has given back what is needed.
   settleSeconds: 35,
   idleSeconds: 30,
 };

@@ -29,7 +29,8 @@ import {
 } from "../../config/settings.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
 import { readWatchdogTimeout, SystemdNotifier } from "../../host/systemd.ts";
-import { type Clock, systemClock } from "../../linux/clock.ts";
+import { systemClock } from "../../linux/clock.ts";
+import { releaseProgramPages } from "../../linux/program_pages.ts";
 import { systemRandom } from "../../linux/random.ts";
 import { VERSION } from "../../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
@@ -37,7 +38,6 @@ import { buildCommit } from "../build_commit.ts";
 import type { CommandContext, CommandEntry, CommandIo } from "../command.ts";
 import { closeDebugger } from "../../agent/process/debugger_guard.ts";
 import { exitCodeOf } from "../failure.ts";
-import { keepHeapSmall } from "../../agent/process/heap.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -131,7 +131,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     using parts = await composeAgent(settings, io.env, paths, state);
     agent = parts.agent;
     const status = StatusServer.start(paths, () => state.snapshot());
-    onceReady(state, ending.signal, keepHeapSmall);
+    onceReady(state, ending.signal, releaseProgramPages);
     try {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
@@ -159,13 +159,13 @@ function refuseFlanneld(settings: Settings): void {
 function onceReady(
   state: AgentState,
   signal: AbortSignal,
-  action: (clock: Clock, signal: AbortSignal) => Promise<void>,
+  action: () => void,
 ): void {
   const end = state.onChange(() => {
     if (!state.facts.ready) return;
     end();
     systemClock.sleep(AFTER_READY_MS, signal)
-      .then(() => action(systemClock, signal), () => {});
+      .then(action, () => {});
   });
 }
 
