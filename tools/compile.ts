@@ -84,16 +84,19 @@ async function main(args: string[]): Promise<number> {
   using interrupt = onInterrupt(() => {});
   const { signal } = interrupt;
   try {
-    const { path, runtime: used, sizeBytes } = await buildBinary({
+    const built = await buildBinary({
       target,
       runtime,
       output: resolve(words.output ?? DEFAULT_OUTPUT),
       cache: cacheDirectory(),
       signal,
     });
-    const megabytes = (sizeBytes / 1e6).toFixed(1);
-    const { denoVersion, origin } = used;
-    console.log(`${path}: ${megabytes} MB, Deno ${denoVersion}, ${origin}`);
+    const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
+    const { denoVersion, origin } = built.runtime;
+    console.log(
+      `${built.path}: ${megabytes(built.sizeBytes)}, of which the program is ` +
+        `${megabytes(built.programBytes)}; Deno ${denoVersion}, ${origin}`,
+    );
     return 0;
   } catch (error) {
     if (signal.reason instanceof Interrupted) {

@@ -11,18 +11,21 @@ import { lodenBinary } from "../rig/loden_program.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
-/** Compiles the tree at `root` as it is. @returns the path. */
+/** Compiles the tree at `root` as it is. @returns what that prints. */
 export async function compile(root: string, output: string): Promise<string> {
   const { signal } = new AbortController();
   const runtime = await findTestRuntime((line) => console.log(line), signal);
-  await run([
+  return await run([
     ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
     ...[`--output=${output}`, `--runtime=${runtime}`],
   ]);
-  return output;
 }
 
 /** The one that all tests run, and where they run the sources, a fresh one. */
 export async function binaryIn(directory: string): Promise<string> {
-  return lodenBinary() ?? await compile(ROOT, `${directory}/loden`);
+  const given = lodenBinary();
+  if (given !== undefined) return given;
+  const output = `${directory}/loden`;
+  await compile(ROOT, output);
+  return output;
 }

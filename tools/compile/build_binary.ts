@@ -48,6 +48,8 @@ export interface BuildOptions {
 export interface BuiltBinary {
   readonly path: string;
   readonly sizeBytes: number;
+  /** The part that is not the runtime. */
+  readonly programBytes: number;
   /** The Deno inside, and one of that version to run other programs with. */
   readonly runtime: CompileRuntime;
 }
@@ -85,7 +87,8 @@ export async function buildBinary(options: BuildOptions): Promise<BuiltBinary> {
     await compile({ staging, output: fresh, target }, runtime, signal);
     await Deno.rename(fresh, output);
     const { size } = await Deno.stat(output);
-    return { path: output, sizeBytes: size, runtime };
+    const programBytes = await sizeOfFiles(`${staging}/program`);
+    return { path: output, sizeBytes: size, programBytes, runtime };
   } finally {
     await Deno.remove(staging, { recursive: true });
     await removeIfThere(fresh);
@@ -186,6 +189,14 @@ function reasonIn(stderr: string): string {
   const lines = words!.split("\n").map((line) => line.trim());
   return lines.filter((line) => line !== "").slice(-2).join(": ") ||
     "it gave no reason";
+}
+
+async function sizeOfFiles(directory: string): Promise<number> {
+  let bytes = 0;
+  for await (const { name } of Deno.readDir(directory)) {
+    bytes += (await Deno.stat(`${directory}/${name}`)).size;
+  }
+  return bytes;
 }
 
 async function removeIfThere(path: string): Promise<void> {
