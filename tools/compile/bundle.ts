@@ -58,8 +58,10 @@ const require = createRequire(import.meta.url);`;
  */
 export async function bundle(options: BundleOptions): Promise<void> {
   const { aliases, output, project, root, sources } = options;
+  let inputs: Record<string, unknown>;
   try {
-    await esbuild.build({
+    const { metafile } = await esbuild.build({
+      metafile: true,
       absWorkingDir: root,
       entryPoints: ["cli.ts", ...workersOf(sources)],
       // Flat, so that a worker lies beside whoever starts it.
@@ -81,6 +83,7 @@ export async function bundle(options: BundleOptions): Promise<void> {
       logLevel: "silent",
       plugins: [ownFiles(project), readProtocol()],
     });
+    inputs = metafile.inputs;
   } catch (error) {
     throw new BundleError(error instanceof Error ? error.message : "", {
       cause: error,
@@ -88,7 +91,8 @@ export async function bundle(options: BundleOptions): Promise<void> {
   } finally {
     await esbuild.stop();
   }
-  const renamed = renamedErrors(sources, await readPrograms(output));
+  const bundled = sources.filter(({ path }) => path in inputs);
+  const renamed = renamedErrors(bundled, await readPrograms(output));
   if (renamed.length > 0) {
     throw new BundleError(`errors must keep their names: ${renamed} do not`);
   }
