@@ -320,7 +320,7 @@ Deno.test("the units are as systemd wants them, and as exposed as the documentat
   const [, exposure] = /exposure level for \S+: ([\d.]+)/.exec(
     await machine.run(["systemd-analyze", "security", "loden.service"]),
   )!;
-  const [, documented] = /loden\.service` gives ([\d.]+)/.exec(
+  const [, documented] = /loden\.service` reports ([\d.]+)/.exec(
     await Deno.readTextFile(DOCUMENTATION),
   )!;
   assertEquals(exposure, documented);
