@@ -8,7 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import type { BackendAdvertisement } from "../backend/backend.ts";
 import { parseNetworkConfig } from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
-import type { PreviousSubnet } from "../lease/acquisition_plan.ts";
+import { previousSubnets } from "../lease/acquisition_plan.ts";
 import type { Lease } from "../lease/lease.ts";
 import { LeaseKeeper, type LeaseKeeperStatus } from "../lease/lease_keeper.ts";
 import type { PeerSelf } from "../lease/peer_set.ts";
@@ -100,7 +100,7 @@ export class LeaseMembership implements Membership {
     const { hostId, peers: initialPeers } = store;
     const keeper = new LeaseKeeper({ ...this.#components, store }, {
       ...this.#options,
-      previous: this.#previousSubnets(store),
+      previous: previousSubnets(this.#options.formerSubnet, store.lease),
     });
     this.#keeper = keeper;
     if (this.#advertised !== undefined) keeper.advertise(this.#advertised);
@@ -174,22 +174,6 @@ export class LeaseMembership implements Membership {
   #open(underlay: Underlay): Promise<StateStore> {
     this.#store ??= this.#components.openStore(underlay);
     return this.#store;
-  }
-
-  /**
-   * The subnet file survives a lost state directory, and flannel writes it as
-   * well.
-   */
-  #previousSubnets({ lease }: StateStore): PreviousSubnet[] {
-    const { formerSubnet } = this.#options;
-    const previous: PreviousSubnet[] = [];
-    if (formerSubnet !== undefined) {
-      previous.push({ subnet: formerSubnet, source: "subnet-file" });
-    }
-    if (lease !== undefined) {
-      previous.push({ subnet: lease.subnet, source: "state" });
-    }
-    return previous;
   }
 
   #moveTo(

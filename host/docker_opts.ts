@@ -5,7 +5,6 @@
  * @module
  */
 
-import { writeFileAtomically } from "../linux/atomic_file.ts";
 import type { Route } from "../linux/netlink/rtnetlink.ts";
 import { type Cidr, equalCidr } from "../net/cidr.ts";
 import { DockerOptsError } from "./errors.ts";
@@ -96,22 +95,6 @@ export function renderAgentDockerOpts(
 ): string {
   const variables = { ...subnetVariables(env), ...options };
   return renderDockerOpts(variables, AGENT_CONTENT);
-}
-
-/**
- * Writes the agent's file; a new file has mode 0644.
- *
- * @param options further `DOCKER_OPT_*` variables
- * (`host/docker/daemon_options.ts`).
- * @throws {FileWriteError}, which waiting may cure.
- */
-export async function writeAgentDockerOpts(
-  path: string,
-  env: SubnetEnv,
-  options: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const text = renderAgentDockerOpts(env, options);
-  await writeFileAtomically(path, text, { mode: 0o644 });
 }
 
 /**

@@ -5,7 +5,6 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { writeFileAtomically } from "../linux/atomic_file.ts";
 import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../net/ipv4.ts";
 import { type OverlayMtu, overlayMtu } from "../net/mtu.ts";
@@ -74,19 +73,6 @@ function onlyCidr(list: string | undefined): Cidr | undefined {
     .map((text) => parseCidr(text.trim()))
     .filter((cidr) => cidr !== undefined);
   return found.length === 1 ? found[0] : undefined;
-}
-
-/**
- * Writes the file; a new file has mode 0644. Unchanged content is not written
- * again.
- *
- * @throws {FileWriteError}, which waiting may cure.
- */
-export async function writeSubnetEnv(
-  path: string,
-  env: SubnetEnv,
-): Promise<void> {
-  await writeFileAtomically(path, renderSubnetEnv(env), { mode: 0o644 });
 }
 
 /**

@@ -25,6 +25,19 @@ export interface PreviousSubnet {
   readonly source: "running" | "subnet-file" | "state";
 }
 
+/** The subnet file survives a lost state directory, and flannel writes it too. */
+export function previousSubnets(
+  subnetFile: Cidr | undefined,
+  state: { readonly subnet: Cidr } | undefined,
+): PreviousSubnet[] {
+  return [
+    ...subnetFile
+      ? [{ subnet: subnetFile, source: "subnet-file" } as const]
+      : [],
+    ...state ? [{ subnet: state.subnet, source: "state" } as const] : [],
+  ];
+}
+
 /** The next write. */
 export type AcquisitionStep =
   | {

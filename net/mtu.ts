@@ -22,9 +22,12 @@ export const UDP_ENCAPSULATION_BYTES = 28;
 /** Every IPv4 network carries packets of 68 bytes: RFC 791. */
 export const LEAST_OVERLAY_MTU_BYTES = 68;
 
-/** An underlay interface's MTU in bytes. */
+/** RFC 791. A loopback interface's MTU is larger. */
+const LARGEST_IPV4_PACKET_BYTES = 65_535;
+
+/** The largest packet of an interface with an MTU of so many bytes. */
 export function underlayMtu(bytes: number): UnderlayMtu {
-  return bytes as UnderlayMtu;
+  return Math.min(bytes, LARGEST_IPV4_PACKET_BYTES) as UnderlayMtu;
 }
 
 /** An overlay device's MTU in bytes. */

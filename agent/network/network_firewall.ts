@@ -43,6 +43,24 @@ export interface NetworkFirewallOptions {
   readonly formerNetwork: Cidr | undefined;
 }
 
+/** The rules that a network needs. */
+export function firewallRules(
+  { network, subnet }: Pick<FirewallRules, "network" | "subnet">,
+  options: NetworkFirewallOptions,
+): FirewallRules {
+  const { ipMasq, forwardRules, randomFully, formerNetwork } = options;
+  const isFormer = formerNetwork !== undefined &&
+    !equalCidr(formerNetwork, network);
+  return {
+    network,
+    subnet,
+    masquerade: ipMasq,
+    forward: forwardRules,
+    randomFully,
+    formerNetwork: isFormer ? formerNetwork : undefined,
+  };
+}
+
 /** What one supervisor keeps. */
 interface Kept {
   readonly supervisor: FirewallSupervisor;
@@ -80,21 +98,17 @@ export class NetworkFirewall {
     signal: AbortSignal,
     ending: AbortSignal,
   ): Promise<void> {
-    const { ipMasq, forwardRules, randomFully } = this.#options;
+    const { ipMasq, forwardRules } = this.#options;
     const { network } = config.pool;
     const supervisor = await this.#supervisorFor(config);
     if (this.#network !== undefined && !equalCidr(this.#network, network)) {
       this.#formerNetwork = this.#network;
     }
     this.#network = network;
-    const rules: FirewallRules = {
-      network,
-      subnet,
-      masquerade: ipMasq,
-      forward: forwardRules,
-      randomFully,
+    const rules = firewallRules({ network, subnet }, {
+      ...this.#options,
       formerNetwork: this.#formerNetwork,
-    };
+    });
     const ensure = () => supervisor.ensure(rules, signal);
     if (ipMasq) {
       // The keeper reports failures itself, to #onResult.

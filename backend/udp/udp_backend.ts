@@ -209,8 +209,7 @@ export class UdpBackend implements Backend {
 }
 
 function overlayMtuOf({ underlay }: BackendContext): OverlayMtu {
-  // A loopback's MTU is above what an IPv4 packet can be.
-  const bytes = Math.min(underlay.mtuBytes, 65535) - UDP_ENCAPSULATION_BYTES;
+  const bytes = underlay.mtuBytes - UDP_ENCAPSULATION_BYTES;
   if (bytes < LEAST_OVERLAY_MTU_BYTES) {
     throw new UnderlayMtuError(
       underlay.interfaceName,

@@ -17,6 +17,7 @@ import {
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
 import { refuseNetworkOfOthers } from "../../agent/instance/neighbours.ts";
+import type { NetworkOptions } from "../../agent/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
 import type { AgentState } from "../../agent/status/state.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
@@ -29,11 +30,14 @@ import {
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
-import { readDaemonConfig } from "../../host/docker/daemon_config.ts";
+import {
+  type DaemonConfig,
+  readDaemonConfig,
+} from "../../host/docker/daemon_config.ts";
 import { overlayOptions } from "../../host/docker/daemon_options.ts";
 import { watchDocker } from "../../host/docker/docker_watch.ts";
 import { hostDocker } from "../../host/docker/host_docker.ts";
-import { writeAgentDockerOpts } from "../../host/docker_opts.ts";
+import { renderAgentDockerOpts } from "../../host/docker_opts.ts";
 import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
 import { pickUnderlay } from "../../host/interface_picker.ts";
@@ -44,8 +48,8 @@ import {
 } from "../../host/network_fit.ts";
 import {
   readSubnetEnv,
+  renderSubnetEnv,
   type SubnetEnv,
-  writeSubnetEnv,
 } from "../../host/subnet_env.ts";
 import { checkSysctls } from "../../host/sysctl_check.ts";
 import { setSysctls } from "../../host/sysctl_set.ts";
@@ -56,6 +60,7 @@ import {
   underlayWarnings,
 } from "../../host/underlay_warnings.ts";
 import { FileStateStore } from "../../lease/file_state_store.ts";
+import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
@@ -120,7 +125,7 @@ export async function composeAgent(
     createBackend: (config) => createBackend(settings, config, backendParts),
     createFirewall: (config, onResult) =>
       createFirewall(settings, config, onResult),
-    files: hostFiles(settings),
+    files: hostFiles(settings, () => readDaemonConfig()),
     ensureBlackholeRoute: (subnet) =>
       rtnetlink.replaceRoute({
         destination: subnet,
@@ -161,18 +166,27 @@ export async function composeAgent(
       action: settings.onSubnetChange,
       formerSubnet: former.subnet,
     },
-    network: {
-      ipMasq: settings.ipMasq,
-      forwardRules: settings.iptablesForwardRules,
-      randomFully: settings.ipMasqFullyRandom,
-      blackholeRoute: settings.ipBlackholeRoute,
-      formerNetwork: former.network,
-    },
+    network: networkOptions(settings, former),
   });
   return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
 }
 
-function findAddressConflicts(
+/** What a person sets of a network, and the network of the last run. */
+export function networkOptions(
+  settings: Settings,
+  former: Partial<SubnetEnv>,
+): NetworkOptions {
+  return {
+    ipMasq: settings.ipMasq,
+    forwardRules: settings.iptablesForwardRules,
+    randomFully: settings.ipMasqFullyRandom,
+    blackholeRoute: settings.ipBlackholeRoute,
+    formerNetwork: former.network,
+  };
+}
+
+/** One look at the host's routes and addresses. */
+export function findAddressConflicts(
   network: Cidr,
   rtnetlink: Rtnetlink,
 ): AddressConflicts {
@@ -255,21 +269,36 @@ function createFirewall(
   });
 }
 
-function hostFiles({ subnetFile, dockerOptsFile }: Settings): HostFile[] {
-  const files: HostFile[] = [{
-    path: subnetFile,
-    warning: "files.subnet-env",
-    write: (env: SubnetEnv) => writeSubnetEnv(subnetFile, env),
-  }];
-  if (dockerOptsFile !== undefined) {
-    files.push({
-      path: dockerOptsFile,
-      warning: "files.docker-opts",
-      write: async (env: SubnetEnv) => {
-        const options = overlayOptions(await readDaemonConfig());
-        await writeAgentDockerOpts(dockerOptsFile, env, options);
-      },
-    });
-  }
-  return files;
+/** A file whose text can be had without writing it. */
+interface RenderedFile extends HostFile {
+  readonly render: (env: SubnetEnv) => Promise<string> | string;
+}
+
+/** What the agent writes for other programs, in this order. */
+export function hostFiles(
+  { subnetFile, dockerOptsFile }: Settings,
+  readDaemonConfig: () => Promise<DaemonConfig>,
+): RenderedFile[] {
+  const file = (
+    path: string,
+    warning: HostFile["warning"],
+    render: RenderedFile["render"],
+  ): RenderedFile => ({
+    path,
+    warning,
+    render,
+    write: async (env) =>
+      await writeFileAtomically(path, await render(env), { mode: 0o644 }),
+  });
+  return [
+    file(subnetFile, "files.subnet-env", renderSubnetEnv),
+    ...dockerOptsFile === undefined ? [] : [
+      file(
+        dockerOptsFile,
+        "files.docker-opts",
+        async (env) =>
+          renderAgentDockerOpts(env, overlayOptions(await readDaemonConfig())),
+      ),
+    ],
+  ];
 }

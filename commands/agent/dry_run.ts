@@ -12,6 +12,8 @@ import {
   stateFile,
 } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import type { NetworkOptions } from "../../agent/network/network.ts";
+import { firewallRules } from "../../agent/network/network_firewall.ts";
 import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
 import {
   type NetworkConfig,
@@ -23,29 +25,18 @@ import {
   type DaemonConfig,
   readDaemonConfig,
 } from "../../host/docker/daemon_config.ts";
-import { overlayOptions } from "../../host/docker/daemon_options.ts";
-import { renderAgentDockerOpts } from "../../host/docker_opts.ts";
 import { NoFirewallToolError } from "../../host/firewall/errors.ts";
-import type { FirewallRules } from "../../host/firewall/firewall.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
 import {
   findFlanneld,
   type FlanneldProcess,
 } from "../../host/flanneld_process.ts";
 import { pickUnderlay } from "../../host/interface_picker.ts";
-import {
-  findOverlaps,
-  isServedAlready,
-  readHostNetworks,
-} from "../../host/network_fit.ts";
-import {
-  parseSubnetEnv,
-  renderSubnetEnv,
-  type SubnetEnv,
-} from "../../host/subnet_env.ts";
+import { readHostNetworks } from "../../host/network_fit.ts";
+import { parseSubnetEnv, type SubnetEnv } from "../../host/subnet_env.ts";
 import { checkSysctls, type SysctlFinding } from "../../host/sysctl_check.ts";
 import { underlayWarnings } from "../../host/underlay_warnings.ts";
-import type { PreviousSubnet } from "../../lease/acquisition_plan.ts";
+import { previousSubnets } from "../../lease/acquisition_plan.ts";
 import type { LeaseSnapshot } from "../../lease/registry.ts";
 import {
   BadStateError,
@@ -57,10 +48,14 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { formatMac } from "../../net/mac.ts";
-import { overlayMtu, UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
 import type { Underlay } from "../../net/underlay.ts";
 import type { CommandIo } from "../command.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
+import {
+  findAddressConflicts,
+  hostFiles,
+  networkOptions,
+} from "./agent_parts.ts";
 import {
   type FileForecast,
   forecastAddressConflicts,
@@ -112,6 +107,9 @@ async function planStart(
   const paths = instancePaths(settings.runDir, settings.etcdPrefix);
   const { config, snapshot } = await readEtcd(io, settings, world.access);
   const { network } = config.pool;
+  const former = parseSubnetEnv(
+    await world.readFile(settings.subnetFile) ?? "",
+  );
   const underlay = pickUnderlay(settings, rtnetlink);
   const host = readHostNetworks(rtnetlink);
   const warnings = underlayWarnings(underlay, host.links, host.addresses);
@@ -119,29 +117,48 @@ async function planStart(
   const lease = forecastLease(config, snapshot, {
     publicIp: underlay.publicIp,
     hostId: state?.hostId,
-    previous: await previousSubnets(settings, state, world),
+    previous: previousSubnets(former.subnet, state?.lease),
   });
   const { subnet } = lease;
+  const device = forecastDevice({
+    ...settings,
+    ...host,
+    network,
+    subnet,
+    underlay,
+  });
   return [
     ...findOthers(settings, paths, world),
     ...forecastUnderlay(underlay, warnings),
     ...lease.steps,
-    ...forecastAddressConflicts(
-      findOverlaps(network, host),
-      isServedAlready(network, host),
+    ...forecastAddressConflicts(findAddressConflicts(network, rtnetlink)),
+    ...device.steps,
+    ...await planFirewall(
+      config,
+      { subnet, overlayDevice: device.name },
+      networkOptions(settings, former),
+      world,
     ),
-    ...forecastDevice({ ...settings, ...host, network, subnet, underlay }),
-    ...await planFirewall(settings, config, subnet, world),
     ...forecastSysctls(
-      world.checkSysctls([underlay.interfaceName]),
+      world.checkSysctls(
+        [device.name, underlay.interfaceName].filter((name) =>
+          name !== undefined
+        ),
+      ),
       settings.setSysctls,
     ),
     ...forecastFiles(
-      await planFiles(settings, paths, world, {
-        network,
-        subnet,
-        underlay,
-      }),
+      await planFiles(
+        settings,
+        paths,
+        world,
+        subnet && {
+          network,
+          subnet,
+          mtuBytes: device.mtuBytes,
+          ipMasq: settings.ipMasq,
+        },
+      ),
     ),
   ];
 }
@@ -206,82 +223,65 @@ async function readState(
   }
 }
 
-async function previousSubnets(
-  { subnetFile }: Settings,
-  state: DurableState | undefined,
-  { readFile }: DryRunWorld,
-): Promise<PreviousSubnet[]> {
-  const former = parseSubnetEnv(await readFile(subnetFile) ?? "").subnet;
-  const saved = state?.lease?.subnet;
-  return [
-    ...former === undefined
-      ? []
-      : [{ subnet: former, source: "subnet-file" } as const],
-    ...saved === undefined ? [] : [{ subnet: saved, source: "state" } as const],
-  ];
-}
-
+/** The rules that the start sets, and those of a former network that it removes. */
 async function planFirewall(
-  settings: Settings,
   config: NetworkConfig,
-  subnet: Cidr | undefined,
+  { subnet, overlayDevice }: {
+    readonly subnet: Cidr | undefined;
+    readonly overlayDevice: string | undefined;
+  },
+  options: NetworkOptions,
   { runner }: DryRunWorld,
 ): Promise<StartStep[]> {
-  const { ipMasq, iptablesForwardRules, ipMasqFullyRandom } = settings;
-  if (!ipMasq && !iptablesForwardRules) return [];
   const { signal } = new AbortController();
+  const isWanted = options.ipMasq || options.forwardRules;
   try {
-    const options = { enableNftables: config.enableNfTables };
-    const { firewall, reason } = await selectFirewall(runner, options, signal);
+    const { firewall, reason, forDocker } = await selectFirewall(
+      runner,
+      { enableNftables: config.enableNfTables },
+      signal,
+    );
     const name = `${firewall.tool} (${reason})`;
     if (subnet === undefined) {
-      return [{
-        kind: "would",
-        text: `firewall: ${name}: set the rules of the new subnet`,
-      }];
+      return forecastFirewall(
+        isWanted
+          ? [{ name, changes: ["set the rules of the new subnet"] }]
+          : [],
+      );
     }
-    const rules: FirewallRules = {
-      network: config.pool.network,
-      subnet,
-      masquerade: ipMasq,
-      forward: iptablesForwardRules,
-      randomFully: ipMasqFullyRandom,
-    };
-    const changes = await firewall.check(rules, signal);
-    return forecastFirewall([{ name, changes }]);
+    const { network } = config.pool;
+    const rules = firewallRules({ network, subnet }, options);
+    const sets = [{ name, changes: await firewall.check(rules, signal) }];
+    // The agent sets them once it has the device.
+    for (const set of overlayDevice === undefined ? [] : forDocker) {
+      const changes = await set.check({ ...rules, overlayDevice }, signal);
+      if (changes.length > 0) {
+        sets.push({ name: `${set.tool}, ${set.purpose}`, changes });
+      }
+    }
+    return forecastFirewall(isWanted ? sets : sets.filter(hasChanges));
   } catch (error) {
     if (!(error instanceof NoFirewallToolError)) throw error;
-    const kind = ipMasq ? "stopped" : "note";
+    if (!isWanted) return [];
+    const kind = options.ipMasq ? "stopped" : "note";
     return [{ kind, text: describeError(error) }];
   }
+}
+
+function hasChanges({ changes }: { readonly changes: readonly string[] }) {
+  return changes.length > 0;
 }
 
 async function planFiles(
   settings: Settings,
   paths: InstancePaths,
   { readFile, readDaemonConfig }: DryRunWorld,
-  { network, subnet, underlay }: {
-    readonly network: Cidr;
-    readonly subnet: Cidr | undefined;
-    readonly underlay: Underlay;
-  },
+  env: SubnetEnv | undefined,
 ): Promise<FileForecast[]> {
-  const { subnetFile, dockerOptsFile, ipMasq } = settings;
-  const mtuBytes = overlayMtu(underlay.mtuBytes - UDP_ENCAPSULATION_BYTES);
-  const env: SubnetEnv | undefined = subnet &&
-    { network, subnet, mtuBytes, ipMasq };
-  const files: FileForecast[] = [{
-    path: subnetFile,
-    present: await readFile(subnetFile),
-    wanted: env && renderSubnetEnv(env),
-  }];
-  if (dockerOptsFile !== undefined) {
-    const options = overlayOptions(await readDaemonConfig());
-    files.push({
-      path: dockerOptsFile,
-      present: await readFile(dockerOptsFile),
-      wanted: env && renderAgentDockerOpts(env, options),
-    });
+  const files: FileForecast[] = [];
+  for (const { path, render } of hostFiles(settings, readDaemonConfig)) {
+    const present = await readFile(path);
+    files.push({ path, present, wanted: env && await render(env) });
   }
   // Only its existence matters here; its content concerns the agent alone.
   const path = stateFile(settings.stateDir, paths.name);

@@ -6,7 +6,8 @@
 
 import { deviceAlias } from "../../agent/instance/footprint.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
-import type { NetworkOverlap } from "../../host/network_fit.ts";
+import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
+import { isServedAlready } from "../../host/network_fit.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
 import type { UnderlayWarning } from "../../host/underlay_warnings.ts";
 import {
@@ -17,9 +18,13 @@ import {
 import type { LeaseSnapshot } from "../../lease/registry.ts";
 import type { LinkAddress, Route } from "../../linux/netlink/rtnetlink.ts";
 import type { Link } from "../../linux/netlink/rtnetlink.ts";
-import { type Cidr, equalCidr, formatCidr } from "../../net/cidr.ts";
+import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import { UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
+import {
+  type OverlayMtu,
+  overlayMtu,
+  UDP_ENCAPSULATION_BYTES,
+} from "../../net/mtu.ts";
 import type { Underlay } from "../../net/underlay.ts";
 
 /**
@@ -126,8 +131,7 @@ export function forecastUnderlay(
 
 /** Whether the network's addresses are free here. */
 export function forecastAddressConflicts(
-  overlaps: readonly NetworkOverlap[],
-  isServed: boolean,
+  { overlaps, isServed }: AddressConflicts,
 ): StartStep[] {
   return overlaps.map(({ kind, text, fix = "publish another Network" }) =>
     kind === "takeover"
@@ -152,9 +156,17 @@ export interface DeviceContext {
   readonly routes: readonly Route[];
 }
 
+/** The overlay device as a start leaves it. */
+export interface DeviceForecast {
+  readonly steps: readonly StartStep[];
+  /** `undefined` for a device that would get the first free name. */
+  readonly name: string | undefined;
+  readonly mtuBytes: OverlayMtu;
+}
+
 /** The device, its address and the safety route, each kept or created. */
-export function forecastDevice(context: DeviceContext): StartStep[] {
-  const { network, subnet, links, addresses, routes, deviceName } = context;
+export function forecastDevice(context: DeviceContext): DeviceForecast {
+  const { network, subnet, links, addresses, deviceName } = context;
   const { dataPath, underlay } = context;
   const alias = deviceAlias(context.etcdPrefix);
   const ours = links.filter((link) => link.alias === alias);
@@ -164,8 +176,8 @@ export function forecastDevice(context: DeviceContext): StartStep[] {
     ) ?? ours[0];
   const steps: StartStep[] = [];
   const path = `data path ${dataPath}`;
+  const mtuBytes = overlayMtu(underlay.mtuBytes - UDP_ENCAPSULATION_BYTES);
   if (link === undefined) {
-    const mtuBytes = underlay.mtuBytes - UDP_ENCAPSULATION_BYTES;
     steps.push(would(`make device ${deviceName}, MTU ${mtuBytes} (${path})`));
   } else {
     steps.push(keeps(`device ${link.name} (${path})`));
@@ -181,11 +193,12 @@ export function forecastDevice(context: DeviceContext): StartStep[] {
     }
   }
   const route = `route unreachable ${formatCidr(network)}`;
-  const hasRoute = routes.some(({ type, destination }) =>
-    type === "unreachable" && equalCidr(destination, network)
+  steps.push(
+    isServedAlready(network, context)
+      ? keeps(route)
+      : would(`add ${route}, and the peers'`),
   );
-  steps.push(hasRoute ? keeps(route) : would(`add ${route}, and the peers'`));
-  return steps;
+  return { steps, name: link?.name, mtuBytes };
 }
 
 /** One set of firewall rules: its tool, and what `ensure` would change. */

@@ -3,8 +3,8 @@ import {
   AGENT_CONTENT,
   type DockerOptsContent,
   findRouteAway,
+  renderAgentDockerOpts,
   renderDockerOpts,
-  writeAgentDockerOpts,
 } from "../../../host/docker_opts.ts";
 import { DockerOptsError } from "../../../host/errors.ts";
 import type { Route } from "../../../linux/netlink/rtnetlink.ts";
@@ -103,48 +103,32 @@ Deno.test("without anything known the combined line is empty", () => {
   assertEquals(renderDockerOpts({}, BOTH), `DOCKER_OPTS=""\n`);
 });
 
-Deno.test("the agent's file has both forms and leaves DOCKER_OPTS to its owner", async () => {
-  const directory = await Deno.makeTempDir();
-  try {
-    const path = `${directory}/flannel_docker_opts.env`;
-    await writeAgentDockerOpts(path, {
-      network: parseCidr("10.1.0.0/16")!,
-      subnet: parseCidr("10.1.74.0/24")!,
-      mtuBytes: overlayMtu(1472),
-      ipMasq: true,
-    });
-    assertEquals(
-      await Deno.readTextFile(path),
-      `${INDIVIDUAL}${AGENT_CONTENT.combinedKey}=${COMBINED}`,
-    );
-    assertEquals((await Deno.stat(path)).mode! & 0o777, 0o644);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+const ENV = {
+  network: parseCidr("10.1.0.0/16")!,
+  subnet: parseCidr("10.1.74.0/24")!,
+  mtuBytes: overlayMtu(1472),
+  ipMasq: true,
+};
+
+Deno.test("the agent's file has both forms and leaves DOCKER_OPTS to its owner", () => {
+  assertEquals(
+    renderAgentDockerOpts(ENV, {}),
+    `${INDIVIDUAL}${AGENT_CONTENT.combinedKey}=${COMBINED}`,
+  );
 });
 
-Deno.test("further options of Docker's stand in the agent's file in both forms", async () => {
-  const directory = await Deno.makeTempDir();
-  try {
-    const path = `${directory}/flannel_docker_opts.env`;
-    await writeAgentDockerOpts(path, {
-      network: parseCidr("10.1.0.0/16")!,
-      subnet: parseCidr("10.1.74.0/24")!,
-      mtuBytes: overlayMtu(1472),
-      ipMasq: false,
-    }, { DOCKER_OPT_ALLOW_DIRECT_ROUTING: "--allow-direct-routing" });
-    assertEquals(
-      await Deno.readTextFile(path),
-      `DOCKER_OPT_ALLOW_DIRECT_ROUTING="--allow-direct-routing"
+Deno.test("further options of Docker's stand in the agent's file in both forms", () => {
+  assertEquals(
+    renderAgentDockerOpts({ ...ENV, ipMasq: false }, {
+      DOCKER_OPT_ALLOW_DIRECT_ROUTING: "--allow-direct-routing",
+    }),
+    `DOCKER_OPT_ALLOW_DIRECT_ROUTING="--allow-direct-routing"
 DOCKER_OPT_BIP="--bip=10.1.74.1/24"
 DOCKER_OPT_IPMASQ="--ip-masq=true"
 DOCKER_OPT_MTU="--mtu=1472"
 DOCKER_NETWORK_OPTIONS=" --allow-direct-routing --bip=10.1.74.1/24 --ip-masq=true --mtu=1472"
 `,
-    );
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  );
 });
 
 Deno.test("a route that takes the own subnet away over a gateway is found, a bridge's is not", () => {

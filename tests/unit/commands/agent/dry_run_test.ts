@@ -197,6 +197,55 @@ Deno.test("each thing that is missing or changed is one line", async () => {
   }
 });
 
+Deno.test("an interface with a larger MTU than an IPv4 packet gives the MTU of the start", async () => {
+  const host = new Host();
+  const big = host.rtnetlink.addLink({
+    name: "big",
+    mtuBytes: 65_536,
+    up: true,
+    carrier: true,
+  }).index;
+  host.rtnetlink.addAddress(big, "198.51.100.1/24");
+  const { lines } = await host.run("--iface=big");
+  // As `backend/udp/udp_backend.ts` makes it: 65,535 less 28.
+  assertEquals(
+    lines[2],
+    "would make device flannel%d, MTU 65507 (data path auto)",
+  );
+});
+
+Deno.test("rules of a former network would be removed, also without rules for the new one", async () => {
+  const host = await servedHost();
+  host.files.set(SUBNET_FILE, SUBNET_ENV.replace("10.1.0.0", "10.2.0.0"));
+  host.rules = RULES.replaceAll("10.1.0.0/16", "10.2.0.0/16");
+  const [former] = (await host.run("--iptables-forward-rules=false")).lines
+    .filter((line) => line.includes("firewall"));
+  assertEquals(
+    former,
+    "would firewall: iptables (iptables works): filter: remove the jump from " +
+      "FORWARD to FLANNEL-FWD",
+  );
+  host.rules = "";
+  const { lines } = await host.run("--iptables-forward-rules=false");
+  assertEquals(lines.filter((line) => line.includes("firewall")), []);
+});
+
+Deno.test("with its device there, what lets the overlay past Docker is planned too", async () => {
+  const host = await servedHost();
+  host.rules = `${RULES}:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A DOCKER ! -i docker0 -o docker0 -j DROP
+`;
+  const { lines } = await host.run();
+  assertEquals(
+    lines.some((line) =>
+      line.includes("iptables, past Docker's drops: filter: write chain")
+    ),
+    true,
+    lines.join("\n"),
+  );
+});
+
 Deno.test("without an id the lease of flannel on this address is taken over", async () => {
   const host = new Host();
   await new FakeRegistry(host.etcd).create(
