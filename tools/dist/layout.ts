@@ -29,7 +29,7 @@ export interface RenderedFiles {
   /** Of what is embedded. */
   readonly licences: string;
   readonly completions: Readonly<Record<"bash" | "fish" | "zsh", string>>;
-  /** Names of the files in `docs/`. */
+  /** Paths of the files below `docs/`. */
   readonly documents: readonly string[];
 }
 

@@ -41,8 +41,11 @@ export async function renderFiles(
       fish: renderCompletion("fish", input),
       zsh: renderCompletion("zsh", input),
     },
-    documents: [...Deno.readDirSync(`${ROOT}docs`)].map(({ name }) => name)
-      .sort(),
+    documents: ["", "notes/"].flatMap((directory) =>
+      [...Deno.readDirSync(`${ROOT}docs/${directory}`)]
+        .filter(({ isFile }) => isFile)
+        .map(({ name }) => `${directory}${name}`)
+    ).sort(),
   };
 }
 
