@@ -21,6 +21,7 @@ export {
   parseNetworkConfig,
 } from "./config/network/network.ts";
 export { resolveSettings, type Settings } from "./config/settings.ts";
+export { BACKENDS } from "./backend/backends.ts";
 export { describeError, LodenError } from "./errors.ts";
 export {
   readSubnetEnv,

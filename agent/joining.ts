@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BACKENDS } from "../backend/backends.ts";
 import { getLogger } from "@logtape/logtape";
 import type { Backend } from "../backend/backend.ts";
 import { NetworkConfigError } from "../config/errors.ts";
@@ -46,7 +47,10 @@ export interface JoiningComponents extends RetryComponents {
   readonly registry: Pick<LeaseRegistry, "readConfig">;
   readonly membership: Pick<Membership, "acquire">;
   readonly pickUnderlay: () => UnderlayChoice;
-  readonly createBackend: (config: NetworkConfig) => Backend;
+  readonly createBackend: (
+    config: NetworkConfig,
+    underlay: Underlay,
+  ) => Backend;
 }
 
 /** Callbacks. */
@@ -114,7 +118,7 @@ export class Joining {
   async #acquire(signal: AbortSignal): Promise<Cidr> {
     const { state, membership, createBackend } = this.#components;
     const { config, underlay } = this.#known;
-    const advertisement = createBackend(config!).advertise();
+    const advertisement = createBackend(config!, underlay!).advertise();
     const { subnet } = await membership.acquire(
       { config: config!, underlay: underlay!, advertisement },
       signal,
@@ -145,7 +149,7 @@ export class Joining {
         answered.abort();
         onEtcd(undefined);
         if (stored === undefined) throw new ConfigMissingError(etcd);
-        return parseNetworkConfig(stored.text, source);
+        return parseNetworkConfig(stored.text, BACKENDS, source);
       },
       this.#components,
       { signal, onFailure: (error) => this.#onConfigFailure(error) },

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BACKENDS } from "../backend/backends.ts";
 import { getLogger } from "@logtape/logtape";
 import type { BackendAdvertisement } from "../backend/backend.ts";
 import { parseNetworkConfig } from "../config/network/network.ts";
@@ -80,7 +81,11 @@ export class LeaseMembership implements Membership {
     // With another address, the other hosts see another host.
     if (lease.publicIp !== underlay.publicIp) return undefined;
     try {
-      const config = parseNetworkConfig(configText, "the saved state");
+      const config = parseNetworkConfig(
+        configText,
+        BACKENDS,
+        "the saved state",
+      );
       return poolAdmits(config.pool, lease.subnet)
         ? { config, subnet: lease.subnet, peers }
         : undefined;

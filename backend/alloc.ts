@@ -7,9 +7,19 @@
 
 import { overlayMtu } from "../net/mtu.ts";
 import type { Backend } from "./backend.ts";
+import type { BackendDescriptor } from "./backend_descriptor.ts";
 
-/** A backend that is not started yet. */
-export function createAllocBackend(): Backend {
+/** It has no options. */
+export const allocDescriptor: BackendDescriptor = {
+  type: "alloc",
+  options: {},
+  examples: {},
+  overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
+  deviceName: () => undefined,
+  create: createAllocBackend,
+};
+
+function createAllocBackend(): Backend {
   const ended = Promise.withResolvers<void>();
   let peers = 0;
   return {

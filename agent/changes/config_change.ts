@@ -103,9 +103,7 @@ function refuseBackend(
   return [...new Set([...Object.keys(from), ...Object.keys(to)])]
     .filter((key) => from[key] !== to[key])
     .map((key) =>
-      `Backend.${capitalized(key)} must stay ${
-        from[key] ?? "as it is"
-      }, which ` +
+      `Backend.${key} must stay ${from[key] ?? "as it is"}, which ` +
       `the other hosts use: new value is ${to[key] ?? "none"}`
     );
 }
@@ -116,10 +114,6 @@ function optionsOf(
   return Object.fromEntries(
     Object.entries(options).map(([key, value]) => [key, JSON.stringify(value)]),
   );
-}
-
-function capitalized(key: string): string {
-  return key.charAt(0).toUpperCase() + key.slice(1);
 }
 
 function refusePool(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BACKENDS } from "../../backend/backends.ts";
 import { getLogger } from "@logtape/logtape";
 import {
   type NetworkConfig,
@@ -96,7 +97,7 @@ export class ConfigWatch {
       throw new ConfigDeletedError(key, commands.join(" or "));
     }
     if (stored.text === before.config.raw) return;
-    const config = parseNetworkConfig(stored.text, key);
+    const config = parseNetworkConfig(stored.text, BACKENDS, key);
     const { values, needsReplan } = planConfigChange(before, config);
     await apply(config);
     logIgnoredKeys(config);

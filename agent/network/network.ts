@@ -15,7 +15,7 @@ import type {
 import type { SubnetEnv } from "../../host/subnet_env.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
 import { slept } from "../../linux/clock.ts";
-import type { Overlay } from "../../net/underlay.ts";
+import type { Overlay, Underlay } from "../../net/underlay.ts";
 import {
   BlackholeRoute,
   type BlackholeRouteComponents,
@@ -54,7 +54,10 @@ export interface NetworkComponents
   readonly state: AgentState;
   readonly tasks: TaskGroup;
   /** Creates a backend for each start. */
-  readonly createBackend: (config: NetworkConfig) => Backend;
+  readonly createBackend: (
+    config: NetworkConfig,
+    underlay: Underlay,
+  ) => Backend;
   /** Sets what the host's lease must contain about the backend from now on. */
   readonly advertise: (advertisement: BackendAdvertisement) => void;
   /** In the order in which they are written. */
@@ -108,7 +111,8 @@ export class Network {
     this.#components = components;
     this.#options = options;
     this.backend = new BackendKeeper(components, {
-      createBackend: () => components.createBackend(this.#plan.config),
+      createBackend: () =>
+        components.createBackend(this.#plan.config, this.#plan.underlay),
       events: {
         onWaiting: (error) => this.#onWaiting(error),
         onDown: (error, flowsOn) => this.#onDown(error, flowsOn),

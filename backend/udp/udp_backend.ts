@@ -42,14 +42,10 @@ const log = getLogger(["loden", "backend"]);
 /** What the backend stands on. */
 export type UdpBackendParts = EbpfParts;
 
-/** How the backend works. */
-export interface UdpBackendOptions {
-  /** Of every host of the cluster (compat 2.5). */
-  readonly port: number;
+/** What a person can say of the backend on this host. */
+export interface UdpSettings {
   /** Name or pattern (`flannel%d`) of the overlay device. */
   readonly device: string;
-  /** The alias that marks the device as this network's. */
-  readonly deviceAlias: string;
   /** Which data path a person wants. */
   readonly dataPath: DataPathChoice;
   /** How the kernel data path takes packets from the underlay. */
@@ -57,6 +53,14 @@ export interface UdpBackendOptions {
   readonly senderCheck: SenderCheck;
   /** Words of {@linkcode UDP_FEATURES}. */
   readonly disabledFeatures: readonly string[];
+}
+
+/** How the backend works. */
+export interface UdpBackendOptions extends UdpSettings {
+  /** Of every host of the cluster (compat 2.5). */
+  readonly port: number;
+  /** The alias that marks the device as this network's. */
+  readonly deviceAlias: string;
 }
 
 /** See the module's text. One instance is started once. */

@@ -4,22 +4,26 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
+import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
+
 /**
- * An address that follows from the host's identity and the network's: it is the
- * same after a reboot, and differs from host to host. A hash spares a file that
- * would have to be kept.
+ * An address that follows from what makes a host one of the network: it is the
+ * same after a reboot, and no other host has it, since no two hosts of a network
+ * have one public address. So there is no file to keep.
  *
- * @param hostId 32 hexadecimal digits, kept in the state directory.
+ * @param network names the network on this host, as a device's alias does.
  * @returns six bytes: unicast, locally administered (IEEE 802, bits 0 and 1 of the
  * first).
  */
-export async function vtepMac(
-  hostId: string,
+export function vtepMac(
+  network: string,
   vni: number,
-): Promise<Uint8Array> {
-  const text = new TextEncoder().encode(`loden vtep ${hostId} ${vni}`);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
-  const mac = hash.slice(0, 6);
+  publicIp: Ipv4,
+): Uint8Array {
+  const text = `${network} ${vni} ${formatIpv4(publicIp)}`;
+  const mac = new Uint8Array(createHash("sha256").update(text).digest())
+    .slice(0, 6);
   mac[0] = (mac[0]! & 0xfe) | 0x02;
   return mac;
 }

@@ -23,7 +23,7 @@ import {
 } from "../kernel_backend.ts";
 import { ROUTE_PROTOCOL } from "../reconcile/kernel_state.ts";
 import { VxlanDevice } from "./vxlan_device.ts";
-import type { VxlanBackendOptions } from "./vxlan_options.ts";
+import { type VxlanBackendOptions, vxlanDeviceName } from "./vxlan_options.ts";
 
 const TYPE = "vxlan";
 
@@ -36,7 +36,7 @@ export function createVxlanBackend(
   options: VxlanBackendOptions,
 ): KernelBackend {
   const { rtnetlink } = parts;
-  const name = `flannel.${options.vni}`;
+  const name = vxlanDeviceName(options);
   const found = rtnetlink.links().find((link) =>
     link.name === name && link.kind === "vxlan"
   );

@@ -16,10 +16,7 @@ import { formatMac } from "../../net/mac.ts";
 import { type OverlayMtu, overlayMtu } from "../../net/mtu.ts";
 import type { BackendContext } from "../backend.ts";
 import { BackendStartError } from "../errors.ts";
-import type { VxlanBackendOptions } from "./vxlan_options.ts";
-
-/** Inner Ethernet, outer IPv4, UDP and VXLAN headers: 14 + 20 + 8 + 8. */
-export const VXLAN_ENCAPSULATION_BYTES = 50;
+import { type VxlanBackendOptions, vxlanMtuBytes } from "./vxlan_options.ts";
 
 /** One device. */
 export class VxlanDevice {
@@ -39,10 +36,7 @@ export class VxlanDevice {
     const { underlay } = context;
     this.name = options.name;
     this.mac = options.mac;
-    this.mtuBytes = overlayMtu(
-      Math.min(options.outerMtuBytes ?? underlay.mtuBytes, underlay.mtuBytes) -
-        VXLAN_ENCAPSULATION_BYTES,
-    );
+    this.mtuBytes = overlayMtu(vxlanMtuBytes(options, underlay.mtuBytes));
     this.#rtnetlink = rtnetlink;
     this.#context = context;
     this.#alias = options.deviceAlias;

@@ -6,8 +6,8 @@
 
 /** IANA's port is 4789; flannel leaves the choice to Linux, which has this one. */
 export const DEFAULT_VXLAN_PORT = 8472;
-/** 24 bits (RFC 7348). */
-export const LARGEST_VNI = 0xff_ffff;
+/** Inner Ethernet, outer IPv4, UDP and VXLAN headers: 14 + 20 + 8 + 8. */
+export const VXLAN_ENCAPSULATION_BYTES = 50;
 /** `flannel.` and the number must fit a device's name of 15 bytes. */
 export const LARGEST_NAMED_VNI = 9_999_999;
 
@@ -22,6 +22,20 @@ export interface VxlanOptions {
   readonly learning: boolean;
   /** Peers on the underlay's link are reached by plain routes. */
   readonly directRouting: boolean;
+}
+
+/** flannel's name of the device. */
+export function vxlanDeviceName({ vni }: Pick<VxlanOptions, "vni">): string {
+  return `flannel.${vni}`;
+}
+
+/** Of inner packets. An option above the underlay's MTU has no effect. */
+export function vxlanMtuBytes(
+  { outerMtuBytes }: Pick<VxlanOptions, "outerMtuBytes">,
+  underlayMtuBytes: number,
+): number {
+  return Math.min(outerMtuBytes ?? underlayMtuBytes, underlayMtuBytes) -
+    VXLAN_ENCAPSULATION_BYTES;
 }
 
 /** How a vxlan backend works on this host. */

@@ -23,10 +23,9 @@ import type { AgentState } from "../../agent/status/state.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
-import {
-  UdpBackend,
-  type UdpBackendParts,
-} from "../../backend/udp/udp_backend.ts";
+import type { Backend } from "../../backend/backend.ts";
+import type { BackendHost } from "../../backend/backend_descriptor.ts";
+import { backendOf } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
@@ -93,7 +92,7 @@ export async function composeAgent(
   const registry = openRegistry(settings);
   const rtnetlink = new KernelRtnetlink();
   // Created once: they hold a descriptor, and every attempt creates a backend.
-  const backendParts = kernelParts(rtnetlink, systemClock);
+  const host = backendHost(settings, kernelParts(rtnetlink, systemClock));
   const former = await readSubnetEnv(settings.subnetFile);
   const agent = new Agent({
     clock: systemClock,
@@ -122,7 +121,7 @@ export async function composeAgent(
       look: (current) => lookAtUnderlay(current, settings, rtnetlink),
       warnings: (underlay) => warningsAbout(underlay, rtnetlink),
     },
-    createBackend: (config) => createBackend(settings, config, backendParts),
+    createBackend: (config, underlay) => createBackend(config, host, underlay),
     createFirewall: (config, onResult) =>
       createFirewall(settings, config, onResult),
     files: hostFiles(settings, () => readDaemonConfig()),
@@ -225,19 +224,28 @@ function openStore(
 }
 
 function createBackend(
+  { backend: { options, type } }: NetworkConfig,
+  host: BackendHost,
+  underlay: Underlay,
+): Backend {
+  return backendOf(type).create(host, options, underlay);
+}
+
+function backendHost(
   settings: Settings,
-  config: NetworkConfig,
-  parts: UdpBackendParts,
-): UdpBackend {
-  return new UdpBackend(parts, {
-    port: config.backend.options.port,
-    device: settings.deviceName,
+  parts: BackendHost["parts"],
+): BackendHost {
+  return {
+    parts,
     deviceAlias: deviceAlias(settings.etcdPrefix),
-    dataPath: settings.dataPath,
-    receive: settings.ebpfReceive,
-    senderCheck: settings.senderCheck,
-    disabledFeatures: settings.disabledFeatures,
-  });
+    udp: {
+      device: settings.deviceName,
+      dataPath: settings.dataPath,
+      receive: settings.ebpfReceive,
+      senderCheck: settings.senderCheck,
+      disabledFeatures: settings.disabledFeatures,
+    },
+  };
 }
 
 function firewallFootprint(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   type InstancePaths,
@@ -123,6 +124,7 @@ async function planStart(
   const device = forecastDevice({
     ...settings,
     ...host,
+    backend: config.backend,
     network,
     subnet,
     underlay,
@@ -173,7 +175,7 @@ async function readEtcd(
     if (stored === undefined) throw new ConfigMissingError(settings);
     const source = `${settings.etcdPrefix}/config`;
     return {
-      config: parseNetworkConfig(stored.text, source),
+      config: parseNetworkConfig(stored.text, BACKENDS, source),
       snapshot: await registry.list(signal),
     };
   });

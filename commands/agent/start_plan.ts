@@ -4,6 +4,7 @@
  * @module
  */
 
+import { backendOf, BACKENDS } from "../../backend/backends.ts";
 import { deviceAlias } from "../../agent/instance/footprint.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
@@ -20,11 +21,7 @@ import type { LinkAddress, Route } from "../../linux/netlink/rtnetlink.ts";
 import type { Link } from "../../linux/netlink/rtnetlink.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import {
-  type OverlayMtu,
-  overlayMtu,
-  UDP_ENCAPSULATION_BYTES,
-} from "../../net/mtu.ts";
+import { type OverlayMtu, overlayMtu } from "../../net/mtu.ts";
 import type { Underlay } from "../../net/underlay.ts";
 
 /**
@@ -58,13 +55,13 @@ export interface LeaseClaim {
 
 /** By the same plan as the agent (`lease/acquisition_plan.ts`). */
 export function forecastLease(
-  { pool }: NetworkConfig,
+  { backend, pool }: NetworkConfig,
   snapshot: LeaseSnapshot,
   { publicIp, hostId, previous }: LeaseClaim,
 ): LeaseForecast {
   const plan = planAcquisition(snapshot, pool, {
     publicIp,
-    backendType: "udp",
+    backendType: backend.type,
     ...hostId !== undefined && { hostId },
   }, previous);
   const discarded = plan.discard.map(({ subnet }) =>
@@ -145,6 +142,7 @@ export function forecastAddressConflicts(
 /** The kernel's state, and the overlay device that is wanted. */
 export interface DeviceContext {
   readonly etcdPrefix: string;
+  readonly backend: NetworkConfig["backend"];
   /** `--device`: a name or a pattern. */
   readonly deviceName: string;
   readonly dataPath: string;
@@ -166,39 +164,60 @@ export interface DeviceForecast {
 
 /** The device, its address and the safety route, each kept or created. */
 export function forecastDevice(context: DeviceContext): DeviceForecast {
-  const { network, subnet, links, addresses, deviceName } = context;
-  const { dataPath, underlay } = context;
-  const alias = deviceAlias(context.etcdPrefix);
-  const ours = links.filter((link) => link.alias === alias);
-  const link =
-    ours.find(({ index }) =>
-      addresses.some(({ interfaceIndex }) => interfaceIndex === index)
-    ) ?? ours[0];
-  const steps: StartStep[] = [];
-  const path = `data path ${dataPath}`;
-  const mtuBytes = overlayMtu(underlay.mtuBytes - UDP_ENCAPSULATION_BYTES);
-  if (link === undefined) {
-    steps.push(would(`make device ${deviceName}, MTU ${mtuBytes} (${path})`));
-  } else {
-    steps.push(keeps(`device ${link.name} (${path})`));
-    const held = addresses.filter((each) => each.interfaceIndex === link.index);
-    if (subnet !== undefined) {
-      const address = `address ${formatIpv4(subnet.address)}/32`;
-      const isThere = held.some((each) => each.address === subnet.address);
-      steps.push(
-        isThere
-          ? keeps(`${address} of ${link.name}`)
-          : would(`change the address of ${link.name} to ${address}`),
-      );
-    }
-  }
+  const { backend, deviceName, network, underlay } = context;
+  const { type, options } = backend;
+  const descriptor = backendOf(type);
+  const mtuBytes = overlayMtu(
+    descriptor.overlayMtuBytes(options, underlay.mtuBytes),
+  );
+  const device = descriptor.deviceName(options, deviceName);
+  const link = device === undefined ? undefined : findOwn(context);
   const route = `route unreachable ${formatCidr(network)}`;
-  steps.push(
+  const steps = [
+    ...(device === undefined
+      ? [note(`backend ${type}: no device`)]
+      : link === undefined
+      ? [would(`make device ${device}, MTU ${mtuBytes} (${pathOf(context)})`)]
+      : [
+        keeps(`device ${link.name} (${pathOf(context)})`),
+        ...forecastAddress(link, context),
+      ]),
     isServedAlready(network, context)
       ? keeps(route)
       : would(`add ${route}, and the peers'`),
-  );
+  ];
   return { steps, name: link?.name, mtuBytes };
+}
+
+/** This network's device; of a pair, the end with the address. */
+function findOwn(
+  { addresses, etcdPrefix, links }: DeviceContext,
+): Link | undefined {
+  const alias = deviceAlias(etcdPrefix);
+  const ours = links.filter((link) => link.alias === alias);
+  return ours.find(({ index }) =>
+    addresses.some(({ interfaceIndex }) => interfaceIndex === index)
+  ) ?? ours[0];
+}
+
+function forecastAddress(
+  { index, name }: Link,
+  { addresses, subnet }: DeviceContext,
+): StartStep[] {
+  if (subnet === undefined) return [];
+  const address = `address ${formatIpv4(subnet.address)}/32`;
+  const isThere = addresses.some((each) =>
+    each.interfaceIndex === index && each.address === subnet.address
+  );
+  return [
+    isThere
+      ? keeps(`${address} of ${name}`)
+      : would(`change the address of ${name} to ${address}`),
+  ];
+}
+
+function pathOf({ backend: { type }, dataPath }: DeviceContext): string {
+  return type === BACKENDS.specs[0]!.type ? `data path ${dataPath}` : type;
 }
 
 /** One set of firewall rules: its tool, and what `ensure` would change. */

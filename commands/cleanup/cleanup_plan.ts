@@ -7,7 +7,8 @@
 import { deviceAlias, type Footprint } from "../../agent/instance/footprint.ts";
 import type { RuleSet } from "../../host/firewall/firewall.ts";
 import type { Route, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
-import { equalCidr, formatCidr } from "../../net/cidr.ts";
+import { equalCidr, formatCidr, isWithin } from "../../net/cidr.ts";
+import { ROUTE_PROTOCOL } from "../../backend/reconcile/kernel_state.ts";
 import {
   planProgramRemoval,
   type RemovalParts,
@@ -126,19 +127,33 @@ function planRoutes(
   { network, subnet }: Footprint,
   rtnetlink: Rtnetlink,
 ): CleanupStep[] {
-  const isOurs = ({ type, destination, metric }: Route) =>
+  const isSafetyRoute = ({ type, destination, metric }: Route) =>
     (type === "unreachable" || type === "blackhole") &&
     metric >= LEAST_METRIC &&
     (equalCidr(destination, network) || equalCidr(destination, subnet));
-  return rtnetlink.routes().filter(isOurs).map((route) => ({
-    what: `route ${route.type} ${formatCidr(route.destination)}`,
-    remove: () =>
-      rtnetlink.removeRoute({
-        destination: route.destination,
-        type: route.type === "blackhole" ? "blackhole" : "unreachable",
-        metric: route.metric,
-      }),
+  const isPeers = ({ destination, protocol, type }: Route) =>
+    type === "unicast" && protocol === ROUTE_PROTOCOL &&
+    isWithin(destination, network);
+  const all = rtnetlink.routes();
+  const peers = all.filter(isPeers).map((route) => ({
+    destination: route.destination,
+    metric: route.metric,
   }));
+  return [
+    ...(peers.length === 0 ? [] : [{
+      what: `routes to ${peers.length} peers`,
+      remove: () => rtnetlink.removeRoutes(peers),
+    }]),
+    ...all.filter(isSafetyRoute).map((route) => ({
+      what: `route ${route.type} ${formatCidr(route.destination)}`,
+      remove: () =>
+        rtnetlink.removeRoute({
+          destination: route.destination,
+          type: route.type === "blackhole" ? "blackhole" : "unreachable",
+          metric: route.metric,
+        }),
+    })),
+  ];
 }
 
 /**

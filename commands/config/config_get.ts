@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
@@ -31,6 +32,6 @@ export async function run(
   );
   if (stored === undefined) throw new ConfigMissingError(settings);
   io.stdout(`${stored.text}\n`);
-  parseNetworkConfig(stored.text, `${settings.etcdPrefix}/config`);
+  parseNetworkConfig(stored.text, BACKENDS, `${settings.etcdPrefix}/config`);
   return exitCodes.ok;
 }

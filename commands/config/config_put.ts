@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   NetworkConfigError,
@@ -115,7 +116,7 @@ function onlyWord(words: readonly string[]): string {
 /** @throws {SettingsError} because waiting cannot correct the command line. */
 function readArgument(text: string): NetworkConfig {
   try {
-    return parseNetworkConfig(text, "the command line");
+    return parseNetworkConfig(text, BACKENDS, "the command line");
   } catch (error) {
     if (!(error instanceof NetworkConfigError)) throw error;
     const { code, hint, message } = error;

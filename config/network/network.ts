@@ -7,10 +7,10 @@
 import { formatCidr, overlaps, parseCidr } from "../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import type { SubnetPool } from "../../net/subnet_pool.ts";
-import { type BackendType, DEFAULT_UDP_PORT } from "./backends.ts";
+import type { BackendCatalog, BackendConfig } from "./backend_spec.ts";
 import type { NetworkConfigError } from "../errors.ts";
 import { nearMatch } from "../near_match.ts";
-import { BACKEND_KEYS, foldBackend } from "./network_backend.ts";
+import { readBackend } from "./network_backend.ts";
 import { exampleFor, networkOf } from "./network_examples.ts";
 import {
   foldKeys,
@@ -43,15 +43,6 @@ export interface NetworkConfig {
   readonly raw: string;
 }
 
-/** The backend and its own options. */
-export interface BackendConfig {
-  readonly type: BackendType;
-  readonly options: {
-    /** The UDP port of every host. */
-    readonly port: number;
-  };
-}
-
 /** A key that has no effect. */
 export interface IgnoredKey {
   /** `Backend.Prot`. */
@@ -70,17 +61,19 @@ const SPECIAL_NETWORKS = [
   { cidr: parseCidr("224.0.0.0/4")!, what: "the multicast addresses" },
 ] as const;
 
-const NETWORK_KEYS = Object.keys(networkSchema.entries);
+const NETWORK_KEYS = [...Object.keys(networkSchema.entries), "Backend"];
 
 /**
  * Reads and checks a network config.
  *
+ * @param catalog The backends that it may name.
  * @param source Where the text comes from, for error messages.
  * @throws {NetworkConfigError} naming the value, the rule and a value that
  * would pass; `retryable` is false where flannel exits, too.
  */
 export function parseNetworkConfig(
   text: string,
+  catalog: BackendCatalog,
   source = "etcd",
 ): NetworkConfig {
   const refuse = refusals(source);
@@ -96,24 +89,18 @@ export function parseNetworkConfig(
   }
   const top = foldKeys(json, NETWORK_KEYS, NULL_COUNTS);
   const { Backend: backendJson, ...rest } = top.known;
-  const backend = foldBackend(backendJson, refuse);
-  const shape = checkShape({
-    ...rest,
-    ...(backend === undefined ? {} : { Backend: backend.known }),
-  });
+  const { backend, keys, unknown } = readBackend(backendJson, catalog, refuse);
+  const shape = checkShape(rest);
   if ("problem" in shape) throw refuseShape(shape.problem, top.known, refuse);
   const { network } = shape;
   refuseIpv6(network, refuse);
   return {
     pool: poolOf(network, refuse),
-    backend: {
-      type: "udp",
-      options: { port: network.Backend?.Port ?? DEFAULT_UDP_PORT },
-    },
+    backend,
     enableNfTables: network.EnableNFTables ?? false,
     ignoredKeys: [
       ...ignored("", top.unknown, NETWORK_KEYS),
-      ...ignored("Backend.", backend?.unknown ?? [], BACKEND_KEYS),
+      ...ignored("Backend.", unknown, keys),
     ],
     raw: text,
   };
@@ -139,15 +126,12 @@ function refuseShape(
     const result = subnetPoolOf({ ...NO_RULES, network, subnetLen });
     if ("refusal" in result) return refusePool(result.refusal, refuse);
   }
-  const option = path.startsWith("Backend.");
   return refuse({
     key: path,
     rule,
     current: missing ? undefined : current,
     example: exampleFor(path, config),
-    code: CODES[path] ??
-      (option ? "network.backend-option" : "network.type"),
-    retryable: !option,
+    code: CODES[path] ?? "network.type",
   });
 }
 

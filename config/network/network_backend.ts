@@ -4,62 +4,109 @@
  * @module
  */
 
-import { BACKEND_TYPES, FLANNEL_BACKEND_TYPES } from "./backends.ts";
+import * as v from "valibot";
 import type { NetworkConfigError } from "../errors.ts";
-import { type FoldedKeys, foldKeys, isJsonObject } from "./network_json.ts";
+import type {
+  BackendCatalog,
+  BackendConfig,
+  BackendSpec,
+} from "./backend_spec.ts";
+import { foldKeys, isJsonObject } from "./network_json.ts";
 import type { Refuse } from "./network_refusal.ts";
-import { backendSchema } from "./network_schema.ts";
 
-/** The options that a backend has. */
-export const BACKEND_KEYS: readonly string[] = Object.keys(
-  backendSchema.entries,
-);
+/** The backend, and what was said in vain. */
+export interface ReadBackend {
+  readonly backend: BackendConfig;
+  /** Keys that are no options of this backend. */
+  readonly unknown: readonly string[];
+  /** The keys that it could have. */
+  readonly keys: readonly string[];
+}
 
 /**
- * The object in the schema's spelling; `undefined` if there is none, which
- * means `udp`. An object without a type is refused, as in flannel.
+ * Reads the object. None means the first backend of the catalog; one without a
+ * type is refused, as in flannel.
  *
- * @throws {NetworkConfigError} for a backend that this release does not have.
+ * @throws {NetworkConfigError} for a backend that this release does not have, and
+ * for an option that is not as it must be.
  */
-export function foldBackend(
+export function readBackend(
   value: unknown,
+  catalog: BackendCatalog,
   refuse: Refuse,
-): FoldedKeys | undefined {
-  if (value === undefined) return undefined;
+): ReadBackend {
+  if (value === undefined) {
+    return { backend: backendOf(catalog.specs[0]!, {}), unknown: [], keys: [] };
+  }
   if (value !== null && !isJsonObject(value)) {
     throw refuse({
       key: "Backend",
       rule: "an object",
       current: value,
-      example: { Type: "udp" },
+      example: { Type: catalog.specs[0]!.type },
       code: "network.backend-type",
       retryable: false,
     });
   }
-  const folded = foldKeys(value ?? {}, BACKEND_KEYS);
-  const type = folded.known["Type"];
-  const name = typeof type === "string" ? type.toLowerCase() : undefined;
-  if (!BACKEND_TYPES.some((type) => type === name)) {
-    throw refuseBackend(type, name, refuse);
+  const { known: { Type } } = foldKeys(value ?? {}, ["Type"]);
+  const name = typeof Type === "string" ? Type.toLowerCase() : undefined;
+  const spec = catalog.specs.find(({ type }) => type === name);
+  if (spec === undefined) throw refuseType(Type, name, catalog, refuse);
+  const keys = ["Type", ...Object.keys(spec.options)];
+  const { known, unknown } = foldKeys(value ?? {}, keys);
+  const { Type: _type, ...options } = known;
+  for (const [key, option] of Object.entries(options)) {
+    checkOption(spec, key, option, refuse);
   }
-  return { known: { ...folded.known, Type: name }, unknown: folded.unknown };
+  return { backend: backendOf(spec, options), unknown, keys };
 }
 
-function refuseBackend(
+/** With the defaults, so that equal backends are equal configs. */
+function backendOf(
+  { options: entries, type }: BackendSpec,
+  given: Readonly<Record<string, unknown>>,
+): BackendConfig {
+  return { type, options: v.parse(v.object(entries), given) };
+}
+
+function checkOption(
+  { examples, options }: BackendSpec,
+  key: string,
+  value: unknown,
+  refuse: Refuse,
+): void {
+  const result = v.safeParse(options[key]!, value, { abortEarly: true });
+  if (result.success) return;
+  throw refuse({
+    key: `Backend.${key}`,
+    rule: result.issues[0].message,
+    current: value,
+    example: examples[key],
+    code: "network.backend-option",
+    retryable: false,
+  });
+}
+
+function refuseType(
   type: unknown,
   name: string | undefined,
+  { specs, unavailable }: BackendCatalog,
   refuse: Refuse,
 ): NetworkConfigError {
-  const words = BACKEND_TYPES.join(" or ");
-  const elsewhere = name !== undefined && FLANNEL_BACKEND_TYPES.includes(name);
+  const advice = name === undefined || !Object.hasOwn(unavailable, name)
+    ? undefined
+    : unavailable[name];
+  const words = specs.map(({ type }) => type).join(", ");
   return refuse({
     key: "Backend.Type",
-    rule: elsewhere
-      ? `${words}, because this release has none of flannel's other backends`
-      : `${words}, the only backend of this release`,
+    rule: advice === undefined
+      ? `one of ${words}`
+      : `one of ${words}, because this release does not have ${name}: ${advice}`,
     current: type,
-    example: BACKEND_TYPES[0],
-    code: elsewhere ? "network.backend-unavailable" : "network.backend-unknown",
+    example: specs[0]!.type,
+    code: advice === undefined
+      ? "network.backend-unknown"
+      : "network.backend-unavailable",
     retryable: false,
   });
 }

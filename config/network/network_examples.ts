@@ -6,7 +6,6 @@
 
 import { type Cidr, cidrOf, formatCidr, parseCidr } from "../../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../../net/ipv4.ts";
-import { DEFAULT_UDP_PORT } from "./backends.ts";
 import type { JsonObject } from "./network_json.ts";
 import { NO_RULES, subnetPoolOf } from "./network_subnets.ts";
 
@@ -14,7 +13,6 @@ const EXAMPLE_NETWORK = "10.1.0.0/16";
 
 /** Examples that do not depend on the rest of the config. */
 const FIXED: Readonly<Record<string, unknown>> = {
-  "Backend.Port": DEFAULT_UDP_PORT,
   EnableIPv4: true,
   EnableIPv6: false,
   EnableNFTables: true,

@@ -8,7 +8,6 @@
  */
 
 import * as v from "valibot";
-import { DEFAULT_UDP_PORT } from "./backends.ts";
 
 const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const ADDRESS = `${OCTET}(\\.${OCTET}){3}`;
@@ -23,29 +22,14 @@ const CIDR_RULE = "an IPv4 network in CIDR notation";
 const ADDRESS_RULE = "an IPv4 address";
 const LENGTH_RULE = `a whole number from 0 to ${LONGEST_SUBNET}`;
 const BOOL_RULE = "true or false";
-const PORT_RULE = "a whole number from 1 to 65535";
 
 const address = v.pipe(v.string(ADDRESS_RULE), v.regex(IPV4, ADDRESS_RULE));
 const ipv6Text = v.optional(v.string("text"));
 
-/** The `Backend` object. */
-export const backendSchema = v.object({
-  Type: v.pipe(
-    v.literal("udp"),
-    v.description("how packets are carried; case does not matter"),
-  ),
-  Port: v.optional(v.pipe(
-    v.number(PORT_RULE),
-    v.integer(PORT_RULE),
-    v.minValue(1, PORT_RULE),
-    v.maxValue(65_535, PORT_RULE),
-    v.description(
-      `UDP port, the same on all hosts (default ${DEFAULT_UDP_PORT})`,
-    ),
-  )),
-});
-
-/** The network config. Unknown keys are ignored, as in flannel. */
+/**
+ * The network config but for `Backend`, which each backend has a schema of its own
+ * for (`backend_spec.ts`). Unknown keys are ignored, as in flannel.
+ */
 export const networkSchema = v.object({
   Network: v.pipe(
     v.string(CIDR_RULE),
@@ -76,10 +60,6 @@ export const networkSchema = v.object({
         "(default: the last subnet of Network)",
     ),
   )),
-  Backend: v.optional(v.pipe(
-    backendSchema,
-    v.description("how packets are carried (default: udp)"),
-  )),
   EnableNFTables: v.optional(v.pipe(
     v.boolean(BOOL_RULE),
     v.description(
@@ -108,7 +88,7 @@ export type NetworkJson = v.InferOutput<typeof networkSchema>;
 
 /** A value of the wrong shape. */
 export interface ShapeProblem {
-  /** `Network`, `Backend.Port`. */
+  /** `Network`. */
   readonly path: string;
   /** Ends the sentence "… must be". */
   readonly rule: string;

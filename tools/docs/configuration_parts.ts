@@ -12,6 +12,9 @@ import {
 } from "../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import { describeDefault, flagForm } from "../../commands/help/help_text.ts";
+import * as v from "valibot";
+import type { BackendDescriptor } from "../../backend/backend_descriptor.ts";
+import { BACKENDS } from "../../backend/backends.ts";
 import { networkSchema } from "../../config/network/network_schema.ts";
 import { code, markdownTable } from "./markdown_table.ts";
 
@@ -81,29 +84,43 @@ interface Property {
 
 function networkTable(): string {
   const { properties = {}, required = [] } = toJsonSchema(networkSchema);
-  const rows = propertyRows(properties as Record<string, Property>, "");
+  const rows = propertyRows(properties as Record<string, Property>);
+  const types = BACKENDS.specs.map(({ type }) => code(JSON.stringify(type)));
   return markdownTable(
     ["key", "type", "meaning"],
-    rows.map(([key, type, meaning]) => [
-      code(key!),
-      type!,
-      required.includes(key!) ? `${meaning}; must be given` : meaning!,
-    ]),
+    [
+      ...rows.map(([key, type, meaning]) => [
+        code(key!),
+        type!,
+        required.includes(key!) ? `${meaning}; must be given` : meaning!,
+      ]),
+      [
+        code("Backend.Type"),
+        types.join(", "),
+        `how packets are carried; case does not matter (default: ${
+          BACKENDS.specs[0]!.type
+        })`,
+      ],
+      ...BACKENDS.specs.flatMap(optionRows),
+    ],
   );
+}
+
+function optionRows({ options, type }: BackendDescriptor): string[][] {
+  const { properties = {} } = toJsonSchema(
+    v.object(options as v.ObjectEntries),
+  );
+  return propertyRows(properties as Record<string, Property>).map((
+    [key, valueType, meaning],
+  ) => [code(`Backend.${key}`), valueType!, `${type}: ${meaning}`]);
 }
 
 function propertyRows(
   properties: Readonly<Record<string, Property>>,
-  prefix: string,
 ): string[][] {
-  return Object.entries(properties).flatMap(([key, property]) => [
-    [
-      prefix + key,
-      property.const === undefined
-        ? property.type ?? ""
-        : code(JSON.stringify(property.const)),
-      property.description ?? "",
-    ],
-    ...propertyRows(property.properties ?? {}, `${prefix}${key}.`),
+  return Object.entries(properties).map(([key, { description, type }]) => [
+    key,
+    type ?? "any",
+    description ?? "",
   ]);
 }

@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../backend/backends.ts";
 import {
   assert,
   assertEquals,
@@ -17,7 +18,7 @@ class FinalError extends LodenError {
 }
 
 const SAVED = {
-  config: parseNetworkConfig(CONFIG),
+  config: parseNetworkConfig(CONFIG, BACKENDS),
   subnet: parseCidr("10.1.5.0/24")!,
   peers: [{
     subnet: parseCidr("10.1.9.0/24")!,
@@ -172,9 +173,9 @@ Deno.test("of two things that are missing at once each is logged once, and both 
 
 Deno.test("a config with a backend that does not exist ends the agent, which stops first", () =>
   withAgent(async (rig) => {
-    rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan"}}');
+    rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"ipsec"}}');
     await rig.start();
-    await assertRejects(() => rig.ended, LodenError, "vxlan");
+    await assertRejects(() => rig.ended, LodenError, "ipsec");
     assertEquals(rig.calls.at(-1), "registry.close");
     assertEquals(rig.state.phase, "stopped");
   }));

@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../backend/backends.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { LeaseMembership } from "../../../agent/lease_membership.ts";
 import { parseNetworkConfig } from "../../../config/network/network.ts";
@@ -14,7 +15,7 @@ import { CONFIG, underlay } from "./agent_rig.ts";
 
 const PEER = '{"PublicIP":"192.0.2.12","PublicIPv6":null}';
 const request = {
-  config: parseNetworkConfig(CONFIG),
+  config: parseNetworkConfig(CONFIG, BACKENDS),
   underlay,
   advertisement: { backendType: "udp" },
 };
@@ -238,7 +239,7 @@ Deno.test("another underlay goes into the same key and the saved state, another 
   };
   await running(host, membership, async () => {
     membership.update({ underlay: moved });
-    membership.update({ config: parseNetworkConfig(raw) });
+    membership.update({ config: parseNetworkConfig(raw, BACKENDS) });
     for (let turn = 0; turn < 10; turn++) await host.clock.settle();
     assertEquals(host.etcd.names, [lease.name]);
     assertStringIncludes(
@@ -257,7 +258,7 @@ Deno.test("a wider network has peers that the former one did not hold", async ()
   await membership.acquire(request, never);
   await running(host, membership, async () => {
     assertEquals(host.diffs, []);
-    const wider = parseNetworkConfig('{"Network":"10.0.0.0/8"}');
+    const wider = parseNetworkConfig('{"Network":"10.0.0.0/8"}', BACKENDS);
     membership.update({ config: wider });
     for (let turn = 0; turn < 10; turn++) await host.clock.settle();
     assertEquals(

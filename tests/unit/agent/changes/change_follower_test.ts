@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../../backend/backends.ts";
 import { assertEquals } from "@std/assert";
 import { parseNetworkConfig } from "../../../../config/network/network.ts";
 import { LodenError } from "../../../../errors.ts";
@@ -162,7 +163,13 @@ Deno.test("what changes while the lease is waited for is what the network starts
   await world.find({ kind: "moved", underlay: MOVED });
   const { membership } = world.rig;
   assertEquals(membership.updates, [
-    { config: parseNetworkConfig(ELSEWHERE, "/coreos.com/network/config") },
+    {
+      config: parseNetworkConfig(
+        ELSEWHERE,
+        BACKENDS,
+        "/coreos.com/network/config",
+      ),
+    },
     { underlay: MOVED },
   ]);
   membership.subnet = parseCidr("10.2.5.0/24")!;
@@ -196,7 +203,7 @@ Deno.test("a subnet that the newest config does not admit any more is given up f
 Deno.test("a network that runs from saved state follows its underlay, and keeps to it when etcd is back", async () => {
   await using world = new World({
     saved: {
-      config: parseNetworkConfig(CONFIG),
+      config: parseNetworkConfig(CONFIG, BACKENDS),
       subnet: parseCidr("10.1.5.0/24")!,
       peers: [],
     },

@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../../backend/backends.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { planConfigChange } from "../../../../agent/changes/config_change.ts";
 import { ConfigChangeError } from "../../../../agent/errors.ts";
@@ -13,11 +14,14 @@ const BEFORE = {
 
 function change(next: Record<string, unknown>, before: unknown = BEFORE) {
   const running = {
-    config: parseNetworkConfig(JSON.stringify(before)),
+    config: parseNetworkConfig(JSON.stringify(before), BACKENDS),
     subnet: parseCidr("10.1.5.0/24")!,
     peers: ["10.1.2.0/24", "10.1.7.0/24"].map((text) => parseCidr(text)!),
   };
-  const config = parseNetworkConfig(JSON.stringify({ ...BEFORE, ...next }));
+  const config = parseNetworkConfig(
+    JSON.stringify({ ...BEFORE, ...next }),
+    BACKENDS,
+  );
   return planConfigChange(running, config);
 }
 

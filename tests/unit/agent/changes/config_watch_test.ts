@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../../backend/backends.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ConfigWatch } from "../../../../agent/changes/config_watch.ts";
 import { AgentState } from "../../../../agent/status/state.ts";
@@ -22,7 +23,7 @@ class World implements AsyncDisposable {
   readonly etcd = new FakeEtcd(this.clock);
   readonly logs = new CapturedLogs();
   readonly applied: string[] = [];
-  running: NetworkConfig = parseNetworkConfig(CONFIG);
+  running: NetworkConfig = parseNetworkConfig(CONFIG, BACKENDS);
   refusal: LodenError | undefined;
   readonly state = new AgentState({
     version: "0.1.0",

@@ -1,3 +1,4 @@
+import { BACKENDS } from "../../../../backend/backends.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { NetworkPlan } from "../../../../agent/network/network_plan.ts";
 import { NetworkSupervisor } from "../../../../agent/network/network_supervisor.ts";
@@ -12,7 +13,7 @@ import { AgentRig, type RigOptions, underlay } from "../agent_rig.ts";
 const SUBNET_FILE = "/run/flannel/subnet.env";
 const never = new AbortController().signal;
 const PLAN: NetworkPlan = {
-  config: parseNetworkConfig('{ "Network": "10.1.0.0/16" }'),
+  config: parseNetworkConfig('{ "Network": "10.1.0.0/16" }', BACKENDS),
   underlay,
   subnet: parseCidr("10.1.5.0/24")!,
 };
@@ -101,6 +102,7 @@ Deno.test("another pool of subnets is only taken note of", async () => {
   const rig = await new Rig().running();
   const config = parseNetworkConfig(
     '{ "Network": "10.1.0.0/16", "SubnetMin": "10.1.4.0" }',
+    BACKENDS,
   );
   await rig.change({ config });
   assertEquals(rig.calls, []);
@@ -113,6 +115,7 @@ Deno.test("another firewall tool: the data path and the files are left alone", a
   await rig.change({
     config: parseNetworkConfig(
       '{ "Network": "10.1.0.0/16", "EnableNFTables": true }',
+      BACKENDS,
     ),
   });
   assertEquals(rig.calls, ["footprint", "firewall.set", "docker of flannel0"]);
@@ -122,7 +125,7 @@ Deno.test("another firewall tool: the data path and the files are left alone", a
 Deno.test("a wider network: rules of the former one go, files say the new one", async () => {
   const rig = await new Rig({ ipMasq: true }).running();
   await rig.change({
-    config: parseNetworkConfig('{ "Network": "10.0.0.0/15" }'),
+    config: parseNetworkConfig('{ "Network": "10.0.0.0/15" }', BACKENDS),
   });
   assertEquals(rig.told.network, parseCidr("10.0.0.0/15"));
   assertEquals([...rig.firewall.sets.keys()], ["10.0.0.0/15"]);
@@ -163,7 +166,7 @@ Deno.test("a network that another agent has is refused, and what runs goes on", 
   await assertRejects(
     () =>
       rig.supervisor.change({
-        config: parseNetworkConfig('{ "Network": "10.0.0.0/15" }'),
+        config: parseNetworkConfig('{ "Network": "10.0.0.0/15" }', BACKENDS),
       }),
     NetworkOfOtherAgentError,
   );

@@ -1,0 +1,38 @@
+/**
+ * The list of backends: the only place that names them all.
+ *
+ * @module
+ */
+
+import { allocDescriptor } from "./alloc.ts";
+import type { BackendDescriptor } from "./backend_descriptor.ts";
+import { hostGwDescriptor } from "./host_gw/host_gw_descriptor.ts";
+import { udpDescriptor } from "./udp/udp_descriptor.ts";
+import { vxlanDescriptor } from "./vxlan/vxlan_descriptor.ts";
+
+/** What a network config may name. */
+export const BACKENDS: {
+  /** The first one is flannel's default, and Loden's. */
+  readonly specs: readonly BackendDescriptor[];
+  /** flannel's other backends, and what to use in their place. */
+  readonly unavailable: Readonly<Record<string, string>>;
+} = {
+  specs: [udpDescriptor, vxlanDescriptor, hostGwDescriptor, allocDescriptor],
+  unavailable: {
+    wireguard: "use vxlan on a network that you trust",
+    ipip: "use vxlan, or host-gw where all hosts are on one link",
+    extension: "use alloc, and --on-subnet-change for a command",
+    ipsec: "use vxlan, and IPsec policies of your own between the hosts",
+    "tencent-vpc": "use alloc, and let the cloud route the subnets",
+    "ali-vpc": "use alloc, and let the cloud route the subnets",
+    "aws-vpc": "use alloc, and let the cloud route the subnets",
+    gce: "use alloc, and let the cloud route the subnets",
+  },
+};
+
+/** The entry of a type that a config has. */
+export function backendOf(type: string): BackendDescriptor {
+  const found = BACKENDS.specs.find((each) => each.type === type);
+  if (found === undefined) throw new TypeError(`no backend of type ${type}`);
+  return found;
+}

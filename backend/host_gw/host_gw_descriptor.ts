@@ -1,0 +1,19 @@
+/**
+ * flannel's `host-gw` backend in the list of backends.
+ *
+ * @module
+ */
+
+import type { BackendDescriptor } from "../backend_descriptor.ts";
+import { kernelParts } from "../kernel_parts.ts";
+import { createHostGwBackend } from "./host_gw_backend.ts";
+
+/** See {@linkcode createHostGwBackend}. */
+export const hostGwDescriptor: BackendDescriptor = {
+  type: "host-gw",
+  options: {},
+  examples: {},
+  overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
+  deviceName: () => undefined,
+  create: ({ parts }) => createHostGwBackend(kernelParts(parts)),
+};
