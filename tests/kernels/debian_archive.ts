@@ -43,29 +43,44 @@ export class DebianArchive {
   }
 
   /**
-   * The newest package whose name is `pattern`, a regular expression.
-   *
-   * @returns its name, with the version in it, as kernels' have.
+   * The packages whose names match `pattern`, a regular expression; the newest
+   * first. Kernels have their version in the name.
    */
-  async newest(pattern: string): Promise<string> {
+  async candidates(pattern: string): Promise<string[]> {
     const found = await this.#apt(
       ["apt-cache", "search", "--names-only", `^${pattern}$`],
     );
     const names = found.split("\n").map((line) => line.split(" ")[0]!)
       .filter((name) => name !== "");
-    const newest = names.sort(byVersion).at(-1);
-    if (newest === undefined) {
+    if (names.length === 0) {
       throw new Error(
         `Cannot find a kernel: a Debian package must match ${pattern}: none does`,
       );
     }
-    return newest;
+    return names.sort(byVersion).reverse();
   }
 
-  /** Unpacks packages below `target`. */
-  async unpack(packages: readonly string[], target: string): Promise<void> {
+  /**
+   * Unpacks the first of `candidates` that can be had below `target`: the lists
+   * of old suites name packages that are gone.
+   */
+  async unpackFirst(
+    candidates: readonly string[],
+    target: string,
+  ): Promise<void> {
     const directory = await Deno.makeTempDir({ dir: this.#directory });
-    await this.#apt(["apt-get", "--quiet", "download", ...packages], directory);
+    let refusal: unknown;
+    for (const name of candidates) {
+      try {
+        await this.#apt(["apt-get", "--quiet", "download", name], directory);
+        refusal = undefined;
+        break;
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        refusal = error;
+      }
+    }
+    if (refusal !== undefined) throw refusal;
     for (const { name } of Deno.readDirSync(directory)) {
       await run(["dpkg", "-x", `${directory}/${name}`, target], this.#options);
     }

@@ -44,7 +44,7 @@ export async function kernelImage(
   signal: AbortSignal,
 ): Promise<KernelImage> {
   const packages = await Promise.all(
-    kernel.packages.map((pattern) => archive.newest(pattern)),
+    kernel.packages.map((pattern) => archive.candidates(pattern)),
   );
   const init = await Deno.readTextFile(
     new URL("guest/initramfs_init.sh", import.meta.url),
@@ -53,7 +53,9 @@ export async function kernelImage(
   const directory = await cached("kernel", key, async (path) => {
     await Deno.mkdir(path);
     await using work = await temporaryDirectory();
-    await archive.unpack(packages, work.path);
+    for (const candidates of packages) {
+      await archive.unpackFirst(candidates, work.path);
+    }
     await build(work.path, path, init, signal);
   });
   const release = await Deno.readTextFile(`${directory}/release`);

@@ -15,7 +15,11 @@ export interface Kernel {
 
 /** Since 7.2 the image's package is empty, and its parts are two others. */
 export const KERNELS: readonly Kernel[] = [
-  image("5.10", "bullseye-security", String.raw`5\.10\.0-[0-9]+-cloud-amd64`),
+  image(
+    "5.10",
+    "bullseye-security",
+    String.raw`5\.10\.0-[0-9]+(-cloud)?-amd64`,
+  ),
   image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`),
   image(
     "6.12",
@@ -29,7 +33,7 @@ export const KERNELS: readonly Kernel[] = [
 export const SUITES: readonly string[] = KERNELS.map(({ suite }) => suite);
 
 function image(name: string, suite: string, version: string): Kernel {
-  return { name, suite, packages: [`linux-image-${version}-unsigned`] };
+  return { name, suite, packages: [`linux-image-${version}(-unsigned)?`] };
 }
 
 function parts(name: string, suite: string, version: string): Kernel {
