@@ -15,6 +15,7 @@ import {
   type PathName,
   PATHS,
   pathsWhere,
+  USUAL_MODES,
 } from "./paths/path_names.ts";
 
 /** What to measure. */
@@ -64,7 +65,8 @@ of two hosts (network namespaces). Needs root and Linux.
                  ${wrapped(PATH_NAMES)}
                  (all that make sense in a mode, but for the last five)
   --peers        the last three as well: programs that others would take instead
-  --modes A,B    some of ${LINK_MODES.join(", ")} (all)
+  --modes A,B    some of ${LINK_MODES.join(", ")}
+                 (${USUAL_MODES.join(" and ")})
   --figures A,B  some of
                  ${wrapped(MEASUREMENT_NAMES)} (all)
   --docker       each path between containers of real Docker daemons on booted
@@ -76,7 +78,7 @@ of two hosts (network namespaces). Needs root and Linux.
     name.replace("udp-ebpf", "")
   ).join(", ")
 } rows,
-                 no wire: under two minutes, and noisy
+                 no super: under two minutes, and noisy
   --control      instead of all that: one agent with the leases of 10,000 hosts,
                  and 200 hosts that join at once; with --runs, --quick, --json
   --json         the last line is the report as one JSON object
@@ -88,7 +90,8 @@ Paths, modes and figures: docs/bench.md
 const SECONDS = 5;
 const QUICK_SECONDS = 1;
 const RUNS = 3;
-const FEW_MODES: readonly LinkMode[] = ["super", "software"];
+const QUICK_MODES: readonly LinkMode[] = ["wire"];
+const DOCKER_MODES: readonly LinkMode[] = ["software", "super"];
 
 /** Reads the arguments. Throws {@linkcode BenchUsageError}. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
@@ -163,7 +166,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     );
   }
   const measuredModes = modes ??
-    (quick || docker ? FEW_MODES : LINK_MODES);
+    (docker ? DOCKER_MODES : quick ? QUICK_MODES : USUAL_MODES);
   const named = new Set(paths);
   const wanted = pathsWhere(({ isPeer, isMixed, isDetail }) =>
     isPeer ? peers : paths === undefined && !isMixed && !(quick && isDetail)

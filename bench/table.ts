@@ -15,9 +15,11 @@ const NAME_WIDTH = Math.max(...PATH_NAMES.map((name) => name.length));
 const RATIO_WIDTH = 20;
 
 const MODES: Readonly<Record<LinkMode, string>> = {
-  super: "super: the underlay passes 64 KiB packets whole",
-  software: "software: one packet per buffer crosses, as on a wire",
-  wire: "wire: the same, each in a page of its own, as a NIC receives them",
+  super:
+    "super: hosts of one kernel; 64 KiB packets cross whole, as on no cable",
+  software: "software: one packet per buffer crosses",
+  wire:
+    "wire: one packet per buffer crosses, each in a page of its own, as a NIC receives them",
 };
 
 /** What is put beside VXLAN, or what stands for it, in one table. */

@@ -7,7 +7,12 @@
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 
 /** In the order of the report. */
-export const LINK_MODES = ["super", "software", "wire"] as const;
+export const LINK_MODES = ["wire", "software", "super"] as const;
+/** Measured unless others are named: as between machines, and on one kernel. */
+export const USUAL_MODES = [
+  "wire",
+  "super",
+] as const satisfies readonly LinkMode[];
 
 interface PathKind {
   /** Where it is measured unless `--paths` names it. */
@@ -20,7 +25,7 @@ interface PathKind {
   readonly isDetail?: boolean;
 }
 
-const ONE_BY_ONE = ["software", "wire"] as const;
+const ONE_BY_ONE = ["wire", "software"] as const;
 
 /** In the order of the report. */
 export const PATHS = {
@@ -34,9 +39,9 @@ export const PATHS = {
   "udp-ebpf-direct": { modes: ["super"], isDetail: true },
   "udp-ebpf-to-tun": { modes: LINK_MODES, isMixed: true },
   "udp-tun-to-ebpf": { modes: LINK_MODES, isMixed: true },
-  fastd: { modes: ["super", "software"], isPeer: true },
-  "wireguard-go": { modes: ["super", "software"], isPeer: true },
-  nebula: { modes: ["super", "software"], isPeer: true },
+  fastd: { modes: LINK_MODES, isPeer: true },
+  "wireguard-go": { modes: LINK_MODES, isPeer: true },
+  nebula: { modes: LINK_MODES, isPeer: true },
 } as const satisfies Record<string, PathKind>;
 
 /** A way from container to container. */
