@@ -51,6 +51,10 @@ export const STACK = {
   HEADERS: -56,
   /** An inner header with options, 60 bytes. */
   OPTIONS: -120,
+  /** The inner protocol, 4 bytes. */
+  PROTOCOL: -124,
+  /** The sum of the inner pseudo header, 8 bytes. */
+  PSEUDO_SUM: -136,
 } as const;
 
 /** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */
