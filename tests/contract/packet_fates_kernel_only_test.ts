@@ -323,8 +323,8 @@ testInNamespace("what only programs do", import.meta.url, () => {
     const run = world.run("rx", given, { segments: 2, segmentBytes: 68 });
     assertEquals(run.verdict, VERDICT.REDIRECT);
     assertEquals(run.counters, { "rx.aggregates": 1 });
-    assertEquals(run.frame.slice(0, 6), world.host.devicePeer.mac);
-    assertEquals(run.frame.slice(6, 12), world.host.devicePeer.mac);
+    assertEquals(run.frame.slice(0, 6), world.host.hop.mac);
+    assertEquals(run.frame.slice(6, 12), world.host.hop.mac);
     assertEquals(
       run.frame.slice(ETHERNET_BYTES),
       given.slice(ETHERNET_BYTES),
@@ -408,7 +408,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
   Deno.test("what is on its way to the other end of the pair is not encapsulated", () => {
     using world = new ProgramWorld();
     const frame = overlayFrame(outgoing());
-    frame.set(world.host.devicePeer.mac);
+    frame.set(world.host.hop.mac);
     const run = world.run("tx", frame);
     assertEquals([run.verdict, run.counters], [VERDICT.NEXT, {}]);
     // One that differs only in the last byte is.
@@ -425,7 +425,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
         { senderCheck: row.senderCheck ?? "strict" },
         HOLDERS,
       );
-      const isForOtherEnd = world.host.devicePeer.mac
+      const isForOtherEnd = world.host.hop.mac
         .every((byte, index) => byte === row.frame[index]);
       const rx = world.run("rx", row.frame);
       if (!isForOtherEnd) return assertEquals(rx.verdict, VERDICT.NEXT);

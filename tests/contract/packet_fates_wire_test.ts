@@ -106,7 +106,7 @@ class WireWorld implements Disposable {
           ...PROGRAM_HOST.device,
           interfaceIndex: overlay.link.index,
         },
-        devicePeer: {
+        hop: {
           interfaceIndex: overlay.peer.index,
           mac: macBytes(OTHER_END_MAC),
         },

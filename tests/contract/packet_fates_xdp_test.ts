@@ -130,7 +130,7 @@ testInNamespace(
         const mac of [
           macBytes(UNDERLAY.mac),
           world.host.device.mac,
-          world.host.devicePeer.mac,
+          world.host.hop.mac,
         ]
       ) assertNotEquals(destination, mac);
       assertEquals(

@@ -75,7 +75,7 @@ export const HOST: HostConstants = {
   port: 8285,
   senderCheck: "strict",
   device: { interfaceIndex: 11, mac: OWNER.mac },
-  devicePeer: { interfaceIndex: 10, mac: OWNER.peerMac },
+  hop: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
   decapUdp: false,
 };

@@ -60,7 +60,7 @@ export const PROGRAM_HOST: HostConstants = {
   port: UNDERLAY.port,
   senderCheck: "strict",
   device: { interfaceIndex: 11, mac: macBytes(DEVICE_MAC) },
-  devicePeer: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
+  hop: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
   cutUdp: false,
   decapUdp: false,
 };

@@ -454,7 +454,7 @@ export class EbpfDataPath implements UdpDataPath {
       senderCheck,
       // As they are now: udev may have given them others than ours.
       device: { interfaceIndex: device.index, mac: device.mac },
-      devicePeer: { interfaceIndex: hop.index, mac: hop.mac },
+      hop: { interfaceIndex: hop.index, mac: hop.mac },
       cutUdp: devices.some((link) =>
         losesUdp(describeDevice(ethtool, link), this.decapUdp)
       ),

@@ -41,7 +41,7 @@ export class HostPrograms implements Disposable {
   /** Whether they would be the same for that host, as far as it can change. */
   isFor(host: HostConstants): boolean {
     return isSameDevice(this.#host.device, host.device) &&
-      isSameDevice(this.#host.devicePeer, host.devicePeer) &&
+      isSameDevice(this.#host.hop, host.hop) &&
       this.#host.cutUdp === host.cutUdp;
   }
 

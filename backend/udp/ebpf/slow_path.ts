@@ -5,7 +5,7 @@
  * They arrive at a socket, which also keeps the port. Whether one may enter the
  * overlay is not decided here again: the ingress program itself is run on a frame
  * made of it (`BPF_PROG_TEST_RUN`), checks and counts as ever, and gives back the
- * decapsulated frame, which is sent into the overlay device by its other end.
+ * decapsulated frame, which is sent into the overlay device by its hop.
  *
  * What the socket hears of errors tells the path MTU.
  *

@@ -23,8 +23,8 @@ export interface HostConstants {
   readonly senderCheck: SenderCheck;
   /** The overlay device, `flannel0`. */
   readonly device: DeviceConstants;
-  /** Its other end, `flannel0p`. */
-  readonly devicePeer: DeviceConstants;
+  /** Its other end, the hop: `flannel0p`. */
+  readonly hop: DeviceConstants;
   /**
    * UDP is cut by the overlay device before it is encapsulated. Else a
    * super-packet would arrive whole where the underlay passes it whole, and be

@@ -96,7 +96,7 @@ const INGRESS = 1;
 
 /**
  * How a decapsulated packet reaches the overlay device: `merge` sends TCP by the
- * device's other end, whose packets the kernel merges (GRO); `direct` does not.
+ * device's hop, whose packets the kernel merges (GRO); `direct` does not.
  */
 export type Delivery = "merge" | "direct";
 
@@ -119,9 +119,9 @@ const SENDER_DROPS = [
 ] as const satisfies readonly ProgramCounter[];
 
 /**
- * R6 must be the context. Ends the program on every way. `hop` is the program at
- * the device's other end, which has the counters in R9 already: what is not one
- * packet there was not cut, and must not go round.
+ * R6 must be the context. Ends the program on every path. `hop` is the program at
+ * the hop, which has the counters in R9 already: what is not one packet there was
+ * not cut, and must not go round.
  */
 export function decapsulate(
   host: HostConstants,
@@ -219,7 +219,7 @@ function checkLengths(): Instruction[] {
   ];
 }
 
-/** Behind the main way: R7 is the packet, and R8 bytes are too few for one. */
+/** Behind the main path: R7 is the packet, and R8 bytes are too few for one. */
 function dropShort(): Instruction[] {
   const isShort = dropped("rx.drop.short");
   return [
@@ -252,6 +252,30 @@ function checkInnerHeader(): Instruction[] {
   return [
     ...linear(R7, ENCAPSULATED_BYTES, dropped("rx.drop.short")),
     load("u8", R1, R7, INNER_IP),
+    jumpIf(R1, "!=", PLAIN_IPV4, "not plain"),
+    ...ifSeveral(),
+    ...headerSum(R7, INNER_IP),
+    jumpIf(R1, "!=", 0xffff, dropped("rx.drop.badChecksum")),
+    label("header good"),
+  ];
+}
+
+/** Goes to "not one packet" where the datagram is longer or shorter than it says. */
+function ifSeveral(): Instruction[] {
+  return [
+    load("u16", R2, R7, INNER_IP + IPV4.TOTAL_LENGTH),
+    toBigEndian(R2, 16),
+    jumpIf(R2, "!=", R8, "not one packet"),
+  ];
+}
+
+/**
+ * Behind the main path, to which it returns: a first byte, R1, that is not the
+ * usual one, and a header with options.
+ */
+function checkOptions(): Instruction[] {
+  return [
+    label("not plain"),
     mov(R2, R1),
     rsh(R2, 4),
     jumpIf(R2, "!=", 4, dropped("rx.drop.notIpv4")),
@@ -259,23 +283,7 @@ function checkInnerHeader(): Instruction[] {
     jumpIf(R1, "<", 5, dropped("rx.drop.badHeader")),
     lsh(R1, 2),
     jumpIf(R1, ">", R8, dropped("rx.drop.badHeader")),
-    load("u16", R2, R7, INNER_IP + IPV4.TOTAL_LENGTH),
-    toBigEndian(R2, 16),
-    jumpIf(R2, "!=", R8, "not one packet"),
-    jumpIf(R1, "!=", IPV4.BYTES, "options"),
-    ...headerSum(R7, INNER_IP),
-    jumpIf(R1, "!=", 0xffff, dropped("rx.drop.badChecksum")),
-    label("header good"),
-  ];
-}
-
-/**
- * The rare header with options: R1 bytes of it. Behind the main way, to which it
- * returns.
- */
-function checkOptions(): Instruction[] {
-  return [
-    label("options"),
+    ...ifSeveral(),
     mov(R8, R1),
     // What the verifier must know: 20 to 60.
     and(R8, 63),
@@ -390,7 +398,7 @@ function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
     ...(delivery === "merge"
       ? [
         jumpIf(R7, "!=", PROTOCOL.TCP, "straight in"),
-        ...redirect(host.devicePeer.interfaceIndex, 0),
+        ...redirect(host.hop.interfaceIndex, 0),
         label("straight in"),
       ]
       : []),
@@ -418,8 +426,8 @@ export function enter(host: HostConstants): Instruction[] {
 
 /**
  * Datagrams that were merged, or were sent as one and not cut yet (a peer in
- * user space sends so): the overlay device cuts them, and its other end takes
- * them one by one.
+ * user space sends so): the overlay device cuts them, and its hop takes them
+ * one by one.
  */
 function aggregate(host: HostConstants): Instruction[] {
   return [
@@ -427,7 +435,7 @@ function aggregate(host: HostConstants): Instruction[] {
     load("u32", R1, R6, SKB.GSO_SIZE),
     jumpIf(R1, "==", 0, dropped("rx.drop.badLength")),
     ...count("rx.aggregates"),
-    ...setMacs(host.devicePeer),
+    ...setMacs(host.hop),
     ...redirect(host.device.interfaceIndex, 0),
   ];
 }

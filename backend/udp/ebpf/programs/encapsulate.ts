@@ -3,7 +3,7 @@
  *
  * `loden_tx` runs at the egress of the overlay device: it encapsulates and sends
  * by the underlay. What must be cut first goes on into the device, which cuts it
- * (its segmentation offloads are off) and hands the pieces to its other end;
+ * (its segmentation offloads are off) and hands the pieces to its hop;
  * there `loden_hop` encapsulates them one by one.
  *
  * The outer headers are flannel's, with DF as its socket sets it. The kernel's
@@ -19,6 +19,7 @@ import {
   and,
   call,
   exit,
+  goto,
   type Instruction,
   jumpIf,
   label,
@@ -49,6 +50,7 @@ import {
   networkHalf,
   OUTER_BYTES,
   OUTER_IP,
+  PLAIN_IPV4,
   PROTOCOL,
   SKB,
   VERDICT,
@@ -118,6 +120,7 @@ export function encapsulate(
     ...storeOuterHeaders(),
     ...countTraffic("tx", R7),
     ...send(),
+    ...checkVersionAndLength(),
     ...drops(DROPS, VERDICT.DROP),
     ...(isDevice
       ? [label("cut"), ...count("tx.cut"), ...ends("pass on", VERDICT.NEXT)]
@@ -133,16 +136,11 @@ function checkHeader(place: EncapsulationPlace): Instruction[] {
     load("u32", R1, R6, SKB.PROTOCOL),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), dropped("tx.drop.notIpv4")),
     ...linear(R7, ETHERNET.BYTES + IPV4.BYTES, dropped("tx.drop.short")),
-    load("u8", R1, R7, OUTER_IP),
-    mov(R2, R1),
-    rsh(R2, 4),
-    jumpIf(R2, "!=", 4, dropped("tx.drop.notIpv4")),
-    and(R1, 15),
-    jumpIf(R1, "<", 5, dropped("tx.drop.badHeader")),
     load("u32", R8, R6, SKB.LENGTH),
     sub(R8, ETHERNET.BYTES),
-    lsh(R1, 2),
-    jumpIf(R1, ">", R8, dropped("tx.drop.badHeader")),
+    load("u8", R1, R7, OUTER_IP),
+    jumpIf(R1, "!=", PLAIN_IPV4, "tx not plain"),
+    label("tx header good"),
     load("u16", R1, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
     toBigEndian(R1, 16),
     ...(place === "device" ? passBigTcp() : []),
@@ -150,6 +148,21 @@ function checkHeader(place: EncapsulationPlace): Instruction[] {
     label("length good"),
     load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
     store("u32", R10, STACK.PROTOCOL, R1),
+  ];
+}
+
+/** Behind the main path: a first byte, R1, that is not the usual one. */
+function checkVersionAndLength(): Instruction[] {
+  return [
+    label("tx not plain"),
+    mov(R2, R1),
+    rsh(R2, 4),
+    jumpIf(R2, "!=", 4, dropped("tx.drop.notIpv4")),
+    and(R1, 15),
+    jumpIf(R1, "<", 5, dropped("tx.drop.badHeader")),
+    lsh(R1, 2),
+    jumpIf(R1, "<=", R8, "tx header good"),
+    goto(dropped("tx.drop.badHeader")),
   ];
 }
 

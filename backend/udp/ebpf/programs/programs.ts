@@ -4,7 +4,7 @@
  * | name        | where                        | what                                    |
  * | ----------- | ---------------------------- | --------------------------------------- |
  * | `loden_tx`  | egress of the overlay device | encapsulates, or leaves it to be cut    |
- * | `loden_hop` | ingress of its other end     | encapsulates and decapsulates what was cut |
+ * | `loden_hop` | ingress of its hop           | encapsulates and decapsulates what was cut |
  * | `loden_rx`  | ingress of the underlay      | decapsulates                            |
  * | `loden_xdp` | driver of the underlay       | decapsulates before packets are merged  |
  *
@@ -57,14 +57,14 @@ export function egressProgram(host: HostConstants, maps: Maps): Spec {
     build: () => [
       mov(R6, R1),
       ...counters(VERDICT.DROP),
-      ...ifForOtherEnd(host, "for the other end"),
+      ...ifForHop(host, "for the hop"),
       ...encapsulate(host, "device"),
-      ...ends("for the other end", VERDICT.NEXT),
+      ...ends("for the hop", VERDICT.NEXT),
     ],
   };
 }
 
-/** For the ingress of the overlay device's other end. */
+/** For the ingress of the hop, the overlay device's other end. */
 export function hopProgram(host: HostConstants, maps: Maps): Spec {
   return {
     name: programName("hop", host.suffix),
@@ -73,7 +73,7 @@ export function hopProgram(host: HostConstants, maps: Maps): Spec {
     build: () => [
       mov(R6, R1),
       ...counters(VERDICT.DROP),
-      ...ifForOtherEnd(host, "decapsulate"),
+      ...ifForHop(host, "decapsulate"),
       ...encapsulate(host, "hop"),
       label("decapsulate"),
       ...decapsulate(host, "merge", "hop"),
@@ -116,20 +116,20 @@ export function xdpProgram(
 }
 
 /**
- * Datagrams on their way to be cut carry the other end's MAC address; packets of
+ * Datagrams on their way to be cut carry the hop's MAC address; packets of
  * the host carry the device's own.
  */
-function ifForOtherEnd(
-  { devicePeer }: HostConstants,
+function ifForHop(
+  { hop }: HostConstants,
   target: string,
 ): Instruction[] {
-  const [word, half] = macParts(devicePeer.mac);
+  const [word, half] = macParts(hop.mac);
   return [
-    ...linear(R7, ETHERNET.BYTES, "no frame for the other end"),
+    ...linear(R7, ETHERNET.BYTES, "not for the hop"),
     load("u32", R1, R7, ETHERNET.DESTINATION),
     load("u16", R2, R7, ETHERNET.DESTINATION + 4),
-    jumpIf32(R1, "!=", word, "no frame for the other end"),
+    jumpIf32(R1, "!=", word, "not for the hop"),
     jumpIf(R2, "==", half, target),
-    label("no frame for the other end"),
+    label("not for the hop"),
   ];
 }

@@ -117,12 +117,12 @@ const CONSTANTS: readonly [string, Partial<HostConstants>, readonly Role[]][] =
     ],
     [
       "other end's index",
-      { devicePeer: { ...HOST.devicePeer, interfaceIndex: 78 } },
+      { hop: { ...HOST.hop, interfaceIndex: 78 } },
       ["hop", "rxMerge"],
     ],
     [
       "other end's address",
-      { devicePeer: { ...HOST.devicePeer, mac: MAC } },
+      { hop: { ...HOST.hop, mac: MAC } },
       ["tx", "hop", "rxDirect", "rxMerge"],
     ],
     ["cutting of UDP", { cutUdp: true }, ["tx"]],
