@@ -25,7 +25,7 @@ import {
   type NetworkSupervisorComponents,
 } from "./network/network_supervisor.ts";
 import { Readiness } from "./status/readiness.ts";
-import type { LeaseStatus } from "./status/state.ts";
+import { formatTime, type LeaseStatus } from "./status/state.ts";
 import {
   SubnetChangeHook,
   type SubnetChangeOptions,
@@ -90,6 +90,7 @@ export class Agent {
       onEtcd: (trouble) => this.#onEtcd(trouble),
       onPeers: (diff) => this.#onPeers(diff),
       onPeersKnown: () => this.#readiness.onPeersKnown(),
+      onPeersUnconfirmed: (text) => this.#onPeersUnconfirmed(text),
     });
     this.#membership = membership;
     this.#joining = new Joining({ ...components, membership }, {
@@ -132,6 +133,7 @@ export class Agent {
           backendType: peer.backendType,
           dataPath: peer.dataPath ?? null,
           stale: peer.stale,
+          confirmed: confirmedTime(membership.confirmedAtMs(peer.subnet)),
         })),
     });
     this.#failed.promise.catch(() => {});
@@ -244,6 +246,18 @@ export class Agent {
     });
   }
 
+  #onPeersUnconfirmed(text: string | undefined): void {
+    const { state } = this.#components;
+    if (text === undefined) {
+      state.clear("peers.unconfirmed");
+    } else if (state.raise("peers.unconfirmed", text)) {
+      log.warn("etcd has not confirmed the peers for a while", {
+        event: "peers.unconfirmed",
+        reason: text,
+      });
+    }
+  }
+
   #onLease(lease: LeaseStatus): void {
     const { state } = this.#components;
     state.set({ lease });
@@ -352,4 +366,8 @@ function untilAborted(
     promise,
     dispose: () => signal.removeEventListener("abort", onAbort),
   };
+}
+
+function confirmedTime(milliseconds: number | undefined): string | null {
+  return milliseconds === undefined ? null : formatTime(milliseconds);
 }

@@ -12,11 +12,14 @@ import { describeError } from "../errors.ts";
 import { previousSubnets } from "../lease/acquisition_plan.ts";
 import type { Lease } from "../lease/lease.ts";
 import { LeaseKeeper, type LeaseKeeperStatus } from "../lease/lease_keeper.ts";
+import type { PeerLedger } from "../lease/peer_ledger.ts";
 import type { PeerSelf } from "../lease/peer_set.ts";
 import { PeerWatch } from "../lease/peer_watch.ts";
 import { keepAnswering } from "../lease/presence.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
-import type { StateStore } from "../lease/state_store.ts";
+import type { StateStore, StoredPeer } from "../lease/state_store.ts";
+import { describeUnconfirmed } from "../lease/unconfirmed_peers.ts";
+import { slept } from "../linux/clock.ts";
 import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
 import { formatMac } from "../net/mac.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";
@@ -33,9 +36,14 @@ import { formatTime } from "./status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
+/** How often the ages of peers are looked at. */
+const AGE_CHECK_MS = 30_000;
+
 /** What a membership needs. */
 export interface LeaseMembershipComponents extends RetryComponents {
   readonly registry: LeaseRegistry;
+  /** When etcd confirmed which peers. */
+  readonly ledger: PeerLedger;
   /** Opens the durable state of this network, as it was on this underlay. */
   readonly openStore: (underlay: Underlay) => Promise<StateStore>;
 }
@@ -56,6 +64,10 @@ export class LeaseMembership implements Membership {
   readonly #options: LeaseMembershipOptions;
   readonly #events: MembershipEvents;
   #store: Promise<StateStore> | undefined;
+  /** The peers that a start without etcd uses, until the watch knows better. */
+  #savedPeers: readonly StoredPeer[] = [];
+  readonly #closing = new AbortController();
+  #ages: Promise<void> | undefined;
   #keeper: LeaseKeeper | undefined;
   #watch: PeerWatch | undefined;
   #self: PeerSelf & { readonly hostId: string } | undefined;
@@ -76,7 +88,7 @@ export class LeaseMembership implements Membership {
   }
 
   async saved(underlay: Underlay): Promise<SavedNetwork | undefined> {
-    const { configText, lease, peers } = await this.#open(underlay);
+    const { configText, lease } = await this.#open(underlay);
     if (configText === undefined || lease === undefined) return undefined;
     // With another address, the other hosts see another host.
     if (lease.publicIp !== underlay.publicIp) return undefined;
@@ -86,9 +98,9 @@ export class LeaseMembership implements Membership {
         BACKENDS,
         "the saved state",
       );
-      return poolAdmits(config.pool, lease.subnet)
-        ? { config, subnet: lease.subnet, peers }
-        : undefined;
+      if (!poolAdmits(config.pool, lease.subnet)) return undefined;
+      this.#ages ??= this.#followAges(this.#closing.signal);
+      return { config, subnet: lease.subnet, peers: this.#savedPeers };
     } catch (error) {
       log.warn("saved network config cannot be used", {
         event: "state.config-refused",
@@ -102,7 +114,7 @@ export class LeaseMembership implements Membership {
     const { config, underlay, advertisement } = request;
     this.#current = { config, underlay };
     const store = await this.#open(underlay);
-    const { hostId, peers: initialPeers } = store;
+    const { hostId } = store;
     const keeper = new LeaseKeeper({ ...this.#components, store }, {
       ...this.#options,
       previous: previousSubnets(this.#options.formerSubnet, store.lease),
@@ -127,7 +139,7 @@ export class LeaseMembership implements Membership {
     this.#self = self;
     this.#watch = new PeerWatch({ ...this.#components, store }, {
       self,
-      initialPeers,
+      initialPeers: this.#savedPeers,
       peerGraceSeconds: this.#options.peerGraceSeconds,
       onDiff: (diff) => this.#events.onPeers(diff),
       onSynced: () => this.#events.onPeersKnown(),
@@ -162,7 +174,12 @@ export class LeaseMembership implements Membership {
     }
   }
 
+  confirmedAtMs(subnet: Cidr): number | undefined {
+    return this.#components.ledger.confirmedAtMs(subnet);
+  }
+
   async run(signal: AbortSignal): Promise<void> {
+    this.#ages ??= this.#followAges(this.#closing.signal);
     const { hostId } = this.#self!;
     await Promise.all([
       this.#keeper!.run(signal),
@@ -172,13 +189,75 @@ export class LeaseMembership implements Membership {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#ages;
     await (await this.#store)?.close();
+  }
+
+  /** Tells of peers that etcd does not confirm, and ends the trust in saved ones. */
+  async #followAges(signal: AbortSignal): Promise<void> {
+    const { clock, ledger } = this.#components;
+    while (await slept(clock, AGE_CHECK_MS, signal)) {
+      const peers = this.#watch?.peers ?? this.#savedPeers;
+      const subnets = peers.filter(({ stale }) => !stale)
+        .map(({ subnet }) => subnet);
+      this.#events.onPeersUnconfirmed(
+        describeUnconfirmed(ledger, subnets, clock),
+      );
+      // The watch ends the trust in its own peers.
+      if (this.#watch === undefined) await this.#dropDistrusted();
+    }
+  }
+
+  async #dropDistrusted(): Promise<void> {
+    const { ledger } = this.#components;
+    const removed = this.#savedPeers.filter(({ subnet }) =>
+      !ledger.isTrusted(subnet)
+    );
+    if (removed.length === 0) return;
+    this.#savedPeers = this.#savedPeers.filter((peer) =>
+      !removed.includes(peer)
+    );
+    log.warn("peers are not used any more: etcd has not confirmed them", {
+      event: "peers.trust-ended",
+      count: removed.length,
+      subnets: removed.slice(0, 5).map(({ subnet }) => formatCidr(subnet))
+        .join(" "),
+    });
+    await this.#events.onPeers({ added: [], changed: [], removed });
   }
 
   /** Opened once, by the first caller. */
   #open(underlay: Underlay): Promise<StateStore> {
-    this.#store ??= this.#components.openStore(underlay);
+    this.#store ??= this.#components.openStore(underlay)
+      .then((store) => this.#readPeers(store));
     return this.#store;
+  }
+
+  /** Saved peers that are believed; the others are known again when etcd says so. */
+  #readPeers(store: StateStore): StateStore {
+    const { clock, ledger } = this.#components;
+    const { lease, peers } = store;
+    // An earlier version saved no ages. Its own lease was confirmed before all of
+    // its life had begun, and the peers with it.
+    const leaseAtMs = lease?.expiresAtMs === undefined
+      ? clock.now()
+      : lease.expiresAtMs - this.#options.ttlSeconds * 1_000;
+    for (const { subnet, confirmedAtMs = leaseAtMs } of peers) {
+      ledger.restore(subnet, confirmedAtMs);
+    }
+    this.#savedPeers = peers.filter(({ subnet }) =>
+      ledger.isTrustedAtStart(subnet)
+    );
+    const old = peers.length - this.#savedPeers.length;
+    if (old > 0) {
+      log.warn("saved peers are too old to be used without etcd", {
+        event: "peers.saved-too-old",
+        count: old,
+        trustSavedSeconds: ledger.times.savedSeconds,
+      });
+    }
+    return store;
   }
 
   #moveTo(

@@ -41,6 +41,11 @@ export interface MembershipEvents {
   onPeers(diff: PeerDiff): Promise<void>;
   /** All peers of a first listing have been reported. */
   onPeersKnown(): void;
+  /**
+   * What to say about peers that etcd has not confirmed for a while; `undefined`:
+   * nothing.
+   */
+  onPeersUnconfirmed(text: string | undefined): void;
 }
 
 /** The part of the agent that manages leases in etcd. */
@@ -64,6 +69,11 @@ export interface Membership {
    * subnet stays.
    */
   update(change: MembershipUpdate): void;
+  /**
+   * When etcd last confirmed the peer, in milliseconds since 1970; `undefined` if
+   * there is none with that subnet.
+   */
+  confirmedAtMs(subnet: Cidr): number | undefined;
   /** Keeps the lease and follows the peers, until aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Saves what is not saved yet. */

@@ -6,10 +6,14 @@
 
 import type { StatusSnapshot } from "../agent/status/state.ts";
 import { describeNoBackend } from "../agent/status/status_line.ts";
+import { systemClock } from "../linux/clock.ts";
 import { withoutControls } from "./terminal_text.ts";
 
 /** Several lines: one fact each, then peers, counters and warnings. */
-export function renderStatus(status: StatusSnapshot): string {
+export function renderStatus(
+  status: StatusSnapshot,
+  nowMs: number = systemClock.now(),
+): string {
   const lines = [
     fact("network", describeNetwork(status)),
     fact("state", describeState(status)),
@@ -23,7 +27,7 @@ export function renderStatus(status: StatusSnapshot): string {
     fact("files", describeFiles(status)),
     fact("etcd", `${status.etcdEndpoints.join(", ")}  ${status.etcdPrefix}`),
     fact("agent", `${status.version}, process ${status.pid}`),
-    ...section("peers", status.peers.map(describePeer)),
+    ...section("peers", status.peers.map((peer) => describePeer(peer, nowMs))),
     ...section("counters", describeCounters(status)),
     ...section(
       "warnings",
@@ -123,11 +127,31 @@ function describeFiles({ files }: StatusSnapshot): string {
 
 function describePeer(
   peer: StatusSnapshot["peers"][number],
+  nowMs: number,
 ): string {
-  const { subnet, publicIp, backendType, dataPath, stale } = peer;
+  const { subnet, publicIp, backendType, dataPath, stale, confirmed } = peer;
   const kind = dataPath === null ? backendType : `${backendType} (${dataPath})`;
   const remark = stale ? "  stale: its key is gone" : "";
-  return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${kind}${remark}`;
+  const age = describeAge(confirmed, nowMs);
+  return `${subnet.padEnd(18)} ${publicIp.padEnd(15)} ${kind}, ${age}${remark}`;
+}
+
+/** An agent of an earlier version does not say when etcd confirmed a peer. */
+function describeAge(
+  confirmed: string | null | undefined,
+  nowMs: number,
+): string {
+  if (confirmed === null || confirmed === undefined) return "age unknown";
+  const seconds = Math.max(
+    0,
+    Math.round((nowMs - Date.parse(confirmed)) / 1e3),
+  );
+  const [count, unit] = seconds < 120
+    ? [seconds, "s"]
+    : seconds < 7_200
+    ? [Math.floor(seconds / 60), "min"]
+    : [Math.floor(seconds / 3_600), "h"];
+  return `confirmed ${count} ${unit} ago`;
 }
 
 /** Counters that are 0 are omitted here; `--json` has them. */

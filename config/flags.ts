@@ -225,6 +225,32 @@ export const AGENT_FLAGS = [
     help: "how long a peer is kept after its lease has disappeared",
   },
   {
+    name: "trust-saved-peers",
+    type: "int",
+    default: 1_440,
+    min: 0,
+    max: 525_600,
+    unit: "minutes",
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "how long after etcd last confirmed a peer a start without etcd " +
+      "still uses it",
+  },
+  {
+    name: "trust-known-peers",
+    type: "int",
+    default: 0,
+    min: 0,
+    max: 525_600,
+    unit: "minutes",
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "how long after etcd last confirmed a peer a running agent still " +
+      "uses it; 0 for no limit",
+  },
+  {
     name: "disable-feature",
     type: "list",
     default: [],

@@ -62,6 +62,10 @@ export interface Settings {
   readonly ebpfReceive: AgentFlagValues["ebpf-receive"];
   readonly senderCheck: AgentFlagValues["sender-check"];
   readonly peerGraceMinutes: number;
+  /** The greatest age of a saved peer that a start without etcd uses. */
+  readonly trustSavedPeersMinutes: number;
+  /** The same for a running agent; 0 for no limit. */
+  readonly trustKnownPeersMinutes: number;
   readonly disabledFeatures: readonly string[];
 
   readonly subnetLeaseRenewMarginMinutes: number;
@@ -232,6 +236,8 @@ function hostSettings(values: AgentFlagValues) {
     ebpfReceive: values["ebpf-receive"],
     senderCheck: values["sender-check"],
     peerGraceMinutes: values["peer-grace"],
+    trustSavedPeersMinutes: values["trust-saved-peers"],
+    trustKnownPeersMinutes: values["trust-known-peers"],
     subnetLeaseRenewMarginMinutes: values["subnet-lease-renew-margin"],
     subnetLeaseTtlSeconds: values["subnet-lease-ttl"],
     // The checks have refused other texts.

@@ -111,7 +111,7 @@ export class PeerSet {
     wallMs: number,
   ): PeerDiff {
     const touched: Cidr[] = [];
-    for (const { vanishedAtMs, ...peer } of stored) {
+    for (const { vanishedAtMs, confirmedAtMs: _, ...peer } of stored) {
       const name = leaseName(peer.subnet);
       if (this.#judge(name, peer, undefined) !== undefined) continue;
       // A wall clock that was set back must not extend the grace period.
@@ -216,6 +216,17 @@ export class PeerSet {
       touched.push(peer.subnet);
     }
     return this.#tell(touched);
+  }
+
+  /** These are not believed any more; a lease that exists brings them back. */
+  drop(subnets: readonly Cidr[]): PeerDiff {
+    for (const subnet of subnets) {
+      const plain = leaseName(subnet);
+      for (const name of [plain, ...this.#aliases.get(plain) ?? []]) {
+        this.#delete(name);
+      }
+    }
+    return this.#tell(subnets);
   }
 
   #putOne(lease: Lease, touched: Cidr[]): void {

@@ -8,10 +8,11 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import { LodenError } from "../errors.ts";
 import { type Clock, slept } from "../linux/clock.ts";
 import type { RandomSource } from "../linux/random.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { type Cidr, formatCidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import { ChangingReports } from "./changing_reports.ts";
 import type { Lease } from "./lease.ts";
+import type { PeerLedger } from "./peer_ledger.ts";
 import { type PeerSelf, PeerSet } from "./peer_set.ts";
 import type {
   LeaseEvent,
@@ -29,6 +30,8 @@ export interface PeerWatchComponents {
   readonly random: RandomSource;
   /** Receives every change. */
   readonly store?: Pick<StateStore, "savePeers">;
+  /** Told when etcd has confirmed which peers. */
+  readonly ledger?: PeerLedger;
   readonly log?: Logger;
 }
 
@@ -59,6 +62,8 @@ export interface PeerWatchOptions {
 const DEFAULT_GRACE_SECONDS = 600;
 const DEFAULT_RESYNC_SECONDS = 300;
 const DEFAULT_CONFIRM_SECONDS = 5;
+/** How often the ages of peers are saved although nothing changes. */
+const SAVE_AGES_MS = 30 * 60_000;
 /** How often grace periods are checked. */
 const EXPIRY_CHECK_MS = 5_000;
 /** A watch that lasts this long counts as working. */
@@ -76,6 +81,7 @@ export class PeerWatch {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #store: Pick<StateStore, "savePeers"> | undefined;
+  readonly #ledger: PeerLedger | undefined;
   readonly #log: Logger;
   readonly #options: PeerWatchOptions;
   readonly #set: PeerSet;
@@ -91,6 +97,9 @@ export class PeerWatch {
    * not a recovery; otherwise the log would report fault and recovery in turn.
    */
   #watchBreaks = false;
+  /** The watch has held for a while, and holds. */
+  #isWatching = false;
+  #savedAtMs = -Infinity;
   /** Changes are applied one after the other. */
   #turn: Promise<void> = Promise.resolve();
   /** Of {@linkcode run}. */
@@ -99,11 +108,12 @@ export class PeerWatch {
   #due = new AbortController();
 
   constructor(components: PeerWatchComponents, options: PeerWatchOptions) {
-    const { registry, clock, random, store, log } = components;
+    const { registry, clock, random, store, ledger, log } = components;
     this.#registry = registry;
     this.#clock = clock;
     this.#random = random;
     this.#store = store;
+    this.#ledger = ledger;
     this.#log = log ?? getLogger(["loden", "peers"]);
     this.#options = options;
     this.#graceMs = 1_000 *
@@ -123,6 +133,7 @@ export class PeerWatch {
     this.#signal = signal;
     const tasks = [this.#follow(signal), this.#endGraces(signal)];
     await Promise.all(tasks);
+    this.#save();
   }
 
   /**
@@ -170,6 +181,7 @@ export class PeerWatch {
     this.#noteAllRejected(snapshot.rejected);
     const { live, missing } = this.#set.countMissing(snapshot.leases);
     const { leases } = snapshot;
+    this.#ledger?.list(leases.map(({ subnet }) => subnet));
     // New leases are used even if others are missing.
     await this.#change(signal, () => this.#set.put(leases));
     if (!this.#isSynced) {
@@ -204,6 +216,7 @@ export class PeerWatch {
     await this.#clock.sleep(confirmSeconds * 1_000, signal);
     const snapshot = await this.#registry.list(signal);
     this.#noteAllRejected(snapshot.rejected);
+    this.#ledger?.list(snapshot.leases.map(({ subnet }) => subnet));
     return snapshot;
   }
 
@@ -233,6 +246,7 @@ export class PeerWatch {
     } catch (error) {
       if (signal.aborted || !due.signal.aborted) throw error;
     } finally {
+      this.#isWatching = false;
       due.abort();
       await Promise.all(timers);
     }
@@ -240,6 +254,7 @@ export class PeerWatch {
 
   #onGoodWatch(): void {
     this.#watchBreaks = false;
+    this.#isWatching = true;
     this.#pauses.reset();
     this.#recover();
   }
@@ -251,6 +266,7 @@ export class PeerWatch {
   ): Promise<void> {
     const leases = new Map<string, Lease>();
     const vanished = new Set<string>();
+    const gone: Cidr[] = [];
     for (const event of events) {
       if (event.type === "put") {
         const { lease } = event;
@@ -267,7 +283,15 @@ export class PeerWatch {
       if (name === undefined) continue;
       leases.delete(name);
       vanished.add(name);
+      const subnet = event.type === "delete"
+        ? event.subnet
+        : event.rejected.version?.subnet;
+      if (subnet !== undefined) gone.push(subnet);
     }
+    const put = [...leases.values()].map(({ subnet }) => subnet);
+    // Of several changes of one key the last one counts.
+    this.#ledger?.change([], gone);
+    this.#ledger?.change(put, []);
     await this.#change(
       signal,
       (nowMs) => this.#set.change([...leases.values()], [...vanished], nowMs),
@@ -279,10 +303,55 @@ export class PeerWatch {
   async #endGraces(signal: AbortSignal): Promise<void> {
     const pauseMs = Math.min(EXPIRY_CHECK_MS, this.#graceMs / 2 + 1);
     while (await slept(this.#clock, pauseMs, signal)) {
+      this.#followAges();
+      const distrusted = this.#distrusted();
+      if (distrusted.length > 0) {
+        await this.#change(signal, () => this.#set.drop(distrusted))
+          .catch(() => {});
+      }
       if (!this.#set.hasStale) continue;
       await this.#change(signal, (nowMs) => this.#set.expire(nowMs))
         .catch(() => {});
     }
+  }
+
+  #followAges(): void {
+    if (this.#isWatching) this.#ledger?.confirm();
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - this.#savedAtMs >= SAVE_AGES_MS) this.#save();
+  }
+
+  /** Those that etcd has not confirmed for longer than a person has allowed. */
+  #distrusted(): Cidr[] {
+    const ledger = this.#ledger;
+    if (ledger === undefined || ledger.times.knownSeconds === 0) return [];
+    const subnets = this.#set.peers.filter(({ stale, subnet }) =>
+      !stale && !ledger.isTrusted(subnet)
+    ).map(({ subnet }) => subnet);
+    if (subnets.length > 0) {
+      this.#log.warn(
+        "peers are not used any more: etcd has not confirmed them",
+        {
+          event: "peers.trust-ended",
+          count: subnets.length,
+          subnets: showSubnets(subnets),
+        },
+      );
+    }
+    return subnets;
+  }
+
+  #save(): void {
+    this.#savedAtMs = this.#clock.monotonic();
+    this.#store?.savePeers(() =>
+      this.#set.stored(this.#clock.monotonic(), this.#clock.now())
+        .map((peer) => {
+          const confirmedAtMs = this.#ledger?.confirmedAtMs(peer.subnet);
+          return confirmedAtMs === undefined
+            ? peer
+            : { ...peer, confirmedAtMs };
+        })
+    );
   }
 
   /** Applies a change and reports it, in the order of the calls. */
@@ -295,9 +364,7 @@ export class PeerWatch {
       if (isEmpty(diff)) return;
       this.#logStale(diff);
       await this.#deliver(diff, signal);
-      this.#store?.savePeers(() =>
-        this.#set.stored(this.#clock.monotonic(), this.#clock.now())
-      );
+      this.#save();
     });
     // The caller gets the error; the next change continues.
     this.#turn = turn.catch(() => {});
@@ -337,7 +404,7 @@ export class PeerWatch {
           event: "peers.stale",
           count: stale.length,
           graceSeconds: this.#graceMs / 1_000,
-          subnets: showSubnets(stale),
+          subnets: showSubnets(stale.map(({ subnet }) => subnet)),
         },
       );
     }
@@ -346,7 +413,7 @@ export class PeerWatch {
       this.#log.info("grace period of peers is over; they are removed", {
         event: "peers.grace-ended",
         count: ended.length,
-        subnets: showSubnets(ended),
+        subnets: showSubnets(ended.map(({ subnet }) => subnet)),
       });
     }
   }
@@ -428,10 +495,8 @@ function isEmpty({ added, changed, removed }: PeerDiff): boolean {
   return added.length + changed.length + removed.length === 0;
 }
 
-function showSubnets(peers: readonly Peer[]): string {
-  const shown = peers.slice(0, SHOWN_SUBNETS).map(({ subnet }) =>
-    formatCidr(subnet)
-  );
-  const more = peers.length - shown.length;
+function showSubnets(subnets: readonly Cidr[]): string {
+  const shown = subnets.slice(0, SHOWN_SUBNETS).map(formatCidr);
+  const more = subnets.length - shown.length;
   return shown.join(" ") + (more > 0 ? ` and ${more} more` : "");
 }

@@ -50,6 +50,7 @@ export function encodeState(state: DurableState): string {
       dataPath: peer.dataPath,
       stale: peer.stale || undefined,
       vanished: formatTime(peer.vanishedAtMs),
+      confirmed: formatTime(peer.confirmedAtMs),
     })),
   }) + "\n";
 }
@@ -68,6 +69,7 @@ const peerSchema = v.object({
   dataPath: dataPathName,
   stale: v.fallback(v.boolean(), false),
   vanished: v.exactOptional(timeText),
+  confirmed: v.exactOptional(timeText),
 });
 
 const stateSchema = v.object({
@@ -110,12 +112,13 @@ function storedLease(
 }
 
 function storedPeer(
-  { dataPath, vanished, ...peer }: v.InferOutput<typeof peerSchema>,
+  { dataPath, vanished, confirmed, ...peer }: v.InferOutput<typeof peerSchema>,
 ): StoredPeer {
   return {
     ...peer,
     ...(dataPath !== undefined && { dataPath }),
     ...(vanished !== undefined && { vanishedAtMs: vanished }),
+    ...(confirmed !== undefined && { confirmedAtMs: confirmed }),
   };
 }
 

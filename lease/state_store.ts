@@ -22,6 +22,11 @@ export interface StoredLease {
 export interface StoredPeer extends Peer {
   /** Wall clock, milliseconds since 1970; of a stale peer. */
   readonly vanishedAtMs?: number;
+  /**
+   * Wall clock, milliseconds since 1970: when etcd last confirmed it; absent in the
+   * state of a version that did not know.
+   */
+  readonly confirmedAtMs?: number;
 }
 
 /**

@@ -153,6 +153,11 @@ export const warningDefinitions = {
     impairs: "packets to other hosts until etcd answers",
     restartMayCure: false,
   },
+  "peers.unconfirmed": {
+    severity: "warning",
+    impairs: "peers that joined, left or moved; see the times in the text",
+    restartMayCure: false,
+  },
   "state.not-saved": {
     severity: "warning",
     impairs: "restarts while etcd is away",

@@ -65,6 +65,8 @@ export interface PeerStatus {
   /** As its lease says; `null` for flannel. */
   readonly dataPath: string | null;
   readonly stale: boolean;
+  /** RFC 3339: when etcd last confirmed it; `null` while that is not known. */
+  readonly confirmed: string | null;
 }
 
 /** A file that the agent writes for other programs. */

@@ -59,6 +59,7 @@ import {
   underlayWarnings,
 } from "../../host/underlay_warnings.ts";
 import { FileStateStore } from "../../lease/file_state_store.ts";
+import { PeerLedger } from "../../lease/peer_ledger.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
@@ -92,7 +93,16 @@ export async function composeAgent(
   const registry = openRegistry(settings);
   const rtnetlink = new KernelRtnetlink();
   // Created once: they hold a descriptor, and every attempt creates a backend.
-  const host = backendHost(settings, kernelParts(rtnetlink, systemClock));
+  const ledger = new PeerLedger(systemClock, {
+    ttlSeconds: settings.subnetLeaseTtlSeconds,
+    graceSeconds: settings.peerGraceMinutes * 60,
+    savedSeconds: settings.trustSavedPeersMinutes * 60,
+    knownSeconds: settings.trustKnownPeersMinutes * 60,
+  });
+  const host = backendHost(settings, {
+    ...kernelParts(rtnetlink, systemClock),
+    trust: ledger,
+  });
   const former = await readSubnetEnv(settings.subnetFile);
   const agent = new Agent({
     clock: systemClock,
@@ -104,6 +114,7 @@ export async function composeAgent(
         clock: systemClock,
         random: systemRandom,
         registry,
+        ledger,
         openStore: (underlay) => openStore(settings, paths, underlay, state),
       }, {
         ttlSeconds: settings.subnetLeaseTtlSeconds,

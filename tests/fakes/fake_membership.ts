@@ -70,6 +70,10 @@ export class FakeMembership implements Membership {
     };
   }
 
+  confirmedAtMs(): number | undefined {
+    return this.#options.clock.now();
+  }
+
   advertise(advertisement: BackendAdvertisement): void {
     this.advertised.push(advertisement);
   }

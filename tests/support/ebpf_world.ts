@@ -37,6 +37,7 @@ import type {
   VethPair,
 } from "../../linux/netlink/rtnetlink.ts";
 import { formatCidr } from "../../net/cidr.ts";
+import type { PeerTrust } from "../../net/peer_trust.ts";
 import { ipv4ToBytes } from "../../net/ipv4.ts";
 import { overlayMtu, underlayMtu } from "../../net/mtu.ts";
 import { FakeBpf, type FakeProgramRecord } from "../fakes/fake_bpf.ts";
@@ -201,6 +202,9 @@ export class EbpfWorld {
   /** CLOCK_BOOTTIME when the other clock stands at 0. */
   readonly bootedNs = 5_000_000_000_000n;
 
+  /** How long peers count without the agent. */
+  trust: PeerTrust | undefined;
+
   constructor() {
     this.bpf.answerTestRuns(passPacket);
     this.rtnetlink.onDelete = (index) => this.bpf.removeInterface(index);
@@ -212,7 +216,8 @@ export class EbpfWorld {
     const { rtnetlink, ethtool, bpf, clock } = this;
     const bootTimeNs = () =>
       this.bootedNs + BigInt(this.clock.monotonic()) * 1_000_000n;
-    return { rtnetlink, ethtool, bpf, clock, bootTimeNs };
+    const trust = this.trust && { trust: this.trust };
+    return { rtnetlink, ethtool, bpf, clock, bootTimeNs, ...trust };
   }
 
   get options(): UdpDataPathOptions {

@@ -26,6 +26,7 @@ import {
   type PeerDiff,
 } from "../../../net/peer.ts";
 import { formatCidr } from "../../../net/cidr.ts";
+import type { PeerTrust } from "../../../net/peer_trust.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
 import {
@@ -53,7 +54,11 @@ import {
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
 import { PeerRoutes } from "./peer_routes.ts";
-import { type KernelPeer, KernelPeerTable } from "./peer_table.ts";
+import {
+  type DeadlineOf,
+  type KernelPeer,
+  KernelPeerTable,
+} from "./peer_table.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import { losesUdp } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
@@ -68,13 +73,14 @@ export interface EbpfDataPathParts {
   readonly clock: Clock;
   /** Nanoseconds of CLOCK_BOOTTIME. */
   readonly bootTimeNs: () => bigint;
+  /** Until when peers count without the agent; absent: {@linkcode DEFAULT_TRUST}. */
+  readonly trust?: PeerTrust;
 }
 
-/**
- * How long a peer counts when no agent looks after it: a lease of flannel's 24
- * hours and the grace of a stale one.
- */
-const ORPHANED_PEER_LIFE_NS = (24n * 60n + 10n) * 60_000_000_000n;
+/** A lease of flannel's 24 hours and a grace of ten minutes from now. */
+const DEFAULT_TRUST: PeerTrust = {
+  remainingMs: () => (24 * 60 + 10) * 60_000,
+};
 /**
  * How much longer than a look at the ways to peers took the next one is put off:
  * a thousandth of a processor, with two peers as with ten thousand. Changes are
@@ -115,10 +121,10 @@ export class EbpfDataPath implements UdpDataPath {
   /** The ways to peers when they were last looked for; `undefined`: look. */
   #found: { peers: KernelPeers; untilMs: number } | undefined;
   /** What the table holds: of the same peers all are there. */
-  #settled: { peers: KernelPeers; deadlineNs: bigint } | undefined;
+  #settled: { peers: KernelPeers; deadlineOf: DeadlineOf } | undefined;
   /** Whether all has been as it should be once. */
   #begun = false;
-  #deadlineNs = 0n;
+  #deadlineOf: DeadlineOf = () => 0n;
   #deadlineSetAtMs = -Infinity;
 
   /**
@@ -223,7 +229,7 @@ export class EbpfDataPath implements UdpDataPath {
     const gone = [...touched, ...removed].map(({ subnet }) => subnet)
       .filter((subnet) => !usable.has(formatCidr(subnet)));
     try {
-      this.#table.change({ put, removed: gone }, settled.deadlineNs);
+      this.#table.change({ put, removed: gone }, settled.deadlineOf);
     } catch {
       // What the kernel has refused, the look at everything meets again: it puts
       // that right, or throws it.
@@ -291,13 +297,13 @@ export class EbpfDataPath implements UdpDataPath {
     // A program that runs knows the peers, and a packet that is routed here meets
     // a program. Those that receive come first: nothing is sent that could not be
     // answered.
-    const deadlineNs = this.#deadline();
+    const deadlineOf = this.#deadlines();
     const isSettled = peers === this.#settled?.peers &&
-      deadlineNs === this.#settled?.deadlineNs;
+      deadlineOf === this.#settled?.deadlineOf;
     const unsettled = peers === undefined || isSettled
       ? undefined
       : [...peers.values()];
-    if (unsettled !== undefined) this.#table.put(unsettled, deadlineNs);
+    if (unsettled !== undefined) this.#table.put(unsettled, deadlineOf);
     mended.push(...programs.underlays.set(devices));
     const { device, hop } = this.#pair;
     if (ensureAttached(bpf, hop.index, "ingress", programs.hop).changed) {
@@ -308,7 +314,7 @@ export class EbpfDataPath implements UdpDataPath {
     }
     if (unsettled !== undefined) {
       if (this.#table.settle(unsettled)) mended.push("routes");
-      this.#settled = { peers: peers!, deadlineNs };
+      this.#settled = { peers: peers!, deadlineOf };
     }
     if (this.#begun) return mended;
     this.#begun = true;
@@ -474,14 +480,30 @@ export class EbpfDataPath implements UdpDataPath {
     for (const { remove } of removals) remove();
   }
 
-  /** Of all peers; put off now and then. */
-  #deadline(): bigint {
+  /** Of all peers; made again now and then, by when etcd last confirmed each. */
+  #deadlines(): DeadlineOf {
     const nowMs = this.#parts.clock.monotonic();
     if (nowMs - this.#deadlineSetAtMs >= DEADLINE_REFRESH_MS) {
-      this.#deadlineNs = this.#parts.bootTimeNs() + ORPHANED_PEER_LIFE_NS;
+      this.#deadlineOf = this.#makeDeadlines();
       this.#deadlineSetAtMs = nowMs;
     }
-    return this.#deadlineNs;
+    return this.#deadlineOf;
+  }
+
+  #makeDeadlines(): DeadlineOf {
+    const nowNs = this.#parts.bootTimeNs();
+    const { trust = DEFAULT_TRUST } = this.#parts;
+    const known = new Map<string, bigint>();
+    return (subnet) => {
+      const key = formatCidr(subnet);
+      let deadlineNs = known.get(key);
+      if (deadlineNs === undefined) {
+        const remainingMs = Math.max(0, Math.floor(trust.remainingMs(subnet)));
+        deadlineNs = nowNs + BigInt(remainingMs) * 1_000_000n;
+        known.set(key, deadlineNs);
+      }
+      return deadlineNs;
+    };
   }
 
   counters(): Record<string, number> {

@@ -40,6 +40,12 @@ export interface KernelPeer {
   readonly mtuBytes: number | undefined;
 }
 
+/**
+ * Until when of the boot-time clock, in nanoseconds, the programs take a peer for
+ * one. The same for the same subnet, until the next deadlines are made.
+ */
+export type DeadlineOf = (subnet: Cidr) => bigint;
+
 /** What is different from the peers before. */
 export interface KernelPeerChanges {
   /** New ones, and those that are not as they were. */
@@ -143,17 +149,17 @@ export class KernelPeerTable {
   }
 
   /**
-   * Makes these the peers, and lets them count until `deadlineNs` of the
+   * Makes these the peers, and lets each count until its deadline of the
    * boot-time clock. Throws what the kernel refuses; a repetition goes on from
    * there. Says whether a route of a peer that was there already was not right.
    */
-  set(peers: readonly KernelPeer[], deadlineNs: bigint): boolean {
-    this.put(peers, deadlineNs);
+  set(peers: readonly KernelPeer[], deadlineOf: DeadlineOf): boolean {
+    this.put(peers, deadlineOf);
     return this.settle(peers);
   }
 
   /** The first half of {@linkcode set}: the programs know all of these peers. */
-  put(peers: readonly KernelPeer[], deadlineNs: bigint): void {
+  put(peers: readonly KernelPeer[], deadlineOf: DeadlineOf): void {
     if (this.#torn) {
       this.#readMaps();
       this.readRoutes();
@@ -161,7 +167,7 @@ export class KernelPeerTable {
     this.#torn = true;
     this.#known = new Set(this.#entries.keys());
     this.#putSenders(peers);
-    this.#putEntries(bySubnet(peers), deadlineNs);
+    this.#putEntries(bySubnet(peers), deadlineOf);
   }
 
   /** The second half: packets are routed to them, and to nobody else. */
@@ -184,10 +190,10 @@ export class KernelPeerTable {
 
   /**
    * Puts some peers and takes others out; what it costs depends on their number
-   * alone. All others must be as {@linkcode set} was told, with that deadline.
+   * alone. All others must be as {@linkcode set} was told, with those deadlines.
    * Throws what the kernel refuses: then only a `set` goes on from there.
    */
-  change({ put, removed }: KernelPeerChanges, deadlineNs: bigint): void {
+  change({ put, removed }: KernelPeerChanges, deadlineOf: DeadlineOf): void {
     this.#torn = true;
     const wanted = bySubnet(put);
     const unwanted = removed.map(formatCidr);
@@ -197,7 +203,7 @@ export class KernelPeerTable {
       ),
     );
     this.#putSenders(put);
-    this.#putEntries(wanted, deadlineNs);
+    this.#putEntries(wanted, deadlineOf);
     this.#putRoutes(wanted);
     this.#removeRoutes(unwanted);
     this.#removeEntries(unwanted);
@@ -219,7 +225,7 @@ export class KernelPeerTable {
 
   #putEntries(
     wanted: ReadonlyMap<string, KernelPeer>,
-    deadlineNs: bigint,
+    deadlineOf: DeadlineOf,
   ): void {
     const changed: MapEntry[] = [];
     const taken: number[] = [];
@@ -229,6 +235,7 @@ export class KernelPeerTable {
       const slot = before?.slot ?? this.#freeSlots.pop() ?? COMMON_SLOT;
       if (before === undefined && slot !== COMMON_SLOT) taken.push(slot);
       const { subnet, address, interfaceIndex, flags } = peer;
+      const deadlineNs = deadlineOf(subnet);
       const entry = { address, interfaceIndex, flags, slot, deadlineNs };
       now.set(text, { subnet, entry });
       if (before !== undefined && isSameEntry(before, entry)) continue;

@@ -17,6 +17,7 @@ import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type { PacketSteering } from "../../../linux/packet_steering.ts";
 import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
+import type { PeerTrust } from "../../../net/peer_trust.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError, BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
@@ -49,6 +50,8 @@ export interface EbpfParts {
   readonly countIpsecPolicies: () => number;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
+  /** Until when peers count without the agent. */
+  readonly trust?: PeerTrust;
   /** As `uname -r`. */
   readonly kernelRelease: string;
 }

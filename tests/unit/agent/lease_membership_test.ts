@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { LeaseMembership } from "../../../agent/lease_membership.ts";
 import { parseNetworkConfig } from "../../../config/network/network.ts";
 import { FileStateStore } from "../../../lease/file_state_store.ts";
+import { PeerLedger, type TrustTimes } from "../../../lease/peer_ledger.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
 import { formatMac } from "../../../net/mac.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
@@ -29,15 +30,28 @@ class Host {
   troubles: (string | undefined)[] = [];
   moves: string[] = [];
   diffs: PeerDiff[] = [];
+  unconfirmed: (string | undefined)[] = [];
   synced = 0;
+  ledger!: PeerLedger;
 
-  run(formerSubnet?: Cidr): LeaseMembership {
+  run(
+    formerSubnet?: Cidr,
+    trust: Partial<TrustTimes> = {},
+  ): LeaseMembership {
     const random = new FakeRandom();
+    this.ledger = new PeerLedger(this.clock, {
+      ttlSeconds: 86_400,
+      graceSeconds: 600,
+      savedSeconds: 86_400,
+      knownSeconds: 0,
+      ...trust,
+    });
     return new LeaseMembership(
       {
         clock: this.clock,
         random,
         registry: new FakeRegistry(this.etcd),
+        ledger: this.ledger,
         openStore: ({ mac }) =>
           FileStateStore.open({ clock: this.clock, random }, {
             path: `${this.directory}/state.json`,
@@ -55,6 +69,7 @@ class Host {
         onLease: (lease) => this.leases.push(lease),
         onSubnetChanged: (subnet) => this.moves.push(formatCidr(subnet)),
         onEtcd: (trouble) => this.troubles.push(trouble),
+        onPeersUnconfirmed: (text) => this.unconfirmed.push(text),
         onPeers: (diff) => {
           this.diffs.push(diff);
           return Promise.resolve();
@@ -285,4 +300,105 @@ Deno.test("a host that runs says that it is alive, also after etcd was away", as
     assertEquals(isHeard(), true);
   });
   assertEquals(isHeard(), false);
+});
+
+const HOUR = 3_600_000;
+
+/** Leaves a saved state behind, in which etcd has just confirmed one peer. */
+async function leavePeer(host: Host): Promise<void> {
+  host.etcd.put("10.1.6.0-24", PEER);
+  const membership = host.run();
+  await membership.acquire(request, never);
+  await running(host, membership, () => Promise.resolve());
+}
+
+async function savedPeers(host: Host): Promise<string[]> {
+  const membership = host.run();
+  const saved = await membership.saved(underlay);
+  await membership.close();
+  return saved!.peers.map(({ subnet }) => formatCidr(subnet));
+}
+
+Deno.test("a start without etcd believes saved peers for --trust-saved-peers after their confirmation", async () => {
+  using host = new Host();
+  await leavePeer(host);
+  host.etcd.fault = "unreachable";
+  await host.clock.advance(23 * HOUR);
+  assertEquals(await savedPeers(host), ["10.1.6.0/24"]);
+  // A restart in between makes no peer younger.
+  await host.clock.advance(2 * HOUR);
+  assertEquals(await savedPeers(host), []);
+});
+
+Deno.test("a state that an earlier version saved without ages is as old as its own lease", async () => {
+  using host = new Host();
+  await leavePeer(host);
+  const path = `${host.directory}/state.json`;
+  const state = JSON.parse(await Deno.readTextFile(path));
+  assert(state.peers[0].confirmed);
+  for (const peer of state.peers) delete peer.confirmed;
+  await Deno.writeTextFile(path, JSON.stringify(state));
+  await host.clock.advance(23 * HOUR);
+  assertEquals(await savedPeers(host), ["10.1.6.0/24"]);
+  await Deno.writeTextFile(path, JSON.stringify(state));
+  await host.clock.advance(2 * HOUR);
+  assertEquals(await savedPeers(host), []);
+});
+
+Deno.test("a running agent that loses etcd for a week keeps its peers, and names the times at which trust ends", async () => {
+  using host = new Host();
+  host.etcd.put("10.1.6.0-24", PEER);
+  const membership = host.run();
+  await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    await host.clock.advance(60_000);
+    host.etcd.fault = "unreachable";
+    host.etcd.breakWatches("unreachable");
+    const told = host.diffs.length;
+    for (let hour = 0; hour < 7 * 24; hour++) await host.clock.advance(HOUR);
+    assertEquals(host.diffs.length, told);
+    assertStringIncludes(
+      host.unconfirmed.at(-1)!,
+      "a start without etcd does not use them after 2026-01-02T00:",
+    );
+    host.etcd.fault = undefined;
+    await host.clock.advance(60_000);
+    assertEquals(host.unconfirmed.at(-1), undefined);
+  });
+});
+
+Deno.test("with --trust-known-peers a running agent stops using peers that etcd does not confirm, until it does", async () => {
+  using host = new Host();
+  host.etcd.put("10.1.6.0-24", PEER);
+  const membership = host.run(undefined, { knownSeconds: 7_200 });
+  await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    await host.clock.advance(60_000);
+    host.etcd.fault = "unreachable";
+    host.etcd.breakWatches("unreachable");
+    await host.clock.advance(HOUR);
+    assertEquals(host.diffs.at(-1)!.removed, []);
+    await host.clock.advance(HOUR);
+    const [removed] = host.diffs.at(-1)!.removed;
+    assertEquals(formatCidr(removed!.subnet), "10.1.6.0/24");
+    host.etcd.fault = undefined;
+    await host.clock.advance(60_000);
+    const [added] = host.diffs.at(-1)!.added;
+    assertEquals(formatCidr(added!.subnet), "10.1.6.0/24");
+  });
+});
+
+Deno.test("with --trust-known-peers saved peers are not used for longer either", async () => {
+  using host = new Host();
+  await leavePeer(host);
+  host.etcd.fault = "unreachable";
+  const membership = host.run(undefined, { knownSeconds: 7_200 });
+  const saved = await membership.saved(underlay);
+  assertEquals(saved!.peers.length, 1);
+  host.diffs.length = 0;
+  await host.clock.advance(HOUR);
+  assertEquals(host.diffs, []);
+  await host.clock.advance(HOUR);
+  assertEquals(host.diffs.map(({ removed }) => removed.length), [1]);
+  await membership.close();
 });

@@ -69,6 +69,8 @@ Deno.test("without any source every setting has its default", async () => {
     ebpfReceive: "auto",
     senderCheck: "strict",
     peerGraceMinutes: 10,
+    trustSavedPeersMinutes: 1_440,
+    trustKnownPeersMinutes: 0,
     disabledFeatures: [],
     subnetLeaseRenewMarginMinutes: 60,
     subnetLeaseTtlSeconds: 86_400,

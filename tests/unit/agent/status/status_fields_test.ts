@@ -55,6 +55,7 @@ const FULL:
       publicIp: "192.0.2.12",
       backendType: "udp",
       dataPath: null,
+      confirmed: null,
       stale: false,
     }],
     firewall: null,

@@ -49,6 +49,7 @@ function ready(state: AgentState): AgentState {
       publicIp: "192.0.2.12",
       backendType: "udp",
       dataPath: "ebpf",
+      confirmed: "2026-01-01T00:00:00.000Z",
       stale: true,
     }],
   });
@@ -152,7 +153,8 @@ Deno.test("a reason is news only when it is another one of the same thing", () =
 });
 
 Deno.test("the text for people has every fact, and counters that count", () => {
-  const text = renderStatus(ready(agentState()).snapshot());
+  const nowMs = Date.UTC(2026, 0, 1, 5);
+  const text = renderStatus(ready(agentState()).snapshot(), nowMs);
   for (
     const part of [
       "network    10.1.0.0/16  this host 10.1.5.0/24",
@@ -161,7 +163,7 @@ Deno.test("the text for people has every fact, and counters that count", () => {
       "flannel0, MTU 1472",
       "udp, tun (the only one), restarted 2 times",
       "\n           receive on eth0: direct\n           attached by: tcx\n",
-      "192.0.2.12      udp (ebpf)  stale",
+      "192.0.2.12      udp (ebpf), confirmed 5 h ago  stale",
       "/run/x, /run/y (NOT WRITTEN)",
       "0.1.0, process 4711",
       "stale: its key is gone",
@@ -189,6 +191,7 @@ Deno.test("what etcd holds cannot talk to the terminal", () => {
       publicIp: "192.0.2.12",
       backendType: "\x1b]0;owned\x07\n",
       dataPath: null,
+      confirmed: null,
       stale: false,
     }],
   });

@@ -183,6 +183,27 @@ Deno.test("peers count for a lease's day and ten minutes", async () => {
   assertEquals(deadlines, [life, life]);
 });
 
+Deno.test("a peer's deadline is the end of the trust in it, each its own", async () => {
+  const world = new EbpfWorld();
+  const hours = new Map([["10.1.2.0/24", 3], ["10.1.3.0/24", 0]]);
+  world.trust = {
+    remainingMs: (subnet) => hours.get(formatCidr(subnet))! * 3_600_000,
+  };
+  const path = await running(world);
+  const deadlines = () =>
+    Object.values(world.peersInUse()).map(({ deadlineNs }) =>
+      Number((deadlineNs - world.bootedNs) / 3_600_000_000_000n)
+    );
+  assertEquals(deadlines(), [3, 0]);
+  // etcd confirms one of them: the next look at the deadlines knows.
+  hours.set("10.1.3.0/24", 24);
+  path.mend();
+  assertEquals(deadlines(), [3, 0]);
+  await world.clock.advance(TEN_MINUTES_MS);
+  path.mend();
+  assertEquals(deadlines(), [3, 24]);
+});
+
 Deno.test("deadlines are put off every ten minutes, and not rewritten meanwhile", async () => {
   const world = new EbpfWorld();
   const path = await running(world);

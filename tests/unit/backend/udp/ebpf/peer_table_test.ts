@@ -27,6 +27,8 @@ import {
 import { address, network } from "../../../../support/kernel_world.ts";
 
 const DEADLINE = 90_000_000_000_000n;
+/** The same deadline for all. */
+const at = (deadlineNs: bigint) => () => deadlineNs;
 
 function peer(
   subnet: string,
@@ -141,7 +143,10 @@ function slotKey(slot: number): Uint8Array {
 
 Deno.test("a peer has an entry, a route of its own and a known sender", () => {
   const world = new World();
-  world.table.set([peer("10.1.2.0/24", "192.0.2.2", { flags: 3 })], DEADLINE);
+  world.table.set(
+    [peer("10.1.2.0/24", "192.0.2.2", { flags: 3 })],
+    at(DEADLINE),
+  );
   assertEquals(world.entries(), {
     "10.1.2.0/24": {
       address: address("192.0.2.2"),
@@ -157,11 +162,11 @@ Deno.test("a peer has an entry, a route of its own and a known sender", () => {
 Deno.test("a holder of two subnets is one sender, and is known until the last one goes", () => {
   const world = new World();
   const second = { ...B, address: A.address };
-  world.table.set([A, second], DEADLINE);
+  world.table.set([A, second], at(DEADLINE));
   assertEquals(world.senders(), ["192.0.2.2"]);
-  world.table.set([second], DEADLINE);
+  world.table.set([second], at(DEADLINE));
   assertEquals(world.senders(), ["192.0.2.2"]);
-  world.table.set([], DEADLINE);
+  world.table.set([], at(DEADLINE));
   assertEquals(world.senders(), []);
 });
 
@@ -175,8 +180,8 @@ Deno.test("an entry is there before its route, and as long as it", () => {
       seen.push(`${what} ${subnet}`);
     }
   };
-  world.table.set([A, B], DEADLINE);
-  world.table.set([B, C], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
+  world.table.set([B, C], at(DEADLINE));
   world.assertHolds([B, C]);
   assertEquals(seen, [
     "put 10.1.2.0/24",
@@ -204,15 +209,15 @@ Deno.test("whose packets are accepted is known as a sender before and as long as
     seen.push("remove");
     return remove(key);
   };
-  world.table.set([A], DEADLINE);
-  world.table.set([], DEADLINE);
+  world.table.set([A], at(DEADLINE));
+  world.table.set([], at(DEADLINE));
   assert(!isKnown(A));
   assertEquals(seen, ["put", "remove"]);
 });
 
 Deno.test("a subnet that moves is one update of one entry, and its route stays", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const requests: string[] = [];
   const { loden_peers: peers } = world.maps;
   const update = peers.update.bind(peers);
@@ -225,7 +230,7 @@ Deno.test("a subnet that moves is one update of one entry, and its route stays",
   };
   world.rtnetlink.changes = 0;
   const moved = { ...A, address: C.address };
-  assertEquals(world.table.set([moved, B], DEADLINE), false);
+  assertEquals(world.table.set([moved, B], at(DEADLINE)), false);
   assertEquals(requests, [
     `update ${peerKey(A.subnet).toHex()} ${C.address}`,
   ]);
@@ -235,31 +240,31 @@ Deno.test("a subnet that moves is one update of one entry, and its route stays",
 
 Deno.test("a moved subnet keeps its slot", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const slot = world.entries()["10.1.2.0/24"]!.slot;
-  world.table.set([{ ...A, address: C.address }, B], DEADLINE);
+  world.table.set([{ ...A, address: C.address }, B], at(DEADLINE));
   assertEquals(world.entries()["10.1.2.0/24"]!.slot, slot);
 });
 
 Deno.test("what is right is not touched, by the next agent either", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   for (const map of Object.values(world.maps)) {
     map.update = () => {
       throw new Error("updated");
     };
   }
   world.rtnetlink.changes = 0;
-  assertEquals(world.table.set([A, B], DEADLINE), false);
-  assertEquals(world.newAgent().set([A, B], DEADLINE), false);
+  assertEquals(world.table.set([A, B], at(DEADLINE)), false);
+  assertEquals(world.newAgent().set([A, B], at(DEADLINE)), false);
   assertEquals(world.rtnetlink.changes, 0);
 });
 
 Deno.test("another deadline is written into every entry, and nothing else is", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   world.rtnetlink.changes = 0;
-  world.table.set([A, B], DEADLINE + 1n);
+  world.table.set([A, B], at(DEADLINE + 1n));
   const deadlines = Object.values(world.entries()).map((entry) =>
     entry.deadlineNs
   );
@@ -269,17 +274,17 @@ Deno.test("another deadline is written into every entry, and nothing else is", (
 
 Deno.test("what fits into the way to a peer is on its route, and taken off again", () => {
   const world = new World();
-  world.table.set([{ ...A, mtuBytes: 1_372 }, B], DEADLINE);
+  world.table.set([{ ...A, mtuBytes: 1_372 }, B], at(DEADLINE));
   assertEquals(world.routes(), ["10.1.2.0/24 mtu 1372", "10.1.3.0/24"]);
-  world.table.set([{ ...A, mtuBytes: 1_272 }, B], DEADLINE);
+  world.table.set([{ ...A, mtuBytes: 1_272 }, B], at(DEADLINE));
   assertEquals(world.routes(), ["10.1.2.0/24 mtu 1272", "10.1.3.0/24"]);
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   world.assertHolds([A, B]);
 });
 
 Deno.test("a route that somebody took away comes back at the next look, and is told", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const [route] = world.rtnetlink.routes().filter(({ destination }) =>
     formatCidr(destination) === "10.1.2.0/24"
   );
@@ -288,13 +293,13 @@ Deno.test("a route that somebody took away comes back at the next look, and is t
     metric: route!.metric,
   });
   world.table.readRoutes();
-  assertEquals(world.table.set([A, B], DEADLINE), true);
+  assertEquals(world.table.set([A, B], at(DEADLINE)), true);
   world.assertHolds([A, B]);
 });
 
 Deno.test("a route of another gateway or metric gives way to the right one", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const metricOf = (subnet: string) =>
     world.rtnetlink.routes().find(({ destination }) =>
       formatCidr(destination) === subnet
@@ -316,7 +321,7 @@ Deno.test("a route of another gateway or metric gives way to the right one", () 
   world.rtnetlink.replaceRoute(route("10.1.3.0/24", "10.1.3.0", 7_777));
   world.table.readRoutes();
   const before = metricOf("10.1.3.0/24");
-  assertEquals(world.table.set([A, B], DEADLINE), true);
+  assertEquals(world.table.set([A, B], at(DEADLINE)), true);
   world.assertHolds([A, B]);
   assert(metricOf("10.1.3.0/24") !== before);
 });
@@ -337,14 +342,14 @@ Deno.test("routes of other devices, tables and kinds are left alone", () => {
     metric: 5,
   });
   const before = world.rtnetlink.routes();
-  world.newAgent().set([A], DEADLINE);
-  world.table.set([], DEADLINE);
+  world.newAgent().set([A], at(DEADLINE));
+  world.table.set([], at(DEADLINE));
   assertEquals(world.rtnetlink.routes(), before);
 });
 
 Deno.test("two subnets have routes of two metrics, which the kernel need not compare", () => {
   const world = new World();
-  world.table.set(manyPeers(1_024), DEADLINE);
+  world.table.set(manyPeers(1_024), at(DEADLINE));
   const metrics = world.rtnetlink.routes()
     .filter(({ interfaceIndex }) => interfaceIndex === world.device)
     .map(({ metric }) => metric);
@@ -354,9 +359,9 @@ Deno.test("two subnets have routes of two metrics, which the kernel need not com
 
 Deno.test("an agent that comes later goes on with the slots of the one before", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const before = world.entries();
-  world.newAgent().set([A, B, C], DEADLINE);
+  world.newAgent().set([A, B, C], at(DEADLINE));
   const { "10.1.4.0/24": added, ...kept } = world.entries();
   assertEquals(kept, before);
   assert(!Object.values(before).some(({ slot }) => slot === added!.slot));
@@ -364,48 +369,48 @@ Deno.test("an agent that comes later goes on with the slots of the one before", 
 
 Deno.test("an agent that comes later removes what the one before has left", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
-  world.newAgent().set([C], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
+  world.newAgent().set([C], at(DEADLINE));
   world.assertHolds([C]);
 });
 
 Deno.test("a slot is given away again and begins to count at 0", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const { slot } = world.entries()["10.1.2.0/24"]!;
   world.count(slot);
-  world.table.set([B], DEADLINE);
-  world.table.set([B, C], DEADLINE);
+  world.table.set([B], at(DEADLINE));
+  world.table.set([B, C], at(DEADLINE));
   assertEquals(world.entries()["10.1.4.0/24"]!.slot, slot);
   assertEquals(world.traffic(slot), [0, 0]);
 });
 
 Deno.test("a slot whose peer has gone begins at 0 also under the next agent", () => {
   const world = new World();
-  world.table.set([A], DEADLINE);
+  world.table.set([A], at(DEADLINE));
   const { slot } = world.entries()["10.1.2.0/24"]!;
   world.count(slot);
   // The agent ended in the middle of removing the peer.
   world.maps.loden_peers.delete(peerKey(A.subnet));
-  world.newAgent().set([B], DEADLINE);
+  world.newAgent().set([B], at(DEADLINE));
   assertEquals(world.entries()["10.1.3.0/24"]!.slot, slot);
   assertEquals(world.traffic(slot), [0, 0]);
 });
 
 Deno.test("a peer that stays goes on counting when others come and go", () => {
   const world = new World();
-  world.table.set([A], DEADLINE);
+  world.table.set([A], at(DEADLINE));
   const { slot } = world.entries()["10.1.2.0/24"]!;
   world.count(slot);
-  world.table.set([A, B], DEADLINE + 1n);
-  world.table.set([A, C], DEADLINE + 2n);
+  world.table.set([A, B], at(DEADLINE + 1n));
+  world.table.set([A, C], at(DEADLINE + 2n));
   assertEquals(world.traffic(slot), [7, 7]);
 });
 
 Deno.test("peers beyond the slots share the first one, and leave it to the others", () => {
   const world = new World();
   const peers = manyPeers(PEER_SLOTS + 10);
-  world.table.set(peers, DEADLINE);
+  world.table.set(peers, at(DEADLINE));
   const slots = Object.values(world.entries()).map(({ slot }) => slot);
   assertEquals(new Set(slots).size, PEER_SLOTS);
   assertEquals(slots.filter((slot) => slot === 0).length, 11);
@@ -416,16 +421,16 @@ Deno.test("peers beyond the slots share the first one, and leave it to the other
   const others = peers.filter(({ subnet }) =>
     !sharing.slice(0, 5).includes(formatCidr(subnet))
   );
-  world.table.set(others, DEADLINE);
+  world.table.set(others, at(DEADLINE));
   const late = peer("10.200.0.0/24", "192.0.2.200");
-  world.table.set([...others, late], DEADLINE);
+  world.table.set([...others, late], at(DEADLINE));
   assertEquals(world.entries()["10.200.0.0/24"]?.slot, 0);
   assertEquals(world.traffic(0), [7, 7]);
 });
 
 Deno.test("what each peer sent and got is the sum over all CPUs, by subnet", () => {
   const world = new World();
-  world.table.set([A, B], DEADLINE);
+  world.table.set([A, B], at(DEADLINE));
   const { slot } = world.entries()["10.1.3.0/24"]!;
   const value = world.maps.loden_traffic.lookup(slotKey(slot))!;
   const view = new DataView(value.buffer);
@@ -448,7 +453,7 @@ Deno.test("what each peer sent and got is the sum over all CPUs, by subnet", () 
 
 Deno.test("of peers that share a slot, no traffic is told", () => {
   const world = new World();
-  world.table.set(manyPeers(PEER_SLOTS + 10), DEADLINE);
+  world.table.set(manyPeers(PEER_SLOTS + 10), at(DEADLINE));
   world.count(0);
   const traffic = world.table.traffic();
   assertEquals(traffic.length, PEER_SLOTS - 1);
@@ -458,16 +463,16 @@ Deno.test("of peers that share a slot, no traffic is told", () => {
 Deno.test("a slot that is free is taken before the shared one", () => {
   const world = new World();
   const peers = manyPeers(PEER_SLOTS + 10);
-  world.table.set(peers, DEADLINE);
+  world.table.set(peers, at(DEADLINE));
   const last = Object.entries(world.entries()).filter(([, { slot }]) =>
     slot === 0
   ).map(([subnet]) => subnet);
   const rest = peers.slice(1).filter(({ subnet }) =>
     !last.includes(formatCidr(subnet))
   );
-  world.table.set(rest, DEADLINE);
+  world.table.set(rest, at(DEADLINE));
   const late = peer("10.200.0.0/24", "192.0.2.200");
-  world.table.set([...rest, late], DEADLINE);
+  world.table.set([...rest, late], at(DEADLINE));
   assert(world.entries()["10.200.0.0/24"]!.slot !== 0);
 });
 
@@ -531,31 +536,31 @@ for (const [where, breakOff] of BREAKS) {
   for (const [what, next] of NEXT) {
     Deno.test(`a change that breaks off ${where} is completed by ${what}`, () => {
       const world = new World();
-      world.table.set([A, B], DEADLINE);
+      world.table.set([A, B], at(DEADLINE));
       const refusal = where.includes("route")
         ? new NetlinkError("put a route", ERRNO.ENETDOWN)
         : new BpfError("change the map", ERRNO.ENOMEM);
       breakOff(world, refusal);
       const thrown = assertThrows(() =>
-        world.table.set([B, C, D, E], DEADLINE)
+        world.table.set([B, C, D, E], at(DEADLINE))
       );
       assertEquals(thrown, refusal);
-      world.table.set(next, DEADLINE);
+      world.table.set(next, at(DEADLINE));
       world.assertHolds(next);
     });
     Deno.test(`a change of some peers that breaks off ${where} is completed by ${what}`, () => {
       const world = new World();
-      world.table.set([A, B], DEADLINE);
+      world.table.set([A, B], at(DEADLINE));
       const refusal = new BpfError("change the map", ERRNO.ENOMEM);
       breakOff(world, refusal);
       const thrown = assertThrows(() =>
         world.table.change(
           { put: [C, D, E], removed: [A.subnet] },
-          DEADLINE,
+          at(DEADLINE),
         )
       );
       assertEquals(thrown, refusal);
-      world.table.set(next, DEADLINE);
+      world.table.set(next, at(DEADLINE));
       world.assertHolds(next);
     });
   }
@@ -563,7 +568,7 @@ for (const [where, breakOff] of BREAKS) {
 
 Deno.test("a change of one peer touches that one alone", () => {
   const world = new World();
-  world.table.set(manyPeers(100), DEADLINE);
+  world.table.set(manyPeers(100), at(DEADLINE));
   const keys: string[] = [];
   const { loden_peers: peers } = world.maps;
   const update = peers.update.bind(peers);
@@ -573,23 +578,23 @@ Deno.test("a change of one peer touches that one alone", () => {
   };
   world.rtnetlink.changes = 0;
   const added = peer("10.200.0.0/24", "192.0.2.200");
-  world.table.change({ put: [added], removed: [] }, DEADLINE);
+  world.table.change({ put: [added], removed: [] }, at(DEADLINE));
   assertEquals(keys, [peerKey(added.subnet).toHex()]);
   assertEquals(world.rtnetlink.changes, 1);
-  world.table.change({ put: [], removed: [added.subnet] }, DEADLINE);
+  world.table.change({ put: [], removed: [added.subnet] }, at(DEADLINE));
   world.assertHolds(manyPeers(100));
 });
 
 Deno.test("of one that is removed the holder stays known for its other subnet", () => {
   const world = new World();
   const second = { ...B, address: A.address };
-  world.table.set([A, second], DEADLINE);
-  world.table.change({ put: [], removed: [A.subnet] }, DEADLINE);
+  world.table.set([A, second], at(DEADLINE));
+  world.table.change({ put: [], removed: [A.subnet] }, at(DEADLINE));
   assertEquals(world.senders(), ["192.0.2.2"]);
   world.table.change({
     put: [{ ...second, address: C.address }],
     removed: [],
-  }, DEADLINE);
+  }, at(DEADLINE));
   assertEquals(world.senders(), ["192.0.2.4"]);
 });
 
@@ -614,18 +619,18 @@ Deno.test("any changes come to the same as setting what they end with", () => {
   fc.assert(fc.property(changes, (steps) => {
     const world = new World();
     const peers = new Map<string, KernelPeer>();
-    world.table.set([], DEADLINE);
+    world.table.set([], at(DEADLINE));
     for (const { put, removed } of steps) {
       const gone = removed.filter((text) =>
         !put.some(({ subnet }) => formatCidr(subnet) === text)
       );
       for (const text of gone) peers.delete(text);
       for (const one of put) peers.set(formatCidr(one.subnet), one);
-      world.table.change({ put, removed: gone.map(network) }, DEADLINE);
+      world.table.change({ put, removed: gone.map(network) }, at(DEADLINE));
       world.assertHolds([...peers.values()]);
     }
     world.rtnetlink.changes = 0;
-    world.newAgent().set([...peers.values()], DEADLINE);
+    world.newAgent().set([...peers.values()], at(DEADLINE));
     assertEquals(world.rtnetlink.changes, 0);
   }));
 });
@@ -639,9 +644,12 @@ Deno.test("a full map is an error, and what fits stays", () => {
     world.rtnetlink,
     world.device,
   );
-  const error = assertThrows(() => table.set([A, B, C], DEADLINE), BpfError);
+  const error = assertThrows(
+    () => table.set([A, B, C], at(DEADLINE)),
+    BpfError,
+  );
   assertEquals(error.errno, ERRNO.ENOSPC);
   assertEquals(Object.keys(peersIn(peers)), ["10.1.2.0/24", "10.1.3.0/24"]);
-  table.set([B], DEADLINE);
+  table.set([B], at(DEADLINE));
   assertEquals(Object.keys(peersIn(peers)), ["10.1.3.0/24"]);
 });
