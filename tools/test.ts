@@ -59,6 +59,7 @@ async function main(args: readonly string[]): Promise<number> {
     Deno.mkdirSync(directory, { mode: 0o700 });
     const phases = await planPhases(args, {
       files: testFiles(),
+      processors: navigator.hardwareConcurrency,
       binary: lodenBinary(),
       compile: () => compileHere(say, signal),
     });

@@ -39,6 +39,8 @@ export interface Compiled {
 export interface PlanInput {
   /** Paths of all test files, from the root of the tree. */
   readonly files: readonly string[];
+  /** How many the machine has. */
+  readonly processors: number;
   /** One that is there already. */
   readonly binary: string | undefined;
   readonly compile: () => Promise<Compiled>;
@@ -47,21 +49,15 @@ export interface PlanInput {
 /** Minutes each, or for measuring: they run when they are named. */
 const LONG = "tests/long/";
 
-/** Hosts of two files fit on two processors: most of the time they wait. */
-const END_TO_END_JOBS = 2;
-
-/** They count single packets or measure times, and get the machine. */
-const ALONE: readonly string[] = [
-  "tests/e2e/etcd_outage_test.ts",
-  "tests/e2e/kernel_path_life_test.ts",
-  "tests/e2e/many_leases_test.ts",
-];
+/** Beyond these, memory is what the files share: about 700 MB each. */
+const MOST_JOBS = 4;
 
 /**
- * They take a minute or more, and start first, so that none is the last one. The
- * first one makes the booted hosts' image, which the third one needs.
+ * They take a minute or more, and start first, so that none is the last one. One
+ * of the first makes the booted hosts' image, which the last one needs.
  */
 const FIRST: readonly string[] = [
+  "tests/e2e/kernel_path_life_test.ts",
   "tests/e2e/docker/package_test.ts",
   "tests/e2e/changes_while_running_test.ts",
   "tests/e2e/docker/docker_test.ts",
@@ -95,7 +91,7 @@ function namesIn(args: readonly string[]): string[] {
 /** Plans what the command line asks for; compiles when an agent will run. */
 export async function planPhases(
   args: readonly string[],
-  { files, binary, compile }: PlanInput,
+  { files, processors, binary, compile }: PlanInput,
 ): Promise<Phase[]> {
   const names = namesIn(args);
   const options = args.filter((arg) =>
@@ -129,25 +125,25 @@ export async function planPhases(
     return { title, jobs: 1, runs };
   };
   const others = chosen.filter((file) => !isWithoutAgents(file));
-  const alone = others.filter((file) =>
-    ALONE.includes(file) || file.startsWith(LONG)
-  );
-  const pairs = startingWith(
+  const long = others.filter((file) => file.startsWith(LONG));
+  const endToEnd = startingWith(
     FIRST,
-    others.filter((file) => !alone.includes(file)),
+    others.filter((file) => !long.includes(file)),
   );
+  // A file waits half of its time: one more than there are processors.
+  const jobs = Math.min(processors + 1, MOST_JOBS);
   const from = `agents run from ${agents ?? "the sources"}`;
   const phases = [
     together("unit tests", "tests/unit/"),
     together("contract tests", "tests/contract/"),
     {
-      title: `end to end, ${END_TO_END_JOBS} files at a time; ${from}`,
-      runs: pairs.map((file) => run(file, [file])),
-      jobs: END_TO_END_JOBS,
+      title: `end to end, ${jobs} files at a time; ${from}`,
+      runs: endToEnd.map((file) => run(file, [file])),
+      jobs,
     },
     {
-      title: `one file at a time; ${from}`,
-      runs: alone.map((file) => run(file, [file])),
+      title: `long tests, one file at a time; ${from}`,
+      runs: long.map((file) => run(file, [file])),
       jobs: 1,
     },
     ...wholeSuite && compiled !== undefined

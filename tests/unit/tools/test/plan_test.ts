@@ -18,18 +18,20 @@ const OTHER_DENO = { deno: "/cache/deno", denoVersion: "0.0.1" };
 const OWN_DENO = { deno: Deno.execPath(), denoVersion: Deno.version.deno };
 const FILES = [
   "tests/contract/c_test.ts",
-  "tests/e2e/kernel_path_life_test.ts",
   "tests/e2e/x_test.ts",
   "tests/e2e/y_test.ts",
+  // It is among the longest.
+  "tests/e2e/kernel_path_life_test.ts",
   "tests/long/l_test.ts",
   "tests/unit/u_test.ts",
 ];
 
 async function plan(
   args: readonly string[],
-  { binary, files = FILES, runtime = OTHER_DENO }: {
+  { binary, files = FILES, processors = 2, runtime = OTHER_DENO }: {
     binary?: string;
     files?: readonly string[];
+    processors?: number;
     runtime?: Compiled["runtime"];
   } = {},
 ) {
@@ -38,7 +40,12 @@ async function plan(
     compiled += 1;
     return Promise.resolve({ path: "/dist/loden", runtime });
   };
-  const phases = await planPhases(args, { files, binary, compile });
+  const phases = await planPhases(args, {
+    files,
+    processors,
+    binary,
+    compile,
+  });
   return { compiled, phases };
 }
 
@@ -47,15 +54,18 @@ function words(phases: readonly Phase[]) {
   return phases.map(({ jobs, runs }) => [jobs, runs.map(({ args }) => args)]);
 }
 
-Deno.test("the whole suite: unit and contract tests in threads, two end to end files at a time, some alone", async () => {
+Deno.test("the whole suite: unit and contract tests in threads, one end to end file more at a time than processors, the longest first", async () => {
   const { compiled, phases } = await plan([], { runtime: OWN_DENO });
   assertEquals(compiled, 1);
   const check = "--no-check";
   assertEquals(words(phases), [
     [1, [[check, "--parallel", "tests/unit/"]]],
     [1, [[check, "--parallel", "tests/contract/"]]],
-    [2, [[check, "tests/e2e/x_test.ts"], [check, "tests/e2e/y_test.ts"]]],
-    [1, [[check, "tests/e2e/kernel_path_life_test.ts"]]],
+    [3, [
+      [check, "tests/e2e/kernel_path_life_test.ts"],
+      [check, "tests/e2e/x_test.ts"],
+      [check, "tests/e2e/y_test.ts"],
+    ]],
   ]);
   for (const { binary, deno } of phases.flatMap(({ runs }) => runs)) {
     assertEquals([deno, binary], [Deno.execPath(), "/dist/loden"]);
@@ -73,16 +83,23 @@ Deno.test("where the binary has another Deno inside, the unit tests of the progr
   assertEquals(folders, PARTS.map((part) => `tests/unit/${part}/`));
 });
 
+Deno.test("at least two end to end files run at a time, and four at most", async () => {
+  for (const [processors, jobs] of [[1, 2], [2, 3], [3, 4], [64, 4]] as const) {
+    const { phases } = await plan(["tests/e2e/"], { processors });
+    assertEquals(phases.map((phase) => phase.jobs), [jobs]);
+  }
+});
+
 Deno.test("named files and folders run with their types checked; long ones are named or left out, and run alone", async () => {
   for (
     const [args, expected] of [
-      [["tests/e2e/x_test.ts"], [[2, [["tests/e2e/x_test.ts"]]]]],
+      [["tests/e2e/x_test.ts"], [[3, [["tests/e2e/x_test.ts"]]]]],
       [["tests/long"], [[1, [["tests/long/l_test.ts"]]]]],
       [["./tests/unit/", "--filter=a"], [
         [1, [["--filter=a", "--parallel", "tests/unit/u_test.ts"]]],
       ]],
       // Deno says that there is no such file.
-      [["tests/gone_test.ts"], [[2, [["tests/gone_test.ts"]]]]],
+      [["tests/gone_test.ts"], [[3, [["tests/gone_test.ts"]]]]],
     ] as const
   ) {
     const { phases } = await plan(args);
