@@ -7,6 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError, LodenError } from "../../errors.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
+import { type PlainAnswer, RequestServer } from "./request_server.ts";
 import type { AgentState } from "./state.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -37,9 +38,9 @@ export interface HealthServerOptions {
 
 /** The health server. It answers any method, as flannel's does. */
 export class HealthServer {
-  readonly #server: Deno.HttpServer;
+  readonly #server: RequestServer;
 
-  private constructor(server: Deno.HttpServer) {
+  private constructor(server: RequestServer) {
     this.#server = server;
   }
 
@@ -51,9 +52,9 @@ export class HealthServer {
     const { hostname, port } = options;
     try {
       return new HealthServer(
-        Deno.serve(
-          { hostname, port, onListen: () => {} },
-          (request) => answerHealth(new URL(request.url).pathname, state),
+        new RequestServer(
+          Deno.listen({ hostname, port }),
+          ({ path }) => answerHealth(path, state),
         ),
       );
     } catch (error) {
@@ -62,7 +63,7 @@ export class HealthServer {
   }
 
   async stop(): Promise<void> {
-    await this.#server.shutdown();
+    await this.#server.stop();
   }
 }
 
@@ -105,7 +106,7 @@ export async function serveHealth(
 export function answerHealth(
   path: string,
   state: HealthSource,
-): Response {
+): PlainAnswer {
   switch (path) {
     case "/healthz": {
       const broken = state.unhealthy();
@@ -122,9 +123,6 @@ export function answerHealth(
   }
 }
 
-function text(status: number, body: string): Response {
-  return new Response(body, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8" },
-  });
+function text(status: number, body: string): PlainAnswer {
+  return { status, body };
 }

@@ -8,14 +8,19 @@
 
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "../instance/instance.ts";
+import {
+  type PlainAnswer,
+  type PlainRequest,
+  RequestServer,
+} from "./request_server.ts";
 import type { StatusSnapshot } from "./state.ts";
 
 /** The socket, mode 0600, in a directory that must exist. */
 export class StatusServer {
-  readonly #server: Deno.HttpServer;
+  readonly #server: RequestServer;
   readonly #socket: string;
 
-  private constructor(server: Deno.HttpServer, socket: string) {
+  private constructor(server: RequestServer, socket: string) {
     this.#server = server;
     this.#socket = socket;
   }
@@ -35,8 +40,8 @@ export class StatusServer {
     // bind, the socket would be open to all users in between.
     const umask = Deno.umask(0o177);
     try {
-      const server = Deno.serve(
-        { path: paths.socket, onListen: () => {} },
+      const server = new RequestServer(
+        Deno.listen({ transport: "unix", path: paths.socket }),
         (request) => answer(request, status),
       );
       return new StatusServer(server, paths.socket);
@@ -48,23 +53,30 @@ export class StatusServer {
   }
 
   async stop(): Promise<void> {
-    await this.#server.shutdown();
+    await this.#server.stop();
     removeStaleSocket(this.#socket);
   }
 }
 
-function answer(request: Request, status: () => StatusSnapshot): Response {
-  const { pathname } = new URL(request.url);
-  if (pathname !== "/status") {
-    return new Response("not found: try /status\n", { status: 404 });
+function answer(
+  { method, path }: PlainRequest,
+  status: () => StatusSnapshot,
+): PlainAnswer {
+  if (path !== "/status") {
+    return { status: 404, body: "not found: try /status\n" };
   }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return new Response("only GET\n", {
+  if (method !== "GET" && method !== "HEAD") {
+    return {
       status: 405,
+      body: "only GET\n",
       headers: { allow: "GET, HEAD" },
-    });
+    };
   }
-  return Response.json(status());
+  return {
+    status: 200,
+    body: JSON.stringify(status()),
+    contentType: "application/json",
+  };
 }
 
 function removeStaleSocket(path: string): void {

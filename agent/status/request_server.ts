@@ -1,0 +1,259 @@
+/**
+ * A small HTTP/1.1 server for callers that are not trusted: one request a
+ * connection, with limits on bytes, time and connections.
+ *
+ * `Deno.serve` has no such limits, and its `request.url` throws for some values of
+ * `Host`, with the caller's words in the message. Here only the method and the path
+ * are looked at; headers and a body are read past. No bytes make it throw.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+
+const log = getLogger(["loden", "agent"]);
+
+/** What the request line says. */
+export interface PlainRequest {
+  readonly method: string;
+  /** Without the query, as sent. */
+  readonly path: string;
+}
+
+/** What is sent back, with UTF-8 as the encoding. */
+export interface PlainAnswer {
+  readonly status: number;
+  readonly body: string;
+  /** `text/plain; charset=utf-8` by default. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Of one connection and of all. */
+export interface RequestLimits {
+  /** Of the request line and the headers; then 431. */
+  readonly headerBytes: number;
+  /** From the connection to the end of the headers; then 408. */
+  readonly requestMs: number;
+  /** From then to the end of the answer, to a caller that does not read. */
+  readonly answerMs: number;
+  /** At once; one more ends the oldest. */
+  readonly connections: number;
+}
+
+/** More than any probe needs. */
+export const REQUEST_LIMITS: RequestLimits = {
+  headerBytes: 8_192,
+  requestMs: 5_000,
+  answerMs: 10_000,
+  connections: 64,
+};
+
+/** What a body that follows the headers may be, before the connection is reset. */
+const DRAINED_BYTES = 65_536;
+
+/** See the module. */
+export class RequestServer {
+  readonly #listener: Deno.Listener<Deno.Conn>;
+  readonly #answer: (request: PlainRequest) => PlainAnswer;
+  readonly #limits: RequestLimits;
+  /** The oldest first. */
+  readonly #open = new Set<Connection>();
+  readonly #accepting: Promise<void>;
+
+  /** Closes the listener when it is stopped. */
+  constructor(
+    listener: Deno.Listener<Deno.Conn>,
+    answer: (request: PlainRequest) => PlainAnswer,
+    limits: RequestLimits = REQUEST_LIMITS,
+  ) {
+    this.#listener = listener;
+    this.#answer = answer;
+    this.#limits = limits;
+    this.#accepting = this.#accept();
+  }
+
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  /** Ends connections that are open, too. */
+  async stop(): Promise<void> {
+    this.#listener.close();
+    for (const connection of this.#open) connection.close();
+    await this.#accepting;
+  }
+
+  async #accept(): Promise<void> {
+    const serving = new Set<Promise<void>>();
+    for await (const conn of this.#listener) {
+      if (this.#open.size >= this.#limits.connections) {
+        const [oldest] = this.#open;
+        this.#open.delete(oldest!);
+        oldest!.close();
+      }
+      const connection = new Connection(conn);
+      this.#open.add(connection);
+      const served = this.#serve(connection).finally(() => {
+        this.#open.delete(connection);
+        serving.delete(served);
+      });
+      serving.add(served);
+    }
+    await Promise.all(serving);
+  }
+
+  /** Never throws: whatever happens is between the caller and its connection. */
+  async #serve(connection: Connection): Promise<void> {
+    const { headerBytes, requestMs, answerMs } = this.#limits;
+    try {
+      const head = await connection.readHead(headerBytes, requestMs);
+      const request = head.kind === "whole"
+        ? parseRequestLine(head.text)
+        : undefined;
+      const answer = request !== undefined
+        ? this.#ask(request)
+        : head.kind === "too-long"
+        ? { status: 431, body: "request header fields too large\n" }
+        : head.kind === "late"
+        ? { status: 408, body: "request timeout\n" }
+        : { status: 400, body: "bad request\n" };
+      const bytes = encodeAnswer(answer, request?.method !== "HEAD");
+      await connection.send(bytes, answerMs);
+    } catch {
+      // The caller has gone, or was ended by a limit: there is nobody to tell.
+    } finally {
+      connection.close();
+    }
+  }
+
+  #ask(request: PlainRequest): PlainAnswer {
+    try {
+      return this.#answer(request);
+    } catch (error) {
+      log.error("a request could not be answered", {
+        event: "agent.answer-failed",
+        error,
+      });
+      return { status: 500, body: "internal server error\n" };
+    }
+  }
+}
+
+type Head =
+  | { readonly kind: "whole"; readonly text: string }
+  | { readonly kind: "too-long" | "late" | "ended" };
+
+/** One connection, closed once. */
+class Connection {
+  readonly #conn: Deno.Conn;
+  #isClosed = false;
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#conn.close();
+  }
+
+  /** The bytes up to the empty line, one character each. */
+  async readHead(most: number, limitMs: number): Promise<Head> {
+    const late = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => late.resolve("late"), limitMs);
+    const chunk = new Uint8Array(most + 1);
+    let text = "";
+    try {
+      while (text.length <= most) {
+        const reading = this.#conn.read(chunk.subarray(0, most + 1));
+        // It rejects when the connection is closed after the time is over.
+        reading.catch(() => {});
+        const length = await Promise.race([reading, late.promise]);
+        if (length === "late") return { kind: "late" };
+        if (length === null) return { kind: "ended" };
+        text += latin1(chunk.subarray(0, length));
+        const end = /\r?\n\r?\n/.exec(text);
+        if (end !== null && end.index <= most) return { kind: "whole", text };
+      }
+      return { kind: "too-long" };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Sends, says that this is the end, and reads past what still comes: closing with
+   * unread bytes would reset the connection before the caller has the answer.
+   */
+  async send(bytes: Uint8Array, limitMs: number): Promise<void> {
+    const timer = setTimeout(() => this.close(), limitMs);
+    try {
+      for (let sent = 0; sent < bytes.length;) {
+        sent += await this.#conn.write(bytes.subarray(sent));
+      }
+      await this.#conn.closeWrite();
+      const rest = new Uint8Array(4_096);
+      for (let drained = 0; drained < DRAINED_BYTES;) {
+        const length = await this.#conn.read(rest);
+        if (length === null) break;
+        drained += length;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** RFC 9112, section 3; the target may be a path or an absolute URL. */
+function parseRequestLine(head: string): PlainRequest | undefined {
+  const match =
+    /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S{1,4096}) HTTP\/1\.[0-9]\r?\n/
+      .exec(head);
+  if (match === null) return undefined;
+  const [, method, target] = match;
+  const path = target!.replace(/^https?:\/\/[^/?#]*/i, "").split(/[?#]/, 1)[0]!;
+  return { method: method!, path: path === "" ? "/" : path };
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+function encodeAnswer(
+  { status, body, contentType, headers }: PlainAnswer,
+  withBody: boolean,
+): Uint8Array {
+  const text = new TextEncoder();
+  const bytes = text.encode(body);
+  const head = [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}`,
+    `content-type: ${contentType ?? "text/plain; charset=utf-8"}`,
+    `content-length: ${bytes.length}`,
+    "connection: close",
+    ...Object.entries(headers ?? {}).map(([name, value]) =>
+      `${name}: ${value}`
+    ),
+  ];
+  const first = text.encode(`${head.join("\r\n")}\r\n\r\n`);
+  if (!withBody) return first;
+  const whole = new Uint8Array(first.length + bytes.length);
+  whole.set(first);
+  whole.set(bytes, first.length);
+  return whole;
+}

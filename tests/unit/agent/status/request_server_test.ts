@@ -1,0 +1,214 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
+import fc from "fast-check";
+import {
+  type PlainAnswer,
+  type PlainRequest,
+  REQUEST_LIMITS,
+  type RequestLimits,
+  RequestServer,
+} from "../../../../agent/status/request_server.ts";
+
+/** A server on a free port, and what it was asked. */
+class World implements AsyncDisposable {
+  readonly asked: PlainRequest[] = [];
+  readonly port: number;
+  readonly server: RequestServer;
+
+  constructor(
+    limits: Partial<RequestLimits> = {},
+    answer: (request: PlainRequest) => PlainAnswer = () => ({
+      status: 200,
+      body: "yes",
+    }),
+  ) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = listener.addr.port;
+    this.server = new RequestServer(listener, (request) => {
+      this.asked.push(request);
+      return answer(request);
+    }, { ...REQUEST_LIMITS, ...limits });
+  }
+
+  connect(): Promise<Deno.TcpConn> {
+    return Deno.connect({ hostname: "127.0.0.1", port: this.port });
+  }
+
+  /** Sends these bytes, and says what came until the end. */
+  async send(bytes: Uint8Array | string, ends = true): Promise<string> {
+    using conn = await this.connect();
+    const all = typeof bytes === "string"
+      ? new TextEncoder().encode(bytes)
+      : bytes;
+    for (let sent = 0; sent < all.length;) {
+      sent += await conn.write(all.subarray(sent));
+    }
+    if (ends) await conn.closeWrite();
+    return await readAll(conn);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.stop();
+  }
+}
+
+async function readAll(conn: Deno.Conn): Promise<string> {
+  const chunk = new Uint8Array(4_096);
+  let text = "";
+  try {
+    for (;;) {
+      const length = await conn.read(chunk);
+      if (length === null) return text;
+      text += new TextDecoder().decode(chunk.subarray(0, length));
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return `${text}(reset)`;
+    throw error;
+  }
+}
+
+Deno.test("a request is answered whole, with the method and the path alone", async () => {
+  await using world = new World();
+  const answer = await world.send(
+    "POST /healthz?full HTTP/1.1\r\nHost: [\r\nContent-Length: 4\r\n\r\nbody",
+    false,
+  );
+  assertEquals(world.asked, [{ method: "POST", path: "/healthz" }]);
+  assertEquals(
+    answer,
+    "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n" +
+      "content-length: 3\r\nconnection: close\r\n\r\nyes",
+  );
+  assertMatch(await world.send("HEAD / HTTP/1.0\n\n"), /close\r\n\r\n$/);
+  await world.send("GET http://loden/status HTTP/1.1\r\n\r\n");
+  assertEquals(world.asked.at(-1), { method: "GET", path: "/status" });
+});
+
+const line = fc.tuple(
+  fc.constantFrom("GET", "POST", "G\u0000T", "", "get get"),
+  fc.oneof(
+    fc.constantFrom("/healthz", "*", "http://[", "//", "/%", "?", "\ud800"),
+    fc.string({ unit: "binary" }),
+  ),
+  fc.constantFrom("HTTP/1.1", "HTTP/1.0", "HTTP/2", "", "HTTP/1.1 "),
+).map((words) => words.join(" "));
+const header = fc.tuple(
+  fc.constantFrom("Host", "Content-Length", "Transfer-Encoding", "Upgrade", ""),
+  fc.oneof(
+    fc.constantFrom("[", "-1", "chunked", "1e99", "h2c", "a:b:c"),
+    fc.string({ unit: "binary" }),
+  ),
+).map((words) => words.join(": "));
+const request = fc.tuple(line, fc.array(header, { maxLength: 4 }), fc.string())
+  .map(([first, headers, body]) =>
+    new TextEncoder().encode(
+      [first, ...headers, "", body].join("\r\n"),
+    )
+  );
+
+Deno.test("no bytes make the server throw: each gets an answer, and the next caller too", async () => {
+  const uncaught: unknown[] = [];
+  const onUncaught = (event: ErrorEvent | PromiseRejectionEvent) => {
+    event.preventDefault();
+    uncaught.push(event);
+  };
+  addEventListener("error", onUncaught);
+  addEventListener("unhandledrejection", onUncaught);
+  try {
+    await using world = new World();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(request, fc.uint8Array({ maxLength: 300 })),
+        async (bytes) => {
+          const answer = await world.send(bytes);
+          assertMatch(answer, /^HTTP\/1\.1 (200|400) /);
+        },
+      ),
+      { numRuns: 500 },
+    );
+    assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
+  } finally {
+    removeEventListener("error", onUncaught);
+    removeEventListener("unhandledrejection", onUncaught);
+  }
+  assertEquals(uncaught, []);
+});
+
+Deno.test("headers that are too long are refused, however they come", async () => {
+  await using world = new World({ headerBytes: 100 });
+  const long = `GET / HTTP/1.1\r\nX: ${"x".repeat(200)}`;
+  assertMatch(await world.send(`${long}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  assertMatch(await world.send(long, false), /^HTTP\/1\.1 431 /);
+  using conn = await world.connect();
+  const byte = new Uint8Array(1).fill(65);
+  for (let sent = 0; sent < 101; sent++) await conn.write(byte);
+  assertMatch(await readAll(conn), /^HTTP\/1\.1 431 /);
+  assertEquals(world.asked, []);
+});
+
+Deno.test("a caller that sends nothing, or a byte now and then, is ended in time", async () => {
+  await using world = new World({ requestMs: 200 });
+  const begin = performance.now();
+  assertMatch(await world.send("", false), /^HTTP\/1\.1 408 /);
+  using slow = await world.connect();
+  const answer = readAll(slow);
+  const dripping = (async () => {
+    for (let sent = 0; sent < 20; sent++) {
+      await slow.write(new Uint8Array(1).fill(65)).catch(() => {});
+      await delay(50);
+    }
+  })();
+  assertMatch(await answer, /^HTTP\/1\.1 408 /);
+  assert(performance.now() - begin < 3_000);
+  await dripping;
+});
+
+Deno.test("a caller that does not read its answer is ended in time", async () => {
+  const body = "x".repeat(30_000_000);
+  await using world = new World(
+    { answerMs: 200 },
+    () => ({ status: 200, body }),
+  );
+  using conn = await world.connect();
+  await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  for (let tries = 0; world.server.connections === 0; tries++) {
+    assert(tries < 100);
+    await delay(10);
+  }
+  for (let tries = 0; world.server.connections > 0; tries++) {
+    assert(tries < 300, "it is still there");
+    await delay(10);
+  }
+});
+
+Deno.test("of too many connections the oldest ends, and a new caller is answered", async () => {
+  await using world = new World({ connections: 8 });
+  using idle = new DisposableStack();
+  const conns: Deno.TcpConn[] = [];
+  for (let number = 0; number < 50; number++) {
+    conns.push(idle.use(await world.connect()));
+    assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
+    assert(world.server.connections <= 8);
+  }
+  assertEquals(await readAll(conns[0]!), "");
+});
+
+Deno.test("an answer that cannot be made is 500, and the server goes on", async () => {
+  await using world = new World({}, ({ path }) => {
+    if (path === "/bad") throw new Error("a defect");
+    return { status: 200, body: "yes" };
+  });
+  assertMatch(
+    await world.send("GET /bad HTTP/1.1\r\n\r\n"),
+    /^HTTP\/1\.1 500 /,
+  );
+  assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
+});
+
+Deno.test("a stop ends connections that wait", async () => {
+  const world = new World();
+  using conn = await world.connect();
+  await delay(50);
+  await world.server.stop();
+  assertMatch(await readAll(conn), /^(\(reset\))?$/);
+});
