@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseArgs } from "@std/cli/parse-args";
 import { LodenError } from "../errors.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
 import { MEASUREMENT_NAMES, type MeasurementName } from "./measurements.ts";
@@ -95,57 +96,20 @@ const DOCKER_MODES: readonly LinkMode[] = ["software", "super"];
 
 /** Reads the arguments. Throws {@linkcode BenchUsageError}. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
-  let help = false;
-  let docker = false;
-  let json = false;
-  let quick = false;
-  let control = false;
-  let peers = false;
-  let runs: number | undefined;
-  let paths: readonly PathName[] | undefined;
-  let modes: readonly LinkMode[] | undefined;
-  let figures: readonly MeasurementName[] | undefined;
-  const words = args.flatMap((arg) => {
-    const match = /^(--[a-z]+)=(.*)$/.exec(arg);
-    return match ? [match[1]!, match[2]!] : [arg];
-  });
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    switch (word) {
-      case "--help":
-        help = true;
-        break;
-      case "--docker":
-        docker = true;
-        break;
-      case "--json":
-        json = true;
-        break;
-      case "--control":
-        control = true;
-        break;
-      case "--quick":
-        quick = true;
-        break;
-      case "--peers":
-        peers = true;
-        break;
-      case "--runs":
-        runs = parseRuns(words[++i]);
-        break;
-      case "--paths":
-        paths = parseList(word, PATH_NAMES, words[++i]);
-        break;
-      case "--modes":
-        modes = parseList(word, LINK_MODES, words[++i]);
-        break;
-      case "--figures":
-        figures = parseList(word, MEASUREMENT_NAMES, words[++i]);
-        break;
-      default:
+  const { help, docker, json, quick, control, peers, ...given } = parseArgs(
+    [...args],
+    {
+      boolean: ["help", "docker", "json", "quick", "control", "peers"],
+      string: ["runs", "paths", "modes", "figures"],
+      unknown: (word: string) => {
         throw new BenchUsageError(`Cannot measure: unknown argument ${word}`);
-    }
-  }
+      },
+    },
+  );
+  const runs = parseRuns(given.runs);
+  const paths = parseList("--paths", PATH_NAMES, given.paths);
+  const modes = parseList("--modes", LINK_MODES, given.modes);
+  const figures = parseList("--figures", MEASUREMENT_NAMES, given.figures);
   if (
     control && (docker || peers || (paths ?? modes ?? figures) !== undefined)
   ) {
@@ -197,11 +161,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   };
 }
 
-function parseRuns(text: string | undefined): number {
-  if (text === undefined || !/^[1-9]\d{0,2}$/.test(text)) {
+function parseRuns(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,2}$/.test(text)) {
     throw new BenchUsageError(
       "Cannot measure: --runs must be a whole number from 1 to 999: current " +
-        `value is ${text ?? "missing"}`,
+        `value is ${text || "missing"}`,
     );
   }
   return Number(text);
@@ -212,12 +177,13 @@ function parseList<Name extends string>(
   option: string,
   known: readonly Name[],
   text: string | undefined,
-): Name[] {
-  const names = (text ?? "").split(",");
+): Name[] | undefined {
+  if (text === undefined) return undefined;
+  const names = text.split(",");
   if (!names.every((name) => (known as readonly string[]).includes(name))) {
     throw new BenchUsageError(
       `Cannot measure: ${option} must be some of ${known.join(",")}: ` +
-        `current value is ${text ?? "missing"}`,
+        `current value is ${text || "missing"}`,
     );
   }
   return known.filter((name) => names.includes(name));

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { parseArgs } from "@std/cli/parse-args";
 import { describeError } from "../errors.ts";
 import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";
@@ -70,26 +71,31 @@ interface Node {
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: readonly string[]): Promise<number> {
-  const unknown = args.find((arg) =>
-    !["--keep", "--remove", "--help", "-h"].includes(arg)
-  );
-  if (unknown !== undefined || args.length > 1) {
+  const unknown: string[] = [];
+  const { help, keep, remove: isRemoval } = parseArgs([...args], {
+    boolean: ["help", "keep", "remove"],
+    alias: { h: "help" },
+    unknown: (word: string) => {
+      unknown.push(word);
+      return false;
+    },
+  });
+  if (unknown.length > 0 || args.length > 1) {
     console.error(
-      unknown === undefined
+      unknown.length === 0
         ? "Cannot run the demonstration: give one option, not several\n"
-        : `Cannot run the demonstration: unknown argument ${unknown}\n`,
+        : `Cannot run the demonstration: unknown argument ${unknown[0]}\n`,
     );
     console.error(USAGE);
     return 2;
   }
-  if (args.length === 1 && args[0]!.startsWith("-h")) {
+  if (help) {
     writeStdout(USAGE);
     return 0;
   }
   extendSystemPath();
   const progress = new Progress(writeStdout, () => performance.now());
   const apt = new AptHost((line) => progress.note(line));
-  const keep = args.includes("--keep");
   const name = keep ? KEPT_NAME : uniqueRigName();
   let building = false;
   let rig: Rig | undefined;
@@ -99,7 +105,7 @@ async function main(args: readonly string[]): Promise<number> {
   });
   try {
     requireLinuxRoot("make network namespaces");
-    if (args.includes("--remove")) return remove(progress);
+    if (isRemoval) return remove(progress);
     if (keep && isUp()) {
       progress.print(
         `Cannot keep two: ${KEPT_NAME} is up already ` +

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseArgs } from "@std/cli/parse-args";
 import { LodenError } from "../../errors.ts";
 
 /** What `--help` says. */
@@ -41,43 +42,32 @@ export function parseSoakOptions(
   args: readonly string[],
   freshSeed: () => number,
 ): SoakOptions {
-  const words = args.flatMap((arg) =>
-    /^--\w+=/.test(arg) ? [arg.slice(0, arg.indexOf("=")), after(arg)] : [arg]
-  );
-  const said = new Map<string, string>();
-  let help = false;
-  for (let i = 0; i < words.length; i++) {
-    const name = words[i]!;
-    if (name === "--help" || name === "-h") {
-      help = true;
-      continue;
+  const { help, ...said } = parseArgs([...args], {
+    boolean: ["help"],
+    string: ["minutes", "seed", "only"],
+    alias: { h: "help" },
+    unknown: (word: string) => {
+      throw new SoakUsageError(`Cannot soak: unknown argument ${word}`);
+    },
+  });
+  for (const name of ["minutes", "seed", "only"] as const) {
+    if (said[name] === "") {
+      throw new SoakUsageError(`Cannot soak: --${name} must have a value`);
     }
-    if (!["--minutes", "--seed", "--only"].includes(name)) {
-      throw new SoakUsageError(`Cannot soak: unknown argument ${name}`);
-    }
-    const value = words[++i];
-    if (value === undefined) {
-      throw new SoakUsageError(`Cannot soak: ${name} must have a value`);
-    }
-    said.set(name, value);
   }
-  const minutes = Number(said.get("--minutes") ?? 60);
+  const minutes = Number(said.minutes ?? 60);
   if (!(minutes > 0)) {
     throw new SoakUsageError(
       "Cannot soak: --minutes must be more than 0: current value is " +
-        said.get("--minutes"),
+        said.minutes,
     );
   }
-  const seed = Number(said.get("--seed") ?? freshSeed());
+  const seed = Number(said.seed ?? freshSeed());
   if (!Number.isInteger(seed) || seed < 0 || seed >= SEEDS) {
     throw new SoakUsageError(
       "Cannot soak: --seed must be a whole number below 2^32: current value is " +
-        said.get("--seed"),
+        said.seed,
     );
   }
-  return { help, minutes, seed, only: said.get("--only") ?? "" };
-}
-
-function after(arg: string): string {
-  return arg.slice(arg.indexOf("=") + 1);
+  return { help, minutes, seed, only: said.only ?? "" };
 }
