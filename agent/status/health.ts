@@ -25,157 +25,81 @@ export interface WarningDefinition {
   readonly restartMayCure: boolean;
 }
 
+const define = (severity: WarningSeverity) => (impairs: string) => ({
+  severity,
+  impairs,
+  restartMayCure: false,
+});
+const error = define("error");
+const warning = define("warning");
+
 /** Every warning that the agent can raise. The codes are an interface. */
 export const warningDefinitions = {
-  "config.missing": {
-    severity: "error",
-    impairs: "this host has no subnet",
-    restartMayCure: false,
-  },
-  "config.invalid": {
-    severity: "error",
-    impairs: "this host has no subnet",
-    restartMayCure: false,
-  },
-  "config.refused": {
-    severity: "warning",
-    impairs: "the published network config has no effect on this host",
-    restartMayCure: false,
-  },
-  "etcd.unavailable": {
-    severity: "warning",
-    impairs: "this host does not see changes of peers or renew its lease",
-    restartMayCure: false,
-  },
-  "underlay.missing": {
-    severity: "error",
-    impairs: "packets to and from other hosts",
-    restartMayCure: false,
-  },
-  "underlay.shared-address": {
-    severity: "warning",
-    impairs: "other hosts may hold the same address and the same lease",
-    restartMayCure: false,
-  },
-  "lease.missing": {
-    severity: "error",
-    impairs: "this host has no subnet",
-    restartMayCure: false,
-  },
-  "lease.not-held": {
-    severity: "warning",
-    impairs: "another host may take this host's subnet",
-    restartMayCure: false,
-  },
-  "underlay.public-ip-elsewhere": {
-    severity: "warning",
-    impairs: "other hosts may refuse this host's packets",
-    restartMayCure: false,
-  },
-  "underlay.address-twice": {
-    severity: "warning",
-    impairs: "packets from other hosts may arrive on the wrong interface",
-    restartMayCure: false,
-  },
-  "data-path.not-started": {
-    severity: "error",
-    impairs: "packets to and from other hosts",
-    restartMayCure: false,
-  },
+  "config.missing": error("this host has no subnet"),
+  "config.invalid": error("this host has no subnet"),
+  "config.refused": warning(
+    "the published network config has no effect on this host",
+  ),
+  "etcd.unavailable": warning(
+    "this host does not see changes of peers or renew its lease",
+  ),
+  "underlay.missing": error("packets to and from other hosts"),
+  "underlay.shared-address": warning(
+    "other hosts may hold the same address and the same lease",
+  ),
+  "lease.missing": error("this host has no subnet"),
+  "lease.not-held": warning("another host may take this host's subnet"),
+  "underlay.public-ip-elsewhere": warning(
+    "other hosts may refuse this host's packets",
+  ),
+  "underlay.address-twice": warning(
+    "packets from other hosts may arrive on the wrong interface",
+  ),
+  "data-path.not-started": error("packets to and from other hosts"),
   "data-path.down": {
-    severity: "error",
-    impairs: "packets to and from other hosts",
+    ...error("packets to and from other hosts"),
     restartMayCure: true,
   },
   "data-path.unattended": {
-    severity: "warning",
-    impairs: "changes of peers, fragments and path MTUs",
+    ...warning("changes of peers, fragments and path MTUs"),
     restartMayCure: true,
   },
-  "firewall.missing": {
-    severity: "error",
-    impairs:
-      "masquerade of the containers' traffic; Docker's options are not written yet",
-    restartMayCure: false,
-  },
-  "firewall.forward-missing": {
-    severity: "warning",
-    impairs: "a FORWARD policy of DROP blocks the containers' traffic",
-    restartMayCure: false,
-  },
-  "host.forwarding": {
-    severity: "warning",
-    impairs: "packets between containers and other hosts",
-    restartMayCure: false,
-  },
-  "host.blackhole-route": {
-    severity: "warning",
-    impairs: "packets to a removed container may leave this host",
-    restartMayCure: false,
-  },
-  "files.subnet-env": {
-    severity: "error",
-    impairs: "Docker and other programs do not get the subnet",
-    restartMayCure: false,
-  },
-  "files.docker-opts": {
-    severity: "error",
-    impairs: "Docker does not get its options",
-    restartMayCure: false,
-  },
-  "network.overlaps": {
-    severity: "error",
-    impairs: "addresses that the overlay and this host both use",
-    restartMayCure: false,
-  },
-  "docker.options-stale": {
-    severity: "warning",
-    impairs: "a Docker that starts with that file is not on the lease",
-    restartMayCure: false,
-  },
-  "docker.bridge-elsewhere": {
-    severity: "warning",
-    impairs: "other hosts cannot reach this host's containers",
-    restartMayCure: false,
-  },
-  "docker.bridge-foreign": {
-    severity: "warning",
-    impairs: "containers on that bridge, and the host that owns the addresses",
-    restartMayCure: false,
-  },
-  "docker.drops-overlay": {
-    severity: "warning",
-    impairs: "packets from other hosts to this host's containers",
-    restartMayCure: false,
-  },
-  "peers.unknown": {
-    severity: "warning",
-    impairs: "packets to other hosts until etcd answers",
-    restartMayCure: false,
-  },
-  "peers.unconfirmed": {
-    severity: "warning",
-    impairs: "peers that joined, left or moved; see the times in the text",
-    restartMayCure: false,
-  },
-  "state.not-saved": {
-    severity: "warning",
-    impairs: "restarts while etcd is away",
-    restartMayCure: false,
-  },
-  "footprint.not-saved": {
-    severity: "warning",
-    impairs: "loden cleanup",
-    restartMayCure: false,
-  },
-  "health.not-served": {
-    severity: "warning",
-    impairs: "/healthz and /readyz",
-    restartMayCure: false,
-  },
+  "firewall.missing": error(
+    "masquerade of the containers' traffic; Docker's options are not written yet",
+  ),
+  "firewall.forward-missing": warning(
+    "a FORWARD policy of DROP blocks the containers' traffic",
+  ),
+  "host.forwarding": warning("packets between containers and other hosts"),
+  "host.blackhole-route": warning(
+    "packets to a removed container may leave this host",
+  ),
+  "files.subnet-env": error("Docker and other programs do not get the subnet"),
+  "files.docker-opts": error("Docker does not get its options"),
+  "network.overlaps": error(
+    "addresses that the overlay and this host both use",
+  ),
+  "docker.options-stale": warning(
+    "a Docker that starts with that file is not on the lease",
+  ),
+  "docker.bridge-elsewhere": warning(
+    "other hosts cannot reach this host's containers",
+  ),
+  "docker.bridge-foreign": warning(
+    "containers on that bridge, and the host that owns the addresses",
+  ),
+  "docker.drops-overlay": warning(
+    "packets from other hosts to this host's containers",
+  ),
+  "peers.unknown": warning("packets to other hosts until etcd answers"),
+  "peers.unconfirmed": warning(
+    "peers that joined, left or moved; see the times in the text",
+  ),
+  "state.not-saved": warning("restarts while etcd is away"),
+  "footprint.not-saved": warning("loden cleanup"),
+  "health.not-served": warning("/healthz and /readyz"),
   "agent.task-died": {
-    severity: "error",
-    impairs: "what that part of the agent does",
+    ...error("what that part of the agent does"),
     restartMayCure: true,
   },
 } as const satisfies Readonly<Record<string, WarningDefinition>>;
