@@ -273,9 +273,6 @@ type Arithmetic = (dst: Register, src: Register | number) => Operation;
 
 const in64 = (name: ArithmeticName): Arithmetic => (dst, src) =>
   arithmetic(name, 64, dst, src);
-/** The upper half of `dst` becomes 0. */
-const in32 = (name: ArithmeticName): Arithmetic => (dst, src) =>
-  arithmetic(name, 32, dst, src);
 
 export const mov: Arithmetic = in64("mov");
 export const add: Arithmetic = in64("add");
@@ -293,31 +290,13 @@ export const rsh: Arithmetic = in64("rsh");
 /** Shift right that repeats the sign. */
 export const arsh: Arithmetic = in64("arsh");
 
-export const mov32: Arithmetic = in32("mov");
-export const add32: Arithmetic = in32("add");
-export const sub32: Arithmetic = in32("sub");
-export const mul32: Arithmetic = in32("mul");
-export const div32: Arithmetic = in32("div");
-export const mod32: Arithmetic = in32("mod");
-export const and32: Arithmetic = in32("and");
-export const or32: Arithmetic = in32("or");
-export const xor32: Arithmetic = in32("xor");
-export const lsh32: Arithmetic = in32("lsh");
-export const rsh32: Arithmetic = in32("rsh");
-export const arsh32: Arithmetic = in32("arsh");
+/** The upper half of `dst` becomes 0. */
+export const mov32: Arithmetic = (dst, src) => arithmetic("mov", 32, dst, src);
 
 /** `dst` becomes -`dst`. */
 export function neg(dst: Register): Operation {
   return operation({
     opcode: CLASS.ALU64 | ARITHMETIC.neg,
-    dst: dst.register,
-  });
-}
-
-/** As {@linkcode neg}, of the lower half; the upper becomes 0. */
-export function neg32(dst: Register): Operation {
-  return operation({
-    opcode: CLASS.ALU32 | ARITHMETIC.neg,
     dst: dst.register,
   });
 }
@@ -329,15 +308,6 @@ export function neg32(dst: Register): Operation {
 export function toBigEndian(dst: Register, bits: 16 | 32 | 64): Operation {
   return operation({
     opcode: CLASS.ALU32 | ARITHMETIC.end | FROM_REGISTER,
-    dst: dst.register,
-    immediate: bits,
-  });
-}
-
-/** As {@linkcode toBigEndian}, for little endian. */
-export function toLittleEndian(dst: Register, bits: 16 | 32 | 64): Operation {
-  return operation({
-    opcode: CLASS.ALU32 | ARITHMETIC.end,
     dst: dst.register,
     immediate: bits,
   });

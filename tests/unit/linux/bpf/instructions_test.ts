@@ -3,7 +3,6 @@ import { BadInstructionError } from "../../../../linux/bpf/errors.ts";
 import type { HelperName } from "../../../../linux/bpf/helpers.ts";
 import {
   add,
-  arsh32,
   atomicAdd,
   call,
   div,
@@ -13,7 +12,7 @@ import {
   load64,
   loadMapValue,
   lsh,
-  mod32,
+  mod,
   mov,
   mov32,
   R0,
@@ -79,19 +78,14 @@ const REFUSED: readonly [sentence: string, () => unknown, message: string][] = [
     "lsh: the shift must be an integer of 0 to 63: current value is 64",
   ],
   [
-    "a shift by all 32 bits",
-    () => arsh32(R0, 32),
-    "arsh32: the shift must be an integer of 0 to 31: current value is 32",
-  ],
-  [
     "a division by 0",
     () => div(R0, 0),
     "div: the divisor must not be 0: current value is 0",
   ],
   [
     "a remainder by 0",
-    () => mod32(R0, 0),
-    "mod32: the divisor must not be 0: current value is 0",
+    () => mod(R0, 0),
+    "mod: the divisor must not be 0: current value is 0",
   ],
   [
     "more than 64 bits",
