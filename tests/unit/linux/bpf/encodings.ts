@@ -38,7 +38,6 @@ import {
   R4,
   R5,
   R6,
-  R7,
   R8,
   R9,
   rsh,
