@@ -25,87 +25,106 @@ export interface WarningDefinition {
   readonly restartMayCure: boolean;
 }
 
-const define = (severity: WarningSeverity) => (impairs: string) => ({
-  severity,
-  impairs,
-  restartMayCure: false,
-});
-const error = define("error");
-const warning = define("warning");
-
-/** Every warning that the agent can raise. The codes are an interface. */
-export const warningDefinitions = {
-  "config.missing": error("this host has no subnet"),
-  "config.invalid": error("this host has no subnet"),
-  "config.refused": warning(
+/** Severity, and what does not work while the warning is up. */
+const WARNINGS = {
+  "config.missing": ["error", "this host has no subnet"],
+  "config.invalid": ["error", "this host has no subnet"],
+  "config.refused": [
+    "warning",
     "the published network config has no effect on this host",
-  ),
-  "etcd.unavailable": warning(
+  ],
+  "etcd.unavailable": [
+    "warning",
     "this host does not see changes of peers or renew its lease",
-  ),
-  "underlay.missing": error("packets to and from other hosts"),
-  "underlay.shared-address": warning(
+  ],
+  "underlay.missing": ["error", "packets to and from other hosts"],
+  "underlay.shared-address": [
+    "warning",
     "other hosts may hold the same address and the same lease",
-  ),
-  "lease.missing": error("this host has no subnet"),
-  "lease.not-held": warning("another host may take this host's subnet"),
-  "underlay.public-ip-elsewhere": warning(
+  ],
+  "lease.missing": ["error", "this host has no subnet"],
+  "lease.not-held": ["warning", "another host may take this host's subnet"],
+  "underlay.public-ip-elsewhere": [
+    "warning",
     "other hosts may refuse this host's packets",
-  ),
-  "underlay.address-twice": warning(
+  ],
+  "underlay.address-twice": [
+    "warning",
     "packets from other hosts may arrive on the wrong interface",
-  ),
-  "data-path.not-started": error("packets to and from other hosts"),
-  "data-path.down": {
-    ...error("packets to and from other hosts"),
-    restartMayCure: true,
-  },
-  "data-path.unattended": {
-    ...warning("changes of peers, fragments and path MTUs"),
-    restartMayCure: true,
-  },
-  "firewall.missing": error(
+  ],
+  "data-path.not-started": ["error", "packets to and from other hosts"],
+  "data-path.down": ["error", "packets to and from other hosts"],
+  "data-path.unattended": [
+    "warning",
+    "changes of peers, fragments and path MTUs",
+  ],
+  "firewall.missing": [
+    "error",
     "masquerade of the containers' traffic; Docker's options are not written yet",
-  ),
-  "firewall.forward-missing": warning(
+  ],
+  "firewall.forward-missing": [
+    "warning",
     "a FORWARD policy of DROP blocks the containers' traffic",
-  ),
-  "host.forwarding": warning("packets between containers and other hosts"),
-  "host.blackhole-route": warning(
+  ],
+  "host.forwarding": ["warning", "packets between containers and other hosts"],
+  "host.blackhole-route": [
+    "warning",
     "packets to a removed container may leave this host",
-  ),
-  "files.subnet-env": error("Docker and other programs do not get the subnet"),
-  "files.docker-opts": error("Docker does not get its options"),
-  "network.overlaps": error(
+  ],
+  "files.subnet-env": [
+    "error",
+    "Docker and other programs do not get the subnet",
+  ],
+  "files.docker-opts": ["error", "Docker does not get its options"],
+  "network.overlaps": [
+    "error",
     "addresses that the overlay and this host both use",
-  ),
-  "docker.options-stale": warning(
+  ],
+  "docker.options-stale": [
+    "warning",
     "a Docker that starts with that file is not on the lease",
-  ),
-  "docker.bridge-elsewhere": warning(
+  ],
+  "docker.bridge-elsewhere": [
+    "warning",
     "other hosts cannot reach this host's containers",
-  ),
-  "docker.bridge-foreign": warning(
+  ],
+  "docker.bridge-foreign": [
+    "warning",
     "containers on that bridge, and the host that owns the addresses",
-  ),
-  "docker.drops-overlay": warning(
+  ],
+  "docker.drops-overlay": [
+    "warning",
     "packets from other hosts to this host's containers",
-  ),
-  "peers.unknown": warning("packets to other hosts until etcd answers"),
-  "peers.unconfirmed": warning(
+  ],
+  "peers.unknown": ["warning", "packets to other hosts until etcd answers"],
+  "peers.unconfirmed": [
+    "warning",
     "peers that joined, left or moved; see the times in the text",
-  ),
-  "state.not-saved": warning("restarts while etcd is away"),
-  "footprint.not-saved": warning("loden cleanup"),
-  "health.not-served": warning("/healthz and /readyz"),
-  "agent.task-died": {
-    ...error("what that part of the agent does"),
-    restartMayCure: true,
-  },
-} as const satisfies Readonly<Record<string, WarningDefinition>>;
+  ],
+  "state.not-saved": ["warning", "restarts while etcd is away"],
+  "footprint.not-saved": ["warning", "loden cleanup"],
+  "health.not-served": ["warning", "/healthz and /readyz"],
+  "agent.task-died": ["error", "what that part of the agent does"],
+} as const satisfies Readonly<Record<string, [WarningSeverity, string]>>;
 
-/** A registered warning. */
-export type WarningCode = keyof typeof warningDefinitions;
+/** A registered warning. The codes are an interface. */
+export type WarningCode = keyof typeof WARNINGS;
+
+const RESTART_MAY_CURE: ReadonlySet<string> = new Set<WarningCode>([
+  "data-path.down",
+  "data-path.unattended",
+  "agent.task-died",
+]);
+
+/** Every warning that the agent can raise. */
+export const warningDefinitions: Readonly<
+  Record<WarningCode, WarningDefinition>
+> = Object.fromEntries(
+  Object.entries(WARNINGS).map(([code, [severity, impairs]]) => [
+    code,
+    { severity, impairs, restartMayCure: RESTART_MAY_CURE.has(code) },
+  ]),
+) as Record<WarningCode, WarningDefinition>;
 
 /** A raised warning. */
 export interface Warning {

@@ -302,7 +302,6 @@ function kernelTests(): void {
   for (const type of ["schedCls", "xdp"] as const) {
     test(`knows every helper by its number, in ${type} programs`, ({ bpf }) => {
       for (const name of Object.keys(HELPERS) as HelperName[]) {
-        if (name === "ktime_get_coarse_ns" && !linuxSince("5.11")) continue;
         assertHelper(bpf, type, name);
       }
     });
