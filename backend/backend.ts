@@ -1,5 +1,5 @@
 /**
- * How packets get to the other hosts: the interface of every backend.
+ * How packets reach the other hosts: the interface of every backend.
  *
  * @module
  */
@@ -8,58 +8,56 @@ import type { Cidr } from "../net/cidr.ts";
 import type { DataPathName, PeerDiff } from "../net/peer.ts";
 import type { Overlay, Underlay } from "../net/underlay.ts";
 
-/** What a backend is told before it starts. */
+/** What a backend needs to start. */
 export interface BackendContext {
-  /** The whole overlay. */
+  /** The overlay network. */
   readonly network: Cidr;
-  /** This host's part of it. */
+  /** This host's subnet. */
   readonly subnet: Cidr;
   readonly underlay: Underlay;
 }
 
 /** What a backend publishes in the host's lease (compat 3.2). */
 export interface BackendAdvertisement {
-  /** Omitted from the lease when it is `udp`. */
+  /** Omitted from the lease if it is `udp`. */
   readonly backendType: string;
   readonly backendData?: unknown;
-  /** What carries the packets; absent until it is known, which a start may decide. */
+  /** The data path; absent until the start has chosen it. */
   readonly dataPath?: DataPathName;
 }
 
-/** What `loden status` and the log show of a backend. */
+/** What `loden status` and the log show about a backend. */
 export interface BackendStatus {
   readonly type: string;
-  /** Which data path carries packets, and why that one. */
+  /** The data path, and the reason for it. */
   readonly dataPath: string;
   readonly reason: string;
   readonly device: string | undefined;
   readonly peers: number;
-  /**
-   * Whether packets flow on without this process, as of now. Absent: they do not.
-   */
+  /** Whether packets would keep flowing without this process. Absent: no. */
   readonly outlivesAgent?: boolean;
-  /** What else is worth a line to a person, by its name: `receive on eth0`. */
+  /** Further lines for people, by name: `receive on eth0`. */
   readonly details?: Readonly<Record<string, string>>;
   /** Packets and bytes moved, and drops by reason; names are an interface. */
   readonly counters: Readonly<Record<string, number>>;
 }
 
 /**
- * One way to carry packets. `start` makes the device and begins to forward;
- * `stop` ends the process's part and leaves in the kernel what can carry traffic
- * by itself (`loden cleanup` removes that).
+ * Carries packets to other hosts. `start` creates the device and begins to
+ * forward. `stop` ends the process's part and leaves in the kernel whatever
+ * carries traffic without it (`loden cleanup` removes that).
  */
 export interface Backend {
   readonly type: string;
-  /** Asked before the start, and again whenever the backend has been started. */
+  /** Read before the start, and again after each start. */
   advertise(): BackendAdvertisement;
   start(context: BackendContext, signal: AbortSignal): Promise<Overlay>;
-  /** Brings the peers up to date while traffic flows. */
+  /** Updates the peers while traffic flows. */
   apply(diff: PeerDiff): Promise<void>;
   status(): BackendStatus;
   /**
-   * Rejects when the data path can no longer carry packets (device deleted,
-   * worker died); pending while all is well, resolves after `stop`.
+   * Rejects when the backend can no longer carry packets (device deleted,
+   * worker died); pending while it works, resolves after `stop`.
    */
   readonly failed: Promise<never | void>;
   stop(): Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * One entry of the list of backends: what the rest of Loden may know of it.
+ * One entry of the list of backends: what the rest of Loden knows about it.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { UdpBackendParts, UdpSettings } from "./udp/udp_backend.ts";
 
 /** The host that backends run on. */
 export interface BackendHost {
-  /** The kernel's edges; held for as long as the process runs. */
+  /** The interfaces to the kernel, held as long as the process runs. */
   readonly parts: UdpBackendParts;
   /** The alias that marks this network's devices. */
   readonly deviceAlias: string;
-  /** What flags say of the udp backend; the others have none. */
+  /** Flags of the udp backend; the others have none. */
   readonly udp: UdpSettings;
 }
 

@@ -10,7 +10,7 @@ import { hostGwDescriptor } from "./host_gw/host_gw_descriptor.ts";
 import { udpDescriptor } from "./udp/udp_descriptor.ts";
 import { vxlanDescriptor } from "./vxlan/vxlan_descriptor.ts";
 
-/** What a network config may name. */
+/** The backends that a network config may name. */
 export const BACKENDS: {
   /** The first one is flannel's default, and Loden's. */
   readonly specs: readonly BackendDescriptor[];

@@ -1,5 +1,5 @@
 /**
- * What keeps a backend from carrying packets.
+ * Errors of backends.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { LodenError } from "../errors.ts";
 import { ERRNO, type SystemCallError } from "../linux/errno.ts";
 
-/** Refusals that the next attempt would meet as well. */
+/** Errors that the next attempt would meet as well. */
 const LASTING: ReadonlySet<number> = new Set([
   ERRNO.EPERM,
   ERRNO.EACCES,
@@ -21,8 +21,8 @@ const LASTING: ReadonlySet<number> = new Set([
 /** The data path could not be started. Its code is `backend.start`. */
 export class BackendStartError extends LodenError {
   /**
-   * Whether waiting may help: not when a permission, a device file or a free
-   * port is what is missing.
+   * Whether waiting may help: not if a permission, a device file or a free port
+   * is missing.
    */
   readonly retryable: boolean;
 
@@ -48,7 +48,7 @@ export class UnderlayMtuError extends LodenError {
   }
 }
 
-/** The data path ran and cannot go on. Its code is `backend.failed`. */
+/** The data path ran and cannot continue. Its code is `backend.failed`. */
 export class BackendFailedError extends LodenError {
   constructor(device: string, reason: string, options?: ErrorOptions) {
     super(

@@ -1,10 +1,10 @@
 /**
- * A backend whose packets the kernel carries by its own devices and tables
- * (vxlan, host-gw). The agent keeps those as they should be, and no packet passes
- * through it.
+ * A backend whose packets the kernel carries with its own devices and tables
+ * (vxlan, host-gw). The agent maintains those, and no packet passes through it.
  *
- * Whatever changes the device, its routes or its entries is noticed at once, by
- * netlink, and put right; every five seconds all is looked at in any case.
+ * Netlink reports every change of the device, its routes or its entries, and
+ * the agent restores them at once; it also checks everything every five
+ * seconds.
  *
  * @module
  */
@@ -36,16 +36,16 @@ import { type Changes, countChanges, planChanges } from "./reconcile/plan.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** Between two rounds of changes, which come in crowds. */
+/** Pause between two rounds, because changes come in bursts. */
 const SETTLE_MS = 20;
-/** So many times as long as a round takes, the next one waits. */
+/** The next round waits for this multiple of the duration of the last one. */
 const REST_PER_WORK = 4;
 
-/** What a kernel backend stands on. */
+/** What a kernel backend needs. */
 export interface KernelBackendParts {
   readonly rtnetlink: Rtnetlink;
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
-  /** @param neighboursOf the device whose entries are watched, too. */
+  /** @param neighboursOf the device whose entries are watched as well. */
   readonly openMonitor: (
     neighboursOf: () => number | undefined,
   ) => RtnetlinkMonitor;
@@ -58,12 +58,12 @@ export interface RefusedPeer {
   readonly reason: string;
 }
 
-/** What a backend wants of the kernel for its peers. */
+/** The kernel state that a backend wants for its peers. */
 export interface PeerPlan extends DesiredState {
   readonly refused: readonly RefusedPeer[];
 }
 
-/** What one kernel backend does in its own way. */
+/** The parts that differ between kernel backends. */
 export interface KernelLayout {
   readonly type: string;
   /** Shown as the data path. */
@@ -73,18 +73,18 @@ export interface KernelLayout {
   /** `undefined` for a backend without a device of its own. */
   readonly deviceName: string | undefined;
   /**
-   * Makes the device right.
+   * Restores the device.
    *
    * @returns its index, and what was wrong with it.
    */
   ensureDevice(): { readonly index: number; readonly mended: string[] };
   /** What is wanted for peers of this backend's type. */
   plan(peers: readonly Peer[], deviceIndex: number): PeerPlan;
-  /** What else a person wants to see. */
+  /** Further details for people. */
   details(): Readonly<Record<string, string>>;
 }
 
-/** Carries packets by what `layout` wants. One instance is started once. */
+/** Carries packets as `layout` defines. Start an instance only once. */
 export class KernelBackend implements Backend {
   readonly type: string;
   readonly failed: Promise<void>;
@@ -115,11 +115,11 @@ export class KernelBackend implements Backend {
   }
 
   /**
-   * Makes the device. Peers that a run before left in the kernel stay until the
-   * first diff tells who they are.
+   * Creates the device. Peers that an earlier run left in the kernel stay until
+   * the first diff.
    *
-   * @throws {BackendStartError} when the device cannot be had, and
-   * {@linkcode NetlinkError} when the kernel refuses what belongs to it.
+   * @throws {BackendStartError} if the device cannot be created, and
+   * {@linkcode NetlinkError} if the kernel refuses its settings.
    */
   start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     return Promise.try(() => {
@@ -187,7 +187,7 @@ export class KernelBackend implements Backend {
     this.#ended.resolve();
   }
 
-  /** The device, then all that goes through it. */
+  /** The device, then everything that uses it. */
   #mend(running: Running): string[] {
     const { index, mended } = running.layout.ensureDevice();
     running.deviceIndex = index;
@@ -286,6 +286,6 @@ interface Running {
   refused: readonly RefusedPeer[];
   /** Destinations that are reported already. */
   conflicts: ReadonlySet<string>;
-  /** Whether the peers have been told: none is not the same as not yet. */
+  /** Whether the peers are known; no peers differs from not known yet. */
   knowsPeers: boolean;
 }

@@ -1,5 +1,5 @@
 /**
- * What kernel backends stand on, of the kernel that they run on.
+ * The real components of kernel backends.
  *
  * @module
  */

@@ -11,8 +11,8 @@ import type { OverlayMtu } from "../net/mtu.ts";
 import { BackendFailedError } from "./errors.ts";
 
 /**
- * Metric of the route behind the device's: high, so that it counts only while
- * the device's is not there.
+ * Metric of the safety route: high, so that it is used only without the
+ * device's route.
  */
 export const UNREACHABLE_METRIC = 4_278_198_272;
 
@@ -25,8 +25,8 @@ export interface OverlayDevice {
   readonly subnet: Cidr;
   readonly mtuBytes: OverlayMtu;
   /**
-   * Whether the whole network is routed into the device. Else its data path puts
-   * one route for each peer.
+   * Whether one route sends the whole network to the device. Otherwise the data
+   * path sets one route per peer.
    */
   readonly networkRoute: boolean;
 }
@@ -45,11 +45,11 @@ export function findOwnedDevice(
 }
 
 /**
- * Gives the device what flannel gives its own (compat 7.1: the subnet's .0/32, a
- * route) and takes from it what an earlier lease or network has left.
+ * Configures the device like flannel's (compat 7.1: the subnet's .0/32, a
+ * route) and removes what an earlier lease or network left.
  *
- * Behind the device's route stands an `unreachable` one: without it, packets for
- * the overlay would leave by the default route once the device is gone, and
+ * Behind the device's route there is an `unreachable` one. Without it, packets
+ * for the overlay would leave by the default route once the device is gone, and
  * conntrack would keep their wrong masquerade.
  */
 export function configureOverlayDevice(
@@ -58,8 +58,8 @@ export function configureOverlayDevice(
 ): void {
   const link = findLink(rtnetlink, device.name);
   const address = { address: device.subnet.address, prefixLength: 32 };
-  // First: with the device's last address the kernel takes its routes away, and
-  // they tell which network it was made for.
+  // First, because the kernel removes the device's routes together with its
+  // last address, and they show which network it was created for.
   removeFormerRoutes(rtnetlink, link, device);
   rtnetlink.changeLink(link.index, {
     alias: device.alias,
@@ -89,11 +89,11 @@ export function configureOverlayDevice(
 }
 
 /**
- * Whether the device is still as {@linkcode configureOverlayDevice} left it. One
- * that is gone counts as right: nothing here can bring it back. A TUN's worker
- * ends by itself then, and a veth pair is made anew by its data path.
+ * Whether the device is still as {@linkcode configureOverlayDevice} left it. A
+ * missing device counts as configured, because nothing here can restore it: a
+ * TUN's worker then ends, and the data path creates a veth pair again.
  *
- * @param routes All that there are; `undefined`: they are known to be right.
+ * @param routes All routes; `undefined` if they are known to be right.
  */
 export function isOverlayDeviceRight(
   rtnetlink: Rtnetlink,

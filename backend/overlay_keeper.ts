@@ -1,9 +1,9 @@
 /**
- * An overlay device that stays as it should be although others change it.
+ * Keeps an overlay device configured although other programs change it.
  *
- * `ip link set flannel0 down` takes the route into the device away, and `up` does
- * not bring it back: every packet for the overlay would meet the unreachable
- * route until the next start.
+ * `ip link set flannel0 down` removes the route to the device, and `up` does
+ * not restore it: every packet for the overlay would hit the unreachable route
+ * until the next start.
  *
  * @module
  */
@@ -16,18 +16,20 @@ const log = getLogger(["loden", "backend"]);
 
 const INTERVAL_MS = 5_000;
 
-/** What is kept as it should be. */
+/** What is maintained. */
 export interface KeptOverlay {
   readonly deviceName: string;
-  /** Puts right what is not; says what that was, nothing when all was right. */
+  /**
+   * Restores what has changed; returns what that was, nothing if all was right.
+   */
   mend(): readonly string[];
 }
 
-/** Looks every five seconds, and when it is told to. */
+/** Checks every five seconds, and on request. */
 export class OverlayKeeper {
   readonly #clock: Pick<Clock, "sleep">;
   readonly #overlay: KeptOverlay;
-  /** The last failure's message; one that lasts is logged once. */
+  /** The last failure's message; a lasting failure is logged once. */
   #reported: string | undefined;
 
   constructor(clock: Pick<Clock, "sleep">, overlay: KeptOverlay) {
@@ -40,7 +42,7 @@ export class OverlayKeeper {
     while (await slept(this.#clock, INTERVAL_MS, signal)) this.look();
   }
 
-  /** Looks now. */
+  /** Checks now. */
   look(): void {
     const device = this.#overlay.deviceName;
     try {

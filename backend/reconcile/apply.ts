@@ -8,7 +8,7 @@ import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Changes } from "./plan.ts";
 
 /**
- * One kind of change that the kernel refuses does not keep the others out.
+ * If the kernel refuses one kind of change, the others are still applied.
  *
  * @throws {NetlinkError} the first refusal, at the end.
  */

@@ -28,7 +28,7 @@ export interface DesiredState {
   readonly forwarding: readonly ForwardingEntry[];
 }
 
-/** What is there. */
+/** The actual state. */
 export interface ActualState {
   /** Of the main table. */
   readonly routes: readonly Route[];

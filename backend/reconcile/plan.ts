@@ -23,7 +23,7 @@ import {
   ROUTE_PROTOCOL,
 } from "./kernel_state.ts";
 
-/** What is to be done, in the order of the fields. */
+/** The changes, in the order of the fields. */
 export interface Changes {
   readonly removeRoutes: readonly NewRoute[];
   readonly removeNeighbours: readonly Neighbour[];
@@ -36,7 +36,7 @@ export interface Changes {
   readonly conflicts: readonly Route[];
 }
 
-/** What the plan may touch. */
+/** The scope of the plan. */
 export interface Ownership {
   /** The overlay's network. */
   readonly network: Cidr;
@@ -57,7 +57,7 @@ export function planChanges(
   };
 }
 
-/** How many single changes a plan has. */
+/** The number of changes in a plan. */
 export function countChanges(changes: Changes): number {
   return changes.removeRoutes.length + changes.removeNeighbours.length +
     changes.removeForwarding.length + changes.putNeighbours.length +
@@ -93,7 +93,7 @@ function planRoutes(
   };
 }
 
-/** The kernel has one route of a destination and a metric. */
+/** The kernel keeps one route per destination and metric. */
 function routeKey(
   { destination, metric }: Pick<NewRoute, "destination" | "metric">,
 ): string {
@@ -155,7 +155,7 @@ function planNeighbours(
   };
 }
 
-/** Two peers may share a hardware address for a while: the entry stays then. */
+/** Two peers may temporarily share a hardware address; the entry then stays. */
 function planForwarding(
   desired: readonly ForwardingEntry[],
   actual: readonly ForwardingEntry[],

@@ -1,12 +1,12 @@
 /**
- * What the data paths can do without, word by word.
+ * The optional features of the data paths.
  *
  * @module
  */
 
 /**
- * The words of `--disable-feature`. Each names something that the data path asks
- * the kernel for and has a slower way around.
+ * The words of `--disable-feature`. Each names a kernel feature that the data
+ * path can replace by something slower.
  */
 export const UDP_FEATURES = {
   /** TCP super-packets from and to the TUN. */
@@ -17,15 +17,15 @@ export const UDP_FEATURES = {
   "udp-segment": "udpSegment",
   /** Many datagrams in one receive. */
   "udp-gro": "udpGro",
-  /** Looking for the next packet a little while before going to sleep. */
+  /** Polling for the next packet before going to sleep. */
   "busy-poll": "busyPoll",
-  /** A second thread that receives while much moves. */
+  /** A second thread that receives under load. */
   "helper-thread": "helperThread",
-  /** The newer way to attach programs, of the kernel data path. */
+  /** The newer hook for programs, kernel data path. */
   "tcx": "tcx",
-  /** All processors for flows from one host, of the kernel data path. */
+  /** Receive packet steering for flows from one host, kernel data path. */
   "flow-spreading": "flowSpreading",
-  /** Super-packets without a tunnel's marks, of the kernel data path. */
+  /** Resetting the tunnel mark of super-packets, kernel data path. */
   "decap-udp": "decapUdp",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
@@ -45,7 +45,7 @@ const KERNEL_ONLY: readonly (keyof DataPathFeatures)[] = [
   "decapUdp",
 ];
 
-/** Everything but what is switched off. */
+/** Everything except what is disabled. */
 export function wantedFeatures(
   disabled: readonly string[],
 ): DataPathFeatures {
@@ -65,8 +65,8 @@ export function describeFeatures(features: DataPathFeatures): string[] {
 }
 
 /**
- * One flag for each feature, so that each can be missing, or be switched off for
- * a test, on its own.
+ * One flag per feature, so that each can be missing, or be disabled for a test,
+ * on its own.
  */
 export interface OffloadFeatures {
   /** TUN_F_TSO4: the TUN exchanges TCP super-packets. Linux 2.6.27. */

@@ -1,5 +1,5 @@
 /**
- * What the `udp` backend stands on, of the kernel that it runs on.
+ * The real components of the `udp` backend.
  *
  * @module
  */
@@ -18,8 +18,8 @@ import { KernelUnderlaySocket } from "../../linux/underlay_socket.ts";
 import type { UdpBackendParts } from "./udp_backend.ts";
 
 /**
- * The kernel's; `rtnetlink` and `clock` are the caller's. They hold a descriptor
- * for as long as the process runs: they are made once.
+ * The kernel's; `rtnetlink` and `clock` are the caller's. They hold a
+ * descriptor as long as the process runs and are created once.
  */
 export function kernelParts(
   rtnetlink: Rtnetlink & { readonly portId: number },
@@ -33,7 +33,7 @@ export function kernelParts(
     openBpf: (options) => new KernelBpf(options),
     openSocket: (options) => new KernelUnderlaySocket(options),
     openPacketPort: () => new KernelPacketPort(),
-    // The peers' routes are known to whoever puts them.
+    // Loden knows its own routes to peers, so they are not reported.
     openMonitor: () => new KernelRtnetlinkMonitor({ own: rtnetlink }),
     countIpsecPolicies,
     watch: (descriptors) => new DescriptorWatch(descriptors),

@@ -1,12 +1,12 @@
 /**
- * What earlier versions of Loden say to each other between hosts of one kernel.
+ * Signals between hosts of one kernel in earlier versions of Loden.
  *
- * They look for peers that receive TCP super-packets whole: by *probes*, copies of
- * super-packets, which a peer answers by a word in the identification of its outer
- * headers (kernel data path) or by *receipts* (user space). This version never
- * answers, so it is never sent more than a probe every 30 seconds. It drops probes,
- * whose content also arrives in other packets, and receipts, and counts both as
- * `rx.legacySignals`.
+ * They look for peers that receive TCP super-packets whole: by *probes*, copies
+ * of super-packets, which a peer answers by a word in the identification of its
+ * outer headers (kernel data path) or by *receipts* (user space). This version
+ * never answers, so it is never sent more than a probe every 30 seconds. It
+ * drops probes, whose content also arrives in other packets, and receipts, and
+ * counts both as `rx.legacySignals`.
  *
  * Plain constants only: the AssemblyScript compiler reads this file too.
  *

@@ -39,14 +39,14 @@ import { startTun } from "./tun/start_tun.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** What the backend stands on. */
+/** What the backend needs. */
 export type UdpBackendParts = EbpfParts;
 
-/** What a person can say of the backend on this host. */
+/** The backend's settings on this host. */
 export interface UdpSettings {
   /** Name or pattern (`flannel%d`) of the overlay device. */
   readonly device: string;
-  /** Which data path a person wants. */
+  /** The requested data path. */
   readonly dataPath: DataPathChoice;
   /** How the kernel data path takes packets from the underlay. */
   readonly receive: ReceiveChoice;
@@ -55,7 +55,7 @@ export interface UdpSettings {
   readonly disabledFeatures: readonly string[];
 }
 
-/** How the backend works. */
+/** Options of the backend. */
 export interface UdpBackendOptions extends UdpSettings {
   /** Of every host of the cluster (compat 2.5). */
   readonly port: number;
@@ -63,7 +63,7 @@ export interface UdpBackendOptions extends UdpSettings {
   readonly deviceAlias: string;
 }
 
-/** See the module's text. One instance is started once. */
+/** See the module's text. Start an instance only once. */
 export class UdpBackend implements Backend {
   readonly type = "udp";
   readonly failed: Promise<void>;
@@ -158,7 +158,7 @@ export class UdpBackend implements Backend {
     return await startTun(this.#parts, options, signal);
   }
 
-  /** Whoever protects the underlay so must not lose it by an upgrade. */
+  /** An upgrade must not silently remove the protection of the underlay. */
   #refuseIpsec(): void {
     let count: number;
     try {
@@ -170,7 +170,7 @@ export class UdpBackend implements Backend {
     throw new KernelPathUnavailableError(new IpsecPoliciesError(count));
   }
 
-  /** What a kernel data path has left would take the packets away. */
+  /** Programs that a kernel data path left would take the packets. */
   #removeKernelPath(alias: string): void {
     const { rtnetlink, openBpf } = this.#parts;
     try {
@@ -179,7 +179,7 @@ export class UdpBackend implements Backend {
         remove();
       }
     } catch (error) {
-      // Who may not look at programs has not put any there, most of the time.
+      // An agent that may not list programs has usually not attached any.
       log.debug("cannot look for programs of an earlier kernel data path", {
         event: "backend.programs-unknown",
         reason: describeError(error),

@@ -1,5 +1,5 @@
 /**
- * The VXLAN device, kept as it should be.
+ * Maintains the VXLAN device.
  *
  * @module
  */
@@ -58,9 +58,9 @@ export class VxlanDevice {
   }
 
   /**
-   * Makes the device, or puts right what others changed.
+   * Creates the device, or restores what other programs changed.
    *
-   * @throws {BackendStartError} when its name or its VNI is another's.
+   * @throws {BackendStartError} if its name or its VNI is in use.
    */
   ensure(): { index: number; mended: string[] } {
     const mended: string[] = [];
@@ -90,7 +90,9 @@ export class VxlanDevice {
     return { index: link.index, mended };
   }
 
-  /** The device, unless it is not there or cannot become what it should be. */
+  /**
+   * The device, unless it is missing or cannot be changed into the wanted one.
+   */
   #existing(mended: string[]): Link | undefined {
     const link = this.#rtnetlink.links()
       .find(({ name }) => name === this.name);
@@ -134,7 +136,7 @@ export class VxlanDevice {
     );
   }
 
-  /** What an earlier lease left; other programs' addresses stay. */
+  /** Removes what an earlier lease left; other programs' addresses stay. */
   #removeOtherAddresses({ index }: Link): void {
     const { network, subnet } = this.#context;
     for (const other of this.#rtnetlink.addresses()) {

@@ -1,9 +1,9 @@
 /**
- * The maps of an earlier agent, taken over.
+ * Takes over the maps of an earlier agent.
  *
- * They hold the peers by which packets flow at this moment. A map that this
- * version would make in the same way is used on; of another kind, a new one is
- * made, and the programs are replaced only when it has been filled.
+ * They hold the peers that packets use at this moment. A map with the
+ * specification of this version is kept. Otherwise a new map is created, and
+ * the programs are replaced only after it is filled.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { attachedProgram } from "./attachments.ts";
 import { type MapName, MAPS, type Maps } from "./maps.ts";
 import { programName } from "./programs/programs.ts";
 
-/** What was found, and what had to be made. */
+/** What was found, and what had to be created. */
 export interface AdoptedMaps {
   readonly maps: Maps;
   /**
@@ -25,8 +25,8 @@ export interface AdoptedMaps {
 }
 
 /**
- * Finds the maps of the program at the overlay device's other end, which uses all
- * of them, and makes the rest.
+ * Finds the maps of the program on the hop, which uses all of them, and creates
+ * the rest.
  */
 export function adoptMaps(
   bpf: Bpf,
@@ -47,7 +47,7 @@ export function adoptMaps(
   const maps = Object.fromEntries(
     Object.entries(MAPS).map(([name, spec]) => {
       const like = candidates.find((map) => isLike(map, spec));
-      // Opened anew: what was found is closed here.
+      // Opened again, because what was found is closed here.
       const map = (like && bpf.openMap(like.id)) ?? bpf.createMap(spec);
       return [name, used.use(map)];
     }),
@@ -79,7 +79,7 @@ function mapsOf(
   });
 }
 
-/** A later version's program may use maps of a kind that is not known here. */
+/** A later version's program may use unknown kinds of maps. */
 function openIfKnown(bpf: Bpf, id: number): BpfMap | undefined {
   try {
     return bpf.openMap(id);

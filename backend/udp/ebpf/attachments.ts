@@ -1,5 +1,5 @@
 /**
- * Programs at their places, each the only one of its network there.
+ * Attaches programs so that each is the only one of its network at its hook.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { programName } from "./programs/programs.ts";
 /** What {@linkcode ensureAttached} found or did. */
 export interface Ensured {
   readonly attached: AttachedProgram;
-  /** Whether it was not so before. */
+  /** Whether anything was changed. */
   readonly changed: boolean;
 }
 
@@ -32,8 +32,8 @@ export function attachedProgram(
 }
 
 /**
- * Lets a program run at a device, in the place of the one with its name: between
- * two packets. Nothing happens where it runs already, alone.
+ * Attaches a program to a device and atomically replaces the one with its name.
+ * Does nothing if it is already the only one.
  */
 export function ensureAttached(
   bpf: Bpf,
@@ -43,7 +43,7 @@ export function ensureAttached(
 ): Ensured {
   const [current, ...others] = bpf.attachedPrograms(interfaceIndex, direction)
     .filter(({ name }) => name === program.name);
-  // Two of one name: left by an agent that attached the other way.
+  // Two of one name: an agent that attached differently left one.
   for (const other of others) bpf.detach(interfaceIndex, direction, other);
   if (current?.id === program.id) {
     return { attached: current, changed: others.length > 0 };
@@ -54,13 +54,16 @@ export function ensureAttached(
   return { attached, changed: true };
 }
 
-/** Takes a network's programs off an underlay device. Says whether any was there. */
+/**
+ * Detaches a network's programs from an underlay device; returns whether there
+ * were any.
+ */
 export function detachFromUnderlay(
   bpf: Bpf,
   interfaceIndex: number,
   suffix: string,
 ): boolean {
-  // First: what it strips, only the other one can take.
+  // First, because only the other program can handle what this one strips.
   let found = detachXdp(bpf, interfaceIndex, suffix);
   const name = programName("ingress", suffix);
   for (const attached of bpf.attachedPrograms(interfaceIndex, "ingress")) {
@@ -70,7 +73,7 @@ export function detachFromUnderlay(
   return found;
 }
 
-/** The network's program at the driver; another's is none. */
+/** The network's XDP program; one of another program does not count. */
 export function ownXdp(
   bpf: Bpf,
   interfaceIndex: number,
@@ -82,7 +85,7 @@ export function ownXdp(
   return program?.name === programName("xdp", suffix) ? current : undefined;
 }
 
-/** Takes a network's program off the driver. Says whether it was there. */
+/** Detaches a network's XDP program; returns whether it was there. */
 export function detachXdp(
   bpf: Bpf,
   interfaceIndex: number,
@@ -95,9 +98,9 @@ export function detachXdp(
 }
 
 /**
- * Puts a program to the driver, in the place of the network's own if there is
- * one. Says whether it was not there already. Throws {@linkcode BpfError}, `EBUSY`
- * when somebody else's is there.
+ * Attaches an XDP program in the driver and replaces the network's own if there
+ * is one; returns whether it was new. Throws {@linkcode BpfError}, `EBUSY` if
+ * another program's is attached.
  */
 export function ensureXdp(
   bpf: Bpf,

@@ -1,7 +1,7 @@
 /**
- * What the programs count, by the names that operators see.
+ * The counters of the programs, by the names that operators see.
  *
- * Those that the user-space path has as well mean the same there.
+ * Counters that the user-space data path also has mean the same there.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { perCpuValues, sumPerCpu } from "../../../linux/bpf/per_cpu.ts";
 import type { CpuTraffic } from "./flow_spreading.ts";
 
 /**
- * The counters in the order of their places in the map. The names are an
- * interface: they stand in `loden status`, in the log and in `docs/datapath.md`.
+ * The counters in the order of the map. The names are an interface: they are in
+ * `loden status`, in the log and in `docs/datapath.md`.
  */
 export const PROGRAM_COUNTERS = [
   "tx.packets",
@@ -49,8 +49,9 @@ export type ProgramCounter = typeof PROGRAM_COUNTERS[number];
 const WORD_BYTES = 8;
 
 /**
- * Behind the counters of a CPU: the boot-time clock, nanoseconds, and the tick at
- * which it was read. To read it for each packet would cost as much as all checks.
+ * After the counters of a CPU: the boot-time clock in nanoseconds and the tick
+ * at which it was read. Reading it for each packet would cost as much as all
+ * checks.
  */
 export const CLOCK_OFFSET = PROGRAM_COUNTERS.length * WORD_BYTES;
 export const CLOCK_TICK_OFFSET = CLOCK_OFFSET + WORD_BYTES;
@@ -73,7 +74,7 @@ export function readProgramCounters(
   ) as Record<ProgramCounter, number>;
 }
 
-/** What each CPU has taken from the underlay. */
+/** What each CPU has received from the underlay. */
 export function readReceived(value: Uint8Array): CpuTraffic[] {
   return perCpuValues(value, COUNTER_BLOCK_BYTES).map((block) => {
     const view = new DataView(block.buffer, block.byteOffset, block.byteLength);

@@ -2,8 +2,8 @@
  * Whether the kernel resets a super-packet's tunnel state when a program
  * decapsulates it: `BPF_F_ADJ_ROOM_DECAP_L4_UDP`, since Linux 7.3.
  *
- * The verifier does not look at the flag: a kernel without it refuses each packet.
- * So it is tried on one (`BPF_PROG_TEST_RUN`).
+ * The verifier does not check the flag: a kernel without it refuses each
+ * packet. It is therefore tried on a packet (`BPF_PROG_TEST_RUN`).
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { IPV4, OUTER_BYTES } from "./programs/layout.ts";
 import { DECAPSULATE_UDP, FIXED_GSO, ROOM_MAC } from "./programs/parts.ts";
 import { frameOf } from "./slow_path.ts";
 
-/** TEST-NET-1 (RFC 5737): nobody's. */
+/** TEST-NET-1 (RFC 5737): used by no host. */
 const ADDRESS = toIpv4(0xc000_0201);
 const PORT = 8285;
 

@@ -1,11 +1,10 @@
 /**
- * The kernel data path: programs at the overlay device and at the underlay, kept
- * as they should be while the host around them changes.
+ * The kernel data path: programs on the overlay device and on the underlay,
+ * maintained while the host around them changes.
  *
- * Everything is found, compared and put right by one function, `mend`: at the
- * start, after a change of the network, and every few seconds. What is right
- * already is not touched, so an agent that starts beside running programs costs
- * no packet.
+ * One function, `mend`, finds, compares and restores everything: at the start,
+ * after a change of the network, and every few seconds. What is right is not
+ * touched, so an agent that starts with running programs loses no packet.
  *
  * @module
  */
@@ -65,7 +64,7 @@ import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
 import { describeDevice } from "./underlays.ts";
 
-/** What the data path stands on. */
+/** What the data path needs. */
 export interface EbpfDataPathParts {
   readonly rtnetlink: Rtnetlink;
   readonly ethtool: Ethtool;
@@ -73,7 +72,10 @@ export interface EbpfDataPathParts {
   readonly clock: Clock;
   /** Nanoseconds of CLOCK_BOOTTIME. */
   readonly bootTimeNs: () => bigint;
-  /** Until when peers count without the agent; absent: {@linkcode DEFAULT_TRUST}. */
+  /**
+   * Until when peers are valid without the agent; absent:
+   * {@linkcode DEFAULT_TRUST}.
+   */
   readonly trust?: PeerTrust;
 }
 
@@ -82,12 +84,12 @@ const DEFAULT_TRUST: PeerTrust = {
   remainingMs: () => (24 * 60 + 10) * 60_000,
 };
 /**
- * How much longer than a look at the ways to peers took the next one is put off:
- * a thousandth of a processor, with two peers as with ten thousand. Changes are
- * told; only path MTUs that the kernel forgets are not.
+ * Delay before the next check of the routes to peers, as a multiple of its
+ * duration: a thousandth of a processor for any number of peers. Changes are
+ * reported, except for path MTUs that the kernel forgets.
  */
 const WAYS_REST_PER_WORK = 1_000;
-/** How often the deadlines are put off. */
+/** How often the deadlines are extended. */
 const DEADLINE_REFRESH_MS = 600_000;
 const COUNTER_KEY = new Uint8Array(4);
 
@@ -106,30 +108,30 @@ export class EbpfDataPath implements UdpDataPath {
   readonly #owner: Ownership;
   readonly #stopped = Promise.withResolvers<void>();
   readonly #adopted!: AdoptedMaps;
-  /** Made anew with each overlay device. */
+  /** Created for each overlay device. */
   #table: KernelPeerTable;
   #pair: OverlayPair;
   #programs: HostPrograms | undefined;
   /**
-   * By subnet. `undefined` until they are known: those in the maps count until
-   * then.
+   * By subnet. `undefined` until they are known; until then those in the maps
+   * are valid.
    */
   #peers: Map<string, Peer> | undefined;
   readonly #routes: PeerRoutes;
-  /** Whether the table has seen the routes since they last changed. */
+  /** Whether the table has read the routes since their last change. */
   #routesKnown = true;
-  /** The ways to peers when they were last looked for; `undefined`: look. */
+  /** The routes to peers at the last check; `undefined` if a check is due. */
   #found: { peers: KernelPeers; untilMs: number } | undefined;
-  /** What the table holds: of the same peers all are there. */
+  /** The peers in the table; if they are the same, nothing is missing. */
   #settled: { peers: KernelPeers; deadlineOf: DeadlineOf } | undefined;
-  /** Whether all has been as it should be once. */
+  /** Whether everything was right at least once. */
   #begun = false;
   #deadlineOf: DeadlineOf = () => 0n;
   #deadlineSetAtMs = -Infinity;
 
   /**
-   * Takes over what runs, and brings up what does not. Throws what the kernel
-   * refuses, and has removed then what it had made.
+   * Takes over what runs and starts the rest. Throws the kernel's error after
+   * removing what it created.
    */
   static start(
     parts: EbpfDataPathParts,
@@ -177,22 +179,22 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#pair.device.name;
   }
 
-  /** As it is now: it is made anew when somebody has deleted it. */
+  /** The present one: it is created again if another program deletes it. */
   get device(): { readonly name: string; readonly index: number } {
     return this.#pair.device;
   }
 
-  /** The program that decides about packets of the underlay. */
+  /** The program that judges packets from the underlay. */
   get decider(): BpfProgram | undefined {
     return this.#programs?.underlays.decider;
   }
 
-  /** Whether packets are taken from a device. */
+  /** Whether packets are received from a device. */
   isUnderlay(interfaceIndex: number): boolean {
     return this.#programs?.underlays.has(interfaceIndex) ?? false;
   }
 
-  /** The overlay device's other end: what is sent by it enters the overlay. */
+  /** The hop: packets sent through it enter the overlay. */
   get entrance(): { interfaceIndex: number; mac: Uint8Array } {
     return {
       interfaceIndex: this.#pair.hop.index,
@@ -212,8 +214,8 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /**
-   * Only what is different; whether that will do. It does where all else is as it
-   * should be, as far as is known, and no program is needed at another device.
+   * Applies only the differences; returns whether that is enough: if everything
+   * else is known to be right and no program is needed on another device.
    */
   #changeSome({ added, changed, removed }: PeerDiff): boolean {
     const [found, settled] = [this.#found, this.#settled];
@@ -231,8 +233,8 @@ export class EbpfDataPath implements UdpDataPath {
     try {
       this.#table.change({ put, removed: gone }, settled.deadlineOf);
     } catch {
-      // What the kernel has refused, the look at everything meets again: it puts
-      // that right, or throws it.
+      // A full check meets the kernel's refusal again, and repairs or throws
+      // it.
       return false;
     }
     for (const subnet of gone) found.peers.delete(formatCidr(subnet));
@@ -241,8 +243,8 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /**
-   * The way to a peer passes less than was thought: its route says so. Whether
-   * that is new.
+   * The path MTU of a peer is smaller than known; sets its route. Returns
+   * whether that is new.
    */
   onPathMtu(address: Ipv4): boolean {
     if (!this.#routes.has(address)) return false;
@@ -253,29 +255,30 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#routes.mtuBytes(address) !== before;
   }
 
-  /** Somebody has changed devices, addresses or routes, or may have. */
+  /** Devices, addresses or routes have changed, or may have. */
   forgetRoutes(): void {
     this.doubtOwnRoutes();
     this.#found = undefined;
   }
 
-  /** Somebody may have changed the routes into the overlay. */
+  /** The routes to the overlay may have changed. */
   doubtOwnRoutes(): void {
     this.#routesKnown = false;
   }
 
-  /** Puts right what is not, and says what that was. */
+  /** Restores what is wrong and returns what that was. */
   mend(): string[] {
     this.forgetRoutes();
     return this.look();
   }
 
   /**
-   * The same, but for routes and the ways to peers: with thousands it takes long
-   * to look at them, and changes are told by {@linkcode EbpfDataPath.forgetRoutes}.
+   * The same, without routes and peer routes: with thousands a check takes
+   * long, and {@linkcode EbpfDataPath.forgetRoutes} reports changes.
    */
   look(): string[] {
-    // Programs with maps of another kind carry on until ours know the peers.
+    // Programs with maps of another kind keep running until ours know the
+    // peers.
     const waits = this.#adopted.running === "elsewhere" && !this.#begun;
     if (waits && this.#peers === undefined) return [];
     const mended: string[] = [];
@@ -294,9 +297,9 @@ export class EbpfDataPath implements UdpDataPath {
       if (mac.length === 0) throw new NoEthernetError(name, kind);
     }
     const programs = this.#ensurePrograms(devices);
-    // A program that runs knows the peers, and a packet that is routed here meets
-    // a program. Those that receive come first: nothing is sent that could not be
-    // answered.
+    // A running program must know the peers, and a packet that is routed here
+    // must meet a program. Receiving programs come first, so that no packet is
+    // sent whose answer would be lost.
     const deadlineOf = this.#deadlines();
     const isSettled = peers === this.#settled?.peers &&
       deadlineOf === this.#settled?.deadlineOf;
@@ -321,7 +324,7 @@ export class EbpfDataPath implements UdpDataPath {
     return [];
   }
 
-  /** Those of before, if they are not too old. */
+  /** The former ones, if they are not too old. */
   #findWays(
     peers: ReadonlyMap<string, Peer>,
     links: readonly Link[],
@@ -346,7 +349,10 @@ export class EbpfDataPath implements UdpDataPath {
     return findOverlayPair(links, this.#owner.alias);
   }
 
-  /** A device of the user-space path has the name, and packets to nowhere. */
+  /**
+   * A device of the user-space data path has the name, and its packets go
+   * nowhere.
+   */
   #makePair(): OverlayPair {
     const { rtnetlink } = this.#parts;
     for (const link of rtnetlink.links()) {
@@ -368,7 +374,7 @@ export class EbpfDataPath implements UdpDataPath {
     );
   }
 
-  /** @param routes All that there are; `undefined`: they are known to be right. */
+  /** @param routes All routes; `undefined` if they are known to be right. */
   #ensureDevice(routes: readonly Route[] | undefined): boolean {
     const { rtnetlink, ethtool } = this.#parts;
     let changed = false;
@@ -402,7 +408,10 @@ export class EbpfDataPath implements UdpDataPath {
     return true;
   }
 
-  /** The lease's device, wherever its address has gone, and those to peers. */
+  /**
+   * The lease's device, even if its address has moved, and the devices to
+   * peers.
+   */
   #underlayDevices(
     links: readonly Link[],
     peers: KernelPeers | undefined,
@@ -426,7 +435,7 @@ export class EbpfDataPath implements UdpDataPath {
       .find((other) => other.address === address)?.interfaceIndex;
   }
 
-  /** Loads the programs anew when what stands in them has changed. */
+  /** Loads the programs again if their constants have changed. */
   #ensurePrograms(devices: readonly Link[]): HostPrograms {
     const { bpf } = this.#parts;
     const host = this.#hostConstants(devices);
@@ -458,7 +467,7 @@ export class EbpfDataPath implements UdpDataPath {
       underlayAddress: underlay.address,
       port,
       senderCheck,
-      // As they are now: udev may have given them others than ours.
+      // The present ones: udev may have changed ours.
       device: { interfaceIndex: device.index, mac: device.mac },
       hop: { interfaceIndex: hop.index, mac: hop.mac },
       cutUdp: devices.some((link) =>
@@ -513,7 +522,7 @@ export class EbpfDataPath implements UdpDataPath {
       : readProgramCounters(value);
   }
 
-  /** What each CPU has taken from the underlay. */
+  /** What each CPU has received from the underlay. */
   received(): readonly CpuTraffic[] {
     const value = this.#readCounters();
     return value === undefined ? [] : readReceived(value);
@@ -527,14 +536,14 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#programs?.underlays.details() ?? {};
   }
 
-  /** Closes what the process holds; programs, maps and devices stay. */
+  /** Closes the process's descriptors; programs, maps and devices stay. */
   stop(): Promise<void> {
     this.#close();
     this.#stopped.resolve();
     return Promise.resolve();
   }
 
-  /** Also of a start that broke off: then there may be less. */
+  /** Also after a failed start, when there may be fewer. */
   #close(): void {
     this.#programs?.[Symbol.dispose]();
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};

@@ -1,5 +1,5 @@
 /**
- * What keeps packets out of the kernel data path.
+ * Errors of the kernel data path.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { describeError, LodenError } from "../../../errors.ts";
 
 /**
- * The kernel has not what is needed, or does not let this process have it; the
- * user-space path may do. Its code is `backend.ebpf`.
+ * The kernel lacks a feature or denies it to this process; the user-space data
+ * path may work. Its code is `backend.ebpf`.
  */
 export class KernelPathUnavailableError extends LodenError {
   readonly retryable = false;
@@ -25,7 +25,7 @@ export class KernelPathUnavailableError extends LodenError {
   }
 }
 
-/** The underlay has no Ethernet header to work on. Its code is `backend.link-layer`. */
+/** The underlay has no Ethernet headers. Its code is `backend.link-layer`. */
 export class NoEthernetError extends LodenError {
   constructor(interfaceName: string, kind: string) {
     super(
@@ -39,8 +39,8 @@ export class NoEthernetError extends LodenError {
 }
 
 /**
- * Programs' packets are not encrypted, and are accepted unencrypted. Its code is
- * `backend.ipsec`.
+ * The host has IPsec policies, which programs would bypass: their packets are
+ * neither encrypted nor checked. Its code is `backend.ipsec`.
  */
 export class IpsecPoliciesError extends LodenError {
   constructor(count: number) {
@@ -63,7 +63,10 @@ export class KernelTooOldError extends LodenError {
   }
 }
 
-/** The programs run, but not as they should. Its code is `backend.test-packet`. */
+/**
+ * The programs run but do not work as expected. Its code is
+ * `backend.test-packet`.
+ */
 export class TestPacketLostError extends LodenError {
   constructor(way: string, verdict: number) {
     super(

@@ -1,16 +1,16 @@
 /**
- * Many processors for what arrives from one host.
+ * Receive packet steering for packets from one host.
  *
- * flannel's format has one pair of ports between two hosts. A network card, which
- * shares packets among processors by addresses and ports, gives all of them to
- * one; VXLAN takes a port for each flow. So what the overlay device receives,
- * merged already, is shared again, by the addresses and ports of the containers
- * (receive packet steering).
+ * flannel's format uses one pair of ports between two hosts. A network card,
+ * which distributes packets over processors by addresses and ports, gives all
+ * of them to one; VXLAN uses a port per flow. The packets that the overlay
+ * device receives, already merged, are therefore distributed again by the
+ * containers' addresses and ports (receive packet steering).
  *
- * To wake another processor costs more than a small packet: a request and its
- * answer take half as long again. So it is done only while one processor takes
- * many bytes in packets that come one by one. What comes as super-packets costs little, and
- * stays. See `docs/ebpf.md`.
+ * Waking another processor costs more than a small packet: a request and its
+ * answer take 1.5 times as long. Steering is therefore on only while one
+ * processor receives many bytes in packets that arrive one by one.
+ * Super-packets cost little and are not steered. See `docs/ebpf.md`.
  *
  * @module
  */
@@ -26,15 +26,18 @@ import type {
 
 const log = getLogger(["loden", "backend"]);
 
-/** What one processor has taken from the underlay since the programs run. */
+/**
+ * What one processor has received from the underlay since the programs were
+ * loaded.
+ */
 export interface CpuTraffic {
   /** Of the containers' packets. */
   readonly bytes: number;
-  /** How many came whole. */
+  /** The number of whole super-packets. */
   readonly superPackets: number;
 }
 
-/** What it looks at and sets. */
+/** What it reads and sets. */
 export interface FlowSpreadingParts {
   readonly steering: PacketSteering;
   readonly clock: Clock;
@@ -44,25 +47,30 @@ export interface FlowSpreadingParts {
   readonly device: () => SteeredDevice;
 }
 
-/** A gigabit a second: a quarter of what one processor takes, or less. */
+/**
+ * One gigabit per second: a quarter of what one processor can handle, or less.
+ */
 const MUCH_BYTES_PER_SECOND = 125_000_000;
 const LITTLE_BYTES_PER_SECOND = MUCH_BYTES_PER_SECOND / 4;
-/** What a super-packet has at most, and most have nearly. */
+/** The maximum size of a super-packet; most are close to it. */
 const SUPER_PACKET_BYTES = 65_535;
-/** Between two looks, while little moves and while much does. */
+/** Interval between two checks under low and under high load. */
 const LOOK_MS = 500;
 const LOOK_AGAIN_MS = 250;
-/** A pause of traffic ends nothing. */
+/** A pause in the traffic does not turn steering off. */
 const LITTLE_LOOKS = 2;
 
-/** Looks at the traffic again and again. */
+/** Checks the traffic at intervals. */
 export class FlowSpreading {
   readonly #parts: FlowSpreadingParts;
   #before: { traffic: readonly CpuTraffic[]; atMs: number } | undefined;
   #littleLooks = 0;
   #spreads = false;
   #index: number | undefined;
-  /** Why the device is left alone: somebody has set it, or it cannot be set. */
+  /**
+   * Why the device is left alone: another program has set it, or it cannot be
+   * set.
+   */
   #leftAlone:
     | "set by another program"
     | "cannot be set"
@@ -73,12 +81,12 @@ export class FlowSpreading {
     this.#parts = parts;
   }
 
-  /** Whether flows are shared by all processors now. */
+  /** Whether flows are distributed over all processors now. */
   get spreads(): boolean {
     return this.#spreads;
   }
 
-  /** Where flows go, as `loden status` shows it. */
+  /** The distribution of flows, for `loden status`. */
   describe(): string {
     if (this.#leftAlone === "set by another program") {
       return "as rps_cpus has it";
@@ -93,7 +101,7 @@ export class FlowSpreading {
     do this.look(); while (await slept(clock, pauseMs(), signal));
   }
 
-  /** Looks now. */
+  /** Checks now. */
   look(): void {
     const device = this.#parts.device();
     if (device.index !== this.#index) {
@@ -105,7 +113,7 @@ export class FlowSpreading {
     if (wants !== this.#spreads) this.#set(device, wants);
   }
 
-  /** What an earlier agent has set is ours as well. */
+  /** A value that an earlier agent set counts as ours. */
   #take(device: SteeredDevice): void {
     const { steering } = this.#parts;
     this.#leftAlone = undefined;
@@ -165,7 +173,10 @@ export class FlowSpreading {
   }
 }
 
-/** What came one by one, at least, on the processor that took most of it. */
+/**
+ * A lower bound for the bytes that arrived one by one, on the busiest
+ * processor.
+ */
 function cutBytesOfOneCpu(
   before: readonly CpuTraffic[],
   now: readonly CpuTraffic[],

@@ -1,5 +1,5 @@
 /**
- * The programs of one set of constants, loaded.
+ * The loaded programs for one set of constants.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import { Underlays } from "./underlays.ts";
 export class HostPrograms implements Disposable {
   readonly egress: BpfProgram;
   readonly hop: BpfProgram;
-  /** Those at the underlay, which are loaded when they are needed. */
+  /** The programs on the underlay, loaded on demand. */
   readonly underlays: Underlays;
   readonly #host: HostConstants;
   readonly #opened: DisposableStack;
 
-  /** Throws what the kernel refuses; then none stays open. */
+  /** Throws the kernel's error; then none stays open. */
   constructor(
     { bpf, ethtool }: { readonly bpf: Bpf; readonly ethtool: Ethtool },
     host: HostConstants,
@@ -38,7 +38,7 @@ export class HostPrograms implements Disposable {
     this.#opened = opened.move();
   }
 
-  /** Whether they would be the same for that host, as far as it can change. */
+  /** Whether the programs would be the same for these constants. */
   isFor(host: HostConstants): boolean {
     return isSameDevice(this.#host.device, host.device) &&
       isSameDevice(this.#host.hop, host.hop) &&

@@ -1,9 +1,9 @@
 /**
  * The maps that the programs and the agent share.
  *
- * They live as long as a program that uses them is attached, with or without an
- * agent; the next agent finds them again through these programs. A map whose
- * spec is not this version's is not taken over: see `adopt.ts`.
+ * They exist as long as a program that uses them is attached, with or without
+ * an agent; the next agent finds them through these programs. A map with
+ * another specification is not taken over: see `adopt.ts`.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export const PEER = {
 
 /** Bits of a peer's flags. */
 export const PEER_FLAG = {
-  /** Its packets are cut before they are encapsulated. */
+  /** Its packets are segmented before they are encapsulated. */
   CUT: 1,
   /** Its outer packets carry a UDP checksum. */
   CHECKSUM: 2,
@@ -44,19 +44,21 @@ export const PEER_FLAG = {
 } as const;
 
 /**
- * Of all maps; changed with the meaning of a key or value. An agent takes over
- * maps of its own layout only.
+ * Layout version of all maps; changed with the meaning of a key or value. An
+ * agent takes over only maps of its own layout.
  */
 const LAYOUT = 1;
 /**
- * Of the counters; changed when one is removed. One that is added makes the map
- * larger, so that it is not taken over either.
+ * Layout version of the counters; changed when one is removed. Adding one makes
+ * the map larger, so that it is not taken over either.
  */
 const COUNTER_LAYOUT = 2;
 
-/** The maps by their names in the programs; in the kernel the layout is added. */
+/**
+ * The maps by their names in the programs; in the kernel the layout is added.
+ */
 export const MAPS = {
-  /** Who holds a subnet: both directions read the same entry. */
+  /** The holder of a subnet; both directions read the same entry. */
   loden_peers: {
     name: `loden_peers${LAYOUT}`,
     type: "lpmTrie",
@@ -70,7 +72,7 @@ export const MAPS = {
     type: "hash",
     keyBytes: 4,
     valueBytes: 4,
-    // Its buckets take 16 bytes each, whether there are entries or not.
+    // Each of its buckets takes 16 bytes, even if it is empty.
     maxEntries: 1 << 16,
     noPreallocate: true,
   },
@@ -99,7 +101,7 @@ export type Maps = Readonly<Record<MapName, BpfMap>>;
 /** An entry of `peers`. */
 export interface PeerEntry {
   readonly address: Ipv4;
-  /** By which device it is reached. */
+  /** The device through which it is reached. */
   readonly interfaceIndex: number;
   /** Bits of {@linkcode PEER_FLAG}. */
   readonly flags: number;

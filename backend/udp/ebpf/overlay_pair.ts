@@ -1,11 +1,11 @@
 /**
  * The overlay device of the kernel data path: a veth pair.
  *
- * `flannel0` is the host's end, with the overlay's address and MTU; the programs
- * sit at its egress. Its other end, `flannel0p`, has no address: what is sent by
- * it enters `flannel0` and is merged there (GRO), and what `flannel0` passes on
- * comes out of it cut into packets and with finished checksums, because the
- * offloads are off.
+ * `flannel0` is the host's end, with the overlay's address and MTU; a program
+ * runs at its egress. Its other end, the hop `flannel0p`, has no address.
+ * Packets sent through the hop enter `flannel0` and are merged there (GRO).
+ * Packets that `flannel0` passes on come out of the hop segmented and with
+ * complete checksums, because the offloads are off.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface OverlayPair {
   readonly hop: Link;
 }
 
-/** The largest that a veth takes: whatever comes in must get through. */
+/** The maximum of a veth, so that every incoming packet fits. */
 const OTHER_END_MTU_BYTES = 65_535;
 /** IFNAMSIZ without its NUL. */
 const NAME_MOST_LETTERS = 15;
@@ -32,9 +32,9 @@ const NAME_MOST_LETTERS = 15;
 const PATTERN_ATTEMPTS = 100;
 
 /**
- * The pair with the network's alias. Half a pair is none. The ends are told apart
- * by one of their MAC addresses; where somebody (udev does) has changed both, by
- * their MTUs.
+ * The pair with the network's alias; half a pair does not count. The ends are
+ * distinguished by one of their MAC addresses, or, if another program (such as
+ * udev) changed both, by their MTUs.
  */
 export function findOverlayPair(
   links: readonly Link[],
@@ -53,8 +53,8 @@ export function findOverlayPair(
 }
 
 /**
- * Makes the pair, in the place of one that was half made. Throws
- * {@linkcode BackendStartError} when a device that is not ours has the name.
+ * Creates the pair and replaces a half-created one. Throws
+ * {@linkcode BackendStartError} if another device has the name.
  */
 export function makeOverlayPair(
   rtnetlink: Rtnetlink,
@@ -87,8 +87,9 @@ export function makeOverlayPair(
 }
 
 /**
- * An agent that is killed between the making of a pair and its alias leaves one
- * with the network's addresses and no alias, which would keep the name.
+ * An agent that is killed between creating a pair and setting its alias leaves
+ * a pair with the network's addresses and no alias, which would occupy the
+ * name.
  */
 function removeHalfMade(
   rtnetlink: Rtnetlink,
@@ -104,13 +105,13 @@ function removeHalfMade(
   }
 }
 
-/** `flannel0p` for `flannel0`; of the longest names the last letter goes. */
+/** `flannel0p` for `flannel0`; the longest names lose their last letter. */
 export function hopName(name: string): string {
   const other = `${name.slice(0, NAME_MOST_LETTERS - 1)}p`;
   return other === name ? `${name.slice(0, NAME_MOST_LETTERS - 1)}q` : other;
 }
 
-/** Switches the offloads of both ends. Says whether one was not as it must be. */
+/** Sets the offloads of both ends; returns whether one was wrong. */
 export function ensureOffloads(
   ethtool: Ethtool,
   { device, hop }: OverlayPair,
@@ -132,7 +133,8 @@ function ensureFeatures(
   for (const feature of features.keys()) {
     if (isSegmentation(feature)) wanted.push([feature, false]);
   }
-  // What enters by the other end has a checksum that was checked, or is to be.
+  // Packets that enter through the hop have checksums that were or will be
+  // verified.
   wanted.push(["tx-checksum-ip-generic", !merges]);
   const wrong = wanted.filter(([feature, on]) =>
     differs(features.get(feature), on)

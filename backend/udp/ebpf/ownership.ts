@@ -1,16 +1,16 @@
 /**
- * How things in the kernel say whose they are.
+ * How objects in the kernel show which network they belong to.
  *
- * Several networks may be on one host, each with an agent of its own. Devices
- * carry the network's alias; programs, which have 15 letters only, carry a hash
- * of it, as do the MAC addresses of the overlay device.
+ * Several networks may be on one host, each with its own agent. Devices carry
+ * the network's alias. Programs, whose names have at most 15 letters, carry a
+ * hash of it, as do the MAC addresses of the overlay device.
  *
  * @module
  */
 
 import { fnv1a } from "../../../net/fnv1a.ts";
 
-/** What one network's things are marked with. */
+/** The marks of one network's objects. */
 export interface Ownership {
   /** On devices: `loden:<etcd prefix>`. */
   readonly alias: string;

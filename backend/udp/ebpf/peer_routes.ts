@@ -1,5 +1,5 @@
 /**
- * How packets get to each peer: by which device, in which form, and how large.
+ * The route to each peer: the device, the form of packets, and their size.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import type { KernelPeer } from "./peer_table.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** What does not change while the data path runs. */
+/** What is constant while the data path runs. */
 export interface PeerRoutesOptions {
   readonly underlay: Underlay;
   /** Of the overlay device. */
@@ -37,9 +37,9 @@ type PeerRoute = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
 export class PeerRoutes {
   readonly #rtnetlink: Pick<Rtnetlink, "routeTo">;
   readonly #options: PeerRoutesOptions;
-  /** What fits into each route, where the overlay's MTU does not. */
+  /** The MTU of each route that is smaller than the overlay's. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
-  /** Peers left out, and the devices that lead to them: each is told once. */
+  /** Peers that cannot be served, with their devices; each is logged once. */
   readonly #unusable = new Map<Ipv4, string>();
 
   constructor(
@@ -51,10 +51,11 @@ export class PeerRoutes {
   }
 
   /**
-   * Asks the routing table about these peers, and forgets all others. Peers with an address of this host
-   * are left out: packets to ourselves would come back as a stranger's. So are
-   * those that another device than the lease's leads to, without Ethernet frames
-   * for the programs: the others must not suffer from one.
+   * Queries the routes to these peers and forgets all others. Peers with an
+   * address of this host are left out, because packets to ourselves would come
+   * back with an unknown sender. Peers reached through another device than the
+   * lease's, without Ethernet frames, are also left out, so that they do not
+   * affect the others.
    */
   find(
     peers: readonly Peer[],
@@ -69,7 +70,7 @@ export class PeerRoutes {
     return this.findMore(peers, links, deviceIndex);
   }
 
-  /** The same about some of them; nothing about the others is forgotten. */
+  /** The same for some of them, without forgetting the others. */
   findMore(
     peers: readonly Peer[],
     links: readonly Link[],
@@ -112,12 +113,12 @@ export class PeerRoutes {
     });
   }
 
-  /** Whether an address is a peer's. */
+  /** Whether a peer has this address. */
   has(address: Ipv4): boolean {
     return this.#mtus.has(address);
   }
 
-  /** What fits into the way to a peer; `undefined`: the overlay's MTU does. */
+  /** The MTU of the route to a peer; `undefined` if it is the overlay's. */
   mtuBytes(address: Ipv4): number | undefined {
     return this.#mtus.get(address);
   }
@@ -127,21 +128,21 @@ export class PeerRoutes {
     const unknown = { interfaceIndex, mtuBytes: undefined };
     try {
       const route = this.#rtnetlink.routeTo(address);
-      // An address within the overlay: its packets would go round.
+      // An address within the overlay: its packets would loop.
       return route.interfaceIndex === deviceIndex ? unknown : route;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      // No route now: there may be one again before the next look.
+      // No route now; there may be one again before the next check.
       return unknown;
     }
   }
 
   /**
-   * What a packet may have on its route, if that is less than the overlay's MTU: a
-   * route may say so, a router may have said so (the kernel remembers it for
-   * `net.ipv4.route.mtu_expires`, ten minutes), or the device has another MTU now.
-   * It goes onto the peer's route in the overlay, so that the host itself answers
-   * a container with fragmentation needed, or fragments.
+   * The MTU of a route, if it is smaller than the overlay's: set on the route,
+   * reported by a router (the kernel remembers it for
+   * `net.ipv4.route.mtu_expires`, ten minutes), or from a changed MTU of the
+   * device. It is set on the peer's overlay route, so that the host itself
+   * answers a container with fragmentation needed, or fragments.
    */
   #overlayMtu(
     route: PeerRoute,
@@ -159,9 +160,9 @@ export class PeerRoutes {
 }
 
 /**
- * What the peer's receiver can take. One in user space takes packets of the
- * overlay's MTU with finished checksums, and merges (UDP_GRO) only datagrams that
- * have an outer one. flannel merges nothing.
+ * What the peer can receive. User space accepts packets up to the overlay's MTU
+ * with complete checksums, and merges (UDP_GRO) only datagrams with an outer
+ * checksum. flannel merges nothing.
  */
 function flagsOf({ dataPath }: Peer): number {
   if (dataPath === "ebpf") return 0;

@@ -1,10 +1,10 @@
 /**
  * The peers in the programs' maps and in the host's routing table.
  *
- * An entry is replaced in one step and both directions read the same one, so a
- * subnet that moves to another host never goes to one and comes from the other.
- * A peer is in the map before its route is there and as long as it is: what is
- * routed into the overlay device finds its peer.
+ * An entry is replaced atomically, and both directions read the same one, so a
+ * subnet that moves is never sent to one host and accepted from another. A peer
+ * is in the map before its route exists and as long as it exists, so a packet
+ * that is routed to the overlay device finds its peer.
  *
  * @module
  */
@@ -36,19 +36,19 @@ export interface KernelPeer {
   readonly address: Ipv4;
   readonly interfaceIndex: number;
   readonly flags: number;
-  /** What the way to it passes, less the outer headers; undefined: all. */
+  /** The path MTU minus the outer headers; undefined if there is no limit. */
   readonly mtuBytes: number | undefined;
 }
 
 /**
- * Until when of the boot-time clock, in nanoseconds, the programs take a peer for
- * one. The same for the same subnet, until the next deadlines are made.
+ * The boot-time clock, in nanoseconds, until which the programs accept a peer.
+ * Constant per subnet until the next deadlines are computed.
  */
 export type DeadlineOf = (subnet: Cidr) => bigint;
 
-/** What is different from the peers before. */
+/** The difference from the former peers. */
 export interface KernelPeerChanges {
-  /** New ones, and those that are not as they were. */
+  /** New and changed peers. */
   readonly put: readonly KernelPeer[];
   readonly removed: readonly Cidr[];
 }
@@ -69,17 +69,17 @@ export class KernelPeerTable {
   readonly #deviceIndex: number;
   /** What is in the map, by subnet. */
   readonly #entries = new Map<string, { subnet: Cidr; entry: PeerEntry }>();
-  /** Slots that nobody has; taken from the end. */
+  /** Free slots; taken from the end. */
   readonly #freeSlots: number[] = [];
-  /** How many entries have an address. */
+  /** The number of entries per address. */
   readonly #holdings = new Map<Ipv4, number>();
   /** The addresses that are in the map. */
   readonly #senders = new Set<Ipv4>();
   readonly #routes = new Map<string, NewRoute>();
-  /** The last change broke off: only the kernel knows how far it came. */
+  /** The last change failed halfway; only the kernel has the actual state. */
   #torn = false;
 
-  /** Takes over what an earlier agent has left in the maps and routes. */
+  /** Takes over the maps and routes of an earlier agent. */
   constructor(maps: Maps, rtnetlink: Rtnetlink, deviceIndex: number) {
     this.#maps = maps;
     this.#rtnetlink = rtnetlink;
@@ -114,8 +114,8 @@ export class KernelPeerTable {
   }
 
   /**
-   * What went to each peer and came from it, in the order of their subnets' being
-   * made known. Peers beyond the last slot share one, and are left out.
+   * Traffic to and from each peer, in the order in which their subnets became
+   * known. Peers beyond the last slot share one and are left out.
    */
   traffic(): PeerTraffic[] {
     return [...this.#entries.values()].flatMap(
@@ -129,7 +129,7 @@ export class KernelPeerTable {
     );
   }
 
-  /** Looks at the routing table anew: somebody may have changed it. */
+  /** Reads the routing table again, because it may have changed. */
   readRoutes(routes: readonly Route[] = this.#rtnetlink.routes()): void {
     this.#routes.clear();
     for (const route of routes) {
@@ -149,9 +149,9 @@ export class KernelPeerTable {
   }
 
   /**
-   * Makes these the peers, and lets each count until its deadline of the
-   * boot-time clock. Throws what the kernel refuses; a repetition goes on from
-   * there. Says whether a route of a peer that was there already was not right.
+   * Sets the peers with their deadlines on the boot-time clock. Throws the
+   * kernel's error; a repetition continues from there. Returns whether a route
+   * of a known peer was wrong.
    */
   set(peers: readonly KernelPeer[], deadlineOf: DeadlineOf): boolean {
     this.put(peers, deadlineOf);
@@ -170,7 +170,7 @@ export class KernelPeerTable {
     this.#putEntries(bySubnet(peers), deadlineOf);
   }
 
-  /** The second half: packets are routed to them, and to nobody else. */
+  /** The second half: packets are routed to them and to no other peers. */
   settle(peers: readonly KernelPeer[]): boolean {
     const wanted = bySubnet(peers);
     const lost = this.#putRoutes(wanted).some((text) => this.#known.has(text));
@@ -189,9 +189,9 @@ export class KernelPeerTable {
   #known: ReadonlySet<string> = new Set();
 
   /**
-   * Puts some peers and takes others out; what it costs depends on their number
-   * alone. All others must be as {@linkcode set} was told, with those deadlines.
-   * Throws what the kernel refuses: then only a `set` goes on from there.
+   * Adds some peers and removes others; the cost depends only on their number.
+   * All others must be as last passed to {@linkcode set}, with those deadlines.
+   * Throws the kernel's error; then only a `set` may follow.
    */
   change({ put, removed }: KernelPeerChanges, deadlineOf: DeadlineOf): void {
     this.#torn = true;
@@ -255,7 +255,7 @@ export class KernelPeerTable {
     this.#holdings.set(address, (this.#holdings.get(address) ?? 0) + 1);
   }
 
-  /** The entry's address is one entry's less. */
+  /** Counts one entry less for the address. */
   #release(text: string): void {
     const address = this.#entries.get(text)?.entry.address;
     if (address === undefined) return;
@@ -264,14 +264,15 @@ export class KernelPeerTable {
     else this.#holdings.set(address, rest);
   }
 
-  /** The subnets whose routes were put. */
+  /** The subnets whose routes were set. */
   #putRoutes(wanted: ReadonlyMap<string, KernelPeer>): string[] {
     const added: NewRoute[] = [];
     const former: NewRoute[] = [];
     for (const [text, { subnet, mtuBytes }] of wanted) {
       const route: NewRoute = {
         destination: subnet,
-        // One neighbour a peer: each address of its own would be one otherwise.
+        // One neighbour entry per peer; otherwise each container's address
+        // would need one.
         gateway: subnet.address,
         interfaceIndex: this.#deviceIndex,
         onlink: true,
@@ -285,7 +286,7 @@ export class KernelPeerTable {
         before.metric === route.metric
       ) continue;
       added.push(route);
-      // With another metric it is another route, which stays.
+      // A route with another metric is a different one and stays.
       if (before !== undefined && before.metric !== route.metric) {
         former.push(before);
       }
@@ -317,7 +318,7 @@ export class KernelPeerTable {
     }
   }
 
-  /** Those of the addresses at which no peer is any more. */
+  /** The addresses that no peer uses any more. */
   #removeSenders(addresses: ReadonlySet<Ipv4>): void {
     for (const address of [...addresses]) {
       if (this.#holdings.has(address) || !this.#senders.has(address)) continue;
@@ -326,7 +327,7 @@ export class KernelPeerTable {
     }
   }
 
-  /** Who has a slot begins to count at 0, whoever had it before. */
+  /** A slot's new owner starts at 0. */
   #clearTraffic(slots: readonly number[]): void {
     const traffic = this.#maps.loden_traffic;
     const value = new Uint8Array(
@@ -341,7 +342,7 @@ function bySubnet(peers: readonly KernelPeer[]): Map<string, KernelPeer> {
 }
 
 const ONE = Uint8Array.of(1, 0, 0, 0);
-/** Of all that find no slot of their own. */
+/** The shared slot of all others. */
 const COMMON_SLOT = 0;
 const METRICS = 1024;
 

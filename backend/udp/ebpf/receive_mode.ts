@@ -1,6 +1,6 @@
 /**
- * How packets are taken from an underlay device: chosen for the device, never per
- * packet, which would let packets of a flow overtake each other.
+ * How packets are received from an underlay device. Chosen per device, never
+ * per packet, because packets of a flow could then overtake each other.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { DeviceFeature } from "../../../linux/ethtool.ts";
 import type { ReceiveChoice } from "../data_path.ts";
 import type { ReceiveMode } from "./programs/constants.ts";
 
-/** What is known of a device. */
+/** What is known about a device. */
 export interface UnderlayDevice {
   /** IFLA_INFO_KIND; empty for hardware. */
   readonly kind: string;
@@ -25,12 +25,12 @@ export interface ReceiveDecision {
 }
 
 /**
- * `gro` works everywhere. A native XDP program resets the queues of many drivers
- * when it is attached, and some refuse it, so on hardware it takes a person's
- * word; a veth whose packets come one by one has no such queues. `direct` is the
- * best for the host's own sockets where super-packets come whole, but not for
- * containers behind a bridge: a packet that was a tunnel's is taken for one, and
- * a bridge has it cut (`netif_skb_features`, `hw_enc_features`).
+ * `gro` works everywhere. Attaching a native XDP program resets the queues of
+ * many drivers, and some refuse it, so on hardware it must be requested; a veth
+ * whose packets arrive one by one has no such queues. `direct` is the fastest
+ * for the host's own sockets with whole super-packets, but not for containers
+ * behind a bridge: the packet is still marked as a tunnel's, and the bridge has
+ * it segmented (`netif_skb_features`, `hw_enc_features`).
  */
 export function chooseReceiveMode(
   device: UnderlayDevice,

@@ -1,7 +1,7 @@
 /**
- * Taking a network's programs off the underlay.
+ * Detaches a network's programs from the underlay.
  *
- * Those at the overlay device go with it.
+ * Programs on the overlay device are removed with it.
  *
  * @module
  */
@@ -19,13 +19,13 @@ import { programName } from "./programs/programs.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** What is looked at. */
+/** What is inspected. */
 export interface RemovalParts {
   readonly rtnetlink: Pick<Rtnetlink, "links">;
   readonly bpf: Bpf;
 }
 
-/** One device whose programs go. */
+/** One device whose programs are removed. */
 export interface ProgramRemoval {
   /** `programs loden_rx_1a2b3, loden_xdp_1a2b3 at eth0`. */
   readonly what: string;
@@ -33,8 +33,8 @@ export interface ProgramRemoval {
 }
 
 /**
- * The devices at which programs of the network with that alias are, however they
- * came there. Throws {@linkcode BpfError} where the kernel does not say.
+ * The devices with programs of the network with that alias. Throws
+ * {@linkcode BpfError} if the kernel does not list programs.
  */
 export function planProgramRemoval(
   { rtnetlink, bpf }: RemovalParts,
@@ -57,7 +57,7 @@ export function planProgramRemoval(
   });
 }
 
-/** Removes all of a data path that never carried a packet. */
+/** Removes a data path that never carried a packet. */
 export function removeFailedStart(
   { rtnetlink, bpf }: { readonly rtnetlink: Rtnetlink; readonly bpf: Bpf },
   { deviceAlias, network }: {
@@ -69,7 +69,7 @@ export function removeFailedStart(
     const removals = planProgramRemoval({ rtnetlink, bpf }, deviceAlias);
     for (const { remove } of removals) remove();
   } catch (error) {
-    // The failure's reason may well be that programs cannot be looked at.
+    // The failure may be caused by programs that cannot be listed.
     log.debug("programs of a failed start cannot be looked for", {
       event: "backend.programs-unknown",
       reason: describeError(error),

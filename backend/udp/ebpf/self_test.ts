@@ -1,10 +1,9 @@
 /**
- * Whether this kernel's programs really pass a packet.
+ * Tests that programs on this kernel really pass a packet.
  *
- * A kernel may take a program and do something else with it. So before programs
- * are put where packets come by, one packet is sent through each way of copies
- * that have maps of their own (`BPF_PROG_TEST_RUN`), and what comes out is
- * compared.
+ * A kernel may load a program and execute it differently. Before programs are
+ * attached, one packet is sent in each direction through copies with maps of
+ * their own (`BPF_PROG_TEST_RUN`), and the result is compared.
  *
  * @module
  */
@@ -30,7 +29,7 @@ import {
 import { egressProgram, ingressProgram } from "./programs/programs.ts";
 import { frameOf } from "./slow_path.ts";
 
-/** TEST-NET-1 and TEST-NET-2 (RFC 5737): nobody's. */
+/** TEST-NET-1 and TEST-NET-2 (RFC 5737): used by no host. */
 const PEER_ADDRESS = toIpv4(0xc000_0201);
 const PEER_SUBNET: Cidr = cidrOf(toIpv4(0xc633_6400), 24);
 const PAYLOAD_BYTES = 64;
@@ -50,8 +49,8 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   const ours = toIpv4(host.subnet.address + 1);
   const theirs = toIpv4(PEER_SUBNET.address + 1);
 
-  // A test run pretends to come from a device without a MAC address, on which UDP
-  // is not cut.
+  // A test run uses a device without a MAC address, on which UDP is not
+  // segmented.
   const mac = new Uint8Array(6);
   const copy = { ...host, cutUdp: false, device: { ...host.device, mac } };
   const egress = opened.use(bpf.loadProgram(egressProgram(copy, maps)));
@@ -84,7 +83,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   }
 }
 
-/** Small ones, which go with the test. */
+/** Small maps, which disappear after the test. */
 function makeMaps(bpf: Bpf, opened: DisposableStack): Maps {
   return Object.fromEntries(
     Object.entries(MAPS).map(([name, spec]) => [

@@ -1,13 +1,13 @@
 /**
- * The few packets of the underlay that no program can take: those that the host
- * puts together from fragments, or that have IP options.
+ * The slow path: the few underlay packets that no program can handle, because
+ * they are fragmented or have IP options.
  *
- * They arrive at a socket, which also keeps the port. Whether one may enter the
- * overlay is not decided here again: the ingress program itself is run on a frame
- * made of it (`BPF_PROG_TEST_RUN`), checks and counts as ever, and gives back the
- * decapsulated frame, which is sent into the overlay device by its hop.
+ * They arrive at a socket, which also reserves the port. The same rules apply:
+ * the ingress program itself runs on a frame built from the packet
+ * (`BPF_PROG_TEST_RUN`), checks and counts it, and returns the decapsulated
+ * frame, which is sent into the overlay through the hop.
  *
- * What the socket hears of errors tells the path MTU.
+ * Errors that the socket receives show the path MTU.
  *
  * @module
  */
@@ -42,18 +42,18 @@ import {
 const log = getLogger(["loden", "backend"]);
 
 /**
- * A test run takes no more than a page less the kernel's own needs. Of a longer
- * packet the program sees the headers and so much of the rest.
+ * A test run accepts at most a page minus the kernel's own needs. Of a longer
+ * packet, the program sees only the beginning.
  */
 const SEEN_BYTES = 2048;
-/** Taken in one go; then the rest of the agent has its turn. */
+/** Packets per turn; then the rest of the agent continues. */
 const BATCH = 64;
 const PAUSE_MS = 20;
-/** After a failure, which may last. */
+/** Pause after a failure, which may last. */
 const FAILURE_PAUSE_MS = 1_000;
 const TTL = 64;
 
-/** What the slow path stands on. */
+/** What the slow path needs. */
 export interface SlowPathParts {
   readonly socket: UnderlaySocket;
   /** Watches the socket's descriptor. */
@@ -63,7 +63,7 @@ export interface SlowPathParts {
   readonly clock: Pick<Clock, "sleep">;
 }
 
-/** A packet of the overlay, and who has sent it. */
+/** A packet of the overlay, and its sender. */
 export type SentPacket = Pick<
   UnderlayDatagram,
   "payload" | "address" | "port"
@@ -73,15 +73,17 @@ export type SentPacket = Pick<
 export interface SlowPathTarget {
   readonly underlayAddress: Ipv4;
   readonly port: number;
-  /** Of the overlay device: it takes no larger packets. */
+  /** The overlay device's MTU, the largest packet that it accepts. */
   readonly mtuBytes: number;
-  /** The program that decides; `undefined` while none is loaded. */
+  /** The program that judges packets; `undefined` if none is loaded. */
   readonly decider: BpfProgram | undefined;
-  /** Whether peers are reached by a device. */
+  /** Whether peers are reached through a device. */
   isUnderlay(interfaceIndex: number): boolean;
   /** Where a frame is sent to enter the overlay device. */
   readonly entrance: { readonly interfaceIndex: number };
-  /** The way to a peer passes less than was thought; whether that is new. */
+  /**
+   * The path MTU of a peer is smaller than known; returns whether that is new.
+   */
   onPathMtu(address: Ipv4): boolean;
 }
 
@@ -100,7 +102,7 @@ export class SlowPath {
   readonly #parts: SlowPathParts;
   readonly #target: SlowPathTarget;
   readonly #stopping = new AbortController();
-  /** The last failure's message; one that lasts is logged once. */
+  /** The last failure's message; a lasting failure is logged once. */
   #reported: string | undefined;
   #packets = 0;
   #fromOtherDevices = 0;
@@ -159,7 +161,7 @@ export class SlowPath {
     };
   }
 
-  /** Says whether there may be more. */
+  /** Returns whether there may be more. */
   #drain(): boolean {
     const { socket } = this.#parts;
     for (let count = 0; count < BATCH; count++) {
@@ -179,8 +181,8 @@ export class SlowPath {
     const { decider, entrance, mtuBytes } = this.#target;
     if (decider === undefined) return;
     this.#packets++;
-    // The socket takes what comes by any device: a container with raw sockets
-    // could speak as a peer.
+    // The socket receives from every device: a container with raw sockets could
+    // pose as a peer.
     if (!this.#target.isUnderlay(datagram.interfaceIndex)) {
       this.#fromOtherDevices++;
       return;
@@ -203,8 +205,8 @@ export class SlowPath {
 }
 
 /**
- * A datagram about which the same must be decided, but not longer than a test run
- * takes: what its inner header says of the length is as right or as wrong.
+ * A shortened datagram that fits a test run and must be judged alike: its inner
+ * length field is exactly as right or wrong.
  */
 export function shortened<Sent extends SentPacket>(datagram: Sent): Sent {
   const { payload } = datagram;
@@ -223,8 +225,8 @@ export function shortened<Sent extends SentPacket>(datagram: Sent): Sent {
 }
 
 /**
- * The datagram as it would have come in one piece and without options. The MAC
- * addresses are 0: those of the device that a test run pretends to come from.
+ * The datagram as if it had arrived unfragmented and without options. The MAC
+ * addresses are 0, those of the device of a test run.
  */
 export function frameOf(
   { payload, address, port }: SentPacket,

@@ -1,5 +1,5 @@
 /**
- * Bringing the kernel data path up on a host.
+ * Starts the kernel data path on a host.
  *
  * @module
  */
@@ -33,13 +33,13 @@ const log = getLogger(["loden", "backend"]);
 /** `bpf_skb_adjust_room` past a device's MTU: `net/core/filter.c` since 5.12. */
 const LEAST_KERNEL: readonly [major: number, minor: number] = [5, 12];
 
-/** What the data path stands on. */
+/** What the data path needs. */
 export interface EbpfParts {
   readonly rtnetlink: Rtnetlink;
   readonly ethtool: Ethtool;
   readonly steering: PacketSteering;
   readonly openBpf: (options: { readonly tcx: boolean }) => Bpf;
-  /** Throws {@linkcode SystemCallError}, `EADDRINUSE` when the port is taken. */
+  /** Throws {@linkcode SystemCallError}, `EADDRINUSE` if the port is in use. */
   readonly openSocket: (
     options: { readonly address: Ipv4; readonly port: number },
   ) => UnderlaySocket & Disposable;
@@ -50,15 +50,15 @@ export interface EbpfParts {
   readonly countIpsecPolicies: () => number;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
-  /** Until when peers count without the agent. */
+  /** Until when peers are valid without the agent. */
   readonly trust?: PeerTrust;
   /** As `uname -r`. */
   readonly kernelRelease: string;
 }
 
 /**
- * Throws {@linkcode KernelPathUnavailableError} when another data path may do,
- * and {@linkcode BackendStartError} when none would.
+ * Throws {@linkcode KernelPathUnavailableError} if another data path may work,
+ * and {@linkcode BackendStartError} if none would.
  */
 export function startEbpf(
   parts: EbpfParts,
@@ -67,7 +67,7 @@ export function startEbpf(
   const startedAtMs = parts.clock.monotonic();
   requireKernel(parts.kernelRelease);
   using opened = new DisposableStack();
-  // First: a busy port is found before anything is touched.
+  // First, so that a busy port is found before anything is changed.
   const socket = opened.use(openSocket(parts, options));
   const { tcx, flowSpreading } = wantedFeatures(options.disabledFeatures);
   let path: EbpfDataPath;
@@ -140,22 +140,24 @@ function openSocket(
   }
 }
 
-/** What runs beside the programs. */
+/** What runs in the agent in addition to the programs. */
 interface RunningParts {
   readonly path: EbpfDataPath;
   readonly slowPath: SlowPath;
   readonly spreading: FlowSpreading | undefined;
   readonly monitor: RtnetlinkMonitor;
   readonly clock: Clock;
-  /** What has to be closed at the end. */
+  /** What must be closed at the end. */
   readonly opened: DisposableStack;
 }
 
-/** After a change others follow; and what takes long is not done all the time. */
+/**
+ * Further changes follow the first; and slow checks must not run all the time.
+ */
 const SETTLE_MS = 100;
 const REST_PER_WORK = 20;
 
-/** The data path and what keeps it as it should be. */
+/** The data path and its maintenance. */
 class RunningEbpf implements UdpDataPath {
   readonly name = "ebpf";
   readonly outlivesAgent = true;
@@ -163,7 +165,7 @@ class RunningEbpf implements UdpDataPath {
   readonly #parts: RunningParts;
   readonly #keeper: OverlayKeeper;
   readonly #stopping = new AbortController();
-  /** Whether changes of the network are told. */
+  /** Whether changes of the network are reported. */
   #isTold = true;
   /** Each runs until `stop`. */
   readonly #running: readonly Promise<void>[];
@@ -217,7 +219,7 @@ class RunningEbpf implements UdpDataPath {
     using _opened = this.#parts.opened;
     this.#stopping.abort();
     await this.#parts.slowPath.stop();
-    // Of one that broke off `failed` has told.
+    // `failed` has reported those that ended early.
     await Promise.allSettled(this.#running);
     await this.#parts.path.stop();
   }
@@ -234,7 +236,7 @@ class RunningEbpf implements UdpDataPath {
     await path.failed;
   }
 
-  /** A device that goes, or a route, is put right before anybody waits for it. */
+  /** A deleted device or route is restored before it is noticed. */
   async #followChanges(): Promise<void> {
     const { path, monitor, clock } = this.#parts;
     const { signal } = this.#stopping;

@@ -1,5 +1,6 @@
 /**
- * The devices by which peers are reached, and how packets are taken from each.
+ * The devices through which peers are reached, and how packets are received
+ * from each.
  *
  * @module
  */
@@ -27,7 +28,7 @@ import type { Maps } from "./maps.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** What the programs are loaded and attached with. */
+/** What loading and attaching the programs needs. */
 export interface UnderlayParts {
   readonly bpf: Bpf;
   readonly ethtool: Ethtool;
@@ -40,14 +41,16 @@ interface Attached {
   readonly how: "tcx" | "clsact";
 }
 
-/** See the module. One set of programs; for others, make another one. */
+/**
+ * See the module. For one set of programs; create another instance for others.
+ */
 export class Underlays {
   readonly #parts: UnderlayParts;
   readonly #host: HostConstants;
   readonly #maps: Maps;
   readonly #wanted: ReceiveChoice;
   readonly #attached = new Map<number, Attached>();
-  /** By delivery: the modes `xdp` and `gro` have the same one. */
+  /** By delivery, which is the same for the modes `xdp` and `gro`. */
   readonly #ingress = new Map<"merge" | "direct", BpfProgram>();
   readonly #xdp = new Map<string, BpfProgram>();
   /** Devices whose drivers refuse native XDP, and why. */
@@ -65,7 +68,7 @@ export class Underlays {
     this.#wanted = wanted;
   }
 
-  /** Whether packets are taken from a device. */
+  /** Whether packets are received from a device. */
   has(interfaceIndex: number): boolean {
     return this.#attached.has(interfaceIndex);
   }
@@ -81,8 +84,8 @@ export class Underlays {
   }
 
   /**
-   * Takes packets from these devices and from no others; programs of an earlier
-   * agent are replaced. Says what was not as it should be.
+   * Receives packets from these devices and no others; replaces programs of an
+   * earlier agent. Returns what was wrong.
    */
   set(devices: readonly Link[]): string[] {
     const changed = devices.filter((device) => this.#ensure(device))
@@ -104,7 +107,8 @@ export class Underlays {
     const before = this.#attached.get(link.index);
     const device = describeDevice(this.#parts.ethtool, link);
     const decision = this.#decide(link, device);
-    // What it strips, both ingress programs take; so XDP goes first and comes last.
+    // Both ingress programs accept what XDP strips, so XDP is detached first
+    // and attached last.
     if (decision.mode !== "xdp") detachXdp(bpf, link.index, suffix);
     const program = this.#ingressProgram(decision.mode);
     const ingress = ensureAttached(bpf, link.index, "ingress", program);
@@ -180,7 +184,7 @@ export class Underlays {
   }
 }
 
-/** A device that is gone has taken its programs along. */
+/** The programs of a removed device are gone as well. */
 function detachIfThere(bpf: Bpf, interfaceIndex: number, suffix: string): void {
   try {
     detachFromUnderlay(bpf, interfaceIndex, suffix);
@@ -193,7 +197,7 @@ function detachIfThere(bpf: Bpf, interfaceIndex: number, suffix: string): void {
   }
 }
 
-/** What decides how packets are taken from a device. */
+/** What the receive mode of a device depends on. */
 export function describeDevice(ethtool: Ethtool, link: Link): UnderlayDevice {
   return {
     kind: link.kind,
@@ -206,7 +210,7 @@ function driverOf(ethtool: Ethtool, name: string): string {
   try {
     return ethtool.driver(name);
   } catch {
-    // Some devices do not say; none of those is a hypervisor's.
+    // Some devices do not report it; none of those is a hypervisor's.
     return "";
   }
 }

@@ -1,9 +1,9 @@
 /**
- * A peer table that follows its peers: the next one is a copy of the last one, in
- * another place, with what has changed since.
+ * A peer table that follows its peers: each version is a changed copy of the
+ * last one, at another place.
  *
- * Copying the table of ten thousand peers takes some ten microseconds; making it
- * anew would take as many milliseconds, in which nothing else happens.
+ * Copying the table of ten thousand peers takes some ten microseconds; building
+ * it again would block for as many milliseconds.
  *
  * @module
  */
@@ -50,8 +50,8 @@ export class ChangingPeerTable {
   }
 
   /**
-   * Writes the table as `diff` leaves it. `place` is asked for the offset of so
-   * many bytes, which must not be those of the last table.
+   * Writes the table after `diff`. `place` returns the offset for the given
+   * number of bytes, which must not overlap the last table.
    *
    * @returns the offset.
    */
@@ -191,7 +191,7 @@ export class ChangingPeerTable {
     return 0;
   }
 
-  /** Puts those in that somebody has now, and takes the others out. */
+  /** Adds the present owners and removes the others. */
   #changeAddresses(
     words: Uint32Array,
     table: TablePlan,
@@ -204,7 +204,7 @@ export class ChangingPeerTable {
       return { at, isThere: at < end && words[at] === address };
     };
     const held = [...addresses].filter((one) => this.#holders.has(one));
-    // First: there is room for as many as there are peers.
+    // First, because there is room only for as many as there are peers.
     for (const address of addresses) {
       const { at, isThere } = find(address);
       if (!isThere || this.#holders.has(address)) continue;

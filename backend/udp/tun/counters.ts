@@ -7,8 +7,8 @@
 import * as layout from "./layout.ts";
 
 /**
- * Name of each counter. The names are an interface: they stand in `loden
- * status`, in the log and in `docs/datapath.md`.
+ * Name of each counter. The names are an interface: they are in `loden status`,
+ * in the log and in `docs/datapath.md`.
  */
 export const COUNTER_NAMES: Readonly<Record<string, number>> = {
   "tx.packets": layout.TX_PACKETS,

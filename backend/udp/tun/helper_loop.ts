@@ -1,5 +1,6 @@
 /**
- * The loop of the helper: receives while the primary worker lends it that.
+ * The loop of the helper, which receives while the primary worker lends it that
+ * task.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { PacketWaiter } from "./packet_waiter.ts";
 import { takePeerTable } from "./peer_table_switch.ts";
 import type { Receiver } from "./receiver.ts";
 
-/** What the loop stands on. */
+/** What the loop needs. */
 export interface HelperLoopParts {
   readonly memory: PacketMemory;
   readonly kernel: Pick<PacketKernel, "useTable">;
@@ -28,7 +29,7 @@ export interface HelperLoopParts {
 const UDP = 0;
 const WAKE_UP = 1;
 
-/** Quiet turns in a row before the receiving is given back. */
+/** Quiet turns in a row before the receiving is returned. */
 const QUIET_TURNS = 64;
 
 /** See the module's text. */

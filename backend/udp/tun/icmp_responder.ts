@@ -1,9 +1,9 @@
 /**
- * Tells senders why their packet went no further.
+ * Sends ICMP errors to senders of dropped packets.
  *
- * The messages leave by a raw socket, not by the TUN: written there they would
- * arrive from outside with an address of the host as their source, and the
- * kernel drops such packets as martians (compat 7.6: flannel's are never
+ * The messages leave through a raw socket, not through the TUN: there they
+ * would arrive from outside with an address of the host as their source, and
+ * the kernel drops such packets as martians (compat 7.6: flannel's are never
  * delivered).
  *
  * @module
@@ -23,7 +23,7 @@ import { ICMP_FAILED, ICMP_RATE_LIMITED, ICMP_SENT } from "./layout.ts";
 const MESSAGES_PER_SECOND = 1000;
 const BURST = 50;
 
-/** What the responder stands on. */
+/** What the responder needs. */
 export interface IcmpResponderParts {
   readonly memory: PacketMemory;
   readonly port: IcmpPort;
@@ -47,7 +47,7 @@ export class IcmpResponder {
     this.#answer({ kind: "net-unreachable" }, packet, bytes);
   }
 
-  /** The packet's time to live was spent here. */
+  /** The packet's TTL expired here. */
   timeExceeded(packet: number, bytes: number): void {
     this.#answer({ kind: "time-exceeded" }, packet, bytes);
   }

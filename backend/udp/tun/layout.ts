@@ -1,6 +1,6 @@
 /**
- * Where everything lies in the memory that the data path's worker, its WASM
- * kernel and the main thread share.
+ * The layout of the memory that the data path's workers, the WASM module and
+ * the main thread share.
  *
  * Plain constants only: this file is compiled twice, by Deno and by the
  * AssemblyScript compiler. All offsets are bytes from the start of the memory.
@@ -26,7 +26,7 @@ export const CONTROL_TABLE_HELPER = 0x1030;
 export const CONTROL_RECEIVER = 0x1024;
 /** Not zero: the helper is there and can be given the receiving. */
 export const CONTROL_HELPER_READY = 0x1028;
-/** Not zero: the primary worker moves much. */
+/** Not zero: the primary worker is under load. */
 export const CONTROL_PRIMARY_BUSY = 0x102c;
 
 export const RECEIVER_PRIMARY = 0;
@@ -56,20 +56,20 @@ export const RESULT_PEER_ADDRESS = 0x1080;
 export const RESULT_SEGMENT_BYTES = 0x1084;
 /** Bytes of the packets that `cut` has just made. */
 export const RESULT_CUT_BYTES = 0x1088;
-/** ICMP errors that are due, in ICMP_REQUESTS. */
+/** Pending ICMP errors, in ICMP_REQUESTS. */
 export const RESULT_ICMP_COUNT = 0x108c;
 
 // --- what `transmit` says about a packet from the TUN ------------------------
 
-/** Counted and to be forgotten. */
+/** Counted and dropped. */
 export const TRANSMIT_DROP = 0;
-/** One packet, ready where it lies. */
+/** One packet, ready in place. */
 export const TRANSMIT_SINGLE = 1;
 /** A super-packet: `cut` gives its packets. */
 export const TRANSMIT_SUPER = 2;
-/** Nobody holds the destination: ICMP net unreachable is due. */
+/** No host holds the destination: send ICMP net unreachable. */
 export const TRANSMIT_NO_PEER = 3;
-/** TTL spent: ICMP time exceeded is due. */
+/** TTL expired: send ICMP time exceeded. */
 export const TRANSMIT_TTL_EXCEEDED = 4;
 
 // --- counters (u64 each) -----------------------------------------------------

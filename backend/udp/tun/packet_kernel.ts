@@ -1,5 +1,5 @@
 /**
- * The WASM module that does the byte work of the data path.
+ * The WASM module with the inner loops of the data path.
  *
  * @module
  */

@@ -1,17 +1,17 @@
 /**
- * Waiting for the next packet: first by looking again and again, then asleep.
+ * Waits for the next packet: first by polling, then asleep.
  *
- * To wake a sleeping thread on an idle processor takes longer than to forward a
- * packet, in a virtual machine many times longer. So the thread keeps looking
- * for a short while, as KVM's halt polling does (Documentation/virt/kvm/
- * halt-polling.rst), and only while that pays: after a wait that was longer than
- * the window it goes to sleep at once, until packets come close together again.
- * Between two looks it yields, so that who needs the processor gets it.
+ * Waking a sleeping thread on an idle processor takes longer than forwarding a
+ * packet, in a virtual machine many times longer. The thread therefore polls
+ * for a short time, like KVM's halt polling (Documentation/virt/kvm/
+ * halt-polling.rst), and only while that pays: after a wait that was longer
+ * than the window it sleeps at once until packets come close together again.
+ * Between two polls it yields the processor.
  *
- * Where much moves at once the thread looks a few times only: that gives the
- * processor to those who make or take the packets, and saves most of the sleeping
- * and waking. To look for longer would not pay, since what comes in the meantime
- * makes the next turn larger, and a larger turn costs less a byte.
+ * Under load the thread polls only a few times: that gives the processor to the
+ * threads that produce or consume the packets and avoids most sleeps and
+ * wake-ups. Polling longer would not pay, because packets that arrive meanwhile
+ * make the next turn larger, and a larger turn costs less per byte.
  *
  * @module
  */
@@ -20,18 +20,18 @@ import type { Clock } from "../../../linux/clock.ts";
 import type { Poller } from "../../../linux/poll.ts";
 
 /**
- * How long to look. A request and its answer over a quick network are about this
- * far apart; a processor is never kept busy by packets that are further apart.
+ * How long to poll: about the time between a request and its answer on a fast
+ * network. Packets that are further apart never keep a processor busy.
  */
 export const BUSY_POLL_WINDOW_MS = 0.05;
 
-/** How often to look while much moves. */
+/** How often to poll under load. */
 export const BULK_LOOKS = 8;
 
 /** More than this in the last turns is a bulk transfer: half a super-packet. */
 const BULK_BYTES = 32_768;
 
-/** What the waiter stands on. */
+/** What the waiter needs. */
 export interface PacketWaiterParts {
   readonly poller: Poller;
   readonly clock: Pick<Clock, "monotonic">;
@@ -39,11 +39,11 @@ export interface PacketWaiterParts {
   readonly yieldProcessor: () => void;
 }
 
-/** How patiently to look. */
+/** Polling limits. */
 export interface PacketWaiterOptions {
-  /** The longest time to look while little moves, 0 to go to sleep at once. */
+  /** The longest polling time under low load; 0 to sleep at once. */
   readonly windowMs: number;
-  /** How often to look while much moves. */
+  /** How often to poll under load. */
   readonly bulkLooks: number;
 }
 
@@ -54,7 +54,7 @@ export class PacketWaiter {
   readonly #yieldProcessor: () => void;
   readonly #options: PacketWaiterOptions;
   #looking = false;
-  /** Bytes moved in the last turns; older ones count less and less. */
+  /** Bytes moved in the last turns, with decreasing weight. */
   #recentBytes = 0;
 
   constructor(parts: PacketWaiterParts, options: PacketWaiterOptions) {
@@ -64,7 +64,7 @@ export class PacketWaiter {
     this.#options = options;
   }
 
-  /** Whether much has been moved lately. */
+  /** Whether the load is high. */
   get busy(): boolean {
     return this.#recentBytes > BULK_BYTES;
   }

@@ -1,5 +1,5 @@
 /**
- * The table by which a packet finds its peer, and a sender proves its subnet.
+ * The table that maps a packet to its peer, and a sender to its subnet.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * How a worker comes to use the peer table that the main thread has written.
+ * Switches a worker to the peer table that the main thread has written.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
 
 /**
- * Uses the table that is wanted, and says so: `acknowledgement` is the control
- * word in which the main thread looks before it writes over the other table.
+ * Switches to the wanted table and acknowledges it in the control word
+ * `acknowledgement`, which the main thread reads before it overwrites the other
+ * table.
  */
 export function takePeerTable(
   memory: PacketMemory,

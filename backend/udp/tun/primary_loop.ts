@@ -1,11 +1,11 @@
 /**
- * The loop of the primary worker: both directions, until there is much to do.
+ * The loop of the primary worker: both directions, except under load.
  *
- * One thread answers soonest: nobody has to be woken for the way back. But a
- * bulk transfer is at work in both directions at once (data and its
- * acknowledgements), and two processors do that faster. So while much moves, the
- * receiving is lent to a helper, which gives it back when things are quiet. It
- * has one owner at any time, so packets are never reordered.
+ * One thread gives the lowest latency, because an answer needs no second
+ * wake-up. But a bulk transfer works in both directions at once (data and
+ * acknowledgements), and two processors do that faster. Under load, the
+ * receiving is lent to a helper, which returns it when the load drops. It has
+ * one owner at any time, so packets are never reordered.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { takePeerTable } from "./peer_table_switch.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Transmitter } from "./transmitter.ts";
 
-/** What the loop stands on. */
+/** What the loop needs. */
 export interface PrimaryLoopParts {
   readonly memory: PacketMemory;
   readonly kernel: Pick<PacketKernel, "useTable">;
@@ -29,9 +29,9 @@ export interface PrimaryLoopParts {
   /** Descriptors in the order TUN, UDP, wake-up. */
   readonly poller: Poller;
   readonly waiter: Pick<PacketWaiter, "wait" | "busy">;
-  /** Called when another thread has asked for something. */
+  /** Called when another thread requests something. */
   readonly acknowledgeWakeUp: () => void;
-  /** Asks the main thread for a helper; told once. */
+  /** Asks the main thread for a helper, once. */
   readonly askForHelper: () => void;
   /** Wakes the helper. */
   readonly wakeHelper: () => void;

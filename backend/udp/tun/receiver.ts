@@ -1,8 +1,8 @@
 /**
  * From the peers to the TUN device.
  *
- * Nothing here allocates per packet: packets lie in the shared memory, the WASM
- * kernel works on them where they lie, and system calls get offsets.
+ * Nothing here allocates per packet: packets are in shared memory, the WASM
+ * module works on them in place, and system calls get offsets.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export type ReceivingPort = Pick<
   | "droppedBySocket"
 >;
 
-/** What the receiver stands on; every part has a fake. */
+/** What the receiver needs; every part has a fake. */
 export interface ReceiverParts {
   readonly memory: PacketMemory;
   readonly kernel: PacketKernel;
@@ -108,7 +108,7 @@ export class Receiver {
       this.#movedBytes += bytes;
       this.#kernel.addCount(layout.RX_RECEIVES, 1);
       this.#admit(at, bytes);
-      // A lone small packet is what somebody waits for: it is not held back.
+      // A single small packet is probably awaited and must not be delayed.
       if (bytes < MERGE_WORTH_BYTES) break;
       at += (bytes + ALIGNMENT_BYTES - 1) & -ALIGNMENT_BYTES;
     }

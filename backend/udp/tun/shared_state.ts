@@ -1,5 +1,5 @@
 /**
- * The main thread's side of the memory that it shares with the worker.
+ * The main thread's side of the memory shared with the workers.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import * as layout from "./layout.ts";
 /** As the WASM module declares its memory: `tools/build_wasm.ts`. */
 export const MEMORY_PAGES = { initial: 16, maximum: 1024 } as const;
 
-/** What stands in the memory when the worker starts. */
+/** The content of the memory when the worker starts. */
 export interface SharedStateOptions {
   readonly network: Cidr;
   readonly subnet: Cidr;
@@ -65,7 +65,7 @@ export class SharedState {
     return new Uint32Array(this.memory.buffer);
   }
 
-  /** Asks the worker to leave its loop; it must be woken as well. */
+  /** Asks the worker to leave its loop; wake it as well. */
   requestStop(): void {
     Atomics.store(this.#words(), layout.CONTROL_STOP >> 2, 1);
   }
@@ -75,8 +75,8 @@ export class SharedState {
   }
 
   /**
-   * Writes a table beside the one in use and names it as the one to use next.
-   * It may be called again only after {@linkcode peersTaken} has resolved.
+   * Writes a table next to the one in use and selects it as the next one. Call
+   * it again only after {@linkcode peersTaken} has resolved.
    */
   changePeers(diff: PeerDiff): void {
     const offset = this.#peers.write(diff, (bytes) => {

@@ -1,5 +1,5 @@
 /**
- * Bringing the user-space data path up on a host: device, socket, worker.
+ * Starts the user-space data path on a host: device, socket, worker.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const log = getLogger(["loden", "backend"]);
 /** What the kernel may hold for the socket: a few hundred super-packets. */
 const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 
-/** What the data path stands on. */
+/** What the data path needs. */
 export interface TunParts {
   readonly rtnetlink: Rtnetlink;
   readonly clock: Pick<Clock, "sleep">;
@@ -149,7 +149,9 @@ class RunningTun implements UdpDataPath {
   }
 }
 
-/** The socket first: a busy port is found before a device is touched. */
+/**
+ * The socket first, so that a busy port is found before a device is changed.
+ */
 function open(
   rtnetlink: Rtnetlink,
   { underlay, port, device, deviceAlias }: UdpDataPathOptions,

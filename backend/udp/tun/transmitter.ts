@@ -1,8 +1,8 @@
 /**
  * From the TUN device to the peers.
  *
- * Nothing here allocates per packet: packets lie in the shared memory, the WASM
- * kernel works on them where they lie, and system calls get offsets.
+ * Nothing here allocates per packet: packets are in shared memory, the WASM
+ * module works on them in place, and system calls get offsets.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
 
-/** What the transmitter stands on; every part has a fake. */
+/** What the transmitter needs; every part has a fake. */
 export interface TransmitterParts {
   readonly memory: PacketMemory;
   readonly kernel: PacketKernel;
@@ -198,8 +198,8 @@ export class Transmitter {
       );
       if (sent >= 0) return this.#countSent(packets, sent);
       if (sent === -ERRNO.EIO) {
-        // The underlay device cannot finish checksums, which segmentation
-        // wants of it before Linux 6.2: it never will, so never ask again.
+        // The underlay device has no checksum offload, which segmentation
+        // requires before Linux 6.2. That will not change, so do not try again.
         this.#segmentSends = false;
       } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
         return this.#countUnsent(packets, -sent);
@@ -219,7 +219,7 @@ export class Transmitter {
         if (
           forbidsFragmentation(this.#memory.bytes.subarray(at, at + 20))
         ) {
-          // One answer is enough for all packets of a super-packet.
+          // One ICMP error is enough for all packets of a super-packet.
           const flow = this.#flowOf(at);
           if (flow !== answeredFlow) this.#answerTooBig(at, length);
           answeredFlow = flow;

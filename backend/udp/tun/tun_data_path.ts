@@ -25,8 +25,9 @@ const WORKER_PATIENCE_MS = 2_000;
 /** Loading its code takes some 50 ms; a busy host may need many times that. */
 const START_PATIENCE_MS = 10_000;
 /**
- * A second thread helps where there is a processor for it beside the first one's
- * and the containers'. On two it moved no more, and cost 35 MB.
+ * A second thread helps if there is a processor for it in addition to those of
+ * the first thread and the containers. With two processors it moved no more and
+ * cost 35 MB.
  */
 const HELPER_PROCESSORS = 3;
 /** The whole agent stops within a second. */
@@ -196,8 +197,8 @@ export class TunDataPath {
     ]);
     this.#failure.resolve();
     if (!ended.every((one) => one)) {
-      // It may come back from its system call, and must not find the numbers of
-      // its descriptors given to something else.
+      // It may return from its system call and must not find its descriptor
+      // numbers reused.
       log.error("a worker did not stop: its descriptors stay open", {
         event: "backend.worker-stuck",
         device: this.#options.tun.name,

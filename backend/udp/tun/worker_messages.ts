@@ -1,5 +1,5 @@
 /**
- * What the main thread and the data path's workers tell each other.
+ * Messages between the main thread and the workers of the data path.
  *
  * Only the start and the end are messages. In between, a worker sits in poll(2)
  * and never comes back to its event loop: peers and counters go through the

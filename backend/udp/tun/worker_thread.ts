@@ -1,5 +1,5 @@
 /**
- * One worker of the data path, as the main thread holds it.
+ * One worker of the data path, on the main thread's side.
  *
  * @module
  */
@@ -22,10 +22,10 @@ function keepWorkersSmall(): void {
   libc().mallopt(M_ARENA_MAX, 1);
 }
 
-/** What the worker may want of the main thread. */
+/** Requests of the worker to the main thread. */
 export interface WorkerThreadEvents {
   onWantsHelper(): void;
-  /** The worker has ended unasked or could not start. */
+  /** The worker ended unexpectedly or could not start. */
   onFailure(reason: string): void;
 }
 
@@ -89,8 +89,8 @@ export class WorkerThread {
   }
 
   /**
-   * Waits for the worker, which has been told to stop, and lets go of it. Returns
-   * whether it has ended: one that hangs in a system call goes with the process.
+   * Waits for the worker after it was told to stop. Returns whether it has
+   * ended; one that hangs in a system call ends with the process.
    */
   async end(patienceMs: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,6 +1,6 @@
 /**
- * What is known of the host when its programs are assembled: it stands in them
- * as immediate operands, so that a packet costs no look-up for it.
+ * Constants of the host, which are immediate operands in the programs, so that
+ * packets need no look-up for them.
  *
  * @module
  */
@@ -15,9 +15,9 @@ export interface HostConstants {
   readonly suffix: string;
   /** In front of stripped frames: the network's own, 32 bits. */
   readonly mark: number;
-  /** This host's subnet: what decapsulated packets must be for. */
+  /** This host's subnet, the only valid destination of decapsulated packets. */
   readonly subnet: Cidr;
-  /** The address that peers know; of outer packets, both ways. */
+  /** This host's address in outer packets, in both directions. */
   readonly underlayAddress: Ipv4;
   readonly port: number;
   readonly senderCheck: SenderCheck;
@@ -43,5 +43,5 @@ export interface DeviceConstants {
   readonly mac: Uint8Array;
 }
 
-/** How an underlay device's packets are taken. */
+/** How packets are received from an underlay device. */
 export type ReceiveMode = "xdp" | "gro" | "direct";

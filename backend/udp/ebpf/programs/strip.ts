@@ -75,7 +75,7 @@ import {
 const MARK_BYTES = 4;
 /** BPF_CSUM_LEVEL_RESET. */
 const CHECKSUM_UNKNOWN = 3;
-/** Locally administered, unicast, nobody's. */
+/** Locally administered, unicast, used by no host. */
 const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
 
 /** The whole XDP program; `mac` is the underlay device's. */
