@@ -4,51 +4,29 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { RegistryError, type RegistryFault } from "../../lease/errors.ts";
-import {
-  EtcdLeaseRegistry,
-  type EtcdRegistryOptions,
-} from "../../lease/etcd_registry.ts";
-import { PULSE_LIMIT_MS, PULSE_PAUSE_MS } from "../../lease/etcd/pulse.ts";
-import type { LeaseRegistry } from "../../lease/registry.ts";
-import { systemClock } from "../../linux/clock.ts";
+import type { RegistryError, RegistryFault } from "../../lease/errors.ts";
+import type { EtcdRegistryOptions } from "../../lease/etcd_registry.ts";
 import { parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import { TestAuthority } from "../support/certificates.ts";
 import { startEtcd } from "../support/etcd.ts";
-import { Relay } from "../support/relay.ts";
 import { freePort } from "../support/free_port.ts";
 import { RawServer } from "../support/raw_server.ts";
+import {
+  BUSY_MS,
+  DEADLINE_MS,
+  errorOf,
+  eventually,
+  openRegistry,
+} from "../support/registry_calls.ts";
 
 const never = new AbortController().signal;
-const DEADLINE_MS = 1_500;
-/** So much longer anything may take on a busy machine. */
-const BUSY_MS = 10_000;
-
-function open(options: Partial<EtcdRegistryOptions>): EtcdLeaseRegistry {
-  return new EtcdLeaseRegistry({
-    endpoints: [],
-    prefix: "/coreos.com/network",
-    deadlineMs: DEADLINE_MS,
-    ...options,
-  });
-}
-
-async function errorOf(call: Promise<unknown>): Promise<RegistryError> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof RegistryError) return error;
-    throw error;
-  }
-  throw new Error("the call did not fail");
-}
 
 /** The fault of a first call and, which must be the same, of a second one. */
 async function faultOf(
   options: Partial<EtcdRegistryOptions>,
 ): Promise<RegistryError> {
-  const registry = open(options);
+  const registry = openRegistry(options);
   try {
     const before = performance.now();
     const first = await errorOf(registry.list(never));
@@ -99,7 +77,7 @@ for (const scheme of ["http", "https"]) {
   expectFault(
     `the port accepts and says nothing (${scheme})`,
     "deadline",
-    "says nothing",
+    "does not answer",
     async () => {
       await using server = new RawServer(() => {});
       return await faultOf({
@@ -164,7 +142,7 @@ Deno.test("etcd registry: TLS", async (test) => {
     await test.step("a CA file alone is enough, by address and by name", async () => {
       const byName = endpoint.replace("127.0.0.1", "localhost");
       for (const url of [endpoint, byName]) {
-        const registry = open({ endpoints: [url], tls: { caFile } });
+        const registry = openRegistry({ endpoints: [url], tls: { caFile } });
         assertEquals((await registry.list(never)).leases, []);
         registry.close();
       }
@@ -186,7 +164,10 @@ Deno.test("etcd registry: TLS", async (test) => {
     });
     await test.step("a file that is missing or no PEM is named, and read again once it is right", async () => {
       const path = `${await Deno.makeTempDir()}/ca.crt`;
-      const registry = open({ endpoints: [endpoint], tls: { caFile: path } });
+      const registry = openRegistry({
+        endpoints: [endpoint],
+        tls: { caFile: path },
+      });
       const missing = await errorOf(registry.list(never));
       assertEquals(missing.fault, "tls");
       assertStringIncludes(missing.message, `${path}: there is no such file`);
@@ -208,7 +189,7 @@ Deno.test("etcd registry: TLS", async (test) => {
     });
     const endpoints = [etcd.endpoint];
     await test.step("a client certificate is shown where it is asked for", async () => {
-      const registry = open({ endpoints, tls: { caFile, ...client } });
+      const registry = openRegistry({ endpoints, tls: { caFile, ...client } });
       assertEquals((await registry.list(never)).leases, []);
       registry.close();
     });
@@ -268,7 +249,7 @@ Deno.test("etcd registry: users and roles", async (test) => {
   await etcd.ctl("user", "grant-role", "flannel", "flannel");
 
   const account = { username: "flannel", password };
-  const registry = open({ endpoints, ...account });
+  const registry = openRegistry({ endpoints, ...account });
   await test.step("an account is tolerated while authentication is off", async () => {
     assertEquals((await registry.list(never)).leases, []);
   });
@@ -315,7 +296,7 @@ Deno.test("etcd registry: users and roles", async (test) => {
   await test.step("another prefix is forbidden", async () => {
     const error = await faultOf({ endpoints, prefix: "/other", ...account });
     assertEquals(error.fault, "permission");
-    const other = open({ endpoints, prefix: "/other", ...account });
+    const other = openRegistry({ endpoints, prefix: "/other", ...account });
     const watch = other.watch("1", never)[Symbol.asyncIterator]();
     assertEquals((await errorOf(watch.next())).fault, "permission");
     other.close();
@@ -326,7 +307,7 @@ Deno.test("etcd registry: a full etcd is told apart, and reading goes on", async
   await using etcd = await startEtcd({
     extraArguments: ["--quota-backend-bytes=60000"],
   });
-  const registry = open({ endpoints: [etcd.endpoint] });
+  const registry = openRegistry({ endpoints: [etcd.endpoint] });
   let fault: RegistryFault | undefined;
   for (let i = 0; i < 50 && fault === undefined; i++) {
     const stored = await registry.readConfig(never);
@@ -340,7 +321,9 @@ Deno.test("etcd registry: a full etcd is told apart, and reading goes on", async
 
 Deno.test("etcd registry: a connection on which calls break is made anew", async () => {
   await using server = RawServer.cancelling();
-  const registry = open({ endpoints: [`http://127.0.0.1:${server.port}`] });
+  const registry = openRegistry({
+    endpoints: [`http://127.0.0.1:${server.port}`],
+  });
   for (const connections of [1, 2, 3]) {
     const { fault } = await errorOf(registry.list(never));
     assertEquals(fault, "unreachable");
@@ -352,7 +335,7 @@ Deno.test("etcd registry: a connection on which calls break is made anew", async
 Deno.test("etcd registry: of several endpoints one that works is used", async () => {
   await using silent = new RawServer(() => {});
   await using etcd = await startEtcd();
-  const registry = open({
+  const registry = openRegistry({
     endpoints: [
       `http://127.0.0.1:${freePort()}`,
       `http://127.0.0.1:${silent.port}`,
@@ -377,119 +360,3 @@ Deno.test("etcd registry: with no endpoint that works each is named with its fau
   assertStringIncludes(error.message, `${endpoints[0]}: nothing listens`);
   assertStringIncludes(error.message, `${endpoints[1]}: the port accepts`);
 });
-
-Deno.test("etcd registry: a watch ends when etcd dies, and all is well after its return", async () => {
-  await using etcd = await startEtcd();
-  const registry = open({ endpoints: [etcd.endpoint] });
-  const { revision } = await registry.list(never);
-  const broken = errorOf(firstEvent(registry, revision));
-  await systemClock.sleep(100);
-  await etcd.kill();
-  const error = await broken;
-  assert(["refused", "unreachable"].includes(error.fault), error.message);
-  // Long enough for a back-off that grows without a limit to show.
-  const until = performance.now() + 4_000;
-  while (performance.now() < until) {
-    await errorOf(registry.list(never));
-    await systemClock.sleep(100);
-  }
-  await etcd.start();
-  await eventually(() => registry.list(never));
-  registry.close();
-});
-
-Deno.test("etcd registry: a call to a stopped etcd ends in time and can be aborted; its return is noticed", async () => {
-  await using etcd = await startEtcd();
-  const registry = open({ endpoints: [etcd.endpoint] });
-  await registry.list(never);
-  etcd.pause();
-  const before = performance.now();
-  assertEquals((await errorOf(registry.list(never))).fault, "deadline");
-  assert(performance.now() - before < DEADLINE_MS + BUSY_MS);
-  const aborted = AbortSignal.timeout(100);
-  const caught = await registry.list(aborted).catch((error) => error);
-  assertEquals(caught, aborted.reason);
-  etcd.resume();
-  await eventually(() => registry.list(never));
-  registry.close();
-});
-
-Deno.test("etcd registry: a watch on which nothing happens stays open while etcd answers", async () => {
-  await using etcd = await startEtcd();
-  const registry = open({ endpoints: [etcd.endpoint] });
-  const { revision } = await registry.list(never);
-  const leave = new AbortController();
-  const watch = firstEvent(registry, revision, leave.signal);
-  const ended = watch.then(() => "an event", (error) => `${error}`);
-  const waited = systemClock.sleep(PULSE_PAUSE_MS + PULSE_LIMIT_MS)
-    .then(() => "still open");
-  assertEquals(await Promise.race([ended, waited]), "still open");
-  leave.abort(new Error("enough"));
-  assertEquals(await ended, "Error: enough");
-  registry.close();
-});
-
-Deno.test("etcd registry: a connection that goes dead under a watch is given up, and another one made", async () => {
-  await using etcd = await startEtcd();
-  await using relay = new Relay(Number(new URL(etcd.endpoint).port));
-  const registry = open({ endpoints: [`http://127.0.0.1:${relay.port}`] });
-  const { revision } = await registry.list(never);
-  const watch = errorOf(firstEvent(registry, revision));
-  await systemClock.sleep(500);
-  // Its connections stay open, and nothing comes out of them any more.
-  relay.silence();
-  const { fault } = await watch;
-  assert(fault === "unreachable" || fault === "deadline", fault);
-  await eventually(() => registry.list(never));
-  registry.close();
-});
-
-Deno.test("etcd registry: a process with an open watch ends after close", async () => {
-  await using etcd = await startEtcd();
-  const program = `
-    import { EtcdLeaseRegistry } from "./lease/etcd_registry.ts";
-    const registry = new EtcdLeaseRegistry({
-      endpoints: ["${etcd.endpoint}"], prefix: "/p" });
-    const never = new AbortController().signal;
-    const { revision } = await registry.list(never);
-    const watch = registry.watch(revision, never)[Symbol.asyncIterator]();
-    watch.next().catch((error) => console.log(error.message));
-    setTimeout(() => { registry.close(); console.log("closed"); }, 300);
-  `;
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "-"],
-    cwd: new URL("../..", import.meta.url),
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const input = process.stdin.getWriter();
-  await input.write(new TextEncoder().encode(program));
-  await input.close();
-  const before = performance.now();
-  const { code, stdout } = await process.output();
-  assertEquals(code, 0);
-  assertStringIncludes(new TextDecoder().decode(stdout), "closed");
-  const tookMs = performance.now() - before;
-  assert(tookMs < BUSY_MS, `it took ${tookMs} ms`);
-});
-
-async function firstEvent(
-  registry: LeaseRegistry,
-  revision: string,
-  signal: AbortSignal = never,
-): Promise<void> {
-  for await (const _ of registry.watch(revision, signal)) return;
-}
-
-/** Repeats a call that may still fail, for at most ten seconds. */
-async function eventually<T>(call: () => Promise<T>): Promise<T> {
-  const until = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      await systemClock.sleep(100);
-    }
-  }
-}
