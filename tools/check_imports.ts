@@ -30,7 +30,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["cli.ts", "mod.ts"],
 ];
 
-/** What is run beside the product: it may import everything, nobody imports it. */
+/** Parts outside the product: they may import everything, and nothing imports them. */
 const WORKSHOP: ReadonlySet<string> = new Set(["bench", "tests", "tools"]);
 
 /** What builds a release. Nothing of `tests/` and `bench/` goes into one. */

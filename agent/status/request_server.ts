@@ -122,7 +122,7 @@ export class RequestServer {
       const bytes = encodeAnswer(answer, request?.method !== "HEAD");
       await connection.send(bytes, answerMs);
     } catch {
-      // The caller has gone, or was ended by a limit: there is nobody to tell.
+      // The caller has gone or was cut off by a limit, so there is no one to answer.
     } finally {
       connection.close();
     }

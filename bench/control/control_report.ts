@@ -66,7 +66,9 @@ export function renderControlReport(report: ControlReport): string {
     "",
     line(`${joiners} hosts at once (less is better)`, []),
     line("all hold a subnet of their own, ms", [together.joinMs.toFixed(0)]),
-    line("all started anew, with the same, ms", [together.rejoinMs.toFixed(0)]),
+    line("all restarted, with the same subnet, ms", [
+      together.rejoinMs.toFixed(0),
+    ]),
   ].join("\n");
 }
 

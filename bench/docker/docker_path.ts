@@ -33,7 +33,7 @@ const NETWORK = "10.1.0.0/16";
 const VXLAN_NETWORK = "10.2.0.0/16";
 /** Docker and its containers are up by then, also on a busy machine. */
 const DOCKER_MS = 60_000;
-/** The host whose agent is started anew: the receiving one. */
+/** The host whose agent is restarted: the receiving one. */
 const RESTARTED = 1;
 
 /** See the module. */

@@ -2,7 +2,7 @@
  * TCP request/response of one byte, by netperf.
  *
  * sockperf was the other choice: its smallest message has 14 bytes and it
- * reports half round trips, so its figures compare with nobody's TCP_RR.
+ * reports half round trips, so its figures are not comparable with other tools' TCP_RR.
  *
  * @module
  */

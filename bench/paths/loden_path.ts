@@ -114,7 +114,7 @@ export class LodenPath implements MeasuredPath {
 
   /**
    * What `auto` chooses depends on what the underlay is like. The agents are
-   * started anew, so that they have chosen, and logged it, before anything counts.
+   * restarted, so that they have chosen, and logged it, before anything counts.
    */
   async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
     await this.rig.setLinkMode(mode, signal);

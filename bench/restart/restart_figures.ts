@@ -6,7 +6,7 @@
 
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 
-/** `none` is for comparison: what the traffic loses by itself. */
+/** `none` is for comparison: what the traffic loses without a restart. */
 export type Action = "none" | "kill" | "restart" | "upgrade";
 
 /** What happens, and whether etcd can be reached meanwhile. */

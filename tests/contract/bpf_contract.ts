@@ -394,7 +394,7 @@ function mapTests(test: RegisterTest, trieBatchTest: RegisterTest): void {
     assertNotEquals(again.descriptor, map.descriptor);
   });
 
-  test("has no map once nobody holds it", ({ bpf }) => {
+  test("frees a map when its last descriptor is closed", ({ bpf }) => {
     const map = bpf.createMap(HASH);
     map[Symbol.dispose]();
     map[Symbol.dispose]();
@@ -482,7 +482,7 @@ function programTests(test: RegisterTest): void {
     assertEquals(again.lookup(key(1)), bytes(1, 2));
   });
 
-  test("has no program once nobody holds it and it runs nowhere", ({ bpf }) => {
+  test("frees a program when it is closed and detached", ({ bpf }) => {
     const program = passAll(bpf);
     program[Symbol.dispose]();
     program[Symbol.dispose]();
@@ -675,7 +675,7 @@ function xdpTests(test: RegisterTest): void {
     assertEquals(again.name, "loden_xdp");
   });
 
-  test("takes nobody else's place at the XDP hook", (world) => {
+  test("never replaces another program at the XDP hook", (world) => {
     const { bpf } = world;
     const device = world.addDevice();
     using first = pass(bpf, "first");

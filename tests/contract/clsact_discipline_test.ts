@@ -78,7 +78,7 @@ testInNamespace(
       tc("qdisc del dev veth0 clsact");
     });
 
-    Deno.test("a discipline in which somebody else has put a filter stays", () => {
+    Deno.test("a discipline with another program's filter stays", () => {
       using bpf = another();
       using program = load(bpf);
       const attached = bpf.attach(device, "ingress", program);

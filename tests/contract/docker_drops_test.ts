@@ -134,7 +134,7 @@ function testDocker28(command: string): void {
     assert(canPing(REMOTE, "10.1.27.2"));
   });
 
-  test("a Docker that starts anew, and a lost call, are followed", async (pass) => {
+  test("follows a Docker that restarts, and a lost call", async (pass) => {
     sh(docker28(command));
     await pass.ensure(PASSED, signal);
     for (
@@ -160,7 +160,7 @@ function testDocker29(): void {
   const test = (sentence: string, body: (mark: RuleSet) => Promise<void>) =>
     Deno.test(`nftables: ${sentence}`, () => onHost(() => body(make())));
 
-  test("the mark that Docker is told of lets the overlay in, and nobody else", async (mark) => {
+  test("the mark that Docker accepts lets only the overlay in", async (mark) => {
     sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: true }));
     assert(!canPing(REMOTE, "10.1.27.2"));
     await mark.ensure(PASSED, signal);

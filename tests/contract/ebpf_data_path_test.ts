@@ -333,7 +333,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     );
   });
 
-  test("a subnet that moves is sent to its new holder, and believed to nobody else", async (host) => {
+  test("a subnet that moves is sent to its new holder and accepted from no other host", async (host) => {
     const backend = await host.start();
     await backend.apply(changed([peerOf("10.1.2.0/24", "192.0.2.3", "ebpf")]));
     assertEquals((await host.sendOut()).destination, "192.0.2.3");
@@ -350,7 +350,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     assert(!await host.takesIn());
   });
 
-  test("a device that somebody deletes comes back with its routes and programs, and the loss is told", async (host) => {
+  test("a deleted device comes back with its routes and programs, and the loss is reported", async (host) => {
     using logs = new CapturedLogs();
     const backend = await host.start();
     await host.proveThatPacketsFlow();

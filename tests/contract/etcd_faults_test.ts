@@ -319,7 +319,7 @@ Deno.test("etcd registry: a full etcd is told apart, and reading goes on", async
   registry.close();
 });
 
-Deno.test("etcd registry: a connection on which calls break is made anew", async () => {
+Deno.test("etcd registry: a connection on which calls break is replaced", async () => {
   await using server = RawServer.cancelling();
   const registry = openRegistry({
     endpoints: [`http://127.0.0.1:${server.port}`],

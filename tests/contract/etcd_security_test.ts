@@ -175,7 +175,7 @@ Deno.test("etcd security: an authority that was replaced is the one that counts 
   assertEquals(await outcomeOf(registry), "done");
 });
 
-Deno.test("etcd security: files that are spoilt while a connection is made anew are named, and read again", async () => {
+Deno.test("etcd security: invalid files at a reconnect are named, and read again", async () => {
   await using authority = await TestAuthority.make();
   await using files = await HostFiles.make();
   const client = await authority.issue("host", "DNS:host");

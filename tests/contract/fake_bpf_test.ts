@@ -27,7 +27,7 @@ const PROGRAM = {
   build: () => [mov(R0, 0), exit()],
 } as const;
 
-Deno.test("FakeBpf fails as it was told, until it is told otherwise", () => {
+Deno.test("FakeBpf fails as configured, until it is reconfigured", () => {
   using bpf = new FakeBpf();
   bpf.failWith("loadProgram", new Error("no memory"));
   assertThrows(() => bpf.loadProgram(PROGRAM), Error, "no memory");

@@ -162,7 +162,7 @@ function kernelTests(): void {
     assertEquals(result.context, undefined);
   });
 
-  test("runs a program as often as it is told to", ({ bpf }) => {
+  test("runs a program as often as requested", ({ bpf }) => {
     using counter = newCounter(bpf);
     using program = bpf.loadProgram({
       name: "loden_count",

@@ -36,7 +36,7 @@ Deno.test("a watch closes its own descriptor and no other one", async () => {
   libc().close(descriptor);
 });
 
-Deno.test("a watch names a descriptor that somebody closed", async () => {
+Deno.test("a watch names a descriptor that was closed", async () => {
   const closed = openEventDescriptor();
   const watch = new DescriptorWatch([closed]);
   libc().close(closed);

@@ -122,7 +122,7 @@ function kernelTests(): void {
     assertEquals(world.port.read(0), -ERRNO.EAGAIN);
   });
 
-  Deno.test("a device that is deleted breaks its descriptor for whoever polls it", () => {
+  Deno.test("deleting a device breaks its descriptor for poll", () => {
     using world = kernelWorld();
     const poller = new KernelPoller([world.descriptor]);
     assertEquals(poller.wait(0), 0);

@@ -164,7 +164,7 @@ export function registryContract(
     assertEquals(await store.etcdLeaseCount(), 1);
   });
 
-  test("a key that was made anew is told from one that was written over", async (store) => {
+  test("a key that was created again differs from one that was overwritten", async (store) => {
     const { registry } = store;
     const made = (await registry.create(subnet, ours, DAY, never))!;
     await store.put(name, "garbage");
@@ -175,7 +175,7 @@ export function registryContract(
     assert(BigInt(again.createRevision) > BigInt(written.modRevision));
   });
 
-  test("a lease that somebody changed is not renewed", async (store) => {
+  test("a lease that another client changed is not renewed", async (store) => {
     const lease = (await store.registry.create(subnet, ours, DAY, never))!;
     await store.put(name, '{"PublicIP":"198.51.100.7"}');
     assertEquals(
@@ -368,7 +368,7 @@ export function registryContract(
     assertEquals(await registry.remainingSeconds(lease, never), undefined);
   });
 
-  test("who answers for a host is alive; nobody else, and nothing stays behind", async (store) => {
+  test("only a host that answers is alive, and nothing stays behind", async (store) => {
     const { registry } = store;
     const answering = new AbortController();
     const answers = registry.answerFor(hostIdOf(1), answering.signal);
@@ -410,7 +410,7 @@ export function registryContract(
     assertEquals(await events.catch((error) => error), reason);
   });
 
-  test("connections that are made anew end the watches, and what came meanwhile is seen by the next", async (store) => {
+  test("replacing the connections ends the watches, and the next watch sees what was missed", async (store) => {
     const { registry } = store;
     const { revision } = await registry.list(never);
     const watch = registry.watch(revision, never)[Symbol.asyncIterator]();

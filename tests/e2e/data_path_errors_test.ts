@@ -93,7 +93,7 @@ suite.each(EACH_PAIR, (test) => {
     );
   });
 
-  test("host and container are told that nobody holds an address", async () => {
+  test("host and container get an ICMP error for an address without a lease", async () => {
     for (const { namespace } of [host(0), container(0)]) {
       assertMatch(
         await say(namespace, NOBODY),
@@ -189,7 +189,7 @@ suite.each(EACH_PAIR, (test) => {
     }
   });
 
-  test("multicast and broadcast of the host into the device are counted, answered to nobody, and hurt nobody", async () => {
+  test("multicast and broadcast of the host into the device are counted, not answered, and do no harm", async () => {
     const { namespace } = host(0);
     const before = await counters();
     for (const group of ["224.0.0.251", "239.255.255.250"]) {

@@ -228,7 +228,7 @@ suite.each(EACH_RECEIVER, (test, { traits }) => {
     );
   });
 
-  test("a packet larger than the overlay's MTU arrives or is counted, and hurts nobody", async () => {
+  test("a packet larger than the overlay's MTU arrives or is counted, and does no harm", async () => {
     const before = await counters();
     await inject(packet({ payload: new Uint8Array(4_000) }));
     await eventually(

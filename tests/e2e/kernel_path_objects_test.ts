@@ -186,7 +186,7 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
     assert(!/clsact/.test(queues), queues);
   });
 
-  test("programs that somebody takes away are put back, with a line in the log", async () => {
+  test("programs that another program detaches are attached again, with a line in the log", async () => {
     const node = suite.node(0);
     const { namespace } = node.host;
     await restartWith(node, ["--ebpf-receive=xdp"]);

@@ -91,7 +91,7 @@ suite.each(EACH_PATH, (test, setup) => {
     assertEquals(await subnetOf(third), subnet);
   });
 
-  test("a lease that somebody deletes is put back, and no packet is lost", async () => {
+  test("a deleted lease is written again, and no packet is lost", async () => {
     const key = `${SUBNETS}/${await leaseKeyOf(suite.node(1))}`;
     const { etcd } = suite.rig;
     const before = await etcd.ctl("get", key);

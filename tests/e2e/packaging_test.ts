@@ -111,7 +111,7 @@ Deno.test("the tarball's own sums are those of its files, and of all of them", a
   );
 });
 
-Deno.test("the files are root's, and nobody else may write to them", async () => {
+Deno.test("the files belong to root, and no other user may write to them", async () => {
   const { debianPackage, tarball } = await world();
   for (
     const list of [

@@ -153,7 +153,7 @@ async function compile(
     ...["env", "-C", `${staging}/program`],
     ...[deno, "compile", "--quiet", "--no-lock", "--no-remote"],
     ...DENO_FLAGS.map(({ flag }) => flag),
-    // A target of one's own is downloaded even where `DENORT_BIN` is given.
+    // An explicit target is downloaded even if `DENORT_BIN` is set.
     ...denort === undefined ? [`--target=${target}`] : [],
     ...(await workersIn(`${staging}/program`)).map((file) =>
       `--include=${file}`

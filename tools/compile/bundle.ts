@@ -64,7 +64,7 @@ export async function bundle(options: BundleOptions): Promise<void> {
       metafile: true,
       absWorkingDir: root,
       entryPoints: ["cli.ts", ...workersOf(sources)],
-      // Flat, so that a worker lies beside whoever starts it.
+      // Flat, so that a worker is next to the file that starts it.
       entryNames: "[name]",
       chunkNames: "[name]-[hash]",
       outdir: output,

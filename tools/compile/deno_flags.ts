@@ -24,7 +24,7 @@ export const DENO_FLAGS: readonly DenoFlag[] = [
   },
   {
     flag: "--no-prompt",
-    reason: "an agent has nobody to ask",
+    reason: "an agent has no terminal for prompts",
   },
   {
     flag: "--no-code-cache",

@@ -7,7 +7,7 @@
 import { residentMemory } from "../../bench/measure/memory.ts";
 import { growthOf, LEAST_SAMPLES, type Usage } from "./growth.ts";
 
-/** An agent; one that is started anew is another one. */
+/** An agent; after a restart it counts as another one. */
 interface Watched {
   readonly name: string;
   readonly pid: number;

@@ -30,7 +30,7 @@ export interface PhaseOptions {
   /** Each run gets a directory of its own in it. */
   readonly directory: string;
   readonly signal: AbortSignal;
-  /** What is under way, for whoever has to end it at once. */
+  /** What is in progress, to end it at once. */
   readonly running: Set<Running>;
   readonly write?: (text: string) => void;
   readonly start?: (

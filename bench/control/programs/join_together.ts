@@ -1,7 +1,7 @@
 /**
  * Many hosts that join one network at the same moment, each with its own
  * connection: `join_together.ts <endpoint> <prefix> <hosts>`. Prints how long it
- * took until all held a subnet, the first time and after all were started anew.
+ * took until all held a subnet, the first time and after all were restarted.
  *
  * Throws when two hold the same one, or one comes back with another than before.
  *

@@ -189,7 +189,7 @@ Deno.test("redis in a container is reached by its address, and by a published po
   }
 });
 
-Deno.test("a Docker that is started anew keeps its subnet, and its containers are reached", async () => {
+Deno.test("a Docker that is restarted keeps its subnet, and its containers are reached", async () => {
   const all = await world();
   const { machine } = all.host(0);
   await machine.run(["systemctl", "restart", "docker.service"]);

@@ -234,7 +234,7 @@ Deno.test("files that cannot be written are tried again; READY waits, packets do
     await rig.stop();
   }));
 
-Deno.test("a backend that fails while running is started anew, and nothing else changes", () =>
+Deno.test("a backend that fails while running is restarted, and nothing else changes", () =>
   withAgent(async (rig, events) => {
     await rig.start();
     await rig.clock.advance(10_000);

@@ -189,7 +189,7 @@ Deno.test("what the backend says of itself goes into the lease, before it is acq
   });
 });
 
-Deno.test("etcd's troubles are told once each, from whoever meets them, and their end", async () => {
+Deno.test("each fault of etcd is reported once, by the part that meets it, and so is its end", async () => {
   using host = new Host();
   const membership = host.run();
   await membership.acquire(request, never);

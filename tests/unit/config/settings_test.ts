@@ -307,7 +307,7 @@ Deno.test("a password on the command line is warned of, one in the environment i
   );
 });
 
-Deno.test("the password is given to who asks and shown to nobody", async () => {
+Deno.test("the password is returned on request and never shown", async () => {
   const env = {
     FLANNELD_ETCD_USERNAME: "u",
     FLANNELD_ETCD_PASSWORD: "hunter2",

@@ -85,7 +85,7 @@ Deno.test("a socket that fails is reported once and tried again", () => {
   }
 });
 
-Deno.test("a status waits for nobody; what must arrive waits a moment", () => {
+Deno.test("a status does not wait; a message that must arrive waits a moment", () => {
   const timeouts: number[] = [];
   const notifier = new SystemdNotifier("@x", (_address, _bytes, timeoutMs) => {
     timeouts.push(timeoutMs);

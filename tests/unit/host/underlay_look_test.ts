@@ -110,7 +110,7 @@ Deno.test("--public-ip stays whatever the address is", () => {
   );
 });
 
-Deno.test("an interface that was made anew is followed by its name", () => {
+Deno.test("an interface that was created again is followed by its name", () => {
   assertEquals(
     found([ETH1, { ...ETH0, index: 9 }]),
     "moved: eth0 (9) 192.0.2.10 1500",
@@ -139,7 +139,7 @@ Deno.test("an interface that is down or without a carrier is named, with what wo
   );
 });
 
-Deno.test("with nobody's wish, a host whose interface is down goes by its other default route", () => {
+Deno.test("without options, a host whose interface is down uses its other default route", () => {
   assertEquals(
     found([{ ...ETH0, up: false }, ETH1], NO_OPTIONS, 3),
     "moved: eth1 (3) 10.0.0.10 1500",

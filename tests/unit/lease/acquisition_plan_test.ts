@@ -225,7 +225,7 @@ Deno.test("a lease that is about to be deleted does not stand in the way", () =>
   );
 });
 
-Deno.test("of leases that overlap the one that was there first stays, whoever renewed last", () => {
+Deno.test("of overlapping leases the oldest stays, whichever was renewed last", () => {
   const younger = { created: 6, written: 6 };
   const older = { created: 5, written: 9 };
   const theirs = { name: "10.1.5.128-25", ip: "198.51.100.3", hostId: "them" };

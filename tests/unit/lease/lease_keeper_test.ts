@@ -544,7 +544,7 @@ Deno.test("history that is compacted between a write and the look after it is no
   assertEquals(etcd.etcdLeaseCount, 1);
 });
 
-Deno.test("a key that was made anew with another value is not written over, but taken again", async () => {
+Deno.test("a key that was created again with another value is not overwritten, but taken again", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd, {
     previous: [{ subnet: parseCidr("10.1.5.0/24")!, source: "state" }],
@@ -646,7 +646,7 @@ Deno.test("a subnet of another length that was taken between listing and write i
   assertEquals(etcd.etcdLeaseCount, 1);
 });
 
-Deno.test("what a store that began anew tells only later is waited for", async () => {
+Deno.test("waits for what a reset store reports only later", async () => {
   const etcd = makeEtcd();
   for (let i = 100; i < 110; i++) {
     etcd.put(`10.1.${i}.0-24`, encodeLeaseValue(attributesOf(2)));
@@ -736,7 +736,7 @@ Deno.test("of two hosts with one PublicIP that join in one moment one is refused
   await Promise.all(joins);
 });
 
-Deno.test("an own lease with this PublicIP is kept, whoever else has it", async () => {
+Deno.test("our own lease with this PublicIP is kept, even if another host has the address", async () => {
   const etcd = makeEtcd();
   etcd.put("10.1.5.0-24", encodeLeaseValue(attributesOf(1)));
   const other = { ...attributesOf(2), publicIp: attributesOf(1).publicIp };
@@ -998,7 +998,7 @@ Deno.test("a shortened TTL with a margin above it is renewed at half time", asyn
   assert(renewals >= 19 && renewals <= 25, `${renewals} in ten minutes`);
 });
 
-Deno.test("an error that nobody expected is a state too, and is overcome", async () => {
+Deno.test("an unexpected error is a state as well, and the keeper recovers", async () => {
   const etcd = makeEtcd();
   await using host = await new Host(etcd).join();
   etcd.before = (operation) => {

@@ -120,7 +120,7 @@ Deno.test("a peer that comes back in its grace goes on as if nothing had been", 
   assertEquals(told(set.expire(10 * GRACE_MS)), []);
 });
 
-Deno.test("the grace does not start anew with each snapshot", () => {
+Deno.test("the grace period does not restart with each snapshot", () => {
   const set = make(two);
   set.replace([], 1_000);
   set.replace([], GRACE_MS);
@@ -304,7 +304,7 @@ Deno.test("how many a snapshot would take away is known before", () => {
   assertEquals(set.countMissing([]), { live: 1, missing: 1 });
 });
 
-Deno.test("a host that has another subnet and address judges all leases anew", () => {
+Deno.test("a host with another subnet and address judges all leases again", () => {
   const set = make(
     two,
     three,

@@ -293,7 +293,7 @@ Deno.test("etcd away at the start is waited for, and saved peers are told meanwh
   assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
 });
 
-Deno.test("compacted history is read anew and is no fault", async () => {
+Deno.test("compacted history is read again and is not a fault", async () => {
   const etcd = makeEtcd(2);
   await using host = await new Follower(etcd).settle();
   etcd.compact();
@@ -334,7 +334,7 @@ const MOVED = {
   hostId: "us",
 };
 
-Deno.test("a host that moves lists anew: its former subnet may be a peer's", async () => {
+Deno.test("a host that moves lists the leases again: its former subnet may be a peer's", async () => {
   const etcd = makeEtcd(1, 2, 3);
   let lists = 0;
   etcd.before = (operation) => {

@@ -3,7 +3,7 @@ import { Backoff } from "../../../linux/backoff.ts";
 import { RegistryPauses } from "../../../lease/registry_pauses.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 
-Deno.test("pauses double up to the limit, spread over their upper half, and start anew", () => {
+Deno.test("pauses double up to the limit, spread over their upper half, and start over", () => {
   const backoff = new Backoff(new FakeRandom(), { firstMs: 100, maxMs: 1_000 });
   for (const full of [100, 200, 400, 800, 1_000, 1_000]) {
     const pauseMs = backoff.next();

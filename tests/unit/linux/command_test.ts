@@ -76,7 +76,7 @@ Deno.test("an abort ends the program and rejects with its reason", async () => {
   );
 });
 
-Deno.test("a program that ignores SIGTERM holds nobody, and is killed", async () => {
+Deno.test("a program that ignores SIGTERM blocks no caller and is killed", async () => {
   const directory = await Deno.makeTempDir();
   const pidFile = `${directory}/pid`;
   const controller = new AbortController();

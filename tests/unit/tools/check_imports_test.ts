@@ -92,7 +92,7 @@ Deno.test("the product does not import its tests, and its tests import all", () 
   assertEquals(importViolations([file("tests/b.ts", "../agent/a.ts")]), []);
 });
 
-Deno.test("a folder that nobody has placed is a finding", () => {
+Deno.test("a folder without a place is a finding", () => {
   assertEquals(importViolations([file("agent/a.ts", "../util/b.ts")]), [
     "agent/a.ts imports util/b.ts: util has no place in the order of parts",
   ]);

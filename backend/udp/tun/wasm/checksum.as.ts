@@ -66,7 +66,7 @@ export function pseudoHeaderSum(ip: usize, protocol: u32, bytes: u32): u64 {
     <u64> (protocol << 8) + <u64> (((bytes & 0xff) << 8) | (bytes >> 8));
 }
 
-/** Writes the header checksum of the IPv4 header at `ip` anew. */
+/** Writes the header checksum of the IPv4 header at `ip`. */
 export function sealIpHeader(ip: usize, headerBytes: u32): void {
   store<u16>(ip, 0, 10);
   store16(ip, fold(sum(ip, headerBytes)) ^ 0xffff, 10);

@@ -4,7 +4,7 @@
 // The rules of merging are those of the kernel's GRO (net/ipv4/tcp_offload.c,
 // net/ipv4/udp_offload.c): cutting the result again gives the same packets. A
 // checksum is verified before its packet is merged, because the result carries a
-// partial one that nobody verifies after us.
+// partial one that is not verified again.
 
 import {
   CONFIG_COALESCE_TCP,

@@ -190,7 +190,7 @@ Deno.test("routes alone are no reason to look, since the agent makes them itself
   assertEquals(world.looks, looks);
 });
 
-Deno.test("a change that nobody told of is found within half a minute", async () => {
+Deno.test("an unreported change is found within half a minute", async () => {
   const world = new World();
   world.monitorError = new Error("no socket");
   await using _ = await world.start();
@@ -214,7 +214,7 @@ Deno.test("a kernel that refuses to tell is asked again", async () => {
   assertEquals(world.applied, ["lan0 192.0.2.11"]);
 });
 
-Deno.test("what looks wrong about an underlay is judged anew at every look", async () => {
+Deno.test("the warnings of an underlay are updated at every check", async () => {
   await using world = await started();
   world.warnings = [{ code: "underlay.address-twice", text: "T", fix: "F" }];
   await world.happen({ kind: "same", underlay: ETH0 }, "addresses");

@@ -169,7 +169,7 @@ Deno.test("a restart goes on also where a first start would have given up", asyn
   assertEquals(backends.at(-1)!.stopped, true);
 });
 
-Deno.test("a backend that refuses a change of peers is started anew", async () => {
+Deno.test("a backend that refuses a change of peers is restarted", async () => {
   let failures = 1;
   const { clock, backends, events, dataPath } = rig({
     applyError: () => failures-- > 0 ? new Error("no room") : undefined,

@@ -210,7 +210,7 @@ Deno.test("files of a plan that was passed over are not written later", async ()
   await rig.end();
 });
 
-Deno.test("whoever waited for the first plan waits for the one that took its place", async () => {
+Deno.test("a caller that waits for the first plan waits for the one that replaced it", async () => {
   let isBroken = true;
   const rig = new Rig({
     backend: { startError: () => isBroken ? new Error("busy") : undefined },

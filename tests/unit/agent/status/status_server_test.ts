@@ -131,7 +131,7 @@ Deno.test("an agent that does not answer is given up on", () =>
     );
   }));
 
-Deno.test("a user who may not ask is told so, not that nobody answers", () => {
+Deno.test("a user without permission gets that error, not that no agent answers", () => {
   // A test that runs as root is never refused.
   const text = "error sending request for url (http://loden/status): client " +
     "error (Connect): Permission denied (os error 13)";

@@ -22,7 +22,7 @@ async function settle(): Promise<void> {
   await new Promise<void>((resolve) => setImmediate(() => resolve()));
 }
 
-Deno.test("a newer task ends the older one first, and whoever waited waits for it", async () => {
+Deno.test("a newer task ends the older one first, and waiting callers wait for it", async () => {
   const notes: string[] = [];
   const newest = new NewestTask();
   const [a, b] = [held("a", notes), held("b", notes)];

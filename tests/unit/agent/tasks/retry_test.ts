@@ -36,7 +36,7 @@ Deno.test("pauses double up to the longest one, each spread over its upper half"
   assertEquals(clock.sleepers, 0);
 });
 
-Deno.test("what waiting cannot cure is thrown at once, and told to nobody", async () => {
+Deno.test("an error that waiting cannot cure is thrown at once and not reported", async () => {
   const told: unknown[] = [];
   await assertRejects(
     () =>

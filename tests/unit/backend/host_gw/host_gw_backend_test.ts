@@ -62,7 +62,7 @@ Deno.test("host-gw names a peer that is not on the link, and serves the others",
   await backend.stop();
 });
 
-Deno.test("host-gw puts back routes that somebody removed, when it is told and every five seconds", async () => {
+Deno.test("host-gw restores removed routes, on a notification and every five seconds", async () => {
   const world = kernelWorld();
   const backend = createHostGwBackend(world.parts);
   await startWith(backend, world, [NEAR]);
@@ -80,7 +80,7 @@ Deno.test("host-gw puts back routes that somebody removed, when it is told and e
   assertEquals(ownRoutes(world).length, 2);
 });
 
-Deno.test("host-gw keeps the peers of a run before until it is told who they are", async () => {
+Deno.test("host-gw keeps the peers of an earlier run until it knows the peers", async () => {
   const world = kernelWorld();
   const first = createHostGwBackend(world.parts);
   await startWith(first, world, [NEAR]);

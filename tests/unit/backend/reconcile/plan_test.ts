@@ -70,7 +70,7 @@ Deno.test("planChanges() leaves alone what is as it should be", () => {
   assertEquals(countChanges(changes), 0);
 });
 
-Deno.test("planChanges() puts what is missing, and removes what nobody wants", () => {
+Deno.test("planChanges() adds what is missing and removes what is not wanted", () => {
   const { putRoutes, removeRoutes } = routes(
     [wish("10.1.5.0/24")],
     [present("10.1.6.0/24")],

@@ -224,7 +224,7 @@ Deno.test("cleanup refuses while the agent runs, and says which process", async 
   await Deno.remove(runDir, { recursive: true });
 });
 
-Deno.test("cleanup names the state that it keeps, and removes it when it is told to", async () => {
+Deno.test("cleanup names the state that it keeps, and removes it with --state", async () => {
   const directory = await Deno.makeTempDir();
   const prefix = `/cleanup-${Deno.pid}`;
   const { name } = instancePaths(directory, prefix);

@@ -156,7 +156,7 @@ Deno.test("a dry run says the same, and does nothing", async () => {
   );
 });
 
-Deno.test("on a running host systemd reads the units anew, then starts them without waiting, in the file's order", async () => {
+Deno.test("on a running host systemd reloads the units, then starts them without waiting, in the file's order", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, DOCUMENT);
@@ -204,7 +204,7 @@ Deno.test("every key of coreos.flannel is a line that the unit reads", async () 
   );
 });
 
-Deno.test("a password is quoted as systemd reads it, and nobody else may read the file", async () => {
+Deno.test("a password is quoted as systemd reads it, and no other user may read the file", async () => {
   await using host = await Host.create();
   await host.apply(
     "#cloud-config\ncoreos:\n  flannel:\n    etcd_password: 'a \"b\" $c\\'\n",

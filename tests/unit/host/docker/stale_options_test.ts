@@ -8,7 +8,7 @@ const context = {
   subnetFile: "/run/other.env",
 };
 
-Deno.test("a file that names another host's subnet is stale, and one command makes it anew", () => {
+Deno.test("a file that names another host's subnet is stale, and one command writes it again", () => {
   const text = 'DOCKER_OPT_BIP="--bip=10.1.9.1/24"\n';
   const problem = checkStaleOptions(text, context);
   assertEquals(problem?.code, "docker.options-stale");

@@ -24,7 +24,7 @@ function setUp() {
   return { clock, pulse, world };
 }
 
-Deno.test("a connection is asked at intervals for as long as somebody waits on it", async () => {
+Deno.test("a connection is probed at intervals as long as a caller waits on it", async () => {
   const { clock, pulse, world } = setUp();
   await clock.advance(3 * PULSE_PAUSE_MS);
   assertEquals(world.asked, 0);

@@ -179,7 +179,7 @@ Deno.test("maps that were found are closed when another one cannot be made", () 
   assertEquals([bpf.programs.length, bpf.maps.length], [0, 0]);
 });
 
-Deno.test("maps that nobody takes over are not kept", () => {
+Deno.test("maps that are not taken over are not kept", () => {
   using bpf = new FakeBpf();
   earlierVersion(bpf, [{ ...MAPS.loden_peers, keyBytes: 12 }]);
   const { maps } = adopt(bpf);

@@ -75,7 +75,7 @@ Deno.test("a change of one peer asks about that one's way and about no route", a
   assertEquals([path.look(), path.mend()], [[], []]);
 });
 
-Deno.test("a look reads the routes only when somebody may have changed them", async () => {
+Deno.test("a check reads the routes only if they may have changed", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   const asked = questions(world);

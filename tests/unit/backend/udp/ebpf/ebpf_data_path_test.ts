@@ -349,7 +349,7 @@ Deno.test("a TUN of the user-space path gives its name to the pair", () => {
   assertEquals(world.attached(), ALL);
 });
 
-Deno.test("what is another network's or nobody's is left alone", async () => {
+Deno.test("what belongs to another network or to none is left alone", async () => {
   const world = new EbpfWorld();
   const foreign = idleProgram(world.bpf, "cil_from_netdev");
   world.bpf.attach(world.eth0.index, "ingress", foreign);
@@ -372,7 +372,7 @@ Deno.test("what is another network's or nobody's is left alone", async () => {
   assertEquals([other.mend(), path.mend()], [[], []]);
 });
 
-Deno.test("a device that somebody deletes is made anew, with its peers, routes and programs", async () => {
+Deno.test("a deleted device is created again, with its peers, routes and programs", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   const before = world.peersInUse();
@@ -387,7 +387,7 @@ Deno.test("a device that somebody deletes is made anew, with its peers, routes a
   assertEquals(path.mend(), []);
 });
 
-Deno.test("after a device was made anew, no program of the former one is kept", async () => {
+Deno.test("after a device was created again, no program of the former one is kept", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   const programs = world.bpf.programs.length;
@@ -493,7 +493,7 @@ for (const [what, said, change] of REPAIRS) {
 }
 
 for (const name of ["flannel0", "flannel0p"]) {
-  Deno.test(`when somebody gives ${name} another hardware address, programs with that one take the others' places, and it is said`, async () => {
+  Deno.test(`when ${name} gets another hardware address, programs with that address replace the others, and it is reported`, async () => {
     const world = new EbpfWorld();
     const path = await running(world);
     const before = idsOf(world);
@@ -764,7 +764,7 @@ Deno.test("what others run and have stays when a start fails", () => {
   assert(world.link("flannel0").alias === STRANGER.alias);
 });
 
-Deno.test("programs are assembled anew when an underlay begins to pass super-packets whole, and the former are let go", async () => {
+Deno.test("programs are assembled again when an underlay begins to pass super-packets whole, and the former are freed", async () => {
   const world = new EbpfWorld();
   world.ethtool.plugIn("eth0", "virtio_net", {
     "tx-udp_tnl-segmentation": {

@@ -99,7 +99,7 @@ Deno.test("an agent goes on where the last one has stopped", async () => {
   assertEquals(world.cpus, 0n);
 });
 
-Deno.test("who takes a device's packets is left as somebody else has said", async () => {
+Deno.test("another program's packet steering is left alone", async () => {
   const world = new World(0b10n);
   assertEquals(await world.take(GIGABIT_HALF), false);
   assertEquals(world.cpus, 0b10n);
@@ -112,7 +112,7 @@ Deno.test("a machine with one processor has nothing to share with", async () => 
   assertEquals(world.steering.settings, []);
 });
 
-Deno.test("a device that is made anew is shared anew", async () => {
+Deno.test("steering is set again on a device that was created again", async () => {
   const world = new World();
   assertEquals(await world.take(GIGABIT_HALF), true);
   world.device = { ...DEVICE, index: 6 };
@@ -130,7 +130,7 @@ Deno.test("where it cannot be set, flows stay, and it is not tried again", async
   assertEquals(world.steering.settings, []);
 });
 
-Deno.test("counters that begin anew are no traffic", async () => {
+Deno.test("counters that start again at 0 are not traffic", async () => {
   const world = new World();
   await world.take(GIGABIT_HALF);
   world.traffic = [];

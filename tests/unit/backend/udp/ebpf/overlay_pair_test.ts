@@ -43,7 +43,7 @@ Deno.test("the pair has the network's alias and addresses, and asks for no neigh
   assertEquals(device.peerIndex, hop.index);
 });
 
-Deno.test("a pair that was left without its alias is made anew, and a stranger's veths are let alone", () => {
+Deno.test("a pair without its alias is created again, and other veths are left alone", () => {
   const rtnetlink = new FakeRtnetlink();
   const { mac, peerMac } = OWNER;
   const veths = (name: string, mac: Uint8Array, peerMac: Uint8Array) =>
@@ -102,7 +102,7 @@ Deno.test("the ends are told apart, whichever the kernel lists first", () => {
   }
 });
 
-Deno.test("the ends are told apart although somebody has changed one hardware address, or both", () => {
+Deno.test("the ends are distinguished even if one or both hardware addresses were changed", () => {
   const rtnetlink = new FakeRtnetlink();
   const { device, hop } = make(rtnetlink);
   for (const last of [0, 1, 16]) {
@@ -143,7 +143,7 @@ Deno.test("half a pair is none, nor is a TUN with the alias", () => {
   }
 });
 
-Deno.test("a pattern's next number is taken when one of both names is somebody else's", () => {
+Deno.test("a pattern's next number is taken if one of both names is in use", () => {
   const rtnetlink = new FakeRtnetlink();
   rtnetlink.addLink({ name: "flannel0" });
   rtnetlink.addLink({ name: "flannel1p" });
@@ -154,7 +154,7 @@ Deno.test("a pattern's next number is taken when one of both names is somebody e
   );
 });
 
-Deno.test("a name that is somebody else's is an error that no waiting cures", () => {
+Deno.test("a name that is in use is an error that waiting cannot cure", () => {
   for (const taken of ["flannel0", "flannel0p"]) {
     const rtnetlink = new FakeRtnetlink();
     rtnetlink.addLink({ name: taken });
@@ -240,7 +240,7 @@ Deno.test("the other end cuts likewise, and does not merge", () => {
   ]);
 });
 
-Deno.test("offloads are switched once, and again after somebody has changed one", () => {
+Deno.test("offloads are set once, and again after one was changed", () => {
   const { pair, ethtool } = offloadWorld();
   assertEquals(ensureOffloads(ethtool, pair), true);
   assertEquals(ensureOffloads(ethtool, pair), false);

@@ -282,7 +282,7 @@ Deno.test("what fits into the way to a peer is on its route, and taken off again
   world.assertHolds([A, B]);
 });
 
-Deno.test("a route that somebody took away comes back at the next look, and is told", () => {
+Deno.test("a removed route comes back at the next check and is reported", () => {
   const world = new World();
   world.table.set([A, B], at(DEADLINE));
   const [route] = world.rtnetlink.routes().filter(({ destination }) =>

@@ -174,7 +174,7 @@ for (const [what, refuse] of REFUSED) {
   });
 }
 
-Deno.test("a name that is somebody else's is an error of any data path", () => {
+Deno.test("a name that is in use is an error of any data path", () => {
   const world = new World();
   world.rtnetlink.addLink({ name: "flannel0" });
   assertThrows(
@@ -222,7 +222,7 @@ Deno.test("--disable-feature=flow-spreading leaves the device's processors alone
   }
 });
 
-Deno.test("decap-udp is used where the kernel has it and nobody has switched it off, and the log says so", async () => {
+Deno.test("decap-udp is used if the kernel has it and it is not disabled, and the log says so", async () => {
   for (
     const [has, disabledFeatures, used] of [
       [true, [], true],

@@ -125,7 +125,7 @@ const TAKEN: readonly [string, (world: World) => void][] = [
   ["the XDP program", ({ bpf, one }) => bpf.setXdp(one.index, undefined)],
 ];
 for (const [what, take] of TAKEN) {
-  Deno.test(`when somebody takes ${what} away it is put back, and said`, () => {
+  Deno.test(`when ${what} is removed, it is restored and reported`, () => {
     const world = new World();
     using underlays = world.underlays();
     underlays.set([world.eth0, world.one]);

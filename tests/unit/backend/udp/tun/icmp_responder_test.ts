@@ -59,7 +59,7 @@ Deno.test("of a large packet only the beginning is sent back", () => {
   assertEquals(port.sent[0]!.message.length, 576 - 20);
 });
 
-Deno.test("a packet that nobody may be told about is not answered, and uses nothing up", () => {
+Deno.test("a packet that must not be answered is not answered and uses no rate limit", () => {
   const { world, port, responder, place } = makeWorld();
   const packet = place("224.0.0.251");
   for (let i = 0; i < 200; i++) {

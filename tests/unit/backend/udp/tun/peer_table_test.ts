@@ -155,7 +155,7 @@ Deno.test("a subnet wider than the network makes a table of ranges", () => {
   compare(world, peers, [0x0a010200, 0x0affffff]);
 });
 
-Deno.test("without peers nobody is found", () => {
+Deno.test("without peers no peer is found", () => {
   const world = new KernelWorld({}, []);
   assertEquals(world.kernel.peerOf(address("10.1.2.3")), 0);
   assertEquals(
