@@ -141,18 +141,14 @@ export function decapsulate(
     load("u8", R7, R7, INNER_IP + IPV4.PROTOCOL),
     ...segments("rx"),
     store("u64", R10, STACK.SEGMENTS, R0),
-    mov(R1, R6),
-    mov(R2, -OUTER_BYTES),
-    mov(R3, ROOM_MAC),
-    mov(R4, host.decapUdp ? FIXED_GSO | DECAPSULATE_UDP : FIXED_GSO),
-    call("skb_adjust_room"),
-    jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
+    ...removeOuterHeaders(host),
     ...countTraffic("rx", R8),
     ...setMacs(host.device),
     ...deliver(host, delivery),
+    // Behind the main path.
     ...drops(DROPS, VERDICT.DROP),
-    ...dropShort(),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
+    ...dropShort(),
     ...checkOptions(),
     ...(place === "underlay"
       ? aggregate(host)
@@ -219,7 +215,7 @@ function checkLengths(): Instruction[] {
   ];
 }
 
-/** Behind the main path: R7 is the packet, and R8 bytes are too few for one. */
+/** R7 is the packet, and R8 bytes are too few for one. */
 function dropShort(): Instruction[] {
   const isShort = dropped("rx.drop.short");
   return [
@@ -270,8 +266,8 @@ function ifSeveral(): Instruction[] {
 }
 
 /**
- * Behind the main path, to which it returns: a first byte, R1, that is not the
- * usual one, and a header with options.
+ * A first byte, R1, that is not the usual one, and a header with options. Returns
+ * to the main path.
  */
 function checkOptions(): Instruction[] {
   return [
@@ -367,6 +363,17 @@ function checkDestination({ subnet }: HostConstants): Instruction[] {
       networkWord(subnet.address),
       dropped("rx.drop.wrongDestination"),
     ),
+  ];
+}
+
+function removeOuterHeaders({ decapUdp }: HostConstants): Instruction[] {
+  return [
+    mov(R1, R6),
+    mov(R2, -OUTER_BYTES),
+    mov(R3, ROOM_MAC),
+    mov(R4, decapUdp ? FIXED_GSO | DECAPSULATE_UDP : FIXED_GSO),
+    call("skb_adjust_room"),
+    jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
   ];
 }
 

@@ -120,6 +120,7 @@ export function encapsulate(
     ...storeOuterHeaders(),
     ...countTraffic("tx", R7),
     ...send(),
+    // Behind the main path.
     ...checkVersionAndLength(),
     ...drops(DROPS, VERDICT.DROP),
     ...(isDevice
@@ -151,7 +152,7 @@ function checkHeader(place: EncapsulationPlace): Instruction[] {
   ];
 }
 
-/** Behind the main path: a first byte, R1, that is not the usual one. */
+/** A first byte, R1, that is not the usual one. Returns to the main path. */
 function checkVersionAndLength(): Instruction[] {
   return [
     label("tx not plain"),
