@@ -92,6 +92,9 @@ export interface ProgramRun {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+/** Whether this kernel has `decap-udp`; asked once. */
+let hasDecap: boolean | undefined;
+
 /** See the module. */
 export class ProgramWorld implements Disposable {
   readonly host: HostConstants;
@@ -108,7 +111,7 @@ export class ProgramWorld implements Disposable {
     this.#owned.use(this.#bpf);
     this.host = {
       ...PROGRAM_HOST,
-      decapUdp: hasDecapUdp(this.#bpf),
+      decapUdp: hasDecap ??= hasDecapUdp(this.#bpf),
       ...host,
     };
     this.maps = newMaps(this.#bpf);
