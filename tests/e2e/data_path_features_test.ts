@@ -5,13 +5,18 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { EACH_PATH } from "./data_paths.ts";
 import { restart, statusOf } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { assertPings, assertTcp, assertUdpEcho } from "./traffic.ts";
 
 const suite = new OverlaySuite("features");
+
+/** The details by which the status shows that a feature is in use. */
+const DETAILS: Readonly<Record<string, string>> = {
+  "flow-spreading": "flows on",
+};
 
 /** Starts both agents anew; the containers stay where they are. */
 async function restartWithout(features: readonly string[]): Promise<void> {
@@ -29,14 +34,23 @@ async function assertTraffic(): Promise<void> {
   await assertUdpEcho({ rig: suite.rig, from, to }, [1, 1444, 9000, 60000]);
 }
 
+const details = async () =>
+  (await statusOf(suite.node(1))).backend!.details ?? {};
+
 /** What the second host has counted. */
 const counters = async () => (await statusOf(suite.node(1))).backend!.counters;
 
 suite.each(EACH_PATH, (test, { traits }) => {
   for (const feature of traits.features) {
     test(`pings, TCP and UDP pass without ${feature}`, async () => {
+      const detail = DETAILS[feature];
+      if (detail !== undefined) {
+        await restartWithout([]);
+        assert(detail in await details());
+      }
       await restartWithout([feature]);
       await assertTraffic();
+      if (detail !== undefined) assert(!(detail in await details()));
     });
   }
 

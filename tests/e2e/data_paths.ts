@@ -45,8 +45,11 @@ export interface DataPathTraits {
   readonly features: readonly string[];
 }
 
-/** The one word that is the kernel path's alone. */
-const TCX: keyof typeof UDP_FEATURES = "tcx";
+/** The words that mean something to the kernel path; the others do not. */
+const OF_THE_KERNEL: readonly string[] = [
+  "tcx",
+  "flow-spreading",
+] satisfies (keyof typeof UDP_FEATURES)[];
 
 const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
   // Like flannel's, compat 7.5.
@@ -58,7 +61,9 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     outerCrossesFirewall: true,
     seesBeforeHost: false,
     sendsAndReceives: true,
-    features: Object.keys(UDP_FEATURES).filter((word) => word !== TCX),
+    features: Object.keys(UDP_FEATURES).filter((word) =>
+      !OF_THE_KERNEL.includes(word)
+    ),
   },
   // Like the kernel's own VXLAN: an overlay hop costs nothing.
   ebpf: {
@@ -69,7 +74,7 @@ const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {
     outerCrossesFirewall: false,
     seesBeforeHost: true,
     sendsAndReceives: false,
-    features: [TCX],
+    features: OF_THE_KERNEL,
   },
 };
 
@@ -138,12 +143,26 @@ export const EACH_RECEIVER_AND_LINK: readonly Setup[] = LINK_MODES
   .flatMap(receivers);
 
 /** {@linkcode EACH_PATH} where one packet is more than a page of memory. */
-export const EACH_PATH_LARGE_MTU: readonly Setup[] = EACH_PATH
-  .map((each) => ({
-    ...each,
-    name: `${each.name}, underlay of ${LARGE_MTU_BYTES} bytes`,
+export const EACH_PATH_LARGE_MTU: readonly Setup[] = EACH_PATH.map(largeMtu);
+
+/**
+ * Each place that parses frames of the underlay, and memory of each form: the
+ * XDP program before the kernel, the program behind it where packets are merged
+ * and have several pages, and user space.
+ */
+export const HOSTILE_FRAMES: readonly Setup[] = [
+  receiver("xdp", "software"),
+  largeMtu(receiver("gro", "super")),
+  largeMtu(setup(["tun", "tun"], "super")),
+];
+
+function largeMtu(setup: Setup): Setup {
+  return {
+    ...setup,
+    name: `${setup.name}, underlay of ${LARGE_MTU_BYTES} bytes`,
     underlayMtuBytes: LARGE_MTU_BYTES,
-  }));
+  };
+}
 
 function pairs(): [DataPath, DataPath][] {
   return DATA_PATHS.flatMap((first) =>

@@ -19,7 +19,8 @@ import {
   outerPacket,
 } from "../support/outer_packet.ts";
 import { type VirtioHeader, virtioHeader } from "../support/virtio_header.ts";
-import { EACH_PATH_LARGE_MTU, EACH_RECEIVER_AND_LINK } from "./data_paths.ts";
+import { HOSTILE_FRAMES } from "./data_paths.ts";
+import { Injector } from "./injector.ts";
 import { eventually, serve, statusOf, SUBNETS } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
@@ -42,6 +43,8 @@ const SOURCE_ROUTE = [131, 7, 4, 192, 0, 2, 12, 0];
 
 /** Prints what reaches the first host's container. */
 let capture: Daemon;
+/** On the third host's cable. */
+let injector: Injector;
 let macs: Pick<FrameOptions, "sourceMac" | "destinationMac">;
 
 const suite = new OverlaySuite("hostile frames", {
@@ -58,6 +61,7 @@ const suite = new OverlaySuite("hostile frames", {
       node(0).container.namespace,
       program("udp_capture.ts", "0.0.0.0", String(CONTAINER_PORT)),
     );
+    injector = Injector.frames(rig.host(2).namespace, "eth0");
     // The third host is a peer without an agent.
     await rig.etcd.ctl(
       "put",
@@ -125,9 +129,7 @@ function frame(
 
 /** Sends frames out of the third host's cable, in order. */
 async function send(frames: readonly Uint8Array[]): Promise<void> {
-  await suite.rig.host(2).namespace.run(program("frame_inject.ts", "eth0"), {
-    stdin: frames.map((bytes) => bytes.toHex()).join("\n") + "\n",
-  });
+  await injector.send(frames);
 }
 
 /** How often the container has got these words. */
@@ -452,9 +454,7 @@ const MARTIANS: readonly [string, () => string][] = [
   ["the broadcast address", () => "255.255.255.255"],
 ];
 
-const SETUPS = [...EACH_RECEIVER_AND_LINK, ...EACH_PATH_LARGE_MTU];
-
-suite.each(SETUPS, (test, { traits, underlayMtuBytes }) => {
+suite.each(HOSTILE_FRAMES, (test, { traits, underlayMtuBytes }) => {
   for (const [what, make] of ODD) {
     test(`${what} arrives, once`, async () => {
       const payload = newWords();

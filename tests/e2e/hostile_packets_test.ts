@@ -10,6 +10,7 @@ import { droppedPackets } from "../rig/counters.ts";
 import type { Daemon } from "../rig/daemon.ts";
 import { type InnerPacket, innerPacket } from "../support/inner_packet.ts";
 import { EACH_RECEIVER } from "./data_paths.ts";
+import { Injector } from "./injector.ts";
 import { eventually, serve, statusOf, SUBNETS } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
@@ -23,15 +24,22 @@ const STORM = 1_000_000;
 
 /** Prints what reaches the first host's container. */
 let capture: Daemon;
+/** From the third host to the first host's overlay port. */
+let injector: Injector;
 
 const suite = new OverlaySuite("hostile packets", {
   hosts: 3,
   agents: 2,
-  prepare: async (overlay) => {
+  prepare: async ({ node, rig }) => {
     capture = await serve(
-      overlay.rig,
-      overlay.node(0).container.namespace,
+      rig,
+      node(0).container.namespace,
       program("udp_capture.ts", "0.0.0.0", String(CONTAINER_PORT)),
+    );
+    injector = Injector.datagrams(
+      rig.host(2).namespace,
+      rig.host(0).address,
+      OVERLAY_PORT,
     );
   },
 });
@@ -49,11 +57,7 @@ function packet(changes: Partial<InnerPacket> = {}): Uint8Array {
 
 /** Sends datagrams from the third host to the first host's overlay port. */
 async function inject(...datagrams: Uint8Array[]): Promise<void> {
-  const { address } = suite.node(0).host;
-  await suite.rig.host(2).namespace.run(
-    program("udp_inject.ts", address, String(OVERLAY_PORT)),
-    { stdin: datagrams.map((bytes) => bytes.toHex()).join("\n") + "\n" },
-  );
+  await injector.send(datagrams);
 }
 
 async function counters(): Promise<Record<string, number>> {

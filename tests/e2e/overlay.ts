@@ -75,18 +75,15 @@ export async function startOverlay(options: OverlayOptions): Promise<Overlay> {
   await options.prepareEtcd?.(etcd);
   await rig.publish(CONFIG);
   const hosts = rig.hosts.slice(0, options.agents ?? rig.hosts.length);
-  const nodes: Node[] = [];
-  for (const [index, host] of hosts.entries()) {
+  const nodes = await Promise.all(hosts.map(async (host, index) => {
     // As Docker leaves it: what is not accepted is not forwarded.
     await host.namespace.run(["iptables", "-P", "FORWARD", "DROP"]);
-    nodes.push(
-      await join(rig, host, {
-        dataPath: setup.dataPaths[index] ?? setup.dataPaths[0]!,
-        flags: [...setup.flags, ...options.flags ?? []],
-        ...options.wrapper ? { wrapper: options.wrapper } : {},
-      }),
-    );
-  }
+    return await join(rig, host, {
+      dataPath: setup.dataPaths[index] ?? setup.dataPaths[0]!,
+      flags: [...setup.flags, ...options.flags ?? []],
+      ...options.wrapper ? { wrapper: options.wrapper } : {},
+    });
+  }));
   const kept = cleanup.move();
   return {
     rig,

@@ -1,11 +1,13 @@
 /**
- * Sends each line of standard input, hexadecimal, out of a device: ten bytes of
- * `struct virtio_net_hdr`, then one Ethernet frame. `frame_inject.ts <device>`.
+ * Sends each line of standard input, hexadecimal, out of a device, and answers it
+ * with a dot: ten bytes of `struct virtio_net_hdr`, then one Ethernet frame.
+ * `frame_inject.ts <device>`.
  *
  * @module
  */
 
 import { addressOf, checked, libc } from "../../../linux/libc.ts";
+import { sendLines } from "./send_lines.ts";
 
 /** linux/socket.h, linux/if_packet.h. */
 const AF_PACKET = 17;
@@ -19,7 +21,6 @@ const [device] = Deno.args as [string];
 const index = Number(
   await Deno.readTextFile(`/sys/class/net/${device}/ifindex`),
 );
-const lines = (await new Response(Deno.stdin.readable).text()).trimEnd();
 const c = libc();
 const descriptor = checked(c.socket(AF_PACKET, SOCK_RAW, 0), "make a socket");
 const one = new Int32Array([1]);
@@ -31,8 +32,8 @@ const address = new Uint8Array(ADDRESS_BYTES);
 const view = new DataView(address.buffer);
 view.setUint16(0, AF_PACKET, true);
 view.setInt32(4, index, true);
-for (const [number, line] of lines.split("\n").entries()) {
-  const bytes = Uint8Array.fromHex(line);
+
+await sendLines((bytes) => {
   checked(
     c.sendto(
       descriptor,
@@ -42,6 +43,6 @@ for (const [number, line] of lines.split("\n").entries()) {
       addressOf(address),
       address.length,
     ),
-    `send line ${number + 1}, ${bytes.length} bytes`,
+    `send ${bytes.length} bytes`,
   );
-}
+});

@@ -1,5 +1,5 @@
 /**
- * Random and mutated packets, many a second, from and to the same port:
+ * Random and mutated packets, many a second, to a port:
  * `udp_storm.ts <address> <port> <count> <hexadecimal of a good packet>`. Prints
  * `{"sent":…}`.
  *
@@ -30,11 +30,6 @@ const [address, port, count, good] = Deno.args as [
 const template = Uint8Array.fromHex(good);
 const c = libc();
 const descriptor = checked(c.socket(AF_INET, SOCK_DGRAM, 0), "make a socket");
-const local = socketAddress("0.0.0.0", Number(port));
-checked(
-  c.bind(descriptor, addressOf(local), local.length),
-  `bind port ${port}`,
-);
 const remote = socketAddress(address, Number(port));
 checked(
   c.connect(descriptor, addressOf(remote), remote.length),
