@@ -49,6 +49,9 @@ export class CommandError extends LodenError {
   }
 }
 
+/** What programs print is read, whatever this machine's language is. */
+const LOCALE = { LC_ALL: "C" };
+
 /** Runs a program to its end, whatever its exit code. */
 export async function attempt(
   command: readonly string[],
@@ -61,7 +64,7 @@ export async function attempt(
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    env,
+    env: { ...LOCALE, ...env },
     ...(signal ? { signal } : {}),
   }).spawn();
   if (stdin !== undefined) await feed(child.stdin, stdin);
@@ -93,6 +96,7 @@ export function attemptSync(command: readonly string[]): CommandResult {
   const { code, stdout, stderr } = new Deno.Command(command[0]!, {
     args: command.slice(1),
     stdin: "null",
+    env: LOCALE,
   }).outputSync();
   const text = new TextDecoder();
   return {

@@ -41,6 +41,8 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: readonly string[]): Promise<number> {
   extendSystemPath();
+  // What tests write is read by users of booted hosts, too.
+  Deno.umask(0o022);
   const apt = new AptHost(say);
   const name = uniqueRigName();
   const directory = `${temporaryDirectory()}/${name}`;

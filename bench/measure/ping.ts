@@ -41,7 +41,7 @@ export async function ping(
     ...options.deadlineSeconds ? [`-w${options.deadlineSeconds}`] : ["-W1"],
     ...options.args ?? [],
     address,
-  ], { env: { LC_ALL: "C" }, ...(signal ? { signal } : {}) });
+  ], signal ? { signal } : {});
   return parsePing(stdout, options.deadlineSeconds ? options.count : undefined);
 }
 

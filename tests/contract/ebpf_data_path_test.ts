@@ -43,6 +43,7 @@ import {
   SECOND,
 } from "../support/kernel_path_host.ts";
 import { address } from "../support/kernel_world.ts";
+import { setKernel } from "../rig/kernel_settings.ts";
 import { testInNamespace } from "./in_namespace.ts";
 
 const ALL = [
@@ -211,7 +212,7 @@ const changed = (peers: readonly Peer[]) => ({
 });
 
 testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
-  Deno.writeTextFileSync("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+  setKernel({ "net/ipv6/conf/default/disable_ipv6": "1" });
 
   test("a started data path has its devices, routes and programs, and packets flow both ways", async (host) => {
     const backend = await host.start();

@@ -29,6 +29,7 @@ import { hasRightChecksums } from "../support/slow_packets.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { CapturedLogs } from "../support/capture_logs.ts";
+import { setKernel } from "../rig/kernel_settings.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
 const PORT = 8285;
@@ -414,6 +415,6 @@ function backendTests(): void {
 
 testInNamespace("UdpBackend on the kernel", import.meta.url, () => {
   // Otherwise the kernel asks for routers on each new device.
-  Deno.writeTextFileSync("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+  setKernel({ "net/ipv6/conf/default/disable_ipv6": "1" });
   backendTests();
 });

@@ -30,7 +30,6 @@ const host = (index: number) => suite.node(index).host;
 async function say(from: NetNamespace, ...args: string[]): Promise<string> {
   const { stdout, stderr } = await from.attempt(
     ["ping", "-n", "-c1", "-W2", ...args],
-    { env: { LC_ALL: "C" } },
   );
   return stdout + stderr;
 }
@@ -175,10 +174,12 @@ suite.each(EACH_PAIR, (test) => {
     const set = (value: string) =>
       Promise.all(
         suite.nodes.map(({ host: { namespace } }) =>
-          namespace.sysctl({
-            "net/ipv4/conf/all/rp_filter": value,
-            "net/ipv4/conf/flannel0/rp_filter": value,
-          })
+          namespace.sysctl(Object.fromEntries(
+            ["all", "eth0", "flannel0", "docker0"].map((device) => [
+              `net/ipv4/conf/${device}/rp_filter`,
+              value,
+            ]),
+          ))
         ),
       );
     await set("1");

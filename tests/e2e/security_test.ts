@@ -47,7 +47,12 @@ describe("a secured etcd", () => {
   const suite = new FaultSuite(async () => {
     secured = made.use(await SecuredEtcd.make());
     // All that an agent ever says.
-    return { ...secured.overlayOptions, flags: [...secured.flags, "-v=10"] };
+    return {
+      ...secured.overlayOptions,
+      flags: [...secured.flags, "-v=10"],
+      // What others must read, they can also where an administrator is careful.
+      wrapper: ["sh", "-c", 'umask 077; exec "$@"', "sh"],
+    };
   });
   after(() => made.disposeAsync());
 

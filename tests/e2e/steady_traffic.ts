@@ -80,6 +80,7 @@ export class SteadyTraffic implements AsyncDisposable {
       return new Daemon({
         name: command.find((word) => word.endsWith(".ts")) ?? command[0]!,
         command: [...from.namespace.commandPrefix, ...command],
+        env: { LC_ALL: "C" },
         logFile: `${rig.directory}/${crypto.randomUUID()}.log`,
       });
     }

@@ -54,13 +54,14 @@ export const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
   "net/ipv4/conf/all/accept_source_route": "0",
 };
 
-/** Puts {@linkcode KERNEL_SETTINGS} into the namespace of this process. */
-export function setKernel(): void {
-  for (const [path, value] of Object.entries(KERNEL_SETTINGS)) {
+/** Sets the namespace of this process; what the kernel lacks is left out. */
+export function setKernel(
+  settings: Readonly<Record<string, string>> = KERNEL_SETTINGS,
+): void {
+  for (const [path, value] of Object.entries(settings)) {
     try {
       Deno.writeTextFileSync(`/proc/sys/${path}`, value, { create: false });
     } catch (error) {
-      // This kernel does not have it.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }

@@ -9,6 +9,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { story } from "../../support/story.ts";
 import { eventually } from "../overlay.ts";
 import { type DockerHost, DockerWorld } from "./docker_world.ts";
 
@@ -57,6 +58,8 @@ coreos:
       command: start
 `;
 }
+
+const test = story();
 
 let booted: Promise<DockerWorld> | undefined;
 
@@ -164,7 +167,7 @@ async function assertRedis(world: DockerWorld): Promise<void> {
   }
 }
 
-Deno.test("cloud-config writes and enables everything, and asks systemd to start it", async () => {
+test("cloud-config writes and enables everything, and asks systemd to start it", async () => {
   const all = await world();
   await eachHost(all, async (host) => {
     const said = await apply(host, LEAST, all.rig.etcdEndpoint);
@@ -173,7 +176,7 @@ Deno.test("cloud-config writes and enables everything, and asks systemd to start
   });
 });
 
-Deno.test("without etcd flanneld.service is tried again and again, and what needs it goes on waiting", async () => {
+test("without etcd flanneld.service is tried again and again, and what needs it goes on waiting", async () => {
   await eachHost(await world(), async (host) => {
     await eventually(
       "a second try",
@@ -197,7 +200,7 @@ Deno.test("without etcd flanneld.service is tried again and again, and what need
   });
 });
 
-Deno.test("when etcd is there, the config is published and flanneld.service comes up, then redis", async () => {
+test("when etcd is there, the config is published and flanneld.service comes up, then redis", async () => {
   const all = await world();
   await all.rig.startEtcd();
   await eachHost(all, async ({ machine }) => {
@@ -210,7 +213,7 @@ Deno.test("when etcd is there, the config is published and flanneld.service come
   );
 });
 
-Deno.test("each host has a /24 under its own address, although all have 10.0.2.15", async () => {
+test("each host has a /24 under its own address, although all have 10.0.2.15", async () => {
   const all = await world();
   for (const [index, { host }] of all.hosts.entries()) {
     const { subnet, underlay } = await all.status(index);
@@ -224,7 +227,7 @@ Deno.test("each host has a /24 under its own address, although all have 10.0.2.1
   }
 });
 
-Deno.test("redis has started Docker by its socket, with the options that were written", async () => {
+test("redis has started Docker by its socket, with the options that were written", async () => {
   const all = await world();
   for (const [index, host] of all.hosts.entries()) {
     assertEquals(
@@ -246,11 +249,11 @@ Deno.test("redis has started Docker by its socket, with the options that were wr
   }
 });
 
-Deno.test("redis is reached from the other host by its container's address", async () => {
+test("redis is reached from the other host by its container's address", async () => {
   await assertRedis(await world());
 });
 
-Deno.test("with the document's second config each host has a /28 within its range", async () => {
+test("with the document's second config each host has a /28 within its range", async () => {
   const all = await world();
   await eachHost(all, async (host) => {
     await apply(host, RANGE, all.rig.etcdEndpoint);
@@ -270,7 +273,7 @@ Deno.test("with the document's second config each host has a /28 within its rang
   await assertRedis(all);
 });
 
-Deno.test("what cloud-config started is started again at the next boot", async () => {
+test("what cloud-config started is started again at the next boot", async () => {
   const all = await world();
   const subnet = await all.subnet(0);
   const { machine } = all.host(0);

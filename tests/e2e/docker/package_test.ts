@@ -19,6 +19,7 @@ import { run } from "../../../tools/command.ts";
 import type { Container } from "../../rig/container.ts";
 import { Rig } from "../../rig/rig.ts";
 import { binaryIn } from "../../support/binary.ts";
+import { story } from "../../support/story.ts";
 import { CONFIG, eventually } from "../overlay.ts";
 import { SteadyTraffic } from "../steady_traffic.ts";
 
@@ -54,6 +55,8 @@ interface Traces {
   readonly rules: readonly string[];
   readonly programs: number;
 }
+
+const test = story();
 
 let booted: Promise<World> | undefined;
 
@@ -153,7 +156,7 @@ async function endOf(machine: BootedHost): Promise<Container> {
   };
 }
 
-Deno.test("an installation ends without waiting for etcd; the agent is enabled and waits", async () => {
+test("an installation ends without waiting for etcd; the agent is enabled and waits", async () => {
   const { machines, packages } = await world();
   for (const machine of machines) {
     await installLoden(machine, { debianPackage: packages.first });
@@ -168,7 +171,7 @@ Deno.test("an installation ends without waiting for etcd; the agent is enabled a
   }
 });
 
-Deno.test("with the settings in its file and an etcd it runs, in the kernel", async () => {
+test("with the settings in its file and an etcd it runs, in the kernel", async () => {
   const { machines, rig } = await world();
   await rig.startEtcd();
   await rig.publish(CONFIG);
@@ -191,7 +194,7 @@ Deno.test("with the settings in its file and an etcd it runs, in the kernel", as
   }
 });
 
-Deno.test("an upgrade loses no packet, keeps the settings, and leaves the new agent running", async () => {
+test("an upgrade loses no packet, keeps the settings, and leaves the new agent running", async () => {
   const { machines, packages, rig } = await world();
   const [from, to] = await Promise.all(machines.map(endOf));
   await using traffic = await SteadyTraffic.start(
@@ -216,7 +219,7 @@ Deno.test("an upgrade loses no packet, keeps the settings, and leaves the new ag
   await traffic.assertNothingLost();
 });
 
-Deno.test("an upgrade leaves an agent that is disabled and stopped as it is", async () => {
+test("an upgrade leaves an agent that is disabled and stopped as it is", async () => {
   const { machines, packages } = await world();
   const machine = machines[1]!;
   await machine.run(["systemctl", "disable", "--now", "loden.service"]);
@@ -229,7 +232,7 @@ Deno.test("an upgrade leaves an agent that is disabled and stopped as it is", as
   await machine.untilUnit("loden.service", "active");
 });
 
-Deno.test("a removal takes all networks down and keeps settings and identity", async () => {
+test("a removal takes all networks down and keeps settings and identity", async () => {
   const { before, machines, rig } = await world();
   await rig.publish(OTHER_CONFIG, OTHER_PREFIX);
   await machines[0]!.run([
@@ -254,7 +257,7 @@ Deno.test("a removal takes all networks down and keeps settings and identity", a
   }
 });
 
-Deno.test("a purge leaves nothing", async () => {
+test("a purge leaves nothing", async () => {
   const { before, machines } = await world();
   for (const [index, machine] of machines.entries()) {
     await machine.run(["dpkg", "--purge", "loden"]);

@@ -2,9 +2,12 @@ import { assertEquals } from "@std/assert";
 
 const MODULE = new URL("../../../tools/interrupt.ts", import.meta.url).href;
 
-/** Runs a program that waits for its clean-up; each signal has a time in ms. */
+/** A signal, the output that it follows, and by how many milliseconds. */
+type Sent = readonly [Deno.Signal, after: "up\n" | "cleaning up\n", ms: number];
+
+/** Runs a program that waits for its clean-up. */
 async function interrupted(
-  signals: readonly (readonly [Deno.Signal, number])[],
+  signals: readonly Sent[],
   cleanUpMs: number,
 ): Promise<{ code: number; output: string }> {
   const script = `
@@ -32,9 +35,10 @@ async function interrupted(
     const text of child.stdout.pipeThrough(new TextDecoderStream())
   ) {
     output += text;
-    if (output !== "up\n") continue;
-    for (const [signal, afterMs] of signals) {
-      setTimeout(() => child.kill(signal), afterMs);
+    for (const [signal, after, ms] of signals) {
+      if (output.endsWith(`\n${after}`) || output === after) {
+        setTimeout(() => child.kill(signal), ms);
+      }
     }
   }
   return { code: (await child.status).code, output };
@@ -42,20 +46,26 @@ async function interrupted(
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test(`one ${signal} lets the program clean up, and the exit code tells of it`, async () => {
-    const result = await interrupted([[signal, 0]], 50);
+    const result = await interrupted([[signal, "up\n", 0]], 50);
     assertEquals(result.output, "up\ncleaning up\nclean\n");
     assertEquals(result.code, code);
   });
 }
 
 Deno.test("the same key press that comes twice is one", async () => {
-  const result = await interrupted([["SIGINT", 0], ["SIGINT", 10]], 100);
+  const result = await interrupted([
+    ["SIGINT", "up\n", 0],
+    ["SIGINT", "up\n", 10],
+  ], 500);
   assertEquals(result.output, "up\ncleaning up\nclean\n");
   assertEquals(result.code, 130);
 });
 
 Deno.test("a second signal ends the clean-up by the last resort, at once", async () => {
-  const result = await interrupted([["SIGINT", 0], ["SIGINT", 400]], 60_000);
+  const result = await interrupted([
+    ["SIGINT", "up\n", 0],
+    ["SIGINT", "cleaning up\n", 400],
+  ], 60_000);
   assertEquals(result.output, "up\ncleaning up\nlast resort\n");
   assertEquals(result.code, 130);
 });
