@@ -84,11 +84,11 @@ const DEFAULT_TRUST: PeerTrust = {
   remainingMs: () => (24 * 60 + 10) * 60_000,
 };
 /**
- * Delay before the next check of the routes to peers, as a multiple of its
+ * Delay before the next check of the routes to peers or of all devices, as a multiple of its
  * duration: a thousandth of a processor for any number of peers. Changes are
  * reported, except for path MTUs that the kernel forgets.
  */
-const WAYS_REST_PER_WORK = 1_000;
+const REST_PER_WORK = 1_000;
 /** How often the deadlines are extended. */
 const DEADLINE_REFRESH_MS = 600_000;
 const COUNTER_KEY = new Uint8Array(4);
@@ -124,6 +124,8 @@ export class EbpfDataPath implements UdpDataPath {
   #found: { peers: KernelPeers; untilMs: number } | undefined;
   /** The peers in the table; if they are the same, nothing is missing. */
   #settled: { peers: KernelPeers; deadlineOf: DeadlineOf } | undefined;
+  /** Until when devices that are no underlays are not checked again. */
+  #elsewhereUntilMs = -Infinity;
   /** Whether everything was right at least once. */
   #begun = false;
   #deadlineOf: DeadlineOf = () => 0n;
@@ -308,6 +310,7 @@ export class EbpfDataPath implements UdpDataPath {
       : [...peers.values()];
     if (unsettled !== undefined) this.#table.put(unsettled, deadlineOf);
     mended.push(...programs.underlays.set(devices));
+    mended.push(...this.#detachElsewhere(links, devices));
     const { device, hop } = this.#pair;
     if (ensureAttached(bpf, hop.index, "ingress", programs.hop).changed) {
       mended.push(`program at ${hop.name}`);
@@ -340,7 +343,7 @@ export class EbpfDataPath implements UdpDataPath {
         .map((peer) => [formatCidr(peer.subnet), peer]),
     );
     const nowMs = clock.monotonic();
-    const restMs = (nowMs - startedAtMs) * WAYS_REST_PER_WORK;
+    const restMs = (nowMs - startedAtMs) * REST_PER_WORK;
     this.#found = { peers: found, untilMs: nowMs + restMs };
     return found;
   }
@@ -446,12 +449,11 @@ export class EbpfDataPath implements UdpDataPath {
     const programs = made.use(
       new HostPrograms(this.#parts, host, maps, this.#options.receive),
     );
-    if (before === undefined) {
-      if (running === "no") passTestPackets(bpf, host);
-      this.#detachElsewhere(devices);
-    }
+    if (before === undefined && running === "no") passTestPackets(bpf, host);
     made.move();
     this.#programs = programs;
+    // What the former set has attached, this one does not know.
+    this.#elsewhereUntilMs = -Infinity;
     before?.[Symbol.dispose]();
     return programs;
   }
@@ -477,16 +479,29 @@ export class EbpfDataPath implements UdpDataPath {
     };
   }
 
-  /** An earlier agent may have had other underlays. */
-  #detachElsewhere(devices: readonly Link[]): void {
-    const links = this.#parts.rtnetlink.links().filter((link) =>
-      !devices.some(({ index }) => index === link.index)
+  /**
+   * A program at a device that is no underlay would decapsulate what nobody
+   * expects there. It was left by an earlier agent with other underlays, by a set
+   * of programs that has been replaced, or by hand.
+   */
+  #detachElsewhere(
+    links: readonly Link[],
+    underlays: readonly Link[],
+  ): string[] {
+    const { bpf, clock } = this.#parts;
+    const startedAtMs = clock.monotonic();
+    if (startedAtMs < this.#elsewhereUntilMs) return [];
+    const others = links.filter(({ index }) =>
+      !underlays.some((underlay) => underlay.index === index)
     );
     const removals = planProgramRemoval({
-      bpf: this.#parts.bpf,
-      rtnetlink: { links: () => links },
+      bpf,
+      rtnetlink: { links: () => others },
     }, this.#owner.alias);
     for (const { remove } of removals) remove();
+    const nowMs = clock.monotonic();
+    this.#elsewhereUntilMs = nowMs + (nowMs - startedAtMs) * REST_PER_WORK;
+    return removals.map(({ device }) => `programs at ${device}`);
   }
 
   /** Of all peers; made again now and then, by when etcd last confirmed each. */

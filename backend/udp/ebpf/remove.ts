@@ -29,6 +29,7 @@ export interface RemovalParts {
 export interface ProgramRemoval {
   /** `programs loden_rx_1a2b3, loden_xdp_1a2b3 at eth0`. */
   readonly what: string;
+  readonly device: string;
   readonly remove: () => void;
 }
 
@@ -52,6 +53,7 @@ export function planProgramRemoval(
     const noun = names.length === 1 ? "program" : "programs";
     return [{
       what: `${noun} ${names.join(", ")} at ${name}`,
+      device: name,
       remove: () => void detachFromUnderlay(bpf, index, suffix),
     }];
   });

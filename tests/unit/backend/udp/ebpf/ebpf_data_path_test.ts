@@ -600,6 +600,52 @@ Deno.test("an earlier agent's programs at a device that is no underlay any more 
   );
 });
 
+Deno.test("a device that leaves the set of underlays at the moment in which other programs are needed loses its own, and it is said", async () => {
+  const world = new EbpfWorld();
+  const one = world.addUnderlay("one", "198.51.100.1/24", "veth");
+  const on = { active: true, requested: true, changeable: true };
+  world.ethtool.plugIn("one", "veth", {
+    "tx-udp-segmentation": on,
+    "tx-udp_tnl-segmentation": on,
+  });
+  world.rtnetlink.replaceRoute({
+    destination: network("198.51.100.0/24"),
+    interfaceIndex: one.index,
+  });
+  const far = peer("10.1.4.0/24", "198.51.100.4");
+  const path = await running(world, [A, far]);
+  assertEquals(
+    world.bpf.attachedPrograms(one.index, "ingress").map(({ name }) => name),
+    [RX],
+  );
+  // Without it nothing passes super-packets whole any more: other constants.
+  await path.changePeers({ added: [], changed: [], removed: [far] });
+  assertEquals(path.look(), [
+    "programs at one",
+    "program at flannel0p",
+    "program at flannel0",
+  ]);
+  assertEquals(world.bpf.attachedPrograms(one.index, "ingress"), []);
+});
+
+Deno.test("a program of this network at a device that is no underlay goes with the next look, and it is said", async () => {
+  const world = new EbpfWorld();
+  const eth1 = world.addUnderlay("eth1", "198.51.100.1/24");
+  const path = await running(world);
+  const strangers = [RX, `loden_rx_${STRANGER.suffix}`]
+    .map((name) => idleProgram(world.bpf, name));
+  for (const program of strangers) {
+    world.bpf.attach(eth1.index, "ingress", program);
+  }
+  await world.clock.advance(5_000);
+  assertEquals(path.look(), ["programs at eth1"]);
+  assertEquals(
+    world.bpf.attachedPrograms(eth1.index, "ingress").map(({ name }) => name),
+    [`loden_rx_${STRANGER.suffix}`],
+  );
+  assertEquals(path.look(), []);
+});
+
 Deno.test("what a way passes is on the peer's route: of the route, of the device, and no longer than that", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
