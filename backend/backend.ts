@@ -26,6 +26,15 @@ export interface BackendAdvertisement {
   readonly dataPath?: DataPathName;
 }
 
+/** The warnings of `agent/health.ts` that a backend can raise. */
+export const BACKEND_WARNING_CODES = ["data-path.ipsec"] as const;
+
+/** What a backend that runs does not do as well as it could, and why. */
+export interface BackendWarning {
+  readonly code: typeof BACKEND_WARNING_CODES[number];
+  readonly text: string;
+}
+
 /** What `loden status` and the log show about a backend. */
 export interface BackendStatus {
   readonly type: string;
@@ -55,6 +64,8 @@ export interface Backend {
   /** Updates the peers while traffic flows. */
   apply(diff: PeerDiff): Promise<void>;
   status(): BackendStatus;
+  /** Known once it has been started. */
+  warnings?(): readonly BackendWarning[];
   /**
    * Rejects when the backend can no longer carry packets (device deleted,
    * worker died); pending while it works, resolves after `stop`.

@@ -11,6 +11,7 @@ import type {
   BackendAdvertisement,
   BackendContext,
   BackendStatus,
+  BackendWarning,
 } from "../../backend/backend.ts";
 import { describeError } from "../../errors.ts";
 import { Backoff } from "../../linux/backoff.ts";
@@ -91,6 +92,11 @@ export class BackendKeeper {
   /** `undefined` if no backend runs. */
   status(): BackendStatus | undefined {
     return this.#running?.backend.status();
+  }
+
+  /** What the backend that runs does not do as well as it could. */
+  warnings(): readonly BackendWarning[] {
+    return this.#running?.backend.warnings?.() ?? [];
   }
 
   /**

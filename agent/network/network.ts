@@ -5,7 +5,11 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { Backend, BackendAdvertisement } from "../../backend/backend.ts";
+import {
+  type Backend,
+  BACKEND_WARNING_CODES,
+  type BackendAdvertisement,
+} from "../../backend/backend.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
 import type {
@@ -301,6 +305,12 @@ export class Network {
       },
     });
     const status = this.backend.status();
+    const warnings = this.backend.warnings();
+    for (const code of BACKEND_WARNING_CODES) {
+      const warning = warnings.find((each) => each.code === code);
+      if (warning === undefined) state.clear(code);
+      else state.raise(code, warning.text);
+    }
     log.info("data path is up", {
       event: "data-path.up",
       backend: status?.type,

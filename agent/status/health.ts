@@ -23,6 +23,8 @@ export interface WarningDefinition {
   readonly impairs: string;
   /** Whether a restart of the agent may solve it; `/healthz` fails then. */
   readonly restartMayCure: boolean;
+  /** Whether the host does less than it should; `/readyz` fails then. */
+  readonly impairsReadiness: boolean;
 }
 
 /** Severity, and what does not work while the warning is up. */
@@ -57,6 +59,10 @@ const WARNINGS = {
   "data-path.unattended": [
     "warning",
     "changes of peers, fragments and path MTUs",
+  ],
+  "data-path.ipsec": [
+    "warning",
+    "throughput: packets go through user space",
   ],
   "firewall.missing": [
     "error",
@@ -116,13 +122,22 @@ const RESTART_MAY_CURE: ReadonlySet<string> = new Set<WarningCode>([
   "agent.task-died",
 ]);
 
+const IMPAIRS_READINESS: ReadonlySet<string> = new Set<WarningCode>([
+  "data-path.ipsec",
+]);
+
 /** Every warning that the agent can raise. */
 export const warningDefinitions: Readonly<
   Record<WarningCode, WarningDefinition>
 > = Object.fromEntries(
   Object.entries(WARNINGS).map(([code, [severity, impairs]]) => [
     code,
-    { severity, impairs, restartMayCure: RESTART_MAY_CURE.has(code) },
+    {
+      severity,
+      impairs,
+      restartMayCure: RESTART_MAY_CURE.has(code),
+      impairsReadiness: IMPAIRS_READINESS.has(code),
+    },
   ]),
 ) as Record<WarningCode, WarningDefinition>;
 
@@ -176,6 +191,13 @@ export class Health {
   unhealthy(): Warning[] {
     return this.warnings().filter(({ code }) =>
       warningDefinitions[code].restartMayCure
+    );
+  }
+
+  /** The warnings that make `/readyz` fail although the network runs. */
+  notReady(): Warning[] {
+    return this.warnings().filter(({ code }) =>
+      warningDefinitions[code].impairsReadiness
     );
   }
 }

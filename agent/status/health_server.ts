@@ -27,7 +27,7 @@ export class HealthServerError extends LodenError {
 }
 
 /** What the answers depend on. */
-export type HealthSource = Pick<AgentState, "facts" | "unhealthy">;
+export type HealthSource = Pick<AgentState, "facts" | "notReady" | "unhealthy">;
 
 /** Where to listen. */
 export interface HealthServerOptions {
@@ -114,10 +114,13 @@ export function answerHealth(
         ? text(200, "flanneld is running")
         : text(503, broken.map((each) => each.text).join("\n"));
     }
-    case "/readyz":
-      return state.facts.ready
+    case "/readyz": {
+      if (!state.facts.ready) return text(503, "flanneld is not ready yet");
+      const impaired = state.notReady();
+      return impaired.length === 0
         ? text(200, "flanneld is ready")
-        : text(503, "flanneld is not ready yet");
+        : text(503, impaired.map((each) => each.text).join("\n"));
+    }
     default:
       return text(404, "404 page not found");
   }

@@ -248,6 +248,10 @@ export class AgentState {
     return this.#health.warnings();
   }
 
+  notReady(): Warning[] {
+    return this.#health.notReady();
+  }
+
   unhealthy(): Warning[] {
     return this.#health.unhealthy();
   }

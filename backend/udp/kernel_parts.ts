@@ -11,6 +11,7 @@ import type { Clock } from "../../linux/clock.ts";
 import { KernelEthtool } from "../../linux/ethtool.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { KernelIpsecMonitor } from "../../linux/netlink/ipsec_monitor.ts";
 import { countIpsecPolicies } from "../../linux/netlink/xfrm.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { KernelPacketSteering } from "../../linux/packet_steering.ts";
@@ -36,6 +37,7 @@ export function kernelParts(
     // Loden knows its own routes to peers, so they are not reported.
     openMonitor: () => new KernelRtnetlinkMonitor({ own: rtnetlink }),
     countIpsecPolicies,
+    openIpsecMonitor: () => new KernelIpsecMonitor(),
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,
     kernelRelease: Deno.osRelease(),

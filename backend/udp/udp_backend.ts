@@ -19,6 +19,7 @@ import type {
   BackendAdvertisement,
   BackendContext,
   BackendStatus,
+  BackendWarning,
 } from "../backend.ts";
 import { UnderlayMtuError } from "../errors.ts";
 import type {
@@ -30,17 +31,19 @@ import type {
 } from "./data_path.ts";
 import {
   IpsecPoliciesError,
+  IpsecPoliciesGoneError,
   KernelPathUnavailableError,
 } from "./ebpf/errors.ts";
 import { planProgramRemoval } from "./ebpf/remove.ts";
 import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
 import { findOwnedDevice } from "../overlay_device.ts";
+import { IpsecWatch, type IpsecWatchParts } from "./ipsec_watch.ts";
 import { startTun } from "./tun/start_tun.ts";
 
 const log = getLogger(["loden", "backend"]);
 
 /** What the backend needs. */
-export type UdpBackendParts = EbpfParts;
+export interface UdpBackendParts extends EbpfParts, IpsecWatchParts {}
 
 /** The backend's settings on this host. */
 export interface UdpSettings {
@@ -70,8 +73,13 @@ export class UdpBackend implements Backend {
   readonly #parts: UdpBackendParts;
   readonly #options: UdpBackendOptions;
   readonly #failure = Promise.withResolvers<void>();
+  readonly #stopping = new AbortController();
   #path: UdpDataPath | undefined;
   #reason: string;
+  /** Policies that keep the kernel data path away. */
+  #ipsec: IpsecPoliciesError | undefined;
+  /** Until policies come, or go. */
+  #watching: Promise<void> = Promise.resolve();
 
   constructor(parts: UdpBackendParts, options: UdpBackendOptions) {
     this.#parts = parts;
@@ -113,7 +121,16 @@ export class UdpBackend implements Backend {
       disabledFeatures: this.#options.disabledFeatures,
     }, signal);
     this.#path = path;
-    path.failed.then(this.#failure.resolve, this.#failure.reject);
+    path.failed.then(
+      () => {
+        // One that is put away ends without a failure: see #leaveKernelPath.
+        if (this.#path === path) this.#failure.resolve();
+      },
+      this.#failure.reject,
+    );
+    if (this.#options.dataPath === "auto") {
+      this.#watching = this.#watchIpsec().catch(this.#failure.reject);
+    }
     return { deviceName: path.deviceName, mtuBytes };
   }
 
@@ -144,6 +161,7 @@ export class UdpBackend implements Backend {
           reason,
         },
       );
+      if (error.cause instanceof IpsecPoliciesError) this.#ipsec = error.cause;
       const path = await this.#startTun(options, signal);
       this.#reason = `the kernel data path cannot be used: ${reason}`;
       return path;
@@ -168,6 +186,37 @@ export class UdpBackend implements Backend {
     }
     if (count === 0) return;
     throw new KernelPathUnavailableError(new IpsecPoliciesError(count));
+  }
+
+  /** The other data path takes a new backend: this one fails, and says why. */
+  async #watchIpsec(): Promise<void> {
+    const { signal } = this.#stopping;
+    const watch = new IpsecWatch(this.#parts);
+    if (this.#path?.name === "ebpf") {
+      const count = await watch.until("some", signal);
+      if (count === undefined) return;
+      await this.#leaveKernelPath(new IpsecPoliciesError(count));
+    } else if (this.#ipsec !== undefined) {
+      const count = await watch.until("none", signal);
+      if (count === undefined) return;
+      this.#failure.reject(new IpsecPoliciesGoneError());
+    }
+  }
+
+  /**
+   * At once: from here on not one packet goes by the kernel data path. Until user
+   * space runs, the unreachable route answers.
+   */
+  async #leaveKernelPath(reason: IpsecPoliciesError): Promise<void> {
+    const path = this.#path;
+    this.#path = undefined;
+    const stopped = path?.stop();
+    try {
+      this.#removeKernelPath(this.#options.deviceAlias);
+    } finally {
+      this.#failure.reject(reason);
+      await stopped;
+    }
   }
 
   /** Programs that a kernel data path left would take the packets. */
@@ -206,7 +255,15 @@ export class UdpBackend implements Backend {
     };
   }
 
+  warnings(): readonly BackendWarning[] {
+    return this.#ipsec === undefined
+      ? []
+      : [{ code: "data-path.ipsec", text: describeError(this.#ipsec) }];
+  }
+
   async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#watching;
     await this.#path?.stop();
     this.#failure.resolve();
   }

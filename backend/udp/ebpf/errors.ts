@@ -52,6 +52,16 @@ export class IpsecPoliciesError extends LodenError {
   }
 }
 
+/** They are gone. Its code is `backend.ipsec-gone`. */
+export class IpsecPoliciesGoneError extends LodenError {
+  constructor() {
+    super(
+      "backend.ipsec-gone",
+      "The host has no IPsec policies any more: the kernel data path is tried again",
+    );
+  }
+}
+
 /** The kernel is older than the data path's programs. Its code is `backend.kernel`. */
 export class KernelTooOldError extends LodenError {
   constructor(release: string, least: string) {

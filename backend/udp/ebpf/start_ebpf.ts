@@ -46,8 +46,6 @@ export interface EbpfParts {
   readonly openPacketPort: () => PacketPort & Disposable;
   readonly watch: (descriptors: readonly number[]) => DescriptorWaiter;
   readonly openMonitor: () => RtnetlinkMonitor;
-  /** Of this host's network. */
-  readonly countIpsecPolicies: () => number;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
   /** Until when peers are valid without the agent. */

@@ -51,6 +51,18 @@ Deno.test("health answers are flannel's", () => {
   assertEquals(answer("/", state)[0], 404);
 });
 
+Deno.test("/readyz fails while policies keep the fast data path away, and says so", () => {
+  const state = agentState();
+  state.set({ ready: true });
+  state.raise("firewall.forward-missing", "no tool");
+  assertEquals(answer("/readyz", state)[0], 200);
+  state.raise("data-path.ipsec", "2 policies");
+  assertEquals(answer("/readyz", state), [503, "2 policies"]);
+  assertEquals(answer("/healthz", state)[0], 200);
+  state.clear("data-path.ipsec");
+  assertEquals(answer("/readyz", state)[0], 200);
+});
+
 Deno.test("/healthz fails for what a restart may cure, and not for etcd", () => {
   const state = agentState();
   state.raise("etcd.unavailable", "etcd is away");

@@ -68,7 +68,6 @@ class World extends EbpfWorld {
       openPacketPort: () =>
         opened(this.open, "packet port", new FakePacketPort()),
       openMonitor: () => opened(this.open, "monitor", this.monitor),
-      countIpsecPolicies: () => 0,
       watch: () => this.watch,
       kernelRelease: this.kernelRelease,
       ...overrides,
