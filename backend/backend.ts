@@ -6,7 +6,7 @@
 
 import type { Cidr } from "../net/cidr.ts";
 import type { DataPathName, PeerDiff } from "../net/peer.ts";
-import type { Overlay, Underlay } from "../net/underlay.ts";
+import type { Overlay, Underlay, UnderlayUse } from "../net/underlay.ts";
 
 /** What a backend needs to start. */
 export interface BackendContext {
@@ -64,6 +64,12 @@ export interface Backend {
   /** Updates the peers while traffic flows. */
   apply(diff: PeerDiff): Promise<void>;
   status(): BackendStatus;
+  /**
+   * What other hosts send to this one, and by which devices they are reached, as
+   * of now; `undefined` before the start. The host's firewall keeps such packets
+   * from coming by any other device. A backend without outer packets has none.
+   */
+  underlayUse?(): UnderlayUse | undefined;
   /** Known once it has been started. */
   warnings?(): readonly BackendWarning[];
   /**

@@ -60,7 +60,9 @@ function rulesOf(
   { network, subnet, firewall }: Footprint,
   overlayDevice: string | undefined,
 ): FirewallRules | undefined {
-  return firewall && { network, subnet, overlayDevice, ...firewall };
+  if (firewall === undefined) return undefined;
+  const antiSpoofing = firewall.antiSpoofing ? "kept" : undefined;
+  return { network, subnet, overlayDevice, ...firewall, antiSpoofing };
 }
 
 /** The agent's device with the lease's address; its pair has the alias too. */

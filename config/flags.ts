@@ -333,6 +333,15 @@ export const AGENT_FLAGS = [
     help: "accept the overlay's traffic in the FORWARD chain",
   },
   {
+    name: "anti-spoofing",
+    type: "bool",
+    default: true,
+    group: "Firewall and routes",
+    origin: "loden",
+    status: ACTIVE,
+    help: "drop what containers send in the name of another host",
+  },
+  {
     name: "iptables-resync",
     type: "int",
     default: 30,

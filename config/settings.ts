@@ -78,6 +78,7 @@ export interface Settings {
   /** Whether to masquerade with `--random-fully` where the host can. */
   readonly ipMasqFullyRandom: boolean;
   readonly iptablesForwardRules: boolean;
+  readonly antiSpoofing: boolean;
   /**
    * Whether to set kernel settings that block packets, not only report them.
    */
@@ -246,6 +247,7 @@ function hostSettings(values: AgentFlagValues) {
     ipMasq: values["ip-masq"],
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],
+    antiSpoofing: values["anti-spoofing"],
     setSysctls: values["set-sysctls"],
     iptablesResyncSeconds: values["iptables-resync"],
     ipBlackholeRoute: values["ip-blackhole-route"],

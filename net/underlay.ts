@@ -20,6 +20,21 @@ export interface Underlay {
   readonly mac: Uint8Array;
 }
 
+/** Packets that only the hosts of the overlay send each other. */
+export interface OuterTraffic {
+  /** IPPROTO_*: 17 for UDP, 4 for ipip. */
+  readonly protocol: number;
+  /** Destination port, of a protocol that has ports. */
+  readonly port?: number;
+}
+
+/** Where outer packets may come from and leave by on this host. */
+export interface UnderlayUse {
+  readonly traffic: readonly OuterTraffic[];
+  /** Names of the devices by which peers are reached, the lease's among them. */
+  readonly devices: readonly string[];
+}
+
 /** What other programs of the host need to know of a started backend. */
 export interface Overlay {
   /**

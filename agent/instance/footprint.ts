@@ -41,6 +41,8 @@ export interface FirewallFootprint {
   readonly forward: boolean;
   readonly randomFully: boolean;
   readonly enableNftables: boolean;
+  /** An agent of an earlier version has not written it down. */
+  readonly antiSpoofing?: boolean;
 }
 
 /** The alias of every device that an agent of `etcdPrefix` creates. */

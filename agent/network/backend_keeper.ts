@@ -17,7 +17,7 @@ import { describeError } from "../../errors.ts";
 import { Backoff } from "../../linux/backoff.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
-import type { Overlay } from "../../net/underlay.ts";
+import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -92,6 +92,11 @@ export class BackendKeeper {
   /** `undefined` if no backend runs. */
   status(): BackendStatus | undefined {
     return this.#running?.backend.status();
+  }
+
+  /** `undefined` while no backend runs, or where it has no outer packets. */
+  underlayUse(): UnderlayUse | undefined {
+    return this.#running?.backend.underlayUse?.();
   }
 
   /** What the backend that runs does not do as well as it could. */

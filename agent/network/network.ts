@@ -16,9 +16,11 @@ import type {
   DockerLook,
   DockerWatchSubject,
 } from "../../host/docker/docker_watch.ts";
+import type { AntiSpoofing } from "../../host/firewall/firewall.ts";
 import type { SubnetEnv } from "../../host/subnet_env.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
 import { slept } from "../../linux/clock.ts";
+import type { Cidr } from "../../net/cidr.ts";
 import type { Overlay, Underlay } from "../../net/underlay.ts";
 import {
   BlackholeRoute,
@@ -73,6 +75,11 @@ export interface NetworkComponents
    * those that could not be set.
    */
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
+  /** Bridges of this host's containers, by their addresses. */
+  readonly containerBridges: (
+    subnet: Cidr,
+    overlayDevice: string | undefined,
+  ) => readonly string[];
   /**
    * Watches the host's Docker until aborted (`host/docker/docker_watch.ts`).
    */
@@ -127,7 +134,11 @@ export class Network {
       },
     });
     this.#sysctls = new SysctlReport(components.state);
-    this.#firewall = new NetworkFirewall(components, options);
+    this.#firewall = new NetworkFirewall(
+      components,
+      options,
+      () => this.#antiSpoofing(),
+    );
     this.#blackhole = new BlackholeRoute(components);
   }
 
@@ -259,6 +270,17 @@ export class Network {
         (ending) => watchDocker(overlay, onLook, ending),
         this.#stopping.signal,
       ));
+  }
+
+  /** Unknown while no data path runs. */
+  #antiSpoofing(): AntiSpoofing | undefined {
+    const underlay = this.backend.underlayUse();
+    if (underlay === undefined || this.#overlay === undefined) return undefined;
+    const bridges = this.#components.containerBridges(
+      this.#plan.subnet,
+      this.#overlay.deviceName,
+    );
+    return { underlay, bridges };
   }
 
   #onWaiting(error: unknown): void {

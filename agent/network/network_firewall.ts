@@ -7,7 +7,10 @@
 import { getLogger } from "@logtape/logtape";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
-import type { FirewallRules } from "../../host/firewall/firewall.ts";
+import type {
+  AntiSpoofing,
+  FirewallRules,
+} from "../../host/firewall/firewall.ts";
 import type { FirewallStatus } from "../../host/firewall/firewall_keeper.ts";
 import { type Cidr, equalCidr } from "../../net/cidr.ts";
 import type { NetworkPlan } from "./network_plan.ts";
@@ -30,8 +33,15 @@ export interface NetworkFirewallComponents extends RetryComponents {
   readonly state: AgentState;
   readonly createFirewall: (
     config: NetworkConfig,
-    onResult: (error: unknown | undefined) => void,
+    events: FirewallEvents,
+    antiSpoofing: (() => AntiSpoofing | undefined) | undefined,
   ) => FirewallSupervisor;
+}
+
+/** What is told after each look at the rules: an error, or that all is well. */
+export interface FirewallEvents {
+  onResult(error: unknown | undefined): void;
+  onAntiSpoofing(error: unknown | undefined): void;
 }
 
 /** The settings. */
@@ -39,6 +49,8 @@ export interface NetworkFirewallOptions {
   readonly ipMasq: boolean;
   readonly forwardRules: boolean;
   readonly randomFully: boolean;
+  /** Whether containers are kept from speaking as others. */
+  readonly antiSpoofing: boolean;
   /** The network in the last run's subnet file. */
   readonly formerNetwork: Cidr | undefined;
 }
@@ -71,17 +83,21 @@ interface Kept {
 export class NetworkFirewall {
   readonly #components: NetworkFirewallComponents;
   readonly #options: NetworkFirewallOptions;
+  readonly #antiSpoofing: () => AntiSpoofing | undefined;
   #kept: Kept | undefined;
   #overlayDevice: string | undefined;
   #network: Cidr | undefined;
   /** The network whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
 
+  /** @param antiSpoofing what containers must not send, as of now. */
   constructor(
     components: NetworkFirewallComponents,
     options: NetworkFirewallOptions,
+    antiSpoofing: () => AntiSpoofing | undefined,
   ) {
     this.#components = components;
+    this.#antiSpoofing = antiSpoofing;
     this.#options = options;
     this.#network = options.formerNetwork;
   }
@@ -98,7 +114,7 @@ export class NetworkFirewall {
     signal: AbortSignal,
     ending: AbortSignal,
   ): Promise<void> {
-    const { ipMasq, forwardRules } = this.#options;
+    const { ipMasq, forwardRules, antiSpoofing } = this.#options;
     const { network } = config.pool;
     const supervisor = await this.#supervisorFor(config);
     if (this.#network !== undefined && !equalCidr(this.#network, network)) {
@@ -132,7 +148,7 @@ export class NetworkFirewall {
         );
       }
     }
-    if (ipMasq || forwardRules) supervisor.start(ending);
+    if (ipMasq || forwardRules || antiSpoofing) supervisor.start(ending);
   }
 
   /** Packets from the overlay device bypass Docker's drop rules. */
@@ -156,7 +172,11 @@ export class NetworkFirewall {
     }
     const supervisor = this.#components.createFirewall(
       config,
-      (error) => this.#onResult(error),
+      {
+        onResult: (error) => this.#onResult(error),
+        onAntiSpoofing: (error) => this.#onAntiSpoofing(error),
+      },
+      this.#options.antiSpoofing ? this.#antiSpoofing : undefined,
     );
     if (this.#overlayDevice !== undefined) {
       supervisor.setOverlayDevice(this.#overlayDevice);
@@ -164,6 +184,20 @@ export class NetworkFirewall {
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };
     await before?.supervisor.stop();
     return supervisor;
+  }
+
+  #onAntiSpoofing(error: unknown | undefined): void {
+    const { state } = this.#components;
+    const code = "firewall.anti-spoofing-missing";
+    if (error === undefined) {
+      state.clear(code);
+      return;
+    }
+    if (!state.raise(code, describeError(error))) return;
+    log.warn("rules against spoofing are not in place", {
+      event: "firewall.spoofing-open",
+      error,
+    });
   }
 
   #onResult(error: unknown | undefined): void {

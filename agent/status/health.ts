@@ -72,6 +72,10 @@ const WARNINGS = {
     "warning",
     "a FORWARD policy of DROP blocks the containers' traffic",
   ],
+  "firewall.anti-spoofing-missing": [
+    "warning",
+    "containers of this host can speak as other hosts",
+  ],
   "host.forwarding": ["warning", "packets between containers and other hosts"],
   "host.blackhole-route": [
     "warning",

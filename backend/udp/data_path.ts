@@ -44,6 +44,8 @@ export interface UdpDataPath {
    * earlier agent left are removed. Calls do not overlap.
    */
   changePeers(diff: PeerDiff): Promise<void>;
+  /** Names of the devices by which peers are reached, as of now. */
+  underlayDevices(): readonly string[];
   /** Names are an interface: `docs/datapath.md`. */
   counters(): Record<string, number>;
   /** What else `loden status` shows, by name. */

@@ -13,7 +13,7 @@ import {
   UDP_ENCAPSULATION_BYTES,
 } from "../../net/mtu.ts";
 import type { PeerDiff } from "../../net/peer.ts";
-import type { Overlay } from "../../net/underlay.ts";
+import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
 import type {
   Backend,
   BackendAdvertisement,
@@ -39,6 +39,8 @@ import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
 import { findOwnedDevice } from "../overlay_device.ts";
 import { IpsecWatch, type IpsecWatchParts } from "./ipsec_watch.ts";
 import { startTun } from "./tun/start_tun.ts";
+
+const IPPROTO_UDP = 17;
 
 const log = getLogger(["loden", "backend"]);
 
@@ -252,6 +254,14 @@ export class UdpBackend implements Backend {
       outlivesAgent: this.#path?.outlivesAgent ?? false,
       details: this.#path?.details() ?? {},
       counters: this.#path?.counters() ?? {},
+    };
+  }
+
+  underlayUse(): UnderlayUse | undefined {
+    const devices = this.#path?.underlayDevices();
+    return devices && {
+      traffic: [{ protocol: IPPROTO_UDP, port: this.#options.port }],
+      devices,
     };
   }
 

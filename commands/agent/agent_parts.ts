@@ -16,6 +16,7 @@ import {
   stateFile,
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
+import type { FirewallEvents } from "../../agent/network/network_firewall.ts";
 import { refuseNetworkOfOthers } from "../../agent/instance/neighbours.ts";
 import type { NetworkOptions } from "../../agent/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
@@ -37,6 +38,8 @@ import { overlayOptions } from "../../host/docker/daemon_options.ts";
 import { watchDocker } from "../../host/docker/docker_watch.ts";
 import { hostDocker } from "../../host/docker/host_docker.ts";
 import { renderAgentDockerOpts } from "../../host/docker_opts.ts";
+import { containerBridges } from "../../host/container_bridges.ts";
+import type { AntiSpoofing } from "../../host/firewall/firewall.ts";
 import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
 import { pickUnderlay } from "../../host/interface_picker.ts";
@@ -133,8 +136,10 @@ export async function composeAgent(
       warnings: (underlay) => warningsAbout(underlay, rtnetlink),
     },
     createBackend: (config, underlay) => createBackend(config, host, underlay),
-    createFirewall: (config, onResult) =>
-      createFirewall(settings, config, onResult),
+    createFirewall: (config, events, antiSpoofing) =>
+      createFirewall(settings, config, events, antiSpoofing),
+    containerBridges: (subnet, overlayDevice) =>
+      containerBridges(rtnetlink, subnet, overlayDevice),
     files: hostFiles(settings, () => readDaemonConfig()),
     ensureBlackholeRoute: (subnet) =>
       rtnetlink.replaceRoute({
@@ -190,6 +195,7 @@ export function networkOptions(
     ipMasq: settings.ipMasq,
     forwardRules: settings.iptablesForwardRules,
     randomFully: settings.ipMasqFullyRandom,
+    antiSpoofing: settings.antiSpoofing,
     blackholeRoute: settings.ipBlackholeRoute,
     formerNetwork: former.network,
   };
@@ -268,23 +274,27 @@ function firewallFootprint(
     forward: settings.iptablesForwardRules,
     randomFully: settings.ipMasqFullyRandom,
     enableNftables: config.enableNfTables,
+    antiSpoofing: settings.antiSpoofing,
   };
 }
 
 function createFirewall(
   settings: Settings,
   config: NetworkConfig,
-  onResult: (error: unknown | undefined) => void,
+  events: FirewallEvents,
+  antiSpoofing: (() => AntiSpoofing | undefined) | undefined,
 ): FirewallKeeper {
   const runner = new HostCommandRunner();
   const options = { enableNftables: config.enableNfTables };
   return new FirewallKeeper({
     select: (signal) => selectFirewall(runner, options, signal),
     clock: systemClock,
+    ...antiSpoofing && { antiSpoofing },
     openMonitor: () => new KernelNftablesMonitor(),
   }, {
     resyncSeconds: settings.iptablesResyncSeconds,
-    onResult,
+    onResult: (error) => events.onResult(error),
+    onAntiSpoofing: (error) => events.onAntiSpoofing(error),
   });
 }
 

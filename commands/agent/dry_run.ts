@@ -238,7 +238,7 @@ async function planFirewall(
   const { signal } = new AbortController();
   const isWanted = options.ipMasq || options.forwardRules;
   try {
-    const { firewall, reason, forDocker } = await selectFirewall(
+    const { firewall, antiSpoofing, reason, forDocker } = await selectFirewall(
       runner,
       { enableNftables: config.enableNfTables },
       signal,
@@ -260,6 +260,14 @@ async function planFirewall(
       if (changes.length > 0) {
         sets.push({ name: `${set.tool}, ${set.purpose}`, changes });
       }
+    }
+    if (options.antiSpoofing) {
+      // The devices that the rules name are known once the data path runs.
+      const kept = { ...rules, antiSpoofing: "kept" } as const;
+      sets.push({
+        name: `${antiSpoofing.tool}, ${antiSpoofing.purpose}`,
+        changes: await antiSpoofing.check(kept, signal),
+      });
     }
     return forecastFirewall(isWanted ? sets : sets.filter(hasChanges));
   } catch (error) {

@@ -8,6 +8,7 @@
  */
 
 import type { Cidr } from "../../net/cidr.ts";
+import type { UnderlayUse } from "../../net/underlay.ts";
 
 /** The rules that one network needs (compat 9). */
 export interface FirewallRules {
@@ -31,6 +32,19 @@ export interface FirewallRules {
    * packets do.
    */
   readonly overlayDevice?: string | undefined;
+  /**
+   * `--anti-spoofing`: what devices must not send in a host's name. `kept`: as the
+   * agent has set it, for those who do not know the devices. Without it there are
+   * no such rules.
+   */
+  readonly antiSpoofing?: AntiSpoofing | "kept" | undefined;
+}
+
+/** What {@linkcode FirewallRules.antiSpoofing} has to know of the host. */
+export interface AntiSpoofing {
+  readonly underlay: UnderlayUse;
+  /** Names of the bridges with addresses of this host's subnet. */
+  readonly bridges: readonly string[];
 }
 
 /** The tool that changes the rules. */

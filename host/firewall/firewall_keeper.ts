@@ -10,6 +10,7 @@ import { type Clock, slept } from "../../linux/clock.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { NoFirewallToolError } from "./errors.ts";
 import type {
+  AntiSpoofing,
   Firewall,
   FirewallRules,
   FirewallTool,
@@ -25,6 +26,11 @@ export interface FirewallKeeperComponents {
   /** Chooses the tool; called again until one works. */
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
+  /**
+   * What containers must not send, as of now, asked every few seconds;
+   * `undefined` until it is known. Without it there are no rules against spoofing.
+   */
+  readonly antiSpoofing?: () => AntiSpoofing | undefined;
   /** Reports changes by others; without it the rules are polled. */
   readonly openMonitor?: () => NftablesMonitor;
 }
@@ -35,6 +41,8 @@ export interface FirewallKeeperOptions {
   readonly resyncSeconds: number;
   /** Called after each check of the rules, with the error or without one. */
   readonly onResult?: (error: unknown | undefined) => void;
+  /** The same for the rules against spoofing alone. */
+  readonly onAntiSpoofing?: (error: unknown | undefined) => void;
 }
 
 /** What `loden status` shows. */
@@ -64,10 +72,12 @@ export class FirewallKeeper {
   readonly #options: FirewallKeeperOptions;
   #selection: FirewallSelection | undefined;
   /** Other tools, through which an earlier run may have set its rules. */
-  #toClear: readonly Firewall[] = [];
+  #toClear: readonly RuleSet[] = [];
   #rules: FirewallRules | undefined;
   #overlayDevice: string | undefined;
   #inPlace = false;
+  /** What containers are kept from sending, once those rules are in place. */
+  #againstSpoofing: string | undefined;
   /** Whether the kernel's reports arrive. */
   #isFollowed = false;
   /** Monotonic time of the last look. */
@@ -133,7 +143,8 @@ export class FirewallKeeper {
     const { clock } = this.#components;
     const resyncMs = this.#options.resyncSeconds * 1_000;
     while (await slept(clock, Math.min(RETRY_MS, resyncMs), signal)) {
-      const hasFailed = !this.#inPlace || this.#reportedForDocker.size > 0;
+      const hasFailed = !this.#inPlace || this.#reportedForDocker.size > 0 ||
+        this.#hasOtherDevices();
       const isDue = clock.monotonic() - this.#lookedAtMs >= resyncMs;
       if (hasFailed || (isDue && await this.#mustPoll(signal))) {
         await this.#lookAgain(signal);
@@ -141,12 +152,19 @@ export class FirewallKeeper {
     }
   }
 
+  /** Whether the rules against spoofing are not those of the present devices. */
+  #hasOtherDevices(): boolean {
+    const { antiSpoofing: ask } = this.#components;
+    const now = ask?.();
+    return now !== undefined && JSON.stringify(now) !== this.#againstSpoofing;
+  }
+
   /** Whether a change of the rules can go unnoticed. */
   async #mustPoll(signal: AbortSignal): Promise<boolean> {
     if (!this.#isFollowed || this.#selection === undefined) return true;
-    const { firewall, forDocker } = this.#selection;
+    const { firewall, antiSpoofing, forDocker } = this.#selection;
     try {
-      for (const set of [firewall, ...forDocker]) {
+      for (const set of [firewall, antiSpoofing, ...forDocker]) {
         if (!await set.reportsChanges(signal)) return true;
       }
       return false;
@@ -242,11 +260,46 @@ export class FirewallKeeper {
     // Only now, so that the rules are never missing.
     for (const other of this.#toClear) await this.#clear(other, rules, signal);
     this.#toClear = [];
+    await this.#setAntiSpoofing(rules, signal);
     const overlayDevice = this.#overlayDevice;
     // The bypass of the last run stays until this run knows its device.
     if (overlayDevice === undefined) return;
     for (const set of this.#selection?.forDocker ?? []) {
       await this.#setForDocker(set, { ...rules, overlayDevice }, signal);
+    }
+  }
+
+  /** The last run's rules stay until this one knows its devices. */
+  async #setAntiSpoofing(
+    rules: FirewallRules,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { antiSpoofing: ask } = this.#components;
+    const set = this.#selection?.antiSpoofing;
+    const antiSpoofing = ask?.();
+    if (
+      set === undefined || (ask !== undefined && antiSpoofing === undefined)
+    ) {
+      return;
+    }
+    const overlayDevice = this.#overlayDevice;
+    const { onAntiSpoofing } = this.#options;
+    try {
+      const wanted = { ...rules, overlayDevice, antiSpoofing };
+      const changes = await set.ensure(wanted, signal);
+      this.#againstSpoofing = JSON.stringify(antiSpoofing);
+      onAntiSpoofing?.(undefined);
+      if (changes.length === 0) return;
+      log.info("rules against spoofing set", {
+        event: "firewall.anti-spoofing",
+        tool: set.tool,
+        changes,
+      });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // Packets that are wanted flow all the same.
+      this.#againstSpoofing = undefined;
+      onAntiSpoofing?.(error);
     }
   }
 
@@ -284,7 +337,11 @@ export class FirewallKeeper {
       this.#selection = await this.#components.select(signal);
     } catch (error) {
       const isUnneeded = !rules.masquerade && !rules.forward;
-      if (isUnneeded && error instanceof NoFirewallToolError) return undefined;
+      if (isUnneeded && error instanceof NoFirewallToolError) {
+        const isWanted = this.#components.antiSpoofing !== undefined;
+        this.#options.onAntiSpoofing?.(isWanted ? error : undefined);
+        return undefined;
+      }
       throw error;
     }
     const { firewall, reason, others } = this.#selection;
@@ -299,7 +356,7 @@ export class FirewallKeeper {
 
   /** Removes the rules that this agent set with the other tool (compat 9.4). */
   async #clear(
-    other: Firewall,
+    other: RuleSet,
     rules: FirewallRules,
     signal: AbortSignal,
   ): Promise<void> {

@@ -43,11 +43,11 @@ export interface RuleSetReport {
  * @throws {FirewallError}
  */
 export async function reportFirewall(
-  { firewall, others, forDocker }: FirewallSelection,
+  { firewall, antiSpoofing, others, forDocker }: FirewallSelection,
   wanted: FirewallRules | undefined,
   signal: AbortSignal,
 ): Promise<RuleSetReport[]> {
-  const kept = [firewall, ...forDocker];
+  const kept = [firewall, antiSpoofing, ...forDocker];
   const reports: RuleSetReport[] = [];
   for (const set of [...kept, ...others]) {
     const isChosen = kept.includes(set);

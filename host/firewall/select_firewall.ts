@@ -7,8 +7,10 @@
 import type { CommandRunner } from "../../linux/command.ts";
 import { FirewallError, NoFirewallToolError } from "./errors.ts";
 import type { Firewall, RuleSet } from "./firewall.ts";
+import { IptablesAntiSpoofing } from "./iptables_anti_spoofing.ts";
 import { IptablesDockerPass } from "./iptables_docker_pass.ts";
 import { IptablesFirewall } from "./iptables_firewall.ts";
+import { NftablesAntiSpoofing } from "./nftables_anti_spoofing.ts";
 import { NftablesDockerMark } from "./nftables_docker_mark.ts";
 import { NftablesFirewall } from "./nftables_firewall.ts";
 
@@ -17,11 +19,13 @@ export interface FirewallSelection {
   readonly firewall: Firewall;
   /** The reason for the choice, for the log. */
   readonly reason: string;
+  /** The rules against spoofing, set by the same tool. */
+  readonly antiSpoofing: RuleSet;
   /**
    * Other tools, which may hold rules that this agent set under another
    * configuration.
    */
-  readonly others: readonly Firewall[];
+  readonly others: readonly RuleSet[];
   /** The bypasses of Docker's own rules, for both tools that Docker may use. */
   readonly forDocker: readonly RuleSet[];
 }
@@ -42,10 +46,14 @@ export async function selectFirewall(
   if (options.enableNftables) working.reverse();
   const [firewall, ...others] = working;
   if (firewall === undefined) throw new NoFirewallToolError(problems);
-  const forDocker = dockerSets(runner, [firewall, ...others]);
+  const forDocker = dockerSets(runner, working);
   return {
     firewall,
-    others,
+    antiSpoofing: antiSpoofingSet(runner, firewall),
+    others: [
+      ...others,
+      ...others.map((other) => antiSpoofingSet(runner, other)),
+    ],
     forDocker,
     reason: reasonFor(firewall, options),
   };
@@ -60,7 +68,20 @@ export async function workingRuleSets(
   signal: AbortSignal,
 ): Promise<RuleSet[]> {
   const { working } = await probe(runner, signal);
-  return [...working, ...dockerSets(runner, working)];
+  return [
+    ...working,
+    ...working.map((firewall) => antiSpoofingSet(runner, firewall)),
+    ...dockerSets(runner, working),
+  ];
+}
+
+function antiSpoofingSet(
+  runner: CommandRunner,
+  { tool }: Firewall,
+): RuleSet {
+  return tool === "iptables"
+    ? new IptablesAntiSpoofing({ runner })
+    : new NftablesAntiSpoofing({ runner });
 }
 
 function dockerSets(

@@ -44,6 +44,8 @@ const RTM_GETROUTE = 26;
  */
 const RTMSG_BYTES = 12;
 
+const RTNEXTHOP_BYTES = 8;
+
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
@@ -218,8 +220,24 @@ export function parseRoute(payload: Uint8Array): Route {
     scope: scopeOf(header.getUint8(6)),
     protocol: header.getUint8(5),
     mtuBytes: mtuOf(attributes.get(RTA_METRICS)),
-    multipath: attributes.has(RTA_MULTIPATH),
+    ...nextHops(attributes.get(RTA_MULTIPATH)),
   };
+}
+
+/** Each is a `struct rtnexthop`: length (u16), flags, hops (u8), device (i32). */
+function nextHops(
+  value: Uint8Array | undefined,
+): Pick<Route, "multipath" | "nextHopDevices"> {
+  if (value === undefined) return { multipath: false };
+  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  const devices: number[] = [];
+  for (let at = 0; at + RTNEXTHOP_BYTES <= view.byteLength;) {
+    const length = view.getUint16(at, true);
+    devices.push(view.getInt32(at + 4, true));
+    if (length < RTNEXTHOP_BYTES) break;
+    at += (length + 3) & ~3;
+  }
+  return { multipath: true, nextHopDevices: devices };
 }
 
 /** Reads the payload of the `RTM_NEWROUTE` that answers a look-up. */

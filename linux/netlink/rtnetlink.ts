@@ -86,6 +86,8 @@ export interface Route {
   readonly mtuBytes: number | undefined;
   /** Whether the route has several next hops (RTA_MULTIPATH). */
   readonly multipath: boolean;
+  /** Of a route with several next hops: their devices, in the kernel's order. */
+  readonly nextHopDevices?: readonly number[];
 }
 
 /** What to put into the main table. */

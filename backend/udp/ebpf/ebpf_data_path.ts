@@ -547,6 +547,10 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
   }
 
+  underlayDevices(): readonly string[] {
+    return this.#programs?.underlays.names ?? [];
+  }
+
   details(): Record<string, string> {
     return this.#programs?.underlays.details() ?? {};
   }

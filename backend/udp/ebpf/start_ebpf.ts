@@ -207,6 +207,10 @@ class RunningEbpf implements UdpDataPath {
     return { ...path.counters(), ...slowPath.counters() };
   }
 
+  underlayDevices(): readonly string[] {
+    return this.#parts.path.underlayDevices();
+  }
+
   details(): Record<string, string> {
     const { path, spreading } = this.#parts;
     const flows = spreading && { "flows on": spreading.describe() };

@@ -73,6 +73,11 @@ export class Underlays {
     return this.#attached.has(interfaceIndex);
   }
 
+  /** Of the devices from which packets are taken. */
+  get names(): readonly string[] {
+    return [...this.#attached.values()].map(({ name }) => name);
+  }
+
   /** For `loden status`, by name. */
   details(): Record<string, string> {
     return Object.fromEntries(

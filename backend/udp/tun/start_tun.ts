@@ -12,7 +12,8 @@ import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import { openTun, type TunDevice } from "../../../linux/tun.ts";
 import { openUdpSocket, type UdpSocket } from "../../../linux/udp_socket.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
-import type { PeerDiff } from "../../../net/peer.ts";
+import { applyPeerDiff, type Peer, type PeerDiff } from "../../../net/peer.ts";
+import type { Underlay } from "../../../net/underlay.ts";
 import { BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import {
@@ -27,6 +28,7 @@ import {
   type OverlayDevice,
 } from "../../overlay_device.ts";
 import { OverlayKeeper } from "../../overlay_keeper.ts";
+import { UnderlayDevices } from "../../underlay_devices.ts";
 import { TunDataPath } from "./tun_data_path.ts";
 
 const log = getLogger(["loden", "backend"]);
@@ -37,7 +39,7 @@ const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 /** What the data path needs. */
 export interface TunParts {
   readonly rtnetlink: Rtnetlink;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "sleep" | "monotonic">;
 }
 
 /**
@@ -93,7 +95,7 @@ export async function startTun(
     port: options.port,
     features: describeFeatures(features),
   });
-  return new RunningTun(path, device, parts);
+  return new RunningTun(path, device, parts, options.underlay);
 }
 
 /** The data path and what keeps its device. */
@@ -105,13 +107,17 @@ class RunningTun implements UdpDataPath {
   readonly #path: TunDataPath;
   readonly #stopping = new AbortController();
   readonly #keeping: Promise<void>;
+  readonly #underlays: UnderlayDevices;
+  readonly #peers = new Map<string, Peer>();
 
   constructor(
     path: TunDataPath,
     device: OverlayDevice,
     { rtnetlink, clock }: TunParts,
+    underlay: Underlay,
   ) {
     this.#path = path;
+    this.#underlays = new UnderlayDevices({ rtnetlink, clock }, underlay);
     this.deviceName = device.name;
     this.failed = path.failed.finally(() => this.#stopping.abort());
     this.failed.catch(() => {});
@@ -131,7 +137,13 @@ class RunningTun implements UdpDataPath {
   }
 
   changePeers(diff: PeerDiff): Promise<void> {
+    applyPeerDiff(this.#peers, diff);
     return this.#path.changePeers(diff);
+  }
+
+  underlayDevices(): readonly string[] {
+    const addresses = [...this.#peers.values()].map(({ publicIp }) => publicIp);
+    return this.#underlays.names(addresses, this.deviceName);
   }
 
   counters(): Record<string, number> {

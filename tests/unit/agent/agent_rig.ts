@@ -58,6 +58,7 @@ export class AgentRig {
   readonly clock = new FakeClock();
   readonly etcd = new FakeEtcd(this.clock);
   readonly firewall = new FakeFirewall();
+  readonly antiSpoofing = new FakeFirewall();
   /** The overlay's device, as the firewall was told, each time. */
   readonly setOverlayDevice: (string | undefined)[] = [];
   readonly calls: string[] = [];
@@ -108,6 +109,7 @@ export class AgentRig {
         ipMasq: options.ipMasq ?? false,
         forwardRules: options.forwardRules ?? true,
         randomFully: true,
+        antiSpoofing: true,
         blackholeRoute: options.blackholeRoute ?? false,
         formerNetwork: undefined,
       },
@@ -192,17 +194,20 @@ export class AgentRig {
         this.backends.push(backend);
         return backend;
       },
-      createFirewall: (_config, onResult) => {
+      containerBridges: () => ["docker0"],
+      createFirewall: (_config, events, antiSpoofing) => {
         const keeper = new FirewallKeeper({
           select: () =>
             Promise.resolve({
               firewall: this.firewall,
+              antiSpoofing: this.antiSpoofing,
               reason: "a test",
               others: [],
               forDocker: [],
             }),
           clock: this.clock,
-        }, { resyncSeconds: 5, onResult });
+          ...antiSpoofing && { antiSpoofing },
+        }, { resyncSeconds: 5, ...events });
         return {
           ensure: async (rules, signal) => {
             await keeper.ensure(rules, signal);

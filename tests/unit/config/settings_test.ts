@@ -79,6 +79,7 @@ Deno.test("without any source every setting has its default", async () => {
     ipMasq: false,
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,
+    antiSpoofing: true,
     setSysctls: false,
     iptablesResyncSeconds: 30,
     ipBlackholeRoute: false,

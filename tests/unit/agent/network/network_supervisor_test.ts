@@ -42,6 +42,7 @@ class Rig extends AgentRig {
       ipMasq: options.ipMasq ?? false,
       forwardRules: true,
       randomFully: true,
+      antiSpoofing: true,
       blackholeRoute: options.blackholeRoute ?? false,
       formerNetwork: undefined,
     });

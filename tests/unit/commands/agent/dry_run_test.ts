@@ -50,6 +50,7 @@ class Host {
   readonly rtnetlink = new FakeRtnetlink();
   readonly files = new Map<string, string>();
   rules = "";
+  antiSpoofing = "";
   sysctls: SysctlFinding[] = [];
   flanneld: FlanneldProcess | undefined;
 
@@ -92,7 +93,8 @@ class Host {
       runner: new FakeCommandRunner({
         "iptables": () => ({ stdout: "iptables v1.8.11 (nf_tables)" }),
         "iptables-save": () => ({
-          stdout: `*filter\n:FORWARD ACCEPT [0:0]\n${this.rules}COMMIT\n`,
+          stdout: `*filter\n:FORWARD ACCEPT [0:0]\n${this.rules}COMMIT\n` +
+            `*mangle\n:FORWARD ACCEPT [0:0]\n${this.antiSpoofing}COMMIT\n`,
         }),
         // To write were to change something.
         "iptables-restore": () => {
@@ -134,6 +136,8 @@ async function servedHost(): Promise<Host> {
     metric: 0xffff_0000,
   });
   host.rules = RULES;
+  host.antiSpoofing = `-A FORWARD -m comment --comment ` +
+    `"loden anti-spoofing 10.1.0.0/16" -j LODEN-SPOOF-FWD-f78ee519\n`;
   files.set(SUBNET_FILE, SUBNET_ENV);
   files.set(OPTS_FILE, OPTS);
   const [eth0] = rtnetlink.links().filter(({ name }) => name === "eth0");
@@ -173,6 +177,7 @@ Deno.test("on a host that an agent has left as it should be nothing would change
     "keeps address 10.1.5.0/32 of flannel0",
     "keeps route unreachable 10.1.0.0/16",
     "keeps firewall: iptables (iptables works)",
+    "keeps firewall: iptables, anti-spoofing",
     `keeps file ${SUBNET_FILE}`,
     `keeps file ${OPTS_FILE}`,
     `keeps file ${STATE_FILE}`,
@@ -183,12 +188,15 @@ Deno.test("on a host that an agent has left as it should be nothing would change
 Deno.test("each thing that is missing or changed is one line", async () => {
   const host = await servedHost();
   host.rules = "";
+  host.antiSpoofing = "";
   host.files.set(SUBNET_FILE, SUBNET_ENV.replace("1472", "1400"));
   const { lines } = await host.run("--ip-masq");
   for (
     const line of [
       "would firewall: iptables (iptables works): filter: write chain " +
       "FLANNEL-FWD, 2 rules (0 not of this network)",
+      "would firewall: iptables, anti-spoofing: mangle: write chain " +
+      "LODEN-SPOOF-FWD-f78ee519, called from FORWARD",
       `would rewrite file ${SUBNET_FILE}`,
       `would rewrite file ${OPTS_FILE}`,
     ]

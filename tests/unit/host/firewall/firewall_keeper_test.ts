@@ -5,6 +5,7 @@ import {
   NoFirewallToolError,
 } from "../../../../host/firewall/errors.ts";
 import { FirewallKeeper } from "../../../../host/firewall/firewall_keeper.ts";
+import type { AntiSpoofing } from "../../../../host/firewall/firewall.ts";
 import type { FirewallSelection } from "../../../../host/firewall/select_firewall.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { RULES } from "../../../contract/firewall_contract.ts";
@@ -17,13 +18,25 @@ const signal = new AbortController().signal;
 interface Scene {
   readonly clock: FakeClock;
   readonly firewall: FakeFirewall;
+  readonly antiSpoofing: FakeFirewall;
+  /** What containers must not send; `undefined` until it is known. */
+  known: AntiSpoofing | undefined;
   readonly keeper: FirewallKeeper;
   readonly monitor: FakeNftablesMonitor;
   /** What `select` answers, or throws. */
   selection: FirewallSelection | Error;
   /** What `onResult` was told. */
   readonly results: (string | undefined)[];
+  /** What `onAntiSpoofing` was told. */
+  readonly spoofing: (string | undefined)[];
   readonly events: () => unknown[];
+}
+
+/** Of whichever tool. */
+function kept(
+  { antiSpoofing }: Scene,
+): Pick<FirewallSelection, "antiSpoofing"> {
+  return { antiSpoofing };
 }
 
 async function withKeeper(
@@ -39,11 +52,14 @@ async function withKeeper(
   });
   const clock = new FakeClock();
   const firewall = new FakeFirewall();
+  const antiSpoofing = new FakeFirewall();
   const monitor = new FakeNftablesMonitor();
   const results: (string | undefined)[] = [];
+  const spoofing: (string | undefined)[] = [];
   const keeper = new FirewallKeeper({
     clock,
     openMonitor: () => monitor,
+    antiSpoofing: () => scene.known,
     select: () =>
       scene.selection instanceof Error
         ? Promise.reject(scene.selection)
@@ -52,14 +68,25 @@ async function withKeeper(
     resyncSeconds: 30,
     onResult: (error) =>
       results.push(error instanceof FirewallError ? error.code : undefined),
+    onAntiSpoofing: (error) =>
+      spoofing.push(error instanceof Error ? error.message : undefined),
   });
   const scene: Scene = {
     clock,
     firewall,
+    antiSpoofing,
+    known: undefined,
     keeper,
     monitor,
-    selection: { firewall, reason: "test", others: [], forDocker: [] },
+    selection: {
+      firewall,
+      antiSpoofing,
+      reason: "test",
+      others: [],
+      forDocker: [],
+    },
     results,
+    spoofing,
     events: () => records.map((record) => record.properties.event),
   };
   try {
@@ -117,6 +144,7 @@ Deno.test("all rules are polled where those for Docker are not reported", async 
     const set = new FakeFirewall("iptables");
     set.changesAreReported = false;
     scene.selection = {
+      ...kept(scene),
       firewall,
       reason: "test",
       others: [],
@@ -205,6 +233,8 @@ Deno.test("after a failure the tool is chosen again", async () => {
     monitor.tell();
     const next = new FakeFirewall("nftables");
     scene.selection = {
+      ...kept(scene),
+      ...kept(scene),
       firewall: next,
       reason: "test",
       others: [],
@@ -233,6 +263,8 @@ Deno.test("this network's rules in another tool go, other networks' stay", async
     await other.ensure(RULES, signal);
     await other.ensure(foreign, signal);
     scene.selection = {
+      ...kept(scene),
+      ...kept(scene),
       firewall,
       reason: "test",
       others: [other],
@@ -249,6 +281,8 @@ Deno.test("another tool that fails does not keep the rules from being set", asyn
     const other = new FakeFirewall("nftables");
     other.failure = new FirewallError("refused", "no");
     scene.selection = {
+      ...kept(scene),
+      ...kept(scene),
       ...scene.selection,
       others: [other],
     } as FirewallSelection;
@@ -337,7 +371,14 @@ Deno.test("the overlay's device is let past Docker's rules, by every tool that D
       new FakeFirewall("iptables"),
       new FakeFirewall("nftables"),
     ];
-    scene.selection = { firewall, reason: "test", others: [], forDocker };
+    scene.selection = {
+      ...kept(scene),
+      ...kept(scene),
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker,
+    };
     await scene.keeper.ensure(RULES, signal);
     // What the last run has let past is not taken away before that.
     for (const set of forDocker) assertEquals(set.lastRules, undefined);
@@ -361,6 +402,8 @@ Deno.test("a way past Docker's rules that fails keeps nothing else back and is t
     const set = new FakeFirewall("nftables");
     set.failure = new FirewallError("refused", "no");
     scene.selection = {
+      ...kept(scene),
+      ...kept(scene),
       firewall,
       reason: "test",
       others: [],
@@ -378,5 +421,52 @@ Deno.test("a way past Docker's rules that fails keeps nothing else back and is t
     set.failure = undefined;
     await clock.advance(5_000);
     assertEquals(events().at(-1), "firewall.docker-pass");
+  });
+});
+
+const KNOWN: AntiSpoofing = {
+  underlay: {
+    traffic: [{ protocol: 17, port: 8285 }],
+    devices: ["eth0"],
+  },
+  bridges: ["docker0"],
+};
+
+Deno.test("rules against spoofing are set when the devices are known, follow them, and are set again", async () => {
+  await withKeeper(async (scene) => {
+    const { keeper, antiSpoofing, clock, events } = scene;
+    await keeper.ensure(RULES, signal);
+    assertEquals(antiSpoofing.ensureCalls, 0);
+    scene.known = KNOWN;
+    keeper.start(signal);
+    keeper.setOverlayDevice("flannel0");
+    await clock.advance(0);
+    assertEquals(antiSpoofing.lastRules?.antiSpoofing, KNOWN);
+    assertEquals(antiSpoofing.lastRules?.overlayDevice, "flannel0");
+    assertEquals(
+      events().filter((event) => event === "firewall.anti-spoofing").length,
+      1,
+    );
+    scene.known = { ...KNOWN, bridges: [] };
+    antiSpoofing.sets.clear();
+    await clock.advance(5_000);
+    assertEquals(antiSpoofing.lastRules?.antiSpoofing, scene.known);
+    assertEquals(antiSpoofing.sets.size, 1);
+  });
+});
+
+Deno.test("rules against spoofing that are refused are told of, and keep no other rules away", async () => {
+  await withKeeper(async (scene) => {
+    const { keeper, antiSpoofing, firewall, spoofing, results, clock } = scene;
+    scene.known = KNOWN;
+    antiSpoofing.failure = new Error("no such table");
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    assertEquals(spoofing, ["no such table"]);
+    assertEquals(results, [undefined]);
+    assertEquals(await firewall.check(RULES, signal), []);
+    antiSpoofing.failure = undefined;
+    await clock.advance(5_000);
+    assertEquals(spoofing, ["no such table", undefined]);
   });
 });

@@ -32,8 +32,8 @@ async function chosen(
     { enableNftables },
     signal,
   );
-  const tools = [firewall, ...others].map(({ tool }) => tool);
-  return `${tools.join(" before ")}: ${reason}`;
+  const tools = new Set([firewall, ...others].map(({ tool }) => tool));
+  return `${[...tools].join(" before ")}: ${reason}`;
 }
 
 Deno.test("iptables is taken where it works", async () => {
@@ -81,6 +81,8 @@ Deno.test("a cleanup looks through every tool that works", async () => {
   assertEquals(firewalls.map(({ tool, purpose }) => `${tool}: ${purpose}`), [
     "iptables: masquerade and forward",
     "nftables: masquerade and forward",
+    "iptables: anti-spoofing",
+    "nftables: anti-spoofing",
     "iptables: past Docker's drops",
     "nftables: mark for Docker",
   ]);
