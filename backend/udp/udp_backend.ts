@@ -34,9 +34,8 @@ import {
   IpsecPoliciesGoneError,
   KernelPathUnavailableError,
 } from "./ebpf/errors.ts";
-import { planProgramRemoval } from "./ebpf/remove.ts";
+import { removeKernelPath } from "./ebpf/remove.ts";
 import { type EbpfParts, startEbpf } from "./ebpf/start_ebpf.ts";
-import { findOwnedDevice } from "../overlay_device.ts";
 import { IpsecWatch, type IpsecWatchParts } from "./ipsec_watch.ts";
 import { startTun } from "./tun/start_tun.ts";
 
@@ -174,7 +173,7 @@ export class UdpBackend implements Backend {
     options: UdpDataPathOptions,
     signal: AbortSignal,
   ): Promise<UdpDataPath> {
-    this.#removeKernelPath(options.deviceAlias);
+    removeKernelPath(this.#parts, options.deviceAlias);
     return await startTun(this.#parts, options, signal);
   }
 
@@ -214,30 +213,11 @@ export class UdpBackend implements Backend {
     this.#path = undefined;
     const stopped = path?.stop();
     try {
-      this.#removeKernelPath(this.#options.deviceAlias);
+      removeKernelPath(this.#parts, this.#options.deviceAlias);
     } finally {
       this.#failure.reject(reason);
       await stopped;
     }
-  }
-
-  /** Programs that a kernel data path left would take the packets. */
-  #removeKernelPath(alias: string): void {
-    const { rtnetlink, openBpf } = this.#parts;
-    try {
-      using bpf = openBpf({ tcx: true });
-      for (const { remove } of planProgramRemoval({ rtnetlink, bpf }, alias)) {
-        remove();
-      }
-    } catch (error) {
-      // An agent that may not list programs has usually not attached any.
-      log.debug("cannot look for programs of an earlier kernel data path", {
-        event: "backend.programs-unknown",
-        reason: describeError(error),
-      });
-    }
-    const pair = findOwnedDevice(rtnetlink, alias, "veth");
-    if (pair !== undefined) rtnetlink.deleteLink(pair.index);
   }
 
   async apply(diff: PeerDiff): Promise<void> {

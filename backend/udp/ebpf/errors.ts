@@ -86,3 +86,26 @@ export class TestPacketLostError extends LodenError {
     );
   }
 }
+
+/**
+ * Programs of an earlier kernel data path would take the packets of the user-space
+ * path. Waiting helps as soon as they can be detached. Its code is
+ * `backend.kernel-path-left`.
+ */
+export class KernelPathLeftError extends LodenError {
+  readonly retryable = true;
+
+  /** @param what the programs and devices, in words. */
+  constructor(what: string, cause: unknown) {
+    super(
+      "backend.kernel-path-left",
+      `Cannot carry packets in user space: ${what} must be detached first: ${
+        describeError(cause)
+      }`,
+      {
+        cause,
+        hint: "run loden cleanup as root; the agent tries again by itself",
+      },
+    );
+  }
+}

@@ -11,8 +11,9 @@ import { describeError } from "../../../errors.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../../net/cidr.ts";
-import { UNREACHABLE_METRIC } from "../../overlay_device.ts";
+import { findOwnedDevice, UNREACHABLE_METRIC } from "../../overlay_device.ts";
 import { detachFromUnderlay, ownXdp } from "./attachments.ts";
+import { KernelPathLeftError } from "./errors.ts";
 import { findOverlayPair } from "./overlay_pair.ts";
 import { ownershipOf } from "./ownership.ts";
 import { programName } from "./programs/programs.ts";
@@ -57,6 +58,54 @@ export function planProgramRemoval(
       remove: () => void detachFromUnderlay(bpf, index, suffix),
     }];
   });
+}
+
+/**
+ * Removes a network's kernel data path, whose programs would take the packets of
+ * another one: the programs at the underlay first, and the overlay device only when
+ * they are gone. Until then the kernel carries packets as before.
+ *
+ * A process that may not look at programs has attached none. But the device of a
+ * kernel data path shows that another process has.
+ *
+ * @throws {KernelPathLeftError} when programs are there still, or may be.
+ */
+export function removeKernelPath(
+  { rtnetlink, openBpf }: {
+    readonly rtnetlink: Rtnetlink;
+    readonly openBpf: (options: { readonly tcx: boolean }) => Bpf;
+  },
+  alias: string,
+): void {
+  const device = findOwnedDevice(rtnetlink, alias, "veth");
+  let removals: ProgramRemoval[];
+  using opened = new DisposableStack();
+  try {
+    const bpf = opened.use(openBpf({ tcx: true }));
+    removals = planProgramRemoval({ rtnetlink, bpf }, alias);
+  } catch (error) {
+    if (device !== undefined) {
+      throw new KernelPathLeftError(`the programs of ${device.name}`, error);
+    }
+    log.debug("cannot look for programs of an earlier kernel data path", {
+      event: "backend.programs-unknown",
+      reason: describeError(error),
+    });
+    return;
+  }
+  const left: { what: string; error: unknown }[] = [];
+  for (const { what, remove } of removals) {
+    try {
+      remove();
+    } catch (error) {
+      left.push({ what, error });
+    }
+  }
+  if (left.length > 0) {
+    const what = left.map(({ what }) => what).join(", ");
+    throw new KernelPathLeftError(what, left[0]!.error);
+  }
+  if (device !== undefined) rtnetlink.deleteLink(device.index);
 }
 
 /** Removes a data path that never carried a packet. */

@@ -1,5 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { planProgramRemoval } from "../../../../../backend/udp/ebpf/remove.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { KernelPathLeftError } from "../../../../../backend/udp/ebpf/errors.ts";
+import {
+  planProgramRemoval,
+  removeKernelPath,
+} from "../../../../../backend/udp/ebpf/remove.ts";
+import { UdpBackend } from "../../../../../backend/udp/udp_backend.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
 import {
@@ -64,4 +69,82 @@ Deno.test("a kernel that does not say what runs is no kernel where nothing runs"
   const made = world();
   made.bpf.failWith("attachedPrograms", new BpfError("list", ERRNO.EPERM));
   assertThrows(() => plan(made), BpfError, "EPERM");
+});
+
+/** With the overlay device of a kernel data path, too. */
+function runningWorld(): EbpfWorld {
+  const made = world();
+  made.rtnetlink.createVethPair({
+    name: "flannel0",
+    mtuBytes: 1_472,
+    peerMtuBytes: 1_472,
+    alias: ALIAS,
+    mac: OWNER.mac,
+    peerName: "loden0",
+    peerMac: OWNER.peerMac,
+  });
+  return made;
+}
+
+const partsOf = (made: EbpfWorld) => ({
+  rtnetlink: made.rtnetlink,
+  openBpf: () => made.bpf,
+});
+const hasDevice = (made: EbpfWorld) =>
+  made.rtnetlink.links().some(({ name }) => name === "flannel0");
+
+Deno.test("programs that cannot be detached are an error that is tried again, and the device stays with them", () => {
+  const made = runningWorld();
+  made.bpf.failWith("detach", new BpfError("detach", ERRNO.EPERM));
+  const error = assertThrows(
+    () => removeKernelPath(partsOf(made), ALIAS),
+    KernelPathLeftError,
+    `program ${RX} at eth1 must be detached first: Cannot detach`,
+  );
+  assertEquals([error.retryable, error.code], [
+    true,
+    "backend.kernel-path-left",
+  ]);
+  assertEquals(hasDevice(made), true);
+  made.bpf.failWith("detach", undefined);
+  removeKernelPath(partsOf(made), ALIAS);
+  assertEquals(plan(made), []);
+  assertEquals(hasDevice(made), false);
+});
+
+Deno.test("a process that may not look at programs does not start beside a kernel data path's device", () => {
+  const made = runningWorld();
+  const openBpf = () => {
+    throw new BpfError("open", ERRNO.EPERM);
+  };
+  assertThrows(
+    () => removeKernelPath({ rtnetlink: made.rtnetlink, openBpf }, ALIAS),
+    KernelPathLeftError,
+    "the programs of loden0 must be detached first",
+  );
+  // Without such a device nothing has to be looked for.
+  removeKernelPath({ rtnetlink: world().rtnetlink, openBpf }, ALIAS);
+});
+
+Deno.test("the backend does not start in user space while programs take its packets", async () => {
+  const made = runningWorld();
+  made.bpf.failWith("detach", new BpfError("detach", ERRNO.EPERM));
+  const backend = new UdpBackend(
+    { ...made.parts, ...partsOf(made) } as unknown as ConstructorParameters<
+      typeof UdpBackend
+    >[0],
+    {
+      port: 8285,
+      device: "flannel%d",
+      deviceAlias: ALIAS,
+      dataPath: "tun",
+      receive: "auto",
+      senderCheck: "strict",
+      disabledFeatures: [],
+    },
+  );
+  await assertRejects(
+    () => backend.start(made.options, new AbortController().signal),
+    KernelPathLeftError,
+  );
 });
