@@ -14,7 +14,7 @@ import {
   parseNetworkConfig,
 } from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
-import type { UnderlayWarning } from "../host/underlay_warnings.ts";
+import type { UnderlayWarning } from "../host/underlay/underlay_warnings.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { poolAdmits } from "../net/subnet_pool.ts";

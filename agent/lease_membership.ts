@@ -9,16 +9,19 @@ import { getLogger } from "@logtape/logtape";
 import type { BackendAdvertisement } from "../backend/backend.ts";
 import { parseNetworkConfig } from "../config/network/network.ts";
 import { describeError } from "../errors.ts";
-import { previousSubnets } from "../lease/acquisition_plan.ts";
+import { previousSubnets } from "../lease/own/acquisition_plan.ts";
 import type { Lease } from "../lease/lease.ts";
-import { LeaseKeeper, type LeaseKeeperStatus } from "../lease/lease_keeper.ts";
-import type { PeerLedger } from "../lease/peer_ledger.ts";
-import type { PeerSelf } from "../lease/peer_set.ts";
-import { PeerWatch } from "../lease/peer_watch.ts";
-import { keepAnswering } from "../lease/presence.ts";
+import {
+  LeaseKeeper,
+  type LeaseKeeperStatus,
+} from "../lease/own/lease_keeper.ts";
+import type { PeerLedger } from "../lease/peers/peer_ledger.ts";
+import type { PeerSelf } from "../lease/peers/peer_set.ts";
+import { PeerWatch } from "../lease/peers/peer_watch.ts";
+import { answerUntilAborted } from "../lease/liveness/answer_probes.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
-import type { StateStore, StoredPeer } from "../lease/state_store.ts";
-import { describeUnconfirmed } from "../lease/unconfirmed_peers.ts";
+import type { StateStore, StoredPeer } from "../lease/saved/state_store.ts";
+import { describeUnconfirmed } from "../lease/peers/unconfirmed_peers.ts";
 import { slept } from "../linux/clock.ts";
 import { type Cidr, equalCidr, formatCidr } from "../net/cidr.ts";
 import { formatMac } from "../net/mac.ts";
@@ -184,7 +187,7 @@ export class LeaseMembership implements Membership {
     await Promise.all([
       this.#keeper!.run(signal),
       this.#watch!.run(signal),
-      keepAnswering(this.#components, hostId, signal),
+      answerUntilAborted(this.#components, hostId, signal),
     ]);
   }
 

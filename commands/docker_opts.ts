@@ -5,12 +5,12 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import { findRouteAway } from "../host/docker_opts.ts";
+import { findRouteAway } from "../host/docker/docker_opts.ts";
 import {
   makeDockerOpts,
   parseDockerOptsArguments,
   writeDockerOpts,
-} from "../host/docker_opts_command.ts";
+} from "../host/docker/docker_opts_command.ts";
 import { DockerOptsError } from "../host/errors.ts";
 import { readSubnetEnv } from "../host/subnet_env.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";

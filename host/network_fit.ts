@@ -19,7 +19,7 @@ import {
   overlaps,
 } from "../net/cidr.ts";
 import { formatIpv4, isLoopback } from "../net/ipv4.ts";
-import { isManagedBridge, isOverlayDevice } from "./link_kinds.ts";
+import { isManagedBridge, isOverlayDevice } from "./underlay/link_kinds.ts";
 
 /** A route or address of this host that overlaps the overlay. */
 export interface NetworkOverlap {

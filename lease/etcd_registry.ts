@@ -16,10 +16,10 @@ import { LeaseGrants } from "./etcd/grants.ts";
 import { type EtcdAccount, readPasswordFile } from "./etcd/password.ts";
 import { PAGE_KEYS, readRangePages } from "./etcd/range_pages.ts";
 import {
-  answerRollCall,
+  answerLivenessProbes,
   askIfAlive,
-  type RollCallComponents,
-} from "./etcd/roll_call.ts";
+  type LivenessProbeComponents,
+} from "./etcd/liveness_probe.ts";
 import {
   deleteIfUnchanged,
   endOfPrefix,
@@ -36,7 +36,7 @@ import {
   configKey,
   encodeLeaseValue,
   leaseName,
-  rollCallPrefix,
+  livenessProbePrefix,
   subnetsPrefix,
 } from "./lease_codec.ts";
 import {
@@ -44,7 +44,7 @@ import {
   decodeLeaseEntry,
   decodeText,
 } from "./lease_entry.ts";
-import { CALL_DEADLINE_MS } from "./liveness.ts";
+import { CALL_DEADLINE_MS } from "./liveness/answer_times.ts";
 import type {
   LeaseEvent,
   LeaseLookup,
@@ -77,7 +77,7 @@ export interface EtcdRegistryOptions {
 export class EtcdLeaseRegistry implements LeaseRegistry {
   readonly #configKey: string;
   readonly #subnetsPrefix: string;
-  readonly #rollCallPrefix: string;
+  readonly #livenessProbePrefix: string;
   readonly #pageKeys: number;
   readonly #grants = new LeaseGrants();
   readonly #closing = new AbortController();
@@ -97,7 +97,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     this.#endpoints = endpoints.map(({ url }) => url);
     this.#configKey = configKey(options.prefix);
     this.#subnetsPrefix = subnetsPrefix(options.prefix);
-    this.#rollCallPrefix = rollCallPrefix(options.prefix);
+    this.#livenessProbePrefix = livenessProbePrefix(options.prefix);
     this.#pageKeys = options.pageKeys ?? PAGE_KEYS;
     this.#client = loadClient().then(({ EtcdCluster, watchKeys }) => ({
       watchKeys,
@@ -291,11 +291,20 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     patienceMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    return await askIfAlive(await this.#rollCall(), hostId, patienceMs, signal);
+    return await askIfAlive(
+      await this.#livenessProbes(),
+      hostId,
+      patienceMs,
+      signal,
+    );
   }
 
   async answerFor(hostId: string, signal: AbortSignal): Promise<never> {
-    return await answerRollCall(await this.#rollCall(), hostId, signal);
+    return await answerLivenessProbes(
+      await this.#livenessProbes(),
+      hostId,
+      signal,
+    );
   }
 
   reconnect(): void {
@@ -330,11 +339,11 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     });
   }
 
-  async #rollCall(): Promise<RollCallComponents> {
+  async #livenessProbes(): Promise<LivenessProbeComponents> {
     return {
       ...await this.#client,
       grants: this.#grants,
-      prefix: this.#rollCallPrefix,
+      prefix: this.#livenessProbePrefix,
     };
   }
 

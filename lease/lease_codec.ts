@@ -49,7 +49,7 @@ export function subnetsPrefix(prefix: string): string {
 }
 
 /** The prefix of liveness probes: `<prefix>/loden/roll-call/`. */
-export function rollCallPrefix(prefix: string): string {
+export function livenessProbePrefix(prefix: string): string {
   return `${join(prefix, "loden", "roll-call")}/`;
 }
 

@@ -6,8 +6,8 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { UnderlayFinding } from "../../host/underlay_look.ts";
-import type { UnderlayWarning } from "../../host/underlay_warnings.ts";
+import type { UnderlayFinding } from "../../host/underlay/underlay_look.ts";
+import type { UnderlayWarning } from "../../host/underlay/underlay_warnings.ts";
 import type { Clock } from "../../linux/clock.ts";
 import type {
   RtnetlinkMonitor,

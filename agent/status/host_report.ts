@@ -10,7 +10,7 @@ import { DOCKER_PROBLEM_CODES } from "../../host/docker/docker_problem.ts";
 import type { DockerLook } from "../../host/docker/docker_watch.ts";
 import type { AgentState } from "./state.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
-import type { UnderlayWarning } from "../../host/underlay_warnings.ts";
+import type { UnderlayWarning } from "../../host/underlay/underlay_warnings.ts";
 
 const log = getLogger(["loden", "agent"]);
 const dockerLog = getLogger(["loden", "docker"]);

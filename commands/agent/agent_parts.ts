@@ -37,12 +37,12 @@ import {
 import { overlayOptions } from "../../host/docker/daemon_options.ts";
 import { watchDocker } from "../../host/docker/docker_watch.ts";
 import { hostDocker } from "../../host/docker/host_docker.ts";
-import { renderAgentDockerOpts } from "../../host/docker_opts.ts";
+import { renderAgentDockerOpts } from "../../host/docker/docker_opts.ts";
 import { containerBridges } from "../../host/container_bridges.ts";
 import type { AntiSpoofing } from "../../host/firewall/firewall.ts";
 import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
-import { pickUnderlay } from "../../host/interface_picker.ts";
+import { pickUnderlay } from "../../host/underlay/interface_picker.ts";
 import {
   findOverlaps,
   isServedAlready,
@@ -56,13 +56,13 @@ import {
 import { checkSysctls } from "../../host/sysctl_check.ts";
 import { setSysctls } from "../../host/sysctl_set.ts";
 import { SystemdNotifier } from "../../host/systemd.ts";
-import { lookAtUnderlay } from "../../host/underlay_look.ts";
+import { lookAtUnderlay } from "../../host/underlay/underlay_look.ts";
 import {
   type UnderlayWarning,
   underlayWarnings,
-} from "../../host/underlay_warnings.ts";
-import { FileStateStore } from "../../lease/file_state_store.ts";
-import { PeerLedger } from "../../lease/peer_ledger.ts";
+} from "../../host/underlay/underlay_warnings.ts";
+import { FileStateStore } from "../../lease/saved/file_state_store.ts";
+import { PeerLedger } from "../../lease/peers/peer_ledger.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";

@@ -32,18 +32,18 @@ import {
   findFlanneld,
   type FlanneldProcess,
 } from "../../host/flanneld_process.ts";
-import { pickUnderlay } from "../../host/interface_picker.ts";
+import { pickUnderlay } from "../../host/underlay/interface_picker.ts";
 import { readHostNetworks } from "../../host/network_fit.ts";
 import { parseSubnetEnv, type SubnetEnv } from "../../host/subnet_env.ts";
 import { checkSysctls, type SysctlFinding } from "../../host/sysctl_check.ts";
-import { underlayWarnings } from "../../host/underlay_warnings.ts";
-import { previousSubnets } from "../../lease/acquisition_plan.ts";
+import { underlayWarnings } from "../../host/underlay/underlay_warnings.ts";
+import { previousSubnets } from "../../lease/own/acquisition_plan.ts";
 import type { LeaseSnapshot } from "../../lease/registry.ts";
 import {
   BadStateError,
   decodeState,
   type DurableState,
-} from "../../lease/state_codec.ts";
+} from "../../lease/saved/state_codec.ts";
 import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";

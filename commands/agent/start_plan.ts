@@ -10,12 +10,12 @@ import type { NetworkConfig } from "../../config/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
 import { isServedAlready } from "../../host/network_fit.ts";
 import type { SysctlFinding } from "../../host/sysctl_check.ts";
-import type { UnderlayWarning } from "../../host/underlay_warnings.ts";
+import type { UnderlayWarning } from "../../host/underlay/underlay_warnings.ts";
 import {
   type AcquisitionPlan,
   planAcquisition,
   type PreviousSubnet,
-} from "../../lease/acquisition_plan.ts";
+} from "../../lease/own/acquisition_plan.ts";
 import type { LeaseSnapshot } from "../../lease/registry.ts";
 import type { LinkAddress, Route } from "../../linux/netlink/rtnetlink.ts";
 import type { Link } from "../../linux/netlink/rtnetlink.ts";
@@ -53,7 +53,7 @@ export interface LeaseClaim {
   readonly previous: readonly PreviousSubnet[];
 }
 
-/** By the same plan as the agent (`lease/acquisition_plan.ts`). */
+/** By the same plan as the agent (`lease/own/acquisition_plan.ts`). */
 export function forecastLease(
   { backend, pool }: NetworkConfig,
   snapshot: LeaseSnapshot,

@@ -21,7 +21,7 @@ import {
 } from "../../agent/instance/instance_lock.ts";
 import { describeError } from "../../errors.ts";
 import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
-import { unreadableStateFile } from "../../lease/file_state_store.ts";
+import { unreadableStateFile } from "../../lease/saved/file_state_store.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";

@@ -31,7 +31,7 @@ import { systemClock } from "../../linux/clock.ts";
 import { channelCredentials, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { EtcdAccount } from "./password.ts";
-import { Pulse } from "./pulse.ts";
+import { Keepalive } from "./keepalive.ts";
 import type { WatchSource } from "./watch_stream.ts";
 
 /** The limits of a call. */
@@ -73,7 +73,7 @@ export class EtcdConnection {
   readonly #channel: Channel;
   readonly #host: Host;
   readonly #active = new Set<{ cancel(): void }>();
-  readonly #pulse: Pulse;
+  readonly #keepalive: Keepalive;
   readonly #lost = new AbortController();
   #token: Promise<string> | undefined;
 
@@ -94,7 +94,7 @@ export class EtcdConnection {
     // One channel for all services, so that they share a connection.
     const options = { channelOverride: this.#channel } as ChannelOptions;
     this.#host = new Host(target, credentials, options);
-    this.#pulse = new Pulse({
+    this.#keepalive = new Keepalive({
       clock: systemClock,
       ask: (limitMs) => this.#isAnswered(limitMs),
       onLost: () => this.#giveUp(),
@@ -131,7 +131,7 @@ export class EtcdConnection {
       const client = this.#client("Watch") as unknown as WatchStub;
       const stream = client.watch(metadata);
       this.#active.add(stream);
-      const leave = this.#pulse.wait();
+      const leave = this.#keepalive.wait();
       const onEnd = () => {
         if (this.#active.delete(stream)) leave();
       };
@@ -143,7 +143,7 @@ export class EtcdConnection {
 
   /** Ends every call; a running call would keep the process alive. */
   close(): void {
-    this.#pulse.end();
+    this.#keepalive.end();
     for (const call of this.#active) call.cancel();
     this.#active.clear();
     this.#channel.close();
@@ -154,7 +154,7 @@ export class EtcdConnection {
    * connection is lost.
    */
   suspect(): void {
-    this.#pulse.check();
+    this.#keepalive.check();
   }
 
   #giveUp(): void {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { LeaseAttributes } from "../../lease/lease.ts";
-import { LeaseKeeper } from "../../lease/lease_keeper.ts";
-import { PeerWatch } from "../../lease/peer_watch.ts";
+import { LeaseKeeper } from "../../lease/own/lease_keeper.ts";
+import { PeerWatch } from "../../lease/peers/peer_watch.ts";
 import { EtcdLeaseRegistry } from "../../lease/etcd_registry.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { systemRandom } from "../../linux/random.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { PULSE_LIMIT_MS, PULSE_PAUSE_MS } from "../../lease/etcd/pulse.ts";
+import { PULSE_LIMIT_MS, PULSE_PAUSE_MS } from "../../lease/etcd/keepalive.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { startEtcd } from "../support/etcd.ts";

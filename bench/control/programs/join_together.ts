@@ -9,7 +9,7 @@
  */
 
 import { EtcdLeaseRegistry } from "../../../lease/etcd_registry.ts";
-import { LeaseKeeper } from "../../../lease/lease_keeper.ts";
+import { LeaseKeeper } from "../../../lease/own/lease_keeper.ts";
 import { systemClock } from "../../../linux/clock.ts";
 import { systemRandom } from "../../../linux/random.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";

@@ -6,7 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
-import type { LeasePhase } from "../../../lease/lease_state.ts";
+import type { LeasePhase } from "../../../lease/own/lease_state.ts";
 import { eventually, type Node } from "../overlay.ts";
 import type { FaultTraffic } from "./fault_traffic.ts";
 import type { Bearings, FaultWorld } from "./fault_world.ts";

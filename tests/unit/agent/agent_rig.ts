@@ -14,7 +14,7 @@ import type { AddressConflicts } from "../../../agent/network/address_conflicts.
 import { AgentState } from "../../../agent/status/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
-import type { UnderlayFinding } from "../../../host/underlay_look.ts";
+import type { UnderlayFinding } from "../../../host/underlay/underlay_look.ts";
 import type { SysctlFinding } from "../../../host/sysctl_check.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import { underlayMtu } from "../../../net/mtu.ts";

@@ -2,8 +2,11 @@ import { BACKENDS } from "../../../backend/backends.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { LeaseMembership } from "../../../agent/lease_membership.ts";
 import { parseNetworkConfig } from "../../../config/network/network.ts";
-import { FileStateStore } from "../../../lease/file_state_store.ts";
-import { PeerLedger, type TrustTimes } from "../../../lease/peer_ledger.ts";
+import { FileStateStore } from "../../../lease/saved/file_state_store.ts";
+import {
+  PeerLedger,
+  type TrustTimes,
+} from "../../../lease/peers/peer_ledger.ts";
 import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
 import { formatMac } from "../../../net/mac.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";

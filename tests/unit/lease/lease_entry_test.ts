@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
-import { planAcquisition } from "../../../lease/acquisition_plan.ts";
+import { planAcquisition } from "../../../lease/own/acquisition_plan.ts";
 import type { Lease } from "../../../lease/lease.ts";
 import { encodeLeaseValue, leaseName } from "../../../lease/lease_codec.ts";
 import {
@@ -9,9 +9,9 @@ import {
   LONGEST_VALUE_BYTES,
   type RawEntry,
 } from "../../../lease/lease_entry.ts";
-import { PeerSet } from "../../../lease/peer_set.ts";
+import { PeerSet } from "../../../lease/peers/peer_set.ts";
 import type { RejectedLease } from "../../../lease/registry.ts";
-import { decodeState, encodeState } from "../../../lease/state_codec.ts";
+import { decodeState, encodeState } from "../../../lease/saved/state_codec.ts";
 import { cidrOf, parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../../net/ipv4.ts";
 import { hostIdOf } from "../../support/host_ids.ts";

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { AgentState } from "../../../../agent/status/state.ts";
 import { UnderlayWatch } from "../../../../agent/changes/underlay_watch.ts";
-import type { UnderlayFinding } from "../../../../host/underlay_look.ts";
-import type { UnderlayWarning } from "../../../../host/underlay_warnings.ts";
+import type { UnderlayFinding } from "../../../../host/underlay/underlay_look.ts";
+import type { UnderlayWarning } from "../../../../host/underlay/underlay_warnings.ts";
 import type { RtnetlinkTable } from "../../../../linux/netlink/rtnetlink_monitor.ts";
 import { formatIpv4, parseIpv4 } from "../../../../net/ipv4.ts";
 import { underlayMtu } from "../../../../net/mtu.ts";

@@ -9,7 +9,7 @@ import { resolveSettings } from "../../../../config/settings.ts";
 import { NO_DAEMON_CONFIG } from "../../../../host/docker/daemon_config.ts";
 import type { FlanneldProcess } from "../../../../host/flanneld_process.ts";
 import type { SysctlFinding } from "../../../../host/sysctl_check.ts";
-import { encodeState } from "../../../../lease/state_codec.ts";
+import { encodeState } from "../../../../lease/saved/state_codec.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { parseIpv4 } from "../../../../net/ipv4.ts";
 import { formatMac } from "../../../../net/mac.ts";
