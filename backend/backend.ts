@@ -26,7 +26,7 @@ export interface BackendAdvertisement {
   readonly dataPath?: DataPathName;
 }
 
-/** The warnings of `agent/health.ts` that a backend can raise. */
+/** The warnings of `agent/status/health.ts` that a backend can raise. */
 export const BACKEND_WARNING_CODES = ["data-path.ipsec"] as const;
 
 /** What a backend that runs does not do as well as it could, and why. */

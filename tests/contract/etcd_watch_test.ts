@@ -1,5 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { PULSE_LIMIT_MS, PULSE_PAUSE_MS } from "../../lease/etcd/keepalive.ts";
+import {
+  KEEPALIVE_LIMIT_MS,
+  KEEPALIVE_PAUSE_MS,
+} from "../../lease/etcd/keepalive.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { startEtcd } from "../support/etcd.ts";
@@ -57,7 +60,7 @@ Deno.test("etcd registry: a watch on which nothing happens stays open while etcd
   const leave = new AbortController();
   const watch = firstEvent(registry, revision, leave.signal);
   const ended = watch.then(() => "an event", (error) => `${error}`);
-  const waited = systemClock.sleep(PULSE_PAUSE_MS + PULSE_LIMIT_MS)
+  const waited = systemClock.sleep(KEEPALIVE_PAUSE_MS + KEEPALIVE_LIMIT_MS)
     .then(() => "still open");
   assertEquals(await Promise.race([ended, waited]), "still open");
   leave.abort(new Error("enough"));
