@@ -28,13 +28,17 @@ export const FIGURES = {
   /** UDP packets of 64 bytes of payload that reach the socket in a second. */
   pps64: figure("64-byte UDP, packets/s", 0, "more"),
   /** The same, when the sender's kernel cuts them (`UDP_SEGMENT`). */
-  udpSegmentPps: figure("64-byte UDP by UDP_SEGMENT, packets/s", 0, "more"),
+  udpSegmentPps: figure("64-byte UDP with UDP_SEGMENT, packets/s", 0, "more"),
   /** Of the whole machine, both hosts and both programs, with one stream. */
-  cpuSecondsPerGbit: figure("CPU-seconds a Gbit, all of it", 3, "less"),
+  cpuSecondsPerGbit: figure("CPU seconds per Gbit, whole machine", 3, "less"),
   /** With a CPU for each host: the sending host's and its program's. */
-  senderCpuSecondsPerGbit: figure("CPU-seconds a Gbit, sender", 3, "less"),
+  senderCpuSecondsPerGbit: figure("CPU seconds per Gbit, sender", 3, "less"),
   /** With a CPU for each host: the receiving host's and its program's. */
-  receiverCpuSecondsPerGbit: figure("CPU-seconds a Gbit, receiver", 3, "less"),
+  receiverCpuSecondsPerGbit: figure(
+    "CPU seconds per Gbit, receiver",
+    3,
+    "less",
+  ),
 } as const satisfies Record<string, Figure>;
 
 /** The name of a figure. */

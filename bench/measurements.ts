@@ -69,7 +69,7 @@ export const MEASUREMENTS = {
     },
   },
   "udp-segment": {
-    title: "64-byte UDP by UDP_SEGMENT",
+    title: "64-byte UDP with UDP_SEGMENT",
     async measure({ link }, seconds, signal) {
       const { packetsPerSecond } = await measureUdp(
         link,

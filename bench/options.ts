@@ -58,22 +58,22 @@ export class BenchUsageError extends LodenError {
 /** What `--help` says. */
 export const BENCH_USAGE = `Usage: deno task bench [OPTION]...
 
-Measures Loden beside the bare underlay and the kernel's VXLAN, between containers
+Compares Loden with the bare underlay and the kernel's VXLAN, between containers
 of two hosts (network namespaces). Needs root and Linux.
 
   --runs N       repeat each measurement N times; the median counts (3)
   --paths A,B    some of
                  ${wrapped(PATH_NAMES)}
-                 (all that make sense in a mode, but for the last five)
-  --peers        the last three as well: programs that others would take instead
+                 (all that make sense in a mode, except the last five)
+  --peers        also the last three, which are comparable programs
   --modes A,B    some of ${LINK_MODES.join(", ")}
                  (${USUAL_MODES.join(" and ")})
   --figures A,B  some of
                  ${wrapped(MEASUREMENT_NAMES)} (all)
   --docker       each path between containers of real Docker daemons on booted
-                 hosts, beside the same without Docker; starts, memory and
+                 hosts, and the same without Docker; starts, memory and
                  upgrades of the agent's unit. LODEN_BINARY names the program
-                 that is installed there (else the sources)
+                 to install there (default: the sources)
   --quick        one run of short measurements, no ${
   pathsWhere(({ isDetail }) => isDetail === true).map((name) =>
     name.replace("udp-ebpf", "")

@@ -16,10 +16,10 @@ const RATIO_WIDTH = 20;
 
 const MODES: Readonly<Record<LinkMode, string>> = {
   super:
-    "super: hosts of one kernel; 64 KiB packets cross whole, as on no cable",
-  software: "software: one packet per buffer crosses",
+    "super: hosts of one kernel; 64 KiB packets cross whole, unlike on any real link",
+  software: "software: packets cross one by one",
   wire:
-    "wire: one packet per buffer crosses, each in a page of its own, as a NIC receives them",
+    "wire: packets cross one by one, each in a page of its own, as a network card receives them",
 };
 
 /** What is put beside VXLAN, or what stands for it, in one table. */
@@ -86,7 +86,7 @@ function renderRatios({ ratios, ratiosTo }: BenchReport): string[] {
   if (modes.length === 0) return [];
   return [
     "",
-    `as multiples of ${ratiosTo} in the same run: median, least - most`,
+    `ratios to ${ratiosTo} in the same run: median, lowest - highest`,
     `    ${" ".repeat(NAME_WIDTH)}  ` +
     modes.map((mode) => mode.padEnd(RATIO_WIDTH)).join("").trimEnd(),
     ...COMPARED.flatMap((figure) => {
@@ -153,7 +153,7 @@ function renderAgents({ agents }: BenchReport): string[] {
 
 function renderVersions({ versions }: BenchReport): string[] {
   const texts = Object.entries(versions).map((words) => words.join(" "));
-  return texts.length === 0 ? [] : ["", `beside it: ${texts.join("; ")}`];
+  return texts.length === 0 ? [] : ["", `programs: ${texts.join("; ")}`];
 }
 
 function grouped(value: number, digits: number): string {

@@ -126,7 +126,7 @@ async function main(args: readonly string[]): Promise<number> {
     await show(rig, progress, interrupt.signal, keep);
     if (keep) return 0;
     await rig[Symbol.asyncDispose]();
-    progress.print("\nEverything is removed again.");
+    progress.print("\nEverything is removed.");
     return 0;
   } catch (error) {
     const interrupted = interrupt.signal.reason;

@@ -248,7 +248,7 @@ export class MissingPackagesError extends LodenError {
     );
     super(
       "packages.missing",
-      `Cannot go on: these programs must be installed: ${list.join("; ")}`,
+      `Cannot continue: these programs must be installed: ${list.join("; ")}`,
       { hint: why },
     );
   }

@@ -50,7 +50,7 @@ export function renderControlReport(report: ControlReport): string {
     line(`one agent, ${leases} leases (less is better)`, paths),
     row("first sync, ms", 0, (figures) => figures.firstSyncMs),
     row(
-      `one change (of ${changes}), half within, ms`,
+      `one change (of ${changes}), median, ms`,
       1,
       (figures) => figures.changeP50Ms,
     ),

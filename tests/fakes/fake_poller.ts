@@ -36,7 +36,7 @@ export class FakePoller implements Poller {
       if (!this.#ignored.has(index)) this.#found.add(index);
     }
     if (this.#found.size === 0 && timeoutMs < 0) {
-      throw new Error("Cannot go on: nothing would ever end this wait");
+      throw new Error("Cannot continue: nothing would ever end this wait");
     }
     return this.#found.size;
   }

@@ -25,7 +25,7 @@ export class ProcessEndedError extends LodenError {
   constructor(what: string, exitCode: number, log: string) {
     super(
       "rig.process",
-      `Cannot go on with ${what}: it must be running: it ended with code ` +
+      `Cannot continue with ${what}: it must be running: it ended with code ` +
         `${exitCode}${log === "" ? "" : `\n${log}`}`,
     );
     this.exitCode = exitCode;

@@ -18,7 +18,7 @@ export const DENO_FLAGS: readonly DenoFlag[] = [
   {
     flag: "--allow-all",
     reason:
-      "Deno keeps /proc/self/ns/net, /dev/net/tun and the like from any " +
+      "Deno denies /proc/self/ns/net, /dev/net/tun and similar files to any " +
       "program that lacks a single permission, and FFI, without which there " +
       "are no system calls, is as much as all of them",
   },
@@ -28,8 +28,8 @@ export const DENO_FLAGS: readonly DenoFlag[] = [
   },
   {
     flag: "--no-code-cache",
-    reason: "the cache is a file with a name known to all in /tmp: whoever " +
-      "puts one there first would run as root",
+    reason: "the cache is a file with a known name in /tmp: a user who " +
+      "creates it first could run code as root",
   },
   {
     flag: V8_FLAGS,

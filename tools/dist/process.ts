@@ -38,7 +38,7 @@ export async function output(
   const said = text.decode(stderr) + text.decode(stdout);
   throw new DistError(
     "dist.program",
-    `Cannot go on: ${program} ${args.join(" ")} must end with code 0: ` +
+    `Cannot continue: ${program} ${args.join(" ")} must end with code 0: ` +
       `current value is ${code}:\n${said.trimEnd()}`,
   );
 }

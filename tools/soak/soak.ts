@@ -89,7 +89,7 @@ export async function soak(
       );
     } catch (cause) {
       for (const line of watch.lines()) progress.print(line);
-      throw new Error(`Cannot go on after ${name}`, { cause });
+      throw new Error(`Cannot continue after ${name}`, { cause });
     }
     look();
   }

@@ -12,7 +12,9 @@ Deno.test("the published schema requires Network and knows every bound", () => {
   const schema = JSON.parse(renderNetworkSchema());
   assertEquals(schema.required, ["Network"]);
   assertEquals(schema.properties.SubnetLen.maximum, 30);
-  assertEquals(schema.properties.Backend.properties.Port.maximum, 65535);
+  const [udp] = schema.properties.Backend.anyOf;
+  assertEquals(udp.properties.Type.const, "udp");
+  assertEquals(udp.properties.Port.maximum, 65535);
   const network = new RegExp(schema.properties.Network.pattern);
   assertEquals(network.test("10.1.0.0/16"), true);
   assertEquals(network.test("10.1.0.256/16"), false);
