@@ -118,7 +118,7 @@ testInNamespace("rules against spoofing", import.meta.url, () => {
       assertEquals(await set.remove({ dryRun: true }, signal), []);
     });
 
-    test("who does not know the devices sees whether there are rules", async (set) => {
+    test("without the devices, the report says whether there are rules", async (set) => {
       const kept: FirewallRules = { ...RULES, antiSpoofing: "kept" };
       assert((await check(set, kept)).length > 0);
       await set.ensure(RULES, signal);
@@ -126,7 +126,7 @@ testInNamespace("rules against spoofing", import.meta.url, () => {
     });
   }
 
-  Deno.test("iptables: a rule that somebody deletes is missed, and others' rules stay", async () => {
+  Deno.test("iptables: a deleted rule is reported as missing, and others' rules stay", async () => {
     sh("nft flush ruleset");
     const set = new IptablesAntiSpoofing({ runner }, {
       command: "iptables-nft",

@@ -382,7 +382,7 @@ function mapTests(test: RegisterTest, trieBatchTest: RegisterTest): void {
     }
   });
 
-  test("opens a map again by its id, with what is in it", ({ bpf }) => {
+  test("opens a map again by its id, with its entries", ({ bpf }) => {
     using map = bpf.createMap({ ...HASH, noPreallocate: true });
     map.update(key(1), bytes(1, 2));
     using again = bpf.openMap(map.id)!;

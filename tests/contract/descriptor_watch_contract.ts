@@ -78,7 +78,7 @@ export function descriptorWatchContract(
     },
   );
 
-  test("refuses a second wait beside the first", async ({ watch }) => {
+  test("refuses a second wait during the first", async ({ watch }) => {
     const waiting = watch.wait();
     await assertRejects(() => watch.wait(), TypeError, "Cannot wait");
     await watch.stop();

@@ -110,7 +110,7 @@ function testDocker28(command: string): void {
   const test = (sentence: string, body: (pass: RuleSet) => Promise<void>) =>
     Deno.test(`${command}: ${sentence}`, () => onHost(() => body(make())));
 
-  test("a container is reached over the overlay past Docker 28's drops, and by no other way", async (pass) => {
+  test("a container is reached over the overlay despite Docker 28's drops, and by no other route", async (pass) => {
     assert(canPing(REMOTE, "10.1.27.2"), "the way there is right");
     sh(docker28(command));
     assert(!canPing(REMOTE, "10.1.27.2"), "Docker drops");
@@ -173,7 +173,7 @@ function testDocker29(): void {
     assertEquals(await mark.list(signal), []);
   });
 
-  test("a Docker that was not told of it goes on dropping", async (mark) => {
+  test("a Docker without the option keeps dropping", async (mark) => {
     sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: false }));
     await mark.ensure(PASSED, signal);
     assert(!canPing(REMOTE, "10.1.27.2"));

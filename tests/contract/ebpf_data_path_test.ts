@@ -224,7 +224,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     assertEquals([counters["tx.packets"], counters["rx.packets"]], [1, 1]);
   });
 
-  test("packets from who does not hold the source are not taken", async (host) => {
+  test("packets from a host that does not hold the source are not accepted", async (host) => {
     const backend = await host.start();
     assert(!await host.takesIn("10.1.2.7", "192.0.2.3"));
     assert(!await host.takesIn("10.1.2.7", "192.0.2.9"));
@@ -387,7 +387,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     ]],
   ];
   for (const [what, lines] of CHANGES) {
-    test(`a device that is ${what} is put right, and packets flow`, async (host) => {
+    test(`a device that is ${what} is restored, and packets flow`, async (host) => {
       await host.start();
       for (const line of lines) ip(line);
       await host.clock.advance(5_000);
@@ -433,7 +433,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     assertEquals(backend.status().dataPath, "ebpf");
   });
 
-  test("another MTU of the underlay, or of the way, is on the peers' routes while it lasts", async (host) => {
+  test("a changed MTU of the underlay or of the path is on the peers' routes while it lasts", async (host) => {
     await host.start();
     const mtuRoutes = (text: string) =>
       host.routes().filter((route) => route.includes(text)).length;

@@ -303,7 +303,7 @@ Deno.test("etcd registry: users and roles", async (test) => {
   });
 });
 
-Deno.test("etcd registry: a full etcd is told apart, and reading goes on", async () => {
+Deno.test("etcd registry: a full etcd has its own fault, and reading still works", async () => {
   await using etcd = await startEtcd({
     extraArguments: ["--quota-backend-bytes=60000"],
   });

@@ -29,7 +29,7 @@ export function ethtoolContract(
     return names.map((name) => features.get(name)?.active);
   };
 
-  test("tells what is on and what can be changed", ({ ethtool, veth }) => {
+  test("reports what is on and what can be changed", ({ ethtool, veth }) => {
     const features = ethtool.features(veth);
     assertEquals(features.get("tx-udp-segmentation"), {
       active: true,
@@ -45,7 +45,7 @@ export function ethtoolContract(
     assertEquals(features.has(""), false);
   });
 
-  test("switches what is named and leaves the others", (world) => {
+  test("changes the named offloads and leaves the others", (world) => {
     const { ethtool, veth } = world;
     ethtool.setFeatures(veth, {
       "tx-udp-segmentation": false,
@@ -62,7 +62,7 @@ export function ethtoolContract(
     assertEquals(active(world, ...names), [true, false, true, true]);
   });
 
-  test("takes what is so already for done, fixed or not", ({ ethtool, veth }) => {
+  test("accepts a value that is set already, fixed or not", ({ ethtool, veth }) => {
     ethtool.setFeatures(veth, { "tx-udp-segmentation": true, "rx-lro": false });
     ethtool.setFeatures(veth, {});
   });

@@ -36,7 +36,7 @@ Deno.test("FakeBpf fails as configured, until it is reconfigured", () => {
   assertEquals(program.name, "loden_tx");
 });
 
-Deno.test("FakeBpf shows what was loaded, and answers runs as it was told", () => {
+Deno.test("FakeBpf shows what was loaded, and answers runs as configured", () => {
   using bpf = new FakeBpf();
   using program = bpf.loadProgram(PROGRAM);
   assertEquals(

@@ -459,7 +459,7 @@ function kernelTests(): void {
     assertStringIncludes(error.message, "8285 to 8384 are in use");
   });
 
-  test("says what is missing when it may not use bpf(2)", () => {
+  test("names the missing permission if it may not use bpf(2)", () => {
     const { errno, hint } = withoutCapabilities(65536, "");
     assertEquals(errno, ERRNO.EPERM);
     assertStringIncludes(hint, "CAP_BPF and CAP_NET_ADMIN");

@@ -110,7 +110,7 @@ function testIptables(tool: Tool): void {
     assertEquals(tool.run("iptables-save | grep -c FLANNEL || true"), "0\n");
   });
 
-  test("a removed rule, a wrong order, a lost jump and a flushed chain are mended", async (firewall) => {
+  test("a removed rule, a wrong order, a lost jump and a flushed chain are restored", async (firewall) => {
     await firewall.ensure(RULES, signal);
     const damages = [
       "iptables -t nat -D FLANNEL-POSTRTG 3",
@@ -216,7 +216,7 @@ function testNftables(tool: Tool): void {
     assertEquals(list(), withChain);
   });
 
-  test("a removed rule, a wrong order and a flushed chain are mended", async (firewall) => {
+  test("a removed rule, a wrong order and a flushed chain are restored", async (firewall) => {
     await firewall.ensure(RULES, signal);
     const intact = list();
     const handleOf = "$(nft -a list chain ip flannel-ipv4 postrtg | " +

@@ -60,7 +60,7 @@ testInNamespace(
       await changes.return(undefined);
     });
 
-    Deno.test("KernelRtnetlinkMonitor leaves out the routes of the one it was told of, and nothing else", async () => {
+    Deno.test("KernelRtnetlinkMonitor leaves out the routes of the given socket, and nothing else", async () => {
       using host = world();
       using monitor = new KernelRtnetlinkMonitor({ own: host.rtnetlink });
       const changes = monitor.changes(new AbortController().signal);

@@ -182,7 +182,7 @@ function kernelTests(): void {
     }
   });
 
-  Deno.test("a device that another program holds is refused with the way out", () => {
+  Deno.test("a device that another program holds is refused with a solution", () => {
     using _world = kernelWorld();
     const error = assertThrows(
       () => open({ name: "flannel0" }),
@@ -196,7 +196,7 @@ function kernelTests(): void {
     assert(error.hint?.includes("--device"));
   });
 
-  Deno.test("a device of another kind is refused with the way out, and nothing stays open", () => {
+  Deno.test("a device of another kind is refused with a solution, and nothing stays open", () => {
     ip("link add br7 type bridge");
     const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
     const before = descriptors();

@@ -104,7 +104,7 @@ function kernelTests(): void {
     assertEquals(world.port.droppedBySocket, 101 - received);
   });
 
-  Deno.test("a port in use is refused with the way out", () => {
+  Deno.test("a port in use is refused with a solution", () => {
     using _world = kernelWorld();
     const error = assertThrows(() => open(OWN), SystemCallError);
     assertEquals(error.errno, ERRNO.EADDRINUSE);
@@ -115,7 +115,7 @@ function kernelTests(): void {
     assert(error.hint?.includes("Backend.Port"));
   });
 
-  Deno.test("an address that is not on the host is refused with what is wrong", () => {
+  Deno.test("an address that is not on the host is refused with the reason", () => {
     const error = assertThrows(
       () => open(address("192.0.2.9")),
       SystemCallError,

@@ -104,7 +104,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
     });
   }
 
-  Deno.test("a packet to a peer whose deadline is over takes no other peer's way", () => {
+  Deno.test("a packet to a peer whose deadline has passed is not sent to another peer", () => {
     using path = new ProgramPath(
       surroundings([
         HOLDER,
@@ -140,7 +140,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
     );
   });
 
-  Deno.test("frames that are not IPv4 are dropped and counted on the way out", () => {
+  Deno.test("outgoing frames that are not IPv4 are dropped and counted", () => {
     using world = new ProgramWorld();
     for (const etherType of [[0x86, 0xdd], [0x08, 0x06], [0x88, 0xcc]]) {
       const run = world.run("tx", overlayFrame(outgoing(), etherType));
@@ -405,7 +405,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
     }
   });
 
-  Deno.test("what is on its way to the other end of the pair is not encapsulated", () => {
+  Deno.test("packets to the other end of the pair are not encapsulated", () => {
     using world = new ProgramWorld();
     const frame = overlayFrame(outgoing());
     frame.set(world.host.hop.mac);
@@ -449,7 +449,7 @@ testInNamespace("what only programs do", import.meta.url, () => {
     });
   }
 
-  Deno.test("a subnet of every address and one of a single one are looked up as what they are", () => {
+  Deno.test("/0 and /32 subnets are looked up correctly", () => {
     using world = new ProgramWorld(
       { subnet: network("10.1.1.7/32") },
       [peer("0.0.0.0/0", "192.0.2.2"), peer("10.1.3.3/32", "192.0.2.3")],

@@ -279,7 +279,7 @@ testInNamespace("over a real wire", import.meta.url, () => {
     });
   });
 
-  Deno.test("packets of fewer bytes than a header are dropped on the way out", async () => {
+  Deno.test("outgoing packets shorter than a header are dropped", async () => {
     using world = new WireWorld("direct");
     for (let bytes = 0; bytes < 20; bytes++) {
       const before = world.programs.counters();

@@ -72,7 +72,7 @@ export function registryContract(
     assertEquals((await registry.readConfig(never))?.text, "{2}");
   });
 
-  test("a watch of the config tells what is there, then what becomes of it", async (store) => {
+  test("a watch of the config yields the present value, then its changes", async (store) => {
     const { registry } = store;
     const ending = new AbortController();
     const configs = registry.watchConfig(ending.signal)[Symbol.asyncIterator]();

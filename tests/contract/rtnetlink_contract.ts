@@ -147,7 +147,7 @@ export function rtnetlinkContract(
     }]);
   });
 
-  test("changes of a device only what is named", (rtnetlink, world) => {
+  test("changes only the named settings of a device", (rtnetlink, world) => {
     const index = world.addBridge("br7");
     rtnetlink.changeLink(index, { alias: "loden: 10.1.0.0/16" });
     rtnetlink.changeLink(index, { mtuBytes: 1400 });
@@ -799,7 +799,7 @@ export function rtnetlinkContract(
     },
   );
 
-  test("says why there is no way to a destination", (rtnetlink) => {
+  test("says why there is no route to a destination", (rtnetlink) => {
     const to = (text: string) => () => rtnetlink.routeTo(ip(text));
     refuses(ERRNO.ENETUNREACH, to("192.0.2.7"));
     rtnetlink.replaceRoute({

@@ -73,7 +73,7 @@ Deno.test("a connection is the client's own by address and port", () => {
   assert(!from("127.0.0.1", 40_001));
 });
 
-Deno.test("a stranger who connects first is turned away, and says nothing to the TLS server", async () => {
+Deno.test("another client that connects first is rejected, and nothing of it reaches the TLS server", async () => {
   await using authority = await TestAuthority.make();
   await using server = await echoServer(authority);
   const ca = await Deno.readTextFile(authority.caFile);

@@ -121,7 +121,7 @@ export function tunPortContract(
     assertEquals(world.port.read(0), -ERRNO.EAGAIN);
   });
 
-  test("delivers what is written to the host", (world) => {
+  test("delivers written packets to the host", (world) => {
     const payloads = [somePayload(5), somePayload(1_444, 1)];
     for (const payload of payloads) {
       assertEquals(write(world, fromRemote(payload)), 38 + payload.length);
@@ -153,7 +153,7 @@ export function tunPortContract(
     );
   });
 
-  test("refuses what is no IP packet", (world) => {
+  test("refuses data that is not an IP packet", (world) => {
     assertEquals(write(world, new Uint8Array(40)), -ERRNO.EINVAL);
     assertEquals(world.hostReceives(), []);
   });

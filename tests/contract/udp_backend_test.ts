@@ -304,7 +304,7 @@ function backendTests(): void {
     ]],
   ];
   for (const [what, lines] of CHANGES) {
-    Deno.test(`a device that is ${what} is put right within five seconds`, async () => {
+    Deno.test(`a device that is ${what} is restored within five seconds`, async () => {
       using logs = new CapturedLogs();
       await using _running = await started();
       for (const line of lines) ip(line);
@@ -345,7 +345,7 @@ function backendTests(): void {
     cleanUp();
   });
 
-  Deno.test("the device of an earlier agent is taken over and put right: address, routes, MTU", async () => {
+  Deno.test("the device of an earlier agent is taken over and corrected: address, routes, MTU", async () => {
     const former = backendWith();
     await former.start(contextOf("10.9.4.0/24", "10.9.0.0/16"), signal);
     await former.stop();

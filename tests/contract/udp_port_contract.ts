@@ -137,7 +137,7 @@ export function udpPortContract(
     assertEquals(port.send(peer, IOVECS, count, 0), -ERRNO.EMSGSIZE);
   });
 
-  test("knows the largest packet on the way to a peer", ({ port, peer }) => {
+  test("knows the path MTU to a peer", ({ port, peer }) => {
     assertEquals(port.pathMtuBytes(peer), 1_500);
   });
 

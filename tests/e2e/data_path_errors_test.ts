@@ -101,7 +101,7 @@ suite.each(EACH_PAIR, (test) => {
     }
   });
 
-  test("a path that is narrower than the underlay is told to senders, and what may be cut passes", async () => {
+  test("senders learn of a path narrower than the underlay, and packets without DF pass", async () => {
     const [from, to] = [container(0), container(1)];
     const route = `${host(1).address}/32 dev eth0 mtu ${NARROW_MTU}`;
     const before = await counters();

@@ -37,7 +37,7 @@ async function warnings(agent: Agent, host: RigHost): Promise<string[]> {
   return status.warnings.map(({ code, text }) => `${code}: ${text}`);
 }
 
-Deno.test("without iptables and nft nothing is told to Docker, both are named, and the agent goes on when one is there", async () => {
+Deno.test("without iptables and nft Docker gets no options, both are named, and the agent continues when one appears", async () => {
   const { host, rig: made } = await startHost();
   await using rig = made;
   const hidden = `${host.directory}/hidden`;

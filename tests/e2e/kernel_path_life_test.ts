@@ -143,7 +143,7 @@ suite.each(SETUPS, (test, { linkMode, traits }) => {
   // What follows does not depend on the cables.
   if (linkMode !== "super") return;
 
-  test("senders are still told what cannot go on while no agent runs, and come to no harm", async () => {
+  test("without an agent, senders still get ICMP errors, and nothing breaks", async () => {
     const node = suite.node(0);
     const { from, to } = ends();
     await end(node, "SIGKILL");
@@ -257,7 +257,7 @@ suite.each(SETUPS, (test, { linkMode, traits }) => {
     );
   }
 
-  test("an underlay that passes less is told to senders, and one that passes more again is used", async () => {
+  test("senders learn of a smaller underlay MTU, and a larger one is used again", async () => {
     const { agent: { process }, host: { namespace } } = suite.node(0);
     const { from, to } = ends();
     const smallerBy = 100;

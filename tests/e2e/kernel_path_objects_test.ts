@@ -171,7 +171,7 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
     await traffic.assertNothingLost();
   });
 
-  test("programs are attached in another way by a restart: the stream goes on, and nothing stays of the way before", async () => {
+  test("a restart attaches programs differently: the stream continues, and nothing of the former hooks stays", async () => {
     const node = suite.node(0);
     await using traffic = await SteadyTraffic.start(ends());
     for (const flags of [["--disable-feature=tcx"], []]) {
@@ -287,7 +287,7 @@ suite.each(KERNEL_PATH, (test, setup: Setup) => {
     await untilAllIsWell();
   });
 
-  test("another tool's XDP program stays, packets take another way in, and the log and status say why", async () => {
+  test("another tool's XDP program stays, packets use another receive mode, and log and status say why", async () => {
     const node = suite.node(0);
     const { namespace } = node.host;
     await node.agent.stop();

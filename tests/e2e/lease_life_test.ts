@@ -41,7 +41,7 @@ async function keyOf(agent: Agent): Promise<string> {
   return `${address!.replace(/\.\d+$/, ".0")}-${length}`;
 }
 
-Deno.test("a host without a free subnet says in log, status and STATUS who has them, which end next and what gives more", async () => {
+Deno.test("a host without a free subnet names the holders, the next to expire and a larger config in log, status and STATUS", async () => {
   await using rig = await makeRig({ Network: "10.1.0.0/22", SubnetLen: 24 });
   const { etcd } = rig;
   const grant = async (seconds: number) =>
@@ -115,7 +115,7 @@ Deno.test("--on-subnet-change=exit: another host's key ends the agent with 7, an
   assertEquals(await keyOf(again), next);
 });
 
-Deno.test("--on-subnet-change=run: the command is told both subnets, once the files have the new one", async () => {
+Deno.test("--on-subnet-change=run: the command gets both subnets, once the files have the new one", async () => {
   await using rig = await makeRig();
   const out = `${rig.directory}/told`;
   const agent = await rig.startAgent(rig.host(0), {

@@ -219,7 +219,7 @@ Deno.test("the completion for bash is a script that bash can read", async () => 
   ]);
 });
 
-Deno.test("the bill of materials has what is in the binary, no tool of ours, and CycloneDX's form", async () => {
+Deno.test("the bill of materials lists the binary's content, none of our tools, in CycloneDX's form", async () => {
   const { root } = await world();
   const bom = JSON.parse(
     await Deno.readTextFile(`${root}/usr/share/doc/loden/loden.cdx.json`),

@@ -54,7 +54,7 @@ suite.each(EACH_PATH, (test) => {
     assertEquals(agent.process.exitCode, undefined);
   });
 
-  test("a second agent with another prefix, port and files runs beside the first", async () => {
+  test("a second agent with another prefix, port and files runs next to the first", async () => {
     const { agent, flags, host } = suite.node(0);
     await suite.rig.publish(
       { Network: "10.9.0.0/16", Backend: { Type: "udp", Port: 8286 } },

@@ -75,7 +75,7 @@ describe("a secured etcd", () => {
 
   suite.testFaults(FAULTS);
 
-  suite.test("files and directories are open to those who need them, and no further", async (world) => {
+  suite.test("files and directories are accessible only to the users who need them", async (world) => {
     const { dockerOptsFile, runDirectory, stateDirectory, subnetFile } =
       world.node(0).agent.files;
     assertEquals(await modeOf(subnetFile), "644");

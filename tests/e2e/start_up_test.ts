@@ -187,7 +187,7 @@ for (const dataPath of DATA_PATHS) {
   });
 }
 
-Deno.test("a host without /dev/net/tun is told so", async () => {
+Deno.test("a host without /dev/net/tun gets an error that says so", async () => {
   await using rig = await Rig.create({ hosts: 1 });
   await rig.startEtcd();
   await rig.publish(CONFIG);

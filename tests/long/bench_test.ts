@@ -22,7 +22,7 @@ function bench(...args: string[]) {
   return attempt([Deno.execPath(), "run", "-A", MAIN, ...args]);
 }
 
-Deno.test("bench: both data paths beside VXLAN, and an agent killed under traffic, as JSON", async () => {
+Deno.test("bench: both data paths and VXLAN, and an agent killed under traffic, as JSON", async () => {
   const { exitCode, stderr, stdout } = await bench(
     "--quick",
     "--paths=vxlan,udp-tun,udp-ebpf",
@@ -98,7 +98,7 @@ Deno.test("bench: the control plane, on a thousand leases, as JSON", async () =>
   assert(report.together.joinMs > 0 && report.together.rejoinMs > 0);
 });
 
-Deno.test("bench --docker: Docker beside without, a start and an upgrade of the unit, as JSON", async () => {
+Deno.test("bench --docker: with and without Docker, a start and an upgrade of the unit, as JSON", async () => {
   const { exitCode, stderr, stdout } = await bench(
     "--docker",
     "--quick",

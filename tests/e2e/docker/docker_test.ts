@@ -352,7 +352,7 @@ Deno.test("under its unit an agent sets the network's kernel variables when aske
   assertMatch(write.stderr, /Read-only file system/);
 });
 
-Deno.test("under its unit an agent sees who takes what the overlay device receives, and can change it", async () => {
+Deno.test("under its unit an agent can read and set the packet steering of the overlay device", async () => {
   const { machine } = (await world()).host(1);
   const pid = (await machine.run(
     ["systemctl", "show", "--property=MainPID", "--value", "loden.service"],

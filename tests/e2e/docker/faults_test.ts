@@ -175,7 +175,7 @@ Deno.test("a network of Docker's within the overlay is named, with the command t
   await untilNothingIsWrong(0);
 });
 
-Deno.test("an options file that another has left is told, and the command that is offered renews it", async () => {
+Deno.test("an options file that another program left is reported, and the suggested command renews it", async () => {
   const all = await world();
   const { machine } = all.host(1);
   await machine.run(["systemctl", "stop", UNIT]);

@@ -465,7 +465,7 @@ Deno.test("a lease of another subnet than the saved one: network and files chang
     await rig.stop();
   }, { saved: SAVED }));
 
-Deno.test("a wiped or spoilt config does not keep a saved network down", async (t) => {
+Deno.test("a wiped or corrupt config does not keep a saved network down", async (t) => {
   for (const config of [undefined, "{"]) {
     await t.step(String(config), () =>
       withAgent(async (rig) => {
@@ -647,7 +647,7 @@ Deno.test("a signal before the start stops the start", () =>
     assertEquals(rig.backends, []);
   }));
 
-Deno.test("what a look at Docker finds is shown, said once, and gone when it is mended", () =>
+Deno.test("a problem with Docker is shown, logged once, and gone when it is solved", () =>
   withAgent(async (rig, events) => {
     await rig.start();
     assertEquals(rig.state.snapshot().docker, null);

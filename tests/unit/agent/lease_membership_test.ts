@@ -105,7 +105,7 @@ async function running(
 
 const never = new AbortController().signal;
 
-Deno.test("a lease carries the host id; peers and their first listing are told", async () => {
+Deno.test("a lease has the host id; peers and their first listing are reported", async () => {
   using host = new Host();
   host.etcd.put("10.1.6.0-24", PEER);
   const membership = host.run();
@@ -210,7 +210,7 @@ Deno.test("each fault of etcd is reported once, by the part that meets it, and s
   });
 });
 
-Deno.test("a lease that cannot be had yet is told with its reason", async () => {
+Deno.test("a lease that is not available yet is reported with its reason", async () => {
   using host = new Host();
   host.etcd.fault = "unreachable";
   const membership = host.run();
@@ -227,7 +227,7 @@ Deno.test("a lease that cannot be had yet is told with its reason", async () => 
   await membership.close();
 });
 
-Deno.test("another subnet after a conflict is told, and the peers are judged by it", async () => {
+Deno.test("another subnet after a conflict is reported, and the peers are judged by it", async () => {
   using host = new Host();
   const membership = host.run();
   const lease = await membership.acquire(request, never);

@@ -55,7 +55,7 @@ Deno.test("paths come in the report's order, each once", () => {
   );
 });
 
-Deno.test("--peers puts other programs beside what is measured anyway", () => {
+Deno.test("--peers adds other programs to what is measured anyway", () => {
   const peers = ["fastd", "wireguard-go", "nebula"];
   assertEquals(measured(["--peers"], "super").slice(-3), peers);
   assertEquals(
@@ -65,7 +65,7 @@ Deno.test("--peers puts other programs beside what is measured anyway", () => {
   assertEquals(measured(["--peers"], "wire").slice(-3), peers);
 });
 
-Deno.test("hosts that carry packets in different ways are measured only by name", () => {
+Deno.test("pairs with different data paths are measured only by name", () => {
   const mixed = ["udp-ebpf-to-tun", "udp-tun-to-ebpf"];
   assert(!measured([], "super").some((name) => mixed.includes(name)));
   assertEquals(

@@ -154,7 +154,7 @@ Deno.test("docker-opts keeps the script's usage and its exit code", async () => 
   assertStringIncludes(io.err, "docker-opts [-f FLANNEL-ENV-FILE]");
 });
 
-Deno.test("a command behind a flag is told its place; another word is not", async () => {
+Deno.test("a command after a flag gets a hint; another word does not", async () => {
   const late = new FakeCommandIo(["--etcd-prefix=/a", "config", "get"]);
   assertEquals(await dispatch(late, commandTable), 2);
   assertStringIncludes(

@@ -78,7 +78,7 @@ Deno.test("--run does not touch a network on another subnet, and says what to do
   );
 });
 
-Deno.test("a docker0 on the lease is named as what stands in the way", async () => {
+Deno.test("a docker0 on the lease is named as the obstacle", async () => {
   const docker: FakeProgram = () => ({
     code: 1,
     stderr: "Error response from daemon: Pool overlaps with other one",

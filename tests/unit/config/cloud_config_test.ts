@@ -103,7 +103,7 @@ Deno.test("every active flag but help, version, dry-run and config has one key",
   ]);
 });
 
-Deno.test("the header is optional and other sections are not looked at", async () => {
+Deno.test("the header is optional and other sections are ignored", async () => {
   const text = `#cloud-config
 
 hostname: a

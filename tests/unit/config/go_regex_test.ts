@@ -39,7 +39,7 @@ Deno.test("what Go writes otherwise is rewritten with the same meaning", () => {
   }
 });
 
-Deno.test("what cannot be read the same way is refused, never misread", () => {
+Deno.test("a pattern with another meaning is refused, never misread", () => {
   for (
     const pattern of [
       "(",

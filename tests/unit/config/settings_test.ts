@@ -165,7 +165,7 @@ Deno.test("a bad value in the environment is refused by its name, also a boolean
   );
 });
 
-Deno.test("a bad value in the environment is not looked at when the flag is given", async () => {
+Deno.test("a bad value in the environment is ignored if the flag is given", async () => {
   const env = { FLANNELD_IP_MASQ: "yes" };
   assertEquals((await resolve({ argv: ["--ip-masq"], env })).ipMasq, true);
 });
@@ -544,7 +544,7 @@ Deno.test("a variable that is no setting is reported with the near one", async (
   ]);
 });
 
-Deno.test("TLS files beside plain http URLs are reported", async () => {
+Deno.test("TLS files with plain http URLs are reported", async () => {
   const { warnings } = await resolve({ argv: ["--etcd-cafile=/ca"] });
   assertEquals(warnings, [{
     code: "settings.tls-unused",

@@ -118,7 +118,7 @@ Deno.test("a change is applied, and the log says what", async () => {
   assertEquals(world.problem, undefined);
 });
 
-Deno.test("a key that means nothing is told, and the text is taken", async () => {
+Deno.test("an unknown key is reported, and the text is accepted", async () => {
   await using world = await World.start();
   const text = '{ "Network": "10.1.0.0/16", "SubnetMinn": "10.1.2.0" }';
   await world.publish(text);

@@ -21,7 +21,7 @@ Deno.test("exit: the agent ends when the files say the other subnet, and has sto
   assertEquals(rig.state.phase, "stopped");
 });
 
-Deno.test("exit: a start with another subnet than the last run told ends once", async () => {
+Deno.test("exit: a start with another subnet than that of the last run exits once", async () => {
   const subnetChange = {
     action: { kind: "exit" },
     formerSubnet: MOVED,
@@ -38,7 +38,7 @@ Deno.test("exit: a start with another subnet than the last run told ends once", 
   await next.stop();
 });
 
-Deno.test("run: the command runs after the files are written, and is told what they say", async () => {
+Deno.test("run: the command runs after the files are written, with their content as variables", async () => {
   const rig = new AgentRig({ subnetChange: { action: RESTART } });
   await rig.start();
   assertEquals(rig.commands, []);

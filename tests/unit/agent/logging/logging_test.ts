@@ -99,7 +99,7 @@ Deno.test("a short write is gone on with", () => {
   });
 });
 
-Deno.test("a reader that went away costs lines, whose number is told when it is back", () => {
+Deno.test("a reader that went away loses lines, whose number is reported when it is back", () => {
   withLogging({ format: "json" }, (output) => {
     output.onWrite = () => {
       throw new Deno.errors.BrokenPipe("EPIPE");
@@ -194,7 +194,7 @@ Deno.test("a closed pipe under stderr does not end the process", async () => {
   assertEquals(stdout, "alive\n");
 });
 
-Deno.test("the journal's own stream is told apart from a redirected one", async () => {
+Deno.test("the journal's own stream is distinguished from a redirected one", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const file = `${directory}/log`;

@@ -57,7 +57,7 @@ function ready(state: AgentState): AgentState {
   return state;
 }
 
-Deno.test("the line says what is waited for, then what is served, then what is wrong", () => {
+Deno.test("the line names what the agent waits for, then the network, then the warnings", () => {
   const state = agentState();
   state.enter("reading-config");
   assertEquals(describeStatus(state.summary()), "reading config");
@@ -95,7 +95,7 @@ Deno.test("several changes of one moment are one STATUS", async () => {
   assertEquals(clock.sleepers, 0);
 });
 
-Deno.test("a status that the service manager has no room for is told a second later, as it is then", async () => {
+Deno.test("a status that the service manager could not receive is sent a second later, with the state of that time", async () => {
   const state = agentState();
   const lines: string[] = [];
   const clock = new FakeClock();
@@ -137,7 +137,7 @@ Deno.test("a data path that the kernel goes on with is not called down", () => {
   );
 });
 
-Deno.test("a reason is news only when it is another one of the same thing", () => {
+Deno.test("a reason is new only if it has changed", () => {
   const state = agentState();
   assertEquals(state.waitFor("config", "a"), true);
   assertEquals(state.waitFor("config", "a"), false);

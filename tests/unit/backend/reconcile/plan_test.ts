@@ -65,7 +65,7 @@ const routes = (
     ownership,
   );
 
-Deno.test("planChanges() leaves alone what is as it should be", () => {
+Deno.test("planChanges() leaves the right state alone", () => {
   const changes = routes([wish("10.1.5.0/24")], [present("10.1.5.0/24")]);
   assertEquals(countChanges(changes), 0);
 });

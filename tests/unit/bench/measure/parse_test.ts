@@ -46,7 +46,7 @@ Deno.test("ping: counts, and the mean in microseconds", () => {
   assertEquals(parsePing(output), { sent: 200, received: 199, averageUs: 104 });
 });
 
-Deno.test("ping: what was on its way at the end is not lost, what younger answers overtook is", () => {
+Deno.test("ping: requests in flight at the end are not lost, those that younger answers overtook are", () => {
   const answers = (...numbers: number[]) =>
     numbers.map((number) =>
       `64 bytes from 10.1.2.2: icmp_seq=${number} ttl=62 time=0.1 ms\n`

@@ -40,7 +40,7 @@ Deno.test("ping: the order of the answers does not count, nor a second answer", 
   assertEquals(echoLoss(pingOutput(4, [2, 1, 4, 4, 3])).lost, 0);
 });
 
-Deno.test("ping: requests on their way at the end are not lost", () => {
+Deno.test("ping: requests in flight at the end are not lost", () => {
   assertEquals(echoLoss(pingOutput(400, range(1, 397))), {
     sent: 397,
     lost: 0,
@@ -76,7 +76,7 @@ function streamReport(...bytes: number[]): string {
   });
 }
 
-Deno.test("stream: the longest pause is told, and that it went on", () => {
+Deno.test("stream: the longest pause is reported, and that the stream continued", () => {
   assertEquals(streamCourse(streamReport(9, 0, 9, 0, 0, 0, 9, 9)), {
     alive: true,
     pauseMs: 300,

@@ -185,7 +185,7 @@ Deno.test("on a host that an agent has left as it should be nothing would change
   ]);
 });
 
-Deno.test("each thing that is missing or changed is one line", async () => {
+Deno.test("each missing or changed item is one line", async () => {
   const host = await servedHost();
   host.rules = "";
   host.antiSpoofing = "";

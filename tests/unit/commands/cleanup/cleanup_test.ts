@@ -124,7 +124,7 @@ Deno.test("what is removed is this network's alone", async () => {
   assertEquals(await planCleanup("/a", footprint, components, noSignal), []);
 });
 
-Deno.test("a pair of devices is one thing to remove, whichever end is listed first", async () => {
+Deno.test("a pair of devices is one item to remove, whichever end is listed first", async () => {
   const { rtnetlink, components } = await host();
   const alias = deviceAlias("/pair");
   rtnetlink.createVethPair({
@@ -263,7 +263,7 @@ Deno.test("cleanup names the state that it keeps, and removes it with --state", 
   }
 });
 
-Deno.test("a state directory that is a file holds nothing; one that cannot be looked at is an error, no defect", async () => {
+Deno.test("a state directory that is a file holds nothing; an unreadable one is an error, not a bug", async () => {
   const directory = await Deno.makeTempDir();
   const file = `${directory}/file`;
   const cleanup = async (stateDir: string) => {

@@ -291,7 +291,7 @@ coreos:
   ]);
 });
 
-Deno.test("what is left out is said, with its line", async () => {
+Deno.test("ignored parts are named, with their lines", async () => {
   await using host = await Host.create();
   const { err } = await host.apply(`#cloud-config
 hostname: one

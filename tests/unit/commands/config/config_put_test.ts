@@ -152,7 +152,7 @@ Deno.test("a wrong password is no matter of waiting", async () => {
   );
 });
 
-Deno.test("get prints the config, and after it what is wrong with it", async () => {
+Deno.test("get prints the config, then its errors", async () => {
   const { etcd, access } = rig();
   etcd.putConfig(CONFIG);
   const io = new FakeCommandIo();

@@ -147,7 +147,7 @@ Deno.test("what is not JSON is refused", () => {
   }
 });
 
-Deno.test("what is no object is refused", () => {
+Deno.test("a value that is not an object is refused", () => {
   for (const text of ["[]", "1", '"10.1.0.0/16"', "true"]) {
     assertEquals(
       message(text),

@@ -12,7 +12,7 @@ Deno.test("a Docker that uses iptables gets no further option", () => {
   assertEquals(overlayOptions(other), {});
 });
 
-Deno.test("a Docker that uses nftables is told to let the overlay in", () => {
+Deno.test("a Docker that uses nftables gets the options that let the overlay in", () => {
   const config = parseDaemonConfig('{ "firewall-backend": "nftables" }');
   assertEquals(overlayOptions(config), {
     DOCKER_OPT_ALLOW_DIRECT_ROUTING: "--allow-direct-routing",
@@ -30,7 +30,7 @@ Deno.test("what daemon.json says is not said a second time, which Docker refuses
   ]);
 });
 
-Deno.test("a daemon.json that is missing, spoilt or no object says nothing", async () => {
+Deno.test("a daemon.json that is missing, corrupt or not an object counts as empty", async () => {
   for (const text of ["", "{", "[]", "null", "7"]) {
     assertEquals(parseDaemonConfig(text).usesNftables, false, text);
   }

@@ -87,7 +87,7 @@ Deno.test("a Docker before 28 drops nothing", async () => {
   assertEquals(await look({ ...iptables(text), ...nft(undefined) }), undefined);
 });
 
-Deno.test("Docker 28 with the way past in place drops nothing", async () => {
+Deno.test("Docker 28 with the bypass in place drops nothing", async () => {
   assertEquals(await look(iptables(docker28(true))), undefined);
 });
 
@@ -100,7 +100,7 @@ Deno.test("Docker 28 without it drops, and the flag that switched it off is name
   assertStringIncludes(off!.text, "10.1.27.0/24");
 });
 
-Deno.test("Docker with nftables drops unless it was told, and the missing options are named", async () => {
+Deno.test("Docker with nftables drops without the options, and the missing ones are named", async () => {
   const problem = await look(nft(docker29(false)));
   assertStringIncludes(problem!.text, "--allow-direct-routing");
   assertStringIncludes(problem!.text, "--bridge-accept-fwmark");

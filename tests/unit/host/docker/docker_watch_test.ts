@@ -97,7 +97,7 @@ Deno.test("a daemon is seen when it starts, and gone when it ends", async () => 
   await host.end();
 });
 
-Deno.test("a bridge elsewhere is told while a daemon runs, not of one that Docker has left", async () => {
+Deno.test("a bridge elsewhere is reported while a daemon runs, but not one that Docker left behind", async () => {
   const host = new Watched();
   host.addBridge("172.17.0.1/16");
   await host.clock.advance(10_000);
@@ -120,7 +120,7 @@ Deno.test("drops that are gone two seconds later are those of a Docker that star
   await host.end();
 });
 
-Deno.test("a look that fails tells nothing, and the next one does", async () => {
+Deno.test("a failed check reports nothing, and the next one does", async () => {
   const host = new Watched();
   host.error = new LodenError("firewall.refused", "refused");
   await host.clock.advance(20_000);

@@ -115,7 +115,7 @@ const settled = (over: { raw?: string; user?: string } = {}) => {
   return tables;
 };
 
-Deno.test("what is in place stays as it is", () => {
+Deno.test("rules that are in place stay", () => {
   assertEquals(planDockerPass(settled(), WITH_DEVICE).lines, []);
 });
 

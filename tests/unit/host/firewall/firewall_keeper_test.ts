@@ -184,7 +184,7 @@ Deno.test("the rules of the last ensure are the ones that are kept", async () =>
   });
 });
 
-Deno.test("a failure is told each time, logged once, and its end too", async () => {
+Deno.test("a failure is reported each time and logged once, and so is its end", async () => {
   await withKeeper(async ({ keeper, firewall, clock, results, events }) => {
     firewall.failure = new FirewallError("refused", "no");
     await assertRejects(
@@ -292,7 +292,7 @@ Deno.test("another tool that fails does not keep the rules from being set", asyn
   });
 });
 
-Deno.test("after stop nothing is looked at, and the rules stay", async () => {
+Deno.test("after stop there are no checks, and the rules stay", async () => {
   await withKeeper(async ({ keeper, firewall, clock }) => {
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
@@ -324,7 +324,7 @@ Deno.test("an abort ends the watching and rejects an ensure without a report", a
   });
 });
 
-Deno.test("a change that the kernel tells of is mended without waiting for the clock", async () => {
+Deno.test("a change that the kernel reports is repaired at once", async () => {
   await withKeeper(async ({ keeper, firewall, monitor, clock }) => {
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
@@ -338,7 +338,7 @@ Deno.test("a change that the kernel tells of is mended without waiting for the c
   });
 });
 
-Deno.test("changes without end are looked at once a second", async () => {
+Deno.test("endless changes cause one check per second", async () => {
   await withKeeper(async ({ keeper, firewall, monitor, clock }) => {
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
@@ -364,7 +364,7 @@ Deno.test("where the kernel's reports cannot be had, all rules are polled", asyn
   });
 });
 
-Deno.test("the overlay's device is let past Docker's rules, by every tool that Docker may use", async () => {
+Deno.test("the overlay device bypasses Docker's rules, in every tool that Docker may use", async () => {
   await withKeeper(async (scene) => {
     const { firewall, events } = scene;
     const forDocker = [
@@ -396,7 +396,7 @@ Deno.test("the overlay's device is let past Docker's rules, by every tool that D
   });
 });
 
-Deno.test("a way past Docker's rules that fails keeps nothing else back and is told once", async () => {
+Deno.test("a failed bypass of Docker's rules blocks nothing else and is logged once", async () => {
   await withKeeper(async (scene) => {
     const { firewall, keeper, clock, events } = scene;
     const set = new FakeFirewall("nftables");
@@ -455,7 +455,7 @@ Deno.test("rules against spoofing are set when the devices are known, follow the
   });
 });
 
-Deno.test("rules against spoofing that are refused are told of, and keep no other rules away", async () => {
+Deno.test("refused anti-spoofing rules are logged and block no other rules", async () => {
   await withKeeper(async (scene) => {
     const { keeper, antiSpoofing, firewall, spoofing, results, clock } = scene;
     scene.known = KNOWN;

@@ -65,7 +65,7 @@ Deno.test("the other tool is taken where the one asked for does not work", async
   );
 });
 
-Deno.test("without a tool that works, both reasons are told", async () => {
+Deno.test("without a working tool, both reasons are given", async () => {
   const error = await assertRejects(
     () => chosen({ ...BROKEN_IPTABLES }, false),
     NoFirewallToolError,

@@ -151,7 +151,7 @@ Deno.test("what strips goes before what takes the stripped", () => {
   assertEquals(idsAt(bpf), []);
 });
 
-Deno.test("both ways to attach are looked at when programs are taken off", () => {
+Deno.test("both hooks are checked when programs are detached", () => {
   using bpf = new FakeBpf({ tcx: false });
   using one = idleProgram(bpf, RX);
   bpf.attach(DEVICE, "ingress", one);

@@ -53,7 +53,7 @@ function questions(world: EbpfWorld): { routeTo: number; routes: number } {
   return asked;
 }
 
-Deno.test("a change of one peer asks about that one's way and about no route", async () => {
+Deno.test("a change of one peer queries the route to that peer only", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   const asked = questions(world);
@@ -148,7 +148,7 @@ Deno.test("a change that the kernel goes on refusing is an error, and the next o
   ]);
 });
 
-Deno.test("what is known of the ways follows each change, so that no later look brings the former peers back", async () => {
+Deno.test("known peer routes follow each change, so that no later check restores former peers", async () => {
   const world = new EbpfWorld();
   // Asking takes a second, so that answers are good for longer than deadlines.
   let askedMs = 0;

@@ -66,7 +66,7 @@ Deno.test("the clock behind the counters is in none of them", () => {
   );
 });
 
-Deno.test("what each CPU has received is told for itself", () => {
+Deno.test("the traffic of each CPU is reported separately", () => {
   const value = blocks(
     2,
     (cpu, offset) => BigInt(1_000 * (cpu + 1) + offset),

@@ -111,7 +111,7 @@ Deno.test("nothing is sent before it would be received: the program that sends c
   assertEquals(seen, [RX, HOP, TX]);
 });
 
-Deno.test("what is as it should be is not touched by a look", async () => {
+Deno.test("a check does not touch what is right", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   world.rtnetlink.changes = 0;
@@ -467,7 +467,7 @@ const REPAIRS: readonly [
   }],
 ];
 for (const [what, said, change] of REPAIRS) {
-  Deno.test(`a data path with ${what} is put right, which is said once`, async () => {
+  Deno.test(`a data path with ${what} is restored, which is logged once`, async () => {
     const world = new EbpfWorld();
     const path = await running(world);
     const maps = world.bpf.maps.length;
@@ -530,7 +530,7 @@ Deno.test("an underlay that comes back with another index has its programs and i
   assertEquals(path.mend(), []);
 });
 
-Deno.test("an underlay that is gone keeps nothing else from being put right", async () => {
+Deno.test("a removed underlay does not block other repairs", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   world.rtnetlink.deleteLink(world.eth0.index);
@@ -646,7 +646,7 @@ Deno.test("a program of this network at a device that is no underlay goes with t
   assertEquals(path.look(), []);
 });
 
-Deno.test("what a way passes is on the peer's route: of the route, of the device, and no longer than that", async () => {
+Deno.test("the path MTU is on the peer's route: from the route or the device, and only as long as it applies", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   const route = {
@@ -672,7 +672,7 @@ Deno.test("what a way passes is on the peer's route: of the route, of the device
   assertEquals(world.overlayRoutes(), ["10.1.2.0/24", "10.1.3.0/24"]);
 });
 
-Deno.test("a way that passes next to nothing gets the least that IPv4 has", async () => {
+Deno.test("a path with a tiny MTU gets the minimum of IPv4", async () => {
   const world = new EbpfWorld();
   const path = await running(world, [A]);
   world.rtnetlink.changeLink(world.eth0.index, { mtuBytes: 68 });
@@ -680,7 +680,7 @@ Deno.test("a way that passes next to nothing gets the least that IPv4 has", asyn
   assertEquals(world.overlayRoutes(), ["10.1.2.0/24 mtu 68"]);
 });
 
-Deno.test("a router's word about a peer's way is acted upon once, and one about a stranger's is not", async () => {
+Deno.test("a router's path MTU for a peer is applied once, and one for another host is not", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
   assertEquals(path.onPathMtu(A.publicIp), false);

@@ -34,7 +34,7 @@ Deno.test("an underlay without Ethernet is named, and what it is instead", () =>
   );
 });
 
-Deno.test("an old kernel is told which one would do", () => {
+Deno.test("the error for an old kernel names the required version", () => {
   assertStringIncludes(
     new KernelTooOldError("5.4.0-100", "5.12").message,
     "Linux must be 5.12 or later: current value is 5.4.0-100",

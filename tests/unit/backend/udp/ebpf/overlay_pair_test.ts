@@ -94,7 +94,7 @@ Deno.test("a pair is found by its alias, whatever its names, and no other networ
   );
 });
 
-Deno.test("the ends are told apart, whichever the kernel lists first", () => {
+Deno.test("the ends are distinguished, whichever the kernel lists first", () => {
   const rtnetlink = new FakeRtnetlink();
   const { device, hop } = make(rtnetlink);
   for (const links of [rtnetlink.links(), rtnetlink.links().reverse()]) {

@@ -35,7 +35,7 @@ class World extends EbpfWorld {
   }
 }
 
-Deno.test("a way is the routing table's, and what the lease says of the receiver", () => {
+Deno.test("a peer route combines the routing table and the lease's data path", () => {
   const world = new World();
   assertEquals(world.find(A), [{
     subnet: A.subnet,
@@ -51,7 +51,7 @@ Deno.test("a way is the routing table's, and what the lease says of the receiver
   assertEquals(flags, [0, PEER_FLAG.CUT | PEER_FLAG.CHECKSUM]);
 });
 
-Deno.test("a way through the overlay itself is none: packets would go round", () => {
+Deno.test("a route through the overlay itself is not used: packets would loop", () => {
   const world = new World();
   world.answer({ interfaceIndex: OVERLAY_DEVICE, mtuBytes: 600 });
   const [way] = world.find(A);
@@ -61,7 +61,7 @@ Deno.test("a way through the overlay itself is none: packets would go round", ()
   ]);
 });
 
-Deno.test("a peer behind a device without Ethernet is left out, is told of once, and the others are not", () => {
+Deno.test("a peer behind a device without Ethernet is left out and logged once, and the others are served", () => {
   const world = new World();
   const tunnel = world.rtnetlink.addLink({
     name: "wg0",
@@ -147,7 +147,7 @@ Deno.test("only addresses of peers are known, and of those that are peers now", 
   assertEquals(world.ways.has(A.publicIp), false);
 });
 
-Deno.test("two subnets of one holder go the same way", () => {
+Deno.test("two subnets of one holder use the same route", () => {
   const world = new World();
   world.answer({ mtuBytes: 1_300 });
   const second = { ...A, subnet: network("10.1.5.0/24") };

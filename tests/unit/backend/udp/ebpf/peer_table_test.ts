@@ -272,7 +272,7 @@ Deno.test("another deadline is written into every entry, and nothing else is", (
   assertEquals(world.rtnetlink.changes, 0);
 });
 
-Deno.test("what fits into the way to a peer is on its route, and taken off again", () => {
+Deno.test("the path MTU of a peer is on its route, and removed again", () => {
   const world = new World();
   world.table.set([{ ...A, mtuBytes: 1_372 }, B], at(DEADLINE));
   assertEquals(world.routes(), ["10.1.2.0/24 mtu 1372", "10.1.3.0/24"]);
@@ -297,7 +297,7 @@ Deno.test("a removed route comes back at the next check and is reported", () => 
   world.assertHolds([A, B]);
 });
 
-Deno.test("a route of another gateway or metric gives way to the right one", () => {
+Deno.test("a route with another gateway or metric is replaced by the right one", () => {
   const world = new World();
   world.table.set([A, B], at(DEADLINE));
   const metricOf = (subnet: string) =>
@@ -451,7 +451,7 @@ Deno.test("what each peer sent and got is the sum over all CPUs, by subnet", () 
   ]);
 });
 
-Deno.test("of peers that share a slot, no traffic is told", () => {
+Deno.test("no traffic is reported for peers that share a slot", () => {
   const world = new World();
   world.table.set(manyPeers(PEER_SLOTS + 10), at(DEADLINE));
   world.count(0);

@@ -112,7 +112,7 @@ Deno.test("programs that cannot be detached are an error that is tried again, an
   assertEquals(hasDevice(made), false);
 });
 
-Deno.test("a process that may not look at programs does not start beside a kernel data path's device", () => {
+Deno.test("a process that may not list programs does not start with a kernel data path's device present", () => {
   const made = runningWorld();
   const openBpf = () => {
     throw new BpfError("open", ERRNO.EPERM);

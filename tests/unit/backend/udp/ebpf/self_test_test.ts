@@ -26,7 +26,7 @@ const flipped = (at: number) => ({ data, ...result }: TestRunResult) => {
   return { ...result, data: spoilt };
 };
 
-Deno.test("packets that pass both ways are right, and nothing of the test is left", () => {
+Deno.test("packets pass correctly in both directions, and nothing of the test is left", () => {
   using bpf = tryWith("tx", (result) => result);
   passTestPackets(bpf, HOST);
   assertEquals([bpf.programs, bpf.maps], [[], []]);

@@ -173,7 +173,7 @@ Deno.test("before a program is loaded nothing is accepted", async () => {
   assertEquals([world.packets.sent, world.seen], [[], []]);
 });
 
-Deno.test("what is larger than the overlay takes is judged, counted and dropped", async () => {
+Deno.test("a packet larger than the overlay's MTU is judged, counted and dropped", async () => {
   await using world = new World();
   world.socket.bring(datagram(1_473));
   world.verdict = REDIRECT;
@@ -241,7 +241,7 @@ Deno.test("many datagrams are taken in turns, and between them others have their
   assertEquals(world.packets.sent.length, 150);
 });
 
-Deno.test("a refused run is told, and the next datagram is taken again", async () => {
+Deno.test("a refused run is logged, and the next datagram is handled", async () => {
   using logs = new CapturedLogs();
   await using world = new World();
   world.bpf.failWith("testRun", new BpfError("run", ERRNO.ENOMEM));
@@ -255,7 +255,7 @@ Deno.test("a refused run is told, and the next datagram is taken again", async (
   assertEquals(world.packets.sent.length, 1);
 });
 
-Deno.test("a refusal that lasts is told once, and again when it comes back", async () => {
+Deno.test("a lasting refusal is logged once, and again when it comes back", async () => {
   using logs = new CapturedLogs();
   await using world = new World();
   const bring = async () => {

@@ -279,7 +279,7 @@ Deno.test("a stop closes what the process holds, and leaves what runs", async ()
   assertEquals(world.overlayRoutes(), ["10.1.2.0/24"]);
 });
 
-Deno.test("the start is told, with the device, the address and the port", async () => {
+Deno.test("the start is logged with the device, the address and the port", async () => {
   using logs = new CapturedLogs();
   const world = new World();
   await world.started().stop();
@@ -297,7 +297,7 @@ Deno.test("the start is told, with the device, the address and the port", async 
   });
 });
 
-Deno.test("a change of the network is acted upon at once, and without one a look comes every five seconds", async () => {
+Deno.test("a change of the network causes a check at once, and without one there is a check every five seconds", async () => {
   using logs = new CapturedLogs();
   const world = new World();
   const path = world.started();
@@ -353,7 +353,7 @@ Deno.test("many changes at once are one look, and the next one rests", async () 
   await path.stop();
 });
 
-Deno.test("when changes cannot be followed any more, that is told, and looks go on", async () => {
+Deno.test("if changes can no longer be followed, that is logged, and checks continue", async () => {
   using logs = new CapturedLogs();
   const world = new World();
   world.monitor.changes = () => {

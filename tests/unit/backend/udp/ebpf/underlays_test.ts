@@ -36,7 +36,7 @@ class World extends EbpfWorld {
   }
 }
 
-Deno.test("packets are taken from the devices that are told, each by its own mode", () => {
+Deno.test("packets are received from the given devices, each with its own mode", () => {
   const world = new World();
   using underlays = world.underlays();
   assertEquals(underlays.set([world.eth0, world.one]), []);
@@ -151,7 +151,7 @@ Deno.test("programs of an earlier agent are replaced, and that is nothing to men
   assertEquals(world.attached().length, 3);
 });
 
-Deno.test("a device that leaves the mode xdp has its stripping program taken off before the other changes", () => {
+Deno.test("a device that leaves mode xdp has its stripping program detached before the other changes", () => {
   const world = new World();
   using underlays = world.underlays();
   underlays.set([world.one]);

@@ -104,7 +104,7 @@ const manyPeers = (first: number, count: number): Peer[] =>
     stale: false,
   }));
 
-Deno.test("a change is written beside the table in use, whose bytes stay as they are", () => {
+Deno.test("a change is written next to the table in use, whose bytes do not change", () => {
   const world = new KernelWorld({ network: network("10.0.0.0/8") }, [
     ...manyPeers(0, 1_000),
   ]);

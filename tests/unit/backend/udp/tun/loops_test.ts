@@ -76,7 +76,7 @@ function helper(steps: readonly (() => void)[]) {
 const repeat = (times: number, step: () => void = () => {}) =>
   Array.from({ length: times }, () => step);
 
-Deno.test("the primary loop moves what is readable, and says how much", () => {
+Deno.test("the primary loop moves what is readable, and returns how much", () => {
   const world = primary([
     () => world.poller.setReadable(world.tun, true),
     () => world.poller.setReadable(world.udp, true),

@@ -52,7 +52,7 @@ Deno.test("the first wait sleeps", () => {
   assertEquals(waitFor(0.02), { slept: true, looks: 0, yields: 0 });
 });
 
-Deno.test("after a packet that came soon, the next is looked for, with a yield between looks", () => {
+Deno.test("after a packet that came soon, the thread polls for the next, with a yield in between", () => {
   const { waitFor } = makeWorld();
   waitFor(0.02);
   assertEquals(waitFor(0.02), { slept: false, looks: 3, yields: 2 });

@@ -24,7 +24,7 @@ function stayAlive(): Disposable {
 const wanted = (world: KernelWorld) =>
   world.memory.words[layout.CONTROL_TABLE_WANTED >> 2]!;
 
-Deno.test("each table is written beside the one in use", () => {
+Deno.test("each table is written next to the one in use", () => {
   const world = new KernelWorld();
   const first = wanted(world);
   world.state.changePeers(added());

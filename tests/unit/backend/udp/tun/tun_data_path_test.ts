@@ -101,7 +101,7 @@ Deno.test("a worker that never starts is given up, with the reason", async () =>
   assertLeftOpen(given);
 });
 
-Deno.test("who gives up waiting for a worker is told the signal's reason", async () => {
+Deno.test("an aborted wait for a worker rejects with the signal's reason", async () => {
   using _logs = new CapturedLogs();
   const given = options("silent_worker");
   const reason = new Error("the agent stops");

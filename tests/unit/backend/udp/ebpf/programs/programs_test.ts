@@ -143,7 +143,7 @@ Deno.test("the driver's program takes frames of its own device only", () => {
   assertNotEquals(bytesOf(HOST).xdp, bytesOf(HOST, other).xdp);
 });
 
-Deno.test("the flag that resets the tunnel state is in one instruction, beside the other flag", () => {
+Deno.test("the flag that resets the tunnel state is in one instruction, together with the other flag", () => {
   const instructions = (decapUdp: boolean, role: Role) =>
     bytesOf({ ...HOST, decapUdp })[role].match(/.{16}/g)!;
   for (const role of ["hop", "rxDirect", "rxMerge"] as const) {
