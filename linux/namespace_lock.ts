@@ -18,7 +18,7 @@ const SOCK_CLOEXEC = 0o2000000;
  * name when the process ends in any way.
  */
 export class NamespaceLock implements Disposable {
-  readonly #socket: number;
+  #socket: number;
 
   private constructor(socket: number) {
     this.#socket = socket;
@@ -51,7 +51,15 @@ export class NamespaceLock implements Disposable {
     }
   }
 
+  /** Of its socket, by which the kernel's lists name it. */
+  get inode(): number {
+    const link = Deno.readLinkSync(`/proc/self/fd/${this.#socket}`);
+    return Number(/[0-9]+/.exec(link)![0]);
+  }
+
   [Symbol.dispose](): void {
+    if (this.#socket < 0) return;
     libc().close(this.#socket);
+    this.#socket = -1;
   }
 }

@@ -16,7 +16,12 @@ const PORT_OFFSET = 4;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0x80000;
 /** Families of messages, `linux/netlink.h`. */
-export const NETLINK = { ROUTE: 0, XFRM: 6, NETFILTER: 12 } as const;
+export const NETLINK = {
+  ROUTE: 0,
+  SOCK_DIAG: 4,
+  XFRM: 6,
+  NETFILTER: 12,
+} as const;
 /** One of them. */
 export type NetlinkFamily = typeof NETLINK[keyof typeof NETLINK];
 const SOL_SOCKET = 1;
