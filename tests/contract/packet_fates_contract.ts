@@ -149,14 +149,17 @@ const WHOLE = inner();
 const TTL_SPENT = { userSpace: "rx.drop.ttl", programs: "delivered" };
 const MARTIAN = { userSpace: "left", programs: "rx.drop.unknownSender" };
 const LENGTHS = { userSpace: "left", programs: "rx.drop.badLength" };
-const TCP = tcpPacket({
-  source: address("10.1.2.5"),
-  destination: address("10.1.1.7"),
-  sourcePort: 1,
-  destinationPort: 2,
-  sequence: 1,
-  payload: somePayload(33),
-});
+const tcp = (payloadBytes: number) =>
+  tcpPacket({
+    source: address("10.1.2.5"),
+    destination: address("10.1.1.7"),
+    sourcePort: 1,
+    destinationPort: 2,
+    sequence: 1,
+    payload: somePayload(payloadBytes),
+  });
+const TCP = tcp(33);
+const LARGE_TCP = tcp(2_000);
 /** No IP packet, "Lo", version 1, and the first address of 10.1.2.0/24. */
 const RECEIPT = Uint8Array.fromHex("004c6f010a010200");
 const LEGACY = "rx.legacySignals";
@@ -291,6 +294,13 @@ export const RECEIVED: readonly ReceivedRow[] = [
     "a TCP checksum that is the pseudo header's sum",
     arriving(unfinishedTcpPacket(TCP)),
   ),
+  {
+    ...good(
+      "such a packet that is larger than the overlay's MTU, as a probe is",
+      arriving(unfinishedTcpPacket(LARGE_TCP)),
+    ),
+    outcome: { userSpace: LEGACY, programs: "delivered" },
+  },
   judged("IPv6", "rx.drop.notIpv4", arriving(patched(WHOLE, 0, [0x65]))),
   judged("version 0", "rx.drop.notIpv4", arriving(patched(WHOLE, 0, [0x05]))),
   judged(

@@ -84,8 +84,25 @@ const TTL: Difference = {
     "routing; the kernel path leaves it to the hosts' routing, as any link does",
 };
 
+const PROBE: Difference = {
+  what: "a probe of an earlier version for a host with the user-space path",
+  reason:
+    "user space drops it, since its content also arrives in ordinary packets; to " +
+    "the programs, which are not sent such probes, it is a packet as any other",
+};
+
+/** What user space drops and programs deliver, by the counter. */
+const DROPPED_IN_USER_SPACE: Readonly<Record<string, Difference>> = {
+  "rx.drop.ttl": TTL,
+  "rx.legacySignals": PROBE,
+};
+
 /** All of them, to be read. */
-export const DIFFERENCES: readonly Difference[] = [...RECEIVE_DIFFERENCES, TTL];
+export const DIFFERENCES: readonly Difference[] = [
+  ...RECEIVE_DIFFERENCES,
+  TTL,
+  PROBE,
+];
 
 /** What programs must do with a frame, and by which differences, if any. */
 export function expectedOnReceive(
@@ -103,11 +120,14 @@ export function expectedOnReceive(
     by.push(difference);
     break;
   }
-  if (fate.outcome !== "rx.drop.ttl") return { fate, by };
+  const only = DROPPED_IN_USER_SPACE[fate.outcome];
+  if (only === undefined) return { fate, by };
   const packet = taken?.fits
     ? taken.datagram.slice(UDP_BYTES)
     : socketReceives(frame, SOCKET)!.payload;
-  const { "rx.drop.ttl": _, ...counters } = fate.counters;
+  // A receipt is no packet, and both drop it.
+  if (packet.length < IP_BYTES) return { fate, by };
+  const { [fate.outcome]: _, ...counters } = fate.counters;
   return {
     fate: {
       outcome: "delivered",
@@ -118,7 +138,7 @@ export function expectedOnReceive(
         "rx.bytes": packet.length,
       },
     },
-    by: [...by, TTL],
+    by: [...by, only],
   };
 }
 
