@@ -273,7 +273,7 @@ Deno.test("the package's description says which runtime is inside", async () => 
   );
   const field = await run(["dpkg-deb", "-f", debianPackage, "Description"]);
   const origin = runtime === "official" ? "the official one" : runtime;
-  const last = ` The runtime inside is Deno ${deno}, ${origin}.\n`;
+  const last = ` The runtime inside is Deno ${deno},\n ${origin}.\n`;
   assert(field.endsWith(last), field);
 });
 

@@ -66,7 +66,7 @@ export function describeRuntime(
   { runtime: { denoVersion, recovered } }: Pick<Release, "runtime">,
 ): string {
   const origin = recovered?.origin ?? "the official one";
-  return `${control.trimEnd()}\n .\n The runtime inside is Deno ${denoVersion}, ` +
+  return `${control.trimEnd()}\n .\n The runtime inside is Deno ${denoVersion},\n ` +
     `${origin}.\n`;
 }
 

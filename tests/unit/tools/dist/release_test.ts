@@ -53,11 +53,11 @@ Deno.test("the package's description says which runtime is inside", async () => 
   };
   assertEquals(
     lastLine(),
-    " .\n The runtime inside is Deno 2.0.0, the official one.\n",
+    " .\n The runtime inside is Deno 2.0.0,\n the official one.\n",
   );
   assertEquals(
     lastLine("recovered from npm:x@1.0.0"),
-    " .\n The runtime inside is Deno 2.0.0, recovered from npm:x@1.0.0.\n",
+    " .\n The runtime inside is Deno 2.0.0,\n recovered from npm:x@1.0.0.\n",
   );
 });
 
