@@ -1,9 +1,9 @@
 /**
  * TCP that sends small pieces at once (`TCP_NODELAY`, tcp(7)).
  *
- * A call of gRPC is two small writes. Where the kernel holds the second one back
- * until the first is acknowledged, which the other end does 40 ms later, each call
- * takes that long. Deno 2.9's HTTP/2 switches that off by itself, 2.7's does not.
+ * A call of gRPC is two small writes. Where the kernel holds the second one
+ * back until the first is acknowledged, which the other end does 40 ms later,
+ * each call takes that long. Deno 2.9's HTTP/2 turns that off, 2.7's does not.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export function withoutDelay(options: unknown): unknown {
 }
 
 /**
- * To be told of a socket that has not connected yet: when the other listeners of
+ * For sockets that have not connected yet: when the other listeners of
  * `connect` have run, HTTP/2 has taken the connection away from it.
  */
 export function sendAtOnce<S extends Socket>(socket: S): S {

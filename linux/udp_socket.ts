@@ -264,7 +264,7 @@ export class KernelUdpPort implements UdpPort {
   }
 
   pathMtuBytes(peer: number): number {
-    // The kernel tells it of a connected socket only, and this one is not.
+    // The kernel reports it only for a connected socket, and this one is not.
     const probe = libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (probe < 0) return -errno();
     try {

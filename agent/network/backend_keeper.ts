@@ -26,7 +26,7 @@ const log = getLogger(["loden", "agent"]);
 const GOOD_RUN_MS = 10_000;
 const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
-/** What the keeper tells the agent. */
+/** Callbacks of the keeper. */
 export interface BackendEvents {
   /** The first start failed and is tried again. */
   onWaiting(error: unknown): void;

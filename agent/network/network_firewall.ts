@@ -38,7 +38,7 @@ export interface NetworkFirewallComponents extends RetryComponents {
   ) => FirewallSupervisor;
 }
 
-/** What is told after each look at the rules: an error, or that all is well. */
+/** Called after each check of the rules, with the error or without one. */
 export interface FirewallEvents {
   onResult(error: unknown | undefined): void;
   onAntiSpoofing(error: unknown | undefined): void;

@@ -44,7 +44,7 @@ export interface UdpDataPath {
    * earlier agent left are removed. Calls do not overlap.
    */
   changePeers(diff: PeerDiff): Promise<void>;
-  /** Names of the devices by which peers are reached, as of now. */
+  /** Names of the devices through which peers are reached now. */
   underlayDevices(): readonly string[];
   /** Names are an interface: `docs/datapath.md`. */
   counters(): Record<string, number>;

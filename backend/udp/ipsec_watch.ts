@@ -1,9 +1,10 @@
 /**
- * Which data path the host's IPsec policies allow, while they come and go.
+ * Follows the host's IPsec policies, which decide about the data path.
  *
- * Programs in the kernel send and take packets where no policy is asked. So they
- * must not run beside policies unless a person has said so, and policies may come
- * at any time: an IPsec daemon is often started after the agent.
+ * Programs in the kernel send and receive packets without applying policies.
+ * They must not run together with policies unless the operator allows it.
+ * Policies may appear at any time: an IPsec daemon often starts after the
+ * agent.
  *
  * @module
  */
@@ -15,20 +16,20 @@ import type { IpsecMonitor } from "../../linux/netlink/ipsec_monitor.ts";
 
 const log = getLogger(["loden", "backend"]);
 
-/** What the watch stands on. */
+/** What the watch needs. */
 export interface IpsecWatchParts {
   readonly clock: Clock;
   /** Of this host's network. */
   readonly countIpsecPolicies: () => number;
-  /** Throws where the kernel tells of no changes. */
+  /** Throws if the kernel does not report changes. */
   readonly openIpsecMonitor: () => IpsecMonitor;
 }
 
-/** Policies are counted so often where the kernel tells of no changes, and else. */
+/** How often policies are counted, without and with reports of the kernel. */
 const LOOK_MS = 10_000;
 /**
- * A daemon that is restarted removes its policies and sets them again: to change
- * the data path twice costs more than to wait.
+ * A restarted daemon removes its policies and sets them again; changing the
+ * data path twice costs more than waiting.
  */
 const GONE_FOR_MS = 30_000;
 
@@ -42,8 +43,8 @@ export class IpsecWatch {
   }
 
   /**
-   * Waits until there are policies, which it says at once, or until there have
-   * been none for half a minute.
+   * Waits until there are policies (returns at once), or until there have been
+   * none for half a minute.
    *
    * @returns how many there are; `undefined` when the signal was aborted.
    */
@@ -87,7 +88,7 @@ export class IpsecWatch {
       nowMs - this.#noneSinceMs >= GONE_FOR_MS;
   }
 
-  /** A look that fails says nothing: the next one comes soon. */
+  /** A failed check is ignored; the next one follows soon. */
   #count(): number | undefined {
     try {
       return this.#parts.countIpsecPolicies();
@@ -103,7 +104,7 @@ export class IpsecWatch {
   async #lookByChanges(look: () => void, signal: AbortSignal): Promise<void> {
     try {
       using monitor = this.#parts.openIpsecMonitor();
-      // What came between the start and the monitor.
+      // Policies that appeared between the start and the monitor.
       look();
       for await (const _change of monitor.changes(signal)) look();
     } catch (error) {

@@ -52,7 +52,7 @@ export interface UdpSettings {
   readonly device: string;
   /** The requested data path. */
   readonly dataPath: DataPathChoice;
-  /** How the kernel data path takes packets from the underlay. */
+  /** How the kernel data path receives packets from the underlay. */
   readonly receive: ReceiveChoice;
   readonly senderCheck: SenderCheck;
   /** Words of {@linkcode UDP_FEATURES}. */
@@ -77,9 +77,9 @@ export class UdpBackend implements Backend {
   readonly #stopping = new AbortController();
   #path: UdpDataPath | undefined;
   #reason: string;
-  /** Policies that keep the kernel data path away. */
+  /** IPsec policies that prevent the kernel data path. */
   #ipsec: IpsecPoliciesError | undefined;
-  /** Until policies come, or go. */
+  /** Until policies appear or disappear. */
   #watching: Promise<void> = Promise.resolve();
 
   constructor(parts: UdpBackendParts, options: UdpBackendOptions) {
@@ -100,12 +100,12 @@ export class UdpBackend implements Backend {
   }
 
   /**
-   * Throws {@linkcode UnderlayMtuError}, {@linkcode BackendStartError} when the
-   * port, the device or a permission is not to be had, and
-   * {@linkcode KernelPathUnavailableError} when only the kernel data path was
-   * asked for. In user space also {@linkcode BackendFailedError} when the device
-   * or the worker is not as it must be, and {@linkcode NetlinkError} when the
-   * kernel refuses the device's address or routes.
+   * Throws {@linkcode UnderlayMtuError}, {@linkcode BackendStartError} if the
+   * port, the device or a permission is not available, and
+   * {@linkcode KernelPathUnavailableError} if only the kernel data path was
+   * requested. In user space also {@linkcode BackendFailedError} if the device
+   * or the worker fails, and {@linkcode NetlinkError} if the kernel refuses the
+   * device's address or routes.
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);
@@ -124,7 +124,8 @@ export class UdpBackend implements Backend {
     this.#path = path;
     path.failed.then(
       () => {
-        // One that is put away ends without a failure: see #leaveKernelPath.
+        // A data path that is replaced on purpose ends without a failure: see
+        // #leaveKernelPath.
         if (this.#path === path) this.#failure.resolve();
       },
       this.#failure.reject,
@@ -189,7 +190,9 @@ export class UdpBackend implements Backend {
     throw new KernelPathUnavailableError(new IpsecPoliciesError(count));
   }
 
-  /** The other data path takes a new backend: this one fails, and says why. */
+  /**
+   * The other data path needs a new backend: this one fails with the reason.
+   */
   async #watchIpsec(): Promise<void> {
     const { signal } = this.#stopping;
     const watch = new IpsecWatch(this.#parts);
@@ -205,8 +208,8 @@ export class UdpBackend implements Backend {
   }
 
   /**
-   * At once: from here on not one packet goes by the kernel data path. Until user
-   * space runs, the unreachable route answers.
+   * At once: from here on no packet uses the kernel data path. Until user space
+   * runs, the unreachable route answers.
    */
   async #leaveKernelPath(reason: IpsecPoliciesError): Promise<void> {
     const path = this.#path;

@@ -186,7 +186,7 @@ export async function composeAgent(
   return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
 }
 
-/** What a person sets of a network, and the network of the last run. */
+/** The settings of a network, and the network of the last run. */
 export function networkOptions(
   settings: Settings,
   former: Partial<SubnetEnv>,

@@ -1,6 +1,6 @@
 /**
- * `loden --dry-run`: looks at etcd and at this host as a start does, prints what
- * it would change, and changes nothing.
+ * `loden --dry-run`: reads etcd and this host like a start, prints what a start
+ * would change, and changes nothing.
  *
  * @module
  */

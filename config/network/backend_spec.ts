@@ -1,6 +1,6 @@
 /**
- * What a network config may say of a backend. The backends themselves are not
- * known here: who reads a config passes their specs.
+ * What a network config may contain for a backend. The backends are not known
+ * here: the caller passes their specs.
  *
  * @module
  */

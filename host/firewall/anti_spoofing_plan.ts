@@ -1,26 +1,29 @@
 /**
- * Which packets of this host's containers speak as somebody else, whatever tool
- * drops them.
+ * Which packets of this host's containers are spoofed, whichever tool drops
+ * them.
  *
  * A container with NET_RAW, which Docker gives by default, can send any packet
- * from any address to its bridge. Docker forwards it and masquerades only sources
- * that it knows. So a container could send outer packets in the name of another
- * host, to a third one or to its own. No receiver can tell: the host of the
- * container must not let them out.
+ * from any address to its bridge. Docker forwards it and masquerades only
+ * sources that it knows. A container could therefore send outer packets in the
+ * name of another host, to a third host or to its own. A receiver cannot detect
+ * that, so the container's host must drop them.
  *
- * - `forward`: outer packets that leave by a device of the underlay and came by
- *   another one; and packets into the overlay with the addresses that are the
- *   host's own, `.0` and `.1` of its subnet. (The kernel drops these by itself
- *   unless `accept_local` is set.)
- * - `input`: outer packets for this host that came by no device of the underlay.
- * - `prerouting`: packets into the overlay that came by the containers' bridge
- *   from an address that is not routed there. A source within the overlay is
- *   another host's; one outside would be masqueraded as the host's.
+ * - `forward`: outer packets that leave through an underlay device and arrived
+ *   on another one; and packets into the overlay with the host's own addresses,
+ *   `.0` and `.1` of its subnet. (The kernel drops these unless `accept_local`
+ *   is set.)
+ * - `input`: outer packets for this host that did not arrive on an underlay
+ *   device.
+ * - `prerouting`: packets into the overlay that arrived on the containers'
+ *   bridge from an address that is not routed there. A source within the
+ *   overlay belongs to another host; one outside would be masqueraded as the
+ *   host's.
  *
  * Packets that a bridge carries from one of its ports to another, as between
- * virtual machines, cross these hooks too where `bridge-nf-call-iptables` is on.
- * They leave by the device that they came by, the bridge itself, so the rules of
- * `forward` do not match them; `prerouting` is about the containers' bridge alone.
+ * virtual machines, pass these hooks as well if `bridge-nf-call-iptables` is
+ * on. They leave through the device on which they arrived, the bridge itself,
+ * so the rules of `forward` do not match them; `prerouting` is about the
+ * containers' bridge alone.
  *
  * @module
  */
@@ -29,28 +32,28 @@ import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
 import type { FirewallRules } from "./firewall.ts";
 
-/** Where a rule stands. */
+/** The hook of a rule. */
 export const SPOOFING_HOOKS = ["prerouting", "input", "forward"] as const;
 export type SpoofingHook = typeof SPOOFING_HOOKS[number];
 
-/** Packets to drop: those for which all of it is true. */
+/** A rule that drops packets for which all conditions are true. */
 export interface SpoofingDrop {
   readonly hook: SpoofingHook;
-  /** Came by one of these devices. */
+  /** Arrived on one of these devices. */
   readonly from?: readonly string[];
-  /** Came by none of these. */
+  /** Arrived on none of these. */
   readonly notFrom?: readonly string[];
-  /** Leaves by one of these. */
+  /** Leaves through one of these. */
   readonly to?: readonly string[];
   readonly source?: Cidr;
   readonly notSource?: Cidr;
   readonly destination?: Cidr;
   readonly traffic?: OuterTraffic;
-  /** Its source is not routed to the device by which it came. */
+  /** Its source is not routed to the device on which it arrived. */
   readonly isUnrouted?: true;
 }
 
-/** What is dropped, in no order; nothing where there are to be no such rules. */
+/** What to drop, in any order; empty if no such rules are wanted. */
 export function planAntiSpoofing(
   { network, subnet, antiSpoofing, overlayDevice }: FirewallRules,
 ): SpoofingDrop[] {
@@ -82,7 +85,7 @@ export function planAntiSpoofing(
   return drops;
 }
 
-/** In front of the comments of one network's rules. */
+/** Prefix of the comments of one network's rules. */
 export function spoofingLabel(network: Cidr): string {
   return `loden anti-spoofing ${formatCidr(network)}`;
 }

@@ -180,8 +180,8 @@ function planPlace(
 }
 
 /**
- * Matches Matches Matches Matches Matches Docker's `-d CONTAINER ! -i BRIDGE …
- * -j DROP` for one of our containers.
+ * Matches Docker's `-d CONTAINER ! -i BRIDGE … -j DROP` for one of our
+ * containers.
  */
 function isDirectAccessDrop(rule: string, subnet: Cidr): boolean {
   const text = /^-d (\S+) ! -i \S+ (?:.* )?-j DROP$/.exec(rule)?.[1];

@@ -33,14 +33,14 @@ export interface FirewallRules {
    */
   readonly overlayDevice?: string | undefined;
   /**
-   * `--anti-spoofing`: what devices must not send in a host's name. `kept`: as the
-   * agent has set it, for those who do not know the devices. Without it there are
+   * `--anti-spoofing`: which packets to drop as spoofed. `kept`: as the agent
+   * has set it, for callers that do not know the devices. Without it there are
    * no such rules.
    */
   readonly antiSpoofing?: AntiSpoofing | "kept" | undefined;
 }
 
-/** What {@linkcode FirewallRules.antiSpoofing} has to know of the host. */
+/** What {@linkcode FirewallRules.antiSpoofing} needs to know about the host. */
 export interface AntiSpoofing {
   readonly underlay: UnderlayUse;
   /** Names of the bridges with addresses of this host's subnet. */

@@ -27,8 +27,8 @@ export interface FirewallKeeperComponents {
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
   /**
-   * What containers must not send, as of now, asked every few seconds;
-   * `undefined` until it is known. Without it there are no rules against spoofing.
+   * The present anti-spoofing rules, read every few seconds; `undefined` until
+   * they are known. Without it there are no such rules.
    */
   readonly antiSpoofing?: () => AntiSpoofing | undefined;
   /** Reports changes by others; without it the rules are polled. */
@@ -37,11 +37,13 @@ export interface FirewallKeeperComponents {
 
 /** The settings. */
 export interface FirewallKeeperOptions {
-  /** `--iptables-resync`: how often rules are polled that have to be; at least 1. */
+  /**
+   * `--iptables-resync`: how often to poll rules that need polling; at least 1.
+   */
   readonly resyncSeconds: number;
   /** Called after each check of the rules, with the error or without one. */
   readonly onResult?: (error: unknown | undefined) => void;
-  /** The same for the rules against spoofing alone. */
+  /** The same for the anti-spoofing rules alone. */
   readonly onAntiSpoofing?: (error: unknown | undefined) => void;
 }
 
@@ -57,15 +59,15 @@ export interface FirewallStatus {
 const GATHER_MS = 50;
 /** Shortest interval between two checks caused by changes of other programs. */
 const LEAST_PAUSE_MS = 1_000;
-/** Before a look that failed is repeated. */
+/** Pause before a failed check is repeated. */
 const RETRY_MS = 5_000;
 
 /**
- * Sets the rules at once by {@linkcode ensure}; once started, sets again what
- * others removed (compat 9.1). It looks at the rules whenever the kernel reports
- * a change of nf_tables, iptables on nf_tables included. The kernel reports no
- * change of iptables-legacy: those rules are polled every `resyncSeconds`, and so
- * are all rules where the kernel's reports cannot be had.
+ * Sets the rules with {@linkcode ensure}. Once started, it restores rules that
+ * others removed (compat 9.1). It checks the rules whenever the kernel reports
+ * a change of nf_tables, including iptables on nf_tables. The kernel reports no
+ * change of iptables-legacy: those rules are polled every `resyncSeconds`, and
+ * so are all rules where the kernel's reports cannot be had.
  */
 export class FirewallKeeper {
   readonly #components: FirewallKeeperComponents;

@@ -161,7 +161,7 @@ function planChain(
   const parent = hook.toUpperCase();
   const call = jump(chain, network);
   const wanted = chainRules(drops).map((rule) => {
-    // Versions print rules differently; nobody changes what is in a comment.
+    // Versions print rules differently; comments stay unchanged.
     const comment = `${spoofingLabel(network)} ${fnv1a(rule)}`;
     return { rule, comment: `--comment "${comment}"` };
   });

@@ -1,11 +1,11 @@
 /**
  * A repair of `node:http2` for grpc-js, made once when this module is loaded.
  *
- * http2 emits `connect` for a session that was destroyed before it connected,
- * too, as after a TLS server's refusal of the client's certificate. grpc-js then
- * reads the socket, which a destroyed session no longer has, and the `TypeError`
- * ends the process. Such a session has not connected: the event is suppressed,
- * and the `close` that follows tells grpc-js what happened.
+ * http2 also emits `connect` for a session that was destroyed before it
+ * connected, as after a TLS server's refusal of the client's certificate.
+ * grpc-js then reads the socket, which a destroyed session no longer has, and
+ * the `TypeError` ends the process. Such a session has not connected: the event
+ * is suppressed, and the `close` that follows tells grpc-js what happened.
  *
  * Two faults of Deno 2.7 are repaired on the way (`deno27/`).
  *

@@ -79,7 +79,7 @@ export class PeerLedger implements PeerTrust {
     this.#inSyncAt = this.#mark();
   }
 
-  /** Changes that the watch told: it is in sync at this moment. */
+  /** Changes that the watch reported: it is in sync at this moment. */
   change(put: Iterable<Cidr>, vanished: Iterable<Cidr>): void {
     this.confirm();
     for (const subnet of put) {
@@ -93,7 +93,7 @@ export class PeerLedger implements PeerTrust {
     }
   }
 
-  /** The watch holds and has told of no other change. */
+  /** The watch is alive and has reported no other change. */
   confirm(): void {
     this.#inSyncAt = this.#mark();
   }

@@ -321,7 +321,7 @@ export class PeerWatch {
     if (nowMs - this.#savedAtMs >= SAVE_AGES_MS) this.#save();
   }
 
-  /** Those that etcd has not confirmed for longer than a person has allowed. */
+  /** Peers that etcd has not confirmed for longer than the settings allow. */
   #distrusted(): Cidr[] {
     const ledger = this.#ledger;
     if (ledger === undefined || ledger.times.knownSeconds === 0) return [];

@@ -1,5 +1,5 @@
 /**
- * What to tell a person about peers that etcd has not confirmed for a while.
+ * The warning about peers that etcd has not confirmed for a while.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { PeerLedger } from "./peer_ledger.ts";
 
 /** A shorter absence of etcd is not worth a word here. */
 const QUIET_MS = 10 * 60_000;
-/** The end of trust is told this long ahead. */
+/** How long before the end of trust the warning is raised. */
 const AHEAD_MS = 24 * 3_600_000;
 
 /**

@@ -133,7 +133,7 @@ export interface BpfProgram extends Disposable {
 export interface TestRun {
   /** `schedCls`: 14 bytes or more, an Ethernet frame. */
   readonly data: Uint8Array;
-  /** 1 unless told. */
+  /** 1 by default. */
   readonly repeat?: number;
   /** `struct __sk_buff` or `struct xdp_md`; 0 lets the kernel choose. */
   readonly context?: Uint8Array;

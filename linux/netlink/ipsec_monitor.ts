@@ -1,5 +1,5 @@
 /**
- * Being told when somebody changes the IPsec policies.
+ * Notifies of changes of IPsec policies.
  *
  * @module
  */

@@ -386,7 +386,7 @@ export class KernelRtnetlink implements Rtnetlink {
   }
 }
 
-/** The name may be a pattern; a MAC tells the two ends apart even then. */
+/** The name may be a pattern; a MAC distinguishes the two ends even then. */
 function isFirstEnd(link: Link, { name, mac }: NewVethPair): boolean {
   return link.kind === "veth" &&
     (name.includes("%") || link.name === name) &&

@@ -31,16 +31,16 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
   [29, "neighbours"],
 ]);
 
-/** What is told beyond links, addresses and the routes of others. */
+/** What to report in addition to links, addresses and the routes of others. */
 export interface MonitorOptions {
   /**
-   * Routes that this one puts and removes are not told of: with thousands of peers
-   * their owner would look at them all after each change.
+   * Do not report routes that this socket sets and removes: with thousands of
+   * peers their owner would check them all after each change.
    */
   readonly own?: { readonly portId: number };
   /**
-   * The device whose neighbours and forwarding entries are told of, as of now. A
-   * host's other neighbours change all the time.
+   * The device whose neighbours and forwarding entries to report. A host's
+   * other neighbours change all the time.
    */
   readonly neighboursOf?: () => number | undefined;
 }

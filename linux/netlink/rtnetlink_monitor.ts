@@ -10,7 +10,10 @@
  */
 export type RtnetlinkTable = "links" | "addresses" | "routes" | "neighbours";
 
-/** What every monitor tells; all of it when the kernel had to drop a notification. */
+/**
+ * What every monitor reports; everything if the kernel had to drop a
+ * notification.
+ */
 export const RTNETLINK_TABLES: readonly RtnetlinkTable[] = [
   "links",
   "addresses",

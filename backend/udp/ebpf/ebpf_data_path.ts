@@ -480,9 +480,9 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /**
-   * A program at a device that is no underlay would decapsulate what nobody
-   * expects there. It was left by an earlier agent with other underlays, by a set
-   * of programs that has been replaced, or by hand.
+   * A program on a device that is not an underlay would decapsulate packets
+   * unexpectedly. An earlier agent with other underlays, a replaced set of
+   * programs, or a person left it.
    */
   #detachElsewhere(
     links: readonly Link[],

@@ -61,14 +61,14 @@ export function planProgramRemoval(
 }
 
 /**
- * Removes a network's kernel data path, whose programs would take the packets of
- * another one: the programs at the underlay first, and the overlay device only when
- * they are gone. Until then the kernel carries packets as before.
+ * Removes a network's kernel data path, whose programs would take the packets
+ * of another data path: first the programs on the underlay, then the overlay
+ * device. Until then the kernel carries packets as before.
  *
- * A process that may not look at programs has attached none. But the device of a
+ * A process that may not list programs has attached none. But the device of a
  * kernel data path shows that another process has.
  *
- * @throws {KernelPathLeftError} when programs are there still, or may be.
+ * @throws {KernelPathLeftError} if programs are, or may be, still there.
  */
 export function removeKernelPath(
   { rtnetlink, openBpf }: {

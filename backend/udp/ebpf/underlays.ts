@@ -73,7 +73,7 @@ export class Underlays {
     return this.#attached.has(interfaceIndex);
   }
 
-  /** Of the devices from which packets are taken. */
+  /** The devices from which packets are received. */
   get names(): readonly string[] {
     return [...this.#attached.values()].map(({ name }) => name);
   }
@@ -176,7 +176,7 @@ export class Underlays {
     return program;
   }
 
-  /** The program that decides about a packet; for {@linkcode Bpf.testRun}. */
+  /** The program that judges a packet; for {@linkcode Bpf.testRun}. */
   get decider(): BpfProgram {
     return this.#ingressProgram("gro");
   }

@@ -29,7 +29,7 @@ export interface WorkerThreadEvents {
   onFailure(reason: string): void;
 }
 
-/** Starts at once; ends when it is told to through the shared memory. */
+/** Starts at once; ends on request through the shared memory. */
 export class WorkerThread {
   readonly #worker: Worker;
   readonly #events: WorkerThreadEvents;

@@ -26,10 +26,10 @@ export interface HostConstants {
   /** Its other end, the hop: `flannel0p`. */
   readonly hop: DeviceConstants;
   /**
-   * UDP is cut by the overlay device before it is encapsulated. Else a
-   * super-packet would arrive whole where the underlay passes it whole, and be
-   * lost there: without {@linkcode HostConstants.decapUdp} the kernel still takes
-   * it for a tunnel's after it is decapsulated.
+   * The overlay device segments UDP before it is encapsulated. Otherwise, if
+   * the underlay passes super-packets whole, one would arrive whole and be
+   * lost: without {@linkcode HostConstants.decapUdp} the kernel still takes it
+   * for a tunnel's after it is decapsulated.
    */
   readonly cutUdp: boolean;
   /** Decapsulation resets a super-packet's tunnel state: `decap_udp.ts`. */

@@ -1,14 +1,14 @@
 /**
- * From the underlay to the overlay device.
+ * Packets from the underlay to the overlay device.
  *
- * Packets that are not ours are left to the host: other ports, fragments and IP
- * options of the outer header (the host reassembles and gives the whole to the
- * agent's socket), frames for other machines or with a VLAN tag. What is ours is
- * checked, in the order of the user-space path (`receive.as.ts`): lengths,
- * version, header, header checksum, sender, destination.
+ * Packets that are not ours are left to the host: other ports, outer fragments
+ * and outer IP options (the host reassembles them and passes them to the
+ * agent's socket), frames for other machines or with a VLAN tag. Our packets
+ * are checked in the order of the user-space data path (`receive.as.ts`):
+ * lengths, version, header, header checksum, sender, destination.
  *
- * The decapsulated packet enters the host through the overlay device, so routing,
- * firewall and bridges see it as they would any that comes in there.
+ * The decapsulated packet enters the host through the overlay device, so
+ * routing, firewall and bridges see it like any other packet from there.
  *
  * @module
  */
@@ -95,8 +95,8 @@ import {
 const INGRESS = 1;
 
 /**
- * How a decapsulated packet reaches the overlay device: `merge` sends TCP by the
- * device's hop, whose packets the kernel merges (GRO); `direct` does not.
+ * How a decapsulated packet reaches the overlay device: `merge` sends TCP
+ * through the hop, where the kernel merges packets (GRO); `direct` does not.
  */
 export type Delivery = "merge" | "direct";
 
@@ -111,7 +111,9 @@ const DROPS = [
   "rx.drop.noRoom",
   "rx.legacySignals",
 ] as const satisfies readonly ProgramCounter[];
-/** Those of a strict check; the verifier refuses ends that nothing leads to. */
+/**
+ * The drops of a strict check; the verifier refuses unreachable instructions.
+ */
 const SENDER_DROPS = [
   "rx.drop.unknownSender",
   "rx.drop.wrongSource",
@@ -119,9 +121,9 @@ const SENDER_DROPS = [
 ] as const satisfies readonly ProgramCounter[];
 
 /**
- * R6 must be the context. Ends the program on every path. `hop` is the program at
- * the hop, which has the counters in R9 already: what is not one packet there was
- * not cut, and must not go round.
+ * R6 must be the context. Ends the program on every path. `hop` is the program
+ * at the hop, which has the counters in R9 already: a datagram that is not one
+ * packet there was not segmented and must not loop.
  */
 export function decapsulate(
   host: HostConstants,
@@ -145,7 +147,7 @@ export function decapsulate(
     ...countTraffic("rx", R8),
     ...setMacs(host.device),
     ...deliver(host, delivery),
-    // Behind the main path.
+    // Off the main path.
     ...drops(DROPS, VERDICT.DROP),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...dropShort(),
@@ -169,8 +171,8 @@ function leaveFramesOfOthers(): Instruction[] {
 }
 
 /**
- * Goes to `otherwise` with what is no intact, plain datagram for the port of the
- * underlay's address; R7 is the packet.
+ * Jumps to `otherwise` unless R7, the packet, is an intact, plain datagram for
+ * the port and the underlay's address.
  */
 export function leavePacketsOfOthers(
   host: HostConstants,
@@ -188,7 +190,7 @@ export function leavePacketsOfOthers(
     jumpIf32(R1, "!=", networkWord(host.underlayAddress), otherwise),
     load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),
     jumpIf(R1, "!=", networkHalf(host.port), otherwise),
-    // A damaged one is the host's to drop, and to count.
+    // The host drops and counts a damaged one.
     ...headerSum(R7, OUTER_IP),
     jumpIf(R1, "!=", 0xffff, otherwise),
   ];
@@ -203,7 +205,7 @@ function checkLengths(): Instruction[] {
     toBigEndian(R1, 16),
     load("u32", R2, R6, SKB.LENGTH),
     sub(R2, ETHERNET.BYTES),
-    // A frame may be padded, but not end early.
+    // A frame may be padded, but not truncated.
     jumpIf(R1, ">", R2, dropped("rx.drop.badLength")),
     sub(R1, IPV4.BYTES),
     jumpIf(R1, "!=", R8, dropped("rx.drop.badLength")),
@@ -215,7 +217,7 @@ function checkLengths(): Instruction[] {
   ];
 }
 
-/** R7 is the packet, and R8 bytes are too few for one. */
+/** R7 is the packet, of which R8 bytes are too few. */
 function dropShort(): Instruction[] {
   const isShort = dropped("rx.drop.short");
   return [
@@ -229,8 +231,8 @@ function dropShort(): Instruction[] {
 }
 
 /**
- * Drops probes of earlier versions; R7 is the packet. Segmentation counts the
- * identification up, so that a segment of another packet may look like a probe.
+ * Drops probes of earlier versions; R7 is the packet. Segmentation increments
+ * the identification, so a segment of another packet may look like a probe.
  */
 function dropProbes(): Instruction[] {
   return [
@@ -256,7 +258,10 @@ function checkInnerHeader(): Instruction[] {
   ];
 }
 
-/** Goes to "not one packet" where the datagram is longer or shorter than it says. */
+/**
+ * Jumps to "not one packet" if the datagram is longer or shorter than its
+ * header says.
+ */
 function ifSeveral(): Instruction[] {
   return [
     load("u16", R2, R7, INNER_IP + IPV4.TOTAL_LENGTH),
@@ -266,8 +271,8 @@ function ifSeveral(): Instruction[] {
 }
 
 /**
- * A first byte, R1, that is not the usual one, and a header with options. Returns
- * to the main path.
+ * Handles an unusual first byte, R1, and a header with options. Returns to the
+ * main path.
  */
 function checkOptions(): Instruction[] {
   return [
@@ -281,7 +286,7 @@ function checkOptions(): Instruction[] {
     jumpIf(R1, ">", R8, dropped("rx.drop.badHeader")),
     ...ifSeveral(),
     mov(R8, R1),
-    // What the verifier must know: 20 to 60.
+    // For the verifier: 20 to 60.
     and(R8, 63),
     jumpIf(R8, "<", IPV4.BYTES, dropped("rx.drop.badHeader")),
     jumpIf(R8, ">", IPV4.MOST_BYTES, dropped("rx.drop.badHeader")),
@@ -307,7 +312,7 @@ function checkOptions(): Instruction[] {
   ];
 }
 
-/** Zeros do not change the sum of what is loaded in front of them. */
+/** Zeros do not change the checksum of the bytes before them. */
 function zeroOptions(): Instruction[] {
   return Array.from(
     { length: IPV4.MOST_BYTES / 4 },
@@ -315,7 +320,7 @@ function zeroOptions(): Instruction[] {
   );
 }
 
-/** R8 becomes the peer, 0 where it is not known; R7 is the packet. */
+/** R8 becomes the peer, 0 if unknown; R7 is the packet. */
 function checkSender({ senderCheck }: HostConstants): Instruction[] {
   const mismatch: Instruction[] = senderCheck === "strict"
     ? [
@@ -352,7 +357,7 @@ function checkSender({ senderCheck }: HostConstants): Instruction[] {
   ];
 }
 
-/** The destination must be ours, whatever is done with senders. */
+/** The destination must be ours, whatever the sender check is. */
 function checkDestination({ subnet }: HostConstants): Instruction[] {
   return [
     load("u32", R1, R7, INNER_IP + IPV4.DESTINATION),
@@ -377,7 +382,7 @@ function removeOuterHeaders({ decapUdp }: HostConstants): Instruction[] {
   ];
 }
 
-/** A frame must be for the device's address, or it is not for this host. */
+/** A frame for another address than the device's is not for this host. */
 export function setMacs(
   { mac }: DeviceConstants,
   otherwise: string = dropped("rx.drop.noRoom"),
@@ -413,7 +418,7 @@ function deliver(host: HostConstants, delivery: Delivery): Instruction[] {
   ];
 }
 
-/** Ends the program: the packet leaves by a device, or enters through it. */
+/** Ends the program: the packet leaves or enters through a device. */
 export function redirect(
   interfaceIndex: number,
   flags: number,
@@ -432,8 +437,8 @@ export function enter(host: HostConstants): Instruction[] {
 }
 
 /**
- * Datagrams that were merged, or were sent as one and not cut yet (a peer in
- * user space sends so): the overlay device cuts them, and its hop takes them
+ * Datagrams that were merged, or sent as one and not segmented yet (by a peer
+ * in user space): the overlay device segments them, and its hop handles them
  * one by one.
  */
 function aggregate(host: HostConstants): Instruction[] {

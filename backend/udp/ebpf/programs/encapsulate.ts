@@ -1,15 +1,17 @@
 /**
- * From the overlay device to the underlay.
+ * Packets from the overlay device to the underlay.
  *
- * `loden_tx` runs at the egress of the overlay device: it encapsulates and sends
- * by the underlay. What must be cut first goes on into the device, which cuts it
- * (its segmentation offloads are off) and hands the pieces to its hop;
- * there `loden_hop` encapsulates them one by one.
+ * `loden_tx` runs at the egress of the overlay device: it encapsulates packets
+ * and sends them through the underlay. Packets that must be segmented first
+ * continue into the device, which segments them (its offloads are off) and
+ * passes the segments to its hop; there `loden_hop` encapsulates them one by
+ * one.
  *
  * The outer headers are flannel's, with DF as its socket sets it. The kernel's
- * segmentation fills in lengths, IP IDs and header checksums of a super-packet's
- * pieces (`net/ipv4/udp_offload.c`, `__skb_udp_tunnel_segment`). No TTL is taken
- * here: the host's forwarding takes one at each end, as with any link.
+ * segmentation fills in lengths, IP IDs and header checksums of a
+ * super-packet's segments (`net/ipv4/udp_offload.c`,
+ * `__skb_udp_tunnel_segment`). The TTL is not changed here: the host's
+ * forwarding decrements it at each end, as with any link.
  *
  * @module
  */
@@ -78,12 +80,12 @@ import {
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
 const ENCAPSULATE_UDP = (1 << 1) | (1 << 4);
 
-/** What an IPv4 packet can hold. */
+/** The maximum size of an IPv4 packet. */
 const IPV4_MOST_BYTES = 65_535;
 
 /**
- * Where the program runs: `device` sees packets of the host, super-packets among
- * them; `hop` sees what the device has cut.
+ * Where the program runs: `device` sees packets of the host, including
+ * super-packets; `hop` sees the device's segments.
  */
 export type EncapsulationPlace = "device" | "hop";
 
@@ -99,7 +101,7 @@ const DROPS = [
 
 /**
  * R6 must be the context and R9 the counters. Ends the program on every path;
- * packets to be cut end with NEXT.
+ * packets to be segmented end with NEXT.
  */
 export function encapsulate(
   host: HostConstants,
@@ -120,7 +122,7 @@ export function encapsulate(
     ...storeOuterHeaders(),
     ...countTraffic("tx", R7),
     ...send(),
-    // Behind the main path.
+    // Off the main path.
     ...checkVersionAndLength(),
     ...drops(DROPS, VERDICT.DROP),
     ...(isDevice
@@ -152,7 +154,7 @@ function checkHeader(place: EncapsulationPlace): Instruction[] {
   ];
 }
 
-/** A first byte, R1, that is not the usual one. Returns to the main path. */
+/** Handles an unusual first byte, R1. Returns to the main path. */
 function checkVersionAndLength(): Instruction[] {
   return [
     label("tx not plain"),
@@ -168,8 +170,9 @@ function checkVersionAndLength(): Instruction[] {
 }
 
 /**
- * "BIG TCP": a super-packet beyond what its header can say, which says 0 then
- * (`iph_set_totlen` in `include/net/ip.h`). It is cut because of its length.
+ * "BIG TCP": a super-packet whose length does not fit its header, which then
+ * contains 0 (`iph_set_totlen` in `include/net/ip.h`). It is segmented because
+ * of its length.
  */
 function passBigTcp(): Instruction[] {
   return [
@@ -193,12 +196,13 @@ function findPeer(): Instruction[] {
 }
 
 /**
- * All packets of a flow go the same way, or they would overtake each other: UDP is
- * left as a whole, not only its super-packets.
+ * All packets of a flow must take the same path, or they would overtake each
+ * other. Therefore all UDP is left to the device, not only super-packets.
  */
 function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
   return [
-    // Only what was merged elsewhere and is forwarded here gets so long.
+    // Only packets that were merged elsewhere and are forwarded here are that
+    // long.
     jumpIf(R8, ">", IPV4_MOST_BYTES - OUTER_BYTES, "cut"),
     load("u32", R1, R7, PEER.FLAGS),
     and(R1, PEER_FLAG.CUT),
@@ -213,9 +217,8 @@ function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
 }
 
 /**
- * Room for the outer headers. A packet that was cut has its checksums and needs
- * nothing of a tunnel's; marked as one, it would not be merged by a receiver
- * (`UDP_GRO`).
+ * Room for the outer headers. A segment has complete checksums and needs no
+ * tunnel mark; with the mark, a receiver would not merge it (`UDP_GRO`).
  */
 function makeRoom(place: EncapsulationPlace): Instruction[] {
   return [
@@ -241,7 +244,7 @@ function storeOuterHeaders(): Instruction[] {
   ];
 }
 
-/** Ends the program: the packet leaves by the peer's device. */
+/** Ends the program: the packet leaves through the peer's device. */
 function send(): Instruction[] {
   return [
     load("u32", R1, R7, PEER.INTERFACE),

@@ -1,5 +1,5 @@
 /**
- * Where things are: in a frame, and in what the kernel hands to a program.
+ * Offsets in a frame and in the context that the kernel passes to a program.
  *
  * ```text
  *  0         14                34         42               62
@@ -10,8 +10,8 @@
  *
  * Before encapsulation and after decapsulation the overlay's packet is at 14.
  *
- * Sources: RFC 791, RFC 768, `linux/if_ether.h`, `linux/bpf.h`
- * (`struct __sk_buff`, `struct xdp_md`).
+ * Sources: RFC 791, RFC 768, `linux/if_ether.h`, `linux/bpf.h` (`struct
+ * __sk_buff`, `struct xdp_md`).
  *
  * @module
  */
@@ -49,14 +49,14 @@ export const UDP = {
   BYTES: 8,
 } as const;
 
-/** Place of the underlay's IPv4 header. */
+/** Offset of the underlay's IPv4 header. */
 export const OUTER_IP = ETHERNET.BYTES;
 export const OUTER_UDP = OUTER_IP + IPV4.BYTES;
-/** Place of the overlay's packet behind the outer headers. */
+/** Offset of the overlay's packet after the outer headers. */
 export const INNER_IP = OUTER_UDP + UDP.BYTES;
-/** What encapsulation adds. */
+/** Bytes that encapsulation adds. */
 export const OUTER_BYTES = IPV4.BYTES + UDP.BYTES;
-/** What a program must see of an encapsulated frame. */
+/** Bytes that a program must read of an encapsulated frame. */
 export const ENCAPSULATED_BYTES = INNER_IP + IPV4.BYTES;
 
 /** Version 4, no options. */
@@ -95,7 +95,9 @@ export const VERDICT = { NEXT: -1, PASS: 0, DROP: 2, REDIRECT: 7 } as const;
 /** Verdicts of XDP programs, `enum xdp_action`. */
 export const XDP_VERDICT = { DROP: 1, PASS: 2 } as const;
 
-/** A 32-bit value of network byte order, as a little-endian machine reads it. */
+/**
+ * A 32-bit value in network byte order, as a little-endian machine reads it.
+ */
 export function networkWord(value: number): number {
   return (((value & 0xff) << 24) | ((value & 0xff00) << 8) |
     ((value >>> 8) & 0xff00) | (value >>> 24)) | 0;

@@ -1,8 +1,8 @@
 /**
- * The outer headers of a packet, made on the stack.
+ * Builds the outer headers of a packet on the stack.
  *
- * All sums are of 16-bit words as this machine reads them, which the Internet
- * checksum does not mind (RFC 1071).
+ * Sums use 16-bit words in this machine's byte order, which the Internet
+ * checksum allows (RFC 1071).
  *
  * @module
  */
@@ -84,7 +84,7 @@ export function outerHeaders(host: HostConstants): Instruction[] {
     mov(R1, R8),
     add(R1, UDP.BYTES),
     toBigEndian(R1, 16),
-    // With the checksum: 0, there is none.
+    // Includes the checksum: 0 means none.
     store("u32", R10, udp + UDP.LENGTH, R1),
   ];
 }
@@ -122,11 +122,11 @@ export function sumPseudoHeader(): Instruction[] {
 }
 
 /**
- * The outer UDP checksum, without a look at the payload ("local checksum
- * offload", `Documentation/networking/checksum-offloads.rst`): a TCP packet with
- * a right checksum sums up to the complement of its pseudo header, and its IP
- * header to nothing. Not for a fragment, which has no such sum, nor for another
- * protocol: UDP may have no checksum (RFC 768).
+ * The outer UDP checksum, computed without the payload ("local checksum
+ * offload", `Documentation/networking/checksum-offloads.rst`): a TCP packet
+ * with a valid checksum sums up to the complement of its pseudo header, and its
+ * IP header to 0. Not for fragments, which have no such sum, nor for other
+ * protocols: UDP may have no checksum (RFC 768).
  */
 export function outerChecksum(host: HostConstants): Instruction[] {
   const source = networkWord(host.underlayAddress);
@@ -150,7 +150,7 @@ export function outerChecksum(host: HostConstants): Instruction[] {
     ...fold(R1, R3),
     xor(R1, 0xffff),
     jumpIf(R1, "!=", 0, "checksum"),
-    // 0 would be "none" (RFC 768).
+    // 0 would mean "none" (RFC 768).
     mov(R1, 0xffff),
     label("checksum"),
     store("u16", R10, udp + UDP.CHECKSUM, R1),

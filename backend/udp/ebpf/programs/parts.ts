@@ -1,8 +1,8 @@
 /**
- * What all programs have in common.
+ * Parts that all programs share.
  *
- * Registers: R6 is the context, R9 the counters of this CPU. R7 and R8 keep what
- * each program says. R1 to R5 are lost with each call.
+ * Registers: R6 is the context, R9 the counters of this CPU. Each program
+ * defines R7 and R8. Calls destroy R1 to R5.
  *
  * @module
  */
@@ -39,11 +39,11 @@ import {
 import { PEER, TRAFFIC } from "../maps.ts";
 import { SKB } from "./layout.ts";
 
-/** Places on the stack, bytes below its end. */
+/** Offsets on the stack, in bytes below its end. */
 export const STACK = {
   /** Keys of look-ups, 8 bytes. */
   SCRATCH: -8,
-  /** How many packets the packet is, 8 bytes. */
+  /** The number of packets that the packet counts as, 8 bytes. */
   SEGMENTS: -16,
   /** Bytes of the overlay's packet, 8 bytes. */
   BYTES: -24,
@@ -66,7 +66,10 @@ export const FIXED_GSO = 1;
  */
 export const DECAPSULATE_UDP = 1 << 10;
 
-/** R9 becomes the counters of this CPU. There are always some: a verdict else. */
+/**
+ * R9 becomes the counters of this CPU, which always exist; otherwise the
+ * program ends.
+ */
 export function counters(verdict: number): Instruction[] {
   return [
     store("u32", R10, STACK.SCRATCH, 0),
@@ -95,10 +98,10 @@ export function count(
   ];
 }
 
-/** The label of the end of packets that a counter counts. */
+/** The label of the end that counts with this counter. */
 export const dropped = (name: ProgramCounter): string => `dropped ${name}`;
 
-/** The ends of packets that are dropped, each with its counter. */
+/** The ends that drop packets, each with its counter. */
 export function drops(
   names: readonly ProgramCounter[],
   verdict: number,
@@ -117,9 +120,9 @@ export function ends(name: string, verdict: number): Instruction[] {
 }
 
 /**
- * `data` becomes the start of the packet, of which `bytes` can be read there;
- * goes to `otherwise` where there are fewer. What lies in the packet's fragments
- * is brought together first. Pointers from before are no longer good.
+ * `data` becomes the start of the packet, of which `bytes` can be read; jumps
+ * to `otherwise` if there are fewer. Pulls in data from the packet's fragments
+ * first, which invalidates earlier pointers.
  */
 export function linear(
   data: Register,
@@ -150,7 +153,7 @@ export function linear(
 }
 
 /**
- * R0 becomes the peer whose subnet has the address that R1 holds (network byte
+ * R0 becomes the peer whose subnet contains the address in R1 (network byte
  * order), or 0.
  */
 export function lookUpPeer(): Instruction[] {
@@ -165,9 +168,9 @@ export function lookUpPeer(): Instruction[] {
 }
 
 /**
- * Goes to `otherwise` when the deadline of `peer` is over; one of 0 never is. R9
- * must be the counters: beside them stands the boot-time clock, as it was when the
- * present tick was first asked for.
+ * Jumps to `otherwise` if the deadline of `peer` has passed; 0 means none. R9
+ * must be the counters: they are followed by the boot-time clock, read once per
+ * tick.
  */
 export function inTime(
   peer: Register,
@@ -194,8 +197,8 @@ export function inTime(
 }
 
 /**
- * R0 becomes the packet's size in packets as the wire has them: more than one
- * for a super-packet. `unique` is in front of its label.
+ * R0 becomes the number of packets on the wire: more than one for a
+ * super-packet. `unique` is in front of its label.
  */
 export function segments(unique: string): Instruction[] {
   const known = `${unique} segments`;
@@ -208,7 +211,7 @@ export function segments(unique: string): Instruction[] {
 }
 
 /**
- * Counts what {@linkcode STACK}.SEGMENTS and .BYTES hold, in total and for
+ * Adds {@linkcode STACK}.SEGMENTS and .BYTES to the totals and to those of
  * `peer`; uses R0 to R3.
  */
 export function countTraffic(
@@ -247,7 +250,7 @@ export function countTraffic(
   ];
 }
 
-/** A sum below 2^32 becomes one of 16 bits. */
+/** Folds a sum below 2^32 to 16 bits. */
 export function fold(sum: Register, scratch: Register): Instruction[] {
   const once = [
     mov(scratch, sum),
@@ -259,8 +262,8 @@ export function fold(sum: Register, scratch: Register): Instruction[] {
 }
 
 /**
- * R1 becomes the sum of the header without options at `at` of `packet`: 0xffff
- * when its checksum is right. Uses R2.
+ * R1 becomes the sum of the header without options at `at` in `packet`: 0xffff
+ * if its checksum is right. Uses R2.
  */
 export function headerSum(packet: Register, at: number): Instruction[] {
   return [
@@ -269,7 +272,7 @@ export function headerSum(packet: Register, at: number): Instruction[] {
       load("u32", R2, packet, at + offset),
       add(R1, R2),
     ]),
-    // From 35 bits to 33; what is left is folded.
+    // From 35 bits to 33; then folded.
     mov(R2, R1),
     rsh(R2, 32),
     mov32(R1, R1),

@@ -8,7 +8,7 @@
  * | `loden_rx`  | ingress of the underlay      | decapsulates                            |
  * | `loden_xdp` | driver of the underlay       | decapsulates before packets are merged  |
  *
- * Behind each name stand an underscore and the network's suffix.
+ * Each name is followed by an underscore and the network's suffix.
  *
  * @module
  */
@@ -93,8 +93,8 @@ export function ingressProgram(
     maps,
     build: () => [
       mov(R6, R1),
-      // Whatever the mode: frames that were stripped when it changed are on
-      // their way.
+      // In every mode: frames that were stripped before the mode changed may
+      // still arrive.
       ...takeStripped(host),
       ...decapsulate(host, delivery, "underlay"),
     ],
@@ -116,8 +116,8 @@ export function xdpProgram(
 }
 
 /**
- * Datagrams on their way to be cut carry the hop's MAC address; packets of
- * the host carry the device's own.
+ * Datagrams to be segmented carry the hop's MAC address; packets of the host
+ * carry the device's own.
  */
 function ifForHop(
   { hop }: HostConstants,

@@ -1,15 +1,15 @@
 /**
- * Taking the outer headers off before the kernel merges packets.
+ * Removes the outer headers before the kernel merges packets.
  *
- * `loden_xdp` runs in the underlay's driver. What is ours and right beyond doubt
- * loses its outer headers here, so that the device's own GRO sees the overlay's
- * TCP and merges it; a mark in front of the frame tells `loden_rx` so. All else
- * goes on as it came, and `loden_rx` decides and counts.
+ * `loden_xdp` runs in the underlay's driver. It removes the outer headers of
+ * packets that are certainly ours and valid, so that the device's own GRO sees
+ * the overlay's TCP and merges it; a mark before the frame tells `loden_rx`.
+ * All other packets continue unchanged, and `loden_rx` judges and counts them.
  *
- * A stripped frame has a destination MAC that no host takes for its own: should
- * `loden_rx` be missing, such packets go nowhere instead of entering the host as
- * the underlay's traffic. So that is the order too: `loden_rx` is attached first
- * and detached last.
+ * A stripped frame has a destination MAC that no host accepts: if `loden_rx` is
+ * missing, such packets are dropped instead of entering the host as the
+ * underlay's traffic. For the same reason `loden_rx` is attached first and
+ * detached last.
  *
  * @module
  */
@@ -71,14 +71,14 @@ import {
   STACK,
 } from "./parts.ts";
 
-/** What stands in front of a stripped frame. */
+/** The mark before a stripped frame. */
 const MARK_BYTES = 4;
 /** BPF_CSUM_LEVEL_RESET. */
 const CHECKSUM_UNKNOWN = 3;
 /** Locally administered, unicast, used by no host. */
 const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
 
-/** The whole XDP program; `mac` is the underlay device's. */
+/** The complete XDP program; `mac` is the underlay device's. */
 export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
   const [macWord, macHalf] = macParts(mac);
   const [nowhereWord, nowhereHalf] = macParts(NOWHERE_MAC);
@@ -97,7 +97,7 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     load("u16", R1, R7, ETHERNET.TYPE),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), pass),
     ...leavePacketsOfOthers(host, pass),
-    // Lengths: the frame holds the packet, which is the datagram's only one.
+    // Lengths: the frame contains the packet, the only one in the datagram.
     load("u16", R8, R7, OUTER_IP + IPV4.TOTAL_LENGTH),
     toBigEndian(R8, 16),
     load("u32", R2, R6, XDP.DATA_END),
@@ -138,7 +138,7 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     mov(R2, OUTER_BYTES),
     call("xdp_adjust_head"),
     jumpIf(R0, "!=", 0, pass),
-    // From here on it is stripped or dropped, never half of it.
+    // From here on the packet is stripped or dropped, never left half-stripped.
     mov(R1, R6),
     mov(R2, -MARK_BYTES),
     call("xdp_adjust_meta"),
@@ -170,8 +170,8 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
 }
 
 /**
- * In front of `loden_rx`: a packet with the mark has been checked and counted.
- * R6 is the context.
+ * The beginning of `loden_rx`: a packet with the mark has been checked and
+ * counted. R6 is the context.
  */
 export function takeStripped(host: HostConstants): Instruction[] {
   return [
@@ -182,8 +182,8 @@ export function takeStripped(host: HostConstants): Instruction[] {
     jumpIf(R3, ">", R2, "not stripped"),
     load("u32", R1, R1, 0),
     jumpIf32(R1, "!=", host.mark, "not stripped"),
-    // What the driver said of the outer checksum it did not say of the inner one.
-    // Merged TCP has been looked at by GRO and keeps its state.
+    // The driver verified the outer checksum, not the inner one. GRO has
+    // verified merged TCP, which keeps its state.
     mov(R1, R6),
     mov(R2, CHECKSUM_UNKNOWN),
     call("csum_level"),

@@ -1,10 +1,10 @@
-// UDP to TUN: check every datagram, take one from the TTL, merge what belongs
-// together into super-packets.
+// UDP to TUN: check every datagram, decrement the TTL, merge packets into
+// super-packets.
 //
 // The rules of merging are those of the kernel's GRO (net/ipv4/tcp_offload.c,
-// net/ipv4/udp_offload.c): cutting the result again gives the same packets. A
-// checksum is verified before its packet is merged, because the result carries a
-// partial one that is not verified again.
+// net/ipv4/udp_offload.c): segmenting the result gives the same packets. A
+// checksum is verified before its packet is merged, because the result carries
+// a partial one that is not verified again.
 
 import {
   CONFIG_COALESCE_TCP,

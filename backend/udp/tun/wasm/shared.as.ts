@@ -23,7 +23,7 @@ export function storeIovec(at: usize, data: usize, bytes: u32): void {
 }
 
 /**
- * Takes one from the TTL and mends the header checksum (RFC 1624, equation 3;
+ * Decrements the TTL and corrects the header checksum (RFC 1624, equation 3;
  * RFC 1141 is wrong for 0xffff).
  */
 

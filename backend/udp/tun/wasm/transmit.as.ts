@@ -1,5 +1,5 @@
-// TUN to UDP: find the peer, take one from the TTL, finish checksums, cut
-// super-packets into the packets that go on the wire.
+// TUN to UDP: find the peer, decrement the TTL, complete checksums, segment
+// super-packets.
 //
 // Layouts: virtio_net_hdr (virtio spec 5.1.6), IPv4 (RFC 791), TCP (RFC 9293),
 // UDP (RFC 768).
