@@ -24,7 +24,7 @@ import {
   NetworkSupervisor,
   type NetworkSupervisorComponents,
 } from "./network/network_supervisor.ts";
-import { Readiness } from "./status/readiness.ts";
+import { Readiness } from "./readiness.ts";
 import { formatTime, type LeaseStatus } from "./status/state.ts";
 import {
   SubnetChangeHook,

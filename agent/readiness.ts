@@ -5,13 +5,13 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { ServiceNotifier } from "../../host/systemd.ts";
-import type { Clock } from "../../linux/clock.ts";
-import type { Network } from "../network/network.ts";
-import { describePlan } from "../network/network_plan.ts";
-import type { AgentState } from "./state.ts";
-import { describeStatus } from "./status_line.ts";
-import type { TaskGroup } from "../tasks/task_group.ts";
+import type { ServiceNotifier } from "../host/systemd.ts";
+import type { Clock } from "../linux/clock.ts";
+import type { Network } from "./network/network.ts";
+import { describePlan } from "./network/network_plan.ts";
+import type { AgentState } from "./status/state.ts";
+import { describeStatus } from "./status/status_line.ts";
+import type { TaskGroup } from "./tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
 
