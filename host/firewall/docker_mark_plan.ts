@@ -14,8 +14,12 @@
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { fnv1a } from "../../net/fnv1a.ts";
 import type { FirewallRules } from "./firewall.ts";
-import type { ListedRule } from "./nftables_text.ts";
-import type { FirewallChange } from "./reach.ts";
+import type { ListedRule, NftChains } from "./nftables_text.ts";
+import {
+  type FirewallChange,
+  NO_CHANGE,
+  replacedNetworks,
+} from "./planned_rules.ts";
 
 /** Our table, in nft's notation. */
 export const DOCKER_MARK_TABLE = "ip loden-docker";
@@ -31,22 +35,15 @@ const COMMENT = "loden docker";
 /** After the raw chains, before any forward chain. */
 const DEFINITION = "type filter hook prerouting priority -150; policy accept;";
 
-/** The chains of our table; `undefined` if there is none. */
-export type DockerMarkTable =
-  | ReadonlyMap<string, readonly ListedRule[]>
-  | undefined;
-
 /** The change that marks packets if Docker's table exists, and only then. */
 export function planDockerMark(
-  table: DockerMarkTable,
+  table: NftChains,
   dockerUsesNftables: boolean,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, formerNetwork, subnet, overlayDevice, forward } = rules;
+  const { network, subnet, overlayDevice, forward } = rules;
   const isWanted = forward && overlayDevice !== undefined && dockerUsesNftables;
-  const networks = formerNetwork === undefined
-    ? [network]
-    : [network, formerNetwork];
+  const networks = replacedNetworks(rules);
   if (!isWanted) return remove(table, networks);
   const mark = `0x${DOCKER_MARK.toString(16).padStart(8, "0")}`;
   const text = `iifname "${overlayDevice}" ip saddr ${formatCidr(network)} ` +
@@ -70,16 +67,14 @@ export function planDockerMark(
 
 /** The change that removes one network's mark, or all of them. */
 export function planDockerMarkRemoval(
-  table: DockerMarkTable,
+  table: NftChains,
   network: Cidr | undefined,
 ): FirewallChange {
   return network === undefined ? removeTable(table) : remove(table, [network]);
 }
 
-const NO_CHANGE: FirewallChange = { lines: [], script: "" };
-
 function remove(
-  table: DockerMarkTable,
+  table: NftChains,
   networks: readonly Cidr[],
 ): FirewallChange {
   const { ours, others } = split(table, networks);
@@ -94,7 +89,7 @@ function remove(
   };
 }
 
-function removeTable(table: DockerMarkTable): FirewallChange {
+function removeTable(table: NftChains): FirewallChange {
   if (table === undefined) return NO_CHANGE;
   const rules = [...table.values()].flat().length;
   return {
@@ -104,7 +99,7 @@ function removeTable(table: DockerMarkTable): FirewallChange {
 }
 
 function split(
-  table: DockerMarkTable,
+  table: NftChains,
   networks: readonly Cidr[],
 ): { ours: readonly ListedRule[]; others: readonly ListedRule[] } {
   const present = table?.get(CHAIN) ?? [];

@@ -26,7 +26,7 @@ import {
 import type { FirewallRules } from "./firewall.ts";
 import { combine, removeChain, type TableChange } from "./iptables_plan.ts";
 import { type IptablesTable, isRuleOfNetwork } from "./iptables_text.ts";
-import type { FirewallChange } from "./reach.ts";
+import { type FirewallChange, replacedNetworks } from "./planned_rules.ts";
 
 /** The chain's name, the same in both tables. */
 export const DOCKER_PASS_CHAIN = "LODEN-DOCKER";
@@ -76,14 +76,12 @@ export function planDockerPass(
   tables: Tables,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, formerNetwork, subnet, overlayDevice, forward } = rules;
+  const { network, subnet, overlayDevice, forward } = rules;
   const isWanted = forward && overlayDevice !== undefined &&
     dropsDirectAccess(tables);
   const accept = `-s ${formatCidr(network)} -d ${formatCidr(subnet)} ` +
     `-i ${overlayDevice} -m comment --comment "${COMMENT}" -j ACCEPT`;
-  const networks = formerNetwork === undefined
-    ? [network]
-    : [network, formerNetwork];
+  const networks = replacedNetworks(rules);
   return combine(
     PLACES.map((place) =>
       planPlace(tables, place, {

@@ -8,7 +8,6 @@
  * @module
  */
 
-import type { CommandRunner } from "../../linux/command.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { fnv1a } from "../../net/fnv1a.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
@@ -19,7 +18,7 @@ import {
   type SpoofingHook,
   spoofingLabel,
 } from "./anti_spoofing_plan.ts";
-import type { FirewallRemoval, FirewallRules, RuleSet } from "./firewall.ts";
+import type { FirewallRules } from "./firewall.ts";
 import {
   combine,
   listChain,
@@ -27,8 +26,8 @@ import {
   type TableChange,
 } from "./iptables_plan.ts";
 import type { IptablesTable } from "./iptables_text.ts";
-import { type IptablesTables, IptablesTool } from "./iptables_tool.ts";
-import type { FirewallChange } from "./reach.ts";
+import { IptablesRules, type IptablesTables } from "./iptables_tool.ts";
+import type { FirewallChange, Planner } from "./planned_rules.ts";
 
 const TABLE = "mangle";
 const PREFIX = "LODEN-SPOOF-";
@@ -36,50 +35,22 @@ const PREFIX = "LODEN-SPOOF-";
 const UDP = 17;
 
 /** {@linkcode RuleSet} by iptables-save and iptables-restore. */
-export class IptablesAntiSpoofing implements RuleSet {
-  readonly tool = "iptables";
+export class IptablesAntiSpoofing extends IptablesRules {
   readonly purpose = "anti-spoofing";
-  readonly #iptables: IptablesTool;
-
-  /** @param options.command another name of iptables, such as `iptables-legacy`. */
-  constructor(
-    components: { runner: CommandRunner },
-    options: { command?: string } = {},
-  ) {
-    this.#iptables = new IptablesTool(components.runner, options.command);
-  }
-
-  reportsChanges(signal: AbortSignal): Promise<boolean> {
-    return this.#iptables.usesNfTables(signal);
-  }
 
   async list(signal: AbortSignal): Promise<string[]> {
-    const tables = await this.#iptables.read(signal);
+    const tables = await this.read(signal);
     return ownChains(tables.get(TABLE)).flatMap((chain) =>
       listChain(tables, TABLE, chain)
     );
   }
 
-  async check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    const tables = await this.#iptables.read(signal);
-    return [...planIptablesAntiSpoofing(tables, rules).lines];
+  protected planFor(rules: FirewallRules): Planner<IptablesTables> {
+    return (tables) => planIptablesAntiSpoofing(tables, rules);
   }
 
-  async ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    return await this.#iptables.reach(
-      (tables) => planIptablesAntiSpoofing(tables, rules),
-      signal,
-    );
-  }
-
-  async remove(
-    { network, dryRun }: FirewallRemoval,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const plan = (tables: IptablesTables) =>
-      planIptablesAntiSpoofingRemoval(tables, network);
-    if (dryRun) return [...plan(await this.#iptables.read(signal)).lines];
-    return await this.#iptables.reach(plan, signal);
+  protected planRemoval(network: Cidr | undefined): Planner<IptablesTables> {
+    return (tables) => planIptablesAntiSpoofingRemoval(tables, network);
   }
 }
 

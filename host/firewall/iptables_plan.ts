@@ -11,7 +11,7 @@ import {
   isRuleOfNetwork,
   jumpsTo,
 } from "./iptables_text.ts";
-import type { FirewallChange } from "./reach.ts";
+import type { FirewallChange } from "./planned_rules.ts";
 import { type PlannedRule, type RulePlan, SHARED_RULES } from "./rule_plan.ts";
 
 /** One of flannel's chains and its parent (compat 9.1, 9.2). */

@@ -6,7 +6,7 @@
 
 import type { CommandRunner } from "../../linux/command.ts";
 import { type IptablesTable, parseIptablesSave } from "./iptables_text.ts";
-import { type FirewallChange, reach } from "./reach.ts";
+import { PlannedRules } from "./planned_rules.ts";
 import { runTool } from "./run_tool.ts";
 
 /** Seconds to wait for another program that holds the xtables lock. */
@@ -18,42 +18,28 @@ export type IptablesTables = ReadonlyMap<string, IptablesTable>;
 /** iptables-save and iptables-restore, legacy or on nf_tables. */
 export class IptablesTool {
   readonly #runner: CommandRunner;
-  readonly #command: string;
+  /** Its name, such as `iptables-legacy`. */
+  readonly command: string;
   #version: string | undefined;
 
   /** @param command a name of iptables, such as `iptables-legacy`. */
   constructor(runner: CommandRunner, command = "iptables") {
     this.#runner = runner;
-    this.#command = command;
+    this.command = command;
   }
 
   async read(signal: AbortSignal): Promise<IptablesTables> {
     // All loaded tables; reading a table by name would load it.
     return parseIptablesSave(
-      await this.#run(`${this.#command}-save`, [], signal),
+      await this.#run(`${this.command}-save`, [], signal),
     );
   }
 
-  /**
-   * Applies `plan` until there is nothing left to change.
-   *
-   * @returns one line per change.
-   * @throws {FirewallError}
-   */
-  async reach(
-    plan: (tables: IptablesTables) => FirewallChange,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const isModern = await this.isModern(signal);
-    return await reach(this.#command, {
-      read: () => this.read(signal),
-      plan,
-      apply: async (script) => {
-        const words = ["--noflush"];
-        if (isModern) words.push(`--wait=${LOCK_SECONDS}`);
-        await this.#run(`${this.#command}-restore`, words, signal, script);
-      },
-    });
+  /** Applies changes in the form of iptables-restore. */
+  async restore(script: string, signal: AbortSignal): Promise<void> {
+    const words = ["--noflush"];
+    if (await this.isModern(signal)) words.push(`--wait=${LOCK_SECONDS}`);
+    await this.#run(`${this.command}-restore`, words, signal, script);
   }
 
   /** Whether this is 1.6.2 or later: --random-fully, and --wait when restoring. */
@@ -67,7 +53,7 @@ export class IptablesTool {
   }
 
   async #readVersion(signal: AbortSignal): Promise<string> {
-    this.#version ??= await this.#run(this.#command, ["--version"], signal);
+    this.#version ??= await this.#run(this.command, ["--version"], signal);
     return this.#version;
   }
 
@@ -78,6 +64,37 @@ export class IptablesTool {
     stdin?: string,
   ): Promise<string> {
     return runTool(this.#runner, command, words, signal, stdin);
+  }
+}
+
+/** Rules in the tables of iptables. */
+export abstract class IptablesRules extends PlannedRules<IptablesTables> {
+  readonly tool = "iptables";
+  protected readonly iptables: IptablesTool;
+
+  /** @param options.command another name of iptables, such as `iptables-legacy`. */
+  constructor(
+    components: { runner: CommandRunner },
+    options: { command?: string } = {},
+  ) {
+    super();
+    this.iptables = new IptablesTool(components.runner, options.command);
+  }
+
+  protected get command(): string {
+    return this.iptables.command;
+  }
+
+  reportsChanges(signal: AbortSignal): Promise<boolean> {
+    return this.iptables.usesNfTables(signal);
+  }
+
+  protected read(signal: AbortSignal): Promise<IptablesTables> {
+    return this.iptables.read(signal);
+  }
+
+  protected apply(script: string, signal: AbortSignal): Promise<void> {
+    return this.iptables.restore(script, signal);
   }
 }
 

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { CommandRunner } from "../../linux/command.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { fnv1a } from "../../net/fnv1a.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
@@ -14,11 +13,15 @@ import {
   type SpoofingDrop,
   spoofingLabel,
 } from "./anti_spoofing_plan.ts";
-import type { FirewallRemoval, FirewallRules, RuleSet } from "./firewall.ts";
-import { listNftTable, readNftTable } from "./nftables_table.ts";
-import { type ListedRule, parseNftTable } from "./nftables_text.ts";
-import { type FirewallChange, reach } from "./reach.ts";
-import { runTool } from "./run_tool.ts";
+import type { FirewallRules } from "./firewall.ts";
+import { NftablesRules } from "./nftables_table.ts";
+import type { ListedRule, NftChains } from "./nftables_text.ts";
+import {
+  type FirewallChange,
+  NO_CHANGE,
+  type Planner,
+  replacedNetworks,
+} from "./planned_rules.ts";
 
 /** Our table, as nft names it. */
 export const ANTI_SPOOFING_TABLE = "ip loden-anti-spoofing";
@@ -27,75 +30,31 @@ const PRIORITY = -150;
 /** IPPROTO_UDP. */
 const UDP = 17;
 
-/** The chains of the table; `undefined` when there is none. */
-type Table = ReadonlyMap<string, readonly ListedRule[]> | undefined;
-
 /** {@linkcode RuleSet} by `nft list table` and `nft -f`. */
-export class NftablesAntiSpoofing implements RuleSet {
-  readonly tool = "nftables";
+export class NftablesAntiSpoofing extends NftablesRules<NftChains> {
   readonly purpose = "anti-spoofing";
-  readonly #runner: CommandRunner;
+  protected readonly table = ANTI_SPOOFING_TABLE;
 
-  constructor(components: { runner: CommandRunner }) {
-    this.#runner = components.runner;
+  protected read(signal: AbortSignal): Promise<NftChains> {
+    return this.readChains(signal);
   }
 
-  reportsChanges(): Promise<boolean> {
-    return Promise.resolve(true);
+  protected planFor(rules: FirewallRules): Planner<NftChains> {
+    return (table) => planNftablesAntiSpoofing(table, rules);
   }
 
-  async list(signal: AbortSignal): Promise<string[]> {
-    return await listNftTable(this.#runner, ANTI_SPOOFING_TABLE, signal);
-  }
-
-  async check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    return [...planNftablesAntiSpoofing(await this.#read(signal), rules).lines];
-  }
-
-  async ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    return await this.#reach(
-      (table) => planNftablesAntiSpoofing(table, rules),
-      signal,
-    );
-  }
-
-  async remove(
-    { network, dryRun }: FirewallRemoval,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const plan = (table: Table) => removal(table, network && [network]);
-    if (dryRun) return [...plan(await this.#read(signal)).lines];
-    return await this.#reach(plan, signal);
-  }
-
-  async #reach(
-    plan: (table: Table) => FirewallChange,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    return await reach("nft", {
-      read: () => this.#read(signal),
-      plan,
-      apply: async (script) => {
-        await runTool(this.#runner, "nft", ["-f", "-"], signal, script);
-      },
-    });
-  }
-
-  async #read(signal: AbortSignal): Promise<Table> {
-    const text = await readNftTable(this.#runner, ANTI_SPOOFING_TABLE, signal);
-    return text === undefined ? undefined : parseNftTable(text);
+  protected planRemoval(network: Cidr | undefined): Planner<NftChains> {
+    return (table) => removal(table, network && [network]);
   }
 }
 
 /** The change that puts the rules of one network in place, or takes them away. */
 export function planNftablesAntiSpoofing(
-  table: Table,
+  table: NftChains,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, formerNetwork } = rules;
-  const networks = formerNetwork === undefined
-    ? [network]
-    : [network, formerNetwork];
+  const { network } = rules;
+  const networks = replacedNetworks(rules);
   const ours = rulesOf(table, networks);
   if (rules.antiSpoofing === "kept") {
     return ours.length > 0 ? NO_CHANGE : {
@@ -136,20 +95,18 @@ export function planNftablesAntiSpoofing(
   };
 }
 
-const NO_CHANGE: FirewallChange = { lines: [], script: "" };
-
 interface FoundRule extends ListedRule {
   readonly chain: string;
 }
 
 /** In the order of the hooks. */
-function rulesOf(table: Table, networks: readonly Cidr[]): FoundRule[] {
+function rulesOf(table: NftChains, networks: readonly Cidr[]): FoundRule[] {
   return allRules(table).filter(({ comment }) =>
     networks.some((network) => comment.startsWith(`${spoofingLabel(network)} `))
   );
 }
 
-function allRules(table: Table): FoundRule[] {
+function allRules(table: NftChains): FoundRule[] {
   return SPOOFING_HOOKS.flatMap((chain) =>
     (table?.get(chain) ?? []).map((rule) => ({ ...rule, chain }))
   );
@@ -157,7 +114,7 @@ function allRules(table: Table): FoundRule[] {
 
 /** With the last network's rules the table goes. */
 function removal(
-  table: Table,
+  table: NftChains,
   networks: readonly Cidr[] | undefined,
 ): FirewallChange {
   if (table === undefined) return NO_CHANGE;

@@ -4,80 +4,41 @@
  * @module
  */
 
-import type { CommandRunner } from "../../linux/command.ts";
+import type { Cidr } from "../../net/cidr.ts";
 import {
   DOCKER_MARK_TABLE,
   DOCKER_TABLE,
   planDockerMark,
   planDockerMarkRemoval,
 } from "./docker_mark_plan.ts";
-import type { FirewallRemoval, FirewallRules, RuleSet } from "./firewall.ts";
-import { listNftTable, readNftTable } from "./nftables_table.ts";
-import { type ListedRule, parseNftTable } from "./nftables_text.ts";
-import { reach } from "./reach.ts";
-import { runTool } from "./run_tool.ts";
+import type { FirewallRules } from "./firewall.ts";
+import { NftablesRules, readNftTable } from "./nftables_table.ts";
+import type { NftChains } from "./nftables_text.ts";
+import type { Planner } from "./planned_rules.ts";
 
 /** The present state: our table, and whether Docker has one. */
 interface State {
-  readonly table: ReadonlyMap<string, readonly ListedRule[]> | undefined;
+  readonly table: NftChains;
   readonly dockerUsesNftables: boolean;
 }
 
 /** {@linkcode RuleSet} in a table of our own. */
-export class NftablesDockerMark implements RuleSet {
-  readonly tool = "nftables";
+export class NftablesDockerMark extends NftablesRules<State> {
   readonly purpose = "mark for Docker";
-  readonly #runner: CommandRunner;
+  protected readonly table = DOCKER_MARK_TABLE;
 
-  constructor(components: { runner: CommandRunner }) {
-    this.#runner = components.runner;
+  protected async read(signal: AbortSignal): Promise<State> {
+    const table = await this.readChains(signal);
+    const docker = await readNftTable(this.runner, DOCKER_TABLE, signal);
+    return { table, dockerUsesNftables: docker !== undefined };
   }
 
-  reportsChanges(): Promise<boolean> {
-    return Promise.resolve(true);
+  protected planFor(rules: FirewallRules): Planner<State> {
+    return ({ table, dockerUsesNftables }) =>
+      planDockerMark(table, dockerUsesNftables, rules);
   }
 
-  async list(signal: AbortSignal): Promise<string[]> {
-    return await listNftTable(this.#runner, DOCKER_MARK_TABLE, signal);
-  }
-
-  async check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    const { table, dockerUsesNftables } = await this.#read(signal);
-    return [...planDockerMark(table, dockerUsesNftables, rules).lines];
-  }
-
-  async ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    return await reach("nft", {
-      read: () => this.#read(signal),
-      plan: ({ table, dockerUsesNftables }: State) =>
-        planDockerMark(table, dockerUsesNftables, rules),
-      apply: (script) => this.#apply(script, signal),
-    });
-  }
-
-  async remove(
-    { network, dryRun }: FirewallRemoval,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const plan = ({ table }: State) => planDockerMarkRemoval(table, network);
-    if (dryRun) return [...plan(await this.#read(signal)).lines];
-    return await reach("nft", {
-      read: () => this.#read(signal),
-      plan,
-      apply: (script) => this.#apply(script, signal),
-    });
-  }
-
-  async #read(signal: AbortSignal): Promise<State> {
-    const text = await readNftTable(this.#runner, DOCKER_MARK_TABLE, signal);
-    const docker = await readNftTable(this.#runner, DOCKER_TABLE, signal);
-    return {
-      table: text === undefined ? undefined : parseNftTable(text),
-      dockerUsesNftables: docker !== undefined,
-    };
-  }
-
-  async #apply(script: string, signal: AbortSignal): Promise<void> {
-    await runTool(this.#runner, "nft", ["-f", "-"], signal, script);
+  protected planRemoval(network: Cidr | undefined): Planner<State> {
+    return ({ table }) => planDockerMarkRemoval(table, network);
   }
 }

@@ -4,19 +4,18 @@
  * @module
  */
 
-import type { CommandRunner } from "../../linux/command.ts";
-import type { Firewall, FirewallRemoval, FirewallRules } from "./firewall.ts";
+import type { Cidr } from "../../net/cidr.ts";
+import type { FirewallRules } from "./firewall.ts";
 import {
   NFT_TABLE,
-  type NftTable,
   planNftables,
   planNftablesRemoval,
 } from "./nftables_plan.ts";
-import { listNftTable, readNftTable } from "./nftables_table.ts";
-import { parseNftTable } from "./nftables_text.ts";
-import { type FirewallChange, reach } from "./reach.ts";
+import { NftablesRules } from "./nftables_table.ts";
+import type { NftChains } from "./nftables_text.ts";
+import type { Planner } from "./planned_rules.ts";
 import { NO_RULES, planRules } from "./rule_plan.ts";
-import { runBounded, runTool } from "./run_tool.ts";
+import { runBounded } from "./run_tool.ts";
 
 /**
  * Input of `nft --check`, which changes nothing and shows whether the kernel
@@ -28,49 +27,19 @@ add rule ${NFT_TABLE}-probe c masquerade fully-random
 `;
 
 /** {@linkcode Firewall} with `nft list table` and `nft -f`. */
-export class NftablesFirewall implements Firewall {
-  readonly tool = "nftables";
+export class NftablesFirewall extends NftablesRules<NftChains> {
   readonly purpose = "masquerade and forward";
-  readonly #runner: CommandRunner;
+  protected readonly table = NFT_TABLE;
   #knowsRandomFully = false;
 
-  constructor(components: { runner: CommandRunner }) {
-    this.#runner = components.runner;
+  protected read(signal: AbortSignal): Promise<NftChains> {
+    return this.readChains(signal);
   }
 
-  reportsChanges(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  async list(signal: AbortSignal): Promise<string[]> {
-    return await listNftTable(this.#runner, NFT_TABLE, signal);
-  }
-
-  async check(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    const plan = await this.#planFor(rules, signal);
-    return [...plan(await this.#read(signal)).lines];
-  }
-
-  async ensure(rules: FirewallRules, signal: AbortSignal): Promise<string[]> {
-    return await this.#reach(await this.#planFor(rules, signal), signal);
-  }
-
-  async remove(
-    { network, dryRun }: FirewallRemoval,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const plan = network === undefined
-      ? planNftablesRemoval
-      : (table: NftTable) =>
-        planNftables(table, { plan: NO_RULES, randomFully: false, network });
-    if (dryRun) return [...plan(await this.#read(signal)).lines];
-    return await this.#reach(plan, signal);
-  }
-
-  async #planFor(
+  protected async planFor(
     rules: FirewallRules,
     signal: AbortSignal,
-  ): Promise<(table: NftTable) => FirewallChange> {
+  ): Promise<Planner<NftChains>> {
     const { network, formerNetwork } = rules;
     const randomFully = rules.masquerade && rules.randomFully &&
       await this.#canRandomFully(signal);
@@ -79,22 +48,10 @@ export class NftablesFirewall implements Firewall {
       planNftables(table, { plan, randomFully, network, formerNetwork });
   }
 
-  async #reach(
-    plan: (table: NftTable) => FirewallChange,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    return await reach("nft", {
-      read: () => this.#read(signal),
-      plan,
-      apply: async (script) => {
-        await runTool(this.#runner, "nft", ["-f", "-"], signal, script);
-      },
-    });
-  }
-
-  async #read(signal: AbortSignal): Promise<NftTable> {
-    const text = await readNftTable(this.#runner, NFT_TABLE, signal);
-    return text === undefined ? undefined : parseNftTable(text);
+  protected planRemoval(network: Cidr | undefined): Planner<NftChains> {
+    if (network === undefined) return planNftablesRemoval;
+    return (table) =>
+      planNftables(table, { plan: NO_RULES, randomFully: false, network });
   }
 
   async #canRandomFully(signal: AbortSignal): Promise<boolean> {
@@ -103,7 +60,7 @@ export class NftablesFirewall implements Firewall {
       const words = ["--check", "-f", "-"];
       const probe = RANDOM_FULLY_PROBE;
       const { code } = await runBounded(
-        this.#runner,
+        this.runner,
         "nft",
         words,
         signal,

@@ -6,8 +6,12 @@
 
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { fnv1a } from "../../net/fnv1a.ts";
-import { formatNftRule, type ListedRule } from "./nftables_text.ts";
-import type { FirewallChange } from "./reach.ts";
+import {
+  formatNftRule,
+  type ListedRule,
+  type NftChains,
+} from "./nftables_text.ts";
+import { type FirewallChange, NO_CHANGE } from "./planned_rules.ts";
 import type { RulePlan } from "./rule_plan.ts";
 
 /** flannel's table for IPv4 (compat 9.3), as nft names it. */
@@ -44,9 +48,6 @@ export interface NftablesTarget {
   readonly formerNetwork?: Cidr | undefined;
 }
 
-/** The chains of the table; `undefined` if there is none. */
-export type NftTable = ReadonlyMap<string, readonly ListedRule[]> | undefined;
-
 /**
  * The change that carries out a plan, as one transaction.
  *
@@ -56,7 +57,7 @@ export type NftTable = ReadonlyMap<string, readonly ListedRule[]> | undefined;
  * removed.
  */
 export function planNftables(
-  table: NftTable,
+  table: NftChains,
   target: NftablesTarget,
 ): FirewallChange {
   const changes = OWN_CHAINS.map((own) =>
@@ -75,7 +76,7 @@ export function planNftables(
 }
 
 /** The change that removes both chains, and the table if it is then empty. */
-export function planNftablesRemoval(table: NftTable): FirewallChange {
+export function planNftablesRemoval(table: NftChains): FirewallChange {
   if (table === undefined) return NO_CHANGE;
   if (onlyOwnChains(table)) {
     const rules = [...table.values()].flat().length;
@@ -93,8 +94,6 @@ export function planNftablesRemoval(table: NftTable): FirewallChange {
       .map((command) => `${command}\n`).join(""),
   };
 }
-
-const NO_CHANGE: FirewallChange = { lines: [], script: "" };
 
 /** The change of one chain. */
 interface ChainChange {

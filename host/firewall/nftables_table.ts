@@ -6,7 +6,9 @@
 
 import type { CommandRunner } from "../../linux/command.ts";
 import { FirewallRefusedError } from "./errors.ts";
-import { runBounded } from "./run_tool.ts";
+import { type NftChains, parseNftTable } from "./nftables_text.ts";
+import { PlannedRules } from "./planned_rules.ts";
+import { runBounded, runTool } from "./run_tool.ts";
 
 /**
  * The table with its rules' handles, as `nft -a list table` prints it;
@@ -42,4 +44,36 @@ export async function listNftTable(
     if (rule !== undefined) rules.push(`${table} ${chain}: ${rule}`);
   }
   return rules;
+}
+
+/** Rules in one table of nftables. */
+export abstract class NftablesRules<State> extends PlannedRules<State> {
+  readonly tool = "nftables";
+  protected readonly command = "nft";
+  protected readonly runner: CommandRunner;
+  /** Family and name. */
+  protected abstract readonly table: string;
+
+  constructor(components: { runner: CommandRunner }) {
+    super();
+    this.runner = components.runner;
+  }
+
+  reportsChanges(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  async list(signal: AbortSignal): Promise<string[]> {
+    return await listNftTable(this.runner, this.table, signal);
+  }
+
+  /** The chains of the table; `undefined` when there is none. */
+  protected async readChains(signal: AbortSignal): Promise<NftChains> {
+    const text = await readNftTable(this.runner, this.table, signal);
+    return text === undefined ? undefined : parseNftTable(text);
+  }
+
+  protected async apply(script: string, signal: AbortSignal): Promise<void> {
+    await runTool(this.runner, "nft", ["-f", "-"], signal, script);
+  }
 }

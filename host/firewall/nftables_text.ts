@@ -14,6 +14,9 @@ export interface ListedRule {
   readonly comment: string;
 }
 
+/** The chains of a table, each with its rules; `undefined` without a table. */
+export type NftChains = ReadonlyMap<string, readonly ListedRule[]> | undefined;
+
 /** Parses the output of `nft -a list table`: each chain with its rules. */
 export function parseNftTable(text: string): Map<string, ListedRule[]> {
   const chains = new Map<string, ListedRule[]>();
