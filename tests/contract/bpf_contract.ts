@@ -278,7 +278,7 @@ function mapTests(test: RegisterTest, trieBatchTest: RegisterTest): void {
       map.update(key(1), value);
       const found = map.lookup(key(1))!;
       assertEquals(found.length, value.length);
-      // The padding behind a value is nobody's.
+      // The padding after a value belongs to no field.
       const values = (all: Uint8Array) =>
         Array.from(
           { length: cpus },
@@ -543,7 +543,7 @@ function attachTests(test: RegisterTest, how: "tcx" | "clsact"): void {
   );
 
   attachTest(
-    "keeps a program that runs, also when nobody holds it",
+    "keeps an attached program after its descriptor is closed",
     (bpf, device) => {
       const program = passAll(bpf);
       bpf.attach(device, "egress", program);

@@ -51,7 +51,7 @@ function throughThreeProcesses(device: number): void {
 }
 
 testInNamespace(
-  "a clsact discipline goes with the last filter of whoever made it",
+  "a clsact discipline goes with the last filter of its creator",
   import.meta.url,
   () => {
     using rtnetlink = new KernelRtnetlink();

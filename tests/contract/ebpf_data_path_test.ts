@@ -367,7 +367,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     assertEquals(backend.status().device, "flannel0");
   });
 
-  /** What somebody does to the overlay device. */
+  /** What another program does to the overlay device. */
   const CHANGES: readonly [string, readonly string[]][] = [
     ["set down", ["link set flannel0 down"]],
     ["set down and up", ["link set flannel0 down", "link set flannel0 up"]],

@@ -130,7 +130,7 @@ Deno.test("leases on a real etcd: loss, conflict and peers of two hosts", async 
     await until(() => two.peers.get(one.subnet) === false, "one is not stale");
   });
 
-  await test.step("a key that somebody deletes, or takes off its etcd lease, leaves no etcd lease behind", async () => {
+  await test.step("a key that is deleted, or detached from its etcd lease, leaves no etcd lease behind", async () => {
     await etcd.ctl("del", one.key);
     await until(async () => await value() === own, "the key is back");
     await etcd.ctl("put", one.key, "spoilt");

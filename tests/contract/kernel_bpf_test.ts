@@ -522,7 +522,7 @@ function assertHelper(bpf: Bpf, type: ProgramType, name: HelperName): void {
 
 /**
  * Makes a map in a process without the capabilities for it, and with a limit of
- * locked memory: what came of it, and what the limit is then.
+ * locked memory: the result, and the limit afterwards.
  *
  * @param hardLimit How far it may be raised; empty for as far as it could be.
  */

@@ -3,7 +3,7 @@ import { runSync, testInNamespace } from "./in_namespace.ts";
 import { packetSteeringContract } from "./packet_steering_contract.ts";
 
 testInNamespace("packet steering", import.meta.url, () => {
-  // sysfs shows the network namespace of whoever mounted it.
+  // sysfs shows the network namespace of the process that mounted it.
   runSync("mount", ["-t", "sysfs", "none", "/sys"]);
   packetSteeringContract("KernelPacketSteering", () => {
     runSync("ip", ["link", "add", "veth7", "type", "veth", "peer", "veth8"]);

@@ -31,7 +31,7 @@ const ip = (line: string) => runSync("ip", line.split(" "));
 
 interface KernelTunWorld extends TunWorld {
   readonly descriptor: number;
-  /** As `hostSends`, cut by whoever can: `UDP_SEGMENT`. */
+  /** Like `hostSends`, to be segmented: `UDP_SEGMENT`. */
   hostSendsSegments(payload: Uint8Array, segmentBytes: number): void;
 }
 

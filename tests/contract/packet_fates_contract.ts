@@ -351,7 +351,7 @@ export const RECEIVED: readonly ReceivedRow[] = [
     arriving(inner({ source: "203.0.113.1" })),
   ),
   judged(
-    "a source that nobody holds, from nobody",
+    "a source without a lease, from a sender without a lease",
     "rx.drop.unknownSender",
     arriving(inner({ source: "10.1.77.1" }), { source: "192.0.2.99" }),
   ),
@@ -374,7 +374,7 @@ export const RECEIVED: readonly ReceivedRow[] = [
     { "rx.packets": 1, "rx.bytes": WHOLE.length },
   ),
   judged(
-    "a sender without a lease, where nobody asks",
+    "a sender without a lease, without a sender check",
     "delivered",
     arriving(WHOLE, { source: "192.0.2.99" }),
     "off",
@@ -575,7 +575,7 @@ export const SENT: readonly SentRow[] = [
     "a wrong header checksum, which the receiver drops",
     patched(outgoing(), CHECKSUM, [0, 0], "leave"),
   ),
-  refused("a subnet that nobody holds", "tx.drop.noPeer", to("10.1.4.1")),
+  refused("a subnet without a lease", "tx.drop.noPeer", to("10.1.4.1")),
   refused("this host's subnet", "tx.drop.noPeer", to("10.1.1.9")),
   refused("outside the network", "tx.drop.noPeer", to("203.0.113.1")),
   refused("broadcast", "tx.drop.noPeer", to("255.255.255.255")),

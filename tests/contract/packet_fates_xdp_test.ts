@@ -52,7 +52,7 @@ function check(world: ProgramWorld, given: Uint8Array, name = ""): boolean {
   const early = world.run("xdp", given);
   const late = world.run("rx", given);
   const frame = stripped(early, given);
-  // Options are for the program that has time for them, and packets that nobody
+  // Options are for the program that has time for them, and packets that no host
   // knows for the one that counts them.
   const mayBeStripped = late.verdict === VERDICT.REDIRECT &&
     given[INNER_AT] === PLAIN_HEADER &&
@@ -145,7 +145,7 @@ testInNamespace(
       const { frame } = world.run("xdp", arriving(packet));
       assertEquals(
         frame.toHex(),
-        // The mark, nobody's address, the source's, IPv4.
+        // The mark, an unused address, the source's, IPv4.
         "65646f4c" + "024c6f64656e" + "024c6f000009" + "0800" + packet.toHex(),
       );
     });

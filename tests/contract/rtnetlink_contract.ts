@@ -508,7 +508,7 @@ export function rtnetlinkContract(
   );
 
   test(
-    "remembers who installed a route, and removes it whoever did",
+    "remembers who installed a route, and removes it in any case",
     (rtnetlink, world) => {
       const index = plugIn(world, "br7", "10.9.0.1/24");
       const route = { destination: net("10.1.0.0/16"), interfaceIndex: index };

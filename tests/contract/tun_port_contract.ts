@@ -132,7 +132,7 @@ export function tunPortContract(
   test("delivers the datagrams of a super-packet", (world) => {
     const payload = somePayload(2_500);
     const packet = fromRemote(payload);
-    // The pseudo header's sum, as whoever cuts it expects.
+    // The pseudo header's sum, as segmentation expects.
     packet.set(pseudoHeader(packet), 26);
     const written = write(world, packet, {
       needsChecksum: true,

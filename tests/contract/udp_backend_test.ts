@@ -292,7 +292,7 @@ function backendTests(): void {
     await second.stop();
   });
 
-  /** What somebody does to the device, and has to be undone. */
+  /** What another program does to the device, and the agent must undo. */
   const CHANGES: readonly [string, readonly string[]][] = [
     ["set down", ["link set flannel0 down"]],
     ["set down and up", ["link set flannel0 down", "link set flannel0 up"]],

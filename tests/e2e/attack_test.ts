@@ -1,7 +1,7 @@
 /**
  * An attacker with a shell in a container that has NET_RAW, one on the underlay
  * without a lease, and one with an unprivileged account on a host: none of them
- * speaks as somebody else.
+ * poses as another host.
  *
  * The first two hosts run agents. The third is the stranger. A fourth holds a
  * lease and is silent: it is the one whose name is used.

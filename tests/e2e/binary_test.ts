@@ -14,7 +14,7 @@ import { DATA_PATHS } from "./data_paths.ts";
 import { CONFIG } from "./overlay.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
-/** A tenth above what it is: a package that nobody wanted shows. */
+/** A tenth above the present size, so that an unwanted package shows. */
 const PROGRAM_LIMIT_MB = 2.3;
 
 Deno.test("the same sources give the same bytes, wherever they lie", async () => {
@@ -82,7 +82,7 @@ Deno.test("it says version, commit and Deno's version, and leaves no file behind
     // It is what the binary really begins with.
     const recovered = await recoveredRuntimeOf(binary);
     assertEquals(runtime, recovered?.origin ?? "official");
-    // No code cache above all: whoever puts one there would run as root.
+    // Above all no code cache: a user who creates one would run code as root.
     assertEquals([...Deno.readDirSync(temporary)], []);
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -18,7 +18,7 @@ const DETAILS: Readonly<Record<string, string>> = {
   "flow-spreading": "flows on",
 };
 
-/** Starts both agents anew; the containers stay where they are. */
+/** Restarts both agents; the containers stay. */
 async function restartWithout(features: readonly string[]): Promise<void> {
   const flags = [`--disable-feature=${features.join(",")}`];
   await Promise.all(suite.nodes.map(async (node) => {

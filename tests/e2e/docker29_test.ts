@@ -24,7 +24,7 @@ for (const setup of EACH_PATH) {
     await rig.switch.ip([
       `route add ${subnet!.replace(/\.1\//, ".0/")} via ${host.address}`,
     ]);
-    // The rig's hosts drop what nobody accepts, as iptables' Docker does; with
+    // The rig's hosts drop what no rule accepts, as iptables' Docker does; with
     // nftables Docker's own rules do.
     await host.namespace.run(["iptables", "-P", "FORWARD", "ACCEPT"]);
     assertMatch((await direct()).stdout, / 1 received/);

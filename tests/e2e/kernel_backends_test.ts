@@ -1,6 +1,6 @@
 /**
  * Networks whose packets the kernel carries by devices and routes of its own:
- * vxlan and host-gw. Packets cross, whatever somebody does to a host comes right
+ * vxlan and host-gw. Packets cross, whatever is changed on a host comes right
  * within a second, and nothing is lost when the agent goes.
  *
  * @module
@@ -75,7 +75,7 @@ class World implements AsyncDisposable {
   }
 }
 
-/** What somebody does to the first host, by `ip` or `bridge`. */
+/** Changes to the first host, with `ip` or `bridge`. */
 const FAULTS: Readonly<Record<string, Readonly<Record<string, string[]>>>> = {
   vxlan: {
     "the device is deleted": ["ip link delete flannel.1"],
@@ -174,7 +174,7 @@ for (const type of ["vxlan", "host-gw"]) {
           (said) => said.includes(" 1 received"),
           REPAIR_MS,
         );
-        // Nothing that others would have to learn anew.
+        // Nothing that others would have to learn again.
         await assertPings(to.namespace, from.address);
       });
     }

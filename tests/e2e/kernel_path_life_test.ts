@@ -16,7 +16,7 @@ import { OverlaySuite } from "./overlay_suite.ts";
 import { SteadyTraffic } from "./steady_traffic.ts";
 import { assertPings, assertTcp, QUICK, untilAnswered } from "./traffic.ts";
 
-/** How long nobody looks after the data path. */
+/** How long the data path runs without an agent. */
 const WITHOUT_AGENT_MS = 500;
 const REPAIR_MS = 15_000;
 const OVERLAY_MTU = 1472;
@@ -154,7 +154,7 @@ suite.each(SETUPS, (test, { linkMode, traits }) => {
         );
         return stdout + stderr;
       };
-      // Told by the route, or by nobody: never answered by somebody else.
+      // Answered by the route, or not at all: never by another host.
       const nobody = await say("10.1.255.9");
       assertMatch(nobody, / 0 received/);
       if (traits.flowsWithoutAgent) {
@@ -261,7 +261,7 @@ suite.each(SETUPS, (test, { linkMode, traits }) => {
     const { agent: { process }, host: { namespace } } = suite.node(0);
     const { from, to } = ends();
     const smallerBy = 100;
-    // The agent follows, and its data path starts anew with another MTU.
+    // The agent follows, and its data path restarts with another MTU.
     const setMtu = async (bytes: number) => {
       const logged = process.log().length;
       await namespace.ip([`link set eth0 mtu ${bytes}`]);

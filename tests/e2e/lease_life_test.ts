@@ -155,7 +155,7 @@ Deno.test("--on-subnet-change=continue: another host's key is a conflict, and th
     "--print-value-only",
     `${SUBNETS}/${key}`,
   );
-  assertEquals(kept.trim(), THEIRS, "nobody fights for it");
+  assertEquals(kept.trim(), THEIRS, "no host fights for it");
   assertEquals((await leaseOf(agent))!.state, "held");
 });
 
@@ -165,7 +165,7 @@ Deno.test("an etcd whose name no resolver answers for is a matter of DNS, said o
   const names = `${rig.directory}/hosts`;
   const resolver = `${rig.directory}/resolv.conf`;
   await Deno.writeTextFile(names, "127.0.0.1 localhost\n");
-  // The switch drops what is sent there: nobody answers, and nobody refuses.
+  // The switch drops what is sent there: no answer and no refusal.
   await Deno.writeTextFile(resolver, "nameserver 192.0.2.1\n");
   await rig.switch.run(
     ["iptables", "-I", "INPUT", "-p", "udp", "--dport", "53", "-j", "DROP"],

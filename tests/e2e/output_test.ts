@@ -1,5 +1,5 @@
 /**
- * What a command does with its result when nobody can take it.
+ * What a command does if its output cannot be written.
  *
  * @module
  */

@@ -116,7 +116,7 @@ export async function join(
 }
 
 /**
- * Starts a node's agent anew, once it has ended, with its first flags and then
+ * Restarts a node's agent, once it has ended, with its first flags and then
  * the given ones, and waits until it is READY.
  */
 export async function restart(

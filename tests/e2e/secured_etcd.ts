@@ -83,7 +83,7 @@ export class SecuredEtcd implements AsyncDisposable {
     };
   }
 
-  /** What nobody may ever see: passwords, and the lines of the private key. */
+  /** What must never be shown: passwords, and the lines of the private key. */
   async secrets(): Promise<string[]> {
     const key = await Deno.readTextFile(this.#client.keyFile);
     const lines = key.split("\n").filter((line) =>

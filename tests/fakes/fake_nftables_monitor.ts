@@ -6,7 +6,7 @@
 
 import type { NftablesMonitor } from "../../linux/netlink/nftables_monitor.ts";
 
-/** Keeps one change in mind while nobody waits, as a socket would. */
+/** Keeps one change while there is no waiter, like a socket. */
 export class FakeNftablesMonitor implements NftablesMonitor {
   /** When set, the next wait rejects with it. */
   failure: Error | undefined;

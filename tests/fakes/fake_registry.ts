@@ -60,7 +60,7 @@ export class FakeEtcd {
   #nextLeaseId = 1;
   #wake = Promise.withResolvers<void>();
   #watchBreak: RegistryFault | undefined;
-  /** Host ids for which somebody answers. */
+  /** Host ids that answer probes. */
   readonly answering = new Set<string>();
   /** Raised with every call while it is set: etcd is away. */
   fault: RegistryFault | undefined;

@@ -42,7 +42,7 @@ export class MemoryTun implements TunPort {
     this.#queue.push(Uint8Array.of(...formatVnetHeader(vnet), ...packet));
   }
 
-  /** Packets that nobody has read yet. */
+  /** Packets that have not been read yet. */
   get waiting(): number {
     return this.#queue.length;
   }

@@ -70,7 +70,7 @@ export class MemoryUdp implements UdpPort {
     });
   }
 
-  /** Arrivals that nobody has received yet. */
+  /** Arrivals that have not been received yet. */
   get waiting(): number {
     return this.#arrivals.length;
   }

@@ -103,7 +103,7 @@ export class DebianArchive {
       `Dir::State::Lists=${own}/lists`,
       `Dir::Cache=${own}`,
       "Acquire::Languages=none",
-      // Downloads go to this directory, whoever may read it.
+      // Downloads go to this directory, whatever its permissions.
       "APT::Sandbox::User=root",
     ];
     const command = [

@@ -119,7 +119,7 @@ Deno.test("bench --docker: with and without Docker, a start and an upgrade of th
   assert(startMs > 0 && rssMb > 0);
   const [upgrade] = report.upgrades["udp-tun"]!;
   assert(upgrade!.streamAlive && upgrade!.pingSent > 200);
-  // In user space nobody carries packets between the two agents: without a
+  // In user space no program carries packets between the two agents: without a
   // loss here, the ping would tell nothing.
   assert(upgrade!.pingLost > 0);
 });

@@ -30,7 +30,7 @@ export class ProcessClock implements Disposable {
 
   /** @param ahead of the machine's clock, in faketime's words: `+2d`, `-30`. */
   set(ahead: string): void {
-    // In one step: somebody is always reading.
+    // In one step, because there is always a reader.
     const fresh = `${this.#file}.new`;
     Deno.writeTextFileSync(fresh, `${ahead}\n`);
     Deno.renameSync(fresh, this.#file);

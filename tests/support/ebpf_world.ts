@@ -116,7 +116,7 @@ export class WatchedRtnetlink extends FakeRtnetlink {
     () => {};
   /** Before a device goes: its programs go with it. */
   onDelete: (interfaceIndex: number) => void = () => {};
-  /** Hardware addresses that somebody has given to devices. */
+  /** Hardware addresses that were given to devices. */
   readonly macs: Map<string, Uint8Array> = new Map();
   /** Requests that change something. */
   changes = 0;

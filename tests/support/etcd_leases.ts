@@ -15,7 +15,7 @@ export async function etcdLeaseOf(ctl: EtcdCtl, key: string): Promise<string> {
   return BigInt(id).toString(16);
 }
 
-/** Ids of those that nothing hangs on: nobody will ever renew or revoke them. */
+/** Ids of those without keys, which will never be renewed or revoked. */
 export async function orphanedEtcdLeases(ctl: EtcdCtl): Promise<string[]> {
   const orphans: string[] = [];
   for (const id of (await ctl("lease", "list")).split("\n").slice(1)) {

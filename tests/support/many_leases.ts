@@ -24,7 +24,7 @@ const PUTS_PER_TRANSACTION = 128;
 const DEADLINE_MS = 10_000;
 
 const FIRST_SUBNET = parseIpv4("10.1.0.0")!;
-/** RFC 2544: for benchmarks, nobody's. */
+/** RFC 2544: reserved for benchmarks. */
 const FIRST_ADDRESS = parseIpv4("198.18.0.1")!;
 const SUBNET_LENGTH = 24;
 

@@ -79,7 +79,7 @@ const cuts = fc.oneof(
 const payloads = fc.tuple(fc.integer({ min: 1, max: 1_500 }), fc.nat(255))
   .map(([length, seed]) => somePayload(length, seed));
 
-/** A super-packet of TCP, its checksum left to whoever cuts it. */
+/** A super-packet of TCP, its checksum left to segmentation. */
 export const tcpSuper: fc.Arbitrary<TunPacket> = fc.tuple(
   tcpFields,
   cuts,

@@ -145,7 +145,7 @@ export function oneHopOn(packet: Uint8Array): Uint8Array {
   return next;
 }
 
-/** Computes the header checksum anew. */
+/** Computes the header checksum. */
 export function sealIpHeader(packet: Uint8Array): void {
   const header = packet.subarray(0, (packet[0]! & 15) * 4);
   header[10] = header[11] = 0;

@@ -78,7 +78,7 @@ function world(): Promise<DockerWorld> {
         "/etc/environment",
         `COREOS_PUBLIC_IPV4=${host.address}\n`,
       );
-      // Docker is started by its socket, when somebody runs a container.
+      // Docker is started by its socket, when a container is run.
       await machine.disable("docker.service");
     },
   }).then(async (world) => {

@@ -17,7 +17,7 @@ const WAIT_MS = 30_000;
 const UNIT = "loden.service";
 const DAEMON_CONFIG = "/etc/docker/daemon.json";
 const OPTIONS_FILE = "/run/flannel_docker_opts.env";
-/** Addresses of the overlay that are nobody's lease. */
+/** Addresses of the overlay without a lease. */
 const FOREIGN_BRIDGE = "10.1.255.1/24";
 const FOREIGN_SUBNET = "10.1.254.0/24";
 
@@ -111,7 +111,7 @@ Deno.test("a unit that is stopped while it waits ends well, and leaves nothing",
     ]);
     assertEquals(await traces(machine), "");
   };
-  // Nobody listens, then somebody who does not answer.
+  // First no listener, then one that does not answer.
   await stopWhileJoining();
   const etcd = await all.rig.startEtcd();
   await all.rig.publish(CONFIG);

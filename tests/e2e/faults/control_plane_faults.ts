@@ -144,7 +144,7 @@ export const CONTROL_PLANE_FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Drops what goes to etcd, so that nobody is told that it did not arrive. */
+/** Drops packets to etcd silently. */
 export async function cutOff(world: FaultWorld): Promise<void> {
   await world.node(0).host.namespace.run(["nft", "-f", "-"], {
     stdin: `table ip ${PARTITION} {

@@ -86,7 +86,7 @@ export async function runContainer(
   return await findContainer(host, name);
 }
 
-/** A container that somebody has started, such as a unit. */
+/** A container that another program, such as a unit, has started. */
 export async function findContainer(
   host: BootedHost,
   name: string,

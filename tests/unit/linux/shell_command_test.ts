@@ -43,7 +43,7 @@ Deno.test("an abort ends what the command has started as well", async () => {
     while (pid === 0) pid = Number(await Deno.readTextFile(file));
     ending.abort(new DOMException("SIGTERM", "AbortError"));
     await assertRejects(() => run, DOMException, "SIGTERM");
-    // Its output has ended, so nobody holds the other end any more.
+    // Its output has ended, so no process holds the other end any more.
     await assertRejects(() => Deno.stat(`/proc/${pid}/fd/1`));
   } finally {
     await Deno.remove(file);

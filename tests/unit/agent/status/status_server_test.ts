@@ -75,7 +75,7 @@ Deno.test("other paths and methods are refused", () =>
 
 Deno.test("the socket of a dead agent is replaced", () =>
   inRunDir(async (paths) => {
-    // What a killed process leaves: a socket file that nobody listens on.
+    // What a killed process leaves: a socket file without a listener.
     const listener = Deno.listen({
       transport: "unix",
       path: `${paths.socket}.x`,

@@ -13,7 +13,7 @@ const OURS = "loden:/a";
 const { suffix } = ownershipOf(OURS);
 const THEIRS = "loden:/b";
 
-/** A host with two networks, both in the kernel, and somebody else's programs. */
+/** A host with two networks, both in the kernel, and another program's programs. */
 function host() {
   const rtnetlink = new FakeRtnetlink();
   const bpf = new FakeBpf();

@@ -72,7 +72,7 @@ for (
       fix: "docker network rm 0123456789ab",
     },
     {
-      title: "a bridge of somebody else's has to give its address back",
+      title: "another program's bridge has to give its address back",
       bridges: ["docker0 10.1.5.1/24", "lab0 10.1.7.1/24"],
       onLease: "docker0 10.1.5.1/24",
       code: "docker.bridge-foreign",

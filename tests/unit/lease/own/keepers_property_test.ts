@@ -159,7 +159,7 @@ class World {
   constructor(readonly seed: number, readonly hasTwins: boolean) {
     this.#random = new FakeRandom(seed);
     this.hosts = Array.from({ length: HOSTS }, (_, i) => new Host(this, i + 1));
-    // It is not new: one that begins anew is behind it for a good while.
+    // It is not new: one that starts again is behind it for a good while.
     for (let i = 0; i < 10_000; i++) this.etcd.putConfig("{}");
     // Requests and answers take their time: hosts overtake each other.
     this.etcd.before = () => this.clock.sleep(this.#random.below(40));
@@ -404,7 +404,7 @@ async function assertOrder(world: World): Promise<void> {
   await world.pass(2 * TTL_SECONDS + 120);
   assertEquals(world.findOverlap(), undefined);
   const { names } = world.etcd;
-  // A value that was spoilt belongs to nobody, and stays where it was written.
+  // A corrupt value belongs to no host, and stays where it was written.
   const keys = names.filter((name) => world.etcd.value(name) !== SPOILT)
     .map((name) => parseCidr(name.replace("-", "/"))!);
   for (const [i, one] of keys.entries()) {

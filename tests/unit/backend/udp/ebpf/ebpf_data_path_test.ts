@@ -397,7 +397,7 @@ Deno.test("after a device was created again, no program of the former one is kep
   assertEquals(world.bpf.programs.length, programs);
 });
 
-/** What somebody does, and what the log says was put right. */
+/** A change, and what the log says was restored. */
 const REPAIRS: readonly [
   what: string,
   said: string,

@@ -140,7 +140,7 @@ Deno.test("a helper is asked for once, after sixteen busy turns in a row", () =>
   const world = primary([
     () => world.waiter.busy = true,
     ...repeat(13),
-    // A quiet turn begins the count anew.
+    // A quiet turn restarts the count.
     () => world.waiter.busy = false,
     () => world.waiter.busy = true,
     ...repeat(14),

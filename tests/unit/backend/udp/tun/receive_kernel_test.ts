@@ -182,7 +182,7 @@ for (const [oddity, expected] of TCP_SHAPES) {
   Deno.test(`a TCP packet with "${oddity}" is merged with none that it differs from`, () => {
     const steps = [...run(0, 3), ...run(0, 1, oddity), ...run(0, 3)];
     const written = shape(check(trafficOf(steps)));
-    // A longer one begins anew and the next, being shorter, ends it.
+    // A longer one starts again, and the next, being shorter, ends it.
     assertEquals(written, oddity === "long" ? [3, 2, 2] : expected);
   });
 }

@@ -187,7 +187,7 @@ const REFUSED: readonly [string, TunPacket["vnet"], Uint8Array, string][] = [
   ],
   ["a wrong length", PLAIN, patched(good(), 3, 99), "tx.drop.badHeader"],
   [
-    "a destination that nobody holds",
+    "a destination without a lease",
     PLAIN,
     good({ destination: address("10.1.9.1") }),
     "tx.drop.noPeer",
