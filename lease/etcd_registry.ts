@@ -20,6 +20,7 @@ import {
   askIfAlive,
   type LivenessProbeComponents,
 } from "./etcd/liveness_probe.ts";
+import { nameRight, type Right } from "./etcd/rights.ts";
 import {
   deleteIfUnchanged,
   endOfPrefix,
@@ -291,19 +292,27 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
     patienceMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    return await askIfAlive(
-      await this.#livenessProbes(),
-      hostId,
-      patienceMs,
-      signal,
+    return await this.#probePermitted(
+      "ask whether another host is alive",
+      async () =>
+        await askIfAlive(
+          await this.#livenessProbes(),
+          hostId,
+          patienceMs,
+          signal,
+        ),
     );
   }
 
   async answerFor(hostId: string, signal: AbortSignal): Promise<never> {
-    return await answerLivenessProbes(
-      await this.#livenessProbes(),
-      hostId,
-      signal,
+    return await this.#probePermitted(
+      "answer that this host is alive",
+      async () =>
+        await answerLivenessProbes(
+          await this.#livenessProbes(),
+          hostId,
+          signal,
+        ),
     );
   }
 
@@ -353,18 +362,48 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
 
   async #range(what: string, request: IRangeRequest, signal: AbortSignal) {
     const { cluster } = await this.#client;
-    return await cluster.run(
-      { what, signal, repeatable: true },
-      (connection, limits) => connection.calls(limits).kv.range(request),
-    );
+    try {
+      return await cluster.run(
+        { what, signal, repeatable: true },
+        (connection, limits) => connection.calls(limits).kv.range(request),
+      );
+    } catch (error) {
+      throw nameRight(error, what, this.#right("read", request.key));
+    }
   }
 
   async #transact(what: string, request: ITxnRequest, signal: AbortSignal) {
     const { cluster } = await this.#client;
-    return await cluster.run(
-      { what, signal, repeatable: false },
-      (connection, limits) => connection.calls(limits).kv.txn(request),
-    );
+    try {
+      return await cluster.run(
+        { what, signal, repeatable: false },
+        (connection, limits) => connection.calls(limits).kv.txn(request),
+      );
+    } catch (error) {
+      const key = request.compare?.[0]?.key;
+      throw nameRight(error, what, this.#right("readwrite", key));
+    }
+  }
+
+  /** What a role needs for a key: the config alone, or all leases. */
+  #right(access: Right["access"], key: Uint8Array | undefined): Right {
+    const isConfig = key !== undefined && decodeText(key) === this.#configKey;
+    return isConfig
+      ? { access, key: this.#configKey, isPrefix: false }
+      : { access, key: this.#subnetsPrefix, isPrefix: true };
+  }
+
+  /** Answers and questions of {@linkcode isAlive}. */
+  async #probePermitted<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw nameRight(error, what, {
+        access: "readwrite",
+        key: this.#livenessProbePrefix,
+        isPrefix: true,
+      });
+    }
   }
 
   /**
