@@ -49,7 +49,12 @@ export interface PlanInput {
 /** Minutes each, or for measuring: they run when they are named. */
 const LONG = "tests/long/";
 
-/** Beyond these, memory is what the files share: about 700 MB each. */
+/**
+ * A file waits half of its time, so two fit on one processor; not more than one
+ * for each processor, as many count single packets. Memory is the other limit:
+ * about 700 MB for each.
+ */
+const LEAST_JOBS = 2;
 const MOST_JOBS = 4;
 
 /**
@@ -130,8 +135,7 @@ export async function planPhases(
     FIRST,
     others.filter((file) => !long.includes(file)),
   );
-  // A file waits half of its time: one more than there are processors.
-  const jobs = Math.min(processors + 1, MOST_JOBS);
+  const jobs = Math.min(Math.max(processors, LEAST_JOBS), MOST_JOBS);
   const from = `agents run from ${agents ?? "the sources"}`;
   const phases = [
     together("unit tests", "tests/unit/"),

@@ -54,14 +54,14 @@ function words(phases: readonly Phase[]) {
   return phases.map(({ jobs, runs }) => [jobs, runs.map(({ args }) => args)]);
 }
 
-Deno.test("the whole suite: unit and contract tests in threads, one end to end file more at a time than processors, the longest first", async () => {
+Deno.test("the whole suite: unit and contract tests in threads, as many end to end files at a time as processors, the longest first", async () => {
   const { compiled, phases } = await plan([], { runtime: OWN_DENO });
   assertEquals(compiled, 1);
   const check = "--no-check";
   assertEquals(words(phases), [
     [1, [[check, "--parallel", "tests/unit/"]]],
     [1, [[check, "--parallel", "tests/contract/"]]],
-    [3, [
+    [2, [
       [check, "tests/e2e/kernel_path_life_test.ts"],
       [check, "tests/e2e/x_test.ts"],
       [check, "tests/e2e/y_test.ts"],
@@ -84,7 +84,7 @@ Deno.test("where the binary has another Deno inside, the unit tests of the progr
 });
 
 Deno.test("at least two end to end files run at a time, and four at most", async () => {
-  for (const [processors, jobs] of [[1, 2], [2, 3], [3, 4], [64, 4]] as const) {
+  for (const [processors, jobs] of [[1, 2], [2, 2], [3, 3], [64, 4]] as const) {
     const { phases } = await plan(["tests/e2e/"], { processors });
     assertEquals(phases.map((phase) => phase.jobs), [jobs]);
   }
@@ -93,13 +93,13 @@ Deno.test("at least two end to end files run at a time, and four at most", async
 Deno.test("named files and folders run with their types checked; long ones are named or left out, and run alone", async () => {
   for (
     const [args, expected] of [
-      [["tests/e2e/x_test.ts"], [[3, [["tests/e2e/x_test.ts"]]]]],
+      [["tests/e2e/x_test.ts"], [[2, [["tests/e2e/x_test.ts"]]]]],
       [["tests/long"], [[1, [["tests/long/l_test.ts"]]]]],
       [["./tests/unit/", "--filter=a"], [
         [1, [["--filter=a", "--parallel", "tests/unit/u_test.ts"]]],
       ]],
       // Deno says that there is no such file.
-      [["tests/gone_test.ts"], [[3, [["tests/gone_test.ts"]]]]],
+      [["tests/gone_test.ts"], [[2, [["tests/gone_test.ts"]]]]],
     ] as const
   ) {
     const { phases } = await plan(args);
