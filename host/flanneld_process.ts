@@ -18,7 +18,7 @@ export interface FlanneldProcess {
 }
 
 /** What this agent uses. */
-export interface FlanneldRivalry {
+export interface AgentResources {
   readonly subnetFile: string;
   readonly etcdPrefix: string;
 }
@@ -59,7 +59,7 @@ const DEFAULTS = {
  * when the process has more capabilities than this one; then its owner decides.
  */
 export function findFlanneld(
-  rivalry: FlanneldRivalry,
+  resources: AgentResources,
   processes: ProcessTable = procProcesses,
 ): FlanneldProcess | undefined {
   const ourNetwork = processes.network("self");
@@ -73,7 +73,7 @@ export function findFlanneld(
     if (path === ourProgram) continue;
     if (path !== undefined && !isFlanneld(path)) continue;
     const shared = whatIsShared(
-      rivalry,
+      resources,
       (flag) => valueOf(flag, words, processes.words(pid, "environ")),
     );
     if (shared !== undefined) return { pid, shared };
@@ -87,7 +87,7 @@ function isFlanneld(path: string): boolean {
 }
 
 function whatIsShared(
-  { subnetFile, etcdPrefix }: FlanneldRivalry,
+  { subnetFile, etcdPrefix }: AgentResources,
   setting: (flag: keyof typeof DEFAULTS) => string,
 ): string | undefined {
   if (setting("subnet-file") === subnetFile) {

@@ -15,7 +15,7 @@ import {
   InstanceLock,
 } from "../../agent/instance/instance_lock.ts";
 import { configureLogging } from "../../agent/logging/logging.ts";
-import { refuseFilesOfOthers } from "../../agent/instance/neighbours.ts";
+import { refuseFilesOfOthers } from "../../agent/instance/other_agents.ts";
 import { AgentState } from "../../agent/status/state.ts";
 import { StatusServer } from "../../agent/status/status_server.ts";
 import { feedWatchdog } from "../../agent/status/watchdog.ts";

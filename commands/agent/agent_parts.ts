@@ -17,7 +17,7 @@ import {
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
 import type { FirewallEvents } from "../../agent/network/network_firewall.ts";
-import { refuseNetworkOfOthers } from "../../agent/instance/neighbours.ts";
+import { refuseNetworkOfOthers } from "../../agent/instance/other_agents.ts";
 import type { NetworkOptions } from "../../agent/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
 import type { AgentState } from "../../agent/status/state.ts";

@@ -14,7 +14,7 @@ import type {
 import { programName } from "./programs/programs.ts";
 
 /** What {@linkcode ensureAttached} found or did. */
-export interface Ensured {
+export interface AttachResult {
   readonly attached: AttachedProgram;
   /** Whether anything was changed. */
   readonly changed: boolean;
@@ -40,7 +40,7 @@ export function ensureAttached(
   interfaceIndex: number,
   direction: Direction,
   program: BpfProgram,
-): Ensured {
+): AttachResult {
   const [current, ...others] = bpf.attachedPrograms(interfaceIndex, direction)
     .filter(({ name }) => name === program.name);
   // Two of one name: an agent that attached differently left one.

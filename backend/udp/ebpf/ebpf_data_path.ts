@@ -187,8 +187,8 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /** The program that judges packets from the underlay. */
-  get decider(): BpfProgram | undefined {
-    return this.#programs?.underlays.decider;
+  get ingress(): BpfProgram | undefined {
+    return this.#programs?.underlays.ingress;
   }
 
   /** Whether packets are received from a device. */
@@ -197,7 +197,7 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   /** The hop: packets sent through it enter the overlay. */
-  get entrance(): { interfaceIndex: number; mac: Uint8Array } {
+  get hop(): { interfaceIndex: number; mac: Uint8Array } {
     return {
       interfaceIndex: this.#pair.hop.index,
       mac: this.#pair.device.mac,

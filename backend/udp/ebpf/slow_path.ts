@@ -76,11 +76,11 @@ export interface SlowPathTarget {
   /** The overlay device's MTU, the largest packet that it accepts. */
   readonly mtuBytes: number;
   /** The program that judges packets; `undefined` if none is loaded. */
-  readonly decider: BpfProgram | undefined;
+  readonly ingress: BpfProgram | undefined;
   /** Whether peers are reached through a device. */
   isUnderlay(interfaceIndex: number): boolean;
   /** Where a frame is sent to enter the overlay device. */
-  readonly entrance: { readonly interfaceIndex: number };
+  readonly hop: { readonly interfaceIndex: number };
   /**
    * The path MTU of a peer is smaller than known; returns whether that is new.
    */
@@ -178,8 +178,8 @@ export class SlowPath {
   }
 
   #deliver(datagram: UnderlayDatagram): void {
-    const { decider, entrance, mtuBytes } = this.#target;
-    if (decider === undefined) return;
+    const { ingress, hop, mtuBytes } = this.#target;
+    if (ingress === undefined) return;
     this.#packets++;
     // The socket receives from every device: a container with raw sockets could
     // pose as a peer.
@@ -187,7 +187,7 @@ export class SlowPath {
       this.#fromOtherDevices++;
       return;
     }
-    const { returnValue, data } = this.#parts.bpf.testRun(decider, {
+    const { returnValue, data } = this.#parts.bpf.testRun(ingress, {
       data: frameOf(shortened(datagram), this.#target),
     });
     if (returnValue !== VERDICT.REDIRECT) return;
@@ -199,7 +199,7 @@ export class SlowPath {
     const frame = new Uint8Array(ETHERNET.BYTES + payload.length);
     frame.set(data.subarray(0, ETHERNET.BYTES));
     frame.set(payload, ETHERNET.BYTES);
-    const sent = this.#parts.packets.sendFrame(entrance.interfaceIndex, frame);
+    const sent = this.#parts.packets.sendFrame(hop.interfaceIndex, frame);
     if (sent < 0) this.#refusedByDevice++;
   }
 }

@@ -85,11 +85,11 @@ export function startEbpf(
       underlayAddress: options.underlay.address,
       port: options.port,
       mtuBytes: options.mtuBytes,
-      get decider() {
-        return path.decider;
+      get ingress() {
+        return path.ingress;
       },
-      get entrance() {
-        return path.entrance;
+      get hop() {
+        return path.hop;
       },
       isUnderlay: (interfaceIndex) => path.isUnderlay(interfaceIndex),
       onPathMtu: (address) => path.onPathMtu(address),

@@ -177,7 +177,7 @@ export class Underlays {
   }
 
   /** The program that judges a packet; for {@linkcode Bpf.testRun}. */
-  get decider(): BpfProgram {
+  get ingress(): BpfProgram {
     return this.#ingressProgram("gro");
   }
 

@@ -544,7 +544,7 @@ Deno.test("a record that cannot be written is a warning and delays nothing", () 
     await rig.stop();
   }));
 
-Deno.test("an agent whose network is a neighbour's as well ends before it leaves anything on the host", () =>
+Deno.test("an agent whose network another agent has ends before it leaves anything on the host", () =>
   withAgent(async (rig) => {
     rig.networkError = new LodenError("agent.network-shared", "overlaps");
     await rig.start();

@@ -511,7 +511,7 @@ for (const name of ["flannel0", "flannel0p"]) {
     }
     assertEquals(world.peersInUse(), peers);
     assertEquals(path.mend(), []);
-    if (name === "flannel0") assertEquals(path.entrance.mac, mac);
+    if (name === "flannel0") assertEquals(path.hop.mac, mac);
   });
 }
 

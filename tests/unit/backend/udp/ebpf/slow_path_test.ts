@@ -20,7 +20,7 @@ import { idleProgram } from "../../../../support/ebpf_world.ts";
 import { address } from "../../../../support/kernel_world.ts";
 import { somePayload, udpPacket } from "../../../../support/packet_builder.ts";
 
-const ENTRANCE = 10;
+const HOP_INDEX = 10;
 const OWN = address("192.0.2.1");
 const PEER = address("192.0.2.2");
 const REDIRECT = 7;
@@ -54,7 +54,7 @@ function datagram(packetBytes: number): UnderlayDatagram {
   };
 }
 
-/** A socket, a program and the overlay's entrance; the slow path runs. */
+/** A socket, a program and the overlay's hop; the slow path runs. */
 class World {
   readonly socket = new FakeUnderlaySocket();
   readonly watch = new FakeDescriptorWatch(1);
@@ -66,7 +66,7 @@ class World {
   readonly seen: Uint8Array[] = [];
   verdict = REDIRECT;
   isNew = true;
-  decider: ReturnType<typeof idleProgram> | undefined = idleProgram(
+  ingress: ReturnType<typeof idleProgram> | undefined = idleProgram(
     this.bpf,
     "loden_rx_00000",
   );
@@ -74,7 +74,7 @@ class World {
   readonly running: Promise<void>;
 
   constructor() {
-    this.packets.plugIn(ENTRANCE, 65_535);
+    this.packets.plugIn(HOP_INDEX, 65_535);
     this.answer();
     const receive = this.socket.receive.bind(this.socket);
     this.socket.receive = () => {
@@ -88,10 +88,10 @@ class World {
       underlayAddress: OWN,
       port: 8285,
       mtuBytes: 1_472,
-      get decider() {
-        return world.decider;
+      get ingress() {
+        return world.ingress;
       },
-      entrance: { interfaceIndex: ENTRANCE },
+      hop: { interfaceIndex: HOP_INDEX },
       isUnderlay: (index) => index === UNDERLAY,
       onPathMtu: (peer) => {
         this.learned.push(peer);
@@ -150,7 +150,7 @@ Deno.test("what the program accepts enters the overlay, with its Ethernet header
   world.socket.bring(one);
   await world.wake();
   assertEquals(world.packets.sent, [{
-    interfaceIndex: ENTRANCE,
+    interfaceIndex: HOP_INDEX,
     frame: Uint8Array.of(...Array(ETHERNET_BYTES).fill(0xee), ...one.payload),
   }]);
   assertEquals(world.counters(), { "rx.slow.packets": 1 });
@@ -167,7 +167,7 @@ Deno.test("what the program drops goes nowhere", async () => {
 
 Deno.test("before a program is loaded nothing is accepted", async () => {
   await using world = new World();
-  world.decider = undefined;
+  world.ingress = undefined;
   world.socket.bring(datagram(100));
   await world.wake();
   assertEquals([world.packets.sent, world.seen], [[], []]);
@@ -191,7 +191,7 @@ Deno.test("a packet larger than the overlay's MTU is judged, counted and dropped
 
 Deno.test("what the device does not take is counted", async () => {
   await using world = new World();
-  world.packets.plugIn(ENTRANCE, 65_535, false);
+  world.packets.plugIn(HOP_INDEX, 65_535, false);
   world.socket.bring(datagram(100));
   await world.wake();
   assertEquals(world.counters(), {

@@ -268,7 +268,7 @@ Deno.test("programs run on when the agent lets go of them, and no others stay", 
   const underlays = world.underlays();
   underlays.set([world.one]);
   const before = world.attached();
-  assert(underlays.decider.descriptor > 0);
+  assert(underlays.ingress.descriptor > 0);
   underlays[Symbol.dispose]();
   assertEquals(world.attached(), before);
   world.bpf.removeInterface(world.one.index);
@@ -279,5 +279,5 @@ Deno.test("the program that decides for the slow path is that of mode gro", () =
   const world = new World();
   using underlays = world.underlays("gro");
   underlays.set([world.eth0]);
-  assertEquals(underlays.decider.id, world.idAt(world.eth0));
+  assertEquals(underlays.ingress.id, world.idAt(world.eth0));
 });

@@ -9,13 +9,13 @@ import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
 import {
   refuseFilesOfOthers,
   refuseNetworkOfOthers,
-} from "../../../../agent/instance/neighbours.ts";
+} from "../../../../agent/instance/other_agents.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 
 const PREFIX = "/one";
 const FILE = "/run/flannel/subnet.env";
 
-async function withNeighbour(
+async function withOtherAgent(
   isRunning: boolean,
   test: (runDir: string) => Promise<void>,
 ): Promise<void> {
@@ -35,7 +35,7 @@ async function withNeighbour(
 }
 
 Deno.test("an agent refuses a file that a running agent of another network writes, and names both", async () => {
-  await withNeighbour(true, async (runDir) => {
+  await withOtherAgent(true, async (runDir) => {
     const error = await assertRejects(
       () => refuseFilesOfOthers(instancePaths(runDir, "/two"), ["/x", FILE]),
       FileOfOtherAgentError,
@@ -49,18 +49,18 @@ Deno.test("an agent refuses a file that a running agent of another network write
 });
 
 Deno.test("the file of an agent that has stopped, an agent's own file and other files are no hindrance", async () => {
-  await withNeighbour(
+  await withOtherAgent(
     false,
     (runDir) => refuseFilesOfOthers(instancePaths(runDir, "/two"), [FILE]),
   );
-  await withNeighbour(true, async (runDir) => {
+  await withOtherAgent(true, async (runDir) => {
     await refuseFilesOfOthers(instancePaths(runDir, PREFIX), [FILE]);
     await refuseFilesOfOthers(instancePaths(runDir, "/two"), ["/x"]);
   });
 });
 
 Deno.test("an agent refuses a network that overlaps that of a running agent, and names both", async () => {
-  await withNeighbour(true, async (runDir) => {
+  await withOtherAgent(true, async (runDir) => {
     const paths = instancePaths(runDir, "/two");
     const error = await assertRejects(
       () => refuseNetworkOfOthers(paths, parseCidr("10.0.0.0/8")!),
@@ -77,7 +77,7 @@ Deno.test("an agent refuses a network that overlaps that of a running agent, and
 
 Deno.test("the network of an agent that has stopped, and a run directory that is gone, are no hindrance", async () => {
   const network = parseCidr("10.1.0.0/16")!;
-  await withNeighbour(
+  await withOtherAgent(
     false,
     (runDir) => refuseNetworkOfOthers(instancePaths(runDir, "/two"), network),
   );

@@ -14,7 +14,7 @@ import { InstanceLock } from "./instance_lock.ts";
 const FOOTPRINT = ".json";
 
 /** Another running agent, and what it has recorded. */
-interface Neighbour {
+interface OtherAgent {
   readonly name: string;
   readonly pid: number | undefined;
   readonly footprint: Footprint;
@@ -31,7 +31,7 @@ export async function refuseFilesOfOthers(
   paths: InstancePaths,
   files: readonly string[],
 ): Promise<void> {
-  for (const { name, pid, footprint } of await neighbours(paths)) {
+  for (const { name, pid, footprint } of await otherAgents(paths)) {
     const shared = footprint.files.find((file) => files.includes(file));
     if (shared !== undefined) {
       throw new FileOfOtherAgentError(shared, name, pid);
@@ -49,15 +49,15 @@ export async function refuseNetworkOfOthers(
   paths: InstancePaths,
   network: Cidr,
 ): Promise<void> {
-  for (const { name, pid, footprint } of await neighbours(paths)) {
+  for (const { name, pid, footprint } of await otherAgents(paths)) {
     if (overlaps(footprint.network, network)) {
       throw new NetworkOfOtherAgentError(network, footprint.network, name, pid);
     }
   }
 }
 
-async function neighbours(paths: InstancePaths): Promise<Neighbour[]> {
-  const found: Neighbour[] = [];
+async function otherAgents(paths: InstancePaths): Promise<OtherAgent[]> {
+  const found: OtherAgent[] = [];
   for (const entry of entriesOf(paths.runDir)) {
     if (!entry.name.endsWith(FOOTPRINT)) continue;
     const name = entry.name.slice(0, -FOOTPRINT.length);
