@@ -43,8 +43,17 @@ export class ClaimIndex {
 
   /** Whether any added claim has this address or overlaps this subnet. */
   hasClaimOn({ subnet, publicIp }: Claim): boolean {
-    if (this.#addresses.has(publicIp)) return true;
+    return this.#addresses.has(publicIp) || this.#hasOverlap(subnet, undefined);
+  }
+
+  /** Whether any added claim overlaps this subnet, but is not that subnet. */
+  hasOther(subnet: Cidr): boolean {
+    return this.#hasOverlap(subnet, subnet.prefixLength);
+  }
+
+  #hasOverlap(subnet: Cidr, leftOutLength: number | undefined): boolean {
     for (const [length, addresses] of this.#subnets) {
+      if (length === leftOutLength) continue;
       const claims = length <= subnet.prefixLength
         ? addresses.has(cidrOf(subnet.address, length).address)
         : hasWithin(addresses, subnet, length);

@@ -5,9 +5,9 @@
  * A lease is a peer unless it is ours, overlaps our subnet, has our own
  * PublicIP or another backend type, has a subnet outside the overlay, or a
  * PublicIP inside it. A program that may write leases must not be able to draw
- * packets of other networks into this one or to make packets loop in it. Leases
- * of different length that overlap each other are both peers: the data path
- * sends by the longest prefix, as the kernel does with flannel's routes.
+ * packets of other networks into this one or to make packets loop in it. Of
+ * overlapping leases of different hosts, the one whose key was created first is
+ * a peer.
  *
  * A peer whose key disappears is kept as stale for a grace period: a wiped
  * etcd, or a key that its owner is about to restore, must not lose a packet.
@@ -28,6 +28,7 @@ import {
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import type { Peer, PeerDiff } from "../../net/peer.ts";
 import { ClaimIndex } from "./claim_index.ts";
+import { refuseOverlaps } from "./overlapping_leases.ts";
 import type { Lease } from "../lease.ts";
 import { leaseName } from "../lease_codec.ts";
 import type { StoredPeer } from "../saved/state_store.ts";
@@ -66,6 +67,8 @@ interface Entry {
   readonly notice?: PeerNotice | undefined;
   /** Monotonic milliseconds at which the key disappeared. */
   readonly vanishedAtMs?: number;
+  /** The revision at which the key was created; absent in the saved state. */
+  readonly created?: bigint;
 }
 
 /** The leases of the other hosts and the peers that follow from them. */
@@ -82,7 +85,8 @@ export class PeerSet {
   /** As last reported, by the subnet's name. */
   readonly #told = new Map<string, Peer>();
   readonly #notices = new Map<string, PeerNotice>();
-  #overlaps: readonly PeerNotice[] = [];
+  /** Leases that overlap an older one of another host, by name. */
+  #refused: ReadonlyMap<string, PeerNotice> = new Map();
 
   constructor(self: PeerSelf, graceMs: number) {
     this.#self = self;
@@ -101,7 +105,7 @@ export class PeerSet {
 
   /** Reports, each as long as it applies. */
   get notices(): readonly PeerNotice[] {
-    return [...this.#notices.values(), ...this.#overlaps];
+    return [...this.#notices.values(), ...this.#refused.values()];
   }
 
   /** The peers of an earlier run; `nowMs` and `wallMs` are the same moment. */
@@ -168,9 +172,7 @@ export class PeerSet {
 
   /** Replaces all leases: every other lease is gone. */
   replace(leases: readonly Lease[], nowMs: number): PeerDiff {
-    const diff = this.change(leases, this.#missing(leases), nowMs);
-    this.#overlaps = this.#findOverlaps();
-    return diff;
+    return this.change(leases, this.#missing(leases), nowMs);
   }
 
   /**
@@ -242,7 +244,9 @@ export class PeerSet {
       stale: false,
     };
     const { hostId } = attributes;
-    this.#set({ name, peer, hostId, notice: this.#judge(name, peer, hostId) });
+    const notice = this.#judge(name, peer, hostId);
+    const created = BigInt(lease.createRevision);
+    this.#set({ name, peer, hostId, notice, created });
     touched.push(subnet);
     if (!this.#staleClaims.hasClaimOn(peer)) return;
     for (const other of this.#stale) {
@@ -371,8 +375,9 @@ export class PeerSet {
     this.#aliases.get(leaseName(entry.peer.subnet))?.delete(name);
   }
 
-  /** The difference from what was reported, for `subnets`. */
-  #tell(subnets: readonly Cidr[]): PeerDiff {
+  /** The difference from what was reported, for the subnets that were touched. */
+  #tell(touched: readonly Cidr[]): PeerDiff {
+    const subnets = [...touched, ...this.#judgeOverlaps(touched)];
     const added: Peer[] = [];
     const changed: Peer[] = [];
     const removed: Peer[] = [];
@@ -395,37 +400,43 @@ export class PeerSet {
     const names = [subnetName, ...this.#aliases.get(subnetName) ?? []];
     const peers = names.flatMap((name) => {
       const entry = this.#entries.get(name);
-      return entry === undefined || entry.notice !== undefined
-        ? []
-        : [entry.peer];
+      const isPeer = entry !== undefined && entry.notice === undefined &&
+        !this.#refused.has(name);
+      return isPeer ? [entry.peer] : [];
     });
     return peers.find(({ stale }) => !stale) ?? peers[0];
   }
 
-  /** Peers that lie in another peer's subnet. */
-  #findOverlaps(): PeerNotice[] {
-    const peers = [...this.#entries.values()]
-      .filter(({ notice, peer }) => notice === undefined && !peer.stale)
-      .sort((a, b) =>
-        a.peer.subnet.address - b.peer.subnet.address ||
-        a.peer.subnet.prefixLength - b.peer.subnet.prefixLength
-      );
-    const notices: PeerNotice[] = [];
-    // Subnets nest or are disjoint, so comparing with the widest open one is
-    // enough.
-    let widest: Cidr | undefined;
-    for (const { name, peer: { subnet } } of peers) {
-      if (widest === undefined || !overlaps(widest, subnet)) {
-        widest = subnet;
-        continue;
-      }
-      notices.push({
+  /**
+   * Finds again which leases are refused, if that can have changed. Returns the
+   * subnets of those that are now, or are no longer.
+   */
+  #judgeOverlaps(touched: readonly Cidr[]): Cidr[] {
+    const before = this.#refused;
+    const mayOverlap = before.size > 0 ||
+      touched.some((subnet) => this.#claims.hasOther(subnet));
+    if (!mayOverlap) return [];
+    const candidates = [...this.#entries.values()].flatMap(
+      ({ name, peer, notice, created = 0n }) =>
+        notice !== undefined || peer.stale
+          ? []
+          : [{ name, subnet: peer.subnet, publicIp: peer.publicIp, created }],
+    );
+    const refused = refuseOverlaps(candidates);
+    this.#refused = new Map(
+      [...refused].map(([name, other]) => [name, {
         code: "overlap",
         name,
-        reason: `it overlaps the lease of ${formatCidr(widest)}`,
-      });
-    }
-    return notices;
+        reason: `it overlaps the older lease ${other.name} of ${
+          formatIpv4(other.publicIp)
+        }`,
+      }]),
+    );
+    const names = new Set(before.keys())
+      .symmetricDifference(new Set(refused.keys()));
+    return [...names].flatMap((name) =>
+      this.#entries.get(name)?.peer.subnet ?? []
+    );
   }
 }
 

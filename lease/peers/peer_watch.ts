@@ -449,11 +449,14 @@ export class PeerWatch {
           reason,
         });
       } else if (code === "overlap") {
-        this.#log.warn("leases overlap: the longer prefix is used", {
-          event: "peers.overlap",
-          key,
-          reason,
-        });
+        this.#log.warn(
+          "lease overlaps an older one of another host and is no peer",
+          {
+            event: "peers.overlap",
+            key,
+            reason,
+          },
+        );
       } else {
         this.#log.warn("lease is not used as a peer", {
           event: "peers.not-a-peer",

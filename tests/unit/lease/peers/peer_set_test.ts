@@ -234,21 +234,57 @@ Deno.test("a peer that changes to another backend is removed, without grace", ()
   assertEquals(told(set.put([other])), ["- 10.1.2.0/24"]);
 });
 
-Deno.test("peers that overlap are both peers, and reported with a snapshot", () => {
-  const set = make(
-    lease("10.1.2.0-24", "198.51.100.2"),
-    lease("10.1.2.64-26", "198.51.100.3"),
-    lease("10.1.2.128-25", "198.51.100.4"),
-    lease("10.1.3.0-24", "198.51.100.5"),
-  );
-  assertEquals(set.peers.length, 4);
+/** The same lease, with the revision at which its key was created. */
+const created = (revision: number, lease: Lease): Lease => ({
+  ...lease,
+  createRevision: String(revision),
+});
+
+Deno.test("a longer prefix inside another host's lease is no peer, and both keys are named", () => {
+  const owner = created(1, lease("10.1.2.0-24", "198.51.100.2"));
+  const thief = created(2, lease("10.1.2.64-26", "198.51.100.3"));
+  const set = make(owner, thief, created(3, three));
+  assertEquals(set.peers.map(show).sort(), [
+    "10.1.2.0/24 198.51.100.2",
+    "10.1.3.0/24 198.51.100.3",
+  ]);
   assertEquals(
     set.notices.map(({ code, name, reason }) => [code, name, reason]),
-    [
-      ["overlap", "10.1.2.64-26", "it overlaps the lease of 10.1.2.0/24"],
-      ["overlap", "10.1.2.128-25", "it overlaps the lease of 10.1.2.0/24"],
-    ],
+    [[
+      "overlap",
+      "10.1.2.64-26",
+      "it overlaps the older lease 10.1.2.0-24 of 198.51.100.2",
+    ]],
   );
+  // Once the owner is gone, the other may be one that came after it.
+  assertEquals(told(set.vanish([owner.name], 0)), [
+    "+ 10.1.2.64/26 198.51.100.3",
+    "- 10.1.2.0/24",
+  ]);
+  assertEquals(set.notices, []);
+  assertEquals(told(set.put([owner])), [
+    "+ 10.1.2.0/24 198.51.100.2",
+    "- 10.1.2.64/26",
+  ]);
+});
+
+Deno.test("a shorter prefix over other hosts' leases takes none of them, whenever it comes", () => {
+  const owners = [created(1, two), created(2, three)];
+  const wide = created(3, lease("10.1.2.0-23", "198.51.100.4"));
+  const set = make(...owners);
+  assertEquals(told(set.put([wide])), []);
+  assertEquals(make(wide, ...owners).peers.map(show).sort(), [
+    "10.1.2.0/24 198.51.100.2",
+    "10.1.3.0/24 198.51.100.3",
+  ]);
+});
+
+Deno.test("overlapping leases of one host are both peers", () => {
+  const set = make(
+    created(1, two),
+    created(2, lease("10.1.2.64-26", "198.51.100.2")),
+  );
+  assertEquals([set.peers.length, set.notices.length], [2, 0]);
 });
 
 Deno.test("of two keys for one subnet the plain one counts, the dual-stack one stands in", () => {
@@ -425,8 +461,20 @@ class Model {
       );
     };
     for (const { lease } of this.stale.values()) offer(lease, true);
-    for (const lease of this.live.values()) {
-      if (this.isPeer(lease)) offer(lease, false);
+    const accepted: Lease[] = [];
+    const byAge = [...this.live.values()].sort((a, b) =>
+      Number(a.createRevision) - Number(b.createRevision) ||
+      a.subnet.prefixLength - b.subnet.prefixLength
+    );
+    for (const lease of byAge) {
+      const isRefused = accepted.some(({ subnet, attributes }) =>
+        formatCidr(subnet) !== formatCidr(lease.subnet) &&
+        overlaps(subnet, lease.subnet) &&
+        attributes.publicIp !== lease.attributes.publicIp
+      );
+      if (!this.isPeer(lease) || isRefused) continue;
+      accepted.push(lease);
+      offer(lease, false);
     }
     return [...bySubnet.values()].sort();
   }
@@ -447,8 +495,12 @@ const leaseArbitrary = fc.record({
       .split(" "),
   ),
   backendType: fc.constantFrom("udp", "udp", "udp", "vxlan"),
-}).map(({ subnet, host, backendType }) =>
-  lease(leaseName(parseCidr(subnet)!), host, { backendType })
+  revision: fc.integer({ min: 1, max: 4 }),
+}).map(({ subnet, host, backendType, revision }) =>
+  created(
+    revision,
+    lease(leaseName(parseCidr(subnet)!), host, { backendType }),
+  )
 );
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
