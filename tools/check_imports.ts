@@ -73,7 +73,12 @@ export function importViolations(files: readonly SourceFile[]): string[] {
       }
     }
   }
-  return [...findings, ...releaseFindings(graph), ...cyclesOf(graph)].sort();
+  return [
+    ...findings,
+    ...releaseFindings(graph),
+    ...cyclesOf(graph),
+    ...cyclesOf(roomsOf(graph)),
+  ].sort();
 }
 
 /** One line for each import by which a release tool reaches a test or a measurement. */
@@ -109,6 +114,26 @@ function whyForbidden(from: string, to: string): string | undefined {
 
 function rowOf(part: string): number {
   return ROWS.findIndex((row) => row.includes(part));
+}
+
+/** Which rooms of a part, `agent/status`, import which others beside them. */
+function roomsOf(
+  graph: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, readonly string[]> {
+  const roomOf = (path: string) => {
+    const [part, room, file] = path.split("/");
+    const isRoom = file !== undefined && !WORKSHOP.has(part!);
+    return isRoom ? `${part}/${room}` : undefined;
+  };
+  const rooms = new Map<string, string[]>();
+  for (const [path, imports] of graph) {
+    const room = roomOf(path);
+    if (room === undefined) continue;
+    const others = imports.map(roomOf)
+      .filter((other) => other !== undefined && other !== room);
+    rooms.set(room, [...rooms.get(room) ?? [], ...others as string[]]);
+  }
+  return rooms;
 }
 
 /** One line for each circle that a walk over all files meets. */

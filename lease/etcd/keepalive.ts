@@ -13,11 +13,10 @@
  */
 
 import { type Clock, slept } from "../../linux/clock.ts";
-
-/** Rare enough for thousands of hosts on one etcd. */
-export const KEEPALIVE_PAUSE_MS = 10_000;
-/** Enough for an answer from etcd's memory. */
-export const KEEPALIVE_LIMIT_MS = 3_000;
+import {
+  KEEPALIVE_LIMIT_MS,
+  KEEPALIVE_PAUSE_MS,
+} from "../liveness/answer_times.ts";
 
 /** What it works with. */
 export interface KeepaliveComponents {

@@ -9,7 +9,11 @@
  */
 
 import type { BackoffLimits } from "../../linux/backoff.ts";
-import { KEEPALIVE_LIMIT_MS, KEEPALIVE_PAUSE_MS } from "../etcd/keepalive.ts";
+
+/** Between two checks of a connection: rare enough for thousands of hosts. */
+export const KEEPALIVE_PAUSE_MS = 10_000;
+/** For the answer to a check, which comes from etcd's memory. */
+export const KEEPALIVE_LIMIT_MS = 3_000;
 
 /** Milliseconds until a call to etcd has its answer or its error. */
 export const CALL_DEADLINE_MS = 5_000;

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   KEEPALIVE_LIMIT_MS,
   KEEPALIVE_PAUSE_MS,
-} from "../../lease/etcd/keepalive.ts";
+} from "../../lease/liveness/answer_times.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { startEtcd } from "../support/etcd.ts";

@@ -109,6 +109,20 @@ Deno.test("files that import each other in a circle are a finding", () => {
   );
 });
 
+Deno.test("rooms of a part do not import each other in a circle, also by other files", () => {
+  assertEquals(
+    importViolations([
+      file("agent/a/x.ts", "../b/y.ts"),
+      file("agent/b/y.ts"),
+      file("agent/b/z.ts", "../a/v.ts", "../run.ts"),
+      file("agent/a/v.ts"),
+      // A part's own files may know its rooms.
+      file("agent/run.ts", "./a/x.ts"),
+    ]),
+    ["circle: agent/a -> agent/b -> agent/a"],
+  );
+});
+
 Deno.test("a lazy import is held to both rules", () => {
   const lazy = { path: "net/a.ts", text: 'const b = import("./b.ts");\n' };
   assertEquals(importViolations([lazy, file("net/b.ts", "./a.ts")]), [

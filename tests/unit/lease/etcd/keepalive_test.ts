@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { Keepalive } from "../../../../lease/etcd/keepalive.ts";
 import {
-  Keepalive,
   KEEPALIVE_LIMIT_MS,
   KEEPALIVE_PAUSE_MS,
-} from "../../../../lease/etcd/keepalive.ts";
+} from "../../../../lease/liveness/answer_times.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 
 /** A keepalive, and a server that answers for as long as `answers` says so. */

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import {
-  KEEPALIVE_LIMIT_MS,
-  KEEPALIVE_PAUSE_MS,
-} from "../../../../lease/etcd/keepalive.ts";
 import type { LeaseAttributes } from "../../../../lease/lease.ts";
 import { encodeLeaseValue } from "../../../../lease/lease_codec.ts";
 import { LeaseKeeper } from "../../../../lease/own/lease_keeper.ts";
-import { CALL_DEADLINE_MS } from "../../../../lease/liveness/answer_times.ts";
+import {
+  CALL_DEADLINE_MS,
+  KEEPALIVE_LIMIT_MS,
+  KEEPALIVE_PAUSE_MS,
+} from "../../../../lease/liveness/answer_times.ts";
 import { answerUntilAborted } from "../../../../lease/liveness/answer_probes.ts";
 import type { LeaseRegistry } from "../../../../lease/registry.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
