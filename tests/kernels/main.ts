@@ -25,8 +25,8 @@ import { parseJunit, type TestReport } from "../../tools/junit.ts";
 import { requireLinuxRoot } from "../../tools/linux_root.ts";
 import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
-import { run } from "../../tools/command.ts";
 import { cacheDirectory } from "../support/cache.ts";
+import { copyTree } from "../support/copy_tree.ts";
 import { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 import { guestRoot } from "./guest_root.ts";
@@ -189,16 +189,7 @@ async function makeProjectDisk(
   signal: AbortSignal,
 ): Promise<void> {
   await using work = await temporaryDirectory();
-  await run([
-    "sh",
-    "-ec",
-    "git ls-files -z --cached --others --exclude-standard | " +
-    'xargs -0 --no-run-if-empty sh -c \'for f; do [ ! -e "$f" ] || ' +
-    'printf "%s\\0" "$f"; done\' sh | tar --create --null --files-from=- | ' +
-    'tar --extract --directory="$1"',
-    "sh",
-    work.path,
-  ], { signal });
+  await copyTree(work.path, signal);
   await makeDisk(work.path, image, signal);
 }
 

@@ -1,0 +1,441 @@
+/**
+ * Faults that the tests must notice: one small change each, in code that keeps
+ * others out, keeps packets apart or keeps the network alive.
+ *
+ * @module
+ */
+
+/** One change, and the tests that must fail with it. */
+export interface Mutant {
+  /** What the changed program does wrong. */
+  readonly fault: string;
+  readonly file: string;
+  /** Occurs once in the file. */
+  readonly text: string;
+  readonly change: string;
+  readonly tests: readonly string[];
+}
+
+const PROGRAMS = "backend/udp/ebpf/programs";
+const FATES = ["tests/contract/packet_fates_programs_test.ts"];
+const XDP_FATES = ["tests/contract/packet_fates_xdp_test.ts"];
+const RECEIVE = "backend/udp/tun/wasm/receive.as.ts";
+const RECEIVE_TESTS = ["tests/unit/backend/udp/tun/receive_kernel_test.ts"];
+const PEER_TABLE = "backend/udp/ebpf/peer_table.ts";
+const PEER_TABLE_TESTS = ["tests/unit/backend/udp/ebpf/peer_table_test.ts"];
+const ATOMIC = "linux/atomic_file.ts";
+const ATOMIC_TESTS = ["tests/unit/linux/atomic_file_test.ts"];
+const SAFE_PATH = "linux/safe_path.ts";
+const SAFE_PATH_TESTS = ATOMIC_TESTS;
+const FLANNELD = "host/flanneld_process.ts";
+const FLANNELD_TESTS = ["tests/unit/host/flanneld_process_test.ts"];
+const REQUESTS = "agent/status/request_server.ts";
+const REQUESTS_TESTS = ["tests/unit/agent/status/request_server_test.ts"];
+const STATUS = "agent/status/status_server.ts";
+const STATUS_TESTS = ["tests/unit/agent/status/status_server_test.ts"];
+const RELAY = "deno27/tls_relay.ts";
+const RELAY_TESTS = ["tests/contract/tls_relay_test.ts"];
+const PLAN = "backend/reconcile/plan.ts";
+const PLAN_TESTS = ["tests/unit/backend/reconcile/plan_test.ts"];
+const VXLAN_TESTS = ["tests/unit/backend/vxlan/vxlan_backend_test.ts"];
+
+/** All of them. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    fault: "the kernel path takes packets of a peer from any address",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R1, "!=", R2, "mismatch"),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path takes packets of an expired peer",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `...inTime(R8, expired, "rx"),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path delivers packets for other hosts' subnets",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `    jumpIf32(
+      R1,
+      "!=",
+      networkWord(subnet.address),
+      dropped("rx.drop.wrongDestination"),
+    ),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path believes a length beyond the frame",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R1, ">", R2, dropped("rx.drop.badLength")),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path believes the UDP length against the IP length",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R1, "!=", R8, dropped("rx.drop.badLength")),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path takes frames for other machines",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R1, "!=", PACKET_HOST, "not ours"),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path takes outer fragments",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `    and(R1, networkHalf(FRAGMENT_MASK)),
+    jumpIf(R1, "!=", 0, otherwise),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path takes packets for another address",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf32(R1, "!=", networkWord(host.underlayAddress), otherwise),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "the kernel path takes packets for another port",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R1, "!=", networkHalf(host.port), otherwise),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "a stranger is counted as a peer with a wrong source",
+    file: `${PROGRAMS}/decapsulate.ts`,
+    text: `jumpIf(R0, "==", 0, dropped("rx.drop.unknownSender")),`,
+    change: "",
+    tests: FATES,
+  },
+  {
+    fault: "deadlines count the wrong way round",
+    file: `${PROGRAMS}/parts.ts`,
+    text: `jumpIf(R0, ">", R1, otherwise),`,
+    change: `jumpIf(R0, "<", R1, otherwise),`,
+    tests: FATES,
+  },
+  {
+    fault: "XDP strips packets of a peer from any address",
+    file: `${PROGRAMS}/strip.ts`,
+    text: `    jumpIf(R1, "!=", R2, pass),
+    ...inTime`,
+    change: `    ...inTime`,
+    tests: XDP_FATES,
+  },
+  {
+    fault: "XDP strips packets of an expired peer",
+    file: `${PROGRAMS}/strip.ts`,
+    text: `...inTime(R8, pass, "xdp"),`,
+    change: "",
+    tests: XDP_FATES,
+  },
+  {
+    fault: "XDP strips packets for other hosts' subnets",
+    file: `${PROGRAMS}/strip.ts`,
+    text: `jumpIf32(R1, "!=", networkWord(host.subnet.address), pass),`,
+    change: "",
+    tests: XDP_FATES,
+  },
+  {
+    fault: "XDP believes a length beyond the frame",
+    file: `${PROGRAMS}/strip.ts`,
+    text: `jumpIf(R8, ">", R2, pass),`,
+    change: "",
+    tests: XDP_FATES,
+  },
+  {
+    fault: "XDP strips frames for other machines",
+    file: `${PROGRAMS}/strip.ts`,
+    text: `jumpIf32(R1, "!=", macWord, pass),`,
+    change: "",
+    tests: XDP_FATES,
+  },
+  {
+    fault: "user space reads a header beyond the datagram",
+    file: RECEIVE,
+    text: "ihl < 20 || ihl > length",
+    change: "ihl < 20",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "user space believes any length",
+    file: RECEIVE,
+    text: "if (load16(ip, 2) != length) return refuse(RX_DROP_BAD_LENGTH);",
+    change: "",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "user space takes damaged headers",
+    file: RECEIVE,
+    text:
+      "if (fold(sum(ip, ihl)) != 0xffff) return refuse(RX_DROP_BAD_CHECKSUM);",
+    change: "",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "user space takes packets of a peer from any address",
+    file: RECEIVE,
+    text: "peerOf(load32(ip, 12)) != sender",
+    change: "peerOf(load32(ip, 12)) == 0",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "user space delivers packets for other hosts' subnets",
+    file: RECEIVE,
+    text: "return refuse(RX_DROP_WRONG_DESTINATION);",
+    change: "",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "user space forwards packets whose TTL is spent",
+    file: RECEIVE,
+    text: "if (load<u8>(ip, 8) <= 1) {",
+    change: "if (load<u8>(ip, 8) < 1) {",
+    tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "a change forgets a peer before its route is gone",
+    file: PEER_TABLE,
+    text: `    this.#removeRoutes(unwanted);
+    this.#removeEntries(unwanted);`,
+    change: `    this.#removeEntries(unwanted);
+    this.#removeRoutes(unwanted);`,
+    tests: PEER_TABLE_TESTS,
+  },
+  {
+    fault: "a full set forgets a peer before its route is gone",
+    file: PEER_TABLE,
+    text: `    this.#removeRoutes(
+      [...this.#routes.keys()].filter((text) => !wanted.has(text)),
+    );
+    this.#removeEntries(
+      [...this.#entries.keys()].filter((text) => !wanted.has(text)),
+    );`,
+    change: `    this.#removeEntries(
+      [...this.#entries.keys()].filter((text) => !wanted.has(text)),
+    );
+    this.#removeRoutes(
+      [...this.#routes.keys()].filter((text) => !wanted.has(text)),
+    );`,
+    tests: PEER_TABLE_TESTS,
+  },
+  {
+    fault: "a change routes to a peer that the programs do not know yet",
+    file: PEER_TABLE,
+    text: `    this.#putEntries(wanted, deadlineOf);
+    this.#putRoutes(wanted);`,
+    change: `    this.#putRoutes(wanted);
+    this.#putEntries(wanted, deadlineOf);`,
+    tests: PEER_TABLE_TESTS,
+  },
+  {
+    fault: "an address is no sender any more while a peer still has it",
+    file: PEER_TABLE,
+    text: "this.#holdings.has(address) || !this.#senders.has(address)",
+    change: "!this.#senders.has(address)",
+    tests: PEER_TABLE_TESTS,
+  },
+  {
+    fault: "an address that no peer has stays a sender",
+    file: PEER_TABLE,
+    text: "this.#maps.loden_senders.delete(ipv4ToBytes(address));",
+    change: "",
+    tests: PEER_TABLE_TESTS,
+  },
+  {
+    fault: "an ICMP error about an address that is no peer's is believed",
+    file: "backend/udp/ebpf/ebpf_data_path.ts",
+    text: "if (!this.#routes.has(address)) return false;",
+    change: "",
+    tests: ["tests/unit/backend/udp/ebpf/ebpf_data_path_test.ts"],
+  },
+  {
+    fault: "a file is written through what another user put in its place",
+    file: ATOMIC,
+    text: "createNew: true,",
+    change: "create: true,",
+    tests: ATOMIC_TESTS,
+  },
+  {
+    fault: "a file can be read by everyone until it is complete",
+    file: ATOMIC,
+    text: "mode: owner === undefined ? mode : mode & 0o700,",
+    change: "mode: 0o644,",
+    tests: ATOMIC_TESTS,
+  },
+  {
+    fault: "another user's permission bits are kept",
+    file: ATOMIC,
+    text: "return keepMode && present !== undefined && isOurs(present)",
+    change: "return keepMode && present !== undefined",
+    tests: ATOMIC_TESTS,
+  },
+  {
+    fault: "a link in a directory that all can write to is followed",
+    file: SAFE_PATH,
+    text: "    refuseLink(parent, next);\n",
+    change: "",
+    tests: SAFE_PATH_TESTS,
+  },
+  {
+    fault: "a directory without the sticky bit is written to",
+    file: SAFE_PATH,
+    text: "    refuseOpenDirectory(parent, directory);\n",
+    change: "",
+    tests: SAFE_PATH_TESTS,
+  },
+  {
+    fault: "another user's directory in /tmp is written to",
+    file: SAFE_PATH,
+    text: "if (found.isDirectory) refuseForeign(parent, found, next);",
+    change: "",
+    tests: SAFE_PATH_TESTS,
+  },
+  {
+    fault: "any user's flanneld stops the agent",
+    file: FLANNELD,
+    text: "if (!processes.userIds(pid)?.every((id) => id === ROOT)) continue;",
+    change: "",
+    tests: FLANNELD_TESTS,
+  },
+  {
+    fault: "any program that calls itself flanneld stops the agent",
+    file: FLANNELD,
+    text: "if (path !== undefined && !isFlanneld(path)) continue;",
+    change: "",
+    tests: FLANNELD_TESTS,
+  },
+  {
+    fault: "a flanneld of another network namespace stops the agent",
+    file: FLANNELD,
+    text: "if (processes.network(pid) !== ourNetwork) continue;",
+    change: "",
+    tests: FLANNELD_TESTS,
+  },
+  {
+    fault: "the status socket is open to every user",
+    file: STATUS,
+    text: "Deno.umask(0o177)",
+    change: "Deno.umask(0o022)",
+    tests: STATUS_TESTS,
+  },
+  {
+    fault: "a file that is no socket is removed",
+    file: STATUS,
+    text: "if (!info.isSocket) {",
+    change: "if (false) {",
+    tests: STATUS_TESTS,
+  },
+  {
+    fault: "a caller may keep any number of connections",
+    file: REQUESTS,
+    text: "if (this.#open.size >= this.#limits.connections) {",
+    change: "if (false) {",
+    tests: REQUESTS_TESTS,
+  },
+  {
+    fault: "a caller may send headers without end",
+    file: REQUESTS,
+    text: "while (text.length <= most) {",
+    change: "while (true) {",
+    tests: REQUESTS_TESTS,
+  },
+  {
+    fault: "a caller may take any time",
+    file: REQUESTS,
+    text: `setTimeout(() => late.resolve("late"), limitMs)`,
+    change: `setTimeout(() => {}, limitMs)`,
+    tests: REQUESTS_TESTS,
+  },
+  {
+    fault: "an exception in an answer ends the server",
+    file: REQUESTS,
+    text: `      return { status: 500, body: "internal server error\\n" };`,
+    change: "      throw error;",
+    tests: REQUESTS_TESTS,
+  },
+  {
+    fault: "any user of the machine speaks through the TLS relay",
+    file: RELAY,
+    text:
+      "return hostname === client.localAddress && port === client.localPort;",
+    change: "return true;",
+    tests: RELAY_TESTS,
+  },
+  {
+    fault: "the TLS relay looks at the port only",
+    file: RELAY,
+    text:
+      "return hostname === client.localAddress && port === client.localPort;",
+    change: "return port === client.localPort;",
+    tests: RELAY_TESTS,
+  },
+  {
+    fault: "any text is a host id",
+    file: "lease/host_id.ts",
+    text: "return v.is(hostIdText, value);",
+    change: `return typeof value === "string";`,
+    tests: ["tests/unit/lease/lease_codec_test.ts"],
+  },
+  {
+    fault: "a living host is taken for dead before it can have answered",
+    file: "lease/liveness.ts",
+    text: "NOTICE_MS + LISTEN_PAUSES.maxMs +",
+    change: "",
+    tests: ["tests/unit/lease/presence_test.ts"],
+  },
+  {
+    fault: "programs that the agent starts see its secrets",
+    file: "linux/child_environment.ts",
+    text: `LC_ALL: "C",`,
+    change: `...Deno.env.toObject(), LC_ALL: "C",`,
+    tests: ["tests/unit/linux/command_test.ts"],
+  },
+  {
+    fault: "a kernel backend removes routes outside of the network",
+    file: PLAN,
+    text: "if (!isWithin(route.destination, network)) return false;",
+    change: "",
+    tests: PLAN_TESTS,
+  },
+  {
+    fault: "a kernel backend takes over an administrator's route",
+    file: PLAN,
+    text: "if (route.protocol !== RTPROT_BOOT) return false;",
+    change: "",
+    tests: PLAN_TESTS,
+  },
+  {
+    fault: "a kernel backend keeps entries of peers that are gone",
+    file: PLAN,
+    text:
+      "removeForwarding: actual.filter(({ mac }) => !wanted.has(formatMac(mac))),",
+    change: "removeForwarding: [],",
+    tests: PLAN_TESTS,
+  },
+  {
+    fault: "vxlan leaves a hardware address that somebody changed",
+    file: "backend/vxlan/vxlan_device.ts",
+    text: "this.#rtnetlink.changeLink(link.index, { mac: this.mac });",
+    change: "",
+    tests: VXLAN_TESTS,
+  },
+  {
+    fault: "vxlan takes a device of another kind",
+    file: "backend/vxlan/vxlan_device.ts",
+    text:
+      "if (settings === undefined) throw this.#taken(`a ${link.kind} device`);",
+    change: "if (settings === undefined) return link;",
+    tests: VXLAN_TESTS,
+  },
+];
