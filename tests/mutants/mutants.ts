@@ -122,7 +122,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${PROGRAMS}/parts.ts`,
     text: `jumpIf(R0, ">", R1, otherwise),`,
     change: `jumpIf(R0, "<", R1, otherwise),`,
-    tests: FATES,
+    tests: ["tests/contract/packet_fates_kernel_only_test.ts"],
   },
   {
     fault: "XDP strips packets of a peer from any address",
@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: RECEIVE,
     text: "ihl < 20 || ihl > length",
     change: "ihl < 20",
-    tests: RECEIVE_TESTS,
+    tests: ["tests/contract/packet_fates_user_space_test.ts"],
   },
   {
     fault: "user space believes any length",
@@ -251,20 +251,6 @@ export const MUTANTS: readonly Mutant[] = [
     text: "this.#maps.loden_senders.delete(ipv4ToBytes(address));",
     change: "",
     tests: PEER_TABLE_TESTS,
-  },
-  {
-    fault: "an ICMP error about an address that is no peer's is believed",
-    file: "backend/udp/ebpf/ebpf_data_path.ts",
-    text: "if (!this.#routes.has(address)) return false;",
-    change: "",
-    tests: ["tests/unit/backend/udp/ebpf/ebpf_data_path_test.ts"],
-  },
-  {
-    fault: "a file is written through what another user put in its place",
-    file: ATOMIC,
-    text: "createNew: true,",
-    change: "create: true,",
-    tests: ATOMIC_TESTS,
   },
   {
     fault: "a file can be read by everyone until it is complete",

@@ -183,11 +183,16 @@ Deno.test("an entry is there before its route, and as long as it", () => {
   world.table.set([A, B], at(DEADLINE));
   world.table.set([B, C], at(DEADLINE));
   world.assertHolds([B, C]);
+  const change = { put: [A], removed: [B.subnet] };
+  world.table.change(change, at(DEADLINE));
+  world.assertHolds([C, A]);
   assertEquals(seen, [
     "put 10.1.2.0/24",
     "put 10.1.3.0/24",
     "put 10.1.4.0/24",
     "remove 10.1.2.0/24",
+    "put 10.1.2.0/24",
+    "remove 10.1.3.0/24",
   ]);
 });
 
