@@ -15,11 +15,6 @@ export const hostIdText = v.pipe(
   v.regex(HOST_ID, "32 hexadecimal digits"),
 );
 
-/** Whether it is one. Anything else in a lease is ignored. */
-export function isHostId(value: unknown): value is string {
-  return v.is(hostIdText, value);
-}
-
 /** 128 random bits as hexadecimal digits. */
 export function makeHostId(random: RandomSource): string {
   return [...random.bytes(16)]
