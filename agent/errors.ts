@@ -187,7 +187,7 @@ export class ConfigDeletedError extends LodenError {
   constructor(key: string, hint: string) {
     super(
       "config.refused",
-      `Cannot read the network config any more: ${key} must be in etcd: there ` +
+      `Cannot read the network config now: ${key} must be in etcd: there ` +
         "is no such key",
       { hint },
     );

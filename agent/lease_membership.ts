@@ -221,7 +221,7 @@ export class LeaseMembership implements Membership {
     this.#savedPeers = this.#savedPeers.filter((peer) =>
       !removed.includes(peer)
     );
-    log.warn("peers are not used any more: etcd has not confirmed them", {
+    log.warn("peers are no longer used: etcd has not confirmed them", {
       event: "peers.trust-ended",
       count: removed.length,
       subnets: removed.slice(0, 5).map(({ subnet }) => formatCidr(subnet))

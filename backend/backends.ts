@@ -20,7 +20,7 @@ export const BACKENDS: {
   specs: [udpDescriptor, vxlanDescriptor, hostGwDescriptor, allocDescriptor],
   unavailable: {
     wireguard: "use vxlan on a network that you trust",
-    ipip: "use vxlan, or host-gw where all hosts are on one link",
+    ipip: "use vxlan, or host-gw if all hosts are on one link",
     extension: "use alloc, and --on-subnet-change for a command",
     ipsec: "use vxlan, and IPsec policies of your own between the hosts",
     "tencent-vpc": "use alloc, and let the cloud route the subnets",

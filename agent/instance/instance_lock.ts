@@ -39,7 +39,7 @@ export class InstanceLock implements Disposable {
     try {
       Deno.mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
     } catch (error) {
-      throw new RunDirectoryError("make the directory", paths.runDir, error);
+      throw new RunDirectoryError("create the directory", paths.runDir, error);
     }
     let file: Deno.FsFile;
     try {

@@ -113,7 +113,7 @@ export class BackendKeeper {
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     this.#superseding.abort(
-      new DOMException("another start has come", "AbortError"),
+      new DOMException("a newer start replaces this one", "AbortError"),
     );
     this.#superseding = new AbortController();
     const ending = AbortSignal.any([signal, this.#lifetime()]);

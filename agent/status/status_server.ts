@@ -91,7 +91,7 @@ function removeStaleSocket(path: string): void {
     throw new RunDirectoryError(
       "listen on",
       path,
-      new Error("there is something that is not a socket"),
+      new Error("a file that is not a socket exists there"),
     );
   }
   try {

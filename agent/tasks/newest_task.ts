@@ -33,7 +33,9 @@ export class NewestTask {
   }
 
   async #run(task: Task, signal: AbortSignal): Promise<void> {
-    this.#ending.abort(new DOMException("a newer one has come", "AbortError"));
+    this.#ending.abort(
+      new DOMException("a newer task replaces this one", "AbortError"),
+    );
     const ending = new AbortController();
     this.#ending = ending;
     const either = AbortSignal.any([signal, ending.signal]);

@@ -128,7 +128,7 @@ export class VxlanDevice {
 
   #taken(what: string, cause?: NetlinkError): BackendStartError {
     return new BackendStartError(
-      new NetlinkError(`make the device ${this.name}`, ERRNO.EEXIST, {
+      new NetlinkError(`create the device ${this.name}`, ERRNO.EEXIST, {
         detail: `it is taken: ${what}`,
         hint: `delete that device, or choose another VNI: ip -d link show`,
         ...cause === undefined ? {} : { cause },

@@ -132,7 +132,7 @@ export function forecastAddressConflicts(
 ): StartStep[] {
   return overlaps.map(({ kind, text, fix = "publish another Network" }) =>
     kind === "takeover"
-      ? note(`the network takes a part of the route ${text}`)
+      ? note(`the network takes part of the route ${text}`)
       : isServed
       ? note(`the network overlaps ${text}, and runs already: ${fix}`)
       : stopped(`the network overlaps ${text}: ${fix}`)
@@ -177,7 +177,7 @@ export function forecastDevice(context: DeviceContext): DeviceForecast {
     ...(device === undefined
       ? [note(`backend ${type}: no device`)]
       : link === undefined
-      ? [would(`make device ${device}, MTU ${mtuBytes} (${pathOf(context)})`)]
+      ? [would(`create device ${device}, MTU ${mtuBytes} (${pathOf(context)})`)]
       : [
         keeps(`device ${link.name} (${pathOf(context)})`),
         ...forecastAddress(link, context),

@@ -330,7 +330,7 @@ export class PeerWatch {
     ).map(({ subnet }) => subnet);
     if (subnets.length > 0) {
       this.#log.warn(
-        "peers are not used any more: etcd has not confirmed them",
+        "peers are no longer used: etcd has not confirmed them",
         {
           event: "peers.trust-ended",
           count: subnets.length,

@@ -171,7 +171,7 @@ export class KernelRtnetlink implements Rtnetlink {
 
   createVxlan(vxlan: NewVxlan): Link {
     this.#client.request(
-      `make the VXLAN device ${vxlan.name}`,
+      `create the VXLAN device ${vxlan.name}`,
       newVxlanRequest(vxlan),
     );
     const link = this.links().find(({ name }) => name === vxlan.name);

@@ -81,7 +81,7 @@ Deno.test("an agent cares for its host", async (t) => {
       for (
         const line of [
           /^would lease a free subnet of 10\.1\.0\.0\/16/m,
-          /^would make device flannel%d, MTU 1472/m,
+          /^would create device flannel%d, MTU 1472/m,
           /^would firewall: iptables/m,
           /^would write file .*subnet\.env/m,
         ]

@@ -265,7 +265,7 @@ export class FakeRtnetlink implements Rtnetlink {
   }
 
   createVxlan(vxlan: NewVxlan): Link {
-    const what = `make the VXLAN device ${vxlan.name}`;
+    const what = `create the VXLAN device ${vxlan.name}`;
     this.#requireFree(vxlan.name, what);
     const underlay = this.#existing(vxlan.underlayIndex, what);
     for (const { port, vni } of this.#vxlans.values()) {

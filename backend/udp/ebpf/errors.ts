@@ -57,7 +57,7 @@ export class IpsecPoliciesGoneError extends LodenError {
   constructor() {
     super(
       "backend.ipsec-gone",
-      "The host has no IPsec policies any more: the kernel data path is tried again",
+      "The host no longer has IPsec policies: trying the kernel data path again",
     );
   }
 }

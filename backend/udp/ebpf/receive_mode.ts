@@ -41,7 +41,7 @@ export function chooseReceiveMode(
   }
   return device.kind === "veth" && isActive(device, "rx-gro") &&
       !isActive(device, "tx-tcp-segmentation")
-    ? { mode: "xdp", reason: "a veth whose packets come one by one" }
+    ? { mode: "xdp", reason: "a veth that receives packets one by one" }
     : { mode: "gro", reason: "works on every device" };
 }
 

@@ -69,7 +69,7 @@ Deno.test("a run directory that cannot be made is one clear error", async () => 
   assertThrows(
     () => InstanceLock.acquire(instancePaths(`${file}/run`, "/a"), "/a"),
     RunDirectoryError,
-    `Cannot make the directory ${file}/run`,
+    `Cannot create the directory ${file}/run`,
   );
   await Deno.remove(file);
 });

@@ -309,7 +309,7 @@ Deno.test("vxlan takes no device of another program's", async () => {
       () => backend.start(world.context, signal),
       BackendStartError,
     );
-    assertMatch(error.message, /^Cannot make the device flannel\.1: .*taken/);
+    assertMatch(error.message, /^Cannot create the device flannel\.1: .*taken/);
     await backend.stop();
   }
 });

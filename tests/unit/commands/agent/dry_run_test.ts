@@ -158,7 +158,7 @@ Deno.test("on a new host everything would be made, and nothing is", async () => 
   assertEquals(lines, [
     "note: underlay eth0 192.0.2.11, MTU 1500",
     "would lease a free subnet of 10.1.0.0/16 (0 are held)",
-    "would make device flannel%d, MTU 1472 (data path auto)",
+    "would create device flannel%d, MTU 1472 (data path auto)",
     "would add route unreachable 10.1.0.0/16, and the peers'",
     "would firewall: iptables (iptables works): set the rules of the new subnet",
     `would write file ${SUBNET_FILE}`,
@@ -218,7 +218,7 @@ Deno.test("an interface with a larger MTU than an IPv4 packet gives the MTU of t
   // As `backend/udp/udp_backend.ts` makes it: 65,535 less 28.
   assertEquals(
     lines[2],
-    "would make device flannel%d, MTU 65507 (data path auto)",
+    "would create device flannel%d, MTU 65507 (data path auto)",
   );
 });
 

@@ -841,7 +841,7 @@ Deno.test("a host whose card is a veth of single packets strips them in the driv
   });
   assert(world.attached().includes(`one xdp ${XDP}`));
   assertEquals(path.details(), {
-    "receive on one": "xdp by tcx: a veth whose packets come one by one",
+    "receive on one": "xdp by tcx: a veth that receives packets one by one",
   });
 });
 

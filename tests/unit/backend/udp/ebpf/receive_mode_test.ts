@@ -42,7 +42,7 @@ const AUTO: readonly [string, UnderlayDevice, string][] = [
     "gro",
   ],
   [
-    "a veth whose packets come one by one",
+    "a veth that receives packets one by one",
     device("veth", "veth", ["rx-gro"]),
     "xdp",
   ],

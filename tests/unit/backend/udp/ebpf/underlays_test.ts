@@ -16,7 +16,7 @@ import {
 const RX = `loden_rx_${OWNER.suffix}`;
 const XDP = `loden_xdp_${OWNER.suffix}`;
 
-/** A host and its underlays; `one` is a veth whose packets come one by one. */
+/** A host and its underlays; `one` is a veth that receives packets one by one. */
 class World extends EbpfWorld {
   readonly maps = newMaps(this.bpf);
   readonly one: Link = this.addUnderlay("one", "198.51.100.1/24", "veth");
@@ -47,7 +47,7 @@ Deno.test("packets are received from the given devices, each with its own mode",
   ]);
   assertEquals(underlays.details(), {
     "receive on eth0": "gro by tcx: works on every device",
-    "receive on one": "xdp by tcx: a veth whose packets come one by one",
+    "receive on one": "xdp by tcx: a veth that receives packets one by one",
   });
 });
 
