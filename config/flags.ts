@@ -213,6 +213,16 @@ export const AGENT_FLAGS = [
       "their source: drop and count (strict), only count, or nothing (off)",
   },
   {
+    name: "sender-interface-check",
+    type: "bool",
+    default: true,
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "packets of a peer must arrive on an interface to which the peer's " +
+      "address is routed; false: where the ways to and from a peer differ",
+  },
+  {
     name: "peer-grace",
     type: "int",
     default: 10,

@@ -61,6 +61,7 @@ export interface Settings {
   /** How the kernel data path receives packets from the underlay. */
   readonly ebpfReceive: AgentFlagValues["ebpf-receive"];
   readonly senderCheck: AgentFlagValues["sender-check"];
+  readonly senderInterfaceCheck: boolean;
   readonly peerGraceMinutes: number;
   /** The greatest age of a saved peer that a start without etcd uses. */
   readonly trustSavedPeersMinutes: number;
@@ -236,6 +237,7 @@ function hostSettings(values: AgentFlagValues) {
     dataPath: values["datapath"],
     ebpfReceive: values["ebpf-receive"],
     senderCheck: values["sender-check"],
+    senderInterfaceCheck: values["sender-interface-check"],
     peerGraceMinutes: values["peer-grace"],
     trustSavedPeersMinutes: values["trust-saved-peers"],
     trustKnownPeersMinutes: values["trust-known-peers"],

@@ -27,6 +27,7 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
 // linux/in.h
+const IP_PKTINFO = 8;
 const IP_MTU_DISCOVER = 10;
 const IP_MTU = 14;
 const IP_PMTUDISC_DONT = 0;
@@ -39,7 +40,9 @@ const UDP_GRO = 104;
 
 const MSG_DONTWAIT = 0x40;
 
-const CONTROL_BYTES = 64;
+/** A segment size, a count of drops, an address with its device. */
+const CONTROL_BYTES = 96;
+const CMSG_HEADER_BYTES = 16;
 /** cmsghdr (16) and an int, aligned to 8. */
 const CMSG_INT_BYTES = 24;
 
@@ -98,6 +101,7 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
       options.bufferBytes,
     );
     setSocketOption(descriptor, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    setSocketOption(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
     return {
       descriptor,
       // Segment size 0 changes nothing and fails where the option is unknown.
@@ -152,6 +156,8 @@ export interface UdpPort {
   receive(offset: number, capacity: number): number;
   /** Sender's address, host byte order. */
   readonly receivedFrom: number;
+  /** Index of the device by which it came; 0 where the kernel did not say. */
+  readonly receivedInterface: number;
   /** Bytes of each datagram in the buffer (the last may be shorter). */
   readonly receivedSegmentBytes: number;
   /** Datagrams that the socket's full buffer has cost so far. */
@@ -161,6 +167,7 @@ export interface UdpPort {
 /** A UDP socket whose packets lie in a {@linkcode PacketMemory}. */
 export class KernelUdpPort implements UdpPort {
   receivedFrom = 0;
+  receivedInterface = 0;
   receivedSegmentBytes = 0;
   droppedBySocket = 0;
 
@@ -198,7 +205,7 @@ export class KernelUdpPort implements UdpPort {
     this.#receiveName = area + 256;
     this.#receiveHeader = area + 272;
     this.#receiveControl = area + 336;
-    this.#receiveIovec = area + 400;
+    this.#receiveIovec = area + 432;
     this.#headers = BigUint64Array.of(
       BigInt(memory.address + this.#sendHeader),
       BigInt(memory.address + this.#receiveHeader),
@@ -302,6 +309,7 @@ export class KernelUdpPort implements UdpPort {
     if (bytes < 0) return -errno();
     this.receivedFrom = memory.view.getUint32(this.#receiveName + 4);
     this.receivedSegmentBytes = bytes;
+    this.receivedInterface = 0;
     this.#readControl();
     return bytes;
   }
@@ -309,15 +317,20 @@ export class KernelUdpPort implements UdpPort {
   #readControl(): void {
     const words = this.#memory.words;
     const used = words[(this.#receiveHeader + 40) >> 2]!;
-    for (let at = 0; at + CMSG_INT_BYTES <= used; at += CMSG_INT_BYTES) {
+    for (let at = 0; at + CMSG_HEADER_BYTES <= used;) {
       const cmsg = (this.#receiveControl + at) >> 2;
+      const length = words[cmsg]!;
       const level = words[cmsg + 2]!;
       const type = words[cmsg + 3]!;
       if (level === SOL_UDP && type === UDP_GRO) {
         this.receivedSegmentBytes = words[cmsg + 4]!;
       } else if (level === SOL_SOCKET && type === SO_RXQ_OVFL) {
         this.droppedBySocket = words[cmsg + 4]!;
+      } else if (level === IPPROTO_IP && type === IP_PKTINFO) {
+        this.receivedInterface = words[cmsg + 4]!;
       }
+      if (length < CMSG_HEADER_BYTES) return;
+      at += (length + 7) & ~7;
     }
   }
 }

@@ -18,6 +18,8 @@ export interface UdpDataPathOptions extends BackendContext {
   /** The alias that marks the device as this network's. */
   readonly deviceAlias: string;
   readonly senderCheck: SenderCheck;
+  /** Whether packets must arrive on an interface that leads to their sender. */
+  readonly checksInterface: boolean;
   /** How the kernel data path receives packets. */
   readonly receive: ReceiveChoice;
   /** Words of `features.ts`. */

@@ -55,6 +55,8 @@ export interface UdpSettings {
   /** How the kernel data path receives packets from the underlay. */
   readonly receive: ReceiveChoice;
   readonly senderCheck: SenderCheck;
+  /** Whether packets must come by an interface that leads to their sender. */
+  readonly checksInterface: boolean;
   /** Words of {@linkcode UDP_FEATURES}. */
   readonly disabledFeatures: readonly string[];
 }
@@ -110,7 +112,8 @@ export class UdpBackend implements Backend {
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);
     signal.throwIfAborted();
-    const { port, device, deviceAlias, senderCheck, receive } = this.#options;
+    const { port, device, deviceAlias, receive } = this.#options;
+    const { senderCheck, checksInterface } = this.#options;
     const path = await this.#startPath({
       ...context,
       mtuBytes,
@@ -118,6 +121,7 @@ export class UdpBackend implements Backend {
       device,
       deviceAlias,
       senderCheck,
+      checksInterface,
       receive,
       disabledFeatures: this.#options.disabledFeatures,
     }, signal);

@@ -260,6 +260,7 @@ function backendHost(
       dataPath: settings.dataPath,
       receive: settings.ebpfReceive,
       senderCheck: settings.senderCheck,
+      checksInterface: settings.senderInterfaceCheck,
       disabledFeatures: settings.disabledFeatures,
     },
   };

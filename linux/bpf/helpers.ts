@@ -17,6 +17,7 @@ const NUMBERS = {
   xdp_adjust_head: 44,
   skb_adjust_room: 50,
   xdp_adjust_meta: 54,
+  fib_lookup: 69,
   jiffies64: 118,
   ktime_get_boot_ns: 125,
   csum_level: 135,

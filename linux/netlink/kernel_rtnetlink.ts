@@ -31,6 +31,7 @@ import { NetlinkSocket } from "./netlink_socket.ts";
 import type { NetlinkRequest } from "./request.ts";
 import {
   deleteRouteRequest,
+  FIB_MATCH,
   listRoutesRequest,
   parseRoute,
   parseRouteAnswer,
@@ -124,6 +125,17 @@ export class KernelRtnetlink implements Rtnetlink {
       });
     }
     return parseRouteAnswer(answer);
+  }
+
+  nextHops(destination: Ipv4): readonly number[] {
+    const what = `find the next hops to ${formatIpv4(destination)}`;
+    const [answer] = this.#client.request(
+      what,
+      routeToRequest(destination, {}, FIB_MATCH),
+    );
+    const route = answer && parseRoute(answer);
+    return route?.nextHopDevices ??
+      (route?.interfaceIndex === undefined ? [] : [route.interfaceIndex]);
   }
 
   changeLink(interfaceIndex: number, change: LinkChange): void {

@@ -57,6 +57,9 @@ const RTA_TABLE = 15;
 const RTA_MARK = 16;
 const RTAX_MTU = 2;
 
+/** RTM_F_FIB_MATCH: the answer is the route itself, not what it leads to. */
+export const FIB_MATCH = 0x2000;
+
 /** Who installs a route: RTPROT_BOOT, as flannel's and `ip route`'s. */
 export const RTPROT_BOOT = 3;
 const RTNH_F_ONLINK = 4;
@@ -112,6 +115,7 @@ export function listRoutesRequest(): NetlinkRequest {
 export function routeToRequest(
   destination: Ipv4,
   query: RouteQuery = {},
+  flags = 0,
 ): NetlinkRequest {
   const attributes: Attribute[] = [
     { type: RTA_DST, value: ipv4ToBytes(destination) },
@@ -126,7 +130,7 @@ export function routeToRequest(
     type: RTM_GETROUTE,
     flags: 0,
     payload: joinPayload(
-      encodeHeader({ ...NO_HEADER, destinationLength: 32 }),
+      encodeHeader({ ...NO_HEADER, destinationLength: 32, flags }),
       attributes,
     ),
   };

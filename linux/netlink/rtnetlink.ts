@@ -222,6 +222,11 @@ export interface Rtnetlink extends Disposable {
   routes(): Route[];
   /** RTM_GETROUTE for one destination. Throws when there is no route. */
   routeTo(destination: Ipv4, query?: RouteQuery): RouteAnswer;
+  /**
+   * Devices of the route that a destination matches: of several next hops, all.
+   * Throws when there is no route.
+   */
+  nextHops(destination: Ipv4): readonly number[];
   /** A new pair, down. Throws `EEXIST` when one of the names is taken. */
   createVethPair(pair: NewVethPair): VethPair;
   /** A new device, down. Throws `EEXIST` when the name or the VNI is taken. */

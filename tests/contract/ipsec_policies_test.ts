@@ -42,6 +42,7 @@ testInNamespace("IPsec policies", import.meta.url, () => {
       dataPath: "auto",
       receive: "auto",
       senderCheck: "strict",
+      checksInterface: true,
       disabledFeatures: [],
     });
     const address = parseIpv4("192.0.2.1")!;

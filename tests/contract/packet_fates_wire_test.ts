@@ -102,6 +102,7 @@ class WireWorld implements Disposable {
     this.programs = new ProgramWorld(
       {
         senderCheck,
+        checksInterface: false,
         device: {
           ...PROGRAM_HOST.device,
           interfaceIndex: overlay.link.index,

@@ -51,6 +51,7 @@ const OPTIONS: UdpBackendOptions = {
   dataPath: "tun",
   receive: "auto",
   senderCheck: "strict",
+  checksInterface: true,
   disabledFeatures: [],
 };
 

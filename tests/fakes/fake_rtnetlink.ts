@@ -154,6 +154,16 @@ export class FakeRtnetlink implements Rtnetlink {
     );
   }
 
+  /** Of the route that {@linkcode FakeRtnetlink.routeTo} takes. */
+  nextHops(destination: Ipv4): readonly number[] {
+    const { interfaceIndex } = this.routeTo(destination);
+    const route = this.#routes.find((each) =>
+      each.multipath && contains(each.destination, destination) &&
+      each.nextHopDevices?.includes(interfaceIndex)
+    );
+    return route?.nextHopDevices ?? [interfaceIndex];
+  }
+
   /** Has no rules, so a mark changes nothing. */
   routeTo(
     destination: Ipv4,

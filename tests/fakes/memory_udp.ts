@@ -32,6 +32,7 @@ export class MemoryUdp implements UdpPort {
   /** Every accepted call, in order. */
   readonly sent: SentBatch[] = [];
   receivedFrom = 0;
+  readonly receivedInterface = 0;
   receivedSegmentBytes = 0;
   droppedBySocket = 0;
   /** Bytes of the largest packet on the way to each peer; 1500 by default. */

@@ -75,6 +75,7 @@ export const HOST: HostConstants = {
   underlayAddress: address("192.0.2.1"),
   port: 8285,
   senderCheck: "strict",
+  checksInterface: true,
   device: { interfaceIndex: 11, mac: OWNER.mac },
   hop: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
@@ -237,6 +238,7 @@ export class EbpfWorld {
       device: "flannel%d",
       deviceAlias: ALIAS,
       senderCheck: "strict",
+      checksInterface: true,
       receive: "auto",
       disabledFeatures: [],
     };

@@ -280,6 +280,7 @@ export class KernelPathHost {
         dataPath: "ebpf",
         receive: "auto",
         senderCheck: "strict",
+        checksInterface: true,
         disabledFeatures: [],
         ...options,
       },

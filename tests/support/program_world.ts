@@ -49,7 +49,14 @@ export const DEVICE_MAC = "02:4c:6f:00:00:02";
 export const DEVICE_PEER_MAC: string = UNDERLAY.mac;
 
 /** The `__sk_buff` fields that a run may set, `linux/bpf.h`. */
-const CONTEXT = { BYTES: 192, GSO_SEGMENTS: 164, GSO_SIZE: 176 } as const;
+const CONTEXT = {
+  BYTES: 192,
+  INTERFACE: 40,
+  GSO_SEGMENTS: 164,
+  GSO_SIZE: 176,
+} as const;
+/** By which a run's packets arrive unless told otherwise. */
+const LOOPBACK = 1;
 
 /** What the worlds' host is, unless told otherwise. */
 export const PROGRAM_HOST: HostConstants = {
@@ -59,6 +66,7 @@ export const PROGRAM_HOST: HostConstants = {
   underlayAddress: address(UNDERLAY.address),
   port: UNDERLAY.port,
   senderCheck: "strict",
+  checksInterface: true,
   device: { interfaceIndex: 11, mac: macBytes(DEVICE_MAC) },
   hop: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
   cutUdp: false,
@@ -71,6 +79,8 @@ export interface ProgramPeer extends Peer {
   readonly flags?: number;
   /** CLOCK_BOOTTIME; never by default. */
   readonly deadlineNs?: bigint;
+  /** By which it is reached; the loopback by default. */
+  readonly interfaceIndex?: number;
 }
 
 /** Which program. */
@@ -80,6 +90,8 @@ export type ProgramRole = "tx" | "hop" | "rx" | "xdp";
 export interface Offload {
   readonly segments?: number;
   readonly segmentBytes?: number;
+  /** By which it arrives. */
+  readonly interfaceIndex?: number;
 }
 
 /** What a program has made of a frame. */
@@ -133,7 +145,7 @@ export class ProgramWorld implements Disposable {
       peerKey(peer.subnet),
       encodePeer({
         address: peer.publicIp,
-        interfaceIndex: 1,
+        interfaceIndex: peer.interfaceIndex ?? LOOPBACK,
         flags: peer.flags ?? 0,
         slot,
         deadlineNs: peer.deadlineNs ?? 0n,
@@ -141,7 +153,9 @@ export class ProgramWorld implements Disposable {
     );
     this.maps.loden_senders.update(
       ipv4ToBytes(peer.publicIp),
-      new Uint8Array(4),
+      new Uint8Array(
+        Uint32Array.of(peer.interfaceIndex ?? LOOPBACK).buffer,
+      ),
     );
   }
 
@@ -212,8 +226,11 @@ export function cutPeer(peer: Peer, withChecksum = false): ProgramPeer {
   return { ...peer, flags: PEER_FLAG.CUT | checksum };
 }
 
-function contextOf({ segments = 0, segmentBytes = 0 }: Offload): Uint8Array {
+function contextOf(
+  { segments = 0, segmentBytes = 0, interfaceIndex = 0 }: Offload,
+): Uint8Array {
   const view = new DataView(new ArrayBuffer(CONTEXT.BYTES));
+  view.setUint32(CONTEXT.INTERFACE, interfaceIndex, true);
   view.setUint32(CONTEXT.GSO_SEGMENTS, segments, true);
   view.setUint32(CONTEXT.GSO_SIZE, segmentBytes, true);
   return new Uint8Array(view.buffer);

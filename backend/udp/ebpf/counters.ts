@@ -41,6 +41,8 @@ export const PROGRAM_COUNTERS = [
   "rx.drop.wrongDestination",
   "rx.drop.noRoom",
   "rx.legacySignals",
+  "rx.drop.wrongInterface",
+  "rx.drop.vlanTag",
 ] as const;
 
 /** One of them. */

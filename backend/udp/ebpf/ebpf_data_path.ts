@@ -191,6 +191,11 @@ export class EbpfDataPath implements UdpDataPath {
     return this.#programs?.underlays.ingress;
   }
 
+  /** Of a device from which packets are received; `undefined` of others. */
+  underlayMac(interfaceIndex: number): Uint8Array | undefined {
+    return this.#programs?.underlays.mac(interfaceIndex);
+  }
+
   /** Whether packets are received from a device. */
   isUnderlay(interfaceIndex: number): boolean {
     return this.#programs?.underlays.has(interfaceIndex) ?? false;
@@ -226,7 +231,7 @@ export class EbpfDataPath implements UdpDataPath {
     const touched = [...added, ...changed];
     const links = this.#parts.rtnetlink.links();
     const put = this.#routes.findMore(touched, links, index);
-    if (!put.every((peer) => this.isUnderlay(peer.interfaceIndex))) {
+    if (!put.flatMap(interfacesOf).every((each) => this.isUnderlay(each))) {
       return false;
     }
     const usable = new Set(put.map(({ subnet }) => formatCidr(subnet)));
@@ -291,7 +296,10 @@ export class EbpfDataPath implements UdpDataPath {
       routes = rtnetlink.routes();
     }
     const links = rtnetlink.links();
-    if (routes !== undefined) this.#table.readRoutes(routes);
+    if (routes !== undefined) {
+      this.#table.readRoutes(routes);
+      this.#routes.readRoutes(routes);
+    }
     this.#routesKnown = true;
     const peers = this.#peers && this.#findWays(this.#peers, links);
     const devices = this.#underlayDevices(links, peers);
@@ -421,7 +429,9 @@ export class EbpfDataPath implements UdpDataPath {
   ): Link[] {
     const { underlay } = this.#options;
     const indexes = new Set<number>();
-    for (const peer of peers?.values() ?? []) indexes.add(peer.interfaceIndex);
+    for (const peer of peers?.values() ?? []) {
+      for (const index of interfacesOf(peer)) indexes.add(index);
+    }
     indexes.add(this.#leaseDevice(links) ?? underlay.interfaceIndex);
     return links.filter(({ index, loopback }) =>
       indexes.has(index) && !loopback && index !== this.#pair.device.index
@@ -460,7 +470,8 @@ export class EbpfDataPath implements UdpDataPath {
 
   #hostConstants(devices: readonly Link[]): HostConstants {
     const { ethtool } = this.#parts;
-    const { subnet, underlay, port, senderCheck } = this.#options;
+    const { subnet, underlay, port } = this.#options;
+    const { senderCheck, checksInterface } = this.#options;
     const { device, hop } = this.#pair;
     return {
       suffix: this.#owner.suffix,
@@ -469,6 +480,7 @@ export class EbpfDataPath implements UdpDataPath {
       underlayAddress: underlay.address,
       port,
       senderCheck,
+      checksInterface,
       // The present ones: udev may have changed ours.
       device: { interfaceIndex: device.index, mac: device.mac },
       hop: { interfaceIndex: hop.index, mac: hop.mac },
@@ -568,4 +580,11 @@ export class EbpfDataPath implements UdpDataPath {
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};
     for (const map of Object.values(maps)) map[Symbol.dispose]();
   }
+}
+
+/** By which a peer's packets may arrive. */
+function interfacesOf(
+  { interfaceIndex, otherInterfaces = [] }: KernelPeer,
+): number[] {
+  return [interfaceIndex, ...otherInterfaces];
 }

@@ -22,6 +22,9 @@ export const PEER_COUNTER_BYTES = 32;
 /** A look-up in `peers`: the prefix length in bits (u32), the address. */
 export const PEER_KEY_BYTES = 8;
 
+/** A look-up in `arrivals`: the address, and the interface (u32). */
+export const ARRIVAL_KEY_BYTES = 8;
+
 /** `struct` of a value in `peers`, little endian but for the address. */
 export const PEER = {
   /** Network byte order. */
@@ -54,6 +57,9 @@ const LAYOUT = 1;
  */
 const COUNTER_LAYOUT = 2;
 
+/** Of the senders: the value of layout 1 was 1. */
+const SENDER_LAYOUT = 2;
+
 /**
  * The maps by their names in the programs; in the kernel the layout is added.
  */
@@ -66,13 +72,28 @@ export const MAPS = {
     valueBytes: PEER.BYTES,
     maxEntries: 1 << 20,
   },
-  /** Holders' addresses, to tell an unknown sender from one with a wrong source. */
+  /**
+   * Holders' addresses, to tell an unknown sender from one with a wrong source,
+   * with the interface by which each is reached (u32).
+   */
   loden_senders: {
-    name: `loden_senders${LAYOUT}`,
+    name: `loden_senders${SENDER_LAYOUT}`,
     type: "hash",
     keyBytes: 4,
     valueBytes: 4,
     // Each of its buckets takes 16 bytes, even if it is empty.
+    maxEntries: 1 << 16,
+    noPreallocate: true,
+  },
+  /**
+   * Interfaces by which an address may arrive, beside the one by which it is
+   * reached: next hops of the same route.
+   */
+  loden_arrivals: {
+    name: `loden_arrivals${LAYOUT}`,
+    type: "hash",
+    keyBytes: ARRIVAL_KEY_BYTES,
+    valueBytes: 4,
     maxEntries: 1 << 16,
     noPreallocate: true,
   },
@@ -116,6 +137,14 @@ export function peerKey({ address, prefixLength }: Cidr): Uint8Array {
   const key = new Uint8Array(PEER_KEY_BYTES);
   new DataView(key.buffer).setUint32(0, prefixLength, true);
   key.set(ipv4ToBytes(address), 4);
+  return key;
+}
+
+/** The key of an address that may arrive by an interface. */
+export function arrivalKey(address: Ipv4, interfaceIndex: number): Uint8Array {
+  const key = new Uint8Array(ARRIVAL_KEY_BYTES);
+  key.set(ipv4ToBytes(address));
+  new DataView(key.buffer).setUint32(4, interfaceIndex, true);
   return key;
 }
 

@@ -8,9 +8,11 @@ import { getLogger } from "@logtape/logtape";
 import { NetlinkError } from "../../../linux/netlink/errors.ts";
 import type {
   Link,
+  Route,
   RouteAnswer,
   Rtnetlink,
 } from "../../../linux/netlink/rtnetlink.ts";
+import { type Cidr, contains } from "../../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import {
   LEAST_OVERLAY_MTU_BYTES,
@@ -35,7 +37,9 @@ type PeerRoute = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
 
 /** See the module. */
 export class PeerRoutes {
-  readonly #rtnetlink: Pick<Rtnetlink, "routeTo">;
+  readonly #rtnetlink: Pick<Rtnetlink, "nextHops" | "routeTo">;
+  /** Destinations of the host's routes with several next hops. */
+  #multipath: readonly Cidr[] = [];
   readonly #options: PeerRoutesOptions;
   /** The MTU of each route that is smaller than the overlay's. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
@@ -43,7 +47,7 @@ export class PeerRoutes {
   readonly #unusable = new Map<Ipv4, string>();
 
   constructor(
-    rtnetlink: Pick<Rtnetlink, "routeTo">,
+    rtnetlink: Pick<Rtnetlink, "nextHops" | "routeTo">,
     options: PeerRoutesOptions,
   ) {
     this.#rtnetlink = rtnetlink;
@@ -96,10 +100,34 @@ export class PeerRoutes {
         subnet: peer.subnet,
         address: peer.publicIp,
         interfaceIndex: route.interfaceIndex,
+        ...this.#otherNextHops(peer.publicIp, route),
         flags: flagsOf(peer),
         mtuBytes,
       }];
     });
+  }
+
+  /** All routes that there are, when they have been read. */
+  readRoutes(routes: readonly Route[]): void {
+    this.#multipath = routes.filter(({ multipath }) => multipath)
+      .map(({ destination }) => destination);
+  }
+
+  /** By which its packets may come as well. Most hosts have no such routes. */
+  #otherNextHops(
+    address: Ipv4,
+    { interfaceIndex }: PeerRoute,
+  ): Pick<KernelPeer, "otherInterfaces"> {
+    const isCandidate = this.#multipath.some((each) => contains(each, address));
+    if (!isCandidate) return {};
+    try {
+      const devices = new Set(this.#rtnetlink.nextHops(address));
+      devices.delete(interfaceIndex);
+      return { otherInterfaces: [...devices] };
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      return {};
+    }
   }
 
   #leaveOut(address: Ipv4, device: string): void {

@@ -20,6 +20,7 @@ import type {
 import { type Cidr, formatCidr } from "../../../net/cidr.ts";
 import { type Ipv4, ipv4ToBytes } from "../../../net/ipv4.ts";
 import {
+  arrivalKey,
   decodePeer,
   encodePeer,
   type Maps,
@@ -35,6 +36,8 @@ export interface KernelPeer {
   readonly subnet: Cidr;
   readonly address: Ipv4;
   readonly interfaceIndex: number;
+  /** Interfaces by which its packets may come as well: other next hops. */
+  readonly otherInterfaces?: readonly number[];
   readonly flags: number;
   /** The path MTU minus the outer headers; undefined if there is no limit. */
   readonly mtuBytes: number | undefined;
@@ -73,8 +76,12 @@ export class KernelPeerTable {
   readonly #freeSlots: number[] = [];
   /** The number of entries per address. */
   readonly #holdings = new Map<Ipv4, number>();
-  /** The addresses that are in the map. */
-  readonly #senders = new Set<Ipv4>();
+  /** The addresses that are in the map, and their interfaces there. */
+  readonly #senders = new Map<Ipv4, number>();
+  /** The same of `loden_arrivals`: keys by their text. */
+  readonly #arrivals = new Map<string, { address: Ipv4; key: Uint8Array }>();
+  /** Of each address, its other interfaces. */
+  readonly #wantedArrivals = new Map<Ipv4, readonly number[]>();
   readonly #routes = new Map<string, NewRoute>();
   /** The last change failed halfway; only the kernel has the actual state. */
   #torn = false;
@@ -100,8 +107,12 @@ export class KernelPeerTable {
       used.add(entry.slot);
       this.#remember(formatCidr(subnet), subnet, entry);
     }
-    for (const { key } of this.#maps.loden_senders.entries()) {
-      this.#senders.add(addressOfKey(key));
+    for (const { key, value } of this.#maps.loden_senders.entries()) {
+      this.#senders.set(addressOfKey(key), u32Of(value));
+    }
+    this.#arrivals.clear();
+    for (const { key } of this.#maps.loden_arrivals.entries()) {
+      this.#arrivals.set(key.join(), { address: addressOfKey(key), key });
     }
     for (let slot = PEER_SLOTS - 1; slot > 0; slot--) {
       if (!used.has(slot)) this.#freeSlots.push(slot);
@@ -166,6 +177,7 @@ export class KernelPeerTable {
     }
     this.#torn = true;
     this.#known = new Set(this.#entries.keys());
+    this.#wantedArrivals.clear();
     this.#putSenders(peers);
     this.#putEntries(bySubnet(peers), deadlineOf);
   }
@@ -180,7 +192,7 @@ export class KernelPeerTable {
     this.#removeEntries(
       [...this.#entries.keys()].filter((text) => !wanted.has(text)),
     );
-    this.#removeSenders(this.#senders);
+    this.#removeSenders(new Set(this.#senders.keys()));
     this.#torn = false;
     return lost;
   }
@@ -212,15 +224,45 @@ export class KernelPeerTable {
   }
 
   #putSenders(peers: readonly KernelPeer[]): void {
-    const added = new Set(peers.map(({ address }) => address))
-      .difference(this.#senders);
+    const changed = new Map(
+      peers.filter(({ address, interfaceIndex }) =>
+        this.#senders.get(address) !== interfaceIndex
+      ).map(({ address, interfaceIndex }) => [address, interfaceIndex]),
+    );
     this.#maps.loden_senders.updateMany(
-      [...added].map((address) => ({
+      [...changed].map(([address, interfaceIndex]) => ({
         key: ipv4ToBytes(address),
-        value: ONE,
+        value: u32Bytes(interfaceIndex),
       })),
     );
-    for (const address of added) this.#senders.add(address);
+    for (const [address, index] of changed) this.#senders.set(address, index);
+    this.#putArrivals(peers);
+  }
+
+  #putArrivals(peers: readonly KernelPeer[]): void {
+    const added: MapEntry[] = [];
+    for (const { address, otherInterfaces = [] } of peers) {
+      this.#wantedArrivals.set(address, otherInterfaces);
+      for (const index of otherInterfaces) {
+        const key = arrivalKey(address, index);
+        if (this.#arrivals.has(key.join())) continue;
+        added.push({ key, value: ONE });
+        this.#arrivals.set(key.join(), { address, key });
+      }
+    }
+    if (added.length > 0) this.#maps.loden_arrivals.updateMany(added);
+  }
+
+  /** What is no longer another interface of its address. */
+  #removeArrivals(): void {
+    for (const [text, { address, key }] of this.#arrivals) {
+      const wanted = this.#wantedArrivals.get(address) ?? [];
+      const isWanted = this.#holdings.has(address) &&
+        wanted.includes(u32Of(key.subarray(4)));
+      if (isWanted) continue;
+      this.#maps.loden_arrivals.delete(key);
+      this.#arrivals.delete(text);
+    }
   }
 
   #putEntries(
@@ -325,6 +367,7 @@ export class KernelPeerTable {
       this.#maps.loden_senders.delete(ipv4ToBytes(address));
       this.#senders.delete(address);
     }
+    this.#removeArrivals();
   }
 
   /** A slot's new owner starts at 0. */
@@ -356,9 +399,18 @@ function metricOf({ address, prefixLength }: Cidr): number {
 }
 
 function slotKey(slot: number): Uint8Array {
-  const key = new Uint8Array(4);
-  new DataView(key.buffer).setUint32(0, slot, true);
-  return key;
+  return u32Bytes(slot);
+}
+
+/** As the programs read it. */
+function u32Bytes(number: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, number, true);
+  return bytes;
+}
+
+function u32Of(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
 }
 
 function addressOfKey(key: Uint8Array): Ipv4 {

@@ -35,6 +35,7 @@ import {
   OUTER_UDP,
   PLAIN_IPV4,
   PROTOCOL,
+  SKB,
   UDP,
   VERDICT,
 } from "./programs/layout.ts";
@@ -77,8 +78,11 @@ export interface SlowPathTarget {
   readonly mtuBytes: number;
   /** The program that judges packets; `undefined` if none is loaded. */
   readonly ingress: BpfProgram | undefined;
-  /** Whether peers are reached through a device. */
-  isUnderlay(interfaceIndex: number): boolean;
+  /**
+   * The MAC address of a device through which peers are reached; `undefined` if
+   * it is another one.
+   */
+  underlayMac(interfaceIndex: number): Uint8Array | undefined;
   /** Where a frame is sent to enter the overlay device. */
   readonly hop: { readonly interfaceIndex: number };
   /**
@@ -183,12 +187,15 @@ export class SlowPath {
     this.#packets++;
     // The socket receives from every device: a container with raw sockets could
     // pose as a peer.
-    if (!this.#target.isUnderlay(datagram.interfaceIndex)) {
+    const { interfaceIndex } = datagram;
+    const mac = this.#target.underlayMac(interfaceIndex);
+    if (mac === undefined) {
       this.#fromOtherDevices++;
       return;
     }
     const { returnValue, data } = this.#parts.bpf.testRun(ingress, {
-      data: frameOf(shortened(datagram), this.#target),
+      data: frameOf(shortened(datagram), this.#target, mac),
+      context: arrivedBy(interfaceIndex),
     });
     if (returnValue !== VERDICT.REDIRECT) return;
     const { payload } = datagram;
@@ -231,9 +238,11 @@ export function shortened<Sent extends SentPacket>(datagram: Sent): Sent {
 export function frameOf(
   { payload, address, port }: SentPacket,
   to: { readonly underlayAddress: Ipv4; readonly port: number },
+  mac: Uint8Array = new Uint8Array(6),
 ): Uint8Array {
   const frame = new Uint8Array(INNER_IP + payload.length);
   const view = new DataView(frame.buffer);
+  frame.set(mac, ETHERNET.DESTINATION);
   view.setUint16(ETHERNET.TYPE, ETHERTYPE_IPV4);
   view.setUint8(OUTER_IP, PLAIN_IPV4);
   view.setUint16(
@@ -254,4 +263,11 @@ export function frameOf(
   view.setUint16(OUTER_UDP + UDP.LENGTH, UDP.BYTES + payload.length);
   frame.set(payload, INNER_IP);
   return frame;
+}
+
+/** `struct __sk_buff` of a packet that arrived by a device. */
+function arrivedBy(interfaceIndex: number): Uint8Array {
+  const context = new Uint8Array(SKB.INTERFACE + 4);
+  new DataView(context.buffer).setUint32(SKB.INTERFACE, interfaceIndex, true);
+  return context;
 }

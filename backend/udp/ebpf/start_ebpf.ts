@@ -91,7 +91,7 @@ export function startEbpf(
       get hop() {
         return path.hop;
       },
-      isUnderlay: (interfaceIndex) => path.isUnderlay(interfaceIndex),
+      underlayMac: (interfaceIndex) => path.underlayMac(interfaceIndex),
       onPathMtu: (address) => path.onPathMtu(address),
     });
     running = new RunningEbpf({

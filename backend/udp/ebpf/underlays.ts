@@ -37,6 +37,7 @@ export interface UnderlayParts {
 /** One device with its programs. */
 interface Attached {
   readonly name: string;
+  readonly mac: Uint8Array;
   readonly decision: ReceiveDecision;
   readonly how: "tcx" | "clsact";
 }
@@ -71,6 +72,11 @@ export class Underlays {
   /** Whether packets are received from a device. */
   has(interfaceIndex: number): boolean {
     return this.#attached.has(interfaceIndex);
+  }
+
+  /** Of a device from which packets are received. */
+  mac(interfaceIndex: number): Uint8Array | undefined {
+    return this.#attached.get(interfaceIndex)?.mac;
   }
 
   /** The devices from which packets are received. */
@@ -130,6 +136,7 @@ export class Underlays {
     }
     this.#attached.set(link.index, {
       name: link.name,
+      mac: link.mac,
       decision,
       how,
     });

@@ -41,6 +41,7 @@ export const COUNTER_NAMES: Readonly<Record<string, number>> = {
   "rx.drop.badChecksum": layout.RX_DROP_BAD_CHECKSUM,
   "rx.drop.unknownSender": layout.RX_DROP_UNKNOWN_SENDER,
   "rx.drop.wrongSource": layout.RX_DROP_WRONG_SOURCE,
+  "rx.drop.wrongInterface": layout.RX_DROP_WRONG_INTERFACE,
   "rx.drop.wrongDestination": layout.RX_DROP_WRONG_DESTINATION,
   "rx.drop.ttl": layout.RX_DROP_TTL,
   "rx.drop.device": layout.RX_DROP_DEVICE,

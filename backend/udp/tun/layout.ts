@@ -112,6 +112,7 @@ export const RX_SOCKET_DROPPED = 31;
 export const RX_SENDER_MISMATCH_PASSED = 32;
 export const RX_RECEIVE_FAILED = 33;
 export const RX_LEGACY_SIGNALS = 34;
+export const RX_DROP_WRONG_INTERFACE = 35;
 
 export const ICMP_SENT = 40;
 export const ICMP_RATE_LIMITED = 41;

@@ -11,6 +11,7 @@ import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketMemory } from "../../../linux/packet_memory.ts";
 import type { TunPort } from "../../../linux/tun.ts";
 import type { UdpPort } from "../../../linux/udp_socket.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
 import type { PacketKernel } from "./packet_kernel.ts";
@@ -20,6 +21,7 @@ export type ReceivingPort = Pick<
   UdpPort,
   | "receive"
   | "receivedFrom"
+  | "receivedInterface"
   | "receivedSegmentBytes"
   | "droppedBySocket"
 >;
@@ -31,6 +33,8 @@ export interface ReceiverParts {
   readonly tun: Pick<TunPort, "write">;
   readonly udp: ReceivingPort;
   readonly icmp: IcmpResponder;
+  /** Absent where every device may speak for every peer. */
+  readonly arrivals?: Pick<Arrivals, "mayComeBy"> | undefined;
 }
 
 /** Rounds before the other direction has its turn. */
@@ -53,6 +57,7 @@ export class Receiver {
   readonly #tun: Pick<TunPort, "write">;
   readonly #udp: ReceivingPort;
   readonly #icmp: IcmpResponder;
+  readonly #arrivals: Pick<Arrivals, "mayComeBy"> | undefined;
   #movedBytes = 0;
   #droppedBySocket = 0;
   /** The error number for which the device can no longer be written, or 0. */
@@ -64,6 +69,7 @@ export class Receiver {
     this.#tun = parts.tun;
     this.#udp = parts.udp;
     this.#icmp = parts.icmp;
+    this.#arrivals = parts.arrivals;
   }
 
   /** Forwards until there is nothing more or others wait; the bytes received. */
@@ -119,6 +125,12 @@ export class Receiver {
   #admit(at: number, bytes: number): void {
     const from = this.#udp.receivedFrom;
     const segmentBytes = this.#udp.receivedSegmentBytes || bytes;
+    const device = this.#udp.receivedInterface;
+    if (this.#arrivals?.mayComeBy(from, device) === false) {
+      const datagrams = Math.max(1, Math.ceil(bytes / segmentBytes));
+      this.#kernel.addCount(layout.RX_DROP_WRONG_INTERFACE, datagrams);
+      return;
+    }
     let done = this.#kernel.receive(at, bytes, segmentBytes, from);
     while (done < bytes) {
       // No room for more records: write those that there are.

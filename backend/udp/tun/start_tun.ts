@@ -84,6 +84,8 @@ export async function startTun(
     tun,
     socket,
     udpPort: options.port,
+    checksInterface: options.checksInterface &&
+      options.senderCheck === "strict",
     features,
   }, signal);
   log.info("data path started", {

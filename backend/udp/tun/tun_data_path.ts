@@ -37,6 +37,7 @@ const STOP_PATIENCE_MS = 400;
 export interface TunDataPathOptions
   extends Omit<SharedStateOptions, "coalesceTcp" | "coalesceUdp"> {
   readonly udpPort: number;
+  readonly checksInterface: boolean;
   readonly tun: TunDevice;
   readonly socket: UdpSocket;
   readonly features: DataPathFeatures;
@@ -124,6 +125,7 @@ export class TunDataPath {
 
   #startWorker(role: "primary" | "helper"): WorkerThread {
     const { tun, socket, udpPort, features, workerCode } = this.#options;
+    const { checksInterface } = this.#options;
     const isPrimary = role === "primary";
     return new WorkerThread({
       role,
@@ -134,6 +136,7 @@ export class TunDataPath {
       wakeUpDescriptor: isPrimary ? this.#wakePrimary : this.#wakeHelper,
       otherWakeUpDescriptor: isPrimary ? this.#wakeHelper : this.#wakePrimary,
       udpPort,
+      checksInterface,
       features,
     }, {
       onWantsHelper: () => this.#startHelper(),

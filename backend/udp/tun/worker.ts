@@ -8,6 +8,7 @@
 
 import { describeError } from "../../../errors.ts";
 import { KernelIcmpPort } from "../../../linux/icmp_socket.ts";
+import { KernelRtnetlink } from "../../../linux/netlink/kernel_rtnetlink.ts";
 import { PacketMemory } from "../../../linux/packet_memory.ts";
 import {
   clearEvent,
@@ -21,10 +22,12 @@ import {
   KernelUdpPort,
   UDP_PORT_AREA_BYTES,
 } from "../../../linux/udp_socket.ts";
+import { toIpv4 } from "../../../net/ipv4.ts";
+import { Arrivals } from "./arrivals.ts";
 import { HelperLoop } from "./helper_loop.ts";
 import { IcmpResponder } from "./icmp_responder.ts";
 import * as layout from "./layout.ts";
-import { instantiatePacketKernel } from "./packet_kernel.ts";
+import { instantiatePacketKernel, type PacketKernel } from "./packet_kernel.ts";
 import {
   BULK_LOOKS,
   BUSY_POLL_WINDOW_MS,
@@ -38,8 +41,15 @@ import type { StartMessage, WorkerMessage } from "./worker_messages.ts";
 /** Long enough for a device to send something, short enough not to be missed. */
 const ROOM_WAIT_MS = 5;
 
-function runPrimary(start: StartMessage, icmpPort: KernelIcmpPort): number {
-  const parts = makeParts(start, icmpPort);
+/** Open as long as the worker runs. */
+interface Sockets {
+  readonly icmpPort: KernelIcmpPort;
+  /** Absent where nothing has to be asked. */
+  readonly rtnetlink: KernelRtnetlink | undefined;
+}
+
+function runPrimary(start: StartMessage, sockets: Sockets): number {
+  const parts = makeParts(start, sockets);
   const poller = new KernelPoller([
     start.tunDescriptor,
     start.udpDescriptor,
@@ -63,8 +73,8 @@ function runPrimary(start: StartMessage, icmpPort: KernelIcmpPort): number {
   return loop.run();
 }
 
-function runHelper(start: StartMessage, icmpPort: KernelIcmpPort): number {
-  const parts = makeParts(start, icmpPort);
+function runHelper(start: StartMessage, sockets: Sockets): number {
+  const parts = makeParts(start, sockets);
   const poller = new KernelPoller([
     start.udpDescriptor,
     start.wakeUpDescriptor,
@@ -96,7 +106,7 @@ function makeWaiter(
 
 const clock = { monotonic: () => performance.now() };
 
-function makeParts(start: StartMessage, icmpPort: KernelIcmpPort) {
+function makeParts(start: StartMessage, { icmpPort, rtnetlink }: Sockets) {
   const memory = new PacketMemory(start.memory);
   const kernel = instantiatePacketKernel(start.module, memory);
   const area = start.role === "primary" ? 0 : UDP_PORT_AREA_BYTES;
@@ -122,9 +132,21 @@ function makeParts(start: StartMessage, icmpPort: KernelIcmpPort) {
       clock,
       addCount: kernel.addCount,
     }),
+    arrivals: rtnetlink && makeArrivals(kernel, rtnetlink),
     clock,
     acknowledgeWakeUp: () => clearEvent(start.wakeUpDescriptor),
   };
+}
+
+function makeArrivals(
+  { isPeerAddress }: PacketKernel,
+  rtnetlink: KernelRtnetlink,
+): Arrivals {
+  return new Arrivals({
+    nextHops: (address) => rtnetlink.nextHops(toIpv4(address)),
+    isPeerAddress,
+    clock,
+  });
 }
 
 function tell(message: WorkerMessage): void {
@@ -134,8 +156,9 @@ function tell(message: WorkerMessage): void {
 self.onmessage = ({ data: start }: MessageEvent<StartMessage>) => {
   try {
     using icmpPort = new KernelIcmpPort();
+    using rtnetlink = start.checksInterface ? new KernelRtnetlink() : undefined;
     const run = start.role === "primary" ? runPrimary : runHelper;
-    tell({ type: "ended", errno: run(start, icmpPort) });
+    tell({ type: "ended", errno: run(start, { icmpPort, rtnetlink }) });
   } catch (error) {
     tell({
       type: "failed",

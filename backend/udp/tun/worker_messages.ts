@@ -25,6 +25,8 @@ export interface StartMessage {
   /** Wakes the worker of the other role. */
   readonly otherWakeUpDescriptor: number;
   readonly udpPort: number;
+  /** Whether datagrams must come by a device that leads to their sender. */
+  readonly checksInterface: boolean;
   readonly features: DataPathFeatures;
 }
 

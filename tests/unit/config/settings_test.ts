@@ -68,6 +68,7 @@ Deno.test("without any source every setting has its default", async () => {
     dataPath: "auto",
     ebpfReceive: "auto",
     senderCheck: "strict",
+    senderInterfaceCheck: true,
     peerGraceMinutes: 10,
     trustSavedPeersMinutes: 1_440,
     trustKnownPeersMinutes: 0,

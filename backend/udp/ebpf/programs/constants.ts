@@ -21,6 +21,8 @@ export interface HostConstants {
   readonly underlayAddress: Ipv4;
   readonly port: number;
   readonly senderCheck: SenderCheck;
+  /** Whether packets must come by an interface that leads to their sender. */
+  readonly checksInterface: boolean;
   /** The overlay device, `flannel0`. */
   readonly device: DeviceConstants;
   /** Its other end, the hop: `flannel0p`. */

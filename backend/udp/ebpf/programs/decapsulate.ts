@@ -51,6 +51,11 @@ import {
 } from "../../legacy_signals.ts";
 import type { ProgramCounter } from "../counters.ts";
 import { PEER } from "../maps.ts";
+import {
+  checkArrival,
+  checkArrivalOfAggregate,
+  checkOtherInterface,
+} from "./arrival.ts";
 import type { DeviceConstants, HostConstants } from "./constants.ts";
 import {
   ENCAPSULATED_BYTES,
@@ -137,7 +142,7 @@ export function decapsulate(
     ...(place === "underlay" ? counters(VERDICT.DROP) : []),
     ...checkLengths(),
     ...checkInnerHeader(),
-    ...checkSender(host),
+    ...checkSender(host, place),
     ...checkDestination(host),
     ...dropProbes(),
     load("u8", R7, R7, INNER_IP + IPV4.PROTOCOL),
@@ -151,6 +156,11 @@ export function decapsulate(
     ...drops(DROPS, VERDICT.DROP),
     ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
     ...dropShort(),
+    ...(place === "underlay" ? checkOtherInterface(host) : []),
+    ...(place === "underlay" && host.senderCheck === "strict" &&
+        host.checksInterface
+      ? drops(["rx.drop.wrongInterface"], VERDICT.DROP)
+      : []),
     ...checkOptions(),
     ...(place === "underlay"
       ? aggregate(host)
@@ -321,7 +331,11 @@ function zeroOptions(): Instruction[] {
 }
 
 /** R8 becomes the peer, 0 if unknown; R7 is the packet. */
-function checkSender({ senderCheck }: HostConstants): Instruction[] {
+function checkSender(
+  host: HostConstants,
+  place: "underlay" | "hop",
+): Instruction[] {
+  const { senderCheck } = host;
   const mismatch: Instruction[] = senderCheck === "strict"
     ? [
       label("mismatch"),
@@ -351,6 +365,8 @@ function checkSender({ senderCheck }: HostConstants): Instruction[] {
     load("u32", R2, R8, PEER.ADDRESS),
     jumpIf(R1, "!=", R2, "mismatch"),
     ...inTime(R8, expired, "rx"),
+    // What is at the hop was looked at when it came by the underlay.
+    ...(place === "underlay" ? checkArrival(host) : []),
     goto("sender good"),
     ...mismatch,
     label("sender good"),
@@ -446,6 +462,7 @@ function aggregate(host: HostConstants): Instruction[] {
     label("not one packet"),
     load("u32", R1, R6, SKB.GSO_SIZE),
     jumpIf(R1, "==", 0, dropped("rx.drop.badLength")),
+    ...checkArrivalOfAggregate(host),
     ...count("rx.aggregates"),
     ...setMacs(host.hop),
     ...redirect(host.device.interfaceIndex, 0),

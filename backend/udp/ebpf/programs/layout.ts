@@ -73,6 +73,8 @@ export const SKB = {
   PACKET_TYPE: 4,
   PROTOCOL: 16,
   VLAN_PRESENT: 20,
+  VLAN_TCI: 24,
+  INTERFACE: 40,
   DATA: 76,
   DATA_END: 80,
   DATA_META: 140,
@@ -81,7 +83,15 @@ export const SKB = {
 } as const;
 
 /** `struct xdp_md`. */
-export const XDP = { DATA: 0, DATA_END: 4, DATA_META: 8 } as const;
+export const XDP = {
+  DATA: 0,
+  DATA_END: 4,
+  DATA_META: 8,
+  INTERFACE: 12,
+} as const;
+
+/** The VLAN's number in a tag; 0: the tag has a priority only. */
+export const VLAN_ID_MASK = 0x0fff;
 
 /** PACKET_HOST, `linux/if_packet.h`. */
 export const PACKET_HOST = 0;

@@ -55,6 +55,8 @@ export const STACK = {
   PROTOCOL: -124,
   /** The sum of the inner pseudo header, 8 bytes. */
   PSEUDO_SUM: -136,
+  /** A question to the host's routing, 64 bytes. */
+  FIB: -200,
 } as const;
 
 /** BPF_ADJ_ROOM_MAC: the room is between the Ethernet and the IP header. */
@@ -70,17 +72,18 @@ export const DECAPSULATE_UDP = 1 << 10;
  * R9 becomes the counters of this CPU, which always exist; otherwise the
  * program ends.
  */
-export function counters(verdict: number): Instruction[] {
+export function counters(verdict: number, unique = ""): Instruction[] {
+  const found = `${unique}counters found`;
   return [
     store("u32", R10, STACK.SCRATCH, 0),
     loadMap(R1, "loden_counters"),
     mov(R2, R10),
     add(R2, STACK.SCRATCH),
     call("map_lookup_elem"),
-    jumpIf(R0, "!=", 0, "counters found"),
+    jumpIf(R0, "!=", 0, found),
     mov(R0, verdict),
     exit(),
-    label("counters found"),
+    label(found),
     mov(R9, R0),
   ];
 }

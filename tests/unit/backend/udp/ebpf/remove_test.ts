@@ -140,6 +140,7 @@ Deno.test("the backend does not start in user space while programs take its pack
       dataPath: "tun",
       receive: "auto",
       senderCheck: "strict",
+      checksInterface: true,
       disabledFeatures: [],
     },
   );

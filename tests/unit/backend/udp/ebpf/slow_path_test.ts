@@ -37,6 +37,7 @@ const ICMP_ERROR = {
 } as const;
 
 const UNDERLAY = 2;
+const MAC = Uint8Array.of(2, 0, 192, 0, 2, 1);
 
 /** A datagram of the peer with a packet of that many bytes. */
 function datagram(packetBytes: number): UnderlayDatagram {
@@ -92,7 +93,7 @@ class World {
         return world.ingress;
       },
       hop: { interfaceIndex: HOP_INDEX },
-      isUnderlay: (index) => index === UNDERLAY,
+      underlayMac: (index) => index === UNDERLAY ? MAC : undefined,
       onPathMtu: (peer) => {
         this.learned.push(peer);
         return this.isNew;

@@ -20,6 +20,7 @@ function options(worker: string): TunDataPathOptions {
     network: parseCidr("10.1.0.0/16")!,
     subnet: parseCidr("10.1.5.0/24")!,
     senderCheck: "strict",
+    checksInterface: true,
     mtuBytes: 1472,
     udpPort: 8285,
     features: wantedFeatures([]),

@@ -109,11 +109,11 @@ const SKB_FIELDS: readonly (string | readonly [string, number])[] = [
   "queue_mapping",
   "PROTOCOL",
   "VLAN_PRESENT",
-  "vlan_tci",
+  "VLAN_TCI",
   "vlan_proto",
   "priority",
   "ingress_ifindex",
-  "ifindex",
+  "INTERFACE",
   "tc_index",
   ["cb", 20],
   "hash",
@@ -149,5 +149,10 @@ Deno.test("what programs read of a packet is where the kernel has it", () => {
   for (const [name, offset] of Object.entries(SKB)) {
     assertEquals(offsets.get(name), offset, name);
   }
-  assertEquals({ ...XDP }, { DATA: 0, DATA_END: 4, DATA_META: 8 });
+  assertEquals({ ...XDP }, {
+    DATA: 0,
+    DATA_END: 4,
+    DATA_META: 8,
+    INTERFACE: 12,
+  });
 });
