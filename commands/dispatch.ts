@@ -32,7 +32,7 @@ export async function dispatch(
 }
 
 /** The first word (or two) names no command. */
-export class UnknownCommandError extends UsageError {}
+class UnknownCommandError extends UsageError {}
 
 /** @throws {UnknownCommandError} naming what was typed and what is near. */
 export function findCommand(

@@ -43,7 +43,7 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /** Whether this error is unexpected: every expected error has a class. */
-export function isDefect(error: unknown): boolean {
+function isDefect(error: unknown): boolean {
   return !(error instanceof LodenError);
 }
 

@@ -10,7 +10,7 @@ import { nearMatch } from "./near_match.ts";
 import { lineOf, type YamlStep } from "./yaml_lines.ts";
 
 /** What systemctl does with a unit after it is written. */
-export const UNIT_COMMANDS = [
+const UNIT_COMMANDS = [
   "start",
   "stop",
   "restart",

@@ -106,7 +106,7 @@ export interface Provenance {
 }
 
 /** The source as it begins a sentence: `FLANNELD_IFACE in the environment`. */
-export function describeProvenance(
+function describeProvenance(
   provenance: Provenance,
   flagName: string,
 ): string {

@@ -13,7 +13,7 @@ const ROOT = 0;
 const MOST_LINKS = 40;
 
 /** Another user decides where the path leads. */
-export class UnsafePathError extends Error {
+class UnsafePathError extends Error {
   override readonly name = "UnsafePathError";
   readonly code = "EUNSAFE";
 }

@@ -161,7 +161,7 @@ export interface TunPortLayout {
 
 const IOVEC_BYTES = 16;
 /** A virtio_net_hdr and the largest IPv4 packet. */
-export const TUN_READ_BYTES = 10 + 65535;
+const TUN_READ_BYTES = 10 + 65535;
 const READ_BYTES = BigInt(TUN_READ_BYTES);
 
 /** A TUN device whose packets lie in a {@linkcode PacketMemory}. */

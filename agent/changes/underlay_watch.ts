@@ -193,7 +193,7 @@ function isDoubtful(current: Underlay, finding: UnderlayFinding): boolean {
 }
 
 /** One line per changed value; empty if there is none. */
-export function describeUnderlayChange(
+function describeUnderlayChange(
   before: Underlay,
   after: Underlay,
 ): string[] {

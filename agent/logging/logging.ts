@@ -13,7 +13,7 @@ import {
 } from "./log_line.ts";
 
 /** The values of `--log-format`. */
-export const LOG_FORMATS = ["auto", "text", "json"] as const;
+const LOG_FORMATS = ["auto", "text", "json"] as const;
 
 /** A value of `--log-format`. */
 export type LogFormat = typeof LOG_FORMATS[number];

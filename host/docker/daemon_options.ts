@@ -8,7 +8,7 @@ import { DOCKER_MARK } from "../firewall/docker_mark_plan.ts";
 import type { DaemonConfig } from "./daemon_config.ts";
 
 /** `MARK/MASK`, as `--bridge-accept-fwmark` takes it. */
-export const BRIDGE_ACCEPT_MARK = [DOCKER_MARK, DOCKER_MARK]
+const BRIDGE_ACCEPT_MARK = [DOCKER_MARK, DOCKER_MARK]
   .map((number) => `0x${number.toString(16).padStart(8, "0")}`).join("/");
 
 /** The daemon's option, its key in daemon.json, and the variable that holds it. */

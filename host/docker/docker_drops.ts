@@ -122,7 +122,7 @@ function problem(
  *
  * @param table `nft list table ip docker-bridges`.
  */
-export function missingDaemonOptions(
+function missingDaemonOptions(
   table: string,
   subnet: Cidr,
 ): string[] {

@@ -55,7 +55,7 @@ export class IptablesAntiSpoofing extends IptablesRules {
 }
 
 /** The change that puts the rules of one network in place, or takes them away. */
-export function planIptablesAntiSpoofing(
+function planIptablesAntiSpoofing(
   tables: IptablesTables,
   rules: FirewallRules,
 ): FirewallChange {
@@ -87,7 +87,7 @@ export function planIptablesAntiSpoofing(
 }
 
 /** The change that removes one network's rules, or all of them. */
-export function planIptablesAntiSpoofingRemoval(
+function planIptablesAntiSpoofingRemoval(
   tables: IptablesTables,
   network: Cidr | undefined,
 ): FirewallChange {

@@ -24,7 +24,7 @@ import {
 } from "./planned_rules.ts";
 
 /** Our table, as nft names it. */
-export const ANTI_SPOOFING_TABLE = "ip loden-anti-spoofing";
+const ANTI_SPOOFING_TABLE = "ip loden-anti-spoofing";
 /** That of iptables' table mangle: a drop is final, whatever others accept. */
 const PRIORITY = -150;
 /** IPPROTO_UDP. */
@@ -49,7 +49,7 @@ export class NftablesAntiSpoofing extends NftablesRules<NftChains> {
 }
 
 /** The change that puts the rules of one network in place, or takes them away. */
-export function planNftablesAntiSpoofing(
+function planNftablesAntiSpoofing(
   table: NftChains,
   rules: FirewallRules,
 ): FirewallChange {

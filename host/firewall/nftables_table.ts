@@ -30,7 +30,7 @@ export async function readNftTable(
 }
 
 /** The table's rules, one line each: `CHAIN: RULE`. */
-export async function listNftTable(
+async function listNftTable(
   runner: CommandRunner,
   table: string,
   signal: AbortSignal,

@@ -99,7 +99,7 @@ export class InterfaceList {
  * else as the kernel lists them. Loopback, multicast and deprecated addresses
  * are omitted. Compat 6.1.
  */
-export function usableAddresses(
+function usableAddresses(
   addresses: readonly LinkAddress[],
   interfaceIndex: number,
 ): LinkAddress[] {

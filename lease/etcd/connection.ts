@@ -286,7 +286,7 @@ export class EtcdConnection {
 }
 
 /** The connection did not answer. `faults.ts` matches this text. */
-export class LostConnectionError extends Error {
+class LostConnectionError extends Error {
   readonly code = status.UNAVAILABLE;
 
   constructor() {

@@ -150,11 +150,6 @@ export class PeerSet {
     return this.change(leases, [], 0);
   }
 
-  /** Keys that are gone or no longer readable. */
-  vanish(names: readonly string[], nowMs: number): PeerDiff {
-    return this.change([], names, nowMs);
-  }
-
   /**
    * Updates leases and removes keys at the same moment; none is in both lists.
    * Others stay as they are.

@@ -56,7 +56,7 @@ export function openKernelMap(id: number): KernelMap | undefined {
  * A descriptor of a map, with memory for one key and one value that all calls
  * share, because counters are read often.
  */
-export class KernelMap implements BpfMap {
+class KernelMap implements BpfMap {
   readonly id: number;
   readonly name: string;
   readonly type: MapType;

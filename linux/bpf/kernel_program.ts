@@ -71,7 +71,7 @@ export function openKernelProgram(id: number): KernelProgram | undefined {
 }
 
 /** A descriptor of a program. */
-export class KernelProgram implements BpfProgram {
+class KernelProgram implements BpfProgram {
   readonly id: number;
   readonly name: string;
   readonly tag: string;

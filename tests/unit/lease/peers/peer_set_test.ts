@@ -97,14 +97,14 @@ Deno.test("a changed data path is a change, and is kept with a stale peer", () =
   assertEquals(told(set.put([on("ebpf")])), ["~ 10.1.2.0/24 198.51.100.2"]);
   assertEquals(told(set.put([on("ebpf")])), []);
   assertEquals(told(set.put([on("tun")])), ["~ 10.1.2.0/24 198.51.100.2"]);
-  const [stale] = set.vanish([two.name], 1).changed;
+  const [stale] = set.change([], [two.name], 1).changed;
   assertEquals(stale?.dataPath, "tun");
   assertEquals(told(set.put([two])), ["~ 10.1.2.0/24 198.51.100.2"]);
 });
 
 Deno.test("a vanished peer is stale for its grace and then gone", () => {
   const set = make(two, three);
-  assertEquals(told(set.vanish([two.name], 1_000)), [
+  assertEquals(told(set.change([], [two.name], 1_000)), [
     "~ 10.1.2.0/24 198.51.100.2 stale",
   ]);
   assertEquals(told(set.expire(GRACE_MS + 999)), []);
@@ -115,7 +115,7 @@ Deno.test("a vanished peer is stale for its grace and then gone", () => {
 
 Deno.test("a peer that comes back in its grace goes on as if nothing had been", () => {
   const set = make(two);
-  set.vanish([two.name], 0);
+  set.change([], [two.name], 0);
   assertEquals(told(set.put([two])), ["~ 10.1.2.0/24 198.51.100.2"]);
   assertEquals(told(set.expire(10 * GRACE_MS)), []);
 });
@@ -137,7 +137,7 @@ Deno.test("an empty snapshot leaves every peer stale, none removed", () => {
 
 Deno.test("another holder of a stale peer's subnet takes its place", () => {
   const set = make(two);
-  set.vanish([two.name], 0);
+  set.change([], [two.name], 0);
   assertEquals(told(set.put([lease("10.1.2.0-24", "198.51.100.4")])), [
     "~ 10.1.2.0/24 198.51.100.4",
   ]);
@@ -145,7 +145,7 @@ Deno.test("another holder of a stale peer's subnet takes its place", () => {
 
 Deno.test("a lease that overlaps a stale peer's subnet ends its grace", () => {
   const set = make(two);
-  set.vanish([two.name], 0);
+  set.change([], [two.name], 0);
   assertEquals(told(set.put([lease("10.1.2.128-25", "198.51.100.4")])), [
     "+ 10.1.2.128/25 198.51.100.4",
     "- 10.1.2.0/24",
@@ -154,7 +154,7 @@ Deno.test("a lease that overlaps a stale peer's subnet ends its grace", () => {
 
 Deno.test("a host that has another subnet now ends its old one's grace", () => {
   const set = make(two);
-  set.vanish([two.name], 0);
+  set.change([], [two.name], 0);
   assertEquals(told(set.put([lease("10.1.9.0-24", "198.51.100.2")])), [
     "+ 10.1.9.0/24 198.51.100.2",
     "- 10.1.2.0/24",
@@ -163,7 +163,7 @@ Deno.test("a host that has another subnet now ends its old one's grace", () => {
 
 Deno.test("a peer that moved before its old key vanished has no grace", () => {
   const set = make(two, lease("10.1.9.0-24", "198.51.100.2"));
-  assertEquals(told(set.vanish([two.name], 0)), ["- 10.1.2.0/24"]);
+  assertEquals(told(set.change([], [two.name], 0)), ["- 10.1.2.0/24"]);
 });
 
 Deno.test("two leases of one host that vanish together both have their grace", () => {
@@ -257,7 +257,7 @@ Deno.test("a longer prefix inside another host's lease is no peer, and both keys
     ]],
   );
   // Once the owner is gone, the other may be one that came after it.
-  assertEquals(told(set.vanish([owner.name], 0)), [
+  assertEquals(told(set.change([], [owner.name], 0)), [
     "+ 10.1.2.64/26 198.51.100.3",
     "- 10.1.2.0/24",
   ]);
@@ -292,17 +292,17 @@ Deno.test("of two keys for one subnet the plain one counts, the dual-stack one s
   const set = make(dual);
   assertEquals(set.peers.map(show), ["10.1.2.0/24 198.51.100.22"]);
   assertEquals(told(set.put([two])), ["~ 10.1.2.0/24 198.51.100.2"]);
-  assertEquals(told(set.vanish([two.name], 0)), [
+  assertEquals(told(set.change([], [two.name], 0)), [
     "~ 10.1.2.0/24 198.51.100.22",
   ]);
-  assertEquals(told(set.vanish([dual.name], 0)), [
+  assertEquals(told(set.change([], [dual.name], 0)), [
     "~ 10.1.2.0/24 198.51.100.22 stale",
   ]);
 });
 
 Deno.test("what a run saved the next one knows, with what is left of the grace", () => {
   const set = make(two, three);
-  set.vanish([three.name], 100_000);
+  set.change([], [three.name], 100_000);
   const stored = set.stored(200_000, 1_000_000_000);
   const next = new PeerSet(self, GRACE_MS);
   assertEquals(told(next.restore(stored, 5_000, 1_000_050_000)), [
@@ -336,7 +336,7 @@ Deno.test("how many a snapshot would take away is known before", () => {
     lease("10.1.7.0-24", "198.51.100.7", { backendType: "vxlan" }),
   );
   assertEquals(set.countMissing([three]), { live: 2, missing: 1 });
-  set.vanish([two.name], 0);
+  set.change([], [two.name], 0);
   assertEquals(set.countMissing([]), { live: 1, missing: 1 });
 });
 
@@ -350,7 +350,7 @@ Deno.test("a host with another subnet and address judges all leases again", () =
     lease("10.1.7.0-24", "198.51.100.7"),
     lease("10.1.8.0-24", "198.51.100.8"),
   );
-  set.vanish(["10.1.7.0-24", "10.1.8.0-24"], 0);
+  set.change([], ["10.1.7.0-24", "10.1.8.0-24"], 0);
   const moved = {
     ...self,
     subnet: parseCidr("10.1.2.0/24")!,
@@ -545,7 +545,7 @@ function run(set: PeerSet, operation: Operation, now: number): PeerDiff {
     case "put":
       return set.put([operation.lease]);
     case "vanish":
-      return set.vanish([operation.name], now);
+      return set.change([], [operation.name], now);
     case "replace":
       return set.replace(operation.leases, now);
     case "wait":
