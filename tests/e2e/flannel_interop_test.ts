@@ -20,6 +20,20 @@ const V055_VALUE = '{"PublicIP":"192.0.2.13"}';
 
 const suite = new OverlaySuite("flannel beside", { hosts: 3, agents: 2 });
 
+/** Makes the third host the holder of 10.1.n.0/24, as flannel would. */
+async function putLease(n: number, value: string): Promise<void> {
+  const { address } = suite.rig.host(2);
+  await suite.rig.etcd.ctl("put", `${SUBNETS}/10.1.${n}.0-24`, value);
+  await eventually(
+    "the peer",
+    () => statusOf(suite.node(0)),
+    ({ peers }) =>
+      peers.some((peer) =>
+        peer.subnet === `10.1.${n}.0/24` && peer.publicIp === address
+      ),
+  );
+}
+
 suite.each(EACH_PATH, (test) => {
   for (
     const [version, value, number] of [
@@ -35,16 +49,7 @@ suite.each(EACH_PATH, (test) => {
         third.namespace,
         program("udp_capture.ts", third.address, OVERLAY_PORT),
       );
-      await suite.rig.etcd.ctl("put", `${SUBNETS}/10.1.${number}.0-24`, value);
-      await eventually(
-        "the peer",
-        () => statusOf(suite.node(0)),
-        ({ peers }) =>
-          peers.some((peer) =>
-            peer.subnet === `10.1.${number}.0/24` &&
-            peer.publicIp === third.address
-          ),
-      );
+      await putLease(number, value);
       const destination = `10.1.${number}.9`;
       await container.namespace.attempt(
         ["ping", "-n", "-c1", "-W1", destination],
@@ -68,6 +73,7 @@ suite.each(EACH_PATH, (test) => {
 
   test("a packet in flannel's format is delivered", async () => {
     const { container, host } = suite.node(0);
+    await putLease(201, HEAD_VALUE);
     await using capture = await serve(
       suite.rig,
       container.namespace,

@@ -159,197 +159,160 @@ async function counter(name: string): Promise<number> {
 /** Frames made around the words. */
 type Make = (payload: Uint8Array) => Uint8Array[];
 
-const nops = (count: number) => new Uint8Array(count).fill(NO_OPERATION);
-const withOptions = (options: Uint8Array): Make => (payload) => [
-  frame(outer(inner(payload), { options })),
-];
+/** In what a packet differs from a plain one. */
+interface Changes {
+  readonly inner?: Partial<InnerPacket>;
+  readonly outer?: Partial<OuterPacket>;
+  readonly frame?: Partial<FrameOptions>;
+  readonly header?: VirtioHeader;
+}
+
+/** One frame; a function of the hosts where it needs to know them. */
+function one(changes: Changes | (() => Changes)): Make {
+  return (payload) => {
+    const all = typeof changes === "function" ? changes() : changes;
+    const packet = outer(inner(payload, all.inner), all.outer);
+    return [frame(packet, all.frame, all.header)];
+  };
+}
+
 const large = (payload: Uint8Array) =>
   new Uint8Array([...payload, ...new Uint8Array(600)]);
 
+/** A large packet in outer fragments. */
+const outerFragments = (changes: Partial<InnerPacket> = {}): Make =>
+(
+  payload,
+) =>
+  fragmentsOf(outer(inner(large(payload), changes)), 400)
+    .map((part) => frame(part));
+
+/** A large packet in inner fragments. */
+const innerFragments = (changes: Partial<InnerPacket> = {}): Make =>
+(
+  payload,
+) =>
+  fragmentsOf(inner(large(payload), changes), 400)
+    .map((part) => frame(outer(part)));
+
+/** Pieces of a large packet's body as outer fragments: from, to, where, more. */
+const pieces = (
+  ...all: readonly [number, number | undefined, number, boolean][]
+): Make =>
+(payload) => {
+  const packet = outer(inner(large(payload)));
+  const [header, body] = [packet.subarray(0, 20), packet.subarray(20)];
+  return all.map(([from, to, at, more]) =>
+    frame(fragment(header, body.subarray(from, to), at, more))
+  );
+};
+
+const lastFirst = (make: Make): Make => (payload) => make(payload).reverse();
+const nops = (count: number) => new Uint8Array(count).fill(NO_OPERATION);
+const DEVICE_FINISHES: Changes = {
+  outer: { udpChecksum: "unfinished" },
+  header: { unfinishedUdpAt: UDP_AT },
+};
+const OUTSIDE = { source: "203.0.113.5" };
+const ownAddress = (last: string) =>
+  suite.node(0).container.address.replace(/\d+$/, last);
+
 /** What is right, in a form that a fast path may not know. */
 const ODD: readonly [string, Make][] = [
-  ["a plain packet", (payload) => [frame(outer(inner(payload)))]],
-  [
-    "a packet with an outer checksum",
-    (payload) => [frame(outer(inner(payload), { udpChecksum: "right" }))],
-  ],
+  ["a plain packet", one({})],
+  ["a packet with an outer checksum", one({ outer: { udpChecksum: "right" } })],
   [
     "a packet whose outer checksum the device has to finish",
-    (payload) => [
-      frame(outer(inner(payload), { udpChecksum: "unfinished" }), {}, {
-        unfinishedUdpAt: UDP_AT,
-      }),
-    ],
+    one(DEVICE_FINISHES),
   ],
-  [
-    "a packet with an inner checksum",
-    (payload) => [frame(outer(inner(payload, { udpChecksum: "right" })))],
-  ],
+  ["a packet with an inner checksum", one({ inner: { udpChecksum: "right" } })],
   [
     "a packet with both checksums, the outer one for the device to finish",
-    (payload) => [
-      frame(
-        outer(inner(payload, { udpChecksum: "right" }), {
-          udpChecksum: "unfinished",
-        }),
-        {},
-        { unfinishedUdpAt: UDP_AT },
-      ),
-    ],
+    one({ ...DEVICE_FINISHES, inner: { udpChecksum: "right" } }),
   ],
   [
     "a packet from another port, as behind a NAT",
-    (payload) => [frame(outer(inner(payload), { sourcePort: 40_000 }))],
+    one({ outer: { sourcePort: 40_000 } }),
   ],
-  ["a packet with outer IP options", withOptions(nops(4))],
-  ["a packet with forty bytes of outer IP options", withOptions(nops(40))],
+  ["a packet with outer IP options", one({ outer: { options: nops(4) } })],
   [
-    "a packet in two outer fragments",
-    (payload) =>
-      fragmentsOf(outer(inner(large(payload))), 400).map((part) => frame(part)),
+    "a packet with forty bytes of outer IP options",
+    one({ outer: { options: nops(40) } }),
   ],
+  ["a packet in two outer fragments", outerFragments()],
   [
     "a packet in two outer fragments, the last one first",
-    (payload) =>
-      fragmentsOf(outer(inner(large(payload))), 400).reverse()
-        .map((part) => frame(part)),
+    lastFirst(outerFragments()),
   ],
   [
     "a packet in an outer fragment of eight bytes and the rest",
-    (payload) => {
-      const packet = outer(inner(large(payload)));
-      const [header, body] = [packet.subarray(0, 20), packet.subarray(20)];
-      return [
-        frame(fragment(header, body.subarray(0, 8), 0, true)),
-        frame(fragment(header, body.subarray(8), 8, false)),
-      ];
-    },
+    pieces([0, 8, 0, true], [8, undefined, 8, false]),
   ],
-  [
-    "a packet in inner fragments",
-    (payload) =>
-      fragmentsOf(inner(large(payload)), 400)
-        .map((part) => frame(outer(part))),
-  ],
+  ["a packet in inner fragments", innerFragments()],
   [
     "a packet in inner fragments, the last one first",
-    (payload) =>
-      fragmentsOf(inner(large(payload)), 400).reverse()
-        .map((part) => frame(outer(part))),
+    lastFirst(innerFragments()),
   ],
-  [
-    "a frame with padding",
-    (payload) => [frame(outer(inner(payload)), { paddingBytes: 20 })],
-  ],
-  [
-    "a frame with a priority and no VLAN",
-    (payload) => [frame(outer(inner(payload)), { vlans: [0] })],
-  ],
+  ["a frame with padding", one({ frame: { paddingBytes: 20 } })],
+  ["a frame with a priority and no VLAN", one({ frame: { vlans: [0] } })],
 ];
 
 /** What is wrong, and the counter that must say so where the path sees it. */
 const WRONG: readonly [string, Make, string?][] = [
-  [
-    "a frame of a VLAN",
-    (payload) => [frame(outer(inner(payload)), { vlans: [5] })],
-  ],
-  [
-    "a frame of a VLAN within a VLAN",
-    (payload) => [frame(outer(inner(payload)), { vlans: [5, 6] })],
-  ],
-  [
-    "a frame of a VLAN within priority",
-    (payload) => [frame(outer(inner(payload)), { vlans: [0, 6] })],
-  ],
+  ["a frame of a VLAN", one({ frame: { vlans: [5] } })],
+  ["a frame of a VLAN within a VLAN", one({ frame: { vlans: [5, 6] } })],
+  ["a frame of a VLAN within priority", one({ frame: { vlans: [0, 6] } })],
   [
     "a frame for another station",
-    (payload) => [
-      frame(outer(inner(payload)), { destinationMac: "02:00:5e:00:53:01" }),
-    ],
+    one({ frame: { destinationMac: "02:00:5e:00:53:01" } }),
   ],
   [
     "a packet for another host",
-    (payload) => [
-      frame(
-        outer(inner(payload), { destination: suite.rig.host(1).address }),
-      ),
-    ],
+    one(() => ({ outer: { destination: suite.rig.host(1).address } })),
   ],
   [
     "a packet for all hosts of the underlay",
-    (payload) => [
-      frame(outer(inner(payload), { destination: "192.0.2.255" }), {
-        destinationMac: "ff:ff:ff:ff:ff:ff",
-      }),
-    ],
+    one({
+      outer: { destination: "192.0.2.255" },
+      frame: { destinationMac: "ff:ff:ff:ff:ff:ff" },
+    }),
   ],
   [
     "a packet for a group",
-    (payload) => [
-      frame(outer(inner(payload), { destination: "224.0.0.1" }), {
-        destinationMac: "01:00:5e:00:00:01",
-      }),
-    ],
+    one({
+      outer: { destination: "224.0.0.1" },
+      frame: { destinationMac: "01:00:5e:00:00:01" },
+    }),
   ],
   [
     "a packet for an overlay address of this host, outside",
-    (payload) => [
-      frame(
-        outer(inner(payload), {
-          destination: suite.node(0).container.address.replace(/\d+$/, "0"),
-        }),
-      ),
-    ],
+    one(() => ({ outer: { destination: ownAddress("0") } })),
   ],
-  [
-    "a packet for another port",
-    (payload) => [frame(outer(inner(payload), { port: OVERLAY_PORT + 1 }))],
-  ],
-  [
-    "a packet of another protocol than UDP",
-    (payload) => [frame(outer(inner(payload), { protocol: 136 }))],
-  ],
+  ["a packet for another port", one({ outer: { port: OVERLAY_PORT + 1 } })],
+  ["a packet of another protocol than UDP", one({ outer: { protocol: 136 } })],
   [
     "a peer's address as the sender, with a source that is not the peer's",
-    (payload) => [
-      frame(outer(inner(payload), { source: suite.rig.host(1).address })),
-    ],
+    one(() => ({ outer: { source: suite.rig.host(1).address } })),
     "rx.drop.wrongSource",
   ],
   [
     "a source of this host's own subnet",
-    (payload) => [
-      frame(
-        outer(
-          inner(payload, {
-            source: suite.node(0).container.address.replace(/\d+$/, "77"),
-          }),
-        ),
-      ),
-    ],
+    one(() => ({ inner: { source: ownAddress("77") } })),
     "rx.drop.wrongSource",
   ],
   [
     "outer options and a source that is not the sender's",
-    (payload) => [
-      frame(
-        outer(inner(payload, { source: "203.0.113.5" }), { options: nops(4) }),
-      ),
-    ],
+    one({ inner: OUTSIDE, outer: { options: nops(4) } }),
     "rx.drop.wrongSource",
   ],
   [
     "outer fragments and a source that is not the sender's",
-    (payload) =>
-      fragmentsOf(outer(inner(large(payload), { source: "203.0.113.5" })), 400)
-        .map((part) => frame(part)),
+    outerFragments(OUTSIDE),
     "rx.drop.wrongSource",
   ],
   [
     "inner fragments and a source that is not the sender's",
-    (payload) =>
-      fragmentsOf(inner(large(payload), { source: "203.0.113.5" }), 400)
-        .map((part) => frame(outer(part))),
+    innerFragments(OUTSIDE),
     "rx.drop.wrongSource",
   ],
   [
@@ -359,89 +322,53 @@ const WRONG: readonly [string, Make, string?][] = [
   ],
   [
     "a first outer fragment that holds all, and no second",
-    (payload) => {
-      const packet = outer(inner(payload));
-      return [
-        frame(fragment(packet.subarray(0, 20), packet.subarray(20), 0, true)),
-      ];
-    },
+    pieces([0, undefined, 0, true]),
   ],
   [
     "a later outer fragment that looks like the whole",
-    (payload) => {
-      const packet = outer(inner(payload));
-      return [
-        frame(
-          fragment(packet.subarray(0, 20), packet.subarray(20), 1_480, false),
-        ),
-      ];
-    },
+    pieces([0, undefined, 1_480, false]),
   ],
   [
     "outer fragments that overlap",
-    (payload) => {
-      const packet = outer(inner(large(payload)));
-      const [header, body] = [packet.subarray(0, 20), packet.subarray(20)];
-      return [
-        frame(fragment(header, body.subarray(0, 400), 0, true)),
-        frame(fragment(header, body.subarray(200), 200, false)),
-      ];
-    },
+    pieces([0, 400, 0, true], [200, undefined, 200, false]),
   ],
   [
     "a route of the sender's choice in the outer options",
-    withOptions(new Uint8Array(SOURCE_ROUTE)),
+    one({ outer: { options: new Uint8Array(SOURCE_ROUTE) } }),
   ],
   [
     "a wrong outer header checksum",
-    (payload) => [frame(outer(inner(payload), { badHeaderChecksum: true }))],
+    one({ outer: { badHeaderChecksum: true } }),
   ],
-  [
-    "a wrong inner UDP checksum",
-    (payload) => [frame(outer(inner(payload, { udpChecksum: "wrong" })))],
-  ],
+  ["a wrong inner UDP checksum", one({ inner: { udpChecksum: "wrong" } })],
   [
     "a wrong inner UDP checksum under a right outer one",
-    (payload) => [
-      frame(
-        outer(inner(payload, { udpChecksum: "wrong" }), {
-          udpChecksum: "right",
-        }),
-      ),
-    ],
+    one({ inner: { udpChecksum: "wrong" }, outer: { udpChecksum: "right" } }),
   ],
   [
     "a wrong inner UDP checksum under an outer one for the device to finish",
-    (payload) => [
-      frame(
-        outer(inner(payload, { udpChecksum: "wrong" }), {
-          udpChecksum: "unfinished",
-        }),
-        {},
-        { unfinishedUdpAt: UDP_AT },
-      ),
-    ],
+    one({ ...DEVICE_FINISHES, inner: { udpChecksum: "wrong" } }),
   ],
   [
     "an outer UDP length above the packet's",
-    (payload) => [frame(outer(inner(payload), { udpLength: 1_000 }))],
+    one({ outer: { udpLength: 1_000 } }),
   ],
   [
     "an outer UDP length below its own header's",
-    (payload) => [frame(outer(inner(payload), { udpLength: 7 }))],
+    one({ outer: { udpLength: 7 } }),
   ],
   [
     "an outer UDP length below the inner packet's",
-    (payload) => [frame(outer(inner(payload), { udpLength: 40 }))],
+    one({ outer: { udpLength: 40 } }),
     "rx.drop.badLength",
   ],
   [
     "an outer total length above the frame's",
-    (payload) => [frame(outer(inner(payload), { totalLength: 1_000 }))],
+    one({ outer: { totalLength: 1_000 } }),
   ],
   [
     "an outer total length below the UDP header's end",
-    (payload) => [frame(outer(inner(payload), { totalLength: 24 }))],
+    one({ outer: { totalLength: 24 } }),
   ],
 ];
 

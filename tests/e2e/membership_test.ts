@@ -25,6 +25,12 @@ const suite = new OverlaySuite("membership", {
   hosts: 3,
   agents: 2,
   flags: FLAGS,
+  prepare: async ({ rig }, { dataPaths: [dataPath] }) => {
+    third = await join(rig, rig.host(2), {
+      dataPath: dataPath!,
+      flags: FLAGS,
+    });
+  },
 });
 let third: Node;
 
@@ -42,12 +48,8 @@ async function peersOf(node: Node): Promise<string[]> {
   return (await statusOf(node)).peers.map((peer) => peer.publicIp).sort();
 }
 
-suite.each(EACH_PATH, (test, setup) => {
+suite.each(EACH_PATH, (test) => {
   test("a third host joins and all reach each other", async () => {
-    third = await join(suite.rig, suite.rig.host(2), {
-      dataPath: setup.dataPaths[0]!,
-      flags: FLAGS,
-    });
     const nodes = [...suite.nodes, third];
     for (const from of nodes) {
       for (const to of nodes.filter((node) => node !== from)) {

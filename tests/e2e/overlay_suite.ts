@@ -21,7 +21,7 @@ export type RegisterTest = (name: string, body: () => Promise<void>) => void;
 /** How each overlay is built. */
 export interface SuiteOptions extends Omit<OverlayOptions, "setup"> {
   /** Runs on each overlay before its first test. */
-  readonly prepare?: (overlay: Overlay) => Promise<void>;
+  readonly prepare?: (overlay: Overlay, setup: Setup) => Promise<void>;
 }
 
 /** The tests of a file, and the overlay that the present one runs on. */
@@ -81,7 +81,7 @@ export class OverlaySuite {
 
   async #enter(setup: Setup): Promise<void> {
     this.#overlay = await startOverlay({ ...this.#options, setup });
-    await this.#options.prepare?.(this.#overlay);
+    await this.#options.prepare?.(this.#overlay, setup);
     this.#spoilt = false;
   }
 

@@ -95,6 +95,19 @@ suite.each(EACH_PATH, (test) => {
     });
   }
 
+  test("an agent ends in order while etcd is dead", async () => {
+    const node = suite.node(0);
+    await suite.rig.etcd.kill();
+    try {
+      const startedAtMs = performance.now();
+      assertEquals(await node.agent.stop(), 0);
+      assert(performance.now() - startedAtMs < 1_500);
+    } finally {
+      await suite.rig.etcd.start();
+      await restart(suite.rig, node);
+    }
+  });
+
   test("a second signal ends the agent at once, unless it has ended by then", async () => {
     const { agent } = suite.node(0);
     agent.process.kill("SIGTERM");

@@ -4,10 +4,17 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { measureTcp } from "../../bench/measure/tcp.ts";
 import { ping } from "../../bench/measure/ping.ts";
+import { attempt } from "../../tools/command.ts";
 import { RigExistsError } from "../rig/errors.ts";
 import { belongsTo } from "../rig/names.ts";
 import { Rig } from "../rig/rig.ts";
@@ -136,16 +143,35 @@ Deno.test("what a killed owner left is found and removed by the next rig, proces
   const reader = owner.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const [name, directory] = (await reader.read()).value!.trim().split(" ");
   await reader.cancel();
+  const left = () => namespaceNames((part) => belongsTo(part, name!));
+  // Before the end: from then on, another suite may remove them, too.
+  assertEquals(left().length, 3);
   owner.kill("SIGKILL");
   await owner.status;
-  const left = () => namespaceNames((part) => belongsTo(part, name!));
-  assertEquals(left().length, 3);
   {
     await using _next = await Rig.create({ hosts: 0 });
     assertEquals(left(), []);
     assertEquals(await exists(directory!), false);
   }
 });
+
+Deno.test("where a test of a suite fails, the next one has hosts of its own, and those after it share them", async () => {
+  const { exitCode, stdout } = await attempt([
+    ...[Deno.execPath(), "test", "--allow-all", "--no-check"],
+    ...[`--config=${configPath()}`, fromFileUrl(failingSuite())],
+  ], { env: { NO_COLOR: "1" } });
+  assertEquals(exitCode, 1);
+  const [first, second, third, ...more] = [...stdout.matchAll(/^rig: (.*)$/gm)]
+    .map(([, name]) => name);
+  assertNotEquals(first, second);
+  assertEquals(second, third);
+  assertEquals(more, []);
+  assertMatch(stdout, /\(2 steps\).*\(1 step\)/);
+});
+
+function failingSuite(): URL {
+  return new URL("./programs/failing_suite.ts", import.meta.url);
+}
 
 function rigUrl(): string {
   return new URL("../rig/rig.ts", import.meta.url).href;
