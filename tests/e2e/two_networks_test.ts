@@ -70,14 +70,13 @@ for (const linkMode of ["super", "software"] as const) {
   }
 }
 
-async function join(
+function join(
   rig: Rig,
   dataPath: DataPath,
   prefix: string,
   bridge: string,
 ): Promise<Member[]> {
-  const members: Member[] = [];
-  for (const host of rig.hosts) {
+  return Promise.all(rig.hosts.map(async (host) => {
     const agent = await rig.startAgent(host, {
       instance: bridge,
       flags: [`--datapath=${dataPath}`, `--etcd-prefix=${prefix}`],
@@ -87,9 +86,8 @@ async function join(
       ...await agent.bridge(),
       name: bridge,
     });
-    members.push({ agent, container });
-  }
-  return members;
+    return { agent, container };
+  }));
 }
 
 async function remove(
