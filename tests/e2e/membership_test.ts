@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ping } from "../../bench/measure/ping.ts";
+import { ANSWER_WITHIN_MS } from "../../lease/liveness/answer_times.ts";
 import { EACH_PATH } from "./data_paths.ts";
 import {
   eventually,
@@ -89,7 +90,8 @@ suite.each(EACH_PATH, (test) => {
     assertEquals(await third.agent.stop(), 0);
     await Deno.remove(third.agent.files.subnetFile);
     await Deno.remove(third.agent.files.stateDirectory, { recursive: true });
-    await restart(suite.rig, third);
+    // The host that it was is given the time to answer.
+    await restart(suite.rig, third, [], {}, ANSWER_WITHIN_MS + 20_000);
     assertEquals(await subnetOf(third), subnet);
   });
 

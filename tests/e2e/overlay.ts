@@ -124,13 +124,14 @@ export async function restart(
   node: Node,
   flags: readonly string[] = [],
   options: Partial<AgentOptions> = {},
+  readyTimeoutMs?: number,
 ): Promise<void> {
   node.agent[Symbol.dispose]();
   node.agent = await rig.startAgent(node.host, {
     ...options,
     flags: [...node.flags, ...flags],
   });
-  await node.agent.ready();
+  await node.agent.ready(readyTimeoutMs);
 }
 
 /** Starts a program of this directory that says `listening`. */

@@ -43,10 +43,10 @@ suite.each(EACH_PATH, (test) => {
 
   test("a second agent of another network on the same port is refused and names the port", async () => {
     const { agent, flags, host } = suite.node(0);
-    await suite.rig.publish({ Network: "10.9.0.0/16" }, "/other/network");
+    await suite.rig.publish({ Network: "10.9.0.0/16" }, "/same-port/network");
     const second = await suite.rig.startAgent(host, {
       instance: "same-port",
-      flags: [...flags, "--etcd-prefix=/other/network"],
+      flags: [...flags, "--etcd-prefix=/same-port/network"],
     });
     const code = await second.process.ended(REFUSE_MS);
     assert(code !== 0);
