@@ -62,7 +62,7 @@ Deno.test("a host without a free subnet names the holders, the next to expire an
     /3 leases hold all of the 3 subnets/,
     /the next to expire, unless renewed: 10\.1\.2\.0\/24 of 192\.0\.2\.92 in \d+ min,/,
     /min, 10\.1\.1\.0\/24 of 192\.0\.2\.91 in \d+ h \d+ min/,
-    /1 are reserved and never end \(10\.1\.3\.0\/24 of 192\.0\.2\.93\)/,
+    /1 are reserved and never expire \(10\.1\.3\.0\/24 of 192\.0\.2\.93\)/,
     /SubnetLen 25 would give 7/,
     /Network 10\.1\.0\.0\/21 would give 7/,
   ];
