@@ -391,6 +391,20 @@ Deno.test("with --trust-known-peers a running agent stops using peers that etcd 
   });
 });
 
+Deno.test("a watch that holds confirms the peers between two listings", async () => {
+  using host = new Host();
+  host.etcd.put("10.1.6.0-24", PEER);
+  // Listings are five minutes apart.
+  const membership = host.run(undefined, { knownSeconds: 60 });
+  await membership.acquire(request, never);
+  await running(host, membership, async () => {
+    for (let passed = 0; passed < 600; passed++) {
+      await host.clock.advance(1_000);
+    }
+    assertEquals(host.diffs.flatMap(({ removed }) => removed), []);
+  });
+});
+
 Deno.test("with --trust-known-peers saved peers are not used for longer either", async () => {
   using host = new Host();
   await leavePeer(host);
