@@ -5,9 +5,8 @@
  */
 
 import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
-import { bootTimeNs } from "../../linux/boot_clock.ts";
+import { bootTimeNs, type Clock } from "../../linux/clock.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
-import type { Clock } from "../../linux/clock.ts";
 import { KernelEthtool } from "../../linux/ethtool.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";

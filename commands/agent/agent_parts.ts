@@ -53,8 +53,7 @@ import {
   renderSubnetEnv,
   type SubnetEnv,
 } from "../../host/subnet_env.ts";
-import { checkSysctls } from "../../host/sysctl_check.ts";
-import { setSysctls } from "../../host/sysctl_set.ts";
+import { checkSysctls, setSysctls } from "../../host/sysctl_check.ts";
 import { SystemdNotifier } from "../../host/systemd.ts";
 import { lookAtUnderlay } from "../../host/underlay/underlay_look.ts";
 import {

@@ -12,7 +12,7 @@ import { joinPayload, readU32, splitPayload } from "./codec.ts";
 import { BadNetlinkMessageError } from "./errors.ts";
 import { AF_INET, type NetlinkRequest } from "./request.ts";
 import type { LinkAddress } from "./rtnetlink.ts";
-import { scopeOf } from "./scope.ts";
+import { scopeOf } from "./route.ts";
 
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;

@@ -32,13 +32,13 @@ import type { NetlinkRequest } from "./request.ts";
 import {
   deleteRouteRequest,
   FIB_MATCH,
+  isSameRoute,
   listRoutesRequest,
   parseRoute,
   parseRouteAnswer,
   putRouteRequest,
   routeToRequest,
 } from "./route.ts";
-import { isSameRoute } from "./same_route.ts";
 import {
   deleteForwardingRequest,
   deleteNeighbourRequest,

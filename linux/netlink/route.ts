@@ -7,7 +7,7 @@
  * @module
  */
 
-import { cidrOf } from "../../net/cidr.ts";
+import { cidrOf, equalCidr } from "../../net/cidr.ts";
 import {
   type Ipv4,
   ipv4FromBytes,
@@ -32,7 +32,6 @@ import type {
   RouteQuery,
   RouteScope,
 } from "./rtnetlink.ts";
-import { scopeNumber, scopeOf } from "./scope.ts";
 
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
@@ -272,4 +271,43 @@ function numberOf(value: Uint8Array | undefined): number | undefined {
 
 function ipv4Of(value: Uint8Array | undefined): Ipv4 | undefined {
   return value?.length === 4 ? ipv4FromBytes(value) : undefined;
+}
+
+/**
+ * Whether `route` is `wanted`: destination, metric and type are the identity in
+ * the main table; of the rest only what `wanted` names is compared.
+ */
+export function isSameRoute(route: Route, wanted: NewRoute): boolean {
+  const matches = <T>(value: T, wish: T | undefined) =>
+    wish === undefined || wish === value;
+  return route.table === MAIN_TABLE &&
+    equalCidr(route.destination, wanted.destination) &&
+    route.metric === (wanted.metric ?? 0) &&
+    route.type === (wanted.type ?? "unicast") &&
+    matches(route.interfaceIndex, wanted.interfaceIndex) &&
+    matches(route.gateway, wanted.gateway) &&
+    matches(route.preferredSource, wanted.preferredSource) &&
+    matches(route.scope, wanted.scope) &&
+    matches(route.mtuBytes, wanted.mtuBytes);
+}
+
+const NUMBERS = {
+  global: 0,
+  site: 200,
+  link: 253,
+  host: 254,
+  nowhere: 255,
+} as const;
+
+/** The kernel's number of a scope. */
+export function scopeNumber(scope: RouteScope): number {
+  return typeof scope === "number" ? scope : NUMBERS[scope];
+}
+
+/** The scope of a number: its name where it has one. */
+export function scopeOf(number: number): RouteScope {
+  for (const [name, value] of Object.entries(NUMBERS)) {
+    if (value === number) return name as keyof typeof NUMBERS;
+  }
+  return number;
 }

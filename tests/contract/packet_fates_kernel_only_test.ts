@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import { PEER_SLOTS } from "../../backend/udp/ebpf/maps.ts";
 import { VERDICT } from "../../backend/udp/ebpf/programs/layout.ts";
-import { bootTimeNs } from "../../linux/boot_clock.ts";
+import { bootTimeNs } from "../../linux/clock.ts";
 import { formatIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { isDamaged } from "../support/host_socket.ts";
 import { address, network, peer } from "../support/kernel_world.ts";

@@ -8,7 +8,11 @@
 
 import { ERRNO } from "../../linux/errno.ts";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
-import { LOCAL_TABLE, MAIN_TABLE } from "../../linux/netlink/route.ts";
+import {
+  isSameRoute,
+  LOCAL_TABLE,
+  MAIN_TABLE,
+} from "../../linux/netlink/route.ts";
 import type {
   ForwardingEntry,
   Link,
@@ -25,7 +29,6 @@ import type {
   VethPair,
   VxlanSettings,
 } from "../../linux/netlink/rtnetlink.ts";
-import { isSameRoute } from "../../linux/netlink/same_route.ts";
 import {
   cidrOf,
   contains,

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { checkSysctls } from "../../../host/sysctl_check.ts";
-import { setSysctls } from "../../../host/sysctl_set.ts";
+import { checkSysctls, setSysctls } from "../../../host/sysctl_check.ts";
 
 /** A kernel whose settings can be written, but for those that are locked. */
 function kernel(settings: Record<string, string>, locked: string[] = []) {
