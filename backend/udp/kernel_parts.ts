@@ -7,6 +7,7 @@
 import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
 import { bootTimeNs, type Clock } from "../../linux/clock.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import { requestEcho } from "../../linux/echo_request.ts";
 import { KernelEthtool } from "../../linux/ethtool.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
@@ -36,6 +37,7 @@ export function kernelParts(
     // Loden knows its own routes to peers, so they are not reported.
     openMonitor: () => new KernelRtnetlinkMonitor({ own: rtnetlink }),
     countIpsecPolicies,
+    probePath: (address, bytes) => requestEcho(clock, address, bytes),
     openIpsecMonitor: () => new KernelIpsecMonitor(),
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,

@@ -10,6 +10,7 @@
 const NUMBERS = {
   map_lookup_elem: 1,
   skb_store_bytes: 9,
+  skb_vlan_push: 18,
   redirect: 23,
   skb_load_bytes: 26,
   csum_diff: 28,

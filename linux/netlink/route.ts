@@ -52,6 +52,7 @@ const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RTA_METRICS = 8;
 const RTA_MULTIPATH = 9;
+const RTA_CACHEINFO = 12;
 const RTA_TABLE = 15;
 const RTA_MARK = 16;
 const RTAX_MTU = 2;
@@ -251,7 +252,14 @@ export function parseRouteAnswer(payload: Uint8Array): RouteAnswer {
     gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
     source: ipv4Of(attributes.get(RTA_PREFSRC)),
     mtuBytes: mtuOf(attributes.get(RTA_METRICS)),
+    ...isExpiring(attributes.get(RTA_CACHEINFO)) && { isLearned: true },
   };
+}
+
+/** The third field of `struct rta_cacheinfo`: when it is forgotten; 0: never. */
+function isExpiring(value: Uint8Array | undefined): boolean {
+  return value !== undefined && value.length >= 12 &&
+    readU32(value.subarray(8, 12)) !== 0;
 }
 
 function routeType(number: number): Route["type"] {

@@ -118,6 +118,8 @@ export interface RouteQuery {
 /** How the kernel would send to an address. */
 export interface RouteAnswer {
   readonly interfaceIndex: number;
+  /** Whether the MTU is what an ICMP message has taught, and will be forgotten. */
+  readonly isLearned?: boolean;
   readonly gateway: Ipv4 | undefined;
   readonly source: Ipv4 | undefined;
   /** Of the route, or what an ICMP message has taught; else as the device. */

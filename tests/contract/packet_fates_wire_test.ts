@@ -1,6 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
-import { XDP, XDP_VERDICT } from "../../backend/udp/ebpf/programs/layout.ts";
+import {
+  networkHalf,
+  VERDICT,
+  XDP,
+  XDP_VERDICT,
+} from "../../backend/udp/ebpf/programs/layout.ts";
 import {
   add,
   call,
@@ -45,6 +50,7 @@ import {
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
+const VLAN_ETHERTYPE = 0x8100;
 const SOCK_NONBLOCK = 0x800;
 /** ETH_P_ALL in network byte order. */
 const EVERYTHING = 0x0300;
@@ -143,6 +149,22 @@ class WireWorld implements Disposable {
       ],
     }));
     this.#bpf.setXdp(this.#devices[0]!, program);
+  }
+
+  /** The network gives frames a VLAN's tag, beside the frame as hardware does. */
+  tag(vlan: number): void {
+    const program = this.#stack.use(this.#bpf.loadProgram({
+      name: "tagger",
+      type: "schedCls",
+      build: () => [
+        mov(R2, networkHalf(VLAN_ETHERTYPE)),
+        mov(R3, vlan),
+        call("skb_vlan_push"),
+        mov(R0, VERDICT.PASS),
+        exit(),
+      ],
+    }));
+    this.#bpf.attach(this.#wire, "egress", program);
   }
 
   /** From the network. */
@@ -260,6 +282,17 @@ testInNamespace("over a real wire", import.meta.url, () => {
       });
     }
   }
+
+  Deno.test("a frame of another VLAN is not taken in the mode xdp, where the tag is not in the frame", async () => {
+    using world = new WireWorld("xdp");
+    const read = () => world.programs.counters();
+    world.arrive(arriving(LAST));
+    await eventually("a packet", () => world.delivered().length === 1);
+    world.tag(5);
+    world.arrive(arriving(inner()));
+    await eventually("the tag", () => read()["rx.drop.vlanTag"] === 1);
+    assertEquals(world.delivered(), []);
+  });
 
   Deno.test("what another program says in front of a frame is no mark", async () => {
     using world = new WireWorld("direct");

@@ -10,6 +10,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { internetChecksum } from "../../net/checksum.ts";
 import { loden } from "../rig/agent.ts";
 import type { Daemon } from "../rig/daemon.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
@@ -27,6 +28,7 @@ import { OverlaySuite } from "./overlay_suite.ts";
 import { program } from "./programs/path.ts";
 
 const OVERLAY_PORT = 8285;
+const ICMP = 1;
 const CONTAINER_PORT = 7000;
 const SILENT = {
   host: "192.0.2.99",
@@ -34,6 +36,8 @@ const SILENT = {
   container: "10.1.200.5",
 };
 const STRANGER = 2;
+const FORGED_MTU_BYTES = 600;
+const VERIFIED_MS = 2_500;
 const ARRIVAL_MS = 5_000;
 /** nobody */
 const UNPRIVILEGED = "65534";
@@ -111,6 +115,37 @@ function outer(
     payload: inner(to, payload),
     ...changes,
   });
+}
+
+/** RFC 792: destination unreachable, fragmentation needed; RFC 1191: the MTU. */
+function fragmentationNeeded({ from, to, about, mtuBytes }: {
+  readonly from: string;
+  readonly to: string;
+  readonly about: Pick<OuterPacket, "source" | "destination">;
+  readonly mtuBytes: number;
+}): Uint8Array {
+  const quoted = outerPacket({
+    ...about,
+    port: OVERLAY_PORT,
+    payload: new Uint8Array(),
+    totalLength: 1_500,
+  });
+  const message = new Uint8Array([
+    ...[3, 4, 0, 0, 0, 0, mtuBytes >> 8, mtuBytes & 0xff],
+    ...quoted,
+  ]);
+  const sum = internetChecksum(message);
+  message.set([sum >> 8, sum & 0xff], 2);
+  // An IPv4 packet whose UDP header is the message's first eight bytes.
+  const packet = outerPacket({
+    source: from,
+    destination: to,
+    port: 0,
+    protocol: ICMP,
+    payload: message.subarray(8),
+  });
+  packet.set(message, 20);
+  return packet;
 }
 
 /** Sends packets out of a namespace's `eth0`, to the gateway's or another MAC. */
@@ -194,7 +229,7 @@ async function antiSpoofing(
   );
 }
 
-suite.each(EACH_PATH, (test) => {
+suite.each(EACH_PATH, (test, { traits }) => {
   test("the rules against spoofing are listed, and name the underlay and the containers' bridge", async () => {
     const { rules, state } = await antiSpoofing();
     assertEquals(state, "in-place");
@@ -267,6 +302,33 @@ suite.each(EACH_PATH, (test) => {
       (now) => now === before + 1,
     );
     assertEquals(arrivals(1, payload), 0);
+  });
+
+  test("forged words of a router about the way to a peer do not make it narrow", async () => {
+    const { address: from, namespace } = suite.rig.host(STRANGER);
+    const [own, peer] = [suite.rig.host(0), suite.rig.host(1)];
+    const mac = await macOf(own.namespace, "eth0");
+    await send(
+      namespace,
+      mac,
+      Array.from({ length: 200 }, () =>
+        fragmentationNeeded({
+          from,
+          to: own.address,
+          about: { source: own.address, destination: peer.address },
+          mtuBytes: FORGED_MTU_BYTES,
+        })),
+    );
+    // As long as it takes to ask the peer, and the agent to look again.
+    await new Promise((resolve) => setTimeout(resolve, VERIFIED_MS));
+    const { container } = suite.node(0);
+    const { address } = suite.node(1).container;
+    const { exitCode, stdout } = await container.namespace.attempt([
+      ...["ping", "-c", "3", "-i", "0.2", "-W", "2", "-M", "do"],
+      // User space is told by the kernel, which takes it for as small as this.
+      ...["-s", traits.answersItself ? "500" : "1400", address],
+    ]);
+    assertEquals(exitCode, 0, stdout);
   });
 
   test("an unprivileged user of a host cannot speak as another one's container", async () => {

@@ -17,6 +17,7 @@ import type {
   Route,
   Rtnetlink,
 } from "../../../linux/netlink/rtnetlink.ts";
+import type { EchoAnswer } from "../../../linux/echo_request.ts";
 import type { Ipv4 } from "../../../net/ipv4.ts";
 import {
   applyPeerDiff,
@@ -52,6 +53,7 @@ import {
   type OverlayPair,
 } from "./overlay_pair.ts";
 import { type Ownership, ownershipOf } from "./ownership.ts";
+import { PathMtuClaims } from "./path_mtu_claims.ts";
 import { PeerRoutes } from "./peer_routes.ts";
 import {
   type DeadlineOf,
@@ -77,6 +79,8 @@ export interface EbpfDataPathParts {
    * {@linkcode DEFAULT_TRUST}.
    */
   readonly trust?: PeerTrust;
+  /** Whether packets of a size reach a peer; absent: nobody can tell. */
+  readonly probePath?: (address: Ipv4, bytes: number) => Promise<EchoAnswer>;
 }
 
 /** A lease of flannel's 24 hours and a grace of ten minutes from now. */
@@ -124,6 +128,10 @@ export class EbpfDataPath implements UdpDataPath {
   #found: { peers: KernelPeers; untilMs: number } | undefined;
   /** The peers in the table; if they are the same, nothing is missing. */
   #settled: { peers: KernelPeers; deadlineOf: DeadlineOf } | undefined;
+  readonly #claims: PathMtuClaims;
+  /** As the last look has seen them. */
+  #links: readonly Link[] = [];
+  #isClosed = false;
   /** Until when devices that are no underlays are not checked again. */
   #elsewhereUntilMs = -Infinity;
   /** Whether everything was right at least once. */
@@ -163,7 +171,18 @@ export class EbpfDataPath implements UdpDataPath {
     this.#parts = parts;
     this.#options = options;
     this.#owner = owner;
-    this.#routes = new PeerRoutes(parts.rtnetlink, options);
+    this.#claims = new PathMtuClaims({
+      clock: parts.clock,
+      probe: parts.probePath ?? (() => Promise.resolve("none")),
+      onChange: (address) => {
+        if (!this.#isClosed) this.#lookAtPathMtu(address);
+      },
+    });
+    this.#routes = new PeerRoutes(
+      parts.rtnetlink,
+      options,
+      (address, mtuBytes) => this.#claims.believed(address, mtuBytes),
+    );
     this.failed = this.#stopped.promise;
     this.decapUdp = wantedFeatures(options.disabledFeatures).decapUdp &&
       hasDecapUdp(parts.bpf);
@@ -224,12 +243,14 @@ export class EbpfDataPath implements UdpDataPath {
    * Applies only the differences; returns whether that is enough: if everything
    * else is known to be right and no program is needed on another device.
    */
-  #changeSome({ added, changed, removed }: PeerDiff): boolean {
+  #changeSome(
+    { added, changed, removed }: PeerDiff,
+    links: readonly Link[] = this.#parts.rtnetlink.links(),
+  ): boolean {
     const [found, settled] = [this.#found, this.#settled];
     if (found === undefined || settled?.peers !== found.peers) return false;
     const { index } = this.#pair.device;
     const touched = [...added, ...changed];
-    const links = this.#parts.rtnetlink.links();
     const put = this.#routes.findMore(touched, links, index);
     if (!put.flatMap(interfacesOf).every((each) => this.isUnderlay(each))) {
       return false;
@@ -253,12 +274,19 @@ export class EbpfDataPath implements UdpDataPath {
    * The path MTU of a peer is smaller than known; sets its route. Returns
    * whether that is new.
    */
-  onPathMtu(address: Ipv4): boolean {
-    if (!this.#routes.has(address)) return false;
+  onPathMtu(address: Ipv4, port: number): boolean {
+    // Anyone can send such a message: what it costs is bounded.
+    return port === this.#options.port && this.#routes.has(address) &&
+      this.#claims.mayLook(address) && this.#lookAtPathMtu(address);
+  }
+
+  #lookAtPathMtu(address: Ipv4): boolean {
     const before = this.#routes.mtuBytes(address);
     const changed = [...this.#peers?.values() ?? []]
       .filter(({ publicIp }) => publicIp === address);
-    if (!this.#changeSome({ added: [], changed, removed: [] })) this.mend();
+    // Devices as they were a moment ago: to list them takes long. If that does
+    // not do, the next look does.
+    this.#changeSome({ added: [], changed, removed: [] }, this.#links);
     return this.#routes.mtuBytes(address) !== before;
   }
 
@@ -295,7 +323,7 @@ export class EbpfDataPath implements UdpDataPath {
       mended.push("device");
       routes = rtnetlink.routes();
     }
-    const links = rtnetlink.links();
+    const links = this.#links = rtnetlink.links();
     if (routes !== undefined) {
       this.#table.readRoutes(routes);
       this.#routes.readRoutes(routes);
@@ -564,7 +592,10 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   details(): Record<string, string> {
-    return this.#programs?.underlays.details() ?? {};
+    return {
+      ...this.#programs?.underlays.details(),
+      ...this.#claims.details(),
+    };
   }
 
   /** Closes the process's descriptors; programs, maps and devices stay. */
@@ -576,6 +607,7 @@ export class EbpfDataPath implements UdpDataPath {
 
   /** Also after a failed start, when there may be fewer. */
   #close(): void {
+    this.#isClosed = true;
     this.#programs?.[Symbol.dispose]();
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};
     for (const map of Object.values(maps)) map[Symbol.dispose]();

@@ -33,7 +33,13 @@ export interface PeerRoutesOptions {
   readonly mtuBytes: OverlayMtu;
 }
 
-type PeerRoute = Pick<RouteAnswer, "interfaceIndex" | "mtuBytes">;
+/** What is taken of an MTU that a router has named; `undefined`: nothing. */
+type Believed = (address: Ipv4, mtuBytes: number) => number | undefined;
+
+type PeerRoute = Pick<
+  RouteAnswer,
+  "interfaceIndex" | "isLearned" | "mtuBytes"
+>;
 
 /** See the module. */
 export class PeerRoutes {
@@ -41,6 +47,7 @@ export class PeerRoutes {
   /** Destinations of the host's routes with several next hops. */
   #multipath: readonly Cidr[] = [];
   readonly #options: PeerRoutesOptions;
+  readonly #believed: Believed;
   /** The MTU of each route that is smaller than the overlay's. */
   readonly #mtus = new Map<Ipv4, number | undefined>();
   /** Peers that cannot be served, with their devices; each is logged once. */
@@ -49,7 +56,9 @@ export class PeerRoutes {
   constructor(
     rtnetlink: Pick<Rtnetlink, "nextHops" | "routeTo">,
     options: PeerRoutesOptions,
+    believed: Believed = (_, mtuBytes) => mtuBytes,
   ) {
+    this.#believed = believed;
     this.#rtnetlink = rtnetlink;
     this.#options = options;
   }
@@ -94,7 +103,10 @@ export class PeerRoutes {
         return [];
       }
       this.#unusable.delete(peer.publicIp);
-      const mtuBytes = this.#overlayMtu(route, device?.mtuBytes);
+      const mtuBytes = this.#overlayMtu(
+        this.#routeMtu(peer.publicIp, route),
+        device?.mtuBytes,
+      );
       this.#mtus.set(peer.publicIp, mtuBytes);
       return [{
         subnet: peer.subnet,
@@ -165,6 +177,16 @@ export class PeerRoutes {
     }
   }
 
+  /** Without what a router is not believed. */
+  #routeMtu(
+    address: Ipv4,
+    { isLearned, mtuBytes }: PeerRoute,
+  ): number | undefined {
+    return isLearned && mtuBytes !== undefined
+      ? this.#believed(address, mtuBytes)
+      : mtuBytes;
+  }
+
   /**
    * The MTU of a route, if it is smaller than the overlay's: set on the route,
    * reported by a router (the kernel remembers it for
@@ -173,12 +195,12 @@ export class PeerRoutes {
    * answers a container with fragmentation needed, or fragments.
    */
   #overlayMtu(
-    route: PeerRoute,
+    routeMtuBytes: number | undefined,
     deviceMtuBytes: number | undefined,
   ): number | undefined {
     const unlimited = Infinity;
     const outerBytes = Math.min(
-      route.mtuBytes ?? unlimited,
+      routeMtuBytes ?? unlimited,
       deviceMtuBytes ?? unlimited,
     );
     const innerBytes = outerBytes - UDP_ENCAPSULATION_BYTES;

@@ -88,7 +88,7 @@ export interface SlowPathTarget {
   /**
    * The path MTU of a peer is smaller than known; returns whether that is new.
    */
-  onPathMtu(address: Ipv4): boolean;
+  onPathMtu(address: Ipv4, port: number): boolean;
 }
 
 /** Their names are an interface: `docs/datapath.md`. */
@@ -173,7 +173,7 @@ export class SlowPath {
       const datagram = socket.receive();
       if (error === undefined && datagram === undefined) return false;
       if (error?.errno === ERRNO.EMSGSIZE) {
-        if (this.#target.onPathMtu(error.address)) this.#pathMtus++;
+        if (this.#target.onPathMtu(error.address, error.port)) this.#pathMtus++;
       }
       if (datagram !== undefined) this.#deliver(datagram);
       this.#reported = undefined;

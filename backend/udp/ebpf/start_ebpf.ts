@@ -9,6 +9,7 @@ import { describeError } from "../../../errors.ts";
 import type { DescriptorWaiter } from "../../../linux/descriptor_watch.ts";
 import type { Bpf } from "../../../linux/bpf/bpf.ts";
 import type { Clock } from "../../../linux/clock.ts";
+import type { EchoAnswer } from "../../../linux/echo_request.ts";
 import { SystemCallError } from "../../../linux/errno.ts";
 import type { Ethtool } from "../../../linux/ethtool.ts";
 import type { Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
@@ -46,6 +47,8 @@ export interface EbpfParts {
   readonly openPacketPort: () => PacketPort & Disposable;
   readonly watch: (descriptors: readonly number[]) => DescriptorWaiter;
   readonly openMonitor: () => RtnetlinkMonitor;
+  /** Whether packets of a size reach an address. */
+  readonly probePath?: (address: Ipv4, bytes: number) => Promise<EchoAnswer>;
   readonly clock: Clock;
   readonly bootTimeNs: () => bigint;
   /** Until when peers are valid without the agent. */
@@ -92,7 +95,7 @@ export function startEbpf(
         return path.hop;
       },
       underlayMac: (interfaceIndex) => path.underlayMac(interfaceIndex),
-      onPathMtu: (address) => path.onPathMtu(address),
+      onPathMtu: (address, port) => path.onPathMtu(address, port),
     });
     running = new RunningEbpf({
       path,

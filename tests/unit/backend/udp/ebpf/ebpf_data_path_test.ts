@@ -720,16 +720,17 @@ Deno.test("a path with a tiny MTU gets the minimum of IPv4", async () => {
 Deno.test("a router's path MTU for a peer is applied once, and one for another host is not", async () => {
   const world = new EbpfWorld();
   const path = await running(world);
-  assertEquals(path.onPathMtu(A.publicIp), false);
+  assertEquals(path.onPathMtu(A.publicIp, 8285), false);
   world.rtnetlink.replaceRoute({
     destination: network("192.0.2.2/32"),
     interfaceIndex: world.eth0.index,
     mtuBytes: 1_280,
   });
-  assertEquals(path.onPathMtu(address("192.0.2.99")), false);
+  await world.clock.advance(1_000);
+  assertEquals(path.onPathMtu(address("192.0.2.99"), 8285), false);
   assertEquals(world.overlayRoutes(), ["10.1.2.0/24", "10.1.3.0/24"]);
-  assertEquals(path.onPathMtu(A.publicIp), true);
-  assertEquals(path.onPathMtu(A.publicIp), false);
+  assertEquals(path.onPathMtu(A.publicIp, 8285), true);
+  assertEquals(path.onPathMtu(A.publicIp, 8285), false);
   assertEquals(world.overlayRoutes(), [
     "10.1.2.0/24 mtu 1252",
     "10.1.3.0/24",
