@@ -219,8 +219,9 @@ export const AGENT_FLAGS = [
     group: "Data path",
     origin: "loden",
     status: ACTIVE,
-    help: "packets of a peer must arrive on an interface to which the peer's " +
-      "address is routed; false: where the ways to and from a peer differ",
+    help: "require packets of a peer to arrive on an interface to which the " +
+      "peer's address is routed; set it to false if the routes to and from " +
+      "a peer differ",
   },
   {
     name: "peer-grace",
@@ -349,7 +350,7 @@ export const AGENT_FLAGS = [
     group: "Firewall and routes",
     origin: "loden",
     status: ACTIVE,
-    help: "drop what containers send in the name of another host",
+    help: "drop packets that containers send in the name of another host",
   },
   {
     name: "iptables-resync",
