@@ -98,10 +98,14 @@ const footprintSchema = v.object({
   network: cidrText,
   subnet: cidrText,
   files: v.array(v.string()),
-  firewall: v.exactOptional(v.object({
-    masquerade: v.boolean(),
-    forward: v.boolean(),
-    randomFully: v.boolean(),
-    enableNftables: v.boolean(),
-  })),
+  firewall: v.exactOptional(v.object(
+    {
+      masquerade: v.boolean(),
+      forward: v.boolean(),
+      randomFully: v.boolean(),
+      enableNftables: v.boolean(),
+      antiSpoofing: v.exactOptional(v.boolean()),
+      // A field that the schema leaves out would be lost in reading.
+    } satisfies Record<keyof FirewallFootprint, unknown>,
+  )),
 });

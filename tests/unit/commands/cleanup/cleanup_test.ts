@@ -178,7 +178,17 @@ Deno.test("a record is read back; a damaged one counts as none", async () => {
   assertEquals(await readFootprint(paths), undefined);
   await writeFootprint(paths, footprint);
   assertEquals(await readFootprint(paths), footprint);
-  const named = { ...footprint, etcdPrefix: "/a" };
+  const named = {
+    ...footprint,
+    etcdPrefix: "/a",
+    firewall: {
+      masquerade: true,
+      forward: true,
+      randomFully: true,
+      enableNftables: false,
+      antiSpoofing: true,
+    },
+  };
   await writeFootprint(paths, named);
   assertEquals(await readFootprint(paths), named);
   assertMatch(
