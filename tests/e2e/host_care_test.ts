@@ -118,7 +118,7 @@ Deno.test("an agent cares for its host", async (t) => {
         },
         ({ code }) => code === 4,
       );
-      assertMatch(refused.log, /flanneld and uses the network/);
+      assertMatch(refused.log, /flanneld and also uses the network/);
     },
   );
 
@@ -161,7 +161,7 @@ Deno.test("an agent cares for its host", async (t) => {
     async () => {
       const second = await rig.startAgent(host, { instance: "elsewhere" });
       assertEquals(await second.process.ended(WAIT_MS), 4);
-      assertMatch(second.process.log(), /another --run-dir/);
+      assertMatch(second.process.log(), /with a --run-dir other than/);
     },
   );
 

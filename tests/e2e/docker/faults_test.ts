@@ -230,7 +230,7 @@ Deno.test("a flanneld that runs is named by the unit, which starts when that has
   );
   assertMatch(
     await machine.journal(UNIT),
-    /process \d+ is flanneld and uses the subnet file/,
+    /process \d+ is flanneld and also uses the subnet file/,
   );
   await machine.run(["systemctl", "stop", "older.service"]);
   await machine.untilUnit(UNIT, "active");
