@@ -32,6 +32,8 @@ export const LEAST_PATH_MTU_BYTES = 576;
 const LOOK_REST_MS = 1_000;
 const LOOKS_PER_SECOND = 10;
 const ANSWER_LIFE_MS = 600_000;
+/** Each takes a socket for a second; what is beyond waits for the next look. */
+const PROBES_AT_ONCE = 16;
 
 /** What the claims need. */
 export interface PathMtuClaimsParts {
@@ -55,6 +57,7 @@ export class PathMtuClaims {
   readonly #lookedAtMs = new Map<Ipv4, number>();
   #secondEndsMs = -Infinity;
   #looksLeft = 0;
+  #probes = 0;
 
   constructor(parts: PathMtuClaimsParts) {
     this.#parts = parts;
@@ -85,6 +88,7 @@ export class PathMtuClaims {
     const nowMs = this.#parts.clock.monotonic();
     let claim = this.#claims.get(address);
     if (claim === undefined || nowMs >= claim.untilMs) {
+      if (this.#probes === PROBES_AT_ONCE) return undefined;
       claim = { answer: undefined, untilMs: nowMs + ANSWER_LIFE_MS };
       this.#claims.set(address, claim);
       void this.#ask(address, claim);
@@ -95,6 +99,7 @@ export class PathMtuClaims {
   }
 
   async #ask(address: Ipv4, claim: Claim): Promise<void> {
+    this.#probes++;
     try {
       claim.answer = await this.#parts.probe(address, DOUBTED_BELOW_BYTES);
     } catch (error) {
@@ -105,6 +110,8 @@ export class PathMtuClaims {
         peer: formatIpv4(address),
         reason: describeError(error),
       });
+    } finally {
+      this.#probes--;
     }
     this.#parts.onChange(address);
   }

@@ -76,3 +76,17 @@ Deno.test("messages cause one look a second at each peer's route, and ten at all
   await clock.advance(1_000);
   assertEquals(looks(200), 10);
 });
+
+Deno.test("forged messages about thousands of peers start sixteen probes at once", async () => {
+  const world = new World();
+  const ask = () => {
+    for (let peer = 0; peer < 3_000; peer++) {
+      world.claims.believed(address(`10.${peer >> 8}.${peer & 255}.1`), 600);
+    }
+  };
+  ask();
+  assertEquals(world.probes.length, 16);
+  await world.clock.settle();
+  ask();
+  assertEquals(world.probes.length, 32);
+});
