@@ -17,13 +17,14 @@ import type { RtnetlinkMonitor } from "../linux/netlink/rtnetlink_monitor.ts";
 import { formatCidr } from "../net/cidr.ts";
 import type { OverlayMtu } from "../net/mtu.ts";
 import { applyPeerDiff, type Peer, type PeerDiff } from "../net/peer.ts";
-import type { Overlay } from "../net/underlay.ts";
+import type { OuterTraffic, Overlay, UnderlayUse } from "../net/underlay.ts";
 import type {
   Backend,
   BackendAdvertisement,
   BackendContext,
   BackendStatus,
 } from "./backend.ts";
+import { UnderlayDevices } from "./underlay_devices.ts";
 import { UNREACHABLE_METRIC } from "./overlay_device.ts";
 import { OverlayKeeper } from "./overlay_keeper.ts";
 import { applyChanges } from "./reconcile/apply.ts";
@@ -70,6 +71,8 @@ export interface KernelLayout {
   readonly dataPath: string;
   readonly mtuBytes: OverlayMtu;
   readonly advertisement: BackendAdvertisement;
+  /** What peers send to this host: nothing else may send it. */
+  readonly traffic: readonly OuterTraffic[];
   /** `undefined` for a backend without a device of its own. */
   readonly deviceName: string | undefined;
   /**
@@ -130,6 +133,7 @@ export class KernelBackend implements Backend {
       const running: Running = {
         context,
         layout,
+        underlays: new UnderlayDevices(this.#parts, context.underlay),
         deviceIndex: index,
         refused: [],
         conflicts: new Set(),
@@ -179,6 +183,13 @@ export class KernelBackend implements Backend {
       },
       counters: {},
     };
+  }
+
+  underlayUse(): UnderlayUse | undefined {
+    if (this.#running === undefined) return undefined;
+    const { layout: { deviceName, traffic }, underlays } = this.#running;
+    const addresses = [...this.#peers.values()].map(({ publicIp }) => publicIp);
+    return { traffic, devices: underlays.names(addresses, deviceName) };
   }
 
   async stop(): Promise<void> {
@@ -282,6 +293,7 @@ export class KernelBackend implements Backend {
 interface Running {
   readonly context: BackendContext;
   readonly layout: KernelLayout;
+  readonly underlays: UnderlayDevices;
   deviceIndex: number;
   refused: readonly RefusedPeer[];
   /** Destinations that are reported already. */

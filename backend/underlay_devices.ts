@@ -60,7 +60,14 @@ export class UnderlayDevices {
     const links = new Map(rtnetlink.links().map((link) => [link.index, link]));
     const addresses = [...new Set(peers)];
     const indexes = new Set([this.#leaseDevice()]);
-    for (const { destination, interfaceIndex } of ways(rtnetlink.routes())) {
+    const overlay = [...links.values()]
+      .find(({ name }) => name === overlayDevice)?.index;
+    // A backend has a route into the overlay for each peer.
+    const routes = rtnetlink.routes()
+      .filter(({ interfaceIndex }) =>
+        interfaceIndex === undefined || interfaceIndex !== overlay
+      );
+    for (const { destination, interfaceIndex } of ways(routes)) {
       if (indexes.has(interfaceIndex)) continue;
       if (addresses.some((address) => contains(destination, address))) {
         indexes.add(interfaceIndex);

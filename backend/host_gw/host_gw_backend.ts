@@ -68,6 +68,7 @@ function layoutFor(
     dataPath: "kernel routes",
     mtuBytes: overlayMtu(mtuBytes),
     advertisement: { backendType: TYPE },
+    traffic: [],
     deviceName: undefined,
     ensureDevice: () => ({ index: interfaceIndex, mended: [] }),
     plan(peers) {

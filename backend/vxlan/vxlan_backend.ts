@@ -26,6 +26,7 @@ import { VxlanDevice } from "./vxlan_device.ts";
 import { type VxlanBackendOptions, vxlanDeviceName } from "./vxlan_options.ts";
 
 const TYPE = "vxlan";
+const IPPROTO_UDP = 17;
 
 /**
  * A backend that is not started yet. A device that flannel or an earlier run left
@@ -68,6 +69,7 @@ function layoutOf(
     dataPath: "kernel VXLAN",
     mtuBytes: device.mtuBytes,
     advertisement,
+    traffic: [{ protocol: IPPROTO_UDP, port: options.port }],
     deviceName: device.name,
     ensureDevice: () => device.ensure(),
     plan(peers, interfaceIndex) {

@@ -313,3 +313,15 @@ Deno.test("vxlan takes no device of another program's", async () => {
     await backend.stop();
   }
 });
+
+Deno.test("vxlan names the packets that only hosts may send, and the devices by which they are reached", async () => {
+  const world = kernelWorld();
+  const backend = createVxlanBackend(world.parts, OPTIONS);
+  assertEquals(backend.underlayUse(), undefined);
+  await startWith(backend, world, [PEER]);
+  const { interfaceName } = world.context.underlay;
+  assertEquals(backend.underlayUse(), {
+    traffic: [{ protocol: 17, port: 8472 }],
+    devices: [interfaceName],
+  });
+});
