@@ -101,6 +101,28 @@ Deno.test("a missing file and a missing heading are broken links", () => {
   ]);
 });
 
+/** Names of the project's files that a document has in code, as `a/b.ts`. */
+function filesNamedIn(text: string): string[] {
+  return [...text.matchAll(/`([\w./-]+\.(?:ts|wasm))`/g)]
+    .map(([, name]) => name!);
+}
+
+Deno.test("every source and test that a document names is there", () => {
+  const files = [...filesOf(".ts"), ...filesOf(".wasm")].map((path) =>
+    `/${path}`
+  );
+  const named = documents().flatMap((document) =>
+    filesNamedIn(read(document)).map((name) => ({ document, name }))
+  );
+  assert(named.length > 50);
+  assertEquals(
+    named.filter(({ name }) =>
+      !files.some((path) => path.endsWith(`/${name}`))
+    ),
+    [],
+  );
+});
+
 Deno.test("every task that the documents name is in deno.json", () => {
   const { tasks } = JSON.parse(read("deno.json"));
   const named = documents().flatMap((document) =>
