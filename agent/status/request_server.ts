@@ -189,20 +189,31 @@ class Connection {
    * unread bytes would reset the connection before the caller has the answer.
    */
   async send(bytes: Uint8Array, limitMs: number): Promise<void> {
-    const timer = setTimeout(() => this.close(), limitMs);
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.close();
+      late.resolve();
+    }, limitMs);
     try {
-      for (let sent = 0; sent < bytes.length;) {
-        sent += await this.#conn.write(bytes.subarray(sent));
-      }
-      await this.#conn.closeWrite();
-      const rest = new Uint8Array(4_096);
-      for (let drained = 0; drained < DRAINED_BYTES;) {
-        const length = await this.#conn.read(rest);
-        if (length === null) break;
-        drained += length;
-      }
+      // Before Deno 2.9 a write that waits outlives the connection's close.
+      const sending = this.#sendAll(bytes);
+      sending.catch(() => {});
+      await Promise.race([sending, late.promise]);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  async #sendAll(bytes: Uint8Array): Promise<void> {
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await this.#conn.write(bytes.subarray(sent));
+    }
+    await this.#conn.closeWrite();
+    const rest = new Uint8Array(4_096);
+    for (let drained = 0; drained < DRAINED_BYTES;) {
+      const length = await this.#conn.read(rest);
+      if (length === null) break;
+      drained += length;
     }
   }
 }
