@@ -220,7 +220,7 @@ Deno.test("a flanneld that runs is named by the unit, which starts when that has
   await machine.until(
     "the name of the program",
     ["systemctl", "status", "older.service"],
-    ({ stdout }) => /\d flanneld 600/.test(stdout),
+    ({ stdout }) => /\d \/opt\/flanneld 600/.test(stdout),
   );
   await machine.attempt(["systemctl", "restart", "--no-block", UNIT]);
   await machine.until(
