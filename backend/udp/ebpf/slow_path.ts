@@ -36,6 +36,7 @@ import {
   PLAIN_IPV4,
   PROTOCOL,
   SKB,
+  SKB_BYTES,
   UDP,
   VERDICT,
 } from "./programs/layout.ts";
@@ -267,7 +268,7 @@ export function frameOf(
 
 /** `struct __sk_buff` of a packet that arrived by a device. */
 function arrivedBy(interfaceIndex: number): Uint8Array {
-  const context = new Uint8Array(SKB.INTERFACE + 4);
+  const context = new Uint8Array(SKB_BYTES);
   new DataView(context.buffer).setUint32(SKB.INTERFACE, interfaceIndex, true);
   return context;
 }

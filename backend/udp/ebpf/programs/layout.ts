@@ -82,6 +82,12 @@ export const SKB = {
   GSO_SIZE: 176,
 } as const;
 
+/**
+ * Bytes of `struct __sk_buff`. A test run that is given less has no room to return
+ * the context, and fails with ENOSPC; an older kernel takes zeros beyond its own.
+ */
+export const SKB_BYTES = 192;
+
 /** `struct xdp_md`. */
 export const XDP = {
   DATA: 0,
