@@ -88,7 +88,13 @@ let errnoView: Deno.UnsafePointerView | undefined;
  * touch the kernel (`loden docker-opts`) need no FFI permission.
  */
 export function libc(): Libc {
-  library ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc;
+  if (library !== undefined) return library;
+  const opened = Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc;
+  // Before any call can fail: to find the place allocates memory, which may set
+  // `errno` itself.
+  errnoView = new Deno.UnsafePointerView(opened.__errno_location()!);
+  errnoView.getInt32();
+  library = opened;
   return library;
 }
 
@@ -97,8 +103,8 @@ export function libc(): Libc {
  * other call, which may overwrite it.
  */
 export function errno(): number {
-  errnoView ??= new Deno.UnsafePointerView(libc().__errno_location()!);
-  return errnoView.getInt32();
+  libc();
+  return errnoView!.getInt32();
 }
 
 /** `result`, or {@linkcode SystemCallError} "Cannot `what`: …" when it is -1. */
