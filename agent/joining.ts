@@ -118,7 +118,9 @@ export class Joining {
   async #acquire(signal: AbortSignal): Promise<Cidr> {
     const { state, membership, createBackend } = this.#components;
     const { config, underlay } = this.#known;
-    const advertisement = createBackend(config!, underlay!).advertise();
+    const backend = createBackend(config!, underlay!);
+    await backend.prepare?.(signal);
+    const advertisement = backend.advertise();
     const { subnet } = await membership.acquire(
       { config: config!, underlay: underlay!, advertisement },
       signal,

@@ -26,10 +26,11 @@ function createAllocBackend(): Backend {
     type: "alloc",
     failed: ended.promise,
     advertise: () => ({ backendType: "alloc" }),
-    start: ({ underlay }) =>
-      Promise.resolve({
-        deviceName: undefined,
-        mtuBytes: overlayMtu(underlay.mtuBytes),
+    start: ({ underlay }, signal) =>
+      Promise.try(() => {
+        signal.throwIfAborted();
+        const mtuBytes = overlayMtu(underlay.mtuBytes);
+        return { deviceName: undefined, mtuBytes };
       }),
     apply({ added, removed }) {
       peers += added.length - removed.length;

@@ -58,6 +58,11 @@ export interface BackendStatus {
  */
 export interface Backend {
   readonly type: string;
+  /**
+   * Obtains what the lease must carry from its first value on, where that takes
+   * time: before {@linkcode Backend.advertise} is read for a lease.
+   */
+  prepare?(signal: AbortSignal): Promise<void>;
   /** Read before the start, and again after each start. */
   advertise(): BackendAdvertisement;
   start(context: BackendContext, signal: AbortSignal): Promise<Overlay>;

@@ -6,8 +6,11 @@
 
 import type { GenericSchema } from "valibot";
 import type { Underlay } from "../net/underlay.ts";
+import type { LodenError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
+import type { ExtensionHost } from "./extension/extension_backend.ts";
 import type { UdpBackendParts, UdpSettings } from "./udp/udp_backend.ts";
+import type { VxlanBackendOptions } from "./vxlan/vxlan_options.ts";
 
 /** The host that backends run on. */
 export interface BackendHost {
@@ -15,8 +18,18 @@ export interface BackendHost {
   readonly parts: UdpBackendParts;
   /** The alias that marks this network's devices. */
   readonly deviceAlias: string;
-  /** Flags of the udp backend; the others have none. */
+  /** Flags of the udp backend. */
   readonly udp: UdpSettings;
+  /** Flags of the vxlan backend. */
+  readonly vxlan: Pick<VxlanBackendOptions, "txChecksum">;
+  /** What the extension backend needs. */
+  readonly extension: ExtensionHost;
+}
+
+/** What the host's administrator allows. */
+export interface BackendPermissions {
+  /** Whether commands of the network config may run. */
+  readonly allowsCommands: boolean;
 }
 
 /** The options of a network config's `Backend`, checked, by flannel's names. */
@@ -41,6 +54,8 @@ export interface BackendDescriptor {
    * @param device `--device`, which the backends with names of their own ignore.
    */
   deviceName(options: BackendOptions, device: string): string | undefined;
+  /** Why this host does not use the backend; absent: it does. */
+  refusal?(permissions: BackendPermissions): LodenError | undefined;
   /**
    * A backend that is not started. It advertises what the lease must carry from
    * its first value on.

@@ -6,7 +6,9 @@
 
 import { allocDescriptor } from "./alloc.ts";
 import type { BackendDescriptor } from "./backend_descriptor.ts";
+import { extensionDescriptor } from "./extension/extension_descriptor.ts";
 import { hostGwDescriptor } from "./host_gw/host_gw_descriptor.ts";
+import { ipipDescriptor } from "./ipip/ipip_descriptor.ts";
 import { udpDescriptor } from "./udp/udp_descriptor.ts";
 import { vxlanDescriptor } from "./vxlan/vxlan_descriptor.ts";
 
@@ -17,11 +19,16 @@ export const BACKENDS: {
   /** flannel's other backends, and what to use in their place. */
   readonly unavailable: Readonly<Record<string, string>>;
 } = {
-  specs: [udpDescriptor, vxlanDescriptor, hostGwDescriptor, allocDescriptor],
+  specs: [
+    udpDescriptor,
+    vxlanDescriptor,
+    hostGwDescriptor,
+    ipipDescriptor,
+    allocDescriptor,
+    extensionDescriptor,
+  ],
   unavailable: {
     wireguard: "use vxlan on a network that you trust",
-    ipip: "use vxlan, or host-gw if all hosts are on one link",
-    extension: "use alloc, and --on-subnet-change for a command",
     ipsec: "use vxlan, and IPsec policies of your own between the hosts",
     "tencent-vpc": "use alloc, and let the cloud route the subnets",
     "ali-vpc": "use alloc, and let the cloud route the subnets",

@@ -272,6 +272,26 @@ export const AGENT_FLAGS = [
     help: "do not use a kernel feature; repeatable, or separated by commas",
   },
   {
+    name: "vxlan-tx-checksum",
+    type: "enum",
+    default: "auto",
+    words: ["auto", "on", "off"],
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "let the network card compute checksums inside VXLAN packets (on) " +
+      "or not (off); auto switches it off for drivers that spoil them",
+  },
+  {
+    name: "allow-extension-commands",
+    type: "bool",
+    default: false,
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "run the commands of a network config of type extension, as root",
+  },
+  {
     name: "subnet-lease-renew-margin",
     type: "int",
     default: 60,

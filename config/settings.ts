@@ -68,6 +68,10 @@ export interface Settings {
   /** The same for a running agent; 0 for no limit. */
   readonly trustKnownPeersMinutes: number;
   readonly disabledFeatures: readonly string[];
+  /** Whether the network card computes the checksums of inner packets. */
+  readonly vxlanTxChecksum: AgentFlagValues["vxlan-tx-checksum"];
+  /** Whether commands of the network config may run on this host. */
+  readonly allowExtensionCommands: boolean;
 
   readonly subnetLeaseRenewMarginMinutes: number;
   readonly subnetLeaseTtlSeconds: number;
@@ -250,6 +254,8 @@ function hostSettings(values: AgentFlagValues) {
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],
     antiSpoofing: values["anti-spoofing"],
+    vxlanTxChecksum: values["vxlan-tx-checksum"],
+    allowExtensionCommands: values["allow-extension-commands"],
     setSysctls: values["set-sysctls"],
     iptablesResyncSeconds: values["iptables-resync"],
     ipBlackholeRoute: values["ip-blackhole-route"],

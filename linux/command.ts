@@ -143,7 +143,8 @@ function kill(child: Deno.ChildProcess): void {
   }
 }
 
-async function feed(
+/** Writes a program's standard input and closes it. */
+export async function feed(
   input: WritableStream<Uint8Array>,
   text: string,
 ): Promise<void> {

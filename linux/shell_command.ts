@@ -5,7 +5,7 @@
  */
 
 import { childEnvironment } from "./child_environment.ts";
-import { CommandMissingError } from "./command.ts";
+import { CommandMissingError, feed } from "./command.ts";
 
 /** How a command ended, and the end of its output (UTF-8). */
 export interface ShellResult {
@@ -14,13 +14,24 @@ export interface ShellResult {
   /** Standard output and standard error, each from its end backwards. */
   readonly stdout: string;
   readonly stderr: string;
+  /** Whether the beginning of an output is missing; absent: no. */
+  readonly isCut?: true;
 }
 
 /** Options of a run. */
 export interface ShellOptions {
+  /** `"$@"` in the command; none by default. */
+  readonly args?: readonly string[];
   /** Added to {@linkcode childEnvironment}; the command has no other variables. */
   readonly env: Readonly<Record<string, string>>;
-  /** Ends the command and all that it has started, and rejects. */
+  /** Text for its standard input; empty by default. */
+  readonly stdin?: string;
+  /** How much is kept of each output, in bytes; 4,096 by default. */
+  readonly keptBytes?: number;
+  /**
+   * Ends the command and all that it has started, and rejects: SIGTERM, and
+   * SIGKILL a second later.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +43,8 @@ export type RunShell = (
 
 /** A command may write output for hours; only the end is kept. */
 const KEPT_BYTES = 4_096;
+/** From SIGTERM to SIGKILL, and from there to the end of the patience. */
+const GRACE_MS = 1_000;
 
 /**
  * {@linkcode RunShell} on this host. The command has a session of its own, so
@@ -41,35 +54,42 @@ const KEPT_BYTES = 4_096;
  */
 export async function runShell(
   command: string,
-  { env, signal }: ShellOptions,
+  options: ShellOptions,
 ): Promise<ShellResult> {
+  const { keptBytes = KEPT_BYTES, signal, stdin } = options;
   signal.throwIfAborted();
-  const child = spawn(command, env);
-  const end = () => endSession(child.pid);
-  signal.addEventListener("abort", end, { once: true });
-  try {
-    const [{ code }, stdout, stderr] = await Promise.all([
-      child.status,
-      lastWords(child.stdout),
-      lastWords(child.stderr),
-    ]);
-    signal.throwIfAborted();
-    return { code, stdout, stderr };
-  } finally {
-    signal.removeEventListener("abort", end);
-  }
+  const child = spawn(command, options);
+  const ended = Promise.all([
+    child.status,
+    lastWords(child.stdout, keptBytes),
+    lastWords(child.stderr, keptBytes),
+    stdin === undefined ? undefined : feed(child.stdin, stdin),
+  ]);
+  using ending = new Ending(child, signal);
+  const [{ code }, ...outputs] = await Promise.race([
+    ended,
+    ending.givenUp,
+  ]);
+  signal.throwIfAborted();
+  const [stdout, stderr] = outputs;
+  return {
+    code,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    ...(stdout.isCut || stderr.isCut) && { isCut: true },
+  };
 }
 
 function spawn(
   command: string,
-  env: Readonly<Record<string, string>>,
+  { args = [], env, stdin }: ShellOptions,
 ): Deno.ChildProcess {
   try {
     return new Deno.Command("setsid", {
-      args: ["sh", "-c", command],
+      args: ["sh", "-c", command, "sh", ...args],
       env: { ...childEnvironment(), ...env },
       clearEnv: true,
-      stdin: "null",
+      stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -81,23 +101,66 @@ function spawn(
   }
 }
 
+/** Ends the command's session when the signal is aborted. */
+class Ending implements Disposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #signal: AbortSignal;
+  readonly #givenUp = Promise.withResolvers<never>();
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #end = () => this.#begin();
+
+  constructor(child: Deno.ChildProcess, signal: AbortSignal) {
+    this.#child = child;
+    this.#signal = signal;
+    this.#givenUp.promise.catch(() => {});
+    signal.addEventListener("abort", this.#end, { once: true });
+  }
+
+  /** Rejects if something that left the session still holds its output open. */
+  get givenUp(): Promise<never> {
+    return this.#givenUp.promise;
+  }
+
+  #begin(): void {
+    const { pid } = this.#child;
+    killSession(pid, "SIGTERM");
+    this.#timers.push(
+      setTimeout(() => killSession(pid, "SIGKILL"), GRACE_MS),
+      setTimeout(() => {
+        this.#child.unref();
+        this.#givenUp.reject(this.#signal.reason);
+      }, 2 * GRACE_MS),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener("abort", this.#end);
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+}
+
 /** kill(2): a negative number is a process group. */
-function endSession(pid: number): void {
+function killSession(pid: number, signal: Deno.Signal): void {
   try {
-    Deno.kill(-pid, "SIGTERM");
+    Deno.kill(-pid, signal);
   } catch (error) {
     // It has already ended.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
-async function lastWords(output: ReadableStream<Uint8Array>): Promise<string> {
+async function lastWords(
+  output: ReadableStream<Uint8Array>,
+  keptBytes: number,
+): Promise<{ readonly text: string; readonly isCut: boolean }> {
   let kept = new Uint8Array();
+  let isCut = false;
   for await (const chunk of output) {
     const all = new Uint8Array(kept.length + chunk.length);
     all.set(kept);
     all.set(chunk, kept.length);
-    kept = all.slice(-KEPT_BYTES);
+    kept = all.slice(-keptBytes);
+    isCut ||= kept.length < all.length;
   }
-  return new TextDecoder().decode(kept).trim();
+  return { text: new TextDecoder().decode(kept).trim(), isCut };
 }

@@ -10,8 +10,8 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { BACKENDS } from "../backend/backends.ts";
 import { describeError } from "../errors.ts";
-import type { DataPathName } from "../net/peer.ts";
 import { measureTcp } from "../bench/measure/tcp.ts";
 import { ping } from "../bench/measure/ping.ts";
 import type { MeasuredLink } from "../bench/measure/link.ts";
@@ -21,7 +21,7 @@ import type { RigHost } from "../tests/rig/host.ts";
 import { belongsTo, uniqueRigName } from "../tests/rig/names.ts";
 import { Rig } from "../tests/rig/rig.ts";
 import { destroyRig, namespaceNames } from "../tests/rig/teardown.ts";
-import { createVxlan } from "../tests/rig/vxlan.ts";
+import { createVxlan, VXLAN_DEVICE } from "../tests/rig/vxlan.ts";
 import { AptHost } from "./apt.ts";
 import { Interrupted, onInterrupt } from "./interrupt.ts";
 import { DEMO_REQUIREMENTS, ensurePackages } from "./packages.ts";
@@ -30,18 +30,24 @@ import { requireLinuxRoot } from "./linux_root.ts";
 import { writeStdout } from "./stdout.ts";
 import { extendSystemPath } from "./system_path.ts";
 
-const USAGE = `Usage: deno task demo [--keep | --remove]
+/** Those that carry packets between two hosts without anything else. */
+const BACKENDS_SHOWN: readonly string[] = BACKENDS.specs
+  .map(({ type }) => type)
+  .filter((type) => type !== "alloc" && type !== "extension");
+const [DEFAULT_BACKEND] = BACKENDS_SHOWN;
+
+const USAGE = `Usage: deno task demo [--backend=TYPE] [--keep | --remove]
 
 Two hosts on this machine, joined by Loden: network namespaces, a real etcd, one
 agent each, and packets from container to container. Needs root and Linux.
 
+  --backend  ${BACKENDS_SHOWN.join(", ")} (${DEFAULT_BACKEND})
   --keep     leave the network up and say what to try next
   --remove   take down what --keep left
 `;
 
 /** A fixed name, so that people can type it and a later run can remove it. */
 const KEPT_NAME = "loden-demo";
-const CONFIG = { Network: "10.1.0.0/16" };
 const PINGS = 1_000;
 const TCP_SECONDS = 3;
 
@@ -52,15 +58,21 @@ interface Figures {
 }
 
 interface Carried {
-  readonly dataPath: DataPathName;
+  readonly dataPath: string;
   readonly reason: string;
-  readonly packets: number;
+  /** Absent where nothing counts them. */
+  readonly packets: number | undefined;
 }
 
-const NAMES: Readonly<Record<DataPathName, string>> = {
+/** Of the udp backend's data paths; the others say themselves what they are. */
+const NAMES: Readonly<Record<string, string>> = {
   ebpf: "programs in the kernel (ebpf)",
   tun: "the agent in user space (tun)",
 };
+
+function nameOf(dataPath: string): string {
+  return NAMES[dataPath] ?? dataPath;
+}
 
 interface Node {
   readonly host: RigHost;
@@ -72,20 +84,26 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: readonly string[]): Promise<number> {
   const unknown: string[] = [];
-  const { help, keep, remove: isRemoval } = parseArgs([...args], {
+  const { backend, help, keep, remove: isRemoval } = parseArgs([...args], {
     boolean: ["help", "keep", "remove"],
+    string: ["backend"],
+    default: { backend: DEFAULT_BACKEND },
     alias: { h: "help" },
     unknown: (word: string) => {
       unknown.push(word);
       return false;
     },
   });
-  if (unknown.length > 0 || args.length > 1) {
-    console.error(
-      unknown.length === 0
-        ? "Cannot run the demonstration: give one option, not several\n"
-        : `Cannot run the demonstration: unknown argument ${unknown[0]}\n`,
-    );
+  const refusal = unknown.length > 0
+    ? `unknown argument ${unknown[0]}`
+    : keep && isRemoval
+    ? "give --keep or --remove, not both"
+    : BACKENDS_SHOWN.includes(backend!)
+    ? undefined
+    : `--backend must be one of ${BACKENDS_SHOWN.join(", ")}: ` +
+      `current value is ${backend}`;
+  if (refusal !== undefined) {
+    console.error(`Cannot run the demonstration: ${refusal}\n`);
     console.error(USAGE);
     return 2;
   }
@@ -123,7 +141,7 @@ async function main(args: readonly string[]): Promise<number> {
       "a cable that carries packets one by one, as between machines",
       () => rig!.setLinkMode("wire", interrupt.signal),
     );
-    await show(rig, progress, interrupt.signal, keep);
+    await show(rig, backend!, progress, interrupt.signal, keep);
     if (keep) return 0;
     await rig[Symbol.asyncDispose]();
     progress.print("\nEverything is removed.");
@@ -172,6 +190,7 @@ async function prepare(
 
 async function show(
   rig: Rig,
+  backend: string,
   progress: Progress,
   signal: AbortSignal,
   keep: boolean,
@@ -194,10 +213,18 @@ async function show(
     progress,
     signal,
   );
+  // It has the name of the vxlan backend's device.
+  for (const { namespace } of rig.hosts) {
+    await namespace.ip([`link delete ${VXLAN_DEVICE}`], signal);
+  }
   await progress.step("etcd", () => rig.startEtcd());
+  const config = {
+    Network: "10.1.0.0/16",
+    ...backend !== DEFAULT_BACKEND && { Backend: { Type: backend } },
+  };
   await progress.step(
-    `/coreos.com/network/config: ${JSON.stringify(CONFIG)}`,
-    () => rig.publish(CONFIG),
+    `/coreos.com/network/config: ${JSON.stringify(config)}`,
+    () => rig.publish(config),
   );
   const agents = await progress.step(
     "an agent on each host, until READY",
@@ -216,12 +243,18 @@ async function show(
   );
   const before = await carried(agents);
   const figures = [
-    await measure("Loden, udp", overlay, rig, progress, signal),
+    await measure(`Loden, ${backend}`, overlay, rig, progress, signal),
   ];
   for (
     const [index, { dataPath, packets }] of (await carried(agents)).entries()
   ) {
-    const moved = packets - before[index]!.packets;
+    const { packets: earlier } = before[index]!;
+    // The kernel's backends count nothing; the underlay's bytes are the proof.
+    if (packets === undefined || earlier === undefined) {
+      progress.print(`    ${rig.host(index).address}: by ${nameOf(dataPath)}`);
+      continue;
+    }
+    const moved = packets - earlier;
     if (moved === 0) {
       throw new Error(
         `Cannot say what carried the packets: the data path of ` +
@@ -230,7 +263,7 @@ async function show(
       );
     }
     progress.print(
-      `    ${rig.host(index).address}: ${moved} packets by ${NAMES[dataPath]}`,
+      `    ${rig.host(index).address}: ${moved} packets by ${nameOf(dataPath)}`,
     );
   }
   progress.print(`\n${table([...figures, vxlanFigures])}`);
@@ -250,7 +283,7 @@ async function describeHost(host: RigHost, agent: Agent): Promise<string> {
     text.trimEnd().split("\n").map((line) => `      ${line}`).join("\n");
   return [
     `    ${host.address}: data path`,
-    indented(`${NAMES[path!.dataPath]}: ${path!.reason}`),
+    indented(`${nameOf(path!.dataPath)}: ${path!.reason}`),
     `    ${host.address}: subnet.env`,
     indented(await Deno.readTextFile(agent.files.subnetFile)),
     `    ${host.address}: Docker's options`,
@@ -266,10 +299,13 @@ async function carried(agents: readonly Agent[]): Promise<Carried[]> {
       throw new Error("Cannot look at the data path: it must run");
     }
     const { counters, dataPath } = backend;
+    const { "tx.packets": sent, "rx.packets": received } = counters;
     return {
-      dataPath: dataPath as DataPathName,
+      dataPath,
       reason: backend.reason,
-      packets: counters["tx.packets"]! + counters["rx.packets"]!,
+      packets: sent === undefined || received === undefined
+        ? undefined
+        : sent + received,
     };
   }));
 }
@@ -367,7 +403,7 @@ The network stays up. Try, as root:
   ping from container to container
     ${inside(overlay.client.namespace.name)} ping ${overlay.server.address}
   see it on the wire
-    ${inside(second!.name)} tcpdump -ni eth0 udp port 8285
+    ${inside(second!.name)} tcpdump -ni eth0 not port 2379
   ask an agent
     ${inside(first!.name)} ${lodenCommand().join(" ")} status \\
       --run-dir=${agent.files.runDirectory}

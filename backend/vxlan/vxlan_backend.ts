@@ -6,7 +6,6 @@
  * @module
  */
 
-import { NetlinkError } from "../../linux/netlink/errors.ts";
 import type {
   ForwardingEntry,
   Neighbour,
@@ -21,8 +20,9 @@ import {
   type KernelLayout,
   type RefusedPeer,
 } from "../kernel_backend.ts";
+import { directDevice } from "../direct_route.ts";
 import { ROUTE_PROTOCOL } from "../reconcile/kernel_state.ts";
-import { VxlanDevice } from "./vxlan_device.ts";
+import { VxlanDevice, type VxlanDeviceParts } from "./vxlan_device.ts";
 import { type VxlanBackendOptions, vxlanDeviceName } from "./vxlan_options.ts";
 
 const TYPE = "vxlan";
@@ -33,7 +33,7 @@ const IPPROTO_UDP = 17;
  * keeps its hardware address, which the peers know.
  */
 export function createVxlanBackend(
-  parts: KernelBackendParts,
+  parts: KernelBackendParts & VxlanDeviceParts,
   options: VxlanBackendOptions,
 ): KernelBackend {
   const { rtnetlink } = parts;
@@ -49,7 +49,7 @@ export function createVxlanBackend(
     backendData: { VNI: options.vni, VtepMAC: formatMac(mac) },
   };
   return new KernelBackend(parts, advertisement, (context) => {
-    const device = new VxlanDevice(rtnetlink, context, {
+    const device = new VxlanDevice(parts, context, {
       ...options,
       mac,
       name,
@@ -80,7 +80,7 @@ function layoutOf(
       for (const peer of peers) {
         const destination = peer.subnet;
         const direct = options.directRouting
-          ? directDevice(rtnetlink, peer)
+          ? directDevice(rtnetlink, peer.publicIp)
           : undefined;
         if (direct !== undefined) {
           routes.push({
@@ -113,22 +113,9 @@ function layoutOf(
       vni: `${options.vni}`,
       port: `${options.port}`,
       mac: formatMac(device.mac),
+      "inner checksums by the card": device.txChecksum,
     }),
   };
-}
-
-/** The device by which the peer is reached without a router; undefined for none. */
-function directDevice(
-  rtnetlink: Rtnetlink,
-  { publicIp }: Peer,
-): number | undefined {
-  try {
-    const { gateway, interfaceIndex } = rtnetlink.routeTo(publicIp);
-    return gateway === undefined ? interfaceIndex : undefined;
-  } catch (error) {
-    if (error instanceof NetlinkError) return undefined;
-    throw error;
-  }
 }
 
 /** Field names are matched without regard to case, as Go does; or why not. */

@@ -72,10 +72,12 @@ export const vxlanDescriptor: BackendDescriptor = {
   overlayMtuBytes: (options, underlayMtuBytes) =>
     vxlanMtuBytes(read(options), underlayMtuBytes),
   deviceName: (options) => vxlanDeviceName(read(options)),
-  create({ deviceAlias, parts }, options, { publicIp }) {
+  create({ deviceAlias, parts, vxlan }, options, { publicIp }) {
     const given = read(options);
-    return createVxlanBackend(kernelParts(parts), {
+    const { ethtool } = parts;
+    return createVxlanBackend({ ...kernelParts(parts), ethtool }, {
       ...given,
+      ...vxlan,
       deviceAlias,
       mac: vtepMac(deviceAlias, given.vni, publicIp),
     });

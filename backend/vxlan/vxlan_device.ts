@@ -5,18 +5,38 @@
  */
 
 import { ERRNO } from "../../linux/errno.ts";
+import type { Ethtool } from "../../linux/ethtool.ts";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import type {
   Link,
   NewVxlan,
   Rtnetlink,
 } from "../../linux/netlink/rtnetlink.ts";
-import { contains } from "../../net/cidr.ts";
 import { formatMac } from "../../net/mac.ts";
 import { type OverlayMtu, overlayMtu } from "../../net/mtu.ts";
 import type { BackendContext } from "../backend.ts";
 import { BackendStartError } from "../errors.ts";
+import {
+  createTunnelDevice,
+  mendTunnelDevice,
+  type TunnelDevice,
+  tunnelDeviceTaken,
+} from "../tunnel_device.ts";
+import {
+  mendTxChecksum,
+  planTxChecksum,
+  type TxChecksumPlan,
+} from "./tx_checksum.ts";
 import { type VxlanBackendOptions, vxlanMtuBytes } from "./vxlan_options.ts";
+
+const HINT =
+  "delete that device, or choose another VNI: ip -d link show type vxlan";
+
+/** What it works with. */
+export interface VxlanDeviceParts {
+  readonly rtnetlink: Rtnetlink;
+  readonly ethtool: Ethtool;
+}
 
 /** One device. */
 export class VxlanDevice {
@@ -26,10 +46,12 @@ export class VxlanDevice {
   readonly #rtnetlink: Rtnetlink;
   readonly #context: BackendContext;
   readonly #wanted: NewVxlan;
-  readonly #alias: string;
+  readonly #tunnel: TunnelDevice;
+  readonly #ethtool: Ethtool;
+  readonly #txChecksum: TxChecksumPlan;
 
   constructor(
-    rtnetlink: Rtnetlink,
+    { ethtool, rtnetlink }: VxlanDeviceParts,
     context: BackendContext,
     options: VxlanBackendOptions & { readonly name: string },
   ) {
@@ -38,8 +60,19 @@ export class VxlanDevice {
     this.mac = options.mac;
     this.mtuBytes = overlayMtu(vxlanMtuBytes(options, underlay.mtuBytes));
     this.#rtnetlink = rtnetlink;
+    this.#ethtool = ethtool;
     this.#context = context;
-    this.#alias = options.deviceAlias;
+    this.#txChecksum = planTxChecksum(
+      ethtool,
+      options.txChecksum,
+      underlay.interfaceName,
+    );
+    this.#tunnel = {
+      name: options.name,
+      kind: "vxlan",
+      alias: options.deviceAlias,
+      mtuBytes: this.mtuBytes,
+    };
     this.#wanted = {
       name: options.name,
       vni: options.vni,
@@ -60,34 +93,53 @@ export class VxlanDevice {
   /**
    * Creates the device, or restores what other programs changed.
    *
-   * @throws {BackendStartError} if its name or its VNI is in use.
+   * @throws {BackendStartError} if its name, its VNI or its port is in use, or if
+   * the kernel has no VXLAN.
    */
   ensure(): { index: number; mended: string[] } {
     const mended: string[] = [];
     const link = this.#existing(mended) ?? this.#create(mended);
-    const { subnet } = this.#context;
-    const address = { address: subnet.address, prefixLength: 32 };
-    if (link.alias !== this.#alias) {
-      this.#rtnetlink.changeLink(link.index, { alias: this.#alias });
-    }
-    if (link.mtuBytes !== this.mtuBytes) {
-      mended.push(`MTU ${link.mtuBytes}`);
-      this.#rtnetlink.changeLink(link.index, { mtuBytes: this.mtuBytes });
-    }
     if (formatMac(link.mac) !== formatMac(this.mac)) {
       mended.push(`hardware address ${formatMac(link.mac)}`);
       this.#rtnetlink.changeLink(link.index, { mac: this.mac });
     }
-    if (this.#rtnetlink.ensureAddress(link.index, address)) {
-      mended.push("address");
-    }
-    // Then: with its last address a device loses its routes and neighbours.
-    this.#removeOtherAddresses(link);
-    if (!link.up) {
-      mended.push("down");
-      this.#rtnetlink.changeLink(link.index, { up: true });
-    }
+    mended.push(
+      ...mendTxChecksum(this.#ethtool, this.name, this.#txChecksum),
+      ...this.#mend(link),
+    );
     return { index: link.index, mended };
+  }
+
+  /** Who computes the checksums of inner packets, for people. */
+  get txChecksum(): string {
+    return this.#txChecksum.text;
+  }
+
+  /** The kernel binds the port when the device is set up. */
+  #mend(link: Link): string[] {
+    try {
+      return mendTunnelDevice(
+        this.#rtnetlink,
+        link,
+        this.#tunnel,
+        this.#context,
+      );
+    } catch (error) {
+      const isPortTaken = error instanceof NetlinkError &&
+        error.errno === ERRNO.EADDRINUSE;
+      if (!isPortTaken) throw error;
+      const { port } = this.#wanted;
+      throw new BackendStartError(
+        new NetlinkError(`set up the device ${this.name}`, error.errno, {
+          detail:
+            `UDP port ${port} is taken by another program, or by a VXLAN ` +
+            `device with another GBP`,
+          hint: `find it: ss -lunp sport = :${port}; ` +
+            `or publish another Port in the network config`,
+          cause: error,
+        }),
+      );
+    }
   }
 
   /**
@@ -98,7 +150,9 @@ export class VxlanDevice {
       .find(({ name }) => name === this.name);
     if (link === undefined) return undefined;
     const settings = this.#rtnetlink.vxlanSettings(link.index);
-    if (settings === undefined) throw this.#taken(`a ${link.kind} device`);
+    if (settings === undefined) {
+      throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);
+    }
     const { groupPolicy, learning, local, port, underlayIndex, vni } = settings;
     const wanted = this.#wanted;
     // flannel's device sends checksums. To change that would cost packets.
@@ -114,36 +168,14 @@ export class VxlanDevice {
 
   #create(mended: string[]): Link {
     mended.push("made");
-    try {
-      return this.#rtnetlink.createVxlan(this.#wanted);
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      if (error.errno !== ERRNO.EEXIST) throw new BackendStartError(error);
-      throw this.#taken(
-        `VNI ${this.#wanted.vni} on UDP port ${this.#wanted.port} by another device`,
-        error,
-      );
-    }
-  }
-
-  #taken(what: string, cause?: NetlinkError): BackendStartError {
-    return new BackendStartError(
-      new NetlinkError(`create the device ${this.name}`, ERRNO.EEXIST, {
-        detail: `it is taken: ${what}`,
-        hint: `delete that device, or choose another VNI: ip -d link show`,
-        ...cause === undefined ? {} : { cause },
-      }),
+    const { port, vni } = this.#wanted;
+    return createTunnelDevice(
+      this.#tunnel,
+      {
+        what: `VNI ${vni} on UDP port ${port} by another device`,
+        hint: HINT,
+      },
+      () => this.#rtnetlink.createVxlan(this.#wanted),
     );
-  }
-
-  /** Removes what an earlier lease left; other programs' addresses stay. */
-  #removeOtherAddresses({ index }: Link): void {
-    const { network, subnet } = this.#context;
-    for (const other of this.#rtnetlink.addresses()) {
-      if (
-        other.interfaceIndex === index && other.address !== subnet.address &&
-        contains(network, other.address)
-      ) this.#rtnetlink.removeAddress(index, other);
-    }
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { TxChecksumChoice } from "./tx_checksum.ts";
+
 /** IANA's port is 4789; flannel leaves the choice to Linux, which has this one. */
 export const DEFAULT_VXLAN_PORT = 8472;
 /** Inner Ethernet, outer IPv4, UDP and VXLAN headers: 14 + 20 + 8 + 8. */
@@ -44,4 +46,5 @@ export interface VxlanBackendOptions extends VxlanOptions {
   readonly deviceAlias: string;
   /** The address of a device that is to be made, six bytes. */
   readonly mac: Uint8Array;
+  readonly txChecksum: TxChecksumChoice;
 }

@@ -25,7 +25,10 @@ import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
 import type { Backend } from "../../backend/backend.ts";
-import type { BackendHost } from "../../backend/backend_descriptor.ts";
+import type {
+  BackendHost,
+  BackendPermissions,
+} from "../../backend/backend_descriptor.ts";
 import { backendOf } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
@@ -76,6 +79,9 @@ import { formatMac } from "../../net/mac.ts";
 import type { Underlay } from "../../net/underlay.ts";
 import { openRegistry } from "../etcd.ts";
 
+/** How long a command of the network config may take. */
+const EXTENSION_COMMAND_MS = 60_000;
+
 /** The words of `--disable-feature`. */
 export const FEATURES: readonly string[] = Object.keys(UDP_FEATURES);
 
@@ -101,6 +107,7 @@ export async function composeAgent(
     savedSeconds: settings.trustSavedPeersMinutes * 60,
     knownSeconds: settings.trustKnownPeersMinutes * 60,
   });
+  const permissions = { allowsCommands: settings.allowExtensionCommands };
   const host = backendHost(settings, {
     ...kernelParts(rtnetlink, systemClock),
     trust: ledger,
@@ -134,7 +141,8 @@ export async function composeAgent(
       look: (current) => lookAtUnderlay(current, settings, rtnetlink),
       warnings: (underlay) => warningsAbout(underlay, rtnetlink),
     },
-    createBackend: (config, underlay) => createBackend(config, host, underlay),
+    createBackend: (config, underlay) =>
+      createBackend(config, host, permissions, underlay),
     createFirewall: (config, events, antiSpoofing) =>
       createFirewall(settings, config, events, antiSpoofing),
     containerBridges: (subnet, overlayDevice) =>
@@ -242,9 +250,13 @@ function openStore(
 function createBackend(
   { backend: { options, type } }: NetworkConfig,
   host: BackendHost,
+  permissions: BackendPermissions,
   underlay: Underlay,
 ): Backend {
-  return backendOf(type).create(host, options, underlay);
+  const descriptor = backendOf(type);
+  const refusal = descriptor.refusal?.(permissions);
+  if (refusal !== undefined) throw refusal;
+  return descriptor.create(host, options, underlay);
 }
 
 function backendHost(
@@ -261,6 +273,12 @@ function backendHost(
       senderCheck: settings.senderCheck,
       checksInterface: settings.senderInterfaceCheck,
       disabledFeatures: settings.disabledFeatures,
+    },
+    vxlan: { txChecksum: settings.vxlanTxChecksum },
+    extension: {
+      runShell,
+      timeLimitMs: EXTENSION_COMMAND_MS,
+      prepared: new Map(),
     },
   };
 }

@@ -6,6 +6,7 @@
 
 import { backendOf, BACKENDS } from "../../backend/backends.ts";
 import { deviceAlias } from "../../agent/instance/footprint.ts";
+import { describeError } from "../../errors.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
 import { isServedAlready } from "../../host/network_fit.ts";
@@ -146,6 +147,7 @@ export interface DeviceContext {
   /** `--device`: a name or a pattern. */
   readonly deviceName: string;
   readonly dataPath: string;
+  readonly allowExtensionCommands: boolean;
   readonly network: Cidr;
   readonly subnet: Cidr | undefined;
   readonly underlay: Underlay;
@@ -173,7 +175,11 @@ export function forecastDevice(context: DeviceContext): DeviceForecast {
   const device = descriptor.deviceName(options, deviceName);
   const link = device === undefined ? undefined : findOwn(context);
   const route = `route unreachable ${formatCidr(network)}`;
+  const refusal = descriptor.refusal?.({
+    allowsCommands: context.allowExtensionCommands,
+  });
   const steps = [
+    ...refusal === undefined ? [] : [stopped(describeError(refusal))],
     ...(device === undefined
       ? [note(`backend ${type}: no device`)]
       : link === undefined

@@ -49,13 +49,16 @@ import {
   putForwardingRequest,
   putNeighbourRequest,
 } from "./neighbour.ts";
+import { newIpipRequest, parseIpip } from "./ipip.ts";
 import { newVxlanRequest, parseVxlan } from "./vxlan.ts";
 import type {
   ForwardingEntry,
+  IpipSettings,
   Link,
   LinkAddress,
   LinkChange,
   Neighbour,
+  NewIpip,
   NewRoute,
   NewVethPair,
   NewVxlan,
@@ -186,12 +189,7 @@ export class KernelRtnetlink implements Rtnetlink {
       `create the VXLAN device ${vxlan.name}`,
       newVxlanRequest(vxlan),
     );
-    const link = this.links().find(({ name }) => name === vxlan.name);
-    if (link === undefined) {
-      throw new NetlinkError(`find the new ${vxlan.name}`, ERRNO.ENODEV, {
-        hint: "another program deleted, renamed or moved it at once",
-      });
-    }
+    const link = this.#created(vxlan.name);
     // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
     this.#unless(
       [ERRNO.EAFNOSUPPORT],
@@ -206,6 +204,21 @@ export class KernelRtnetlink implements Rtnetlink {
       .list("list the network interfaces", listLinksRequest())
       .find((each) => parseLink(each).index === interfaceIndex);
     return payload && parseVxlan(payload);
+  }
+
+  createIpip(ipip: NewIpip): Link {
+    this.#client.request(
+      `create the ipip device ${ipip.name}`,
+      newIpipRequest(ipip),
+    );
+    return this.#created(ipip.name);
+  }
+
+  ipipSettings(interfaceIndex: number): IpipSettings | undefined {
+    const payload = this.#client
+      .list("list the network interfaces", listLinksRequest())
+      .find((each) => parseLink(each).index === interfaceIndex);
+    return payload && parseIpip(payload);
   }
 
   deleteLink(interfaceIndex: number): boolean {
@@ -371,6 +384,14 @@ export class KernelRtnetlink implements Rtnetlink {
     throw new NetlinkError(what(first.index), first.errno, {
       detail: [first.detail, more > 0 ? `${more} more were refused` : undefined]
         .filter((part) => part !== undefined).join("; "),
+    });
+  }
+
+  #created(name: string): Link {
+    const link = this.links().find((each) => each.name === name);
+    if (link !== undefined) return link;
+    throw new NetlinkError(`find the new ${name}`, ERRNO.ENODEV, {
+      hint: "another program deleted, renamed or moved it at once",
     });
   }
 

@@ -188,6 +188,21 @@ export interface NewVxlan extends VxlanSettings {
   readonly local: Ipv4;
 }
 
+/** What an ipip device was made with. */
+export interface IpipSettings {
+  /** The outer source address; undefined for any. */
+  readonly local: Ipv4 | undefined;
+  /** The outer destination; undefined for what the route says. */
+  readonly remote: Ipv4 | undefined;
+}
+
+/** An ipip device that is to be made, without a remote. */
+export interface NewIpip {
+  readonly name: string;
+  readonly local: Ipv4;
+  readonly mtuBytes: number;
+}
+
 /** A permanent IPv4 neighbour of a device. */
 export interface Neighbour {
   readonly interfaceIndex: number;
@@ -235,6 +250,13 @@ export interface Rtnetlink extends Disposable {
   createVxlan(vxlan: NewVxlan): Link;
   /** Undefined for a device that is not there, or of another kind. */
   vxlanSettings(interfaceIndex: number): VxlanSettings | undefined;
+  /**
+   * A new device, down. Throws `EEXIST` when the name, or the local address with
+   * any remote, is taken.
+   */
+  createIpip(ipip: NewIpip): Link;
+  /** Undefined for a device that is not there, or of another kind. */
+  ipipSettings(interfaceIndex: number): IpipSettings | undefined;
   changeLink(interfaceIndex: number, change: LinkChange): void;
   deleteLink(interfaceIndex: number): boolean;
   ensureAddress(

@@ -22,8 +22,19 @@ Deno.test("the demonstration shows both hosts, ends with the table and leaves no
   assertEquals(left, []);
 });
 
+Deno.test("the demonstration shows another backend", async () => {
+  const { code, left, output } = await runDemo(["--backend=host-gw"]);
+  assertEquals(code, 0, output);
+  assertMatch(output, /Loden, host-gw +\d+\.\d\d Gbit\/s +\d+ us/);
+  assertEquals(output.match(/: by kernel routes$/gm)?.length, 2, output);
+  assertEquals(left, []);
+});
+
 Deno.test("the demonstration refuses what it does not know", async () => {
-  const { code, output } = await runDemo(["--kepe"]);
-  assertEquals(code, 2);
-  assert(output.includes("--kepe") && output.includes("Usage:"));
+  for (const option of ["--kepe", "--backend=alloc", "--backend"]) {
+    const { code, output } = await runDemo([option]);
+    assertEquals(code, 2);
+    assert(output.includes(option.split("=")[0]!), output);
+    assert(output.includes("Usage:"), output);
+  }
 });

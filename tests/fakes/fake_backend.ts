@@ -53,7 +53,8 @@ export class FakeBackend implements Backend {
     return { backendType: "udp", ...dataPath && { dataPath } };
   }
 
-  async start(context: BackendContext): Promise<Overlay> {
+  async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
+    signal.throwIfAborted();
     this.#options.onCall?.("backend.start");
     await this.#options.startDelay?.();
     const error = this.#options.startError?.();

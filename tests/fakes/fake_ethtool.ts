@@ -23,6 +23,11 @@ const VETH: Readonly<Record<string, DeviceFeature>> = {
   "tx-tcp-segmentation": { active: true, requested: true, changeable: true },
   "tx-tcp6-segmentation": { active: true, requested: true, changeable: true },
   "tx-udp-segmentation": { active: true, requested: true, changeable: true },
+  "tx-checksum-ip-generic": {
+    active: true,
+    requested: true,
+    changeable: true,
+  },
   "rx-lro": { active: false, requested: false, changeable: false },
   "loopback": { active: false, requested: false, changeable: false },
 };

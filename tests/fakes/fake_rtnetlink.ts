@@ -15,10 +15,12 @@ import {
 } from "../../linux/netlink/route.ts";
 import type {
   ForwardingEntry,
+  IpipSettings,
   Link,
   LinkAddress,
   LinkChange,
   Neighbour,
+  NewIpip,
   NewRoute,
   NewVethPair,
   NewVxlan,
@@ -55,6 +57,7 @@ export class FakeRtnetlink implements Rtnetlink {
   #neighbours: Neighbour[] = [];
   #forwarding: ForwardingEntry[] = [];
   readonly #vxlans = new Map<number, VxlanSettings>();
+  readonly #ipips = new Map<number, IpipSettings>();
   #nextIndex = LOOPBACK_INDEX;
 
   constructor() {
@@ -302,6 +305,29 @@ export class FakeRtnetlink implements Rtnetlink {
     return this.#vxlans.get(interfaceIndex);
   }
 
+  createIpip({ local, mtuBytes, name }: NewIpip): Link {
+    const what = `create the ipip device ${name}`;
+    this.#requireFree(name, what);
+    for (const other of this.#ipips.values()) {
+      if (other.local === local && other.remote === undefined) {
+        throw new NetlinkError(what, ERRNO.EEXIST);
+      }
+    }
+    const link = this.addLink({
+      name,
+      mtuBytes,
+      kind: "ipip",
+      noArp: true,
+      mac: new Uint8Array(0),
+    });
+    this.#ipips.set(link.index, { local, remote: undefined });
+    return link;
+  }
+
+  ipipSettings(interfaceIndex: number): IpipSettings | undefined {
+    return this.#ipips.get(interfaceIndex);
+  }
+
   neighbours(interfaceIndex: number): Neighbour[] {
     return ofDevice(this.#neighbours, interfaceIndex);
   }
@@ -365,6 +391,7 @@ export class FakeRtnetlink implements Rtnetlink {
 
   #deleteOne(interfaceIndex: number): boolean {
     const before = this.#links.length;
+    this.#ipips.delete(interfaceIndex);
     const others = (entry: { interfaceIndex: number | undefined }) =>
       entry.interfaceIndex !== interfaceIndex;
     this.#links = this.#links.filter(({ index }) => index !== interfaceIndex);

@@ -8,6 +8,8 @@
 import type { RigHost } from "./host.ts";
 
 const VNI = 1;
+/** flannel's name. */
+export const VXLAN_DEVICE = `flannel.${VNI}`;
 const UDP_PORT = 8472;
 /** Outer IPv4, UDP and VXLAN headers, and the inner Ethernet header. */
 const ENCAPSULATION_BYTES = 50;
@@ -34,19 +36,19 @@ export async function createVxlan(
   }));
   for (const { host, mac, subnet } of nodes) {
     await host.namespace.ip([
-      `link add flannel.${VNI} address ${mac} mtu ${mtuBytes} type vxlan ` +
+      `link add ${VXLAN_DEVICE} address ${mac} mtu ${mtuBytes} type vxlan ` +
       `id ${VNI} local ${host.address} dev eth0 dstport ${UDP_PORT} nolearning`,
-      `address add ${subnet}/32 dev flannel.${VNI}`,
-      `link set flannel.${VNI} up`,
+      `address add ${subnet}/32 dev ${VXLAN_DEVICE}`,
+      `link set ${VXLAN_DEVICE} up`,
     ], signal);
   }
   for (const { host } of nodes) {
     for (const peer of nodes.filter((node) => node.host !== host)) {
       await host.namespace.ip([
-        `neighbour add ${peer.subnet} lladdr ${peer.mac} dev flannel.${VNI} ` +
+        `neighbour add ${peer.subnet} lladdr ${peer.mac} dev ${VXLAN_DEVICE} ` +
         "nud permanent",
         `route replace ${peer.subnet}/24 via ${peer.subnet} ` +
-        `dev flannel.${VNI} onlink`,
+        `dev ${VXLAN_DEVICE} onlink`,
       ], signal);
       await host.namespace.run([
         "bridge",
@@ -54,7 +56,7 @@ export async function createVxlan(
         "append",
         peer.mac,
         "dev",
-        `flannel.${VNI}`,
+        VXLAN_DEVICE,
         "dst",
         peer.host.address,
       ], signal ? { signal } : {});

@@ -11,6 +11,7 @@ import { parseIpv4 } from "../../../net/ipv4.ts";
 import { underlayMtu } from "../../../net/mtu.ts";
 import type { Peer } from "../../../net/peer.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
+import { FakeEthtool } from "../../fakes/fake_ethtool.ts";
 import { FakeRtnetlink } from "../../fakes/fake_rtnetlink.ts";
 import { FakeRtnetlinkMonitor } from "../../fakes/fake_rtnetlink_monitor.ts";
 
@@ -19,7 +20,8 @@ export interface KernelWorld {
   readonly rtnetlink: FakeRtnetlink;
   readonly clock: FakeClock;
   readonly monitor: FakeRtnetlinkMonitor;
-  readonly parts: KernelBackendParts;
+  readonly ethtool: FakeEthtool;
+  readonly parts: KernelBackendParts & { readonly ethtool: FakeEthtool };
   readonly context: BackendContext;
   readonly underlayIndex: number;
 }
@@ -35,13 +37,15 @@ export function kernelWorld(): KernelWorld {
     interfaceIndex: index,
   });
   const clock = new FakeClock();
+  const ethtool = new FakeEthtool();
   const monitor = new FakeRtnetlinkMonitor();
   const address = parseIpv4("192.0.2.11")!;
   return {
     rtnetlink,
     clock,
     monitor,
-    parts: { rtnetlink, clock, openMonitor: () => monitor },
+    ethtool,
+    parts: { rtnetlink, clock, ethtool, openMonitor: () => monitor },
     underlayIndex: index,
     context: {
       network: parseCidr("10.1.0.0/16")!,

@@ -73,6 +73,8 @@ Deno.test("without any source every setting has its default", async () => {
     trustSavedPeersMinutes: 1_440,
     trustKnownPeersMinutes: 0,
     disabledFeatures: [],
+    vxlanTxChecksum: "auto",
+    allowExtensionCommands: false,
     subnetLeaseRenewMarginMinutes: 60,
     subnetLeaseTtlSeconds: 86_400,
     onSubnetChange: { kind: "continue" },

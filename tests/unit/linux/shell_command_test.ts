@@ -26,7 +26,11 @@ Deno.test("a command has the documented environment and its own variables, and n
 });
 
 Deno.test("of much output the end is kept", async () => {
-  const { stdout } = await runShell("seq 1 100000", { env: {}, signal: never });
+  const { isCut, stdout } = await runShell("seq 1 100000", {
+    env: {},
+    signal: never,
+  });
+  assertEquals(isCut, true);
   assertEquals(stdout.length < 5_000, true);
   assertEquals(stdout.endsWith("\n100000"), true);
 });
@@ -47,5 +51,33 @@ Deno.test("an abort ends what the command has started as well", async () => {
     await assertRejects(() => Deno.stat(`/proc/${pid}/fd/1`));
   } finally {
     await Deno.remove(file);
+  }
+});
+
+Deno.test("a command has words and an input, which it need not read", async () => {
+  const { stdout } = await runShell('echo "$#:$2"; cat', {
+    args: ["a", "b c"],
+    env: {},
+    stdin: "of the input\n",
+    signal: never,
+  });
+  assertEquals(stdout, "2:b c\nof the input");
+  const large = "x".repeat(1 << 20);
+  const { code } = await runShell("exit 5", {
+    env: {},
+    stdin: large,
+    signal: never,
+  });
+  assertEquals(code, 5);
+});
+
+Deno.test("a command that ignores SIGTERM is killed, and one that has left its session is not waited for", async () => {
+  for (const command of ["trap '' TERM; sleep 60", "setsid sleep 60 & wait"]) {
+    const ending = new AbortController();
+    const startedAtMs = performance.now();
+    const run = runShell(command, { env: {}, signal: ending.signal });
+    setTimeout(() => ending.abort(new DOMException("now", "AbortError")), 200);
+    await assertRejects(() => run, DOMException, "now");
+    assertEquals(performance.now() - startedAtMs < 20_000, true);
   }
 });

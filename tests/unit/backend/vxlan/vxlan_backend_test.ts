@@ -22,6 +22,7 @@ const OPTIONS: VxlanBackendOptions = {
   directRouting: false,
   deviceAlias: "loden:/coreos.com/network",
   mac: parseMac("0a:00:00:00:00:27")!,
+  txChecksum: "auto",
 };
 const PEER = peerOf("10.1.5.0/24", "192.0.2.12", "vxlan", {
   VNI: 1,
@@ -324,4 +325,52 @@ Deno.test("vxlan names the packets that only hosts may send, and the devices by 
     traffic: [{ protocol: 17, port: 8472 }],
     devices: [interfaceName],
   });
+});
+
+/** Whether the card computes inner checksums, after a start. */
+async function txChecksumAfter(
+  txChecksum: VxlanBackendOptions["txChecksum"],
+  driver: string,
+  isActive = true,
+) {
+  const world = kernelWorld();
+  const feature = { active: isActive, requested: isActive, changeable: true };
+  world.ethtool.plugIn("eth1", driver);
+  world.ethtool.plugIn("flannel.1", "vxlan", {
+    "tx-checksum-ip-generic": feature,
+  });
+  const backend = createVxlanBackend(world.parts, { ...OPTIONS, txChecksum });
+  await startWith(backend, world, [PEER]);
+  const active = () =>
+    world.ethtool.features("flannel.1").get("tx-checksum-ip-generic")!.active;
+  return { active, backend, world };
+}
+
+Deno.test("vxlan switches the card's inner checksums as the flag says; auto, for drivers that spoil them", async () => {
+  const table = [
+    ["auto", "virtio_net", true, true],
+    // An administrator has switched it off.
+    ["auto", "virtio_net", false, false],
+    ["auto", "vmxnet3", true, false],
+    ["on", "vmxnet3", false, true],
+    ["off", "virtio_net", true, false],
+  ] as const;
+  for (const [choice, driver, before, after] of table) {
+    const { active, backend } = await txChecksumAfter(choice, driver, before);
+    assertEquals(active(), after, `${choice} ${driver} ${before}`);
+    await backend.stop();
+  }
+});
+
+Deno.test("vxlan says why the card computes no inner checksums, and keeps it so", async () => {
+  const { active, backend, world } = await txChecksumAfter("auto", "vmxnet3");
+  assertEquals(
+    backend.status().details!["inner checksums by the card"],
+    "off (driver vmxnet3)",
+  );
+  world.ethtool.setFeatures("flannel.1", { "tx-checksum-ip-generic": true });
+  world.monitor.tell("links");
+  await world.clock.advance(100);
+  assertEquals(active(), false);
+  await backend.stop();
 });

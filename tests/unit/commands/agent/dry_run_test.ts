@@ -297,6 +297,21 @@ Deno.test("what would stop the start is named, and the command ends with 1", asy
   ]);
 });
 
+Deno.test("a config with commands would stop the start, unless they are allowed", async () => {
+  const host = new Host();
+  host.etcd.putConfig(
+    '{ "Network": "10.1.0.0/16", "Backend": { "Type": "extension" } }',
+  );
+  const { code, lines } = await host.run();
+  assertEquals(code, 1);
+  assertStringIncludes(
+    lines.find((line) => line.startsWith("STOPPED"))!,
+    "--allow-extension-commands must be set",
+  );
+  const allowed = await host.run("--allow-extension-commands");
+  assertEquals(allowed.code, 0);
+});
+
 Deno.test("kernel settings are named, and would be set where that is asked for", async () => {
   const host = new Host();
   host.sysctls = [{

@@ -11,6 +11,7 @@ import { contains, formatCidr, overlaps } from "../../../../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../../../../net/ipv4.ts";
 import { poolAdmits } from "../../../../net/subnet_pool.ts";
 
+const TYPES = BACKENDS.specs.map(({ type }) => type).join(", ");
 const KEY = "/coreos.com/network/config";
 
 const parse = (text: string) => parseNetworkConfig(text, BACKENDS);
@@ -295,11 +296,11 @@ Deno.test("a range that is empty is refused before anybody looks for a subnet in
 });
 
 Deno.test("a backend that this release lacks is refused with what to use, and waiting is no use", () => {
-  for (const Type of ["wireguard", "IPIP", "ipsec", "tencent-vpc"]) {
+  for (const Type of ["IPsec", "tencent-vpc", "ali-vpc", "aws-vpc", "GCE"]) {
     const value = { Network: "10.1.0.0/16", Backend: { Type } };
     assertStringIncludes(
       message(value),
-      "Backend.Type must be one of udp, vxlan, host-gw, alloc, because this " +
+      `Backend.Type must be one of ${TYPES}, because this ` +
         `release does not have ${Type.toLowerCase()}: use `,
     );
     assertEquals(refusal(value).code, "network.backend-unavailable");
@@ -323,7 +324,7 @@ Deno.test("an unknown backend is refused with the known ones", () => {
     assertEquals(refusal(value).retryable, false);
     assertStringIncludes(
       message(value),
-      "Backend.Type must be one of udp, vxlan, host-gw, alloc: ",
+      `Backend.Type must be one of ${TYPES}: `,
     );
   }
   for (const Backend of ["udp", [], 1]) {
@@ -354,29 +355,75 @@ Deno.test("a backend has its own options, and those of another are ignored", () 
   assertEquals(hostGw.ignoredKeys.map(({ key }) => key), ["Backend.Port"]);
 });
 
-Deno.test("options of the vxlan backend outside their range are refused by name", () => {
-  const bad: [string, unknown][] = [
-    ["VNI", -1],
-    ["VNI", 10_000_000],
-    ["VNI", "1"],
-    ["Port", 65_536],
-    ["Port", -1],
-    ["MTU", 50],
-    ["MTU", 70_000],
-    ["GBP", 1],
-    ["Learning", "yes"],
-    ["DirectRouting", 0],
-  ];
-  for (const [key, option] of bad) {
-    const value = {
-      Network: "10.1.0.0/16",
-      Backend: { Type: "vxlan", [key]: option },
+/** Values that each option must refuse, by backend. */
+const BAD_OPTIONS: Readonly<Record<string, Record<string, unknown[]>>> = {
+  udp: { Port: [0, -1, 65_536, "8285", 1.5, true, [], {}] },
+  vxlan: {
+    VNI: [-1, 10_000_000, 0.5, "1", true],
+    Port: [-1, 65_536, "8472"],
+    MTU: [0, 50, 625, 65_536, 70_000, "1500"],
+    GBP: [1, "true"],
+    Learning: ["yes", 0],
+    DirectRouting: [0, "on"],
+    // Not used on Linux, and so not checked.
+    Name: [],
+    MacPrefix: [],
+  },
+  "host-gw": {},
+  ipip: { DirectRouting: [1, "true", {}] },
+  alloc: {},
+  extension: {
+    PreStartupCommand: [1, " ", "\n\t", ["true"]],
+    PostStartupCommand: [true, " "],
+    SubnetAddCommand: [{}, "\u00a0"],
+    SubnetRemoveCommand: [0, " "],
+  },
+};
+
+for (const [Type, options] of Object.entries(BAD_OPTIONS)) {
+  Deno.test(`options of the ${Type} backend outside their range are refused by name`, () => {
+    const spec = BACKENDS.specs.find(({ type }) => type === Type)!;
+    assertEquals(Object.keys(options).sort(), Object.keys(spec.options).sort());
+    for (const [key, values] of Object.entries(options)) {
+      for (const option of values) {
+        const value = {
+          Network: "10.1.0.0/16",
+          Backend: { Type, [key]: option },
+        };
+        assertStringIncludes(message(value), `Backend.${key} must be `);
+        assertEquals(refusal(value).code, "network.backend-option");
+        assertEquals(refusal(value).retryable, false);
+        // What the refusal proposes passes.
+        const proposal = JSON.parse(
+          `{${refusal(value).hint!.replace("for example ", "")}}`,
+        );
+        parse(JSON.stringify({ ...value, Backend: { Type, ...proposal } }));
+      }
+    }
+  });
+}
+
+for (const { options, type } of BACKENDS.specs) {
+  Deno.test(`the ${type} backend takes its type in any case, null as left out, and names what is another's`, () => {
+    const foreign = BACKENDS.specs.flatMap((spec) => Object.keys(spec.options))
+      .find((key) => !(key in options))!;
+    const Backend = {
+      tYPE: type.toUpperCase(),
+      ...Object.fromEntries(Object.keys(options).map((key) => [key, null])),
+      [foreign]: "x",
     };
-    assertStringIncludes(message(value), `Backend.${key} must be `);
-    assertEquals(refusal(value).code, "network.backend-option");
-    assertEquals(refusal(value).retryable, false);
-  }
-});
+    const read = parse(JSON.stringify({ Network: "10.1.0.0/16", Backend }));
+    const plain = parse(
+      JSON.stringify({ Network: "10.1.0.0/16", Backend: { Type: type } }),
+    );
+    assertEquals(read.backend, plain.backend);
+    assertEquals(read.backend.type, type);
+    assertEquals(
+      read.ignoredKeys.map(({ key }) => key),
+      [`Backend.${foreign}`],
+    );
+  });
+}
 
 Deno.test("the udp backend's port is a port", () => {
   const Network = "10.1.0.0/16";

@@ -1,0 +1,108 @@
+/**
+ * What the devices of kernel backends have in common.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../linux/errno.ts";
+import { NetlinkError } from "../linux/netlink/errors.ts";
+import type { Link, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
+import { contains } from "../net/cidr.ts";
+import type { OverlayMtu } from "../net/mtu.ts";
+import type { BackendContext } from "./backend.ts";
+import { BackendStartError } from "./errors.ts";
+
+/** A device as it should be. */
+export interface TunnelDevice {
+  readonly name: string;
+  /** The kernel's name of the kind, and of the module that has it. */
+  readonly kind: string;
+  /** The alias that marks the device as this network's. */
+  readonly alias: string;
+  readonly mtuBytes: OverlayMtu;
+}
+
+/**
+ * Gives an existing device its alias, its MTU and the subnet's first address, and
+ * sets it up.
+ *
+ * @returns what was wrong.
+ */
+export function mendTunnelDevice(
+  rtnetlink: Rtnetlink,
+  link: Link,
+  { alias, mtuBytes }: TunnelDevice,
+  { network, subnet }: BackendContext,
+): string[] {
+  const { index } = link;
+  const mended: string[] = [];
+  if (link.alias !== alias) rtnetlink.changeLink(index, { alias });
+  if (link.mtuBytes !== mtuBytes) {
+    mended.push(`MTU ${link.mtuBytes}`);
+    rtnetlink.changeLink(index, { mtuBytes });
+  }
+  const address = { address: subnet.address, prefixLength: 32 };
+  if (rtnetlink.ensureAddress(index, address)) mended.push("address");
+  // Then: with its last address a device loses its routes and neighbours.
+  for (const other of rtnetlink.addresses()) {
+    // What an earlier lease left; other programs' addresses stay.
+    if (
+      other.interfaceIndex === index && other.address !== subnet.address &&
+      contains(network, other.address)
+    ) rtnetlink.removeAddress(index, other);
+  }
+  if (!link.up) {
+    mended.push("down");
+    rtnetlink.changeLink(index, { up: true });
+  }
+  return mended;
+}
+
+/**
+ * Creates a device.
+ *
+ * @param taken what else may be in use already, and what to do about it.
+ * @throws {BackendStartError}
+ */
+export function createTunnelDevice(
+  { kind, name }: Pick<TunnelDevice, "kind" | "name">,
+  taken: { readonly what: string; readonly hint: string },
+  create: () => Link,
+): Link {
+  try {
+    return create();
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    switch (error.errno) {
+      case ERRNO.EEXIST:
+        throw tunnelDeviceTaken(name, taken.what, taken.hint, error);
+      case ERRNO.EOPNOTSUPP:
+        throw new BackendStartError(
+          new NetlinkError(`create the device ${name}`, error.errno, {
+            detail: `the kernel must have the module ${kind}`,
+            hint: `modprobe ${kind}; if there is no such module, install the ` +
+              `distribution's full kernel package, or use another backend`,
+            cause: error,
+          }),
+        );
+      default:
+        throw new BackendStartError(error);
+    }
+  }
+}
+
+/** Something else has the device's name or what must be unique about it. */
+export function tunnelDeviceTaken(
+  name: string,
+  what: string,
+  hint: string,
+  cause?: NetlinkError,
+): BackendStartError {
+  return new BackendStartError(
+    new NetlinkError(`create the device ${name}`, ERRNO.EEXIST, {
+      detail: `it is taken: ${what}`,
+      hint,
+      ...cause === undefined ? {} : { cause },
+    }),
+  );
+}

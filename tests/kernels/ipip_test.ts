@@ -1,0 +1,74 @@
+/**
+ * Two hosts of the ipip backend. Not every kernel has ipip, so the file runs
+ * in a virtual machine:
+ * `deno task test:kernels 6.12 tests/kernels/ipip_test.ts`.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { kernelBackendSuite, type World } from "../e2e/kernel_backend_suite.ts";
+
+kernelBackendSuite({
+  type: "ipip",
+  lease: /"BackendType":"ipip","LodenHostId":/,
+  mtuBytes: 1480,
+  faults: {
+    "the device is deleted": ["ip link delete flannel.ipip"],
+    "the device is set down": ["ip link set flannel.ipip down"],
+    "the device is set down and up": [
+      "ip link set flannel.ipip down",
+      "ip link set flannel.ipip up",
+    ],
+    "the device's address is removed": ["ip address flush dev flannel.ipip"],
+    "the device has a remote": [
+      "ip tunnel change flannel.ipip mode ipip remote 192.0.2.99",
+    ],
+    "the device's MTU is changed": ["ip link set flannel.ipip mtu 1000"],
+    "the peers' routes are removed": ["ip route flush dev flannel.ipip"],
+    "the underlay is set down and up": [
+      "ip link set eth0 down",
+      "ip link set eth0 up",
+    ],
+  },
+  more: {
+    "takes no ipip packet that a container sends in a peer's name": keepsOut,
+  },
+});
+
+/**
+ * The first host's container has the second host's address and sends ipip packets
+ * to its own host, as if they came from there.
+ */
+async function keepsOut({ members: [first] }: World): Promise<void> {
+  const { container, host } = first!;
+  const received = async () =>
+    Number(
+      await host.namespace.run([
+        "cat",
+        "/sys/class/net/flannel.ipip/statistics/rx_packets",
+      ]),
+    );
+  const before = await received();
+  await container.namespace.ip([
+    "address add 192.0.2.12/32 dev lo",
+    "link add forged type ipip local 192.0.2.12 remote 192.0.2.11",
+    "address add 10.1.250.1/24 dev forged",
+    "link set forged up",
+  ]);
+  await container.namespace.attempt(
+    ["ping", "-n", "-c3", "-i0.2", "-W1", "10.1.250.2"],
+  );
+  const sent = Number(
+    await container.namespace.run([
+      "cat",
+      "/sys/class/net/forged/statistics/tx_packets",
+    ]),
+  );
+  assert(sent >= 3, `only ${sent} were sent`);
+  assertEquals(await received(), before);
+  await container.namespace.ip([
+    "link delete forged",
+    "address delete 192.0.2.12/32 dev lo",
+  ]);
+}
