@@ -48,10 +48,7 @@ function command(description: string) {
   return v.optional(
     v.pipe(
       v.string("a text"),
-      v.check(
-        (text) => text === "" || text.trim() !== "",
-        "a command, or left out",
-      ),
+      v.regex(/^$|\S/, "a command, or left out"),
       v.description(description),
     ),
     "",
