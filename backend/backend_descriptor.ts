@@ -11,6 +11,7 @@ import type { Backend } from "./backend.ts";
 import type { ExtensionHost } from "./extension/extension_backend.ts";
 import type { UdpBackendParts, UdpSettings } from "./udp/udp_backend.ts";
 import type { VxlanBackendOptions } from "./vxlan/vxlan_options.ts";
+import type { WireguardHost } from "./wireguard/wireguard_host.ts";
 
 /** The host that backends run on. */
 export interface BackendHost {
@@ -24,6 +25,8 @@ export interface BackendHost {
   readonly vxlan: Pick<VxlanBackendOptions, "txChecksum">;
   /** What the extension backend needs. */
   readonly extension: ExtensionHost;
+  /** What the wireguard backend needs. */
+  readonly wireguard: WireguardHost;
 }
 
 /** What the host's administrator allows. */
@@ -44,6 +47,10 @@ export interface BackendDescriptor {
    * must be".
    */
   readonly options: Readonly<Record<string, GenericSchema>>;
+  /** Options whose values no log and no error shows. */
+  readonly secretOptions?: readonly string[];
+  /** Whether the host keeps a private key for it. */
+  readonly hasKey?: true;
   /** A valid value of each option, for error messages. */
   readonly examples: Readonly<Record<string, unknown>>;
   /** The overlay's MTU, given the underlay's. */
@@ -56,6 +63,11 @@ export interface BackendDescriptor {
   deviceName(options: BackendOptions, device: string): string | undefined;
   /** Why this host does not use the backend; absent: it does. */
   refusal?(permissions: BackendPermissions): LodenError | undefined;
+  /**
+   * Why this host cannot run the backend, as far as can be seen without changing
+   * anything. Absent: nothing can be missing.
+   */
+  obstacle?(): string | undefined;
   /**
    * A backend that is not started. It advertises what the lease must carry from
    * its first value on.

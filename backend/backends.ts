@@ -11,6 +11,7 @@ import { hostGwDescriptor } from "./host_gw/host_gw_descriptor.ts";
 import { ipipDescriptor } from "./ipip/ipip_descriptor.ts";
 import { udpDescriptor } from "./udp/udp_descriptor.ts";
 import { vxlanDescriptor } from "./vxlan/vxlan_descriptor.ts";
+import { wireguardDescriptor } from "./wireguard/wireguard_descriptor.ts";
 
 /** The backends that a network config may name. */
 export const BACKENDS: {
@@ -24,12 +25,12 @@ export const BACKENDS: {
     vxlanDescriptor,
     hostGwDescriptor,
     ipipDescriptor,
+    wireguardDescriptor,
     allocDescriptor,
     extensionDescriptor,
   ],
   unavailable: {
-    wireguard: "use vxlan on a network that you trust",
-    ipsec: "use vxlan, and IPsec policies of your own between the hosts",
+    ipsec: "use wireguard",
     "tencent-vpc": "use alloc, and let the cloud route the subnets",
     "ali-vpc": "use alloc, and let the cloud route the subnets",
     "aws-vpc": "use alloc, and let the cloud route the subnets",

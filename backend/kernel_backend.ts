@@ -1,6 +1,6 @@
 /**
  * A backend whose packets the kernel carries with its own devices and tables
- * (vxlan, host-gw). The agent maintains those, and no packet passes through it.
+ * (vxlan, host-gw, wireguard). The agent maintains those, and no packet passes through it.
  *
  * Netlink reports every change of the device, its routes or its entries, and
  * the agent restores them at once; it also checks everything every five
@@ -11,7 +11,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../errors.ts";
-import type { Clock } from "../linux/clock.ts";
+import { type Clock, slept } from "../linux/clock.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import type { RtnetlinkMonitor } from "../linux/netlink/rtnetlink_monitor.ts";
 import { formatCidr } from "../net/cidr.ts";
@@ -41,6 +41,9 @@ const log = getLogger(["loden", "backend"]);
 const SETTLE_MS = 20;
 /** The next round waits for this multiple of the duration of the last one. */
 const REST_PER_WORK = 4;
+
+/** The same for a backend that must look by the clock. */
+const REST_PER_LOOK = 20;
 
 /** What a kernel backend needs. */
 export interface KernelBackendParts {
@@ -83,6 +86,15 @@ export interface KernelLayout {
   ensureDevice(): { readonly index: number; readonly mended: string[] };
   /** What is wanted for peers of this backend's type. */
   plan(peers: readonly Peer[], deviceIndex: number): PeerPlan;
+  /**
+   * Reconciles what the device has beside routes, neighbours and forwarding
+   * entries, for the peers of the last plan. Called before the routes are set.
+   *
+   * @returns how many entries were changed.
+   */
+  applyEntries?(deviceIndex: number): number;
+  /** Checks this often, where the kernel does not report changes of the entries. */
+  readonly lookMs?: number;
   /** Further details for people. */
   details(): Readonly<Record<string, string>>;
 }
@@ -92,7 +104,8 @@ export class KernelBackend implements Backend {
   readonly type: string;
   readonly failed: Promise<void>;
   readonly #parts: KernelBackendParts;
-  readonly #advertisement: BackendAdvertisement;
+  #advertisement: BackendAdvertisement;
+  readonly #prepare: () => Promise<BackendAdvertisement | undefined>;
   readonly #makeLayout: (context: BackendContext) => KernelLayout;
   readonly #ended = Promise.withResolvers<void>();
   readonly #stopping = new AbortController();
@@ -100,17 +113,28 @@ export class KernelBackend implements Backend {
   #running: Running | undefined;
   #loops: Promise<void>[] = [];
 
+  /**
+   * @param prepare obtains the advertisement and what `makeLayout` needs, where
+   * that takes time.
+   */
   constructor(
     parts: KernelBackendParts,
     advertisement: BackendAdvertisement,
     makeLayout: (context: BackendContext) => KernelLayout,
+    prepare: () => Promise<BackendAdvertisement | undefined> = () =>
+      Promise.resolve(undefined),
   ) {
     this.type = advertisement.backendType;
     this.#parts = parts;
     this.#advertisement = advertisement;
     this.#makeLayout = makeLayout;
+    this.#prepare = prepare;
     this.failed = this.#ended.promise;
     this.failed.catch(() => {});
+  }
+
+  async prepare(): Promise<void> {
+    this.#advertisement = await this.#prepare() ?? this.#advertisement;
   }
 
   advertise(): BackendAdvertisement {
@@ -124,33 +148,36 @@ export class KernelBackend implements Backend {
    * @throws {BackendStartError} if the device cannot be created, and
    * {@linkcode NetlinkError} if the kernel refuses its settings.
    */
-  start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
-    return Promise.try(() => {
-      signal.throwIfAborted();
-      const layout = this.#makeLayout(context);
-      const { deviceName, mtuBytes } = layout;
-      const { index } = layout.ensureDevice();
-      const running: Running = {
-        context,
-        layout,
-        underlays: new UnderlayDevices(this.#parts, context.underlay),
-        deviceIndex: index,
-        refused: [],
-        conflicts: new Set(),
-        knowsPeers: false,
-      };
-      this.#running = running;
-      const keeper = new OverlayKeeper(this.#parts.clock, {
-        deviceName: deviceName ?? context.underlay.interfaceName,
-        mend: () => this.#mend(running),
-      });
-      const monitor = this.#parts.openMonitor(() => running.deviceIndex);
-      this.#loops = [
-        keeper.run(this.#stopping.signal),
-        this.#follow(monitor, keeper),
-      ];
-      return { deviceName, mtuBytes };
+  async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
+    signal.throwIfAborted();
+    await this.prepare();
+    signal.throwIfAborted();
+    const layout = this.#makeLayout(context);
+    const { deviceName, mtuBytes } = layout;
+    const { index } = layout.ensureDevice();
+    const running: Running = {
+      context,
+      layout,
+      underlays: new UnderlayDevices(this.#parts, context.underlay),
+      deviceIndex: index,
+      refused: [],
+      conflicts: new Set(),
+      knowsPeers: false,
+    };
+    this.#running = running;
+    const keeper = new OverlayKeeper(this.#parts.clock, {
+      deviceName: deviceName ?? context.underlay.interfaceName,
+      mend: () => this.#mend(running),
     });
+    const monitor = this.#parts.openMonitor(() => running.deviceIndex);
+    this.#loops = [
+      keeper.run(this.#stopping.signal),
+      this.#follow(monitor, keeper),
+      ...layout.lookMs === undefined ? [] : [
+        this.#poll(layout.lookMs, keeper),
+      ],
+    ];
+    return { deviceName, mtuBytes };
   }
 
   apply(diff: PeerDiff): Promise<void> {
@@ -203,12 +230,12 @@ export class KernelBackend implements Backend {
     const { index, mended } = running.layout.ensureDevice();
     running.deviceIndex = index;
     if (!running.knowsPeers) return mended;
-    const changed = countChanges(this.#reconcile(running));
+    const changed = this.#reconcile(running);
     return changed === 0 ? mended : [...mended, `${changed} routes or entries`];
   }
 
-  /** @returns what was changed. */
-  #reconcile(running: Running): Changes {
+  /** @returns how much was changed. */
+  #reconcile(running: Running): number {
     const { context, deviceIndex, layout } = running;
     const { rtnetlink } = this.#parts;
     const plan = layout.plan([...this.#peers.values()], deviceIndex);
@@ -229,8 +256,9 @@ export class KernelBackend implements Backend {
     );
     this.#reportRefused(running, plan.refused);
     this.#reportConflicts(running, changes);
+    const entries = layout.applyEntries?.(deviceIndex) ?? 0;
     applyChanges(rtnetlink, changes);
-    return changes;
+    return entries + countChanges(changes);
   }
 
   #reportRefused(running: Running, refused: readonly RefusedPeer[]): void {
@@ -263,6 +291,20 @@ export class KernelBackend implements Backend {
       });
     }
     running.conflicts = now;
+  }
+
+  /** With thousands of peers a look takes long: it takes 5 % of the time at most. */
+  async #poll(pauseMs: number, keeper: OverlayKeeper): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopping;
+    let tookMs = 0;
+    while (
+      await slept(clock, Math.max(pauseMs, tookMs * REST_PER_LOOK), signal)
+    ) {
+      const startedAtMs = clock.monotonic();
+      keeper.look();
+      tookMs = clock.monotonic() - startedAtMs;
+    }
   }
 
   async #follow(

@@ -77,18 +77,27 @@ export function createTunnelDevice(
       case ERRNO.EEXIST:
         throw tunnelDeviceTaken(name, taken.what, taken.hint, error);
       case ERRNO.EOPNOTSUPP:
-        throw new BackendStartError(
-          new NetlinkError(`create the device ${name}`, error.errno, {
-            detail: `the kernel must have the module ${kind}`,
-            hint: `modprobe ${kind}; if there is no such module, install the ` +
-              `distribution's full kernel package, or use another backend`,
-            cause: error,
-          }),
-        );
+        throw tunnelModuleMissing(name, kind, error);
       default:
         throw new BackendStartError(error);
     }
   }
+}
+
+/** The kernel has no devices of the kind; that may change while the agent waits. */
+export function tunnelModuleMissing(
+  name: string,
+  kind: string,
+  cause?: NetlinkError,
+): BackendStartError {
+  return new BackendStartError(
+    new NetlinkError(`create the device ${name}`, ERRNO.EOPNOTSUPP, {
+      detail: `the kernel must have the module ${kind}`,
+      hint: `modprobe ${kind}; if there is no such module, install the ` +
+        `distribution's full kernel package, or use another backend`,
+      ...cause === undefined ? {} : { cause },
+    }),
+  );
 }
 
 /** Something else has the device's name or what must be unique about it. */

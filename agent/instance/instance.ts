@@ -53,6 +53,11 @@ export function stateFile(stateDir: string, name: string): string {
   return `${stateDir}/${name}.json`;
 }
 
+/** Where that agent keeps its private key, in networks whose backend has one. */
+export function keyFile(stateDir: string, name: string): string {
+  return `${stateDir}/${name}.key`;
+}
+
 function escapeSegment(segment: string): string {
   let escaped = "";
   for (const byte of new TextEncoder().encode(segment)) {

@@ -13,6 +13,7 @@ import {
 import type { HostFile } from "../../agent/network/host_files.ts";
 import {
   type InstancePaths,
+  keyFile,
   stateFile,
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
@@ -30,6 +31,11 @@ import type {
   BackendPermissions,
 } from "../../backend/backend_descriptor.ts";
 import { backendOf } from "../../backend/backends.ts";
+import {
+  FLANNEL_KEY_FILE,
+  type KeyFileOptions,
+} from "../../backend/wireguard/key_file.ts";
+import { wireguardHost } from "../../backend/wireguard/wireguard_host.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
@@ -111,6 +117,10 @@ export async function composeAgent(
   const host = backendHost(settings, {
     ...kernelParts(rtnetlink, systemClock),
     trust: ledger,
+  }, {
+    path: keyFile(settings.stateDir, paths.name),
+    flannelPath: env.WIREGUARD_KEY_FILE ?? FLANNEL_KEY_FILE,
+    random: systemRandom,
   });
   const former = await readSubnetEnv(settings.subnetFile);
   const agent = new Agent({
@@ -262,9 +272,11 @@ function createBackend(
 function backendHost(
   settings: Settings,
   parts: BackendHost["parts"],
+  key: KeyFileOptions,
 ): BackendHost {
   return {
     parts,
+    wireguard: wireguardHost(key),
     deviceAlias: deviceAlias(settings.etcdPrefix),
     udp: {
       device: settings.deviceName,

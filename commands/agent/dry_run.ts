@@ -5,11 +5,12 @@
  * @module
  */
 
-import { BACKENDS } from "../../backend/backends.ts";
+import { backendOf, BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   type InstancePaths,
   instancePaths,
+  keyFile,
   stateFile,
 } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
@@ -80,6 +81,8 @@ export interface DryRunWorld {
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
   readonly readDaemonConfig: () => Promise<DaemonConfig>;
   readonly findFlanneld: (settings: Settings) => FlanneldProcess | undefined;
+  /** Why this host cannot run a backend. */
+  readonly obstacle: (backendType: string) => string | undefined;
 }
 
 /**
@@ -134,6 +137,7 @@ async function planStart(
     ...forecastUnderlay(underlay, warnings),
     ...lease.steps,
     ...forecastAddressConflicts(findAddressConflicts(network, rtnetlink)),
+    ...findObstacle(config, world),
     ...device.steps,
     ...await planFirewall(
       config,
@@ -153,6 +157,7 @@ async function planStart(
       await planFiles(
         settings,
         paths,
+        config,
         world,
         subnet && {
           network,
@@ -179,6 +184,14 @@ async function readEtcd(
       snapshot: await registry.list(signal),
     };
   });
+}
+
+function findObstacle(
+  { backend: { type } }: NetworkConfig,
+  { obstacle }: DryRunWorld,
+): StartStep[] {
+  const text = obstacle(type);
+  return text === undefined ? [] : [{ kind: "stopped", text }];
 }
 
 function findOthers(
@@ -285,6 +298,7 @@ function hasChanges({ changes }: { readonly changes: readonly string[] }) {
 async function planFiles(
   settings: Settings,
   paths: InstancePaths,
+  { backend }: NetworkConfig,
   { readFile, readDaemonConfig }: DryRunWorld,
   env: SubnetEnv | undefined,
 ): Promise<FileForecast[]> {
@@ -293,10 +307,18 @@ async function planFiles(
     const present = await readFile(path);
     files.push({ path, present, wanted: env && await render(env) });
   }
-  // Only its existence matters here; its content concerns the agent alone.
-  const path = stateFile(settings.stateDir, paths.name);
-  const present = await readFile(path);
-  return [...files, { path, present, wanted: present }];
+  // Only their existence matters here; their content concerns the agent alone.
+  const own = [
+    stateFile(settings.stateDir, paths.name),
+    ...backendOf(backend.type).hasKey
+      ? [keyFile(settings.stateDir, paths.name)]
+      : [],
+  ];
+  for (const path of own) {
+    const present = await readFile(path);
+    files.push({ path, present, wanted: present });
+  }
+  return files;
 }
 
 function hostWorld(): DryRunWorld {
@@ -308,6 +330,7 @@ function hostWorld(): DryRunWorld {
     checkSysctls: (devices) => checkSysctls(devices),
     readDaemonConfig: () => readDaemonConfig(),
     findFlanneld: (settings) => findFlanneld(settings),
+    obstacle: (type) => backendOf(type).obstacle?.(),
   };
 }
 

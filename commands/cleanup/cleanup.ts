@@ -13,6 +13,7 @@ import {
 import {
   type InstancePaths,
   instancePaths,
+  keyFile,
   stateFile,
 } from "../../agent/instance/instance.ts";
 import {
@@ -120,12 +121,18 @@ async function plan(
 /** The files that identify the host, and renamed copies of them. */
 function stateFiles(stateDir: string, { name }: InstancePaths): string[] {
   const path = stateFile(stateDir, name);
-  return [path, unreadableStateFile(path)];
+  return [path, unreadableStateFile(path), keyFile(stateDir, name)];
 }
 
 function describeKept(path: string): string {
-  return `file ${path}, by which this host gets its subnet again (--state)`;
+  const purpose = path.endsWith(KEY_ENDING)
+    ? "with this host's private key"
+    : "by which this host gets its subnet again";
+  return `file ${path}, ${purpose} (--state)`;
 }
+
+/** `.key` */
+const KEY_ENDING = keyFile("", "").slice(1);
 
 async function present(paths: readonly string[]): Promise<string[]> {
   const there = await Promise.all(paths.map(isThere));

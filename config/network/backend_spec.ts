@@ -13,6 +13,8 @@ export interface BackendSpec {
   readonly type: string;
   /** The options by flannel's names, each optional; the messages end "… must be". */
   readonly options: Readonly<Record<string, GenericSchema>>;
+  /** Options whose values no error shows. */
+  readonly secretOptions?: readonly string[];
   /** A valid value of each option, for error messages. */
   readonly examples: Readonly<Record<string, unknown>>;
 }

@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import type { NetworkConfigError } from "../errors.ts";
+import { HIDDEN } from "../secret.ts";
 import type {
   BackendCatalog,
   BackendConfig,
@@ -70,7 +71,7 @@ function backendOf(
 }
 
 function checkOption(
-  { examples, options }: BackendSpec,
+  { examples, options, secretOptions = [] }: BackendSpec,
   key: string,
   value: unknown,
   refuse: Refuse,
@@ -80,7 +81,7 @@ function checkOption(
   throw refuse({
     key: `Backend.${key}`,
     rule: result.issues[0].message,
-    current: value,
+    current: secretOptions.includes(key) ? HIDDEN : value,
     example: examples[key],
     code: "network.backend-option",
     retryable: false,

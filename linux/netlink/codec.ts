@@ -148,6 +148,19 @@ export function encodeAttributes(attributes: readonly Attribute[]): Uint8Array {
  */
 export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
   const attributes = new Map<number, Uint8Array>();
+  for (const { type, value } of decodeAttributeList(bytes)) {
+    attributes.set(type, value);
+  }
+  return attributes;
+}
+
+/**
+ * Attributes in their order, for lists whose elements all have one type. Values
+ * are views into `bytes`.
+ *
+ * Throws {@linkcode BadNetlinkMessageError} when a length does not fit.
+ */
+export function* decodeAttributeList(bytes: Uint8Array): Generator<Attribute> {
   const view = viewOf(bytes);
   let offset = 0;
   // Fewer bytes than a header are padding.
@@ -160,19 +173,25 @@ export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
         length,
       );
     }
-    attributes.set(
-      view.getUint16(offset + 2, true) & ATTRIBUTE_TYPE_MASK,
-      bytes.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + length),
-    );
+    yield {
+      type: view.getUint16(offset + 2, true) & ATTRIBUTE_TYPE_MASK,
+      value: bytes.subarray(offset + ATTRIBUTE_HEADER_BYTES, offset + length),
+    };
     offset += aligned(length);
   }
-  return attributes;
 }
 
 /** An attribute that holds a 32-bit number in the machine's byte order. */
 export function u32Attribute(type: number, number: number): Attribute {
   const value = new Uint8Array(4);
   viewOf(value).setUint32(0, number, true);
+  return { type, value };
+}
+
+/** An attribute that holds a 16-bit number in the machine's byte order. */
+export function u16Attribute(type: number, number: number): Attribute {
+  const value = new Uint8Array(2);
+  viewOf(value).setUint16(0, number, true);
   return { type, value };
 }
 
@@ -203,6 +222,17 @@ export function readU32(value: Uint8Array): number {
     );
   }
   return viewOf(value).getUint32(0, true);
+}
+
+/** A 16-bit number in the machine's byte order. */
+export function readU16(value: Uint8Array): number {
+  if (value.length < 2) {
+    throw new BadNetlinkMessageError(
+      "a 16-bit attribute must have 2 bytes",
+      value.length,
+    );
+  }
+  return viewOf(value).getUint16(0, true);
 }
 
 /** Text, with or without a NUL at its end. */

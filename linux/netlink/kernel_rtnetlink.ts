@@ -20,6 +20,7 @@ import { REQUEST_FLAG } from "./codec.ts";
 import { NetlinkError } from "./errors.ts";
 import {
   listLinksRequest,
+  newLinkRequest,
   newVethPairRequest,
   noIpv6AddressRequest,
   parseLink,
@@ -185,18 +186,21 @@ export class KernelRtnetlink implements Rtnetlink {
   }
 
   createVxlan(vxlan: NewVxlan): Link {
-    this.#client.request(
+    return this.#createQuiet(
       `create the VXLAN device ${vxlan.name}`,
+      vxlan.name,
       newVxlanRequest(vxlan),
     );
-    const link = this.#created(vxlan.name);
-    // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
-    this.#unless(
-      [ERRNO.EAFNOSUPPORT],
-      `keep ${vxlan.name} without IPv6 addresses`,
-      noIpv6AddressRequest(link.index),
+  }
+
+  createWireguard(
+    { name, mtuBytes }: { readonly name: string; readonly mtuBytes: number },
+  ): Link {
+    return this.#createQuiet(
+      `create the WireGuard device ${name}`,
+      name,
+      newLinkRequest("wireguard", name, mtuBytes),
     );
-    return link;
   }
 
   vxlanSettings(interfaceIndex: number): VxlanSettings | undefined {
@@ -338,6 +342,19 @@ export class KernelRtnetlink implements Rtnetlink {
 
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
+  }
+
+  /** A device that never gives itself an IPv6 address. */
+  #createQuiet(what: string, name: string, request: NetlinkRequest): Link {
+    this.#client.request(what, request);
+    const link = this.#created(name);
+    // A host without IPv6, or an MTU below 1,280 bytes: nothing to switch off.
+    this.#unless(
+      [ERRNO.EAFNOSUPPORT],
+      `keep ${name} without IPv6 addresses`,
+      noIpv6AddressRequest(link.index),
+    );
+    return link;
   }
 
   /** "Not there" and "no such device" are no refusals here; counts the others. */

@@ -154,6 +154,23 @@ export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
   };
 }
 
+/** Asks for a device of a kind that has no settings of its own, down. */
+export function newLinkRequest(
+  kind: string,
+  name: string,
+  mtuBytes: number,
+): NetlinkRequest {
+  return {
+    type: RTM_NEWLINK,
+    flags: REQUEST_FLAG.CREATE | REQUEST_FLAG.EXCLUSIVE,
+    payload: linkMessage(0, [
+      textAttribute(IFLA.IFNAME, name),
+      u32Attribute(IFLA.MTU, mtuBytes),
+      nestedAttribute(IFLA.LINKINFO, [textAttribute(INFO.KIND, kind)]),
+    ]),
+  };
+}
+
 /**
  * Asks that a device never gives itself an IPv6 address, and so never looks for
  * IPv6 neighbours and routers. The kernel does not take this at a device's

@@ -21,6 +21,7 @@ export const NETLINK = {
   SOCK_DIAG: 4,
   XFRM: 6,
   NETFILTER: 12,
+  GENERIC: 16,
 } as const;
 /** One of them. */
 export type NetlinkFamily = typeof NETLINK[keyof typeof NETLINK];

@@ -248,6 +248,13 @@ export interface Rtnetlink extends Disposable {
   createVethPair(pair: NewVethPair): VethPair;
   /** A new device, down. Throws `EEXIST` when the name or the VNI is taken. */
   createVxlan(vxlan: NewVxlan): Link;
+  /**
+   * A new WireGuard device, down. Throws `EEXIST` when the name is taken, and
+   * `EOPNOTSUPP` where the kernel has no WireGuard.
+   */
+  createWireguard(
+    device: { readonly name: string; readonly mtuBytes: number },
+  ): Link;
   /** Undefined for a device that is not there, or of another kind. */
   vxlanSettings(interfaceIndex: number): VxlanSettings | undefined;
   /**

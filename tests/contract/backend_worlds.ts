@@ -20,7 +20,8 @@ import { deviceAlias } from "../../agent/instance/footprint.ts";
 import type { UdpBackendParts } from "../../backend/udp/udp_backend.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
-import { formatCidr, isWithin, parseCidr } from "../../net/cidr.ts";
+import type { Wireguard } from "../../linux/netlink/wireguard.ts";
+import { equalCidr, formatCidr, isWithin, parseCidr } from "../../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../../net/ipv4.ts";
 import { formatMac } from "../../net/mac.ts";
 import { underlayMtu } from "../../net/mtu.ts";
@@ -32,6 +33,8 @@ const PREFIX = "/contract";
 export const ALIAS = deviceAlias(PREFIX);
 const NETWORK = parseCidr("10.1.0.0/16")!;
 const SUBNET = parseCidr("10.1.27.0/24")!;
+
+const publicKeyOf = (byte: number) => new Uint8Array(32).fill(byte).toBase64();
 
 /** BackendData of three peers, and one that cannot be used. */
 interface Values {
@@ -49,6 +52,14 @@ const VALUES: Readonly<Record<string, Values>> = {
     ],
     bad: { VNI: 1, VtepMAC: "00:11:22:33:44:55:66:77" },
   },
+  wireguard: {
+    good: [
+      { PublicKey: publicKeyOf(5), Port: 51820 },
+      { publickey: publicKeyOf(6), port: 4242 },
+      { PublicKey: publicKeyOf(7) },
+    ],
+    bad: { PublicKey: "eHg=", Port: 51820 },
+  },
   extension: {
     good: ["key of 5", "", undefined],
     bad: { VNI: 1 },
@@ -65,6 +76,8 @@ export interface WorldParts {
   readonly create: () => Backend;
   /** What an extension's commands have made. */
   readonly commanded?: Commanded;
+  /** Holds what a WireGuard device sends where. */
+  readonly wireguard?: Wireguard;
   /** Whether the programmed state shows in routes; by default it does. */
   readonly hasRoutes?: boolean;
   readonly close: () => Promise<void> | void;
@@ -72,7 +85,7 @@ export interface WorldParts {
 
 /** A world of these parts. */
 export function backendWorld(parts: WorldParts): BackendWorld {
-  const { commanded, rtnetlink, type, underlayIndex } = parts;
+  const { commanded, rtnetlink, type, underlayIndex, wireguard } = parts;
   const { bad, good } = VALUES[type] ?? NO_DATA;
   const address = parseIpv4("192.0.2.11")!;
   const link = rtnetlink.links().find(({ index }) => index === underlayIndex)!;
@@ -86,6 +99,8 @@ export function backendWorld(parts: WorldParts): BackendWorld {
   const peers = good.map((data, index) => peer(5 + index, data));
   const programmed = commanded !== undefined
     ? () => commanded.subnets()
+    : wireguard !== undefined
+    ? () => encryptedSubnets(rtnetlink, wireguard)
     : parts.hasRoutes ?? true
     ? () => routedSubnets(rtnetlink)
     : undefined;
@@ -156,6 +171,28 @@ function routedSubnets(rtnetlink: Rtnetlink): string[] {
     }).sort();
 }
 
+/** Each routed subnet, and the endpoint of the peer that may send from it. */
+function encryptedSubnets(
+  rtnetlink: Rtnetlink,
+  wireguard: Wireguard,
+): string[] {
+  return rtnetlink.routes()
+    .filter(({ protocol, type }) =>
+      protocol === ROUTE_PROTOCOL && type === "unicast"
+    )
+    .map(({ destination, interfaceIndex }) => {
+      const peer = wireguard.device(interfaceIndex!).peers
+        .find(({ allowedIps }) =>
+          allowedIps.some((cidr) => equalCidr(cidr, destination))
+        );
+      return `${formatCidr(destination)} ${
+        peer?.endpoint === undefined
+          ? "nowhere"
+          : formatIpv4(peer.endpoint.address)
+      }`;
+    }).sort();
+}
+
 /** What the commands of {@linkcode COMMANDS} have made. */
 export interface Commanded {
   /** Lines as in {@linkcode BackendWorld.programmed}. */
@@ -193,8 +230,9 @@ export function createByType(
   type: string,
   options: BackendOptions,
   underlay: Underlay,
-  { dataPath, extension, parts }: {
+  { dataPath, extension, parts, wireguard }: {
     readonly parts: UdpBackendParts;
+    readonly wireguard: BackendHost["wireguard"];
     readonly extension: BackendHost["extension"];
     readonly dataPath: "ebpf" | "tun";
   },
@@ -204,6 +242,7 @@ export function createByType(
       parts,
       deviceAlias: ALIAS,
       extension,
+      wireguard,
       vxlan: { txChecksum: "auto" },
       udp: {
         device: "flannel%d",

@@ -5,11 +5,14 @@ import type { Backend } from "../../backend/backend.ts";
 import type { BackendOptions } from "../../backend/backend_descriptor.ts";
 import type { KernelBackendParts } from "../../backend/kernel_backend.ts";
 import { createVxlanBackend } from "../../backend/vxlan/vxlan_backend.ts";
+import { createWireguardBackend } from "../../backend/wireguard/wireguard_backend.ts";
+import { WireguardKey } from "../../backend/wireguard/wireguard_key.ts";
 import { FakeBackend } from "../fakes/fake_backend.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { FakeEthtool } from "../fakes/fake_ethtool.ts";
 import { FakeRtnetlink } from "../fakes/fake_rtnetlink.ts";
 import { FakeRtnetlinkMonitor } from "../fakes/fake_rtnetlink_monitor.ts";
+import { FakeWireguard } from "../fakes/fake_wireguard.ts";
 import { backendContract } from "./backend_contract.ts";
 import {
   ALIAS,
@@ -20,7 +23,12 @@ import {
 
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 0x27);
 
-type FakeParts = KernelBackendParts & { readonly ethtool: FakeEthtool };
+const KEY = new WireguardKey(new Uint8Array(32).fill(0x48));
+
+type FakeParts = KernelBackendParts & {
+  readonly ethtool: FakeEthtool;
+  readonly wireguard: FakeWireguard;
+};
 
 /** Backends on a kernel in memory. */
 const KERNEL_BACKENDS: Readonly<
@@ -50,6 +58,21 @@ const KERNEL_BACKENDS: Readonly<
     create: (parts) =>
       createIpipBackend(parts, { directRouting: false, deviceAlias: ALIAS }),
   },
+  wireguard: {
+    options: { ListenPort: 51820 },
+    create: (parts) =>
+      createWireguardBackend({
+        ...parts,
+        wallClock: new FakeClock(),
+        loadKey: () => Promise.resolve(KEY),
+      }, {
+        port: 51820,
+        outerMtuBytes: undefined,
+        presharedKey: undefined,
+        keepaliveSeconds: 0,
+        deviceAlias: ALIAS,
+      }),
+  },
 };
 
 /** A kernel in memory, with 192.0.2.11/24 on eth0. */
@@ -66,10 +89,17 @@ for (const [type, { create, options }] of Object.entries(KERNEL_BACKENDS)) {
     const parts: FakeParts = {
       ethtool: new FakeEthtool(),
       rtnetlink: kernel.rtnetlink,
+      wireguard: new FakeWireguard(kernel.rtnetlink),
       clock: new FakeClock(),
       openMonitor: () => new FakeRtnetlinkMonitor(),
     };
-    const world = { ...kernel, type, options, create: () => create(parts) };
+    const world = {
+      ...kernel,
+      type,
+      options,
+      create: () => create(parts),
+      ...type === "wireguard" && { wireguard: parts.wireguard },
+    };
     return Promise.resolve(backendWorld(world));
   });
 }

@@ -8,7 +8,10 @@
 import type { BackendOptions } from "../../backend/backend_descriptor.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
 import { systemClock } from "../../linux/clock.ts";
+import { WireguardKey } from "../../backend/wireguard/wireguard_key.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { KernelWireguard } from "../../linux/netlink/kernel_wireguard.ts";
+import { systemRandom } from "../../linux/random.ts";
 import { runShell } from "../../linux/shell_command.ts";
 import { setKernel } from "../rig/kernel_settings.ts";
 import { untilOperUp } from "../support/oper_up.ts";
@@ -32,6 +35,12 @@ export function kernelBackendContract(
   // As an agent makes them: once.
   const rtnetlink = new KernelRtnetlink();
   const parts = kernelParts(rtnetlink, systemClock);
+  const wireguard = new KernelWireguard();
+  const key = WireguardKey.make(systemRandom);
+  const wireguardHost = {
+    netlink: () => wireguard,
+    keys: { load: () => Promise.resolve(key) },
+  };
   const name = type === "udp" ? `udp, ${dataPath},` : type;
   backendContract(`${name} on this kernel`, type, async () => {
     ip("link add eth0 type veth peer name far");
@@ -54,11 +63,13 @@ export function kernelBackendContract(
       options: configured,
       hasRoutes: type !== "udp" && type !== "alloc",
       ...commanded !== undefined && { commanded },
+      ...type === "wireguard" && { wireguard },
       create: () =>
         createByType(type, configured, world.context.underlay, {
           dataPath,
           extension,
           parts,
+          wireguard: wireguardHost,
         }),
       async close() {
         for (const { index, loopback } of rtnetlink.links()) {

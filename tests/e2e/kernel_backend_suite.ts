@@ -22,7 +22,9 @@ const PREFIX = "/coreos.com/network";
  * A repair is done in a fraction of a second; the rest is for a busy machine. The
  * agent's slow look, every five seconds, must not be what does it.
  */
-const REPAIR_MS = 4_000;
+export const REPAIR_MS = 4_000;
+/** For a virtual machine without hardware help. */
+const READY_MS = 120_000;
 
 /** A backend, and what is peculiar to it. */
 export interface KernelBackendCase {
@@ -39,22 +41,23 @@ export interface KernelBackendCase {
   readonly more?: Readonly<Record<string, (world: World) => Promise<void>>>;
 }
 
-interface Member {
+/** A host of the network. */
+export interface Member {
   readonly host: RigHost;
   agent: Agent;
   readonly container: Container;
 }
 
-/** A network of two hosts with this backend. */
+/** A network of hosts with this backend. */
 export class World implements AsyncDisposable {
   private constructor(
     readonly rig: Rig,
     readonly members: readonly Member[],
   ) {}
 
-  static async start(backend: unknown): Promise<World> {
+  static async start(backend: unknown, hosts = 2): Promise<World> {
     await using cleanup = new AsyncDisposableStack();
-    const rig = cleanup.use(await Rig.create({ hosts: 2 }));
+    const rig = cleanup.use(await Rig.create({ hosts }));
     await rig.startEtcd();
     await rig.publish({ Network: "10.1.0.0/16", Backend: backend });
     const members: Member[] = [];
@@ -62,7 +65,7 @@ export class World implements AsyncDisposable {
       // As Docker leaves it: what is not accepted is not forwarded.
       await host.namespace.run(["iptables", "-P", "FORWARD", "DROP"]);
       const agent = await rig.startAgent(host, {});
-      await agent.ready();
+      await agent.ready(READY_MS);
       const container = await host.addContainer(await agent.bridge());
       members.push({ host, agent, container });
     }
@@ -75,8 +78,22 @@ export class World implements AsyncDisposable {
   }
 
   get ends() {
-    const [from, to] = this.members.map(({ container }) => container);
-    return { rig: this.rig, from: from!, to: to! };
+    return this.endsOf(0, 1);
+  }
+
+  endsOf(from: number, to: number) {
+    return {
+      rig: this.rig,
+      from: this.member(from).container,
+      to: this.member(to).container,
+    };
+  }
+
+  /** Starts an agent in the place of one that has ended. */
+  async restart(member: Member): Promise<void> {
+    member.agent[Symbol.dispose]();
+    member.agent = await this.rig.startAgent(member.host, {});
+    await member.agent.ready(READY_MS);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -162,9 +179,7 @@ export function kernelBackendSuite(
       await using traffic = await SteadyTraffic.start(world.ends);
       member.agent.process.kill("SIGKILL");
       await member.agent.process.ended(5_000);
-      member.agent[Symbol.dispose]();
-      member.agent = await world.rig.startAgent(member.host, {});
-      await member.agent.ready();
+      await world.restart(member);
       await traffic.assertNothingLost();
     });
 

@@ -59,6 +59,10 @@ export class FakeRtnetlink implements Rtnetlink {
   readonly #vxlans = new Map<number, VxlanSettings>();
   readonly #ipips = new Map<number, IpipSettings>();
   #nextIndex = LOOPBACK_INDEX;
+  /** Called before a device goes up; what it throws keeps the device down. */
+  onUp: ((interfaceIndex: number) => void) | undefined;
+  /** Whether the kernel has WireGuard. */
+  hasWireguard = true;
 
   constructor() {
     const lo = this.addLink({
@@ -219,6 +223,7 @@ export class FakeRtnetlink implements Rtnetlink {
       throw new NetlinkError(what, ERRNO.EINVAL);
     }
     if (change.name !== undefined) this.#requireFree(change.name, what);
+    if (change.up === true && !link.up) this.onUp?.(interfaceIndex);
     this.#links[this.#links.indexOf(link)] = {
       ...link,
       name: change.name ?? link.name,
@@ -299,6 +304,16 @@ export class FakeRtnetlink implements Rtnetlink {
     const { mac: _mac, mtuBytes: _mtu, name: _name, ...settings } = vxlan;
     this.#vxlans.set(link.index, settings);
     return link;
+  }
+
+  createWireguard(
+    { mtuBytes, name }: { readonly name: string; readonly mtuBytes: number },
+  ): Link {
+    const what = `create the WireGuard device ${name}`;
+    if (!this.hasWireguard) throw new NetlinkError(what, ERRNO.EOPNOTSUPP);
+    this.#requireFree(name, what);
+    const kind = "wireguard";
+    return this.addLink({ name, kind, mtuBytes, mac: new Uint8Array(0) });
   }
 
   vxlanSettings(interfaceIndex: number): VxlanSettings | undefined {

@@ -53,6 +53,7 @@ class Host {
   antiSpoofing = "";
   sysctls: SysctlFinding[] = [];
   flanneld: FlanneldProcess | undefined;
+  obstacle: string | undefined;
 
   constructor() {
     this.etcd.putConfig('{ "Network": "10.1.0.0/16" }');
@@ -105,6 +106,7 @@ class Host {
       checkSysctls: () => this.sysctls,
       readDaemonConfig: () => Promise.resolve(NO_DAEMON_CONFIG),
       findFlanneld: () => this.flanneld,
+      obstacle: () => this.obstacle,
     };
   }
 }
@@ -334,4 +336,21 @@ Deno.test("without a network config the commands that publish one are named", as
   const host = new Host();
   host.etcd.wipe();
   await assertRejects(() => host.run(), ConfigMissingError);
+});
+
+Deno.test("a backend's own device and key are planned, and what the kernel lacks is named", async () => {
+  const host = new Host();
+  host.etcd.putConfig(
+    '{ "Network": "10.1.0.0/16", "Backend": { "Type": "wireguard" } }',
+  );
+  host.obstacle = "the kernel has no WireGuard";
+  const { code, lines } = await host.run();
+  assertEquals(code, 1);
+  for (
+    const line of [
+      "STOPPED: the kernel has no WireGuard",
+      "would create device flannel-wg, MTU 1420 (wireguard)",
+      "would write file /var/lib/loden/coreos.com-network.key",
+    ]
+  ) assertEquals(lines.includes(line), true, lines.join("\n"));
 });

@@ -240,6 +240,7 @@ Deno.test("cleanup names the state that it keeps, and removes it with --state", 
   const { name } = instancePaths(directory, prefix);
   const state = `${directory}/${name}.json`;
   const aside = `${state}.unreadable`;
+  const key = `${directory}/${name}.key`;
   const cleanup = async (...argv: string[]) => {
     const io = new FakeCommandIo([
       "cleanup",
@@ -253,10 +254,15 @@ Deno.test("cleanup names the state that it keeps, and removes it with --state", 
   try {
     await Deno.writeTextFile(state, "{}");
     await Deno.writeTextFile(aside, "{");
+    await Deno.writeTextFile(key, "{}");
     const planned = await cleanup("--dry-run");
     assertEquals(planned.code, 0);
     assertStringIncludes(planned.out, "nothing to remove\n");
     assertStringIncludes(planned.out, `would keep file ${state}`);
+    assertStringIncludes(
+      planned.out,
+      `would keep file ${key}, with this host's private key (--state)\n`,
+    );
     assertStringIncludes((await cleanup()).out, `kept file ${aside}`);
     assertEquals((await Deno.stat(state)).isFile, true);
     assertEquals(
@@ -264,6 +270,7 @@ Deno.test("cleanup names the state that it keeps, and removes it with --state", 
       [
         `would remove file ${state}\n`,
         `would remove file ${aside}\n`,
+        `would remove file ${key}\n`,
       ].join(""),
     );
     assertEquals((await cleanup("--state")).code, 0);

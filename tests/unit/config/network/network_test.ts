@@ -539,3 +539,72 @@ Deno.test("addresses that no host routes to another one are no network", () => {
     );
   }
 });
+
+Deno.test("options of the wireguard backend are read as flannel reads them", () => {
+  const read = (options: Record<string, unknown>) =>
+    parse(JSON.stringify({
+      Network: "10.1.0.0/16",
+      Backend: { Type: "WireGuard", ...options },
+    })).backend;
+  assertEquals(read({}), {
+    type: "wireguard",
+    options: {
+      ListenPort: 51820,
+      PSK: "",
+      PersistentKeepaliveInterval: 0,
+      Mode: "separate",
+    },
+  });
+  const PSK = new Uint8Array(32).fill(7).toBase64();
+  const options = {
+    ListenPort: 4242,
+    ListenPortV6: 4243,
+    MTU: 1400,
+    PSK,
+    PersistentKeepaliveInterval: 25,
+    Mode: "auto",
+  };
+  assertEquals(read(options), { type: "wireguard", options });
+});
+
+Deno.test("options of the wireguard backend outside their range are refused by name", () => {
+  const bad: [string, unknown][] = [
+    ["ListenPort", 0],
+    ["ListenPort", 65_536],
+    ["ListenPort", "51820"],
+    ["ListenPortV6", 0],
+    ["MTU", 655],
+    ["MTU", 70_000],
+    ["PersistentKeepaliveInterval", -1],
+    ["PersistentKeepaliveInterval", 65_536],
+    ["Mode", "ipv6"],
+    ["Mode", "both"],
+    ["Mode", 4],
+    ["PSK", 7],
+    ["PSK", "short"],
+    ["PSK", new Uint8Array(31).toBase64()],
+    ["PSK", new Uint8Array(33).toBase64()],
+  ];
+  for (const [key, option] of bad) {
+    const value = {
+      Network: "10.1.0.0/16",
+      Backend: { Type: "wireguard", [key]: option },
+    };
+    assertStringIncludes(message(value), `Backend.${key} must be `);
+    assertEquals(refusal(value).code, "network.backend-option");
+  }
+});
+
+Deno.test("a preshared key that is refused is not shown", () => {
+  const PSK = new Uint8Array(31).fill(7).toBase64();
+  const text = message({
+    Network: "10.1.0.0/16",
+    Backend: { Type: "wireguard", PSK },
+  });
+  assertStringIncludes(
+    text,
+    "Backend.PSK must be 32 bytes in base64, as wg genpsk prints them: " +
+      'current value is "hidden"',
+  );
+  assertEquals(text.includes(PSK), false);
+});
