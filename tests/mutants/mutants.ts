@@ -37,6 +37,13 @@ const RELAY = "deno27/tls_relay.ts";
 const RELAY_TESTS = ["tests/contract/tls_relay_test.ts"];
 const PLAN = "backend/reconcile/plan.ts";
 const PLAN_TESTS = ["tests/unit/backend/reconcile/plan_test.ts"];
+const WIREGUARD = "backend/wireguard";
+const WIREGUARD_TESTS = [
+  "tests/unit/backend/wireguard/wireguard_backend_test.ts",
+];
+const WIREGUARD_PLAN_TESTS = [
+  "tests/unit/backend/wireguard/peer_plan_test.ts",
+];
 const VXLAN_TESTS = ["tests/unit/backend/vxlan/vxlan_backend_test.ts"];
 
 /** All of them. */
@@ -410,6 +417,62 @@ export const MUTANTS: readonly Mutant[] = [
     tests: PLAN_TESTS,
   },
   {
+    fault: "packets leave in clear as long as there is no WireGuard device",
+    file: `${WIREGUARD}/wireguard_backend.ts`,
+    text: "  device.close();\n",
+    change: "",
+    tests: WIREGUARD_TESTS,
+  },
+  {
+    fault: "a private key is shown by whatever prints it",
+    file: `${WIREGUARD}/wireguard_key.ts`,
+    text: "return `WireGuard key ${this.publicKey}`;",
+    change: "return this.#privateKey.toBase64();",
+    tests: WIREGUARD_TESTS,
+  },
+  {
+    fault: "a WireGuard device of another network is taken over",
+    file: `${WIREGUARD}/wireguard_device.ts`,
+    text: "ALIAS.test(link.alias) && link.alias !== alias",
+    change: "false",
+    tests: WIREGUARD_TESTS,
+  },
+  {
+    fault: "the former key of a peer may still send",
+    file: `${WIREGUARD}/peer_plan.ts`,
+    text: "!keys.has(publicKey)",
+    change: "false",
+    tests: WIREGUARD_PLAN_TESTS,
+  },
+  {
+    fault: "a lease with this host's own key is a peer",
+    file: `${WIREGUARD}/peer_plan.ts`,
+    text: `new Map([[ownKey, "this host"]])`,
+    change: "new Map<string, string>()",
+    tests: WIREGUARD_PLAN_TESTS,
+  },
+  {
+    fault: "a clone of a machine has the original's key",
+    file: `${WIREGUARD}/key_file.ts`,
+    text: "savedMac !== underlayMac",
+    change: "false",
+    tests: ["tests/unit/backend/wireguard/key_file_test.ts"],
+  },
+  {
+    fault: "an error shows a preshared key",
+    file: "config/network/network_backend.ts",
+    text: "secretOptions.includes(key) ? HIDDEN : value",
+    change: "value",
+    tests: ["tests/unit/config/network/network_test.ts"],
+  },
+  {
+    fault: "the log shows a preshared key that was changed",
+    file: "agent/network/network_plan.ts",
+    text: "secrets.includes(key) && value",
+    change: "false",
+    tests: ["tests/unit/agent/network/network_plan_test.ts"],
+  },
+  {
     fault: "vxlan leaves a hardware address that somebody changed",
     file: "backend/vxlan/vxlan_device.ts",
     text: "this.#rtnetlink.changeLink(link.index, { mac: this.mac });",
@@ -419,8 +482,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "vxlan takes a device of another kind",
     file: "backend/vxlan/vxlan_device.ts",
-    text:
-      "if (settings === undefined) throw this.#taken(`a ${link.kind} device`);",
+    text: "if (settings === undefined) {\n      " +
+      "throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);\n    }",
     change: "if (settings === undefined) return link;",
     tests: VXLAN_TESTS,
   },
