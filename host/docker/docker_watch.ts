@@ -14,7 +14,6 @@ import { type BridgeFit, checkBridges } from "./bridge_fit.ts";
 import type { DaemonConfig } from "./daemon_config.ts";
 import type { DropsContext } from "./docker_drops.ts";
 import type { DockerProblem } from "./docker_problem.ts";
-import type { DockerEngine } from "./engine.ts";
 import type { StaleOptionsContext } from "./stale_options.ts";
 
 const log = getLogger(["loden", "docker"]);
@@ -36,11 +35,11 @@ export interface DockerLook {
 
 /** The daemon and its bridge, for people. */
 export interface DockerStatus {
-  /** `28.2.1`; `null` if it does not answer. */
+  /** `28.2.1`. Always `null` from the agent: `loden status` asks the daemon. */
   readonly version: string | null;
   /** The bridge on this host's lease: `docker0 10.1.5.1/24`. */
   readonly bridge: string | null;
-  /** `iptables` or `nftables`, as reported by the daemon (28.2 and later). */
+  /** `iptables` or `nftables` (28.2 and later). From the agent `null`, too. */
   readonly firewall: string | null;
 }
 
@@ -49,10 +48,7 @@ export interface DockerWatchComponents {
   readonly clock: Clock;
   readonly rtnetlink: Pick<Rtnetlink, "links" | "addresses">;
   /** `host/docker/engine.ts`. */
-  readonly findEngine: (
-    signal: AbortSignal,
-    known: DockerEngine | undefined,
-  ) => Promise<DockerEngine | undefined>;
+  readonly isEngineRunning: () => Promise<boolean>;
   readonly readConfig: () => Promise<DaemonConfig>;
   /** `host/docker/docker_drops.ts`. */
   readonly findDrops: (
@@ -98,7 +94,6 @@ export async function watchDocker(
 class DockerWatch {
   readonly #components: DockerWatchComponents;
   readonly #subject: DockerWatchSubject;
-  #engine: DockerEngine | undefined;
   /** Why the last check failed; the same reason is logged once. */
   #failure: string | undefined;
 
@@ -127,13 +122,12 @@ class DockerWatch {
   }
 
   async #look(signal: AbortSignal): Promise<DockerLook> {
-    const { findEngine, readConfig, checkStaleOptions } = this.#components;
+    const { isEngineRunning, readConfig, checkStaleOptions } = this.#components;
     const problems: (DockerProblem | undefined)[] = [
       await checkStaleOptions(this.#subject),
     ];
-    this.#engine = await findEngine(signal, this.#engine);
     // A bridge without a daemon gets a new address when the daemon starts.
-    if (this.#engine === undefined) {
+    if (!await isEngineRunning()) {
       return { status: undefined, problems: present(problems) };
     }
     const config = await readConfig();
@@ -142,13 +136,8 @@ class DockerWatch {
     if (fit.onLease !== undefined) {
       problems.push(await this.#findDrops(config, signal));
     }
-    const { version, firewallBackend } = this.#engine;
     return {
-      status: {
-        version: version ?? null,
-        bridge: fit.onLease ?? null,
-        firewall: firewallBackend ?? null,
-      },
+      status: { version: null, bridge: fit.onLease ?? null, firewall: null },
       problems: present(problems),
     };
   }

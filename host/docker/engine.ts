@@ -8,26 +8,24 @@ import * as v from "valibot";
 import { isProcessGone } from "../../linux/proc_error.ts";
 import { networkNamespaceOf } from "../network_namespace.ts";
 
-/** What is known about it. */
-export interface DockerEngine {
-  readonly pid: number;
-  /** As reported by the daemon: `28.2.1`; `undefined` if it does not answer. */
-  readonly version: string | undefined;
+/** What the daemon says about itself. */
+export interface EngineDescription {
+  /** `28.2.1`; `null` if it does not answer. */
+  readonly version: string | null;
   /** The tool that sets its firewall rules, if it reports that (28.2). */
-  readonly firewallBackend: string | undefined;
+  readonly firewall: string | null;
 }
 
-/** What {@linkcode findEngine} needs of the host. */
+/** What {@linkcode isEngineRunning} needs of the host. */
 export interface EngineProbe {
   /** @throws if there is no such file. */
   readTextFile(path: string): Promise<string>;
   /** @throws if there is no such process. */
   networkOf(pid: number | "self"): number;
-  /**
-   * Sends a GET over the daemon's socket and returns the JSON of the answer.
-   */
-  ask(path: string, signal: AbortSignal): Promise<unknown>;
 }
+
+/** Sends a GET over the daemon's socket and returns the JSON of the answer. */
+export type AskEngine = (path: string) => Promise<unknown>;
 
 const versionSchema = v.object({ Version: v.string() });
 const infoSchema = v.object({
@@ -38,58 +36,39 @@ const PID_FILE = "/run/docker.pid";
 const SOCKET = "/run/docker.sock";
 
 /**
- * Looks for a daemon in this network namespace and queries it. Never queries a
- * daemon that is not running: if systemd holds the socket (`docker.socket`), a
- * query would start Docker before its options are written.
- *
- * @param known the former result: the same process is not queried again.
+ * Whether a daemon runs in this network namespace. It is not asked anything: who
+ * may open its socket is root on the host, and the agent shall not need that.
  */
-export async function findEngine(
-  signal: AbortSignal,
-  known: DockerEngine | undefined = undefined,
+export async function isEngineRunning(
   probe: EngineProbe = hostProbe,
-): Promise<DockerEngine | undefined> {
-  const pid = await runningPid(probe);
-  if (pid === undefined) return undefined;
-  if (known?.pid === pid && known.version !== undefined) return known;
-  const [version, info] = [
-    await tryAsk(probe, "/version", signal),
-    await tryAsk(probe, "/info", signal),
-  ];
-  return {
-    pid,
-    version: v.is(versionSchema, version) ? version.Version : undefined,
-    firewallBackend: v.is(infoSchema, info)
-      ? info.FirewallBackend.Driver
-      : undefined,
-  };
-}
-
-async function runningPid(probe: EngineProbe): Promise<number | undefined> {
+): Promise<boolean> {
   try {
     const pid = Number((await probe.readTextFile(PID_FILE)).trim());
     const comm = await probe.readTextFile(`/proc/${pid}/comm`);
-    if (comm.trim() !== "dockerd") return undefined;
-    return probe.networkOf(pid) === probe.networkOf("self") ? pid : undefined;
+    return comm.trim() === "dockerd" &&
+      probe.networkOf(pid) === probe.networkOf("self");
   } catch (error) {
     // There is no file, or a former daemon left it.
-    if (isProcessGone(error)) return undefined;
+    if (isProcessGone(error)) return false;
     throw error;
   }
 }
 
-/** A daemon that is starting or busy is queried again next time. */
-async function tryAsk(
-  probe: EngineProbe,
-  path: string,
-  signal: AbortSignal,
-): Promise<unknown> {
-  try {
-    return await probe.ask(path, signal);
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
-  }
+/**
+ * Asks a running daemon. Never call it without one: if systemd holds the socket
+ * (`docker.socket`), a question would start Docker.
+ */
+export async function describeEngine(
+  ask: AskEngine = askHost,
+): Promise<EngineDescription> {
+  // A daemon that is starting or busy does not answer.
+  const [version, info] = await Promise.all(
+    ["/version", "/info"].map((path) => ask(path).catch(() => undefined)),
+  );
+  return {
+    version: v.is(versionSchema, version) ? version.Version : null,
+    firewall: v.is(infoSchema, info) ? info.FirewallBackend.Driver : null,
+  };
 }
 
 const ANSWER_TIMEOUT_MS = 2_000;
@@ -97,16 +76,16 @@ const ANSWER_TIMEOUT_MS = 2_000;
 const hostProbe: EngineProbe = {
   readTextFile: (path) => Deno.readTextFile(path),
   networkOf: networkNamespaceOf,
-  async ask(path, signal) {
-    using client = Deno.createHttpClient({
-      proxy: { transport: "unix", path: SOCKET },
-    });
-    // An address, because a name would be resolved although nothing is sent to
-    // it.
-    const response = await fetch(`http://127.0.0.1${path}`, {
-      client,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
-    });
-    return await response.json();
-  },
 };
+
+async function askHost(path: string): Promise<unknown> {
+  using client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: SOCKET },
+  });
+  // An address, because a name would be resolved although nothing is sent to it.
+  const response = await fetch(`http://127.0.0.1${path}`, {
+    client,
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+  });
+  return await response.json();
+}

@@ -10,7 +10,7 @@ import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { readDaemonConfig } from "./daemon_config.ts";
 import { findDrops } from "./docker_drops.ts";
 import type { DockerWatchComponents } from "./docker_watch.ts";
-import { findEngine } from "./engine.ts";
+import { isEngineRunning } from "./engine.ts";
 import { checkStaleOptions, USUAL_OPTIONS_FILE } from "./stale_options.ts";
 
 /** The agent's own options file; a file at that path is not stale. */
@@ -31,7 +31,7 @@ export function hostDocker(
   return {
     clock,
     rtnetlink,
-    findEngine: (signal, known) => findEngine(signal, known),
+    isEngineRunning: () => isEngineRunning(),
     readConfig: () => readDaemonConfig(),
     findDrops: (context, signal) => findDrops(runner, context, signal),
     async checkStaleOptions(context) {

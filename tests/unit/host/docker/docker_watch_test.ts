@@ -6,16 +6,10 @@ import {
   type DockerLook,
   watchDocker,
 } from "../../../../host/docker/docker_watch.ts";
-import type { DockerEngine } from "../../../../host/docker/engine.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { FakeRtnetlink } from "../../../fakes/fake_rtnetlink.ts";
 
-const ENGINE: DockerEngine = {
-  pid: 7,
-  version: "28.2.1",
-  firewallBackend: undefined,
-};
 const DROPS: DockerProblem = {
   code: "docker.drops-overlay",
   text: "dropped",
@@ -27,7 +21,7 @@ class Watched {
   readonly clock = new FakeClock();
   readonly rtnetlink = new FakeRtnetlink();
   readonly looks: DockerLook[] = [];
-  engine: DockerEngine | undefined = ENGINE;
+  engineRuns = true;
   /** What each look at the rules finds, in turn; nothing after the last. */
   drops: (DockerProblem | undefined)[] = [];
   error: Error | undefined;
@@ -40,9 +34,9 @@ class Watched {
       {
         clock: this.clock,
         rtnetlink: this.rtnetlink,
-        findEngine: () =>
+        isEngineRunning: () =>
           this.error === undefined
-            ? Promise.resolve(this.engine)
+            ? Promise.resolve(this.engineRuns)
             : Promise.reject(this.error),
         readConfig: () => Promise.resolve(NO_DAEMON_CONFIG),
         findDrops: () => Promise.resolve(this.drops.shift()),
@@ -80,18 +74,18 @@ class Watched {
 
 Deno.test("a daemon is seen when it starts, and gone when it ends", async () => {
   const host = new Watched();
-  host.engine = undefined;
+  host.engineRuns = false;
   await host.clock.settle();
   assertEquals(host.looks, [{ status: undefined, problems: [] }]);
-  host.engine = ENGINE;
+  host.engineRuns = true;
   host.addBridge("10.1.5.1/24");
   await host.clock.advance(10_000);
   assertEquals(host.looks.at(-1)?.status, {
-    version: "28.2.1",
+    version: null,
     bridge: "docker0 10.1.5.1/24",
     firewall: null,
   });
-  host.engine = undefined;
+  host.engineRuns = false;
   await host.clock.advance(10_000);
   assertEquals(host.looks.at(-1)?.status, undefined);
   await host.end();
@@ -102,7 +96,7 @@ Deno.test("a bridge elsewhere is reported while a daemon runs, but not one that 
   host.addBridge("172.17.0.1/16");
   await host.clock.advance(10_000);
   assertEquals(host.codes, ["docker.bridge-elsewhere"]);
-  host.engine = undefined;
+  host.engineRuns = false;
   await host.clock.advance(10_000);
   assertEquals(host.codes, []);
   await host.end();
