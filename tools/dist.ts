@@ -1,9 +1,9 @@
 /**
  * What is handed out, in `dist/`: a tarball, a Debian package, the bill of
- * materials and the sums of these.
+ * materials, the sums of these and, with a key, a signature of the sums.
  *
  *     deno task dist [--binary=PATH] [--runtime=KIND] [--out=DIR]
- *       [--only=tarball|deb]
+ *       [--only=tarball|deb] [--sign-key=FILE]
  *
  * Without `--binary` the binary is compiled first. A binary with a recovered
  * runtime is refused without `--runtime=recovered`.
@@ -24,8 +24,9 @@ import {
   DistUsageError,
   parseDistOptions,
 } from "./dist/options.ts";
+import { requireSignKey } from "./dist/sign.ts";
 import { Interrupted, onInterrupt } from "./interrupt.ts";
-import { DIST_REQUIREMENTS, ensurePackages } from "./packages.ts";
+import { ensurePackages, requirementsOfDist } from "./packages.ts";
 import { extendSystemPath } from "./system_path.ts";
 
 const COMPILED = "dist/loden";
@@ -51,14 +52,14 @@ async function main(args: readonly string[]): Promise<number> {
   using interrupt = onInterrupt(() => apt.abandon());
   const { signal } = interrupt;
   try {
-    if (options.formats.includes("deb")) {
-      await ensurePackages(DIST_REQUIREMENTS, apt, report, signal);
-    }
-    const { binary = COMPILED, formats, out, runtime } = options;
+    const { binary = COMPILED, formats, out, runtime, signKey } = options;
+    // Before it compiles for a minute.
+    if (signKey !== undefined) await requireSignKey(signKey);
+    await ensurePackages(requirementsOfDist(options), apt, report, signal);
     if (options.binary === undefined && !await compile(runtime, signal)) {
       return 1;
     }
-    const plan = { binary, formats, runtime, out, signal };
+    const plan = { binary, formats, runtime, out, signKey, signal };
     for (const name of await makeDist(plan)) {
       const { size } = await Deno.stat(`${out}/${name}`);
       report(`${out}/${name}: ${(size / 1e6).toFixed(1)} MB`);

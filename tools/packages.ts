@@ -115,6 +115,11 @@ const DEBHELPER: Requirement = {
   programs: ["dh", "dpkg-shlibdeps"],
   debianPackage: "debhelper",
 };
+const SSH_KEYGEN: Requirement = {
+  purpose: "signing what is handed out",
+  programs: ["ssh-keygen"],
+  debianPackage: "openssh-client",
+};
 const LINTIAN: Requirement = {
   purpose: "checking the Debian package",
   programs: ["lintian"],
@@ -219,8 +224,18 @@ export function benchRequirements(paths: readonly string[]): Requirement[] {
   ];
 }
 
-/** What `deno task dist` runs. */
-export const DIST_REQUIREMENTS: readonly Requirement[] = [DEBHELPER];
+/** What `deno task dist` runs to make these files. */
+export function requirementsOfDist(
+  { formats, signKey }: {
+    readonly formats: readonly string[];
+    readonly signKey?: string | undefined;
+  },
+): Requirement[] {
+  return [
+    ...formats.includes("deb") ? [DEBHELPER] : [],
+    ...signKey === undefined ? [] : [SSH_KEYGEN],
+  ];
+}
 
 /** What `deno task test` runs. */
 export const TEST_REQUIREMENTS: readonly Requirement[] = [
@@ -232,7 +247,8 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   FAKETIME,
   ...BOOTED_HOST_REQUIREMENTS,
   SYSTEMD,
-  ...DIST_REQUIREMENTS,
+  DEBHELPER,
+  SSH_KEYGEN,
   LINTIAN,
   MANDOC,
   ZSH,

@@ -5,7 +5,14 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { attempt, run } from "../../tools/command.ts";
 import { DistError } from "../../tools/dist/errors.ts";
 import { makeDist } from "../../tools/dist/make_dist.ts";
@@ -98,6 +105,70 @@ Deno.test("the sums are those of the files that are handed out", async () => {
       .sort(),
   );
 });
+
+Deno.test("a release is verified by the documented commands, and a changed file is refused", async () => {
+  const { binary, directory } = await world();
+  const out = `${directory}/signed`;
+  const key = `${directory}/key`;
+  for (const file of [key, `${directory}/other`]) {
+    await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file]);
+  }
+  const dist = (signKey?: string) =>
+    makeDist({
+      binary,
+      formats: ["tarball"],
+      runtime: "recovered",
+      out,
+      signKey,
+    });
+  const names = await dist(key);
+  assertEquals(names.slice(-2), ["SHA256SUMS", "SHA256SUMS.sig"]);
+  const [first] = names;
+  const documented = await documentedVerification();
+  const verify = async (trusted: string) => {
+    const [algorithm, base64] = (await Deno.readTextFile(`${trusted}.pub`))
+      .split(" ");
+    return await attempt([
+      ...["env", "-C", out, "sh", "-ec"],
+      documented.replace("ssh-ed25519 AAAA…", `${algorithm} ${base64}`),
+    ]);
+  };
+  const good = await verify(key);
+  assertEquals(good.exitCode, 0, good.stderr);
+  assertMatch(good.stdout, /Good "loden-release" signature/);
+  // A key that another publishes.
+  assertNotEquals((await verify(`${directory}/other`)).exitCode, 0);
+  const sums = await Deno.readTextFile(`${out}/SHA256SUMS`);
+  await Deno.writeTextFile(`${out}/${first}`, "changed");
+  const changed = await verify(key);
+  assertNotEquals(changed.exitCode, 0);
+  assertStringIncludes(changed.stdout, `${first}: FAILED`);
+  // With sums that fit the changed file.
+  const ours = await run(["env", "-C", out, "sha256sum", first!]);
+  await Deno.writeTextFile(
+    `${out}/SHA256SUMS`,
+    sums.replace(/^.*\.tar\.gz\n/m, ours),
+  );
+  const forged = await verify(key);
+  assertNotEquals(forged.exitCode, 0);
+  assertStringIncludes(forged.stderr + forged.stdout, "incorrect signature");
+  // A build without a key does not keep the signature of another.
+  await dist();
+  await assertRejects(
+    () => Deno.stat(`${out}/SHA256SUMS.sig`),
+    Deno.errors.NotFound,
+  );
+});
+
+/** The commands under "Verify a release", in one script. */
+async function documentedVerification(): Promise<string> {
+  const document = await Deno.readTextFile(
+    new URL("../../docs/installation.md", import.meta.url),
+  );
+  const part = document.split("\n## Verify a release\n")[1]!.split("\n## ")[0]!;
+  return [...part.matchAll(/^```sh verify\n([^]*?)^```/gm)]
+    .map(([, commands]) => commands).join("");
+}
 
 Deno.test("the tarball's own sums are those of its files, and of all of them", async () => {
   const { root } = await world();

@@ -11,6 +11,7 @@ import { DistError } from "./errors.ts";
 import type { Format } from "./options.ts";
 import { readRelease, type Release } from "./release.ts";
 import { renderFiles } from "./render.ts";
+import { removeSignature, SIGNATURE, signSums, SUMS } from "./sign.ts";
 import { sumFiles } from "./sums.ts";
 import { makeTarball } from "./tarball.ts";
 
@@ -23,17 +24,19 @@ export interface DistPlan {
   readonly runtime: RuntimeKind;
   /** The directory that the files are put into; it is made. */
   readonly out: string;
+  /** Signs the sums, see {@linkcode signSums}; by default nothing is signed. */
+  readonly signKey?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
 const MAKERS = { tarball: makeTarball, deb: makeDebianPackage };
 
 /**
- * @returns the names of the files, SHA256SUMS last.
+ * @returns the names of the files, SHA256SUMS and its signature last.
  * @throws {DistError}
  */
 export async function makeDist(
-  { binary, formats, out, runtime, signal }: DistPlan,
+  { binary, formats, out, runtime, signal, signKey }: DistPlan,
 ): Promise<string[]> {
   const release = await readRelease(binary);
   refuseRecovered(release, runtime, binary);
@@ -48,8 +51,11 @@ export async function makeDist(
   const sbom = `loden-${release.version}.cdx.json`;
   await Deno.writeTextFile(`${out}/${sbom}`, rendered.sbom);
   made.push(sbom);
-  await Deno.writeTextFile(`${out}/SHA256SUMS`, await sumFiles(out, made));
-  return [...made, "SHA256SUMS"];
+  await removeSignature(out);
+  await Deno.writeTextFile(`${out}/${SUMS}`, await sumFiles(out, made));
+  if (signKey === undefined) return [...made, SUMS];
+  await signSums(out, signKey);
+  return [...made, SUMS, SIGNATURE];
 }
 
 /** Nobody shall get such a binary because a download failed. */

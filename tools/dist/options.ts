@@ -23,17 +23,21 @@ export interface DistOptions {
   readonly runtime: RuntimeKind;
   readonly out: string;
   readonly formats: readonly Format[];
+  /** `undefined`: nothing is signed. */
+  readonly signKey: string | undefined;
 }
 
 /** How it is called. */
 export const DIST_USAGE =
   `Usage: deno task dist [--binary=PATH] [--runtime=KIND] [--out=DIR] [--only=tarball|deb]
+                       [--sign-key=FILE]
 
   --binary=PATH   pack this; by default the binary is compiled first
   --runtime=KIND  official (the default), or recovered: compile with that runtime,
                   and pack a binary that has it (docs/binary.md)
   --out=DIR       where to (default dist)
-  --only=FORMAT   tarball or deb; by default both`;
+  --only=FORMAT   tarball or deb; by default both
+  --sign-key=FILE sign SHA256SUMS with this SSH key (docs/installation.md)`;
 
 /** Arguments that cannot be right. `code` is `dist.usage`. */
 export class DistUsageError extends LodenError {
@@ -44,11 +48,17 @@ export class DistUsageError extends LodenError {
 
 /** @throws {DistUsageError} */
 export function parseDistOptions(args: readonly string[]): DistOptions {
-  const { _: words, binary, help, only, out, runtime: kind } = parseArgs([
-    ...args,
-  ], {
+  const {
+    _: words,
+    binary,
+    help,
+    only,
+    out,
+    runtime: kind,
+    "sign-key": signKey,
+  } = parseArgs([...args], {
     boolean: ["help"],
-    string: ["binary", "only", "out", "runtime"],
+    string: ["binary", "only", "out", "runtime", "sign-key"],
     default: { out: "dist", runtime: "official" },
     unknown(argument: string) {
       throw new DistUsageError(
@@ -58,7 +68,7 @@ export function parseDistOptions(args: readonly string[]): DistOptions {
   });
   const formats = FORMATS.filter((each) => only === undefined || each === only);
   const runtime = RUNTIME_KINDS.find((each) => each === kind);
-  const isEmpty = binary === "" || out === "";
+  const isEmpty = binary === "" || out === "" || signKey === "";
   if (words.length > 0 || formats.length === 0 || !runtime || isEmpty) {
     throw new DistUsageError(
       `Cannot make a distribution: --only must be one of ` +
@@ -69,5 +79,5 @@ export function parseDistOptions(args: readonly string[]): DistOptions {
         args.join(" "),
     );
   }
-  return { help, binary, runtime, out, formats };
+  return { help, binary, runtime, out, formats, signKey };
 }

@@ -11,15 +11,20 @@ Deno.test("everything is made, from a fresh binary, unless told otherwise", () =
     runtime: "official",
     out: "dist",
     formats: ["tarball", "deb"],
+    signKey: undefined,
   });
   assertEquals(
-    parseDistOptions(["--binary=x", "--only=deb", "--runtime=recovered"]),
+    parseDistOptions([
+      ...["--binary=x", "--only=deb", "--runtime=recovered"],
+      "--sign-key=k",
+    ]),
     {
       help: false,
       binary: "x",
       runtime: "recovered",
       out: "dist",
       formats: ["deb"],
+      signKey: "k",
     },
   );
 });
@@ -30,6 +35,7 @@ Deno.test("arguments that cannot be right are refused", () => {
       "--only=rpm",
       "--runtime=x",
       "--binary=",
+      "--sign-key=",
       "--oops",
       "word",
     ]
