@@ -46,7 +46,7 @@ const STOP_PATIENCE_MS = 800;
 export interface AgentComponents extends
   Omit<
     NetworkSupervisorComponents,
-    "tasks" | "advertise" | "onFilesWritten"
+    "tasks" | "advertise" | "serve" | "onFilesWritten"
   > {
   readonly registry: Pick<
     LeaseRegistry,
@@ -89,7 +89,10 @@ export class Agent {
       onSubnetChanged: (subnet) => this.#onSubnetChanged(subnet),
       onEtcd: (trouble) => this.#onEtcd(trouble),
       onPeers: (diff) => this.#onPeers(diff),
-      onPeersKnown: () => this.#readiness.onPeersKnown(),
+      onPeersKnown: () => {
+        this.#supervisor.confirmPeers();
+        this.#readiness.onPeersKnown();
+      },
       onPeersUnconfirmed: (text) => this.#onPeersUnconfirmed(text),
     });
     this.#membership = membership;
@@ -115,6 +118,7 @@ export class Agent {
       tasks,
       onFilesWritten: (env) => subnetChange.onFilesWritten(env),
       advertise: (advertisement) => membership.advertise(advertisement),
+      serve: (backendTypes) => membership.serve(backendTypes),
     }, options.network);
     const changes = new ChangeFollower({
       ...components,

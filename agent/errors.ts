@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Leftover } from "../backend/leftovers.ts";
 import { LodenError } from "../errors.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 
@@ -38,6 +39,24 @@ export class AgentInNamespaceError extends LodenError {
       `Cannot run the agent: no other agent of ${prefix} may run in this ` +
         `network namespace: one runs with a --run-dir other than ${runDir}`,
       { hint: "stop it first: ss -xap | grep @loden/ shows it" },
+    );
+  }
+}
+
+/**
+ * Packets would leave in clear text although the backend encrypts. Its code is
+ * `network.leftovers`.
+ */
+export class LeftoversError extends LodenError {
+  constructor(leftovers: readonly Leftover[]) {
+    super(
+      "network.leftovers",
+      `Cannot start the network: no other backend may have routes inside it: ` +
+        `present are ${leftovers.map(({ what }) => what).join(", ")}`,
+      {
+        hint: `${leftovers.map(({ fix }) => fix).join("; ")}; or start with ` +
+          "--take-over-devices",
+      },
     );
   }
 }

@@ -77,6 +77,7 @@ export class LeaseMembership implements Membership {
   /** As acquired with, and as changed since. */
   #current: Pick<LeaseRequest, "config" | "underlay"> | undefined;
   #advertised: BackendAdvertisement | undefined;
+  #formerTypes: readonly string[] = [];
   #leaseTrouble: string | undefined;
   #peersTrouble: string | undefined;
 
@@ -137,6 +138,7 @@ export class LeaseMembership implements Membership {
       subnet: lease.subnet,
       publicIp: this.#current.underlay.publicIp,
       backendType: advertisement.backendType,
+      formerBackendTypes: this.#formerTypes,
       hostId,
     };
     this.#self = self;
@@ -159,6 +161,14 @@ export class LeaseMembership implements Membership {
   advertise(advertisement: BackendAdvertisement): void {
     this.#advertised = advertisement;
     this.#keeper?.advertise(advertisement);
+  }
+
+  serve([backendType, ...formerTypes]: readonly string[]): void {
+    this.#formerTypes = formerTypes;
+    this.#moveTo({
+      ...backendType !== undefined && { backendType },
+      formerBackendTypes: formerTypes,
+    });
   }
 
   update(change: MembershipUpdate): void {
@@ -263,9 +273,7 @@ export class LeaseMembership implements Membership {
     return store;
   }
 
-  #moveTo(
-    part: Pick<Partial<PeerSelf>, "network" | "subnet" | "publicIp">,
-  ): void {
+  #moveTo(part: Partial<PeerSelf>): void {
     if (this.#self === undefined) return;
     this.#self = { ...this.#self, ...part };
     this.#watch!.moveTo(this.#self);

@@ -70,6 +70,11 @@ export interface Membership {
    */
   update(change: MembershipUpdate): void;
   /**
+   * Sets which backends this host serves peers by from now on; the first one is
+   * the network's, the others are former ones. Leases of others are no peers.
+   */
+  serve(backendTypes: readonly string[]): void;
+  /**
    * When etcd last confirmed the peer, in milliseconds since 1970; `undefined` if
    * there is none with that subnet.
    */

@@ -16,6 +16,7 @@ export const allocDescriptor: BackendDescriptor = {
   examples: {},
   overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
   deviceName: () => undefined,
+  runsAlone: "it carries no packets, and its leases look like those of udp",
   create: createAllocBackend,
 };
 

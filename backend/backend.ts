@@ -7,6 +7,7 @@
 import type { Cidr } from "../net/cidr.ts";
 import type { DataPathName, PeerDiff } from "../net/peer.ts";
 import type { Overlay, Underlay, UnderlayUse } from "../net/underlay.ts";
+import type { RouteClaim } from "./reconcile/route_claims.ts";
 
 /** What a backend needs to start. */
 export interface BackendContext {
@@ -15,6 +16,8 @@ export interface BackendContext {
   /** This host's subnet. */
   readonly subnet: Cidr;
   readonly underlay: Underlay;
+  /** Against the backends that run beside it during a change of backend. */
+  readonly claim?: RouteClaim;
 }
 
 /** What a backend publishes in the host's lease (compat 3.2). */
@@ -27,7 +30,10 @@ export interface BackendAdvertisement {
 }
 
 /** The warnings of `agent/status/health.ts` that a backend can raise. */
-export const BACKEND_WARNING_CODES = ["data-path.ipsec"] as const;
+export const BACKEND_WARNING_CODES = [
+  "data-path.ipsec",
+  "backend.neighbours",
+] as const;
 
 /** What a backend that runs does not do as well as it could, and why. */
 export interface BackendWarning {
@@ -82,5 +88,17 @@ export interface Backend {
    * worker died); pending while it works, resolves after `stop`.
    */
   readonly failed: Promise<never | void>;
+  /**
+   * Whether it accepts packets only from peers that it has been given. Absent: no.
+   * When a peer changes to another backend, such a backend keeps it for a moment,
+   * because packets of the former kind are still on their way.
+   */
+  readonly checksSenders?: boolean;
   stop(): Promise<void>;
+  /**
+   * After `stop`: removes what carries traffic in the kernel, because another
+   * backend has taken its place. What backends share stays, such as the safety
+   * route.
+   */
+  remove?(): Promise<void> | void;
 }

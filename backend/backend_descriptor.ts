@@ -69,6 +69,23 @@ export interface BackendDescriptor {
    */
   obstacle?(): string | undefined;
   /**
+   * Why this backend does not run beside the former one while the hosts change to
+   * it: ends the sentence "Hosts that have changed do not reach the others,
+   * because …". Absent: both run until every host has changed.
+   */
+  readonly runsAlone?: string;
+  /**
+   * Whether packets leave encrypted. Then nothing starts while a route of another
+   * backend could take them.
+   */
+  readonly encrypts?: boolean;
+  /** Whether `--datapath` chooses between its data paths. */
+  readonly hasDataPaths?: boolean;
+  /** Kinds of its devices, if a device of another name is its own as well. */
+  readonly deviceKinds?: readonly string[];
+  /** Whether it routes to peers directly by the underlay's devices. */
+  routesByUnderlay?(options: BackendOptions): boolean;
+  /**
    * A backend that is not started. It advertises what the lease must carry from
    * its first value on.
    */

@@ -38,6 +38,11 @@ export const BACKENDS: {
   },
 };
 
+/** Whether a config may name this type. */
+export function isBackend(type: string): boolean {
+  return BACKENDS.specs.some((each) => each.type === type);
+}
+
 /** The entry of a type that a config has. */
 export function backendOf(type: string): BackendDescriptor {
   const found = BACKENDS.specs.find((each) => each.type === type);

@@ -1,6 +1,7 @@
 /**
  * A backend whose packets the kernel carries with its own devices and tables
- * (vxlan, host-gw, wireguard). The agent maintains those, and no packet passes through it.
+ * (vxlan, host-gw, wireguard). The agent maintains those, and no packet passes
+ * through it.
  *
  * Netlink reports every change of the device, its routes or its entries, and
  * the agent restores them at once; it also checks everything every five
@@ -12,9 +13,9 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../errors.ts";
 import { type Clock, slept } from "../linux/clock.ts";
-import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
+import type { NewRoute, Route, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import type { RtnetlinkMonitor } from "../linux/netlink/rtnetlink_monitor.ts";
-import { formatCidr } from "../net/cidr.ts";
+import { formatCidr, isWithin } from "../net/cidr.ts";
 import type { OverlayMtu } from "../net/mtu.ts";
 import { applyPeerDiff, type Peer, type PeerDiff } from "../net/peer.ts";
 import type { OuterTraffic, Overlay, UnderlayUse } from "../net/underlay.ts";
@@ -23,6 +24,7 @@ import type {
   BackendAdvertisement,
   BackendContext,
   BackendStatus,
+  BackendWarning,
 } from "./backend.ts";
 import { UnderlayDevices } from "./underlay_devices.ts";
 import { UNREACHABLE_METRIC } from "./overlay_device.ts";
@@ -33,7 +35,13 @@ import {
   readActualState,
   ROUTE_PROTOCOL,
 } from "./reconcile/kernel_state.ts";
-import { type Changes, countChanges, planChanges } from "./reconcile/plan.ts";
+import {
+  type Changes,
+  countChanges,
+  planChanges,
+  planDifference,
+  routeKey,
+} from "./reconcile/plan.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -41,18 +49,37 @@ const log = getLogger(["loden", "backend"]);
 const SETTLE_MS = 20;
 /** The next round waits for this multiple of the duration of the last one. */
 const REST_PER_WORK = 4;
+/** The same for a look without a reason. */
+const REST_PER_LOOK = 200;
+/** The kernel reports a change before the system call returns. */
+const OWN_ENTRIES_MS = 1_000;
 
 /** The same for a backend that must look by the clock. */
-const REST_PER_LOOK = 20;
+const REST_PER_POLL = 20;
+
+/** From this share of the neighbour table on there is a warning. */
+const FULL_SHARE = 0.8;
+const NEIGHBOUR_LIMIT = "net.ipv4.neigh.default.gc_thresh3";
 
 /** What a kernel backend needs. */
 export interface KernelBackendParts {
   readonly rtnetlink: Rtnetlink;
   readonly clock: Pick<Clock, "monotonic" | "sleep">;
-  /** @param neighboursOf the device whose entries are watched as well. */
+  /**
+   * Reports no changes that `rtnetlink` makes.
+   *
+   * @param neighboursOf the device whose entries are watched as well.
+   * @param isOwnEntry asked for each report of a forwarding entry.
+   */
   readonly openMonitor: (
     neighboursOf: () => number | undefined,
+    isOwnEntry: () => boolean,
   ) => RtnetlinkMonitor;
+  /**
+   * How many neighbours the kernel keeps (`gc_thresh3`); `undefined` where that
+   * cannot be read, as in a network namespace.
+   */
+  readonly neighbourLimit?: () => number | undefined;
 }
 
 /** A peer that is not served, and why. */
@@ -88,7 +115,8 @@ export interface KernelLayout {
   plan(peers: readonly Peer[], deviceIndex: number): PeerPlan;
   /**
    * Reconciles what the device has beside routes, neighbours and forwarding
-   * entries, for the peers of the last plan. Called before the routes are set.
+   * entries, for the peers of the last plan, which is always of all peers then.
+   * Called before the routes are set.
    *
    * @returns how many entries were changed.
    */
@@ -111,6 +139,8 @@ export class KernelBackend implements Backend {
   readonly #stopping = new AbortController();
   readonly #peers = new Map<string, Peer>();
   #running: Running | undefined;
+  /** Reports of own changes that are still to come. */
+  #ownEntries = { left: 0, untilMs: 0 };
   #loops: Promise<void>[] = [];
 
   /**
@@ -160,19 +190,27 @@ export class KernelBackend implements Backend {
       layout,
       underlays: new UnderlayDevices(this.#parts, context.underlay),
       deviceIndex: index,
-      refused: [],
+      reported: new Map(),
       conflicts: new Set(),
       knowsPeers: false,
+      isSettled: false,
+      plans: new Map(),
+      plannedFor: undefined,
+      replanAtMs: 0,
+      lookAtMs: 0,
     };
     this.#running = running;
     const keeper = new OverlayKeeper(this.#parts.clock, {
       deviceName: deviceName ?? context.underlay.interfaceName,
       mend: () => this.#mend(running),
     });
-    const monitor = this.#parts.openMonitor(() => running.deviceIndex);
+    const monitor = this.#parts.openMonitor(
+      () => running.deviceIndex,
+      () => this.#isOwnEntry(),
+    );
     this.#loops = [
       keeper.run(this.#stopping.signal),
-      this.#follow(monitor, keeper),
+      this.#follow(monitor, keeper, running),
       ...layout.lookMs === undefined ? [] : [
         this.#poll(layout.lookMs, keeper),
       ],
@@ -186,7 +224,8 @@ export class KernelBackend implements Backend {
       const running = this.#running;
       if (running === undefined) return;
       running.knowsPeers = true;
-      this.#reconcile(running);
+      // A full look repairs what a refused change has left, or throws the refusal.
+      if (!this.#changeSome(running, diff)) this.#reconcile(running);
     });
   }
 
@@ -197,19 +236,31 @@ export class KernelBackend implements Backend {
       dataPath: running?.layout.dataPath ?? "none",
       reason: running === undefined ? "not started" : "the network's backend",
       device: running?.layout.deviceName,
-      peers: this.#peers.size - (running?.refused.length ?? 0),
+      peers: this.#peers.size - (running?.reported.size ?? 0),
       outlivesAgent: running !== undefined,
       details: {
         ...running?.layout.details(),
         ...Object.fromEntries(
-          (running?.refused ?? []).map(({ peer, reason }) => [
-            `not served: ${formatCidr(peer.subnet)}`,
+          [...running?.reported ?? []].map(([subnet, reason]) => [
+            `not served: ${subnet}`,
             reason,
           ]),
         ),
       },
       counters: {},
     };
+  }
+
+  /** A peer on the link takes an entry; permanent ones of a VXLAN do not count. */
+  warnings(): readonly BackendWarning[] {
+    const limit = this.#parts.neighbourLimit?.();
+    const { size } = this.#peers;
+    if (limit === undefined || size < limit * FULL_SHARE) return [];
+    return [{
+      code: "backend.neighbours",
+      text: `${size} peers need a neighbour entry each, and the kernel keeps ` +
+        `${limit}: sysctl -w ${NEIGHBOUR_LIMIT}=${roomFor(size)}`,
+    }];
   }
 
   underlayUse(): UnderlayUse | undefined {
@@ -225,58 +276,188 @@ export class KernelBackend implements Backend {
     this.#ended.resolve();
   }
 
-  /** The device, then everything that uses it. */
+  /** Routes and entries of peers, then the device. */
+  remove(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    this.#peers.clear();
+    running.plannedFor = undefined;
+    this.#reconcile(running);
+    running.context.claim?.end();
+    const { deviceName } = running.layout;
+    const link = this.#parts.rtnetlink.links()
+      .find(({ name }) => name === deviceName);
+    if (link !== undefined) this.#parts.rtnetlink.deleteLink(link.index);
+  }
+
+  /**
+   * The device, then everything that uses it. Unless something is known to have
+   * changed, a slow look comes seldom: with thousands of peers it keeps the agent
+   * from everything else for a while.
+   */
   #mend(running: Running): string[] {
+    const { clock } = this.#parts;
     const { index, mended } = running.layout.ensureDevice();
+    const isSame = index === running.deviceIndex && mended.length === 0;
     running.deviceIndex = index;
     if (!running.knowsPeers) return mended;
+    const startedAtMs = clock.monotonic();
+    const isKnown = isSame && running.isSettled &&
+      running.layout.applyEntries === undefined;
+    if (isKnown && startedAtMs < running.lookAtMs) return mended;
     const changed = this.#reconcile(running);
+    const nowMs = clock.monotonic();
+    running.lookAtMs = nowMs + (nowMs - startedAtMs) * REST_PER_LOOK;
     return changed === 0 ? mended : [...mended, `${changed} routes or entries`];
+  }
+
+  /**
+   * Applies what a diff changes and leaves the rest unseen.
+   *
+   * @returns whether that is enough: not before a full look, or if the kernel
+   * refuses something.
+   */
+  #changeSome(running: Running, diff: PeerDiff): boolean {
+    const { context: { claim }, layout, plans, deviceIndex } = running;
+    if (!running.isSettled || layout.applyEntries !== undefined) return false;
+    const put = [...diff.added, ...diff.changed];
+    const touched = [...put, ...diff.removed].map(({ subnet }) =>
+      formatCidr(subnet)
+    );
+    const before = merge(touched.flatMap((key) => plans.get(key) ?? []));
+    for (const key of touched) plans.delete(key);
+    for (const peer of put) {
+      plans.set(formatCidr(peer.subnet), layout.plan([peer], deviceIndex));
+    }
+    const after = merge(touched.flatMap((key) => plans.get(key) ?? []));
+    const kept = new Set(after.routes.map(routeKey));
+    const gone = before.routes.filter((route) => !kept.has(routeKey(route)));
+    const own = claim?.change(after.routes, gone) ?? after.routes;
+    const changes = planDifference(
+      before,
+      {
+        ...after,
+        // Another program's route stays; the full look reports it.
+        routes: own.filter(({ destination }) =>
+          !running.conflicts.has(formatCidr(destination))
+        ),
+      },
+      () => [...plans.values()].flatMap(({ forwarding }) => forwarding),
+    );
+    this.#reportRefused(running);
+    try {
+      this.#apply({
+        ...changes,
+        removeRoutes: gone.filter((route) =>
+          !claim?.isOfOthers(routeKey(route))
+        ),
+      });
+      return true;
+    } catch {
+      running.isSettled = false;
+      return false;
+    }
   }
 
   /** @returns how much was changed. */
   #reconcile(running: Running): number {
-    const { context, deviceIndex, layout } = running;
+    const { context: { claim, network }, deviceIndex, layout } = running;
     const { rtnetlink } = this.#parts;
-    const plan = layout.plan([...this.#peers.values()], deviceIndex);
-    const desired = {
-      ...plan,
-      routes: [...plan.routes, {
-        destination: context.network,
-        type: "unreachable" as const,
-        metric: UNREACHABLE_METRIC,
-        protocol: ROUTE_PROTOCOL,
-      }],
+    running.isSettled = false;
+    const routes = rtnetlink.routes();
+    this.#plan(running, routes);
+    const wanted = merge([...running.plans.values()]);
+    const safety: NewRoute = {
+      destination: network,
+      type: "unreachable",
+      metric: UNREACHABLE_METRIC,
+      protocol: ROUTE_PROTOCOL,
     };
     const ownDevice = layout.deviceName === undefined ? undefined : deviceIndex;
     const changes = planChanges(
-      desired,
-      readActualState(rtnetlink, ownDevice),
-      { network: context.network, deviceIndex: ownDevice },
+      {
+        ...wanted,
+        routes: [...claim?.set(wanted.routes) ?? wanted.routes, safety],
+        isOfOthers: claim?.isOfOthers,
+      },
+      readActualState(rtnetlink, routes, ownDevice),
+      { network, deviceIndex: ownDevice },
     );
-    this.#reportRefused(running, plan.refused);
+    this.#reportRefused(running);
     this.#reportConflicts(running, changes);
     const entries = layout.applyEntries?.(deviceIndex) ?? 0;
-    applyChanges(rtnetlink, changes);
+    this.#apply(changes);
+    running.isSettled = true;
     return entries + countChanges(changes);
   }
 
-  #reportRefused(running: Running, refused: readonly RefusedPeer[]): void {
-    const before = new Set(
-      running.refused.map(({ peer, reason }) =>
-        `${formatCidr(peer.subnet)} ${reason}`
-      ),
+  /**
+   * What each peer needs. By which device a peer is reached is asked again when
+   * the routes outside of the overlay are others, and now and then.
+   */
+  #plan(running: Running, routes: readonly Route[]): void {
+    const { clock } = this.#parts;
+    const { context: { network }, deviceIndex, layout, plans } = running;
+    if (layout.applyEntries !== undefined) {
+      plans.set(
+        "all",
+        layout.plan([...this.#peers.values()], deviceIndex),
+      );
+      return;
+    }
+    const others = routes.filter(({ destination }) =>
+      !isWithin(destination, network)
     );
-    running.refused = refused;
-    for (const { peer, reason } of refused) {
-      const subnet = formatCidr(peer.subnet);
-      if (before.has(`${subnet} ${reason}`)) continue;
+    const plannedFor = JSON.stringify([deviceIndex, others]);
+    const startedAtMs = clock.monotonic();
+    if (
+      plannedFor === running.plannedFor && startedAtMs < running.replanAtMs
+    ) return;
+    plans.clear();
+    for (const [key, peer] of this.#peers) {
+      plans.set(key, layout.plan([peer], deviceIndex));
+    }
+    const nowMs = clock.monotonic();
+    running.plannedFor = plannedFor;
+    running.replanAtMs = nowMs + (nowMs - startedAtMs) * REST_PER_LOOK;
+  }
+
+  #apply(changes: Omit<Changes, "conflicts">): void {
+    this.#ownEntries = {
+      left: changes.putForwarding.length + changes.removeForwarding.length,
+      untilMs: this.#parts.clock.monotonic() + OWN_ENTRIES_MS,
+    };
+    applyChanges(this.#parts.rtnetlink, changes);
+  }
+
+  /**
+   * Whether the kernel's report of a forwarding entry is about a change of this
+   * backend: unlike other reports it does not say whose change it was.
+   */
+  #isOwnEntry(): boolean {
+    const own = this.#ownEntries;
+    if (own.left === 0 || this.#parts.clock.monotonic() > own.untilMs) {
+      return false;
+    }
+    own.left--;
+    return true;
+  }
+
+  #reportRefused(running: Running): void {
+    const refused = new Map(
+      [...running.plans.values()].flatMap((plan) => plan.refused)
+        .map(({ peer, reason }) => [formatCidr(peer.subnet), reason]),
+    );
+    for (const [subnet, reason] of refused) {
+      if (running.reported.get(subnet) === reason) continue;
       log.warn("peer cannot be served", {
         event: "backend.peer-refused",
         subnet,
         reason,
       });
     }
+    running.reported = refused;
   }
 
   #reportConflicts(running: Running, { conflicts }: Changes): void {
@@ -299,7 +480,7 @@ export class KernelBackend implements Backend {
     const { signal } = this.#stopping;
     let tookMs = 0;
     while (
-      await slept(clock, Math.max(pauseMs, tookMs * REST_PER_LOOK), signal)
+      await slept(clock, Math.max(pauseMs, tookMs * REST_PER_POLL), signal)
     ) {
       const startedAtMs = clock.monotonic();
       keeper.look();
@@ -310,12 +491,14 @@ export class KernelBackend implements Backend {
   async #follow(
     monitor: RtnetlinkMonitor,
     keeper: OverlayKeeper,
+    running: Running,
   ): Promise<void> {
     const { clock } = this.#parts;
     const { signal } = this.#stopping;
     try {
       for await (const _tables of monitor.changes(signal)) {
         const startedAtMs = clock.monotonic();
+        running.isSettled = false;
         keeper.look();
         const tookMs = clock.monotonic() - startedAtMs;
         await clock.sleep(Math.max(SETTLE_MS, tookMs * REST_PER_WORK), signal);
@@ -332,14 +515,38 @@ export class KernelBackend implements Backend {
   }
 }
 
+/** Twice as many, as a power of two. */
+function roomFor(peers: number): number {
+  return 2 ** Math.ceil(Math.log2(2 * peers));
+}
+
 interface Running {
   readonly context: BackendContext;
   readonly layout: KernelLayout;
   readonly underlays: UnderlayDevices;
   deviceIndex: number;
-  refused: readonly RefusedPeer[];
+  /** Peers that are not served, by subnet, and why. */
+  reported: ReadonlyMap<string, string>;
   /** Destinations that are reported already. */
   conflicts: ReadonlySet<string>;
   /** Whether the peers are known; no peers differs from not known yet. */
   knowsPeers: boolean;
+  /** Whether the kernel was as wanted after the last look or change. */
+  isSettled: boolean;
+  /** What each peer needs, by subnet. */
+  readonly plans: Map<string, PeerPlan>;
+  /** The device, and the routes outside of the overlay, that the plans follow. */
+  plannedFor: string | undefined;
+  /** When plans and kernel are looked at although nothing is known to have changed. */
+  replanAtMs: number;
+  lookAtMs: number;
+}
+
+/** One state of several plans. */
+function merge(plans: readonly PeerPlan[]): DesiredState {
+  return {
+    routes: plans.flatMap(({ routes }) => routes),
+    neighbours: plans.flatMap(({ neighbours }) => neighbours),
+    forwarding: plans.flatMap(({ forwarding }) => forwarding),
+  };
 }

@@ -14,6 +14,25 @@ export function kernelParts(
   return {
     clock,
     rtnetlink,
-    openMonitor: (neighboursOf) => new KernelRtnetlinkMonitor({ neighboursOf }),
+    neighbourLimit: readNeighbourLimit,
+    openMonitor: (neighboursOf, isOwnEntry) =>
+      new KernelRtnetlinkMonitor({
+        neighboursOf,
+        isOwnEntry,
+        ...rtnetlink.portId !== undefined &&
+          { own: { portId: rtnetlink.portId } },
+      }),
   };
+}
+
+const NEIGHBOUR_LIMIT = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+
+/** The limit is the machine's: a network namespace does not have the file. */
+function readNeighbourLimit(): number | undefined {
+  try {
+    return Number(Deno.readTextFileSync(NEIGHBOUR_LIMIT)) || undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }

@@ -337,6 +337,16 @@ export const AGENT_FLAGS = [
     help: "take over the PublicIP and subnet of another host that is alive",
   },
   {
+    name: "take-over-devices",
+    type: "bool",
+    default: false,
+    group: "Lease",
+    origin: "loden",
+    status: ACTIVE,
+    help: "at the start, remove devices and routes inside the overlay that " +
+      "flannel's other backends have left",
+  },
+  {
     name: "ip-masq",
     type: "bool",
     default: false,

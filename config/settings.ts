@@ -78,6 +78,8 @@ export interface Settings {
   readonly onSubnetChange: SubnetChangeAction;
   /** Whether to take the PublicIP from a host that is alive. */
   readonly takeOver: boolean;
+  /** Whether flannel's leftovers inside the overlay are removed. */
+  readonly takeOverDevices: boolean;
 
   readonly ipMasq: boolean;
   /** Whether to masquerade with `--random-fully` where the host can. */
@@ -250,6 +252,7 @@ function hostSettings(values: AgentFlagValues) {
     // The checks have refused other texts.
     onSubnetChange: parseSubnetChangeAction(values["on-subnet-change"])!,
     takeOver: values["take-over"],
+    takeOverDevices: values["take-over-devices"],
     ipMasq: values["ip-masq"],
     ipMasqFullyRandom: !values["ip-masq-fully-random-disable"],
     iptablesForwardRules: values["iptables-forward-rules"],

@@ -61,7 +61,11 @@ export function planConfigChange(
 }
 
 /** Values that affect more than the next allocation. */
-const REPLANNED: ReadonlySet<string> = new Set(["Network", "EnableNFTables"]);
+const REPLANNED: ReadonlySet<string> = new Set([
+  "Network",
+  "EnableNFTables",
+  "Backend.Type",
+]);
 
 function changedValues(
   before: NetworkConfig,
@@ -75,9 +79,10 @@ function changedValues(
 
 /** The values that may change. */
 function shownValues(
-  { pool, enableNfTables }: NetworkConfig,
+  { backend, pool, enableNfTables }: NetworkConfig,
 ): Record<string, string> {
   return {
+    "Backend.Type": backend.type,
     Network: formatCidr(pool.network),
     SubnetMin: formatIpv4(pool.first),
     SubnetMax: formatIpv4(pool.last),
@@ -86,19 +91,15 @@ function shownValues(
 }
 
 /**
- * Every host would have to change at the same moment, and flannel hosts never
- * do: until the last one has changed, hosts cannot reach each other.
+ * A lease names the type of the backend alone: two hosts with other options would
+ * not know it of each other.
  */
 function refuseBackend(
   { backend: before }: NetworkConfig,
   { backend: after }: NetworkConfig,
 ): string[] {
-  if (before.type !== after.type) {
-    return [
-      `Backend.Type must stay ${before.type}, by which the other hosts send: ` +
-      `new value is ${after.type}`,
-    ];
-  }
+  // Both backends run until every host has changed.
+  if (before.type !== after.type) return [];
   const [from, to] = [optionsOf(before), optionsOf(after)];
   return [...new Set([...Object.keys(from), ...Object.keys(to)])]
     .filter((key) => from[key] !== to[key])

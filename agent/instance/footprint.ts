@@ -9,6 +9,7 @@
  */
 
 import * as v from "valibot";
+import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { cidrText } from "../../net/schemas.ts";
@@ -29,6 +30,11 @@ export interface Footprint {
   readonly network: Cidr;
   /** This host's subnet, for a blackhole route. */
   readonly subnet: Cidr;
+  /**
+   * The network's backend, and former ones that peers still use. Earlier versions
+   * did not record them.
+   */
+  readonly backends?: readonly BackendConfig[];
   /** The files for Docker and other programs. */
   readonly files: readonly string[];
   /** What `loden firewall show` compares the rules with. */
@@ -58,13 +64,14 @@ export function footprintPath(paths: InstancePaths): string {
 /** @throws {FileWriteError} */
 export async function writeFootprint(
   paths: InstancePaths,
-  { etcdPrefix, network, subnet, files, firewall }: Footprint,
+  { etcdPrefix, network, subnet, backends, files, firewall }: Footprint,
 ): Promise<void> {
   const text = JSON.stringify({
     schema: 1,
     etcdPrefix,
     network: formatCidr(network),
     subnet: formatCidr(subnet),
+    backends,
     files,
     firewall,
   });
@@ -80,23 +87,33 @@ export async function readFootprint(
   paths: InstancePaths,
 ): Promise<Footprint | undefined> {
   const path = footprintPath(paths);
-  let value: unknown;
   try {
-    value = JSON.parse(await Deno.readTextFile(path));
+    return parseFootprint(await Deno.readTextFile(path));
   } catch (error) {
-    const isAbsent = error instanceof Deno.errors.NotFound ||
-      error instanceof SyntaxError;
-    if (isAbsent) return undefined;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw new RunDirectoryError("read", path, error);
   }
-  const result = v.safeParse(footprintSchema, value);
-  return result.success ? result.output : undefined;
+}
+
+/** `undefined` if it cannot be understood. */
+export function parseFootprint(text: string): Footprint | undefined {
+  try {
+    const result = v.safeParse(footprintSchema, JSON.parse(text));
+    return result.success ? result.output : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 const footprintSchema = v.object({
   etcdPrefix: v.exactOptional(v.string()),
   network: cidrText,
   subnet: cidrText,
+  backends: v.exactOptional(v.array(v.object({
+    type: v.string(),
+    options: v.record(v.string(), v.unknown()),
+  }))),
   files: v.array(v.string()),
   firewall: v.exactOptional(v.object(
     {

@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
 import { NetworkOverlapError } from "../../host/errors.ts";
 import type { NetworkOverlap } from "../../host/network_fit.ts";
@@ -17,7 +18,7 @@ const log = getLogger(["loden", "agent"]);
 /** What {@linkcode waitForFreeAddresses} needs. */
 export interface AddressConflictComponents extends RetryComponents {
   readonly state: AgentState;
-  readonly findAddressConflicts: (network: Cidr) => AddressConflicts;
+  readonly findAddressConflicts: (config: NetworkConfig) => AddressConflicts;
 }
 
 /** One check of the host's routes and addresses. */
@@ -35,14 +36,15 @@ export interface AddressConflicts {
  * @throws the signal's reason if aborted.
  */
 export async function waitForFreeAddresses(
-  network: Cidr,
+  config: NetworkConfig,
   components: AddressConflictComponents,
   signal: AbortSignal,
 ): Promise<void> {
   const { state, findAddressConflicts } = components;
+  const { network } = config.pool;
   await retryUntilDone(
     () => {
-      const { overlaps, isServed } = findAddressConflicts(network);
+      const { overlaps, isServed } = findAddressConflicts(config);
       const conflicts = overlaps.filter(({ kind }) => kind === "conflict");
       if (conflicts.length === 0) {
         state.clear("network.overlaps");

@@ -44,6 +44,8 @@ export interface BackendKeeperOptions {
   /** Creates a backend for each start; a failed one is never used again. */
   readonly createBackend: () => Backend;
   readonly events: BackendEvents;
+  /** Another backend carries the packets until this one runs: no failure is final. */
+  readonly keepsTrying?: boolean;
 }
 
 /** A running backend, and the peers that it has been given. */
@@ -160,6 +162,26 @@ export class BackendKeeper {
     });
   }
 
+  /** Stops, and removes what runs in the kernel. */
+  async remove(): Promise<void> {
+    this.#stopping.abort(new DOMException("removed", "AbortError"));
+    await this.#enqueue(async () => {
+      const running = this.#running;
+      this.#running = undefined;
+      if (running === undefined) return;
+      await discard(running.backend);
+      try {
+        await running.backend.remove?.();
+      } catch (error) {
+        log.warn("former backend is not removed completely", {
+          event: "backend.not-removed",
+          backend: running.backend.type,
+          error,
+        });
+      }
+    });
+  }
+
   /** For a start and the restarts after it. */
   #lifetime(): AbortSignal {
     return AbortSignal.any([this.#stopping.signal, this.#superseding.signal]);
@@ -177,7 +199,7 @@ export class BackendKeeper {
           return await this.#startOnce(context, signal);
         } catch (error) {
           signal.throwIfAborted();
-          if (!this.#hasRun) throw error;
+          if (!this.#hasRun && !this.#options.keepsTrying) throw error;
           // Once the network has run, no failure is final, because the host may
           // be repaired. An error without a class of ours is always tried
           // again.

@@ -10,6 +10,9 @@ import {
   BACKEND_WARNING_CODES,
   type BackendAdvertisement,
 } from "../../backend/backend.ts";
+import { backendOf } from "../../backend/backends.ts";
+import type { Leftover } from "../../backend/leftovers.ts";
+import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
 import type {
@@ -26,7 +29,8 @@ import {
   BlackholeRoute,
   type BlackholeRouteComponents,
 } from "./blackhole_route.ts";
-import { BackendKeeper } from "./backend_keeper.ts";
+import { BackendSuccession } from "./backend_succession.ts";
+import { clearLeftovers, reportLeftovers } from "./leftover_care.ts";
 import { reportDocker, SysctlReport } from "../status/host_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import {
@@ -64,6 +68,16 @@ export interface NetworkComponents
     config: NetworkConfig,
     underlay: Underlay,
   ) => Backend;
+  /**
+   * What others than these backends have left inside the network, as of now.
+   */
+  readonly findLeftovers: (
+    config: NetworkConfig,
+    present: readonly BackendConfig[],
+  ) => readonly Leftover[];
+  readonly removeLeftover: (leftover: Leftover) => void;
+  /** The backends that this host serves peers by: the network's own first. */
+  readonly onBackends: (backends: readonly BackendConfig[]) => void;
   /** Sets what the host's lease must contain about the backend from now on. */
   readonly advertise: (advertisement: BackendAdvertisement) => void;
   /** In the order in which they are written. */
@@ -93,11 +107,15 @@ export interface NetworkComponents
 /** The settings. */
 export interface NetworkOptions extends NetworkFirewallOptions {
   readonly blackholeRoute: boolean;
+  /** Whether to remove what flannel's other backends have left. */
+  readonly takeOverDevices: boolean;
+  /** The backends of an earlier run, whose peers may not have changed yet. */
+  readonly formerBackends: readonly BackendConfig[];
 }
 
 /** One host's network: follows its plan and keeps what need not change. */
 export class Network {
-  readonly backend: BackendKeeper;
+  readonly backend: BackendSuccession;
   readonly #components: NetworkComponents;
   readonly #options: NetworkOptions;
   readonly #firewall: NetworkFirewall;
@@ -121,9 +139,14 @@ export class Network {
     this.#plan = plan;
     this.#components = components;
     this.#options = options;
-    this.backend = new BackendKeeper(components, {
-      createBackend: () =>
-        components.createBackend(this.#plan.config, this.#plan.underlay),
+    this.backend = new BackendSuccession(components, {
+      createBackend: (backend, underlay) =>
+        components.createBackend({ ...this.#plan.config, backend }, underlay),
+      former: options.formerBackends,
+      onBackends: (backends) => {
+        components.onBackends(backends);
+        this.#tellFirewall();
+      },
       events: {
         onWaiting: (error) => this.#onWaiting(error),
         onDown: (error, flowsOn) => this.#onDown(error, flowsOn),
@@ -167,12 +190,9 @@ export class Network {
     // Until the end of this method, no other code writes the files.
     this.#written = undefined;
     if (this.#started === undefined || !isSameBackend(this.#started, plan)) {
+      if (this.#overlay === undefined) await this.#clearLeftovers(plan, ending);
       // Before the rules, which would otherwise masquerade the wrong packets.
-      await waitForFreeAddresses(
-        plan.config.pool.network,
-        this.#components,
-        ending,
-      );
+      await waitForFreeAddresses(plan.config, this.#components, ending);
     }
     // The rules need no device, so both run at once.
     const firewall = this.#firewall.ensure(
@@ -226,8 +246,41 @@ export class Network {
     const { config, subnet, underlay } = plan;
     const { network } = config.pool;
     this.#started = undefined;
-    await this.backend.start({ network, subnet, underlay }, signal);
+    await this.backend.start(
+      config.backend,
+      { network, subnet, underlay },
+      signal,
+    );
     this.#started = plan;
+  }
+
+  async #clearLeftovers(
+    { config }: NetworkPlan,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { findLeftovers, removeLeftover } = this.#components;
+    const present = this.backend.planned(config.backend);
+    await clearLeftovers(this.#components, {
+      find: () => findLeftovers(config, present),
+      remove: removeLeftover,
+      takeOver: this.#options.takeOverDevices,
+      encrypts: backendOf(config.backend.type).encrypts ?? false,
+    }, signal);
+  }
+
+  /** Flannel's stay until an operator removes them. */
+  #reportLeftovers(): void {
+    const { findLeftovers, state } = this.#components;
+    const { backends } = this.backend;
+    reportLeftovers(findLeftovers(this.#plan.config, backends), state);
+  }
+
+  #tellFirewall(): void {
+    if (this.#overlay === undefined) return;
+    this.#firewall.setOverlayDevices(
+      this.#overlay.deviceName,
+      this.backend.formerDevices,
+    );
   }
 
   async #writeFiles(
@@ -316,7 +369,7 @@ export class Network {
     const { state, tasks } = this.#components;
     const former = this.#overlay;
     this.#overlay = overlay;
-    this.#firewall.setOverlayDevice(overlay.deviceName);
+    this.#tellFirewall();
     state.clear("data-path.not-started");
     state.clear("data-path.down");
     state.clear("data-path.unattended");
@@ -327,12 +380,7 @@ export class Network {
       },
     });
     const status = this.backend.status();
-    const warnings = this.backend.warnings();
-    for (const code of BACKEND_WARNING_CODES) {
-      const warning = warnings.find((each) => each.code === code);
-      if (warning === undefined) state.clear(code);
-      else state.raise(code, warning.text);
-    }
+    this.#reportBackend();
     log.info("data path is up", {
       event: "data-path.up",
       backend: status?.type,
@@ -362,7 +410,21 @@ export class Network {
   /** Other programs change them as well, so they are checked for ever. */
   async #watchSysctls(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
-    while (await slept(clock, SYSCTL_PAUSE_MS, signal)) this.#reportSysctls();
+    while (await slept(clock, SYSCTL_PAUSE_MS, signal)) {
+      this.#reportSysctls();
+      this.#reportBackend();
+      this.#reportLeftovers();
+    }
+  }
+
+  #reportBackend(): void {
+    const { state } = this.#components;
+    const warnings = this.backend.warnings();
+    for (const code of BACKEND_WARNING_CODES) {
+      const warning = warnings.find((each) => each.code === code);
+      if (warning === undefined) state.clear(code);
+      else state.raise(code, warning.text);
+    }
   }
 
   #reportSysctls(): void {

@@ -22,7 +22,10 @@ const log = getLogger(["loden", "agent"]);
 /** The keeper of the host's firewall (`host/firewall/firewall_keeper.ts`). */
 export interface FirewallSupervisor {
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
-  setOverlayDevice(overlayDevice: string | undefined): void;
+  setOverlayDevices(
+    overlayDevice: string | undefined,
+    formerDevices: readonly string[],
+  ): void;
   start(signal: AbortSignal): void;
   stop(): Promise<void>;
   status(): FirewallStatus;
@@ -86,6 +89,7 @@ export class NetworkFirewall {
   readonly #antiSpoofing: () => AntiSpoofing | undefined;
   #kept: Kept | undefined;
   #overlayDevice: string | undefined;
+  #formerDevices: readonly string[] = [];
   #network: Cidr | undefined;
   /** The network whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
@@ -151,10 +155,14 @@ export class NetworkFirewall {
     if (ipMasq || forwardRules || antiSpoofing) supervisor.start(ending);
   }
 
-  /** Packets from the overlay device bypass Docker's drop rules. */
-  setOverlayDevice(overlayDevice: string | undefined): void {
+  /** Packets from these devices bypass Docker's drop rules. */
+  setOverlayDevices(
+    overlayDevice: string | undefined,
+    formerDevices: readonly string[],
+  ): void {
     this.#overlayDevice = overlayDevice;
-    this.#kept?.supervisor.setOverlayDevice(overlayDevice);
+    this.#formerDevices = formerDevices;
+    this.#kept?.supervisor.setOverlayDevices(overlayDevice, formerDevices);
   }
 
   /** The rules stay. */
@@ -178,8 +186,8 @@ export class NetworkFirewall {
       },
       this.#options.antiSpoofing ? this.#antiSpoofing : undefined,
     );
-    if (this.#overlayDevice !== undefined) {
-      supervisor.setOverlayDevice(this.#overlayDevice);
+    if (this.#overlayDevice !== undefined || this.#formerDevices.length > 0) {
+      supervisor.setOverlayDevices(this.#overlayDevice, this.#formerDevices);
     }
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };
     await before?.supervisor.stop();

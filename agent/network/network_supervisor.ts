@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
 import { type Cidr, equalCidr } from "../../net/cidr.ts";
@@ -26,7 +27,10 @@ import { NewestTask } from "../tasks/newest_task.ts";
 const log = getLogger(["loden", "agent"]);
 
 /** What the supervisor needs. */
-export interface NetworkSupervisorComponents extends NetworkComponents {
+export interface NetworkSupervisorComponents
+  extends Omit<NetworkComponents, "onBackends"> {
+  /** Backends by which this host serves peers: the network's own first. */
+  readonly serve: (backendTypes: readonly string[]) => void;
   /** Throws if another agent on this host has an overlapping network. */
   readonly refuseNetworkOfOthers: (network: Cidr) => Promise<void>;
   /** Records what the agent is about to leave on the host. */
@@ -52,6 +56,8 @@ export class NetworkSupervisor {
   /** Plans are checked and adopted one after the other. */
   #adopting: Promise<unknown> = Promise.resolve();
   readonly #bringUp = new NewestTask();
+  /** The backends in the record. */
+  #saved = "";
 
   constructor(
     components: NetworkSupervisorComponents,
@@ -102,6 +108,11 @@ export class NetworkSupervisor {
     );
   }
 
+  /** A first listing of the peers is complete. */
+  confirmPeers(): void {
+    this.#current?.backend.confirmPeers();
+  }
+
   /** Updates the peers; without a network there are none. */
   async apply(diff: PeerDiff): Promise<void> {
     await this.#adopting;
@@ -145,19 +156,41 @@ export class NetworkSupervisor {
     if (before !== undefined) logChange(before, plan);
     this.#components.state.set(planFacts(plan));
     if (this.#current === undefined) {
-      this.#current = new Network(plan, this.#components, this.#options);
+      this.#current = new Network(plan, {
+        ...this.#components,
+        onBackends: (backends) => this.#onBackends(backends),
+      }, this.#options);
     } else {
       this.#current.adopt(plan);
     }
     return true;
   }
 
+  /** Cleanup and the next start need to know of all of them. */
+  #onBackends(backends: readonly BackendConfig[]): void {
+    const { serve, tasks } = this.#components;
+    serve(backends.map(({ type }) => type));
+    const plan = this.#current?.plan;
+    if (plan === undefined || describe(backends) === this.#saved) return;
+    tasks.spawn("footprint", () => this.#saveFootprint(plan));
+  }
+
+  /** The plan's, the running ones, and before a start those of the last run. */
+  #backends({ backend }: NetworkConfig): readonly BackendConfig[] {
+    const running = this.#current?.backend.backends ?? [];
+    const others = running.length > 0 ? running : this.#options.formerBackends;
+    return [backend, ...others.filter(({ type }) => type !== backend.type)];
+  }
+
   async #saveFootprint({ config, subnet }: NetworkPlan): Promise<void> {
     const { saveFootprint, files, state } = this.#components;
+    const backends = this.#backends(config);
+    this.#saved = describe(backends);
     try {
       await saveFootprint({
         network: config.pool.network,
         subnet,
+        backends,
         files: files.map(({ path }) => path),
       }, config);
       state.clear("footprint.not-saved");
@@ -169,6 +202,10 @@ export class NetworkSupervisor {
       });
     }
   }
+}
+
+function describe(backends: readonly BackendConfig[]): string {
+  return JSON.stringify(backends);
 }
 
 function logChange(before: NetworkPlan, after: NetworkPlan): void {

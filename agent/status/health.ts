@@ -64,6 +64,10 @@ const WARNINGS = {
     "warning",
     "throughput: packets go through user space",
   ],
+  "backend.neighbours": [
+    "warning",
+    "packets to hosts for which the kernel's neighbour table has no room",
+  ],
   "firewall.missing": [
     "error",
     "masquerade of the containers' traffic; Docker's options are not written yet",
@@ -89,6 +93,10 @@ const WARNINGS = {
   "network.overlaps": [
     "error",
     "addresses that the overlay and this host both use",
+  ],
+  "network.leftovers": [
+    "error",
+    "packets to hosts whose subnets another backend's routes take",
   ],
   "docker.options-stale": [
     "warning",

@@ -31,6 +31,7 @@ export const extensionDescriptor: BackendDescriptor = {
   },
   overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
   deviceName: () => undefined,
+  runsAlone: "Loden does not know what its commands have set up",
   refusal: ({ allowsCommands }) =>
     allowsCommands ? undefined : new CommandsNotAllowedError(),
   create({ extension }, options) {

@@ -15,5 +15,6 @@ export const hostGwDescriptor: BackendDescriptor = {
   examples: {},
   overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
   deviceName: () => undefined,
+  routesByUnderlay: () => true,
   create: ({ parts }) => createHostGwBackend(kernelParts(parts)),
 };

@@ -26,6 +26,7 @@ export const ipipDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) =>
     ipipMtuBytes(underlayMtuBytes),
   deviceName: () => IPIP_DEVICE,
+  routesByUnderlay: (options) => v.parse(optionsSchema, options).DirectRouting,
   create({ deviceAlias, parts }, options) {
     const { DirectRouting: directRouting } = v.parse(optionsSchema, options);
     return createIpipBackend(kernelParts(parts), {

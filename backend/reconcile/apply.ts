@@ -12,14 +12,17 @@ import type { Changes } from "./plan.ts";
  *
  * @throws {NetlinkError} the first refusal, at the end.
  */
-export function applyChanges(rtnetlink: Rtnetlink, changes: Changes): void {
+export function applyChanges(
+  rtnetlink: Rtnetlink,
+  changes: Omit<Changes, "conflicts">,
+): void {
   const steps = [
-    () => rtnetlink.removeRoutes(changes.removeRoutes),
-    () => rtnetlink.removeNeighbours(changes.removeNeighbours),
-    () => rtnetlink.removeForwardingEntries(changes.removeForwarding),
     () => rtnetlink.replaceNeighbours(changes.putNeighbours),
     () => rtnetlink.replaceForwardingEntries(changes.putForwarding),
     () => rtnetlink.replaceRoutes(changes.putRoutes),
+    () => rtnetlink.removeRoutes(changes.removeRoutes),
+    () => rtnetlink.removeNeighbours(changes.removeNeighbours),
+    () => rtnetlink.removeForwardingEntries(changes.removeForwarding),
   ];
   const refusals: unknown[] = [];
   for (const step of steps) {

@@ -23,6 +23,8 @@ export const ROUTE_PROTOCOL = 76;
 /** What a backend wants. Every route has {@linkcode ROUTE_PROTOCOL}. */
 export interface DesiredState {
   readonly routes: readonly NewRoute[];
+  /** Whether another backend of this host wants a route, by `routeKey`. */
+  readonly isOfOthers?: ((key: string) => boolean) | undefined;
   /** All of one device, which is the backend's alone. */
   readonly neighbours: readonly Neighbour[];
   readonly forwarding: readonly ForwardingEntry[];
@@ -36,13 +38,19 @@ export interface ActualState {
   readonly forwarding: readonly ForwardingEntry[];
 }
 
-/** Reads what is there now. @param deviceIndex the backend's own device. */
+/**
+ * Reads what is there now.
+ *
+ * @param routes All routes of all tables.
+ * @param deviceIndex The backend's own device.
+ */
 export function readActualState(
   rtnetlink: Rtnetlink,
+  routes: readonly Route[],
   deviceIndex: number | undefined,
 ): ActualState {
   return {
-    routes: rtnetlink.routes().filter(({ table }) => table === MAIN_TABLE),
+    routes: routes.filter(({ table }) => table === MAIN_TABLE),
     neighbours: deviceIndex === undefined
       ? []
       : rtnetlink.neighbours(deviceIndex),

@@ -23,15 +23,17 @@ import {
   ROUTE_PROTOCOL,
 } from "./kernel_state.ts";
 
-/** The changes, in the order of the fields. */
+/**
+ * The changes, in the order of the fields: a packet that takes a route finds the
+ * entries behind it.
+ */
 export interface Changes {
+  readonly putNeighbours: readonly Neighbour[];
+  readonly putForwarding: readonly ForwardingEntry[];
+  readonly putRoutes: readonly NewRoute[];
   readonly removeRoutes: readonly NewRoute[];
   readonly removeNeighbours: readonly Neighbour[];
   readonly removeForwarding: readonly ForwardingEntry[];
-  readonly putNeighbours: readonly Neighbour[];
-  readonly putForwarding: readonly ForwardingEntry[];
-  /** Last: a packet that takes a route must find the entries behind it. */
-  readonly putRoutes: readonly NewRoute[];
   /** Routes that are in the place of a wanted one and are not Loden's. */
   readonly conflicts: readonly Route[];
 }
@@ -51,21 +53,61 @@ export function planChanges(
   ownership: Ownership,
 ): Changes {
   return {
-    ...planRoutes(desired.routes, actual.routes, ownership),
+    ...planRoutes(desired, actual.routes, ownership),
     ...planNeighbours(desired.neighbours, actual.neighbours),
     ...planForwarding(desired.forwarding, actual.forwarding),
   };
 }
 
+/**
+ * The changes from what some peers needed to what they need now, without a look at
+ * the kernel.
+ *
+ * @param wanted All forwarding entries that are wanted now: two peers may share a
+ * hardware address.
+ */
+export function planDifference(
+  before: DesiredState,
+  after: DesiredState,
+  wanted: () => readonly ForwardingEntry[],
+): Omit<Changes, "conflicts"> {
+  const formerRoutes = new Map(
+    before.routes.map((route) => [routeKey(route), route]),
+  );
+  const keys = new Set(after.routes.map(routeKey));
+  const macs = new Set(
+    [...before.forwarding, ...after.forwarding].map(({ mac }) =>
+      formatMac(mac)
+    ),
+  );
+  const concerned = macs.size === 0
+    ? []
+    : wanted().filter(({ mac }) => macs.has(formatMac(mac)));
+  return {
+    putRoutes: after.routes.filter((route) => {
+      const former = formerRoutes.get(routeKey(route));
+      return former === undefined || !isSameRequest(former, route);
+    }),
+    removeRoutes: before.routes.filter((route) => !keys.has(routeKey(route))),
+    ...planNeighbours(after.neighbours, before.neighbours),
+    ...planForwarding(concerned, before.forwarding),
+  };
+}
+
+function isSameRequest(a: NewRoute, b: NewRoute): boolean {
+  return a.type === b.type && a.interfaceIndex === b.interfaceIndex &&
+    a.gateway === b.gateway && a.mtuBytes === b.mtuBytes;
+}
+
 /** The number of changes in a plan. */
-export function countChanges(changes: Changes): number {
+export function countChanges(changes: Omit<Changes, "conflicts">): number {
   return changes.removeRoutes.length + changes.removeNeighbours.length +
     changes.removeForwarding.length + changes.putNeighbours.length +
     changes.putForwarding.length + changes.putRoutes.length;
 }
 
 function planRoutes(
-  desired: readonly NewRoute[],
+  { routes: desired, isOfOthers }: DesiredState,
   actual: readonly Route[],
   ownership: Ownership,
 ): Pick<Changes, "removeRoutes" | "putRoutes" | "conflicts"> {
@@ -78,7 +120,7 @@ function planRoutes(
     const wish = wanted.get(key);
     const ours = isOurs(route, wish, ownership);
     if (wish === undefined) {
-      if (ours) removeRoutes.push(asRequest(route));
+      if (ours && !isOfOthers?.(key)) removeRoutes.push(asRequest(route));
     } else if (!ours) {
       conflicts.push(route);
       inPlace.add(key);
@@ -94,7 +136,7 @@ function planRoutes(
 }
 
 /** The kernel keeps one route per destination and metric. */
-function routeKey(
+export function routeKey(
   { destination, metric }: Pick<NewRoute, "destination" | "metric">,
 ): string {
   return `${formatCidr(destination)} ${metric ?? 0}`;

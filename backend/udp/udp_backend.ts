@@ -72,6 +72,7 @@ export interface UdpBackendOptions extends UdpSettings {
 /** See the module's text. Start an instance only once. */
 export class UdpBackend implements Backend {
   readonly type = "udp";
+  readonly checksSenders = true;
   readonly failed: Promise<void>;
   readonly #parts: UdpBackendParts;
   readonly #options: UdpBackendOptions;
@@ -263,6 +264,11 @@ export class UdpBackend implements Backend {
     await this.#watching;
     await this.#path?.stop();
     this.#failure.resolve();
+  }
+
+  /** A device of user space has gone with its worker. */
+  remove(): void {
+    removeKernelPath(this.#parts, this.#options.deviceAlias);
   }
 }
 

@@ -30,6 +30,8 @@ export const udpDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) =>
     underlayMtuBytes - UDP_ENCAPSULATION_BYTES,
   deviceName: (_options, device) => device,
+  hasDataPaths: true,
+  deviceKinds: ["veth", "tun"],
   create({ deviceAlias, parts, udp }, options) {
     const { Port = DEFAULT_PORT } = v.parse(optionsSchema, options);
     return new UdpBackend(parts, { ...udp, deviceAlias, port: Port });

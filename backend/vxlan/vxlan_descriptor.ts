@@ -72,6 +72,7 @@ export const vxlanDescriptor: BackendDescriptor = {
   overlayMtuBytes: (options, underlayMtuBytes) =>
     vxlanMtuBytes(read(options), underlayMtuBytes),
   deviceName: (options) => vxlanDeviceName(read(options)),
+  routesByUnderlay: (options) => read(options).directRouting,
   create({ deviceAlias, parts, vxlan }, options, { publicIp }) {
     const given = read(options);
     const { ethtool } = parts;

@@ -96,6 +96,9 @@ export const wireguardDescriptor: BackendDescriptor = {
   overlayMtuBytes: (options, underlayMtuBytes) =>
     wireguardMtuBytes(read(options), underlayMtuBytes),
   deviceName: () => WIREGUARD_DEVICE,
+  encrypts: true,
+  runsAlone:
+    "packets to hosts that have not changed yet would leave in clear text",
   obstacle: () =>
     hasKernelModule("wireguard") === false
       ? describeError(tunnelModuleMissing(WIREGUARD_DEVICE, "wireguard"))

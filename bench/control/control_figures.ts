@@ -11,10 +11,14 @@ import { median } from "../median.ts";
 export interface AgentControlFigures {
   /** From the lease to all peers in the data path. */
   readonly firstSyncMs: number;
-  /** From a put in etcd to the first packet that follows it. */
+  /** From a put in etcd to the first packet, or the kernel's route, that follows it. */
   readonly changeP50Ms: number;
   readonly changeP99Ms: number;
   readonly changeMaxMs: number;
+  /** All leases get another address: to write them to etcd. */
+  readonly allWrittenMs: number;
+  /** The same, until all are in the data path. */
+  readonly allChangedMs: number;
   /** VmRSS with all leases, less that of an agent with none. */
   readonly rssAddedMb: number;
   readonly rssMb: number;

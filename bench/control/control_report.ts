@@ -56,6 +56,8 @@ export function renderControlReport(report: ControlReport): string {
     ),
     row("  99 % within, ms", 1, (figures) => figures.changeP99Ms),
     row("  all within, ms", 1, (figures) => figures.changeMaxMs),
+    row("all change, written to etcd, ms", 0, (f) => f.allWrittenMs),
+    row("  in the data path, ms", 0, (f) => f.allChangedMs),
     row("resident memory, MB", 1, (figures) => figures.rssMb),
     row("  added by the leases, MB", 1, (figures) => figures.rssAddedMb),
     row(

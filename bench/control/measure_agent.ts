@@ -13,7 +13,10 @@ import {
   type Rig,
   SWITCH_ADDRESS,
 } from "../../tests/rig/rig.ts";
-import { MANY_LEASES_NETWORK } from "../../tests/support/many_leases.ts";
+import {
+  MANY_LEASES_ADDRESSES,
+  MANY_LEASES_NETWORK,
+} from "../../tests/support/many_leases.ts";
 import { residentMemory } from "../measure/memory.ts";
 import { processSeconds } from "../measure/process_cpu.ts";
 import { type AgentControlFigures, percentile } from "./control_figures.ts";
@@ -21,11 +24,13 @@ import type { ControlSizes } from "./control_sizes.ts";
 import { firstSyncMs } from "./sync_time.ts";
 
 /** How the agent carries packets. */
-export type ControlPath = "udp-tun" | "udp-ebpf";
+export type ControlPath = "udp-tun" | "udp-ebpf" | "vxlan" | "host-gw";
 
-const FLAGS: Readonly<Record<ControlPath, string>> = {
-  "udp-tun": "--datapath=tun",
-  "udp-ebpf": "--datapath=ebpf",
+const FLAGS: Readonly<Record<ControlPath, readonly string[]>> = {
+  "udp-tun": ["--datapath=tun"],
+  "udp-ebpf": ["--datapath=ebpf"],
+  vxlan: [],
+  "host-gw": [],
 };
 export const PREFIX = "/coreos.com/network";
 const UDP_PORT = 8285;
@@ -48,10 +53,14 @@ export async function measureAgent(
   sizes: ControlSizes,
   signal: AbortSignal,
 ): Promise<AgentControlFigures> {
+  const type = path === "vxlan" || path === "host-gw" ? path : "udp";
+  const host = rig.host(0);
   await rig.startEtcd();
-  await rig.publish(CONFIG);
+  await rig.publish({ ...CONFIG, Backend: { Type: type } });
+  // For host-gw, the other hosts must be on the link.
+  await host.namespace.ip([`route add ${MANY_LEASES_ADDRESSES} dev eth0`]);
   const start = async () => {
-    const agent = await rig.startAgent(rig.host(0), { flags: [FLAGS[path]] });
+    const agent = await rig.startAgent(host, { flags: FLAGS[path] });
     await agent.ready(READY_TIMEOUT_MS, signal);
     return agent;
   };
@@ -61,18 +70,42 @@ export async function measureAgent(
   await alone.stop();
   alone[Symbol.dispose]();
 
-  await rig.switch.run(
-    program("write_leases.ts", rig.etcdEndpoint, PREFIX, `${sizes.leases}`),
-    { signal },
-  );
+  const write = (moved: number) =>
+    rig.switch.run(
+      program(
+        "write_leases.ts",
+        rig.etcdEndpoint,
+        PREFIX,
+        `${sizes.leases}`,
+        type,
+        `${moved}`,
+      ),
+      { signal },
+    );
+  await write(0);
   const agent = await start();
   const syncMs = await untilSynced(agent, sizes.leases, signal);
   await delay(sizes.settleSeconds * 1_000, { signal });
   const { rssMb } = residentMemory(agent.process.pid);
   const idleCpuPercent = await idleCpu(agent, sizes.idleSeconds, signal);
-  const changesMs = await measureChanges(rig, agent, sizes.changes, signal);
+  const changesMs = type === "udp"
+    ? await measureChanges(rig, agent, sizes.changes, signal)
+    : await followRoutes(rig, type, sizes.changes, signal);
+  const before = countChanged(agent.process.log());
+  const startedAtMs = performance.now();
+  await write(1);
+  const writtenAtMs = performance.now();
+  await agent.process.until(
+    `${sizes.leases} changes in the log of ${agent.process.name}`,
+    () => countChanged(agent.process.log()) - before >= sizes.leases,
+    READY_TIMEOUT_MS,
+    signal,
+  );
+  const allChangedMs = performance.now() - startedAtMs;
   return {
     firstSyncMs: syncMs,
+    allWrittenMs: writtenAtMs - startedAtMs,
+    allChangedMs,
     changeP50Ms: percentile(changesMs, 0.5),
     changeP99Ms: percentile(changesMs, 0.99),
     changeMaxMs: percentile(changesMs, 1),
@@ -80,6 +113,33 @@ export async function measureAgent(
     rssMb,
     idleCpuPercent,
   };
+}
+
+/** Peers that have changed so far, by the log. */
+function countChanged(log: string): number {
+  return [...log.matchAll(/"event":"peers\.changed".*?"changed":(\d+)/g)]
+    .reduce((sum, [, changed]) => sum + Number(changed), 0);
+}
+
+/** Milliseconds of each change, of a backend whose routes show it. */
+async function followRoutes(
+  rig: Rig,
+  type: string,
+  changes: number,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const printed = await rig.host(0).namespace.run(
+    program(
+      "follow_routes.ts",
+      rig.etcdEndpoint,
+      PREFIX,
+      `${changes}`,
+      FIRST_CHANGED_SUBNET,
+      type,
+    ),
+    { signal },
+  );
+  return JSON.parse(printed) as number[];
 }
 
 async function untilSynced(

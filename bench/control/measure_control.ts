@@ -23,7 +23,12 @@ import {
   program,
 } from "./measure_agent.ts";
 
-const PATHS: readonly ControlPath[] = ["udp-ebpf", "udp-tun"];
+const PATHS: readonly ControlPath[] = [
+  "udp-ebpf",
+  "udp-tun",
+  "vxlan",
+  "host-gw",
+];
 
 /** Each figure is the median of `runs`; every run has an etcd of its own. */
 export async function measureControl(

@@ -8,6 +8,7 @@ import { Agent } from "../../agent/agent.ts";
 import {
   deviceAlias,
   type FirewallFootprint,
+  readFootprint,
   writeFootprint,
 } from "../../agent/instance/footprint.ts";
 import type { HostFile } from "../../agent/network/host_files.ts";
@@ -30,12 +31,15 @@ import type {
   BackendHost,
   BackendPermissions,
 } from "../../backend/backend_descriptor.ts";
-import { backendOf } from "../../backend/backends.ts";
+import { backendOf, isBackend } from "../../backend/backends.ts";
+import { isPeerRoute, removeLeftover } from "../../backend/leftovers.ts";
+import { ROUTE_PROTOCOL } from "../../backend/reconcile/kernel_state.ts";
 import {
   FLANNEL_KEY_FILE,
   type KeyFileOptions,
 } from "../../backend/wireguard/key_file.ts";
 import { wireguardHost } from "../../backend/wireguard/wireguard_host.ts";
+import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
@@ -84,6 +88,7 @@ import type { Cidr } from "../../net/cidr.ts";
 import { formatMac } from "../../net/mac.ts";
 import type { Underlay } from "../../net/underlay.ts";
 import { openRegistry } from "../etcd.ts";
+import { hostLeftovers } from "./host_leftovers.ts";
 
 /** How long a command of the network config may take. */
 const EXTENSION_COMMAND_MS = 60_000;
@@ -123,6 +128,7 @@ export async function composeAgent(
     random: systemRandom,
   });
   const former = await readSubnetEnv(settings.subnetFile);
+  const footprint = await readFootprint(paths);
   const agent = new Agent({
     clock: systemClock,
     random: systemRandom,
@@ -171,7 +177,11 @@ export async function composeAgent(
         metric: UNREACHABLE_METRIC,
       });
     },
-    findAddressConflicts: (network) => findAddressConflicts(network, rtnetlink),
+    findAddressConflicts: (config) => findAddressConflicts(config, rtnetlink),
+    findLeftovers: (config, present) =>
+      hostLeftovers(settings, config, present, rtnetlink),
+    removeLeftover: (leftover) =>
+      removeLeftover(host.parts, host.deviceAlias, leftover),
     checkSysctls: (devices) => {
       if (settings.setSysctls) setSysctls(checkSysctls(devices));
       return checkSysctls(devices);
@@ -198,7 +208,7 @@ export async function composeAgent(
       action: settings.onSubnetChange,
       formerSubnet: former.subnet,
     },
-    network: networkOptions(settings, former),
+    network: networkOptions(settings, former, footprint?.backends),
   });
   return { agent, [Symbol.dispose]: () => rtnetlink[Symbol.dispose]() };
 }
@@ -207,8 +217,11 @@ export async function composeAgent(
 export function networkOptions(
   settings: Settings,
   former: Partial<SubnetEnv>,
+  formerBackends: readonly BackendConfig[] = [],
 ): NetworkOptions {
   return {
+    takeOverDevices: settings.takeOverDevices,
+    formerBackends: formerBackends.filter(({ type }) => isBackend(type)),
     ipMasq: settings.ipMasq,
     forwardRules: settings.iptablesForwardRules,
     randomFully: settings.ipMasqFullyRandom,
@@ -220,10 +233,17 @@ export function networkOptions(
 
 /** One look at the host's routes and addresses. */
 export function findAddressConflicts(
-  network: Cidr,
+  { backend, pool: { network, subnetLength } }: NetworkConfig,
   rtnetlink: Rtnetlink,
 ): AddressConflicts {
-  const host = readHostNetworks(rtnetlink);
+  const present = readHostNetworks(rtnetlink);
+  // Some backends take flannel's over. Loden's own are removed if not wanted.
+  const takesOver = backendOf(backend.type).routesByUnderlay?.(backend.options);
+  const routes = present.routes.filter((route) =>
+    !isPeerRoute(route, network, subnetLength) ||
+    (!takesOver && route.protocol !== ROUTE_PROTOCOL)
+  );
+  const host = { ...present, routes };
   return {
     overlaps: findOverlaps(network, host),
     isServed: isServedAlready(network, host),

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { backendOf, BACKENDS } from "../../backend/backends.ts";
+import { backendOf, BACKENDS, isBackend } from "../../backend/backends.ts";
+import {
+  footprintPath,
+  parseFootprint,
+} from "../../agent/instance/footprint.ts";
+import { backendsAtStart } from "../../agent/network/backend_succession.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   type InstancePaths,
@@ -58,6 +63,7 @@ import {
   hostFiles,
   networkOptions,
 } from "./agent_parts.ts";
+import { hostLeftovers } from "./host_leftovers.ts";
 import {
   type FileForecast,
   forecastAddressConflicts,
@@ -65,6 +71,7 @@ import {
   forecastFiles,
   forecastFirewall,
   forecastLease,
+  forecastLeftovers,
   forecastSysctls,
   forecastUnderlay,
   renderStartPlan,
@@ -124,6 +131,12 @@ async function planStart(
     previous: previousSubnets(former.subnet, state?.lease),
   });
   const { subnet } = lease;
+  const footprint = parseFootprint(
+    await world.readFile(footprintPath(paths)) ?? "",
+  );
+  const formerBackends = footprint?.backends
+    ?.filter(({ type }) => isBackend(type)) ?? [];
+  const present = backendsAtStart(config.backend, formerBackends);
   const device = forecastDevice({
     ...settings,
     ...host,
@@ -136,7 +149,14 @@ async function planStart(
     ...findOthers(settings, paths, world),
     ...forecastUnderlay(underlay, warnings),
     ...lease.steps,
-    ...forecastAddressConflicts(findAddressConflicts(network, rtnetlink)),
+    ...forecastLeftovers(
+      hostLeftovers(settings, config, present, rtnetlink),
+      {
+        takeOver: settings.takeOverDevices,
+        encrypts: backendOf(config.backend.type).encrypts ?? false,
+      },
+    ),
+    ...forecastAddressConflicts(findAddressConflicts(config, rtnetlink)),
     ...findObstacle(config, world),
     ...device.steps,
     ...await planFirewall(

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { backendOf, BACKENDS } from "../../backend/backends.ts";
+import { backendOf } from "../../backend/backends.ts";
+import type { Leftover } from "../../backend/leftovers.ts";
 import { deviceAlias } from "../../agent/instance/footprint.ts";
 import { describeError } from "../../errors.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
@@ -223,7 +224,23 @@ function forecastAddress(
 }
 
 function pathOf({ backend: { type }, dataPath }: DeviceContext): string {
-  return type === BACKENDS.specs[0]!.type ? `data path ${dataPath}` : type;
+  return backendOf(type).hasDataPaths ? `data path ${dataPath}` : type;
+}
+
+/** What other backends have left inside the network. */
+export function forecastLeftovers(
+  leftovers: readonly Leftover[],
+  { takeOver, encrypts }: {
+    readonly takeOver: boolean;
+    readonly encrypts: boolean;
+  },
+): StartStep[] {
+  return leftovers.map(({ fix, owner, what }) => {
+    if (owner === "loden" || takeOver) return would(`remove ${what}`);
+    const text = `flannel has left a ${what}, which takes packets: ${fix}, ` +
+      "or start with --take-over-devices";
+    return encrypts ? stopped(text) : note(text);
+  });
 }
 
 /** One set of firewall rules: its tool, and what `ensure` would change. */

@@ -7,6 +7,8 @@
 import { AgentRunningError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
+  deviceAlias,
+  type Footprint,
   footprintPath,
   readFootprint,
 } from "../../agent/instance/footprint.ts";
@@ -20,6 +22,12 @@ import {
   claimNamespace,
   InstanceLock,
 } from "../../agent/instance/instance_lock.ts";
+import {
+  findLeftovers,
+  type Leftover,
+  readHostState,
+} from "../../backend/leftovers.ts";
+import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
 import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
 import { unreadableStateFile } from "../../lease/saved/file_state_store.ts";
@@ -27,6 +35,7 @@ import { HostCommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { type CleanupStep, planCleanup, planPrograms } from "./cleanup_plan.ts";
 import type { CommandContext } from "../command.ts";
 import {
@@ -44,23 +53,25 @@ export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   refuseWords(io, line);
-  const { runDir, stateDir, etcdPrefix } = await readSettings(io, line);
+  const settings = await readSettings(io, line);
+  const { runDir, stateDir, etcdPrefix } = settings;
   const paths = instancePaths(runDir, etcdPrefix);
   const state = await present(stateFiles(stateDir, paths));
   const removed = isSet(line, "state") ? state : [];
   const kept = state.filter((path) => !removed.includes(path));
   if (isSet(line, "dry-run")) {
     refuseWhileRunning(paths, etcdPrefix);
-    const steps = await plan(paths, etcdPrefix, removed);
+    const { steps, left } = await plan(paths, settings, removed);
     for (const { what } of steps) io.stdout(`would remove ${what}\n`);
     if (steps.length === 0) io.stdout("nothing to remove\n");
+    for (const each of left) io.stdout(`would keep ${describeLeft(each)}\n`);
     for (const path of kept) io.stdout(`would keep ${describeKept(path)}\n`);
     return exitCodes.ok;
   }
   // Holding the lock keeps an agent from starting in between.
   using _lock = InstanceLock.acquire(paths, etcdPrefix);
   using _namespace = claimNamespace(paths, etcdPrefix);
-  const steps = await plan(paths, etcdPrefix, removed);
+  const { steps, left } = await plan(paths, settings, removed);
   let failed = false;
   for (const { what, remove, isRecord } of steps) {
     // The record of the rest is kept, so that the cleanup can be repeated.
@@ -74,6 +85,7 @@ export async function run(io: CommandContext): Promise<number> {
     }
   }
   if (steps.length === 0) io.stdout("nothing to remove\n");
+  for (const each of left) io.stdout(`kept ${describeLeft(each)}\n`);
   for (const path of kept) io.stdout(`kept ${describeKept(path)}\n`);
   return failed ? exitCodes.failed : exitCodes.ok;
 }
@@ -88,18 +100,24 @@ function refuseWhileRunning(paths: InstancePaths, etcdPrefix: string): void {
   claimNamespace(paths, etcdPrefix)[Symbol.dispose]();
 }
 
+/** What is removed, and what flannel has left and is kept. */
 async function plan(
   paths: InstancePaths,
-  etcdPrefix: string,
+  settings: Settings,
   stateFiles: readonly string[],
-): Promise<CleanupStep[]> {
+): Promise<{ steps: CleanupStep[]; left: readonly Leftover[] }> {
+  const { etcdPrefix } = settings;
   const { signal } = new AbortController();
   const footprint = await readFootprint(paths);
   // They live as long as the steps, which end with the process.
   const rtnetlink = new KernelRtnetlink();
   const bpf = new KernelBpf();
+  const leftovers = footprint === undefined
+    ? []
+    : flannelLeftovers(settings, footprint, rtnetlink);
   const steps = await planCleanup(etcdPrefix, footprint, {
     rtnetlink,
+    leftovers: settings.takeOverDevices ? leftovers : [],
     planPrograms: (alias) => planPrograms({ rtnetlink, bpf }, alias),
     firewalls: footprint === undefined
       ? []
@@ -115,7 +133,26 @@ async function plan(
       isRecord: true,
     });
   }
-  return steps;
+  return { steps, left: settings.takeOverDevices ? [] : leftovers };
+}
+
+/** The network's own are removed by their alias and their protocol number. */
+function flannelLeftovers(
+  { deviceName, etcdPrefix }: Settings,
+  { network, subnet }: Footprint,
+  rtnetlink: Rtnetlink,
+): Leftover[] {
+  return findLeftovers(readHostState(rtnetlink), {
+    network,
+    subnetLength: subnet.prefixLength,
+    deviceAlias: deviceAlias(etcdPrefix),
+    device: deviceName,
+    present: [],
+  }).filter(({ owner }) => owner === "flannel");
+}
+
+function describeLeft({ fix, what }: Leftover): string {
+  return `${what}, flannel's (${fix}, or --take-over-devices)`;
 }
 
 /** The files that identify the host, and renamed copies of them. */

@@ -5,6 +5,7 @@
  */
 
 import { deviceAlias, type Footprint } from "../../agent/instance/footprint.ts";
+import type { Leftover } from "../../backend/leftovers.ts";
 import type { RuleSet } from "../../host/firewall/firewall.ts";
 import type { Route, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { equalCidr, formatCidr, isWithin } from "../../net/cidr.ts";
@@ -37,6 +38,8 @@ export interface CleanupComponents {
   /** Whether there is such a file. */
   readonly exists: (path: string) => Promise<boolean>;
   readonly removeFile: (path: string) => Promise<void>;
+  /** What flannel's backends have left; only with `--take-over-devices`. */
+  readonly leftovers?: readonly Leftover[];
 }
 
 /**
@@ -63,6 +66,10 @@ export async function planCleanup(
     ...(footprint === undefined ? [] : await planFiles(footprint, components)),
     ...components.planPrograms(alias),
     ...planDevices(alias, components.rtnetlink),
+    ...(components.leftovers ?? []).map(({ what, remove }) => ({
+      what,
+      remove: () => remove(components.rtnetlink),
+    })),
     ...(footprint === undefined
       ? []
       : await planFirewalls(footprint, components.firewalls, signal)),

@@ -23,32 +23,50 @@ import {
   readHostNetworks,
 } from "../../host/network_fit.ts";
 import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
+import { isPeerRoute, type Leftover } from "../../backend/leftovers.ts";
+import type { Settings } from "../../config/settings.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
+import { hostLeftovers } from "../agent/host_leftovers.ts";
 import type { CommandContext } from "../command.ts";
 import { isSet, readCommandLine, readSettings } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 import { withoutControls } from "../terminal_text.ts";
+import { describeBackendChange } from "./backend_change.ts";
 
 /** Checks the config and publishes it, unless etcd has it already. */
 export async function run(
   io: CommandContext,
   access: RegistryAccess = etcdAccess,
-  overlapsOf: (network: Cidr) => NetworkOverlap[] = overlapsOnThisHost,
+  overlapsOf: (config: NetworkConfig) => NetworkOverlap[] = overlapsOnThisHost,
+  leftoversOf: (config: NetworkConfig, settings: Settings) => Leftover[] =
+    leftoversOnThisHost,
 ): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const text = onlyWord(line.words);
-  let check = () => {};
+  const settings = await readSettings(io, line);
+  let check = (_before: StoredConfig | undefined) => {};
   if (!isSet(line, "force")) {
-    const { ignoredKeys, pool } = readArgument(text);
+    const config = readArgument(text);
+    const { ignoredKeys } = config;
     for (const { key, near } of ignoredKeys) {
       const guess = near === undefined ? "" : `: did you mean ${near}?`;
       io.stderr(`loden: ${key} is an unknown key and has no effect${guess}\n`);
     }
-    check = () => refuseOverlaps(pool.network, overlapsOf(pool.network));
+    check = (before) => {
+      refuseOverlaps(config.pool.network, overlapsOf(config));
+      for (const note of describeBackendChange(before?.text, config)) {
+        io.stderr(`loden: ${note}\n`);
+      }
+      for (const { fix, what } of leftoversOf(config, settings)) {
+        io.stderr(
+          `loden: flannel has left a ${what} on this host: ${fix}, or start ` +
+            "the agent with --take-over-devices\n",
+        );
+      }
+    };
   }
-  const settings = await readSettings(io, line);
   const key = `${settings.etcdPrefix}/config`;
   const before = await withRegistry(
     io,
@@ -73,13 +91,16 @@ export async function run(
  */
 async function publish(
   registry: LeaseRegistry,
-  { text, check }: { readonly text: string; readonly check: () => void },
+  { text, check }: {
+    readonly text: string;
+    readonly check: (before: StoredConfig | undefined) => void;
+  },
   signal: AbortSignal,
 ): Promise<StoredConfig | undefined> {
   for (;;) {
     const before = await registry.readConfig(signal);
     if (before !== undefined && isSameJson(before.text, text)) return before;
-    check();
+    check(before);
     // Another host may do the same at this moment: read what it wrote.
     if (await registry.writeConfig(text, before, signal)) return before;
   }
@@ -97,9 +118,26 @@ function refuseOverlaps(
   throw new NetworkOverlapError(network, overlaps, { flag: "--force" });
 }
 
-function overlapsOnThisHost(network: Cidr): NetworkOverlap[] {
+/** Routes to other hosts by a backend belong to the network. */
+function overlapsOnThisHost(
+  { pool: { network, subnetLength } }: NetworkConfig,
+): NetworkOverlap[] {
   using rtnetlink = new KernelRtnetlink();
-  return findOverlaps(network, readHostNetworks(rtnetlink));
+  const host = readHostNetworks(rtnetlink);
+  const routes = host.routes.filter((route) =>
+    !isPeerRoute(route, network, subnetLength)
+  );
+  return findOverlaps(network, { ...host, routes });
+}
+
+/** Loden's own go with the change. */
+function leftoversOnThisHost(
+  config: NetworkConfig,
+  settings: Settings,
+): Leftover[] {
+  using rtnetlink = new KernelRtnetlink();
+  return hostLeftovers(settings, config, [config.backend], rtnetlink)
+    .filter(({ owner }) => owner === "flannel");
 }
 
 function onlyWord(words: readonly string[]): string {

@@ -30,7 +30,7 @@
 
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
-import type { FirewallRules } from "./firewall.ts";
+import { type FirewallRules, overlayDevices } from "./firewall.ts";
 
 /** The hook of a rule. */
 export const SPOOFING_HOOKS = ["prerouting", "input", "forward"] as const;
@@ -55,8 +55,9 @@ export interface SpoofingDrop {
 
 /** What to drop, in any order; empty if no such rules are wanted. */
 export function planAntiSpoofing(
-  { network, subnet, antiSpoofing, overlayDevice }: FirewallRules,
+  rules: FirewallRules,
 ): SpoofingDrop[] {
+  const { network, subnet, antiSpoofing } = rules;
   if (antiSpoofing === undefined || antiSpoofing === "kept") return [];
   const { underlay: { traffic, devices } } = antiSpoofing;
   const underlays = [...devices].sort();
@@ -65,10 +66,11 @@ export function planAntiSpoofing(
     { hook: "input", notFrom: ["lo", ...underlays], traffic: each },
     { hook: "forward", notFrom: underlays, to: underlays, traffic: each },
   ]);
-  if (overlayDevice !== undefined) {
+  const overlays = overlayDevices(rules);
+  if (overlays.length > 0) {
     drops.push({
       hook: "forward",
-      to: [overlayDevice],
+      to: overlays,
       // The first two addresses.
       source: { address: subnet.address, prefixLength: 31 },
     });

@@ -13,7 +13,7 @@
 
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { fnv1a } from "../../net/fnv1a.ts";
-import type { FirewallRules } from "./firewall.ts";
+import { type FirewallRules, overlayDevices } from "./firewall.ts";
 import type { ListedRule, NftChains } from "./nftables_text.ts";
 import {
   type FirewallChange,
@@ -41,12 +41,15 @@ export function planDockerMark(
   dockerUsesNftables: boolean,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, subnet, overlayDevice, forward } = rules;
-  const isWanted = forward && overlayDevice !== undefined && dockerUsesNftables;
+  const { network, subnet, forward } = rules;
+  const devices = overlayDevices(rules);
+  const isWanted = forward && devices.length > 0 && dockerUsesNftables;
   const networks = replacedNetworks(rules);
   if (!isWanted) return remove(table, networks);
   const mark = `0x${DOCKER_MARK.toString(16).padStart(8, "0")}`;
-  const text = `iifname "${overlayDevice}" ip saddr ${formatCidr(network)} ` +
+  const names = devices.map((device) => `"${device}"`).join(", ");
+  const set = devices.length === 1 ? names : `{ ${names} }`;
+  const text = `iifname ${set} ip saddr ${formatCidr(network)} ` +
     `ip daddr ${formatCidr(subnet)} meta mark set meta mark or ${mark}`;
   const comment = `${label(network)} ${fnv1a(text)}`;
   const { ours, others } = split(table, networks);

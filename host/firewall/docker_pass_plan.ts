@@ -23,7 +23,7 @@ import {
   formatCidr,
   parseAddressWithPrefix,
 } from "../../net/cidr.ts";
-import type { FirewallRules } from "./firewall.ts";
+import { type FirewallRules, overlayDevices } from "./firewall.ts";
 import { combine, removeChain, type TableChange } from "./iptables_plan.ts";
 import { type IptablesTable, isRuleOfNetwork } from "./iptables_text.ts";
 import { type FirewallChange, replacedNetworks } from "./planned_rules.ts";
@@ -76,18 +76,19 @@ export function planDockerPass(
   tables: Tables,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, subnet, overlayDevice, forward } = rules;
-  const isWanted = forward && overlayDevice !== undefined &&
-    dropsDirectAccess(tables);
-  const accept = `-s ${formatCidr(network)} -d ${formatCidr(subnet)} ` +
-    `-i ${overlayDevice} -m comment --comment "${COMMENT}" -j ACCEPT`;
+  const { network, subnet, forward } = rules;
+  const isWanted = forward && dropsDirectAccess(tables);
+  const accepts = overlayDevices(rules).map((device) =>
+    `-s ${formatCidr(network)} -d ${formatCidr(subnet)} ` +
+    `-i ${device} -m comment --comment "${COMMENT}" -j ACCEPT`
+  );
   const networks = replacedNetworks(rules);
   return combine(
     PLACES.map((place) =>
       planPlace(tables, place, {
         networks,
         subnet,
-        wanted: isWanted && isThere(tables, place) ? [accept] : [],
+        wanted: isWanted && isThere(tables, place) ? accepts : [],
       })
     ),
   );
@@ -144,7 +145,7 @@ function planPlace(
 
   const lines: string[] = [];
   const commands: string[] = [];
-  if (ours.length !== wanted.length || ours[0] !== wanted[0]) {
+  if (ours.join("\n") !== wanted.join("\n")) {
     const content = [...others, ...wanted];
     lines.push(
       `write chain ${DOCKER_PASS_CHAIN}, ${content.length} rules ` +

@@ -32,12 +32,23 @@ export interface FirewallRules {
    * packets do.
    */
   readonly overlayDevice?: string | undefined;
+  /** Devices of former backends, during a change of backend: the same for them. */
+  readonly formerDevices?: readonly string[];
   /**
    * `--anti-spoofing`: which packets to drop as spoofed. `kept`: as the agent
    * has set it, for callers that do not know the devices. Without it there are
    * no such rules.
    */
   readonly antiSpoofing?: AntiSpoofing | "kept" | undefined;
+}
+
+/** All devices through which packets enter the overlay. */
+export function overlayDevices(
+  { overlayDevice, formerDevices = [] }: FirewallRules,
+): readonly string[] {
+  return overlayDevice === undefined
+    ? formerDevices
+    : [overlayDevice, ...formerDevices];
 }
 
 /** What {@linkcode FirewallRules.antiSpoofing} needs to know about the host. */

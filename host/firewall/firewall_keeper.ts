@@ -77,6 +77,7 @@ export class FirewallKeeper {
   #toClear: readonly RuleSet[] = [];
   #rules: FirewallRules | undefined;
   #overlayDevice: string | undefined;
+  #formerDevices: readonly string[] = [];
   #inPlace = false;
   /** What containers are kept from sending, once those rules are in place. */
   #againstSpoofing: string | undefined;
@@ -112,12 +113,20 @@ export class FirewallKeeper {
   }
 
   /**
-   * Sets the overlay device, whose packets bypass Docker's drops: at once, or
-   * with the first {@linkcode ensure}.
+   * Sets the overlay device, whose packets bypass Docker's drops, and those of
+   * former backends that still serve peers: at once, or with the first
+   * {@linkcode ensure}.
    */
-  setOverlayDevice(overlayDevice: string | undefined): void {
-    if (overlayDevice === this.#overlayDevice) return;
+  setOverlayDevices(
+    overlayDevice: string | undefined,
+    formerDevices: readonly string[] = [],
+  ): void {
+    if (
+      overlayDevice === this.#overlayDevice &&
+      formerDevices.join() === this.#formerDevices.join()
+    ) return;
     this.#overlayDevice = overlayDevice;
+    this.#formerDevices = formerDevices;
     void this.#lookAgain(this.#stop.signal);
   }
 
@@ -264,10 +273,12 @@ export class FirewallKeeper {
     this.#toClear = [];
     await this.#setAntiSpoofing(rules, signal);
     const overlayDevice = this.#overlayDevice;
+    const formerDevices = this.#formerDevices;
     // The bypass of the last run stays until this run knows its device.
-    if (overlayDevice === undefined) return;
+    if (overlayDevice === undefined && formerDevices.length === 0) return;
     for (const set of this.#selection?.forDocker ?? []) {
-      await this.#setForDocker(set, { ...rules, overlayDevice }, signal);
+      const wanted = { ...rules, overlayDevice, formerDevices };
+      await this.#setForDocker(set, wanted, signal);
     }
   }
 
@@ -287,7 +298,8 @@ export class FirewallKeeper {
     const overlayDevice = this.#overlayDevice;
     const { onAntiSpoofing } = this.#options;
     try {
-      const wanted = { ...rules, overlayDevice, antiSpoofing };
+      const formerDevices = this.#formerDevices;
+      const wanted = { ...rules, overlayDevice, formerDevices, antiSpoofing };
       const changes = await set.ensure(wanted, signal);
       this.#againstSpoofing = JSON.stringify(antiSpoofing);
       onAntiSpoofing?.(undefined);

@@ -13,6 +13,7 @@ import { IptablesFirewall } from "./iptables_firewall.ts";
 import { NftablesAntiSpoofing } from "./nftables_anti_spoofing.ts";
 import { NftablesDockerMark } from "./nftables_docker_mark.ts";
 import { NftablesFirewall } from "./nftables_firewall.ts";
+import { NftablesIpv6Table } from "./nftables_ipv6_table.ts";
 
 /** The tool to use, and the others that work here. */
 export interface FirewallSelection {
@@ -72,6 +73,9 @@ export async function workingRuleSets(
     ...working,
     ...working.map((firewall) => antiSpoofingSet(runner, firewall)),
     ...dockerSets(runner, working),
+    ...working.some(({ tool }) => tool === "nftables")
+      ? [new NftablesIpv6Table({ runner })]
+      : [],
   ];
 }
 

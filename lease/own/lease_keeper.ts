@@ -21,6 +21,7 @@ import {
   type LeaseAttributes,
   type LeaseVersion,
 } from "../lease.ts";
+import { encodeLeaseValue } from "../lease_codec.ts";
 import { LeaseClock, type LeaseTimes } from "./lease_clock.ts";
 import {
   deleted,
@@ -293,6 +294,13 @@ export class LeaseKeeper {
     }
     if (rejected !== undefined) {
       this.#enter({ type: "lost", cause: unreadable(rejected) });
+    }
+    if (lease !== undefined && !own.hasOurValue(lease)) {
+      this.#log.warn("another program has changed this host's lease", {
+        event: "lease.restored",
+        subnet: formatCidr(lease.subnet),
+        found: encodeLeaseValue(lease.attributes),
+      });
     }
     if (own.mayWriteOver(entry)) {
       // Written by an uncertain write of ours, or by flannel or a person on

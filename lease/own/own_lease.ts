@@ -52,7 +52,13 @@ export class OwnLease {
 
   /** What the value must contain. Requires a lease, here and below. */
   get wanted(): LeaseAttributes {
-    return { ...this.#lease!.attributes, ...this.said };
+    const { attributes } = this.#lease!;
+    if (this.#advertisement === undefined) {
+      return { ...attributes, ...this.said };
+    }
+    // Of another backend.
+    const { backendData: _data, dataPath: _path, ...kept } = attributes;
+    return { ...kept, ...this.said };
   }
 
   get saysWhatItMust(): boolean {

@@ -40,6 +40,8 @@ export interface PeerSelf {
   readonly subnet: Cidr;
   readonly publicIp: Ipv4;
   readonly backendType: string;
+  /** Backends by which this host serves peers that have not changed yet. */
+  readonly formerBackendTypes?: readonly string[];
   readonly hostId?: string;
 }
 
@@ -128,6 +130,17 @@ export class PeerSet {
       touched.push(peer.subnet);
     }
     return this.#tell(touched);
+  }
+
+  /**
+   * Whether a peer would be lost because its new lease names a backend by which
+   * this host serves nobody.
+   */
+  losesByBackend({ attributes, name, subnet }: Lease): boolean {
+    const told = this.#told.get(leaseName(subnet));
+    return told !== undefined && this.#entries.has(name) &&
+      told.publicIp === attributes.publicIp &&
+      !this.#serves(attributes.backendType);
   }
 
   /** What the next run should know. */
@@ -321,7 +334,7 @@ export class PeerSet {
         } is an address of the overlay ${formatCidr(self.network)}`,
       };
     }
-    if (backendType !== self.backendType) {
+    if (!this.#serves(backendType)) {
       return {
         code: "other-backend",
         name,
@@ -330,6 +343,12 @@ export class PeerSet {
       };
     }
     return undefined;
+  }
+
+  #serves(backendType: string): boolean {
+    const self = this.#self;
+    return backendType === self.backendType ||
+      (self.formerBackendTypes?.includes(backendType) ?? false);
   }
 
   /** Names of the entries, stale ones aside, that are not in `leases`. */

@@ -71,6 +71,9 @@ const GOOD_WATCH_MS = 5_000;
 /** Pause before a failed change is repeated. */
 const DELIVERY_PAUSE_MS = 1_000;
 const SHOWN_SUBNETS = 5;
+/** How long the config may come after the lease of a host that follows it. */
+const CONFIG_PATIENCE_MS = 5_000;
+const CONFIG_LOOK_MS = 10;
 
 /**
  * Reports every change of the peers, in order. No fault of etcd ends it or
@@ -179,6 +182,7 @@ export class PeerWatch {
   async #resync(signal: AbortSignal): Promise<string> {
     let snapshot = await this.#registry.list(signal);
     this.#noteAllRejected(snapshot.rejected);
+    await this.#untilServed(snapshot.leases, signal);
     const { live, missing } = this.#set.countMissing(snapshot.leases);
     const { leases } = snapshot;
     this.#ledger?.list(leases.map(({ subnet }) => subnet));
@@ -288,6 +292,7 @@ export class PeerWatch {
         : event.rejected.version?.subnet;
       if (subnet !== undefined) gone.push(subnet);
     }
+    await this.#untilServed([...leases.values()], signal);
     const put = [...leases.values()].map(({ subnet }) => subnet);
     // Of several changes of one key the last one counts.
     this.#ledger?.change([], gone);
@@ -297,6 +302,21 @@ export class PeerWatch {
       (nowMs) => this.#set.change([...leases.values()], [...vanished], nowMs),
     );
     this.#reportNotices();
+  }
+
+  /**
+   * A host that follows a change of backend may tell so before this host has seen
+   * the new config, which comes by another watch: a peer must not be lost for that.
+   */
+  async #untilServed(
+    leases: readonly Lease[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const untilMs = this.#clock.monotonic() + CONFIG_PATIENCE_MS;
+    while (
+      leases.some((lease) => this.#set.losesByBackend(lease)) &&
+      this.#clock.monotonic() < untilMs
+    ) await this.#clock.sleep(CONFIG_LOOK_MS, signal);
   }
 
   /** Ends the grace periods of stale peers. */

@@ -34,8 +34,8 @@ const TABLE_OF_TYPE: ReadonlyMap<number, RtnetlinkTable> = new Map([
 /** What to report in addition to links, addresses and the routes of others. */
 export interface MonitorOptions {
   /**
-   * Do not report routes that this socket sets and removes: with thousands of
-   * peers their owner would check them all after each change.
+   * Do not report routes and neighbours that this socket sets and removes: with
+   * thousands of peers their owner would check them all after each change.
    */
   readonly own?: { readonly portId: number };
   /**
@@ -43,6 +43,11 @@ export interface MonitorOptions {
    * other neighbours change all the time.
    */
   readonly neighboursOf?: () => number | undefined;
+  /**
+   * Asked for each of its entries that is reported without a socket, as all
+   * forwarding entries are: whether it is the owner's own change.
+   */
+  readonly isOwnEntry?: () => boolean;
 }
 
 /**
@@ -63,7 +68,7 @@ export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
   readonly #tables: readonly RtnetlinkTable[];
 
   /** Throws {@linkcode SystemCallError} when there can be no socket. */
-  constructor({ neighboursOf, own }: MonitorOptions = {}) {
+  constructor({ isOwnEntry, neighboursOf, own }: MonitorOptions = {}) {
     this.#notifications = new NetlinkNotifications(
       NETLINK.ROUTE,
       RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
@@ -73,7 +78,8 @@ export class KernelRtnetlinkMonitor implements RtnetlinkMonitor {
           case "routes":
             return portId !== own?.portId;
           case "neighbours":
-            return interfaceIndex === neighboursOf?.();
+            return interfaceIndex === neighboursOf?.() &&
+              portId !== own?.portId && !(portId === 0 && isOwnEntry?.());
           default:
             return true;
         }

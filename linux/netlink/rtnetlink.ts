@@ -233,6 +233,8 @@ export interface VethPair {
  * anything.
  */
 export interface Rtnetlink extends Disposable {
+  /** Of the socket, by which reports tell who made a change; absent without one. */
+  readonly portId?: number;
   links(): Link[];
   addresses(): LinkAddress[];
   /** Every IPv4 route of every table, in the kernel's order. */

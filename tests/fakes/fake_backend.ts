@@ -17,6 +17,8 @@ import type { Overlay } from "../../net/underlay.ts";
 
 /** What a test can make go wrong. */
 export interface FakeBackendOptions {
+  /** `udp` by default. */
+  readonly type?: string;
   /** Thrown by each start while it returns an error. */
   readonly startError?: () => unknown;
   /** Thrown by each apply while it returns an error. */
@@ -35,22 +37,26 @@ export interface FakeBackendOptions {
 
 /** Keeps what it is given and carries nothing. */
 export class FakeBackend implements Backend {
-  readonly type = "udp";
+  readonly type: string;
+  readonly checksSenders: boolean;
   readonly failed: Promise<never | void>;
   readonly peers = new Map<string, Peer>();
   readonly #options: FakeBackendOptions;
   readonly #failure = Promise.withResolvers<void>();
   context: BackendContext | undefined;
   stopped = false;
+  removed = false;
 
   constructor(options: FakeBackendOptions = {}) {
     this.#options = options;
+    this.type = options.type ?? "udp";
+    this.checksSenders = this.type === "udp";
     this.failed = this.#failure.promise;
   }
 
   advertise(): BackendAdvertisement {
     const dataPath = this.context && this.#options.dataPath?.();
-    return { backendType: "udp", ...dataPath && { dataPath } };
+    return { backendType: this.type, ...dataPath && { dataPath } };
   }
 
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
@@ -91,6 +97,11 @@ export class FakeBackend implements Backend {
       peers: this.peers.size,
       counters: { sentPackets: 3, receivedPackets: 2, droppedNoPeer: 1 },
     };
+  }
+
+  remove(): void {
+    this.#options.onCall?.("backend.remove");
+    this.removed = true;
   }
 
   /** The data path dies: device deleted, worker gone. */

@@ -37,6 +37,7 @@ export class FakeMembership implements Membership {
   requested: LeaseRequest | undefined;
   readonly advertised: BackendAdvertisement[] = [];
   readonly updates: MembershipUpdate[] = [];
+  readonly served: string[][] = [];
 
   constructor(events: MembershipEvents, options: FakeMembershipOptions) {
     this.events = events;
@@ -72,6 +73,10 @@ export class FakeMembership implements Membership {
 
   confirmedAtMs(): number | undefined {
     return this.#options.clock.now();
+  }
+
+  serve(backendTypes: readonly string[]): void {
+    this.served.push([...backendTypes]);
   }
 
   advertise(advertisement: BackendAdvertisement): void {

@@ -36,14 +36,31 @@ export function subnetOfHost(index: number): Cidr {
   };
 }
 
-/** What host `index` publishes. */
-export function attributesOfHost(index: number): LeaseAttributes {
+/** All addresses of these hosts. */
+export const MANY_LEASES_ADDRESSES = "198.18.0.0/15";
+
+/**
+ * What host `index` publishes.
+ *
+ * @param moved A number for each time that all hosts have got other addresses.
+ */
+export function attributesOfHost(
+  index: number,
+  backendType = "udp",
+  moved = 0,
+): LeaseAttributes {
   return {
-    publicIp: FIRST_ADDRESS + index as Ipv4,
-    backendType: "udp",
+    publicIp: FIRST_ADDRESS + moved * 2 ** 16 + index as Ipv4,
+    backendType,
     hostId: index.toString(16).padStart(32, "0"),
-    dataPath: "ebpf",
+    ...backendType === "udp" ? { dataPath: "ebpf" } : {},
+    ...backendType === "vxlan" ? { backendData: vtepOf(index) } : {},
   };
+}
+
+function vtepOf(index: number): { VNI: number; VtepMAC: string } {
+  const digits = index.toString(16).padStart(6, "0");
+  return { VNI: 1, VtepMAC: `0a:00:00:${digits.match(/../g)!.join(":")}` };
 }
 
 /** Writes through one connection; what it does not do, it throws. */
@@ -62,14 +79,20 @@ export class LeaseWriter implements Disposable {
   }
 
   /** The leases of hosts 0 to `count` - 1, all on one etcd lease of 24 hours. */
-  async writeMany(count: number, signal: AbortSignal): Promise<void> {
+  async writeMany(
+    count: number,
+    signal: AbortSignal,
+    backendType = "udp",
+    moved = 0,
+  ): Promise<void> {
     const calls = this.#calls(signal);
     const { ID } = await calls.lease.leaseGrant({ TTL: TTL_SECONDS });
     for (let first = 0; first < count; first += PUTS_PER_TRANSACTION) {
       const last = Math.min(first + PUTS_PER_TRANSACTION, count);
       const success = [];
       for (let index = first; index < last; index++) {
-        const put = this.#put(subnetOfHost(index), attributesOfHost(index));
+        const attributes = attributesOfHost(index, backendType, moved);
+        const put = this.#put(subnetOfHost(index), attributes);
         success.push({ request_put: { ...put, lease: ID } });
       }
       await this.#calls(signal).kv.txn({ success });

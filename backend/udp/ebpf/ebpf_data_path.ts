@@ -394,8 +394,10 @@ export class EbpfDataPath implements UdpDataPath {
    */
   #makePair(): OverlayPair {
     const { rtnetlink } = this.#parts;
-    for (const link of rtnetlink.links()) {
-      if (link.alias === this.#owner.alias) rtnetlink.deleteLink(link.index);
+    for (const { alias, index, kind } of rtnetlink.links()) {
+      // A device of another backend still serves peers during a change of backend.
+      if (alias !== this.#owner.alias) continue;
+      if (kind === "tun" || kind === "veth") rtnetlink.deleteLink(index);
     }
     return makeOverlayPair(
       rtnetlink,

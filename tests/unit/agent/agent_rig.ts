@@ -5,6 +5,8 @@
  */
 
 import { Agent, type AgentComponents } from "../../../agent/agent.ts";
+import type { Leftover } from "../../../backend/leftovers.ts";
+import type { BackendConfig } from "../../../config/network/backend_spec.ts";
 import type { HostFile } from "../../../agent/network/host_files.ts";
 import type { UnderlayChoice } from "../../../agent/joining.ts";
 import type { SubnetChangeOptions } from "../../../agent/changes/subnet_change.ts";
@@ -38,6 +40,8 @@ export interface RigOptions {
   readonly ipMasq?: boolean;
   readonly forwardRules?: boolean;
   readonly blackholeRoute?: boolean;
+  readonly takeOverDevices?: boolean;
+  readonly formerBackends?: readonly BackendConfig[];
   readonly backend?: FakeBackendOptions;
   readonly saved?: SavedNetwork;
   readonly acquireDelay?: () => Promise<void>;
@@ -78,6 +82,7 @@ export class AgentRig {
   isManagerDeaf = false;
   blackholeError: unknown;
   room: AddressConflicts = { overlaps: [], isServed: false };
+  leftovers: readonly Leftover[] = [];
   sysctls: SysctlFinding[] = [];
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
@@ -112,6 +117,8 @@ export class AgentRig {
         antiSpoofing: true,
         blackholeRoute: options.blackholeRoute ?? false,
         formerNetwork: undefined,
+        takeOverDevices: options.takeOverDevices ?? false,
+        formerBackends: options.formerBackends ?? [],
       },
       subnetChange: {
         action: { kind: "continue" },
@@ -186,9 +193,10 @@ export class AgentRig {
           this.underlayFinding ?? { kind: "same", underlay: current },
         warnings: () => this.underlayWarnings,
       },
-      createBackend: () => {
+      createBackend: ({ backend: { type } }) => {
         const backend = new FakeBackend({
           ...this.#options.backend,
+          type,
           onCall: call,
         });
         this.backends.push(backend);
@@ -213,7 +221,7 @@ export class AgentRig {
             await keeper.ensure(rules, signal);
             call("firewall.set");
           },
-          setOverlayDevice: (device) => this.setOverlayDevice.push(device),
+          setOverlayDevices: (device) => this.setOverlayDevice.push(device),
           start: (signal) => keeper.start(signal),
           stop: () => keeper.stop(),
           status: () => keeper.status(),
@@ -229,6 +237,11 @@ export class AgentRig {
       },
       removeBlackholeRoute: () => call("blackhole removed"),
       findAddressConflicts: () => this.room,
+      findLeftovers: () => this.leftovers,
+      removeLeftover: (leftover) => {
+        call(`remove ${leftover.what}`);
+        this.leftovers = this.leftovers.filter((each) => each !== leftover);
+      },
       checkSysctls: () => this.sysctls,
       watchDocker: (overlay, onLook, signal) => {
         call(`docker of ${overlay.overlayDevice}`);

@@ -79,6 +79,7 @@ Deno.test("without any source every setting has its default", async () => {
     subnetLeaseTtlSeconds: 86_400,
     onSubnetChange: { kind: "continue" },
     takeOver: false,
+    takeOverDevices: false,
     ipMasq: false,
     ipMasqFullyRandom: true,
     iptablesForwardRules: true,

@@ -59,6 +59,12 @@ const TAKEN: [string, Record<string, unknown>, string[], boolean][] = [
     true,
   ],
   [
+    "another backend",
+    { Backend: { Type: "vxlan", VNI: 7 } },
+    ["Backend.Type: udp -> vxlan"],
+    true,
+  ],
+  [
     "the defaults, spelled out",
     { Backend: { Type: "UDP", Port: 8285 } },
     [],

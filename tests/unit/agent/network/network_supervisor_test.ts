@@ -37,6 +37,7 @@ class Rig extends AgentRig {
       ...this.parts(),
       tasks: this.tasks,
       advertise: () => {},
+      serve: () => {},
       onFilesWritten: () => {},
     }, {
       ipMasq: options.ipMasq ?? false,
@@ -45,6 +46,8 @@ class Rig extends AgentRig {
       antiSpoofing: true,
       blackholeRoute: options.blackholeRoute ?? false,
       formerNetwork: undefined,
+      takeOverDevices: false,
+      formerBackends: [],
     });
   }
 

@@ -4,7 +4,8 @@ import {
   PublicIpNotLocalError,
 } from "../../../../backend/host_gw/host_gw_backend.ts";
 import { ROUTE_PROTOCOL } from "../../../../backend/reconcile/kernel_state.ts";
-import { formatCidr } from "../../../../net/cidr.ts";
+import { RouteClaims } from "../../../../backend/reconcile/route_claims.ts";
+import { formatCidr, parseCidr } from "../../../../net/cidr.ts";
 import { formatIpv4, parseIpv4 } from "../../../../net/ipv4.ts";
 import {
   type KernelWorld,
@@ -110,4 +111,113 @@ Deno.test("host-gw refuses a public address that the host does not have", async 
   );
   assertEquals([error.code, error.retryable], ["backend.public-ip", false]);
   await backend.stop();
+});
+
+/** Counts the calls of `name` while `work` runs. */
+async function countCalls(
+  { parts }: KernelWorld,
+  name: "routes" | "routeTo",
+  work: () => Promise<void>,
+): Promise<number> {
+  let calls = 0;
+  const { rtnetlink } = parts;
+  const original = rtnetlink[name].bind(rtnetlink) as () => never;
+  Object.defineProperty(rtnetlink, name, {
+    configurable: true,
+    value: (...args: []) => {
+      calls++;
+      return original(...args);
+    },
+  });
+  await work();
+  delete (rtnetlink as unknown as Record<string, unknown>)[name];
+  return calls;
+}
+
+Deno.test("a change of one peer asks about that peer alone, and lists no routes", async () => {
+  const world = kernelWorld();
+  const backend = createHostGwBackend(world.parts);
+  const peers = Array.from(
+    { length: 50 },
+    (_, number) => peerOf(`10.1.${100 + number}.0/24`, "192.0.2.12", "host-gw"),
+  );
+  await startWith(backend, world, peers);
+  const change = () =>
+    backend.apply({ added: [NEAR], changed: [], removed: [peers[0]!] });
+  assertEquals(await countCalls(world, "routes", change), 0);
+  assertEquals(
+    await countCalls(
+      world,
+      "routeTo",
+      () => backend.apply({ added: [], changed: [NEAR], removed: [] }),
+    ),
+    1,
+  );
+  assertEquals(ownRoutes(world).length, 51);
+  assertEquals(
+    ownRoutes(world).includes("unicast 10.1.100.0/24 via 192.0.2.12"),
+    false,
+  );
+  await backend.stop();
+});
+
+Deno.test("a peer that has moved behind a router is named when the routes change", async () => {
+  const world = kernelWorld();
+  const backend = createHostGwBackend(world.parts);
+  const peer = peerOf("10.1.9.0/24", "198.51.100.9", "host-gw");
+  const { rtnetlink, underlayIndex } = world;
+  const address = parseIpv4("198.51.100.1")!;
+  const direct = { address, prefixLength: 24 };
+  rtnetlink.ensureAddress(underlayIndex, direct);
+  await startWith(backend, world, [peer]);
+  assertEquals(ownRoutes(world).length, 2);
+  rtnetlink.removeAddress(underlayIndex, direct);
+  world.monitor.tell("routes");
+  await world.clock.advance(100);
+  assertEquals(ownRoutes(world).length, 1);
+  assertEquals(backend.status().peers, 0);
+  await backend.stop();
+});
+
+Deno.test("peers that fill the neighbour table are a warning before it is full", async () => {
+  const world = kernelWorld();
+  const parts = { ...world.parts, neighbourLimit: () => 10 };
+  const backend = createHostGwBackend(parts);
+  const peers = [11, 12, 13, 14, 15, 16, 17].map((number) =>
+    peerOf(`10.1.${number}.0/24`, "192.0.2.12", "host-gw")
+  );
+  await startWith(backend, world, peers);
+  assertEquals(backend.warnings(), []);
+  await backend.apply({ added: [NEAR, FAR], changed: [], removed: [] });
+  assertEquals(backend.warnings().map(({ code }) => code), [
+    "backend.neighbours",
+  ]);
+  await backend.stop();
+});
+
+Deno.test("host-gw leaves the routes of a backend beside it, and removes its own alone", async () => {
+  const world = kernelWorld();
+  const claims = new RouteClaims();
+  const others = claims.open();
+  const theirs = {
+    destination: parseCidr("10.1.77.0/24")!,
+    gateway: parseIpv4("192.0.2.77")!,
+    interfaceIndex: world.underlayIndex,
+    protocol: ROUTE_PROTOCOL,
+  };
+  others.set([theirs]);
+  world.rtnetlink.replaceRoute(theirs);
+  const backend = createHostGwBackend(world.parts);
+  await backend.start(
+    { ...world.context, claim: claims.open() },
+    new AbortController().signal,
+  );
+  await backend.apply({ added: [NEAR], changed: [], removed: [] });
+  assertEquals(ownRoutes(world).length, 3);
+  await backend.stop();
+  backend.remove();
+  assertEquals(ownRoutes(world), [
+    "unreachable 10.1.0.0/16",
+    "unicast 10.1.77.0/24 via 192.0.2.77",
+  ]);
 });

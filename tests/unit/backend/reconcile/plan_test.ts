@@ -7,6 +7,7 @@ import {
 import {
   countChanges,
   planChanges,
+  planDifference,
 } from "../../../../backend/reconcile/plan.ts";
 import type { NewRoute, Route } from "../../../../linux/netlink/rtnetlink.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
@@ -200,4 +201,42 @@ Deno.test("planChanges() keeps a forwarding entry that another peer still needs"
     OWNERSHIP,
   );
   assertEquals(countChanges(shared), 0);
+});
+
+Deno.test("planDifference() changes what differs, and leaves the rest unseen", () => {
+  const entry = (address: string, mac: number) => ({
+    interfaceIndex: DEVICE,
+    address: ip(address),
+    mac: macOf(mac),
+  });
+  const forward = (mac: number, remote: string) => ({
+    interfaceIndex: DEVICE,
+    mac: macOf(mac),
+    remote: ip(remote),
+  });
+  const before = {
+    routes: [wish("10.1.5.0/24"), wish("10.1.6.0/24")],
+    neighbours: [entry("10.1.5.0", 5), entry("10.1.6.0", 6)],
+    forwarding: [forward(5, "192.0.2.5"), forward(6, "192.0.2.6")],
+  };
+  const after = {
+    routes: [wish("10.1.5.0/24"), wish("10.1.7.0/24")],
+    neighbours: [entry("10.1.5.0", 5), entry("10.1.7.0", 7)],
+    forwarding: [forward(5, "192.0.2.9"), forward(7, "192.0.2.7")],
+  };
+  // Another peer has the hardware address of the one that goes.
+  const shared = forward(6, "192.0.2.66");
+  const changes = planDifference(
+    before,
+    after,
+    () => [...after.forwarding, shared, forward(8, "192.0.2.8")],
+  );
+  assertEquals(changes, {
+    putRoutes: [wish("10.1.7.0/24")],
+    removeRoutes: [wish("10.1.6.0/24")],
+    putNeighbours: [entry("10.1.7.0", 7)],
+    removeNeighbours: [entry("10.1.6.0", 6)],
+    putForwarding: [forward(5, "192.0.2.9"), forward(7, "192.0.2.7"), shared],
+    removeForwarding: [],
+  });
 });

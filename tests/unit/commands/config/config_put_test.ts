@@ -34,12 +34,18 @@ function rig() {
 Deno.test("a config is created once, and a repetition writes nothing", async () => {
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(first.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(first.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertEquals(first.out, "created /coreos.com/network/config\n");
   assertEquals(etcd.config?.value, CONFIG);
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
-  assertEquals(await put(again.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(again.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertStringIncludes(again.out, "nothing is written");
   assertEquals(etcd.revision, revision);
 });
@@ -48,7 +54,10 @@ Deno.test("another config replaces the one that is there, and names it", async (
   const { etcd, access } = rig();
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
   assertEquals(etcd.config?.value, CONFIG);
 });
@@ -57,7 +66,10 @@ Deno.test("what a config was cannot talk to the terminal", async () => {
   const { etcd, access } = rig();
   etcd.putConfig("\x1b[31m\n");
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertStringIncludes(io.out, "it was ?[31m?\n");
 });
 
@@ -70,7 +82,10 @@ Deno.test("two hosts that publish at once: the second sees the first one's", asy
     etcd.putConfig(CONFIG);
   };
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertStringIncludes(io.out, "nothing is written");
 });
 
@@ -78,7 +93,13 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
   const { etcd, access } = rig();
   const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
   await assertRejects(
-    () => put(new FakeCommandIo([bad]).as("config put"), access, noOverlaps),
+    () =>
+      put(
+        new FakeCommandIo([bad]).as("config put"),
+        access,
+        noOverlaps,
+        noOverlaps,
+      ),
     SettingsError,
     "SubnetLen",
   );
@@ -99,7 +120,10 @@ Deno.test("a key without a meaning is pointed out", async () => {
   const io = new FakeCommandIo([
     '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
   ]);
-  assertEquals(await put(io.as("config put"), access, noOverlaps), 0);
+  assertEquals(
+    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
   assertStringIncludes(
     io.err,
     "SubnetLne is an unknown key and has no effect: did you mean SubnetLen?",
@@ -110,7 +134,13 @@ Deno.test("the config is exactly one word", async () => {
   const { access } = rig();
   for (const argv of [[], ["{", "}"]]) {
     await assertRejects(
-      () => put(new FakeCommandIo(argv).as("config put"), access, noOverlaps),
+      () =>
+        put(
+          new FakeCommandIo(argv).as("config put"),
+          access,
+          noOverlaps,
+          noOverlaps,
+        ),
       UsageError,
       "one word",
     );
@@ -121,7 +151,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
   const { clock, etcd, access } = rig();
   etcd.fault = "refused";
   const io = new FakeCommandIo([CONFIG]);
-  const running = put(io.as("config put"), access, noOverlaps);
+  const running = put(io.as("config put"), access, noOverlaps, noOverlaps);
   await clock.advance(8_000);
   etcd.fault = undefined;
   await clock.advance(8_000);
@@ -147,7 +177,13 @@ Deno.test("a wrong password is no matter of waiting", async () => {
   const { etcd, access } = rig();
   etcd.fault = "auth";
   await assertRejects(
-    () => put(new FakeCommandIo([CONFIG]).as("config put"), access, noOverlaps),
+    () =>
+      put(
+        new FakeCommandIo([CONFIG]).as("config put"),
+        access,
+        noOverlaps,
+        noOverlaps,
+      ),
     RegistryError,
   );
 });
@@ -207,8 +243,53 @@ Deno.test("a network that this host has no room for is not written, unless force
   assertStringIncludes(refused.hint!, "--force");
   assertEquals(etcd.config, undefined);
   const forced = new FakeCommandIo(["--force", CONFIG]);
-  assertEquals(await put(forced.as("config put"), access, () => [overlap]), 0);
+  assertEquals(
+    await put(forced.as("config put"), access, () => [overlap], noOverlaps),
+    0,
+  );
   const again = new FakeCommandIo([CONFIG]);
-  assertEquals(await put(again.as("config put"), access, () => [overlap]), 0);
+  assertEquals(
+    await put(again.as("config put"), access, () => [overlap], noOverlaps),
+    0,
+  );
   assertStringIncludes(again.out, "nothing is written");
+});
+
+async function notesOf(before: string, after: string): Promise<string> {
+  const { etcd, access } = rig();
+  etcd.putConfig(before);
+  const io = new FakeCommandIo([after]);
+  assertEquals(
+    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    0,
+  );
+  return io.err;
+}
+const withBackend = (backend: unknown) =>
+  JSON.stringify({ Network: "10.1.0.0/16", Backend: backend });
+
+Deno.test("a change of backend is announced with what it costs, before it is written", async () => {
+  const notes = await notesOf(CONFIG, withBackend({ Type: "vxlan" }));
+  assertStringIncludes(notes, "change from udp to vxlan by themselves");
+  assertStringIncludes(notes, "the others reach it by the former backend");
+  assertStringIncludes(notes, "the MTU changes by -22 bytes");
+  const alone = await notesOf(CONFIG, withBackend({ Type: "alloc" }));
+  assertStringIncludes(alone, "do not reach the others, because it carries no");
+  const options = await notesOf(CONFIG, withBackend({ Type: "udp", Port: 1 }));
+  assertStringIncludes(options, "keep the former options of udp");
+  assertEquals(await notesOf(CONFIG, withBackend({ Type: "udp" })), "");
+});
+
+Deno.test("what flannel has left on this host is named when a config is published", async () => {
+  const { access } = rig();
+  const io = new FakeCommandIo([CONFIG]);
+  const leftover = {
+    what: "device flannel.1 with 2 routes",
+    owner: "flannel",
+    fix: "ip link delete flannel.1",
+    remove: () => {},
+  } as const;
+  await put(io.as("config put"), access, noOverlaps, () => [leftover]);
+  assertStringIncludes(io.err, "device flannel.1 with 2 routes");
+  assertStringIncludes(io.err, "ip link delete flannel.1");
 });

@@ -150,7 +150,7 @@ Deno.test("all rules are polled where those for Docker are not reported", async 
       others: [],
       forDocker: [set],
     };
-    keeper.setOverlayDevice("flannel0");
+    keeper.setOverlayDevices("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     await clock.settle();
@@ -382,7 +382,7 @@ Deno.test("the overlay device bypasses Docker's rules, in every tool that Docker
     await scene.keeper.ensure(RULES, signal);
     // What the last run has let past is not taken away before that.
     for (const set of forDocker) assertEquals(set.lastRules, undefined);
-    scene.keeper.setOverlayDevice("flannel0");
+    scene.keeper.setOverlayDevices("flannel0");
     // After the look that this brings about.
     await scene.keeper.ensure(RULES, signal);
     for (const set of forDocker) {
@@ -409,7 +409,7 @@ Deno.test("a failed bypass of Docker's rules blocks nothing else and is logged o
       others: [],
       forDocker: [set],
     };
-    keeper.setOverlayDevice("flannel0");
+    keeper.setOverlayDevices("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     await clock.advance(10_000);
@@ -439,7 +439,7 @@ Deno.test("rules against spoofing are set when the devices are known, follow the
     assertEquals(antiSpoofing.ensureCalls, 0);
     scene.known = KNOWN;
     keeper.start(signal);
-    keeper.setOverlayDevice("flannel0");
+    keeper.setOverlayDevices("flannel0");
     await clock.advance(0);
     assertEquals(antiSpoofing.lastRules?.antiSpoofing, KNOWN);
     assertEquals(antiSpoofing.lastRules?.overlayDevice, "flannel0");

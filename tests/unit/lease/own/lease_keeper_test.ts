@@ -17,6 +17,7 @@ import type { SubnetPool } from "../../../../net/subnet_pool.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../../fakes/fake_registry.ts";
+import { CapturedLogs } from "../../../support/capture_logs.ts";
 import { hostIdOf } from "../../../support/host_ids.ts";
 
 const HOUR = 3_600_000;
@@ -1019,4 +1020,36 @@ Deno.test("stopping leaves the key in etcd and no timer behind", async () => {
   await host[Symbol.asyncDispose]();
   assertEquals(etcd.names, [host.name]);
   assertEquals(host.clock.sleepers, 0);
+});
+
+Deno.test("another backend's data replaces the former one's, or goes with it", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  host.keeper.advertise({ backendType: "udp", dataPath: "ebpf" });
+  await host.settle();
+  const backendData = { VNI: 1, VtepMAC: "0a:00:00:00:00:01" };
+  host.keeper.advertise({ backendType: "vxlan", backendData });
+  await host.settle();
+  const { attributes } = host;
+  assertEquals(
+    etcd.value(host.name),
+    encodeLeaseValue({ ...attributes, backendType: "vxlan", backendData }),
+  );
+  host.keeper.advertise({ backendType: "host-gw" });
+  await host.settle();
+  assertEquals(
+    etcd.value(host.name),
+    encodeLeaseValue({ ...attributes, backendType: "host-gw" }),
+  );
+});
+
+Deno.test("a value that another program has put is written again, and the log says so", async () => {
+  const etcd = makeEtcd();
+  await using host = await new Host(etcd).join();
+  using logs = new CapturedLogs();
+  const foreign = { ...host.attributes, backendType: "vxlan" };
+  etcd.put(host.name, encodeLeaseValue(foreign));
+  await host.settle();
+  assertEquals(etcd.value(host.name), encodeLeaseValue(host.attributes));
+  assertEquals(logs.events("lease.restored").length, 1);
 });

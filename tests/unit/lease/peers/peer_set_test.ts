@@ -625,3 +625,25 @@ Deno.test("of ten thousand leases those that change are told, and no other", () 
   assertEquals(added.length + removed.length, 0);
   assertEquals(changed.length, 99 + 10);
 });
+
+Deno.test("during a change of backend, leases of a former one are peers until it ends", () => {
+  const set = new PeerSet({ ...self, backendType: "vxlan" }, GRACE_MS);
+  const changed = lease("10.1.3.0-24", "198.51.100.3", {
+    backendType: "vxlan",
+  });
+  assertEquals(told(set.replace([two, changed], 0)), [
+    "+ 10.1.3.0/24 198.51.100.3",
+  ]);
+  const changing = {
+    ...self,
+    backendType: "vxlan",
+    formerBackendTypes: ["udp"],
+  };
+  assertEquals(told(set.moveTo(changing)), ["+ 10.1.2.0/24 198.51.100.2"]);
+  assertEquals(set.notices, []);
+  assertEquals(
+    told(set.moveTo({ ...changing, formerBackendTypes: [] })),
+    ["- 10.1.2.0/24"],
+  );
+  assertEquals(set.notices.map(({ code }) => code), ["other-backend"]);
+});

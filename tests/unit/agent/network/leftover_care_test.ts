@@ -1,0 +1,46 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { Leftover } from "../../../../backend/leftovers.ts";
+import { AgentRig } from "../agent_rig.ts";
+
+const leftover = (owner: Leftover["owner"]): Leftover => ({
+  what: `device flannel.1 of ${owner}`,
+  owner,
+  fix: "ip link delete flannel.1",
+  remove: () => {},
+});
+
+const codes = (rig: AgentRig) => rig.state.warnings().map(({ code }) => code);
+
+Deno.test("what Loden has left is removed before the backend starts", async () => {
+  const rig = new AgentRig();
+  rig.leftovers = [leftover("loden")];
+  await rig.start();
+  const removed = rig.calls.indexOf("remove device flannel.1 of loden");
+  assertEquals(removed >= 0, true);
+  assertEquals(removed < rig.calls.indexOf("backend.start"), true);
+  assertEquals(codes(rig).includes("network.leftovers"), false);
+  await rig.stop();
+});
+
+Deno.test("what flannel has left is a warning with the command, until it is gone", async () => {
+  const rig = new AgentRig();
+  rig.leftovers = [leftover("flannel")];
+  await rig.start();
+  const [warning] = rig.state.warnings();
+  assertEquals(warning?.code, "network.leftovers");
+  assertStringIncludes(warning!.text, "ip link delete flannel.1");
+  assertStringIncludes(warning!.text, "--take-over-devices");
+  rig.leftovers = [];
+  await rig.clock.advance(6_000);
+  assertEquals(codes(rig).includes("network.leftovers"), false);
+  await rig.stop();
+});
+
+Deno.test("--take-over-devices removes what flannel has left", async () => {
+  const rig = new AgentRig({ takeOverDevices: true });
+  rig.leftovers = [leftover("flannel")];
+  await rig.start();
+  assertEquals(rig.leftovers, []);
+  assertEquals(codes(rig).includes("network.leftovers"), false);
+  await rig.stop();
+});
