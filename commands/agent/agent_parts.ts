@@ -84,7 +84,6 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { runShell } from "../../linux/shell_command.ts";
 import { systemRandom } from "../../linux/random.ts";
-import type { Cidr } from "../../net/cidr.ts";
 import { formatMac } from "../../net/mac.ts";
 import type { Underlay } from "../../net/underlay.ts";
 import { openRegistry } from "../etcd.ts";
