@@ -6,6 +6,9 @@
 
 import { LodenError } from "../errors.ts";
 
+/** Linux can be built for 8192 processors at most (NR_CPUS). */
+const LAST_CPU = 8_191;
+
 /**
  * The numbers in `0-3,8`.
  *
@@ -15,7 +18,7 @@ import { LodenError } from "../errors.ts";
 export function parseCpuList(text: string, file: string): number[] {
   return text.trim().split(",").flatMap((range) => {
     const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
-    if (first === undefined) {
+    if (first === undefined || Number(last) > LAST_CPU) {
       throw new LodenError(
         "linux.cpu-list",
         `Cannot tell the processors: ${file} must be a list such as 0-3,8: ` +

@@ -104,7 +104,11 @@ function attempt<Result>(
   }
 }
 
-/** `00000000,0000000f`, as the kernel writes it. */
+/**
+ * `00000000,0000000f`, as the kernel writes it.
+ *
+ * @throws {SyntaxError} if it is something else.
+ */
 export function parseCpuMask(text: string): CpuMask {
   return BigInt(`0x${text.trim().replaceAll(",", "")}`);
 }

@@ -243,9 +243,14 @@ function throwRefusal(what: string, { errno, detail }: Verdict): void {
 
 /** Reads an `NLMSG_ERROR` (0 is an acknowledgement) or the `NLMSG_DONE` of a list. */
 function verdictOf({ type, flags, payload }: NetlinkMessage): Verdict {
-  if (payload.length < ERROR_BYTES) {
+  // The header of a refused request is repeated.
+  const leastBytes =
+    type === CONTROL.ERROR && flags & ANSWER_FLAG.ACK_ATTRIBUTES
+      ? ERROR_BYTES + ECHOED_HEADER_BYTES
+      : ERROR_BYTES;
+  if (payload.length < leastBytes) {
     throw new BadNetlinkMessageError(
-      `a verdict must have ${ERROR_BYTES} bytes or more`,
+      `a verdict must have ${leastBytes} bytes or more`,
       payload.length,
     );
   }

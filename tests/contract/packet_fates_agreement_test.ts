@@ -27,12 +27,13 @@ import {
   RECEIVED,
   SENT,
 } from "./packet_fates_contract.ts";
+import { FUZZ_CASES } from "../support/fuzz_cases.ts";
 
 const SENDER_CHECKS = ["strict", "count", "off"] as const;
 const OUTER_AT = 14;
 const INNER_AT = 42;
 const UNKNOWN = "192.0.2.99";
-const RUNS = 3000;
+const RUNS = Math.max(3_000, FUZZ_CASES);
 /** Bytes of a byte's place that tell something on their own. */
 const VALUES = [0, 1, 0x44, 0x45, 0x46, 0x60, 0x80, 0xff];
 

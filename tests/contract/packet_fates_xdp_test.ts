@@ -19,9 +19,10 @@ import { underlayFrames } from "../support/random_frames.ts";
 import { holderOf } from "../support/slow_packets.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import { arriving, HOLDERS, inner, RECEIVED } from "./packet_fates_contract.ts";
+import { FUZZ_CASES } from "../support/fuzz_cases.ts";
 
 const SENDER_CHECKS = ["strict", "count", "off"] as const;
-const RUNS = 3000;
+const RUNS = Math.max(3_000, FUZZ_CASES);
 const MARK_BYTES = 4;
 const MAC_BYTES = 6;
 const ETHERNET_BYTES = 14;

@@ -13,6 +13,7 @@ import {
 import type { LeaseAttributes } from "../../../lease/lease.ts";
 import { cidrOf, parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../../net/ipv4.ts";
+import { FUZZ_CASES } from "../../support/fuzz_cases.ts";
 
 function valueOf<T>(decoded: Decoded<T>): T {
   if (!decoded.ok) throw new Error(`it was refused: ${decoded.reason}`);
@@ -303,6 +304,6 @@ Deno.test("no text at all makes the reader throw", () => {
         parseLeaseName(text);
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: FUZZ_CASES },
   );
 });

@@ -15,6 +15,7 @@ import { decodeState, encodeState } from "../../../lease/saved/state_codec.ts";
 import { cidrOf, parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../../net/ipv4.ts";
 import { hostIdOf } from "../../support/host_ids.ts";
+import { FUZZ_CASES } from "../../support/fuzz_cases.ts";
 
 const PREFIX = "/coreos.com/network/subnets/";
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -123,7 +124,7 @@ Deno.test("no keys and values in etcd make a host throw: what it takes, who its 
         }
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: FUZZ_CASES },
   );
 });
 

@@ -11,4 +11,8 @@ Deno.test("what is no list of processors is refused with its file", () => {
   const error = assertThrows(() => parseCpuList("\n", "online"), LodenError);
   assertEquals(error.code, "linux.cpu-list");
   assertEquals(error.message.includes("online must be a list"), true);
+  for (const text of ["0-99999999999", "8192", "0-3,1e9"]) {
+    assertThrows(() => parseCpuList(text, "online"), LodenError);
+  }
+  assertEquals(parseCpuList("3-0", "online"), []);
 });

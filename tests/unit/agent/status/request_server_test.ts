@@ -8,6 +8,7 @@ import {
   type RequestLimits,
   RequestServer,
 } from "../../../../agent/status/request_server.ts";
+import { FUZZ_CASES } from "../../../support/fuzz_cases.ts";
 
 /** A server on a free port, and what it was asked. */
 class World implements AsyncDisposable {
@@ -124,7 +125,7 @@ Deno.test("no bytes make the server throw: each gets an answer, and the next cal
           assertMatch(answer, /^HTTP\/1\.1 (200|400) /);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: FUZZ_CASES },
     );
     assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
   } finally {

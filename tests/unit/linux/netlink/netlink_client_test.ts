@@ -326,3 +326,14 @@ Deno.test("a verdict without a number is refused", () => {
   const { client } = clientOf([[{ type: 3, payload: fromHex("00 00") }]]);
   assertThrows(() => client.list("try", REQUEST), BadNetlinkMessageError);
 });
+
+Deno.test("a refusal that promises a sentence and ends before it is no message", () => {
+  const client = new NetlinkClient(
+    new ScriptedKernel([[[{
+      type: 2,
+      flags: 0x200,
+      payload: new Uint8Array([0xff, 0xff, 0xff, 0xff]),
+    }]]]),
+  );
+  assertThrows(() => client.request("ask", REQUEST), BadNetlinkMessageError);
+});
