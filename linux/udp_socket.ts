@@ -32,6 +32,7 @@ const IP_MTU_DISCOVER = 10;
 const IP_MTU = 14;
 const IP_PMTUDISC_DONT = 0;
 const IP_PMTUDISC_DO = 2;
+const IP_PMTUDISC_INTERFACE = 4;
 
 // linux/udp.h
 const SOL_UDP = 17;
@@ -145,6 +146,16 @@ export interface UdpPort {
   /** The same for one datagram, which may be fragmented on its way. */
   sendFragmentable(peer: number, iovecs: number, count: number): number;
   /**
+   * The same as `send`, whatever path MTU the kernel has learned: the device's MTU
+   * is the limit, and routers may fragment the datagrams.
+   */
+  sendUnlimited(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number;
+  /**
    * The largest outer packet in bytes that the kernel knows to reach a peer, or a
    * negative error number.
    */
@@ -183,6 +194,8 @@ export class KernelUdpPort implements UdpPort {
   readonly #receiveHeader: number;
   readonly #receiveControl: number;
   readonly #receiveIovec: number;
+  /** IP_MTU_DISCOVER, as the socket has it. */
+  #discovery = IP_PMTUDISC_DO;
   /** Addresses of the two message headers: see {@linkcode PacketMemory.addresses}. */
   readonly #headers: BigUint64Array;
 
@@ -237,6 +250,25 @@ export class KernelUdpPort implements UdpPort {
     count: number,
     segmentBytes: number,
   ): number {
+    return this.#send(IP_PMTUDISC_DO, peer, iovecs, count, segmentBytes);
+  }
+
+  #send(
+    discovery: number,
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number {
+    if (discovery !== this.#discovery) {
+      setSocketOption(
+        this.#descriptor,
+        IPPROTO_IP,
+        IP_MTU_DISCOVER,
+        discovery,
+      );
+      this.#discovery = discovery;
+    }
     const { words, view } = this.#memory;
     view.setUint32(this.#sendName + 4, peer);
     this.#memory.storePointer(this.#sendHeader + 16, iovecs);
@@ -254,20 +286,22 @@ export class KernelUdpPort implements UdpPort {
   }
 
   sendFragmentable(peer: number, iovecs: number, count: number): number {
-    setSocketOption(
-      this.#descriptor,
-      IPPROTO_IP,
-      IP_MTU_DISCOVER,
-      IP_PMTUDISC_DONT,
+    return this.#send(IP_PMTUDISC_DONT, peer, iovecs, count, 0);
+  }
+
+  sendUnlimited(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number {
+    return this.#send(
+      IP_PMTUDISC_INTERFACE,
+      peer,
+      iovecs,
+      count,
+      segmentBytes,
     );
-    const result = this.send(peer, iovecs, count, 0);
-    setSocketOption(
-      this.#descriptor,
-      IPPROTO_IP,
-      IP_MTU_DISCOVER,
-      IP_PMTUDISC_DO,
-    );
-    return result;
   }
 
   pathMtuBytes(peer: number): number {

@@ -20,6 +20,8 @@ const PEER = address("127.0.0.2");
 const PEER_DATA = 0x50000;
 const PEER_IOVEC = 0x6800;
 const PEER_BUFFER = 0xa0000;
+const IOVEC = 0x6000;
+const ROUTE = ["dev", "lo", "src", "127.0.0.1", "mtu", "600"];
 
 interface Features {
   readonly segment: boolean;
@@ -130,6 +132,26 @@ function kernelTests(): void {
     const before = descriptors();
     assertThrows(() => open(OWN), SystemCallError);
     assertEquals(descriptors(), before);
+  });
+
+  Deno.test("KernelUdpPort sends over a path that the kernel takes for narrow, without DF", () => {
+    using world = kernelWorld();
+    runSync("ip", ["route", "replace", "local", "127.0.0.2", ...ROUTE]);
+    const send = (how: "send" | "sendUnlimited", bytes: number) => {
+      world.memory.bytes.set(somePayload(bytes), PEER_DATA);
+      writeIovec(world.memory, IOVEC, PEER_DATA, bytes);
+      return world.port[how](world.peer, IOVEC, 1, 0);
+    };
+    assertEquals(world.port.pathMtuBytes(world.peer), 600);
+    assertEquals(send("send", 1_000), -ERRNO.EMSGSIZE);
+    assertEquals(send("sendUnlimited", 1_000), 1_000);
+    assertEquals(send("send", 1_000), -ERRNO.EMSGSIZE);
+    assertEquals(send("send", 500), 500);
+    assertEquals(
+      world.peerReceives().map(({ length }) => length),
+      [1_000, 500],
+    );
+    runSync("ip", ["route", "delete", "local", "127.0.0.2", "dev", "lo"]);
   });
 
   Deno.test("the socket says which features it has", () => {

@@ -137,6 +137,21 @@ export function udpPortContract(
     assertEquals(port.send(peer, IOVECS, count, 0), -ERRNO.EMSGSIZE);
   });
 
+  test("sends up to the device's MTU when the path does not count, alone and as segments, and not more", (world) => {
+    const { port, peer } = world;
+    const send = (bytes: number, segmentBytes: number) =>
+      port.sendUnlimited(
+        peer,
+        IOVECS,
+        place(world, somePayload(bytes)),
+        segmentBytes,
+      );
+    assertEquals(send(1_472, 0), 1_472);
+    assertEquals(send(2_944, 1_472), 2_944);
+    assertEquals(send(1_473, 0), -ERRNO.EMSGSIZE);
+    assertEquals(world.peerReceives().length, 3);
+  });
+
   test("knows the path MTU to a peer", ({ port, peer }) => {
     assertEquals(port.pathMtuBytes(peer), 1_500);
   });

@@ -15,6 +15,8 @@ export interface SentBatch {
   /** In the order on the wire. */
   readonly datagrams: readonly Uint8Array[];
   readonly mayBeFragmented: boolean;
+  /** Not limited by what routers have said of the path. */
+  readonly isUnlimited: boolean;
 }
 
 interface Arrival {
@@ -24,6 +26,7 @@ interface Arrival {
 }
 
 const HEADER_BYTES = 28;
+const DEVICE_MTU_BYTES = 1_500;
 const MAX_DATAGRAM_BYTES = 65_507;
 const MAX_SEGMENTS = 64;
 
@@ -82,11 +85,27 @@ export class MemoryUdp implements UdpPort {
     count: number,
     segmentBytes: number,
   ): number {
-    return this.#send(peer, iovecs, count, segmentBytes, false);
+    return this.#send(peer, iovecs, count, segmentBytes, this.#mtuOf(peer));
   }
 
   sendFragmentable(peer: number, iovecs: number, count: number): number {
-    return this.#send(peer, iovecs, count, 0, true);
+    return this.#send(peer, iovecs, count, 0, Infinity);
+  }
+
+  sendUnlimited(
+    peer: number,
+    iovecs: number,
+    count: number,
+    segmentBytes: number,
+  ): number {
+    return this.#send(
+      peer,
+      iovecs,
+      count,
+      segmentBytes,
+      Math.max(this.#mtuOf(peer), DEVICE_MTU_BYTES),
+      true,
+    );
   }
 
   pathMtuBytes(peer: number): number {
@@ -109,7 +128,8 @@ export class MemoryUdp implements UdpPort {
     iovecs: number,
     count: number,
     segmentBytes: number,
-    mayBeFragmented: boolean,
+    mtuBytes: number,
+    isUnlimited = false,
   ): number {
     const refusal = this.#refusals.shift() ?? 0;
     if (refusal !== 0) return -refusal;
@@ -122,18 +142,17 @@ export class MemoryUdp implements UdpPort {
       if (bytes.length > segmentBytes * MAX_SEGMENTS) return -ERRNO.EINVAL;
     }
     const largest = Math.min(step, bytes.length);
-    if (!mayBeFragmented && largest + HEADER_BYTES > this.#mtuOf(peer)) {
-      return -ERRNO.EMSGSIZE;
-    }
+    if (largest + HEADER_BYTES > mtuBytes) return -ERRNO.EMSGSIZE;
     const datagrams = bytes.length === 0 ? [bytes] : Array.from(
       { length: Math.ceil(bytes.length / step) },
       (_, index) => bytes.slice(index * step, (index + 1) * step),
     );
-    this.sent.push({ peer, datagrams, mayBeFragmented });
+    const mayBeFragmented = mtuBytes === Infinity;
+    this.sent.push({ peer, datagrams, mayBeFragmented, isUnlimited });
     return bytes.length;
   }
 
   #mtuOf(peer: number): number {
-    return this.mtuBytes.get(peer) ?? 1_500;
+    return this.mtuBytes.get(peer) ?? DEVICE_MTU_BYTES;
   }
 }

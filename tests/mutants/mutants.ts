@@ -96,6 +96,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: FATES,
   },
   {
+    fault: "the user-space path believes any path MTU that the kernel learned",
+    file: "backend/udp/tun/transmitter.ts",
+    text: `outerBytes >= this.#leastPathMtuBytes()) return false;`,
+    change: `outerBytes >= 0) return false;`,
+    tests: ["tests/unit/backend/udp/tun/transmitter_test.ts"],
+  },
+  {
     fault: "the kernel path takes outer fragments",
     file: `${PROGRAMS}/decapsulate.ts`,
     text: `    and(R1, networkHalf(FRAGMENT_MASK)),

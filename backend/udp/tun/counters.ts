@@ -16,6 +16,7 @@ export const COUNTER_NAMES: Readonly<Record<string, number>> = {
   "tx.superPackets": layout.TX_SUPER_PACKETS,
   "tx.sends": layout.TX_SENDS,
   "tx.socketFull": layout.TX_SOCKET_FULL,
+  "tx.pathMtuDoubted": layout.TX_PATH_MTU_DOUBTED,
   "tx.drop.short": layout.TX_DROP_SHORT,
   "tx.drop.notIpv4": layout.TX_DROP_NOT_IPV4,
   "tx.drop.badHeader": layout.TX_DROP_BAD_HEADER,

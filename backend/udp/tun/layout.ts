@@ -92,6 +92,7 @@ export const TX_DROP_REFUSED = 11;
 export const TX_DROP_NO_BUFFER = 12;
 export const TX_SENDS = 13;
 export const TX_SOCKET_FULL = 14;
+export const TX_PATH_MTU_DOUBTED = 15;
 
 export const RX_PACKETS = 16;
 export const RX_BYTES = 17;

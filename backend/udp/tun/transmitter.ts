@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Clock } from "../../../linux/clock.ts";
 import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketMemory } from "../../../linux/packet_memory.ts";
 import type { TunPort } from "../../../linux/tun.ts";
@@ -24,6 +25,7 @@ export interface TransmitterParts {
   readonly tun: Pick<TunPort, "read">;
   readonly udp: Omit<UdpPort, "receive">;
   readonly icmp: IcmpResponder;
+  readonly clock: Pick<Clock, "monotonic">;
   /** Waits a moment for room in the socket's send buffer. */
   readonly waitForRoom: () => void;
 }
@@ -39,6 +41,15 @@ const READS_PER_TURN = 64;
 /** How often a send that finds the socket full is tried before it is given up. */
 const SEND_ATTEMPTS = 20;
 const IOVEC_BYTES = 16;
+/**
+ * Anyone can make the kernel learn a small path MTU. One below this is not
+ * passed on to senders: outer packets leave without DF instead, so that routers
+ * fragment them where the path really is that narrow. RFC 8200's minimum, as with
+ * the kernel data path.
+ */
+const DOUBTED_BELOW_BYTES = 1_280;
+/** Then the kernel is asked again. */
+const DOUBT_MS = 10_000;
 
 /** See the module's text. */
 export class Transmitter {
@@ -47,8 +58,13 @@ export class Transmitter {
   readonly #tun: Pick<TunPort, "read">;
   readonly #udp: Omit<UdpPort, "receive">;
   readonly #icmp: IcmpResponder;
+  readonly #clock: Pick<Clock, "monotonic">;
   readonly #waitForRoom: () => void;
   #segmentSends: boolean;
+  /** Peers whose path MTU is doubted, and until when. */
+  readonly #doubtedUntilMs = new Map<number, number>();
+  /** The peer of the batch is one of them. */
+  #isDoubted = false;
   #movedBytes = 0;
   /** The error number for which the device can no longer be read, or 0. */
   failure = 0;
@@ -70,6 +86,7 @@ export class Transmitter {
     this.#tun = parts.tun;
     this.#udp = parts.udp;
     this.#icmp = parts.icmp;
+    this.#clock = parts.clock;
     this.#waitForRoom = parts.waitForRoom;
     this.#segmentSends = options.segmentSends;
   }
@@ -190,6 +207,7 @@ export class Transmitter {
     this.#batchBytes = 0;
     // The next packet begins a batch of its own length, whatever this one's was.
     this.#batchClosed = true;
+    this.#isDoubted = this.#doubtedUntilMs.size > 0 && this.#isStillDoubted();
     if (packets > 1) {
       const sent = this.#trySend(
         layout.TX_IOV,
@@ -214,6 +232,9 @@ export class Transmitter {
     for (let packet = 0; packet < packets; packet++) {
       const pieces = this.#pieces[packet]!;
       let sent = this.#trySend(iovecs, pieces, 0);
+      if (sent === -ERRNO.EMSGSIZE && !this.#isDoubted && this.#doubts()) {
+        sent = this.#trySend(iovecs, pieces, 0);
+      }
       if (sent === -ERRNO.EMSGSIZE) {
         const { at, length } = this.#firstPiece(iovecs);
         if (
@@ -235,6 +256,32 @@ export class Transmitter {
     }
   }
 
+  #isStillDoubted(): boolean {
+    const untilMs = this.#doubtedUntilMs.get(this.#batchPeer);
+    if (untilMs === undefined) return false;
+    if (this.#clock.monotonic() < untilMs) return true;
+    this.#doubtedUntilMs.delete(this.#batchPeer);
+    return false;
+  }
+
+  /** Whether the path MTU of the batch's peer is too small to be believed. */
+  #doubts(): boolean {
+    const outerBytes = this.#udp.pathMtuBytes(this.#batchPeer);
+    if (outerBytes < 0 || outerBytes >= this.#leastPathMtuBytes()) return false;
+    this.#doubtedUntilMs.set(
+      this.#batchPeer,
+      this.#clock.monotonic() + DOUBT_MS,
+    );
+    this.#isDoubted = true;
+    return true;
+  }
+
+  /** An underlay with a smaller MTU is not doubted. */
+  #leastPathMtuBytes(): number {
+    const mtuBytes = this.#memory.words[layout.CONFIG_MTU >> 2]!;
+    return Math.min(DOUBTED_BELOW_BYTES, mtuBytes + UDP_ENCAPSULATION_BYTES);
+  }
+
   #answerTooBig(packet: number, length: number): void {
     const outerBytes = this.#udp.pathMtuBytes(this.#batchPeer);
     if (outerBytes < 0) {
@@ -245,7 +292,8 @@ export class Transmitter {
     this.#icmp.fragmentationNeeded(
       packet,
       length,
-      outerBytes - UDP_ENCAPSULATION_BYTES,
+      Math.max(outerBytes, this.#leastPathMtuBytes()) -
+        UDP_ENCAPSULATION_BYTES,
     );
   }
 
@@ -270,12 +318,14 @@ export class Transmitter {
     segmentBytes: number,
   ): number {
     for (let attempt = 1;; attempt++) {
-      const sent = this.#udp.send(
-        this.#batchPeer,
-        iovecs,
-        count,
-        segmentBytes,
-      );
+      const sent = this.#isDoubted
+        ? this.#udp.sendUnlimited(
+          this.#batchPeer,
+          iovecs,
+          count,
+          segmentBytes,
+        )
+        : this.#udp.send(this.#batchPeer, iovecs, count, segmentBytes);
       if (sent !== -ERRNO.EAGAIN || attempt === SEND_ATTEMPTS) return sent;
       this.#kernel.addCount(layout.TX_SOCKET_FULL, 1);
       this.#waitForRoom();
@@ -287,6 +337,9 @@ export class Transmitter {
     this.#kernel.addCount(layout.TX_PACKETS, packets);
     this.#kernel.addCount(layout.TX_BYTES, bytes);
     this.#kernel.addCount(layout.TX_SENDS, 1);
+    if (this.#isDoubted) {
+      this.#kernel.addCount(layout.TX_PATH_MTU_DOUBTED, packets);
+    }
   }
 
   #countUnsent(packets: number, errorNumber: number): void {

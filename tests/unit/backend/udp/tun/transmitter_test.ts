@@ -225,6 +225,50 @@ Deno.test("a packet that is too big and must not be cut is answered with the MTU
   });
 });
 
+Deno.test("a path MTU below 1,280 is not passed on: the packets leave whole for ten seconds, then the kernel is asked again", async () => {
+  const world = new PathWorld();
+  world.udp.mtuBytes.set(FIRST, 600);
+  const unlimited = (...lengths: number[]) => {
+    world.udp.sent.length = 0;
+    sendsOf(world, ...lengths);
+    return world.udp.sent.map(({ datagrams, isUnlimited }) => [
+      isUnlimited,
+      ...datagrams.map(({ length }) => length),
+    ]);
+  };
+  assertEquals(unlimited(500), [[false, 500]]);
+  // The first batch finds it out packet by packet.
+  assertEquals(unlimited(1_400, 1_400), [[true, 1_400], [true, 1_400]]);
+  assertEquals(unlimited(1_400, 1_400), [[true, 1_400, 1_400]]);
+  world.tun.enqueue(packet(1_400, toSecond));
+  world.transmitAll();
+  assertEquals(world.udp.sent.at(-1)!.isUnlimited, false);
+  assertEquals(world.icmpPort.sent, []);
+  assertEquals(world.counters()["tx.pathMtuDoubted"], 4);
+  await world.clock.advance(10_000);
+  assertEquals(unlimited(500), [[false, 500]]);
+  world.udp.mtuBytes.set(FIRST, 1_500);
+  assertEquals(unlimited(1_400), [[false, 1_400]]);
+});
+
+Deno.test("a packet larger than the device is answered with 1,280 bytes at least, whatever routers have said", () => {
+  const world = new PathWorld();
+  world.udp.mtuBytes.set(FIRST, 600);
+  world.tun.enqueue(packet(1_473));
+  world.transmitAll();
+  assertEquals(world.sends(), []);
+  assertEquals(told(world.icmpPort.sent[0]!.message), [3, 4, 1_252]);
+});
+
+Deno.test("an underlay whose own MTU is below 1,280 is believed", () => {
+  const world = new PathWorld({ mtuBytes: 972 });
+  world.udp.mtuBytes.set(FIRST, 1_000);
+  world.tun.enqueue(packet(973));
+  world.transmitAll();
+  assertEquals(world.sends(), []);
+  assertEquals(told(world.icmpPort.sent[0]!.message), [3, 4, 972]);
+});
+
 Deno.test("a packet that is too big and may be cut leaves in fragments", () => {
   const world = new PathWorld();
   world.udp.mtuBytes.set(FIRST, 1_300);
