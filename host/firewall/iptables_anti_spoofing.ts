@@ -1,6 +1,10 @@
 /**
  * The rules against spoofing through iptables.
  *
+ * Each forwarded packet meets the calls of the chains, so a call has conditions
+ * that packets of the overlay do not fulfil: they cost one comparison each, and
+ * nothing is looked up for them. The chains decide about the rest.
+ *
  * They are in the table mangle, which Docker does not touch: a drop there is
  * final, whatever Docker accepts later, and the order of Docker's own rules does
  * not matter. Each network has chains of its own.
@@ -25,7 +29,7 @@ import {
   removeChain,
   type TableChange,
 } from "./iptables_plan.ts";
-import type { IptablesTable } from "./iptables_text.ts";
+import { type IptablesTable, jumpsTo } from "./iptables_text.ts";
 import { IptablesRules, type IptablesTables } from "./iptables_tool.ts";
 import type { FirewallChange, Planner } from "./planned_rules.ts";
 
@@ -59,14 +63,15 @@ function planIptablesAntiSpoofing(
   tables: IptablesTables,
   rules: FirewallRules,
 ): FirewallChange {
-  const table = tables.get(TABLE) ?? new Map();
+  const table: IptablesTable = tables.get(TABLE) ?? new Map();
   const { network, formerNetwork } = rules;
   const former = formerNetwork === undefined
     ? []
     : removals(table, formerNetwork);
   if (rules.antiSpoofing === "kept") {
     const chain = chainName("forward", network);
-    const isThere = table.get("FORWARD")?.includes(jump(chain, network));
+    const isThere = (table.get("FORWARD") ?? [])
+      .some((rule) => jumpsTo(rule, chain));
     return isThere ? combine([]) : {
       lines: [`${TABLE}: write chain ${chain}, called from FORWARD`],
       script: "",
@@ -117,8 +122,25 @@ function chainName(hook: SpoofingHook, network: Cidr): string {
   return `${PREFIX}${place}-${fnv1a(formatCidr(network))}`;
 }
 
-function jump(chain: string, network: Cidr): string {
-  return `-m comment --comment "${spoofingLabel(network)}" -j ${chain}`;
+/** With a comment by which it is found: versions print rules differently. */
+function labelled(rule: string, network: Cidr): LabelledRule {
+  const comment = `--comment "${spoofingLabel(network)} ${fnv1a(rule)}"`;
+  const [match, verdict] = rule.split(/ ?-j /);
+  const words = [match, "-m comment", comment, `-j ${verdict}`];
+  return { comment, rule: words.filter((word) => word !== "").join(" ") };
+}
+
+interface LabelledRule {
+  readonly comment: string;
+  readonly rule: string;
+}
+
+function areInPlace(
+  present: readonly string[] | undefined,
+  wanted: readonly LabelledRule[],
+): boolean {
+  return present?.length === wanted.length &&
+    wanted.every(({ comment }, at) => present[at]!.includes(comment));
 }
 
 function planChain(
@@ -130,33 +152,39 @@ function planChain(
   const chain = chainName(hook, network);
   if (drops.length === 0) return removeChain(table, { table: TABLE, chain });
   const parent = hook.toUpperCase();
-  const call = jump(chain, network);
-  const wanted = chainRules(drops).map((rule) => {
-    // Versions print rules differently; comments stay unchanged.
-    const comment = `${spoofingLabel(network)} ${fnv1a(rule)}`;
-    return { rule, comment: `--comment "${comment}"` };
-  });
-  const present = table.get(chain);
-  const isInPlace = present?.length === wanted.length &&
-    wanted.every(({ comment }, at) => present[at]!.includes(comment));
+  const wanted = chainRules(drops).map((rule) => labelled(rule, network));
+  const calls = [...new Set(drops.flatMap(callConditions))]
+    .map((match) => labelled(`${match} -j ${chain}`, network));
+  const presentCalls = (table.get(parent) ?? [])
+    .filter((rule) => jumpsTo(rule, chain));
   const lines: string[] = [];
   const commands: string[] = [];
-  if (!isInPlace) {
+  if (!areInPlace(table.get(chain), wanted)) {
     lines.push(`write chain ${chain}, ${wanted.length} rules`);
     // Declaring a chain empties it, in the same step that fills it again.
     commands.push(`:${chain} - [0:0]`);
-    for (const { rule, comment } of wanted) {
-      const [match, verdict] = rule.split(" -j ");
-      commands.push(`-A ${chain} ${match} -m comment ${comment} -j ${verdict}`);
-    }
+    commands.push(...wanted.map(({ rule }) => `-A ${chain} ${rule}`));
   }
-  const jumps = (table.get(parent) ?? []).filter((rule) => rule === call);
-  if (jumps.length !== 1) {
+  if (!areInPlace(presentCalls, calls)) {
     lines.push(`call ${chain} from ${parent}`);
-    for (const _ of jumps) commands.push(`-D ${parent} ${call}`);
-    commands.push(`-I ${parent} 1 ${call}`);
+    commands.push(...presentCalls.map((rule) => `-D ${parent} ${rule}`));
+    commands.push(
+      ...calls.map(({ rule }, at) => `-I ${parent} ${at + 1} ${rule}`),
+    );
   }
   return { table: TABLE, lines, commands };
+}
+
+/**
+ * What a packet must fulfil for a chain to be called because of a drop; the
+ * addresses and devices, as few packets fulfil these. The host's own packets come
+ * by all kinds of devices, so at `input` it is the port.
+ */
+function callConditions(drop: SpoofingDrop): string[] {
+  if (drop.hook === "input" && drop.traffic) {
+    return [trafficMatch(drop.traffic)];
+  }
+  return eachPair(drop).map((pair) => addressMatch(drop, pair));
 }
 
 /**
@@ -175,20 +203,34 @@ function chainRules(drops: readonly SpoofingDrop[]): string[] {
 
 /** One rule for each pair of devices. */
 function dropRules(drop: SpoofingDrop): string[] {
-  const { from = [undefined], to = [undefined] } = drop;
-  return from.flatMap((inDevice) =>
-    to.map((outDevice) => {
-      const words: string[] = [];
-      if (inDevice !== undefined) words.push(`-i ${inDevice}`);
-      if (outDevice !== undefined) words.push(`-o ${outDevice}`);
-      if (drop.source) words.push(`-s ${formatCidr(drop.source)}`);
-      if (drop.notSource) words.push(`! -s ${formatCidr(drop.notSource)}`);
-      if (drop.destination) words.push(`-d ${formatCidr(drop.destination)}`);
-      if (drop.traffic) words.push(trafficMatch(drop.traffic));
-      if (drop.isUnrouted) words.push("-m rpfilter --invert");
-      return `${words.join(" ")} -j DROP`;
-    })
+  return eachPair(drop).map((pair) => {
+    const words = [addressMatch(drop, pair)];
+    if (drop.traffic) words.push(trafficMatch(drop.traffic));
+    if (drop.isUnrouted) words.push("-m rpfilter --invert");
+    return [...words.filter((word) => word !== ""), "-j DROP"].join(" ");
+  });
+}
+
+type DevicePair = readonly [from: string | undefined, to: string | undefined];
+
+function eachPair({ from, to }: SpoofingDrop): DevicePair[] {
+  return (from ?? [undefined]).flatMap((inDevice) =>
+    (to ?? [undefined]).map((outDevice): DevicePair => [inDevice, outDevice])
   );
+}
+
+/** In the order in which iptables compares. */
+function addressMatch(
+  { source, notSource, destination }: SpoofingDrop,
+  [inDevice, outDevice]: DevicePair,
+): string {
+  const words: string[] = [];
+  if (source) words.push(`-s ${formatCidr(source)}`);
+  if (notSource) words.push(`! -s ${formatCidr(notSource)}`);
+  if (destination) words.push(`-d ${formatCidr(destination)}`);
+  if (inDevice !== undefined) words.push(`-i ${inDevice}`);
+  if (outDevice !== undefined) words.push(`-o ${outDevice}`);
+  return words.join(" ");
 }
 
 function trafficMatch({ protocol, port }: OuterTraffic): string {

@@ -66,7 +66,8 @@ function planNftablesAntiSpoofing(
   if (drops.length === 0) return removal(table, networks);
   const wanted = SPOOFING_HOOKS.flatMap((hook) =>
     drops.filter((drop) => drop.hook === hook)
-  ).map(({ hook, ...drop }) => {
+  ).map((drop) => {
+    const { hook } = drop;
     const text = dropText(drop);
     const comment = `${spoofingLabel(network)} ${fnv1a(`${hook} ${text}`)}`;
     return { hook, text, comment };
@@ -141,21 +142,28 @@ function script(lines: readonly string[]): string {
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function dropText(drop: Omit<SpoofingDrop, "hook">): string {
+/**
+ * First what a packet of the overlay does not fulfil, so that the rest is not
+ * compared; the kernel goes from left to right.
+ */
+function dropText({ hook, ...drop }: SpoofingDrop): string {
   const words: string[] = [];
-  if (drop.from) words.push(`iifname ${deviceSet(drop.from)}`);
-  if (drop.notFrom) words.push(`iifname != ${deviceSet(drop.notFrom)}`);
-  if (drop.to) words.push(`oifname ${deviceSet(drop.to)}`);
   if (drop.source) words.push(`ip saddr ${formatCidr(drop.source)}`);
+  if (drop.traffic && hook === "input") words.push(trafficMatch(drop.traffic));
+  if (drop.to) words.push(`oifname ${devices(drop.to)}`);
+  if (drop.from) words.push(`iifname ${devices(drop.from)}`);
+  if (drop.notFrom) words.push(`iifname != ${devices(drop.notFrom)}`);
   if (drop.notSource) words.push(`ip saddr != ${formatCidr(drop.notSource)}`);
   if (drop.destination) words.push(`ip daddr ${formatCidr(drop.destination)}`);
-  if (drop.traffic) words.push(trafficMatch(drop.traffic));
+  if (drop.traffic && hook !== "input") words.push(trafficMatch(drop.traffic));
   if (drop.isUnrouted) words.push("fib saddr . iif oif missing");
   return [...words, "drop"].join(" ");
 }
 
-function deviceSet(names: readonly string[]): string {
-  return `{ ${names.map((name) => `"${name}"`).join(", ")} }`;
+/** A set is looked up, a single name compared, which takes less. */
+function devices(names: readonly string[]): string {
+  const quoted = names.map((name) => `"${name}"`);
+  return quoted.length === 1 ? quoted[0]! : `{ ${quoted.join(", ")} }`;
 }
 
 function trafficMatch({ protocol, port }: OuterTraffic): string {

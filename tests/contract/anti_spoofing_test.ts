@@ -4,7 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import type { FirewallRules, RuleSet } from "../../host/firewall/firewall.ts";
 import { IptablesAntiSpoofing } from "../../host/firewall/iptables_anti_spoofing.ts";
 import { NftablesAntiSpoofing } from "../../host/firewall/nftables_anti_spoofing.ts";
@@ -81,6 +86,33 @@ testInNamespace("rules against spoofing", import.meta.url, () => {
         }
         sh(flush);
       }
+    });
+
+    test("no chain of a busy hook is entered, and nothing looked up, for packets of the overlay", async (set) => {
+      await set.ensure(RULES, signal);
+      const listed = await set.list(signal);
+      const calls = listed.filter((rule) => /-j LODEN/.test(rule));
+      for (const call of calls) assertMatch(call, / -[psd] | -o eth/);
+      for (const rule of listed) {
+        if (!/rpfilter|fib/.test(rule)) continue;
+        assertMatch(rule, /(! -s|saddr !=) 10\.1\.27\.0\/24/);
+        assert(rule.search(/saddr|-s/) < rule.search(/rpfilter|fib/), rule);
+      }
+    });
+
+    test("rules of the form before are replaced, calls without a condition too", async (set) => {
+      await set.ensure(RULES, signal);
+      if (name === "nft") return;
+      const [, chain] = /-j (LODEN-SPOOF-FWD-\S+)/.exec(
+        (await set.list(signal)).join("\n"),
+      )!;
+      const call = `-t mangle -A FORWARD -m comment ` +
+        `--comment "loden anti-spoofing 10.1.0.0/16" -j ${chain}`;
+      sh(`${name} ${call}`);
+      assert((await check(set)).length > 0);
+      await set.ensure(RULES, signal);
+      assertEquals(await check(set), []);
+      assert(!(await set.list(signal)).join("\n").includes(`16" -j`));
     });
 
     test("other devices take the former ones' places", async (set) => {

@@ -169,6 +169,11 @@ export class ProgramWorld implements Disposable {
     return { verdict: returnValue | 0, frame: data, counters };
   }
 
+  /** How long one run takes, by the kernel's clock. */
+  durationNs(role: ProgramRole, frame: Uint8Array): number {
+    return this.#bpf.testRun(this.#programs[role], { data: frame }).durationNs;
+  }
+
   /** Lets a program run at a device, until the device goes. */
   attach(role: ProgramRole, interfaceIndex: number): void {
     const program = this.#programs[role];

@@ -1,0 +1,199 @@
+/**
+ * What the rules against spoofing cost a forwarded packet: a host's namespace
+ * forwards small packets between a bridge's place and the overlay's, one device of
+ * each pair a dummy that ends them, with and without the rules in quick turns.
+ *
+ * The sender's time for a packet contains all of its way, in one thread, so that
+ * the difference of two neighbouring measurements is the rules' share; other work
+ * on the machine changes both.
+ *
+ * Then what the look at the arriving interface costs the kernel data path: its
+ * programs run on one packet, with and without it, in turns.
+ *
+ *     deno run -A bench/rules/main.ts [PAIRS]
+ *
+ * @module
+ */
+
+import type { FirewallRules, RuleSet } from "../../host/firewall/firewall.ts";
+import { IptablesAntiSpoofing } from "../../host/firewall/iptables_anti_spoofing.ts";
+import { NftablesAntiSpoofing } from "../../host/firewall/nftables_anti_spoofing.ts";
+import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
+import { parseCidr } from "../../net/cidr.ts";
+import { arriving, inner } from "../../tests/contract/packet_fates_contract.ts";
+import { ProgramWorld } from "../../tests/support/program_world.ts";
+import { uniqueRigName } from "../../tests/rig/names.ts";
+import { NetNamespace } from "../../tests/rig/namespace.ts";
+import { destroyRig } from "../../tests/rig/teardown.ts";
+import { median } from "../median.ts";
+
+const PACKETS = 20_000;
+const DEFAULT_PAIRS = 40;
+const PROGRAM = new URL("../programs/udp_timed.ts", import.meta.url).pathname;
+
+const RULES: FirewallRules = {
+  network: parseCidr("10.1.0.0/16")!,
+  subnet: parseCidr("10.1.5.0/24")!,
+  forward: true,
+  masquerade: true,
+  randomFully: true,
+  overlayDevice: "flannel0",
+  antiSpoofing: {
+    underlay: { traffic: [{ protocol: 17, port: 8285 }], devices: ["eth0"] },
+    bridges: ["docker0"],
+  },
+};
+
+/** Where packets come from and where they go. */
+const DIRECTIONS = {
+  "container to peer": {
+    sender: "10.1.5.7",
+    from: "docker0",
+    to: "flannel0",
+    destination: "10.1.9.9",
+  },
+  "peer to container": {
+    sender: "10.1.9.9",
+    from: "flannel0",
+    to: "docker0",
+    destination: "10.1.5.7",
+  },
+} as const;
+
+const pairs = Number(Deno.args[0] ?? DEFAULT_PAIRS);
+const signal = new AbortController().signal;
+
+/** Of the middle half: interrupts make some runs long. */
+function mean(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.slice(sorted.length / 4, sorted.length * 3 / 4);
+  return middle.reduce((sum, each) => sum + each, 0) / middle.length;
+}
+
+async function connect(
+  host: NetNamespace,
+  sender: NetNamespace,
+  { sender: address, from, to }: typeof DIRECTIONS[keyof typeof DIRECTIONS],
+): Promise<void> {
+  await host.sysctl({ "net/ipv4/ip_forward": "1" });
+  await host.ip([
+    `link add ${from} type veth peer name eth0 netns ${sender.name}`,
+    `link add ${to} type dummy`,
+    "link add eth0 type dummy",
+    ...[from, to, "eth0"].map((device) => `link set ${device} up`),
+    "address add 10.1.5.1/24 dev docker0",
+    "address add 10.1.5.0/32 dev flannel0",
+    "route add 10.1.0.0/16 dev flannel0",
+  ]);
+  const mac = await host.run(["cat", `/sys/class/net/${from}/address`]);
+  await sender.ip([
+    `address add ${address}/32 dev eth0`,
+    "link set eth0 up",
+    "route add default dev eth0",
+    `neighbour add 10.1.9.9 lladdr ${mac.trim()} dev eth0`,
+    `neighbour add 10.1.5.7 lladdr ${mac.trim()} dev eth0`,
+  ]);
+}
+
+/** Each tool, and what leaves the firewall as if it had never been used. */
+function toolsIn(
+  host: NetNamespace,
+): [name: string, set: RuleSet, clear: () => Promise<unknown>][] {
+  const inner = new HostCommandRunner();
+  const [program, ...words] = host.commandPrefix;
+  const runner: CommandRunner = {
+    run: (command, args, options) =>
+      inner.run(program!, [...words, command, ...args], options),
+  };
+  const clear = () => host.run(["nft", "flush", "ruleset"]);
+  return [
+    [
+      "iptables (nf_tables)",
+      new IptablesAntiSpoofing({ runner }, { command: "iptables-nft" }),
+      clear,
+    ],
+    ["nft", new NftablesAntiSpoofing({ runner }), clear],
+  ];
+}
+
+/** The sending program, on one processor. */
+class Source implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #answers: ReadableStreamDefaultReader<string>;
+
+  constructor(namespace: NetNamespace, destination: string) {
+    const [program, ...words] = namespace.commandPrefix;
+    this.#child = new Deno.Command(program!, {
+      args: [
+        ...words,
+        ...["taskset", "-c", "0", Deno.execPath(), "run", "--no-check", "-A"],
+        ...[PROGRAM, destination, "9"],
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#answers = this.#child.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  async nanosecondsPerPacket(): Promise<number> {
+    await this.#input.write(new TextEncoder().encode(`${PACKETS}\n`));
+    const { value } = await this.#answers.read();
+    return Number(value);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close();
+    await this.#child.status;
+  }
+}
+
+for (const [name, direction] of Object.entries(DIRECTIONS)) {
+  const rig = uniqueRigName();
+  try {
+    const host = await NetNamespace.create(`${rig}-h1`);
+    const sender = await NetNamespace.create(`${rig}-h1-c1`);
+    await connect(host, sender, direction);
+    await using source = new Source(sender, direction.destination);
+    for (const [tool, set, clear] of toolsIn(host)) {
+      const without: number[] = [];
+      const differences: number[] = [];
+      for (let pair = 0; pair < pairs; pair++) {
+        await clear();
+        const first = await source.nanosecondsPerPacket();
+        await set.ensure(RULES, signal);
+        const second = await source.nanosecondsPerPacket();
+        without.push(first);
+        differences.push(second - first);
+      }
+      await clear();
+      console.log(
+        `${name}, ${tool}: ${median(without).toFixed(0)} ns, ` +
+          `with the rules ${median(differences).toFixed(0)} ns more ` +
+          `(median of ${pairs} pairs)`,
+      );
+    }
+  } finally {
+    destroyRig(rig);
+  }
+}
+
+for (const role of ["rx", "xdp"] as const) {
+  using plain = new ProgramWorld({ checksInterface: false });
+  using checking = new ProgramWorld({ checksInterface: true });
+  const packet = arriving(inner());
+  const without: number[] = [];
+  const differences: number[] = [];
+  for (let run = 0; run < PACKETS; run++) {
+    const first = plain.durationNs(role, packet);
+    without.push(first);
+    differences.push(checking.durationNs(role, packet) - first);
+  }
+  console.log(
+    `loden_${role}: ${median(without)} ns, with --sender-interface-check ` +
+      `${mean(differences).toFixed(1)} ns more ` +
+      `(middle half of ${PACKETS} pairs)`,
+  );
+}
