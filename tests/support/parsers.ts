@@ -10,11 +10,8 @@
  */
 
 import fc from "fast-check";
-import { instancePaths } from "../../agent/instance/instance.ts";
-import {
-  footprintPath,
-  readFootprint,
-} from "../../agent/instance/footprint.ts";
+import { parseFootprint } from "../../agent/instance/footprint.ts";
+import { parseWireguardKey } from "../../backend/wireguard/wireguard_options.ts";
 import { BACKENDS } from "../../backend/backends.ts";
 import { readCloudConfig } from "../../config/cloud_config.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
@@ -39,9 +36,12 @@ import { parseCpuList } from "../../linux/cpu_list.ts";
 import { parseAddress } from "../../linux/netlink/address.ts";
 import {
   CONTROL,
+  decodeAttributeList,
   decodeAttributes,
   decodeMessages,
 } from "../../linux/netlink/codec.ts";
+import { parseGeneric } from "../../linux/netlink/generic_netlink.ts";
+import { parseIpip } from "../../linux/netlink/ipip.ts";
 import { parseLink } from "../../linux/netlink/link.ts";
 import {
   parseForwarding,
@@ -54,6 +54,7 @@ import {
   parseFilterPriority,
 } from "../../linux/netlink/traffic_control.ts";
 import { parseVxlan } from "../../linux/netlink/vxlan.ts";
+import { parseDevice } from "../../linux/netlink/wireguard_messages.ts";
 import { parseXdp } from "../../linux/netlink/xdp.ts";
 import { parseCpuMask } from "../../linux/packet_steering.ts";
 import { parseProcNetUnix } from "../../linux/unix_sockets.ts";
@@ -279,14 +280,9 @@ function parser<Input>(
 /** A file of a process, or the words in one. */
 const words = (text: string) => text.split("\0").filter((word) => word !== "");
 
-/**
- * Every parser.
- *
- * @param directory for files that are read from the disk.
- */
-export function parsers(directory: string): Parser[] {
+/** Every parser. */
+export function parsers(): Parser[] {
   const signal = new AbortController().signal;
-  const paths = instancePaths(directory, "/fuzz");
   return [
     parser("decodeMessages", answers, (each) => [...decodeMessages(each)]),
     parser(
@@ -299,6 +295,18 @@ export function parsers(directory: string): Parser[] {
     parser("parseLink", netlink(16), parseLink),
     parser("parseXdp", netlink(16), parseXdp),
     parser("parseVxlan", netlink(16), parseVxlan),
+    parser("parseIpip", netlink(16), parseIpip),
+    parser("parseGeneric", netlink(4), parseGeneric),
+    parser(
+      "parseDevice",
+      fc.array(netlink(4), { maxLength: 3 }),
+      parseDevice,
+    ),
+    parser(
+      "decodeAttributeList",
+      attributes(60, NESTED),
+      (each) => [...decodeAttributeList(each)],
+    ),
     parser("parseAddress", netlink(8), parseAddress),
     parser("parseRoute", netlink(12), parseRoute),
     parser("parseRouteAnswer", netlink(12), parseRouteAnswer),
@@ -352,10 +360,7 @@ export function parsers(directory: string): Parser[] {
 
     parser("parseSubnetEnv", textLike(SUBNET_ENV), parseSubnetEnv),
     parser("parseDotenv", textLike(SUBNET_ENV), parseDotenv),
-    parser("readFootprint", textLike(FOOTPRINT), (text) => {
-      Deno.writeTextFileSync(footprintPath(paths), text);
-      return readFootprint(paths);
-    }),
+    parser("parseFootprint", textLike(FOOTPRINT), parseFootprint),
     parser(
       "readCloudConfig",
       fc.tuple(
@@ -453,6 +458,11 @@ export function parsers(directory: string): Parser[] {
       "parseAddressWithPrefix",
       textLike("10.1.5.1/24"),
       parseAddressWithPrefix,
+    ),
+    parser(
+      "parseWireguardKey",
+      textLike("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "B"),
+      parseWireguardKey,
     ),
     parser("parseMac", textLike("02:00:5e:00:53:01"), parseMac),
   ];
