@@ -118,9 +118,10 @@ export interface KernelLayout {
    * entries, for the peers of the last plan, which is always of all peers then.
    * Called before the routes are set.
    *
+   * @param putRoutes the routes that are new or were lost.
    * @returns how many entries were changed.
    */
-  applyEntries?(deviceIndex: number): number;
+  applyEntries?(deviceIndex: number, putRoutes: readonly NewRoute[]): number;
   /** Checks this often, where the kernel does not report changes of the entries. */
   readonly lookMs?: number;
   /** Further details for people. */
@@ -386,7 +387,7 @@ export class KernelBackend implements Backend {
     );
     this.#reportRefused(running);
     this.#reportConflicts(running, changes);
-    const entries = layout.applyEntries?.(deviceIndex) ?? 0;
+    const entries = layout.applyEntries?.(deviceIndex, changes.putRoutes) ?? 0;
     this.#apply(changes);
     running.isSettled = true;
     return entries + countChanges(changes);

@@ -11,6 +11,7 @@ import type {
   WireguardPeer,
   WireguardPeerChange,
 } from "../../linux/netlink/wireguard.ts";
+import type { NewRoute } from "../../linux/netlink/rtnetlink.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
@@ -205,6 +206,52 @@ function hasAddresses(
 function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
+
+/**
+ * The peers whose sessions may be gone: a device that was deleted or set down has
+ * lost them, and its routes as well. The other hosts do not know it yet, and what
+ * they send is lost until their kernels miss answers, after 15 seconds.
+ */
+export function sessionsToRenew(
+  wanted: readonly WantedPeer[],
+  { peers }: Pick<WireguardDevice, "peers">,
+  putRoutes: readonly Pick<NewRoute, "destination">[],
+): WantedPeer[] {
+  const present = new Set(peers.map(({ publicKey }) => publicKey));
+  const routed = new Set(
+    putRoutes.map(({ destination }) => formatCidr(destination)),
+  );
+  return wanted.filter(({ entry, peer }) =>
+    !present.has(entry.publicKey) || routed.has(formatCidr(peer.subnet))
+  ).slice(0, MOST_RENEWED);
+}
+
+/**
+ * A handshake takes the kernel some tenths of a millisecond. Where there are more
+ * peers, the others' sessions are renewed by the first packet to them.
+ */
+const MOST_RENEWED = 1_000;
+
+/**
+ * Two changes to a peer that make the kernel send an empty packet at once, and
+ * agree on a session before it where there is none: it does so when a keepalive
+ * is switched on. Afterwards the keepalive is as it was wanted.
+ */
+export function renewals(
+  peers: readonly WantedPeer[],
+): [WireguardPeerChange[], WireguardPeerChange[]] {
+  const set = (keepaliveOf: (wanted: number) => number) =>
+    peers.map(({ entry: { keepaliveSeconds, publicKey } }) => ({
+      publicKey,
+      keepaliveSeconds: keepaliveOf(keepaliveSeconds),
+    }));
+  return [
+    set((wanted) => wanted === 0 ? LONGEST_KEEPALIVE_SECONDS : 0),
+    set((wanted) => wanted),
+  ];
+}
+
+const LONGEST_KEEPALIVE_SECONDS = 65_535;
 
 /** Lines of the status: the number of peers with a session, and those without. */
 export function describeHandshakes(

@@ -23,6 +23,8 @@ import {
   describeHandshakes,
   planPeers,
   readPeers,
+  renewals,
+  sessionsToRenew,
   type WantedPeer,
 } from "./peer_plan.ts";
 import {
@@ -108,13 +110,19 @@ function layoutOf(
         refused: read.refused,
       };
     },
-    applyEntries(interfaceIndex) {
+    applyEntries(interfaceIndex, putRoutes) {
       if (!isFresh) seen = wireguard.device(interfaceIndex);
       isFresh = false;
       const nowMs = wallClock.now();
       const changes = planPeers(wanted, seen, { nowMs, given });
       const count = changes.removePeers.length + changes.putPeers.length;
       if (count > 0) wireguard.change(interfaceIndex, changes);
+      const stale = sessionsToRenew(wanted, seen, putRoutes);
+      if (stale.length > 0) {
+        for (const putPeers of renewals(stale)) {
+          wireguard.change(interfaceIndex, { putPeers });
+        }
+      }
       given.clear();
       for (const { entry } of wanted) {
         given.set(entry.publicKey, entry.endpoint);

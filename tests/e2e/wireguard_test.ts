@@ -13,6 +13,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { after, before, describe, it } from "@std/testing/bdd";
 import { delay } from "@std/async/delay";
 import { loden } from "../rig/agent.ts";
+import type { Container } from "../rig/container.ts";
 import { Daemon } from "../rig/daemon.ts";
 import type { RigHost } from "../rig/host.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
@@ -157,9 +158,9 @@ function testWireguard(): void {
         ["-s", String(MTU - 28), "-M", "do"],
       );
       await assertPings(ends.to.namespace, ends.from.address, ["-s", "20000"]);
-      await assertTcp(ends, 5);
-      await assertUdpEcho(ends, [1, 512, MTU - 28, 3000, 60000]);
     }
+    await assertTcp(world.ends, 10);
+    await assertUdpEcho(world.ends, [1, 512, MTU - 28, 3000, 60000]);
   });
 
   it("shows its sessions in the status", async () => {
@@ -169,21 +170,28 @@ function testWireguard(): void {
     assertEquals(backend!.details!["preshared key"], "yes");
   });
 
+  /**
+   * From the first host and to it: the others' kernels would miss the lost session
+   * after 15 seconds.
+   */
   const isRepaired = async (fault: string) => {
-    const { from, to } = world.endsOf(0, 1);
+    const [first, ...others] = world.members.map(({ container }) => container);
+    const answers = async (from: Container, to: Container) =>
+      (await from.namespace.attempt(
+        ["ping", "-n", "-c1", "-W1", to.address],
+      )).stdout.includes(" 1 received");
     await eventually(
       `packets after ${fault}`,
-      async () =>
-        (await from.namespace.attempt(
-          ["ping", "-n", "-c1", "-W1", to.address],
-        )).stdout,
-      (said) => said.includes(" 1 received"),
+      async () => ({
+        out: await answers(first!, others[0]!),
+        in: await answers(others[1]!, first!),
+      }),
+      (arrived) => arrived.out && arrived.in,
       REPAIR_MS,
     );
-    // Nothing that others would have to learn again.
-    await assertPings(to.namespace, from.address);
-    const third = world.member(2).container;
-    await assertPings(third.namespace, from.address);
+    for (const other of others) {
+      await assertPings(other.namespace, first!.address);
+    }
   };
 
   for (const [fault, commands] of Object.entries(FAULTS)) {
@@ -207,7 +215,7 @@ function testWireguard(): void {
   });
 
   it("sends nothing in clear, whatever happens to the device", async () => {
-    const { from, to } = world.endsOf(0, 1);
+    const { from, to } = world.ends;
     const { namespace } = world.member(0).host;
     const { directory } = world.rig;
     const start = () => Capture.start(namespace, "eth0", directory);
@@ -250,7 +258,7 @@ function testWireguard(): void {
 
   it("loses nothing when the agent is killed and started again", async () => {
     const member = world.member(0);
-    await using traffic = await SteadyTraffic.start(world.endsOf(0, 1), 0.02);
+    await using traffic = await SteadyTraffic.start(world.ends, 0.02);
     member.agent.process.kill("SIGKILL");
     await member.agent.process.ended(5_000);
     await world.restart(member);

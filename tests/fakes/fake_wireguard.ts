@@ -33,6 +33,8 @@ export class FakeWireguard implements Wireguard {
   readonly takenPorts = new Set<number>();
   /** How often something was changed. */
   changes = 0;
+  /** Keys of the peers that were sent an empty packet when a keepalive began. */
+  readonly sent: string[] = [];
 
   constructor(rtnetlink: FakeRtnetlink) {
     this.#rtnetlink = rtnetlink;
@@ -58,7 +60,8 @@ export class FakeWireguard implements Wireguard {
     state.peers = state.peers.filter(({ publicKey }) =>
       !removePeers.includes(publicKey) && publicKey !== state.publicKey
     );
-    for (const peer of putPeers) this.#put(state, peer);
+    const isUp = this.#link(interfaceIndex)?.up ?? false;
+    for (const peer of putPeers) this.#put(state, peer, isUp);
   }
 
   /** What only the kernel changes: handshakes, bytes, a peer that has moved. */
@@ -75,7 +78,7 @@ export class FakeWireguard implements Wireguard {
 
   [Symbol.dispose](): void {}
 
-  #put(state: State, change: WireguardPeerChange): void {
+  #put(state: State, change: WireguardPeerChange, isUp: boolean): void {
     const { publicKey, presharedKey } = change;
     if (publicKey === state.publicKey) return;
     const before = state.peers.find((peer) => peer.publicKey === publicKey) ?? {
@@ -89,6 +92,9 @@ export class FakeWireguard implements Wireguard {
       rxBytes: 0,
       txBytes: 0,
     };
+    const begins = before.keepaliveSeconds === 0 &&
+      (change.keepaliveSeconds ?? 0) > 0;
+    if (begins && isUp) this.sent.push(publicKey);
     const peer: WireguardPeer = {
       ...before,
       presharedKey: presharedKey === undefined

@@ -377,6 +377,48 @@ Deno.test("wireguard refuses a device name or a port that is taken", async () =>
   }
 });
 
+Deno.test("wireguard renews the sessions that a fault has ended, and no others", async () => {
+  for (const keepaliveSeconds of [0, 25]) {
+    const world = wireguardWorld();
+    const { sent } = world.wireguard;
+    const options = { ...OPTIONS, keepaliveSeconds };
+    const backend = createWireguardBackend(world.parts, options);
+    await startWith(backend, world, [PEER, OTHER]);
+    assertEquals(new Set(sent), new Set([keyOf(12), keyOf(13)]));
+    const renewedBy = async (act: (world: World) => void) => {
+      sent.length = 0;
+      act(world);
+      await world.clock.advance(1_000);
+      const { peers } = world.wireguard.device(deviceOf(world)!.index);
+      assertEquals(
+        peers.map((peer) => peer.keepaliveSeconds),
+        [keepaliveSeconds, keepaliveSeconds],
+      );
+      return new Set(sent);
+    };
+    const all = new Set([keyOf(12), keyOf(13)]);
+    for (
+      const fault of [
+        "the device is deleted",
+        "the device is set down",
+        "the device is set down and up",
+      ]
+    ) assertEquals(await renewedBy(FAULTS[fault]!), all, fault);
+    assertEquals(
+      await renewedBy(FAULTS["the peers are removed"]!),
+      new Set([keyOf(12)]),
+    );
+    assertEquals(await renewedBy(() => {}), new Set());
+    await backend.stop();
+    // A restart ends no session.
+    sent.length = 0;
+    const second = createWireguardBackend(world.parts, options);
+    await startWith(second, world, [PEER, OTHER]);
+    assertEquals(sent, []);
+    await second.stop();
+  }
+});
+
 Deno.test("wireguard gives every peer the preshared key and the keepalive", async () => {
   const world = wireguardWorld();
   const presharedKey = new Uint8Array(32).fill(3);
