@@ -4,7 +4,9 @@
  * @module
  */
 
+import { describeError } from "../errors.ts";
 import { ERRNO } from "../linux/errno.ts";
+import { hasKernelModule } from "../linux/kernel_module.ts";
 import { NetlinkError } from "../linux/netlink/errors.ts";
 import type { Link, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { contains } from "../net/cidr.ts";
@@ -98,6 +100,13 @@ export function tunnelModuleMissing(
       ...cause === undefined ? {} : { cause },
     }),
   );
+}
+
+/** What the kernel lacks for a device, as far as can be seen before it is made. */
+export function tunnelObstacle(name: string, kind: string): string | undefined {
+  return hasKernelModule(kind) === false
+    ? describeError(tunnelModuleMissing(name, kind))
+    : undefined;
 }
 
 /** Something else has the device's name or what must be unique about it. */

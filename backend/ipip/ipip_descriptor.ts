@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { BackendDescriptor } from "../backend_descriptor.ts";
 import { kernelParts } from "../kernel_parts.ts";
 import { flag } from "../option_schemas.ts";
+import { tunnelObstacle } from "../tunnel_device.ts";
 import { createIpipBackend } from "./ipip_backend.ts";
 import { IPIP_DEVICE, ipipMtuBytes } from "./ipip_options.ts";
 
@@ -26,6 +27,7 @@ export const ipipDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) =>
     ipipMtuBytes(underlayMtuBytes),
   deviceName: () => IPIP_DEVICE,
+  obstacle: () => tunnelObstacle(IPIP_DEVICE, "ipip"),
   routesByUnderlay: (options) => v.parse(optionsSchema, options).DirectRouting,
   create({ deviceAlias, parts }, options) {
     const { DirectRouting: directRouting } = v.parse(optionsSchema, options);

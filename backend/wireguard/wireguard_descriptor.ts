@@ -5,16 +5,14 @@
  */
 
 import * as v from "valibot";
-import { hasKernelModule } from "../../linux/kernel_module.ts";
 import { formatMac } from "../../net/mac.ts";
 import type {
   BackendDescriptor,
   BackendOptions,
 } from "../backend_descriptor.ts";
-import { describeError } from "../../errors.ts";
 import { kernelParts } from "../kernel_parts.ts";
 import { wholeNumber } from "../option_schemas.ts";
-import { tunnelModuleMissing } from "../tunnel_device.ts";
+import { tunnelObstacle } from "../tunnel_device.ts";
 import { createWireguardBackend } from "./wireguard_backend.ts";
 import {
   DEFAULT_WIREGUARD_PORT,
@@ -99,10 +97,7 @@ export const wireguardDescriptor: BackendDescriptor = {
   encrypts: true,
   runsAlone:
     "packets to hosts that have not changed yet would leave in clear text",
-  obstacle: () =>
-    hasKernelModule("wireguard") === false
-      ? describeError(tunnelModuleMissing(WIREGUARD_DEVICE, "wireguard"))
-      : undefined,
+  obstacle: () => tunnelObstacle(WIREGUARD_DEVICE, "wireguard"),
   create({ deviceAlias, parts, wireguard }, options, { mac }) {
     return createWireguardBackend({
       ...kernelParts(parts),
