@@ -11,7 +11,8 @@ import type { NewIpip, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 
-const IPIP: NewIpip = {
+/** What the ipip backend asks for. */
+export const IPIP: NewIpip = {
   name: "flannel.ipip",
   local: parseIpv4("192.0.2.11")!,
   mtuBytes: 1400,

@@ -40,7 +40,9 @@ const FILES = [
   "tests/contract/kernel_rtnetlink_test.ts",
   "tests/contract/packet_fates_programs_test.ts",
   "tests/contract/ebpf_data_path_test.ts",
+  "tests/contract/kernel_ipip_test.ts",
   "tests/contract/kernel_wireguard_test.ts",
+  "tests/e2e/ipip_test.ts",
   "tests/e2e/wireguard_test.ts",
 ];
 

@@ -48,8 +48,6 @@ export interface PlanInput {
 
 /** Minutes each, or for measuring: they run when they are named. */
 const LONG = "tests/long/";
-/** For a kernel in a virtual machine: see `tests/kernels/main.ts`. */
-const OTHER_KERNELS = "tests/kernels/";
 
 /**
  * A file waits half of its time, so two fit on one processor; not more than one
@@ -188,11 +186,7 @@ function select(
   files: readonly string[],
   names: readonly string[],
 ): readonly string[] {
-  if (names.length === 0) {
-    return files.filter((file) =>
-      !file.startsWith(LONG) && !file.startsWith(OTHER_KERNELS)
-    );
-  }
+  if (names.length === 0) return files.filter((file) => !file.startsWith(LONG));
   return names.flatMap((given) => {
     const name = given.replace(/^\.\//, "").replace(/\/$/, "");
     const found = files.filter((file) =>

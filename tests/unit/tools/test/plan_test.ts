@@ -22,7 +22,6 @@ const FILES = [
   "tests/e2e/y_test.ts",
   // It is among the longest.
   "tests/e2e/kernel_path_life_test.ts",
-  "tests/kernels/k_test.ts",
   "tests/long/l_test.ts",
   "tests/unit/u_test.ts",
 ];
@@ -131,14 +130,14 @@ Deno.test("--source runs the sources, whatever binary is there; unit and contrac
   }
 });
 
-Deno.test("every test file of this tree is in one phase, and only one; the long ones and those of other kernels are in none", async () => {
+Deno.test("every test file of this tree is in one phase, and only one; the long ones are in none", async () => {
   const files = testFiles();
   const { phases } = await plan([], { files, runtime: OWN_DENO });
   const planned = phases.flatMap(({ runs }) => runs)
     .map(({ args }) => args.at(-1)!);
   for (const file of files) {
     const holders = planned.filter((path) => file.startsWith(path));
-    const expected = /^tests\/(long|kernels)\//.test(file) ? 0 : 1;
+    const expected = file.startsWith("tests/long/") ? 0 : 1;
     assertEquals(holders.length, expected, file);
   }
 });

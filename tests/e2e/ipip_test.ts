@@ -1,15 +1,22 @@
 /**
- * Two hosts of the ipip backend. Not every kernel has ipip, so the file runs
- * in a virtual machine:
- * `deno task test:kernels 6.12 tests/kernels/ipip_test.ts`.
+ * A network whose packets the kernel puts into IP packets: two hosts. Where the
+ * kernel has no ipip, the agent says how to get it.
  *
  * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { kernelBackendSuite, type World } from "../e2e/kernel_backend_suite.ts";
+import { Rig } from "../rig/rig.ts";
+import { hasLinkKind } from "../support/link_kind.ts";
+import {
+  type KernelBackendCase,
+  kernelBackendSuite,
+  type World,
+} from "./kernel_backend_suite.ts";
 
-kernelBackendSuite({
+const PATIENCE_MS = 20_000;
+
+const CASE: KernelBackendCase = {
   type: "ipip",
   lease: /"BackendType":"ipip","LodenHostId":/,
   mtuBytes: 1480,
@@ -34,7 +41,7 @@ kernelBackendSuite({
   more: {
     "takes no ipip packet that a container sends in a peer's name": keepsOut,
   },
-});
+};
 
 /**
  * The first host's container has the second host's address and sends ipip packets
@@ -72,3 +79,20 @@ async function keepsOut({ members: [first] }: World): Promise<void> {
     "address delete 192.0.2.12/32 dev lo",
   ]);
 }
+
+function testAbsence(): void {
+  Deno.test("without ipip in the kernel, the agent names the module and waits for it", async () => {
+    await using rig = await Rig.create({ hosts: 1 });
+    await rig.startEtcd();
+    await rig.publish({ Network: "10.1.0.0/16", Backend: { Type: "ipip" } });
+    const agent = await rig.startAgent(rig.host(0));
+    await agent.process.untilLogged(
+      /Cannot create the device flannel\.ipip: .*the kernel must have the module ipip.*modprobe ipip/,
+      PATIENCE_MS,
+    );
+    assertEquals(await agent.stop(), 0);
+  });
+}
+
+if (hasLinkKind("ipip")) kernelBackendSuite(CASE);
+else testAbsence();
