@@ -15,7 +15,10 @@ import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
-import { ChangeFollower } from "./changes/change_follower.ts";
+import {
+  ChangeFollower,
+  type ChangeFollowerComponents,
+} from "./changes/change_follower.ts";
 import { Joining, type UnderlayChoice } from "./joining.ts";
 import type { Membership, MembershipEvents } from "./membership.ts";
 import type { EtcdSettings } from "./changes/missing_config.ts";
@@ -56,6 +59,7 @@ export interface AgentComponents extends
   readonly pickUnderlay: () => UnderlayChoice;
   readonly underlayView: UnderlayView;
   readonly notifier: ServiceNotifier;
+  readonly refuseBackend: ChangeFollowerComponents["refuseBackend"];
   readonly runShell: RunShell;
 }
 

@@ -5,7 +5,14 @@
  */
 
 import { allocDescriptor } from "./alloc.ts";
-import type { BackendDescriptor } from "./backend_descriptor.ts";
+import type { Underlay } from "../net/underlay.ts";
+import type { Backend } from "./backend.ts";
+import type {
+  BackendDescriptor,
+  BackendHost,
+  BackendOptions,
+  BackendPermissions,
+} from "./backend_descriptor.ts";
 import { extensionDescriptor } from "./extension/extension_descriptor.ts";
 import { hostGwDescriptor } from "./host_gw/host_gw_descriptor.ts";
 import { ipipDescriptor } from "./ipip/ipip_descriptor.ts";
@@ -37,6 +44,26 @@ export const BACKENDS: {
     gce: "use alloc, and let the cloud route the subnets",
   },
 };
+
+/**
+ * The backend of a network config, not started.
+ *
+ * @throws {LodenError} if the host's administrator does not allow it.
+ */
+export function createBackend(
+  { options, type }: {
+    readonly type: string;
+    readonly options: BackendOptions;
+  },
+  host: BackendHost,
+  permissions: BackendPermissions,
+  underlay: Underlay,
+): Backend {
+  const descriptor = backendOf(type);
+  const refusal = descriptor.refusal?.(permissions);
+  if (refusal !== undefined) throw refusal;
+  return descriptor.create(host, options, underlay);
+}
 
 /** Whether a config may name this type. */
 export function isBackend(type: string): boolean {

@@ -8,7 +8,7 @@
 import type { NetworkConfig } from "../../config/network/network.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import type { Underlay } from "../../net/underlay.ts";
-import { ConfigWatch } from "./config_watch.ts";
+import { ConfigWatch, type ConfigWatchComponents } from "./config_watch.ts";
 import type { Joining } from "../joining.ts";
 import type { Membership } from "../membership.ts";
 import type { EtcdSettings } from "./missing_config.ts";
@@ -24,6 +24,7 @@ import {
 /** What following needs. */
 export interface ChangeFollowerComponents extends RetryComponents {
   readonly state: AgentState;
+  readonly refuseBackend: ConfigWatchComponents["refuseBackend"];
   readonly registry: Pick<LeaseRegistry, "watchConfig" | "reconnect">;
   readonly underlayView: UnderlayView;
   readonly joining: Pick<Joining, "known" | "follow">;

@@ -26,6 +26,8 @@ const log = getLogger(["loden", "agent"]);
 export interface ConfigWatchComponents extends RetryComponents {
   readonly registry: Pick<LeaseRegistry, "watchConfig">;
   readonly state: AgentState;
+  /** Why this host does not use a backend; undefined: it does. */
+  readonly refuseBackend: (type: string) => LodenError | undefined;
 }
 
 /** Options of the watch. */
@@ -98,6 +100,8 @@ export class ConfigWatch {
     }
     if (stored.text === before.config.raw) return;
     const config = parseNetworkConfig(stored.text, BACKENDS, key);
+    const refusal = this.#components.refuseBackend(config.backend.type);
+    if (refusal !== undefined) throw refusal;
     const { values, needsReplan } = planConfigChange(before, config);
     await apply(config);
     logIgnoredKeys(config);

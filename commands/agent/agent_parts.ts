@@ -26,12 +26,8 @@ import type { AgentState } from "../../agent/status/state.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
-import type { Backend } from "../../backend/backend.ts";
-import type {
-  BackendHost,
-  BackendPermissions,
-} from "../../backend/backend_descriptor.ts";
-import { backendOf, isBackend } from "../../backend/backends.ts";
+import type { BackendHost } from "../../backend/backend_descriptor.ts";
+import { backendOf, createBackend, isBackend } from "../../backend/backends.ts";
 import { isPeerRoute, removeLeftover } from "../../backend/leftovers.ts";
 import { ROUTE_PROTOCOL } from "../../backend/reconcile/kernel_state.ts";
 import {
@@ -156,8 +152,9 @@ export async function composeAgent(
       look: (current) => lookAtUnderlay(current, settings, rtnetlink),
       warnings: (underlay) => warningsAbout(underlay, rtnetlink),
     },
+    refuseBackend: (type) => backendOf(type).refusal?.(permissions),
     createBackend: (config, underlay) =>
-      createBackend(config, host, permissions, underlay),
+      createBackend(config.backend, host, permissions, underlay),
     createFirewall: (config, events, antiSpoofing) =>
       createFirewall(settings, config, events, antiSpoofing),
     containerBridges: (subnet, overlayDevice) =>
@@ -274,18 +271,6 @@ function openStore(
       else state.raise("state.not-saved", describeError(error));
     },
   });
-}
-
-function createBackend(
-  { backend: { options, type } }: NetworkConfig,
-  host: BackendHost,
-  permissions: BackendPermissions,
-  underlay: Underlay,
-): Backend {
-  const descriptor = backendOf(type);
-  const refusal = descriptor.refusal?.(permissions);
-  if (refusal !== undefined) throw refusal;
-  return descriptor.create(host, options, underlay);
 }
 
 function backendHost(

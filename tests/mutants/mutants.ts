@@ -44,6 +44,11 @@ const WIREGUARD_TESTS = [
 const WIREGUARD_PLAN_TESTS = [
   "tests/unit/backend/wireguard/peer_plan_test.ts",
 ];
+const EXTENSION_TESTS = [
+  "tests/unit/backend/extension/extension_backend_test.ts",
+  "tests/unit/backend/extension/extension_descriptor_test.ts",
+];
+const IPIP_TESTS = ["tests/unit/backend/ipip/ipip_backend_test.ts"];
 const VXLAN_TESTS = ["tests/unit/backend/vxlan/vxlan_backend_test.ts"];
 
 /** All of them. */
@@ -422,6 +427,42 @@ export const MUTANTS: readonly Mutant[] = [
       "removeForwarding: actual.filter(({ mac }) => !wanted.has(formatMac(mac))),",
     change: "removeForwarding: [],",
     tests: PLAN_TESTS,
+  },
+  {
+    fault:
+      "commands from etcd run where the administrator has not allowed them",
+    file: "backend/backends.ts",
+    text: "if (refusal !== undefined) throw refusal;",
+    change: "",
+    tests: EXTENSION_TESTS,
+  },
+  {
+    fault: "a config with commands takes the place of the running one",
+    file: "agent/changes/config_watch.ts",
+    text: "if (refusal !== undefined) throw refusal;",
+    change: "",
+    tests: ["tests/unit/agent/changes/config_watch_test.ts"],
+  },
+  {
+    fault: "a command from etcd sees the agent's own variables",
+    file: "backend/extension/extension_command.ts",
+    text: "const environment = { ...childEnvironment(), ...variables };",
+    change: "const environment = { ...Deno.env.toObject(), ...variables };",
+    tests: EXTENSION_TESTS,
+  },
+  {
+    fault: "containers may send ipip packets in a host's name",
+    file: "backend/ipip/ipip_backend.ts",
+    text: "traffic: [{ protocol: IPPROTO_IPIP }],",
+    change: "traffic: [],",
+    tests: IPIP_TESTS,
+  },
+  {
+    fault: "ipip takes a device that leads to one host only",
+    file: "backend/ipip/ipip_device.ts",
+    text: "local === this.#local && remote === undefined",
+    change: "local === this.#local",
+    tests: IPIP_TESTS,
   },
   {
     fault: "packets leave in clear as long as there is no WireGuard device",

@@ -193,6 +193,7 @@ export class AgentRig {
           this.underlayFinding ?? { kind: "same", underlay: current },
         warnings: () => this.underlayWarnings,
       },
+      refuseBackend: () => undefined,
       createBackend: ({ backend: { type } }) => {
         const backend = new FakeBackend({
           ...this.#options.backend,

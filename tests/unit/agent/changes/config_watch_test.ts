@@ -1,3 +1,4 @@
+import { CommandsNotAllowedError } from "../../../../backend/extension/errors.ts";
 import { BACKENDS } from "../../../../backend/backends.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { ConfigWatch } from "../../../../agent/changes/config_watch.ts";
@@ -43,6 +44,8 @@ class World implements AsyncDisposable {
       random: new FakeRandom(),
       registry: new FakeRegistry(world.etcd),
       state: world.state,
+      refuseBackend: (type) =>
+        type === "extension" ? new CommandsNotAllowedError() : undefined,
     }, {
       etcd: {
         etcdEndpoints: ["http://192.0.2.1:2379"],
@@ -134,6 +137,11 @@ for (
       "one with a backend that is not there",
       '{ "Network": "10.1.0.0/16", "Backend": { "Type": "carrier-pigeon" } }',
       "Backend.Type",
+    ],
+    [
+      "one whose backend the administrator does not allow",
+      '{ "Network": "10.1.0.0/16", "Backend": { "Type": "extension" } }',
+      "--allow-extension-commands",
     ],
   ] as const
 ) {

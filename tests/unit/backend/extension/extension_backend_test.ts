@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ExtensionCommandError } from "../../../../backend/extension/errors.ts";
 import {
   ExtensionBackend,
@@ -119,6 +119,21 @@ Deno.test("the post-startup command has flannel's variables", async () => {
     "10.1.0.0/16 10.1.27.0/24 192.0.2.11 ::/0 <nil>",
   ]);
   await backend.stop();
+});
+
+Deno.test("a command has the documented variables, and nothing of the agent's", async () => {
+  await using scripts = await Scripts.create();
+  const record = await scripts.recorder();
+  Deno.env.set("FLANNELD_ETCD_PASSWORD", "secret");
+  try {
+    const postStartup = `${record} [$FLANNELD_ETCD_PASSWORD] $LC_ALL`;
+    const backend = backendWith({ postStartup });
+    await backend.start(context, signal);
+    assertMatch((await scripts.journal())[0]!, /^\[\] C \|/);
+    await backend.stop();
+  } finally {
+    Deno.env.delete("FLANNELD_ETCD_PASSWORD");
+  }
 });
 
 Deno.test("peers that come, change and go run their commands, one at a time, with their data as input", async () => {

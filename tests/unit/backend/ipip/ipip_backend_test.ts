@@ -201,6 +201,26 @@ Deno.test("ipip makes a device again that sends from another address", async () 
   await backend.stop();
 });
 
+Deno.test("ipip makes a device again that leads to one host only", async () => {
+  const world = kernelWorld();
+  const { rtnetlink } = world;
+  const local = world.context.underlay.address;
+  const { index } = rtnetlink.createIpip({
+    name: "flannel.ipip",
+    local,
+    mtuBytes: 1480,
+  });
+  const settings = rtnetlink.ipipSettings.bind(rtnetlink);
+  rtnetlink.ipipSettings = (asked) =>
+    asked === index
+      ? { local, remote: parseIpv4("192.0.2.99")! }
+      : settings(asked);
+  const backend = createIpipBackend(world.parts, OPTIONS);
+  await startWith(backend, world, [PEER]);
+  assertEquals(deviceOf(world).index === index, false);
+  await backend.stop();
+});
+
 Deno.test("ipip takes no device of another program's", async () => {
   const foreignName = kernelWorld();
   foreignName.rtnetlink.addLink({ name: "flannel.ipip", kind: "bridge" });
