@@ -5,13 +5,8 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import {
-  AgentInNamespaceError,
-  AgentRunningError,
-  RunDirectoryError,
-} from "../errors.ts";
+import { AgentRunningError, RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "./instance.ts";
-import { NamespaceLock } from "../../linux/namespace_lock.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -94,20 +89,4 @@ function readPid(file: Deno.FsFile): number | undefined {
   const length = file.readSync(bytes) ?? 0;
   const pid = Number(new TextDecoder().decode(bytes.subarray(0, length)));
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
-}
-
-/**
- * In addition to the lock in the run directory: two agents may have different
- * run directories, but their devices, routes and rules would conflict in the
- * namespace.
- *
- * @throws {AgentInNamespaceError} if another process has it.
- */
-export function claimNamespace(
-  { name, runDir }: InstancePaths,
-  etcdPrefix: string,
-): Disposable {
-  const lock = NamespaceLock.acquire(`loden/${name}`);
-  if (lock === undefined) throw new AgentInNamespaceError(etcdPrefix, runDir);
-  return lock;
 }

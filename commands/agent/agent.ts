@@ -10,10 +10,8 @@ import { FlanneldRunningError } from "../../agent/errors.ts";
 import { exitCodes, signalExitCode } from "../../agent/exit_codes.ts";
 import { serveHealth } from "../../agent/status/health_server.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
-import {
-  claimNamespace,
-  InstanceLock,
-} from "../../agent/instance/instance_lock.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
 import { configureLogging } from "../../agent/logging/logging.ts";
 import { refuseFilesOfOthers } from "../../agent/instance/other_agents.ts";
 import { AgentState } from "../../agent/status/state.ts";

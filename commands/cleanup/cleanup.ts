@@ -18,10 +18,8 @@ import {
   keyFile,
   stateFile,
 } from "../../agent/instance/instance.ts";
-import {
-  claimNamespace,
-  InstanceLock,
-} from "../../agent/instance/instance_lock.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
 import {
   findLeftovers,
   type Leftover,

@@ -14,10 +14,8 @@ import {
   writeFootprint,
 } from "../../../../agent/instance/footprint.ts";
 import { instancePaths } from "../../../../agent/instance/instance.ts";
-import {
-  claimNamespace,
-  InstanceLock,
-} from "../../../../agent/instance/instance_lock.ts";
+import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
+import { claimNamespace } from "../../../../agent/instance/namespace_claim.ts";
 import { planCleanup } from "../../../../commands/cleanup/cleanup_plan.ts";
 import { dispatch } from "../../../../commands/dispatch.ts";
 import { commandTable } from "../../../../commands/table.ts";
