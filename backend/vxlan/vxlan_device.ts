@@ -49,6 +49,7 @@ export class VxlanDevice {
   readonly #tunnel: TunnelDevice;
   readonly #ethtool: Ethtool;
   readonly #txChecksum: TxChecksumPlan;
+  #hasWorked = false;
 
   constructor(
     { ethtool, rtnetlink }: VxlanDeviceParts,
@@ -98,15 +99,19 @@ export class VxlanDevice {
    */
   ensure(): { index: number; mended: string[] } {
     const mended: string[] = [];
-    const link = this.#existing(mended) ?? this.#create(mended);
-    if (formatMac(link.mac) !== formatMac(this.mac)) {
-      mended.push(`hardware address ${formatMac(link.mac)}`);
-      this.#rtnetlink.changeLink(link.index, { mac: this.mac });
+    const existing = this.#existing(mended);
+    const link = existing ?? this.#create(mended);
+    try {
+      mended.push(...this.#mend(link));
+    } catch (error) {
+      // A start that fails leaves nothing. Later, the notification of the
+      // deletion would cause the next attempt at once, and so on.
+      if (existing === undefined && !this.#hasWorked) {
+        this.#rtnetlink.deleteLink(link.index);
+      }
+      throw error;
     }
-    mended.push(
-      ...mendTxChecksum(this.#ethtool, this.name, this.#txChecksum),
-      ...this.#mend(link),
-    );
+    this.#hasWorked = true;
     return { index: link.index, mended };
   }
 
@@ -115,8 +120,21 @@ export class VxlanDevice {
     return this.#txChecksum.text;
   }
 
-  /** The kernel binds the port when the device is set up. */
   #mend(link: Link): string[] {
+    const mended: string[] = [];
+    if (formatMac(link.mac) !== formatMac(this.mac)) {
+      mended.push(`hardware address ${formatMac(link.mac)}`);
+      this.#rtnetlink.changeLink(link.index, { mac: this.mac });
+    }
+    mended.push(
+      ...mendTxChecksum(this.#ethtool, this.name, this.#txChecksum),
+      ...this.#setUp(link),
+    );
+    return mended;
+  }
+
+  /** The kernel binds the port when the device is set up. */
+  #setUp(link: Link): string[] {
     try {
       return mendTunnelDevice(
         this.#rtnetlink,

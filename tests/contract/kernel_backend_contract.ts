@@ -32,6 +32,17 @@ export function kernelBackendContract(
   options: BackendOptions = {},
   dataPath: "ebpf" | "tun" = "ebpf",
 ): void {
+  const name = type === "udp" ? `udp, ${dataPath},` : type;
+  const open = kernelBackendWorlds(type, options, dataPath);
+  backendContract(`${name} on this kernel`, type, open);
+}
+
+/** Makes hosts in this namespace, one after the other. */
+export function kernelBackendWorlds(
+  type: string,
+  options: BackendOptions = {},
+  dataPath: "ebpf" | "tun" = "ebpf",
+): () => Promise<BackendWorld> {
   // As an agent makes them: once.
   const rtnetlink = new KernelRtnetlink();
   const parts = kernelParts(rtnetlink, systemClock);
@@ -41,8 +52,7 @@ export function kernelBackendContract(
     netlink: () => wireguard,
     keys: { load: () => Promise.resolve(key) },
   };
-  const name = type === "udp" ? `udp, ${dataPath},` : type;
-  backendContract(`${name} on this kernel`, type, async () => {
+  return async () => {
     ip("link add eth0 type veth peer name far");
     setKernel();
     ip("address add 192.0.2.11/24 dev eth0");
@@ -80,7 +90,7 @@ export function kernelBackendContract(
       },
     });
     return world;
-  });
+  };
 }
 
 /** Real commands, whose effect is files in a directory. */

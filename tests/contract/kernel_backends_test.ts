@@ -1,6 +1,6 @@
 /**
- * The backends on this kernel. ipip is in `tests/kernels/`, because not every
- * kernel has it.
+ * The backends on this kernel. ipip and wireguard, which not every kernel has,
+ * have files of their own.
  *
  * @module
  */
