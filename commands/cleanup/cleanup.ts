@@ -31,6 +31,7 @@ import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
 import { unreadableStateFile } from "../../lease/saved/file_state_store.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
+import { removeFile } from "../../linux/remove_file.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
@@ -121,7 +122,7 @@ async function plan(
       ? []
       : await workingRuleSets(new HostCommandRunner(), signal),
     exists: isThere,
-    removeFile: (path) => Deno.remove(path),
+    removeFile,
   }, signal);
   const records = await present([footprintPath(paths), paths.socket]);
   for (const path of [...stateFiles, ...records]) {

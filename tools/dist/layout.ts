@@ -77,6 +77,10 @@ export function layout(rendered: RenderedFiles): LayoutEntry[] {
       `${DOC}/examples/50-network-config.conf`,
       "examples/50-network-config.conf",
     ),
+    packaging(
+      `${DOC}/examples/60-no-kernel-programs.conf`,
+      "examples/60-no-kernel-programs.conf",
+    ),
     { path: `${DOC}/LICENSE`, source: { file: "LICENSE" } },
     { path: `${DOC}/README.md`, source: { file: "README.md" } },
     { path: `${DOC}/CONTRIBUTING.md`, source: { file: "CONTRIBUTING.md" } },

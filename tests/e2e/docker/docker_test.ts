@@ -30,6 +30,7 @@ import {
   installProgram,
   whatToInstall,
 } from "../../rig/booted/installation.ts";
+import type { BootedHost } from "../../rig/booted/booted_host.ts";
 import { DockerWorld, enableLoden } from "./docker_world.ts";
 
 const OVERLAY_MTU = 1472;
@@ -40,20 +41,47 @@ const REDIS = "redis";
 const PING_INTERVAL_SECONDS = 0.02;
 
 const DOCUMENTATION = new URL("../../../docs/systemd.md", import.meta.url);
+/** The third host has it. */
+const LESS_POWER = new URL(
+  "../../../packaging/examples/60-no-kernel-programs.conf",
+  import.meta.url,
+);
+/** On the third host. */
+const KEY = "/home/etcd/key.pem";
+/** Bits of capabilities, linux/capability.h. */
+const NET_ADMIN_AND_RAW = 1n << 12n | 1n << 13n;
+const SYS_ADMIN_AND_BPF = 1n << 21n | 1n << 39n;
 /** Of each host. */
 const DATA_PATHS = ["ebpf", "ebpf", "tun"] as const;
 
 let booted: Promise<DockerWorld> | undefined;
 let joined: Promise<DockerWorld> | undefined;
 
+/** A key of another user, and a drop-in that hands a copy to the agent. */
+async function putKey(machine: BootedHost): Promise<void> {
+  await machine.writeTextFile(KEY, "a key\n");
+  await Deno.chown(`${machine.root}${KEY}`, 1_234, 1_234);
+  await Deno.chmod(`${machine.root}${KEY}`, 0o600);
+  await machine.writeTextFile(
+    "/etc/systemd/system/loden.service.d/70-key.conf",
+    `[Service]\nLoadCredential=etcd-key:${KEY}\nEnvironment=KEY=%d/etcd-key\n`,
+  );
+}
+
 /** Booted, with no etcd yet. */
 function bootedWorld(): Promise<DockerWorld> {
   return booted ??= DockerWorld.boot({
     hosts: DATA_PATHS.length,
-    prepare: (host, rig) =>
-      enableLoden(host, rig, {
-        FLANNELD_DATAPATH: DATA_PATHS[rig.hosts.indexOf(host.host)]!,
-      }),
+    prepare: async (host, rig) => {
+      const dataPath = DATA_PATHS[rig.hosts.indexOf(host.host)]!;
+      await enableLoden(host, rig, { FLANNELD_DATAPATH: dataPath });
+      if (dataPath === "ebpf") return;
+      await host.machine.writeTextFile(
+        "/etc/systemd/system/loden.service.d/60-no-kernel-programs.conf",
+        await Deno.readTextFile(LESS_POWER),
+      );
+      await putKey(host.machine);
+    },
   });
 }
 
@@ -326,6 +354,100 @@ Deno.test("the units are as systemd wants them, and as exposed as the documentat
   assertEquals(exposure, documented);
 });
 
+/** The number of the agent's process on a machine. */
+async function agentOf(machine: BootedHost): Promise<string> {
+  return (await machine.run(
+    ["systemctl", "show", "--property=MainPID", "--value", "loden.service"],
+  )).trim();
+}
+
+/** A shell as root without limits, but in what the unit sees of the file system. */
+async function inUnit(machine: BootedHost, script: string) {
+  const enter = `--target=${await agentOf(machine)}`;
+  return await machine.attempt(
+    ["nsenter", enter, "--mount", "sh", "-c", script],
+  );
+}
+
+Deno.test("the agents run with the documented capabilities and no others, on both data paths", async () => {
+  const { hosts } = await world();
+  for (const [index, { machine }] of hosts.entries()) {
+    const status = await machine.run([
+      "cat",
+      `/proc/${await agentOf(machine)}/status`,
+    ]);
+    const wanted = DATA_PATHS[index] === "ebpf"
+      ? NET_ADMIN_AND_RAW | SYS_ADMIN_AND_BPF
+      : NET_ADMIN_AND_RAW;
+    for (const set of ["CapEff", "CapPrm", "CapBnd"]) {
+      const [, digits] = new RegExp(`^${set}:\\s+(\\w+)$`, "m").exec(status)!;
+      assertEquals(BigInt(`0x${digits}`), wanted, `${set} of host ${index}`);
+    }
+    assertMatch(status, /^NoNewPrivs:\s+1$/m);
+    assertMatch(status, /^Seccomp:\s+2$/m);
+    const { backend, warnings } = await (await world()).status(index);
+    assertEquals([backend?.dataPath, warnings], [DATA_PATHS[index], []]);
+  }
+});
+
+Deno.test("under its unit an agent writes to its own directories only", async () => {
+  const { hosts } = await world();
+  for (const { machine } of hosts) {
+    for (const directory of ["/run/loden", "/run/flannel", "/var/lib/loden"]) {
+      const own = await inUnit(
+        machine,
+        `: >${directory}/x && rm ${directory}/x`,
+      );
+      assertEquals([own.exitCode, own.stderr], [0, ""]);
+    }
+    const lock = await inUnit(machine, ": >>/run/xtables.lock");
+    assertEquals([lock.exitCode, lock.stderr], [0, ""]);
+    for (const path of ["/run/x", "/run/systemd/x", "/etc/x", "/var/lib/x"]) {
+      const other = await inUnit(machine, `: >${path}`);
+      assertMatch(other.stderr, /Read-only file system/, path);
+    }
+  }
+});
+
+Deno.test("under its unit an agent reaches no socket that makes it more powerful, nor a home directory", async () => {
+  const { machine } = (await world()).host(0);
+  for (
+    const command of [
+      "docker version",
+      "busctl list",
+      "SYSTEMCTL_FORCE_BUS=0 systemctl list-units",
+      "ctr --address=/run/containerd/containerd.sock version",
+    ]
+  ) {
+    assertEquals((await machine.attempt(["sh", "-c", command])).exitCode, 0);
+    assertNotEquals((await inUnit(machine, command)).exitCode, 0, command);
+  }
+  const homes = await inUnit(machine, "ls -A /root /home");
+  assertEquals(homes.stdout.trim(), "/home:\n\n/root:");
+});
+
+Deno.test("a key in a home directory reaches an agent as a credential only", async () => {
+  const { machine } = (await world()).host(2);
+  const environment = await machine.run([
+    "cat",
+    `/proc/${await agentOf(machine)}/environ`,
+  ]);
+  const [, path] = /(?:^|\0)KEY=([^\0]+)/.exec(environment)!;
+  assertEquals((await inUnit(machine, `cat ${path}`)).stdout, "a key\n");
+  assertNotEquals((await inUnit(machine, `cat ${KEY}`)).exitCode, 0);
+});
+
+Deno.test("Docker's options are where Docker's unit looks for them", async () => {
+  const { machine } = (await world()).host(0);
+  const usual = "/run/flannel_docker_opts.env";
+  assertEquals(
+    (await machine.run(["readlink", usual])).trim(),
+    "flannel/docker_opts.env",
+  );
+  assertMatch(await machine.readTextFile(usual), /^DOCKER_OPT_BIP=/m);
+  assertMatch(await machine.run(["loden", "status"]), /docker +\d+\.\d+\.\d+/);
+});
+
 Deno.test("under its unit an agent sets the network's kernel variables when asked to, and can set no others", async () => {
   const { machine } = (await world()).host(1);
   const options = await machine.readTextFile("/etc/default/loden");
@@ -341,29 +463,20 @@ Deno.test("under its unit an agent sets the network's kernel variables when aske
     ["cat", forwarding],
     ({ stdout }) => stdout.trim() === "1",
   );
-  const [pid] = (await machine.run(
-    ["systemctl", "show", "--property=MainPID", "--value", "loden.service"],
-  )).trim().split("\n");
-  // As root without limits, but in what the unit sees of the file system.
-  const write = await machine.attempt([
-    ...["nsenter", `--target=${pid}`, "--mount", "sh", "-c"],
-    "echo 60 >/proc/sys/vm/swappiness",
-  ]);
+  const write = await inUnit(machine, "echo 60 >/proc/sys/vm/swappiness");
   assertMatch(write.stderr, /Read-only file system/);
 });
 
 Deno.test("under its unit an agent can read and set the packet steering of the overlay device", async () => {
   const { machine } = (await world()).host(1);
-  const pid = (await machine.run(
-    ["systemctl", "show", "--property=MainPID", "--value", "loden.service"],
-  )).trim();
   const file = "/sys/class/net/flannel0/queues/rx-0/rps_cpus";
-  // In what the unit sees of the file system. In a container systemd leaves /sys
-  // writable: that the unit asks for it is not proved here.
-  await machine.run([
-    ...["nsenter", `--target=${pid}`, "--mount", "sh", "-c"],
+  // In a container systemd leaves /sys writable: that the unit asks for it is not
+  // proved here.
+  const set = await inUnit(
+    machine,
     `cpus=$(cat ${file}) && echo "$cpus" >${file}`,
-  ]);
+  );
+  assertEquals([set.exitCode, set.stderr], [0, ""]);
   const status = await machine.run(["loden", "status"]);
   assertMatch(status, /flows on: where they arrive/);
 });

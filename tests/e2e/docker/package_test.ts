@@ -34,9 +34,12 @@ const PING_INTERVAL_SECONDS = 0.02;
 const OPTIONS_FILE = "/etc/default/loden";
 /** They leave traces too. */
 const OTHER_UNITS = ["docker.service", "docker.socket", "containerd.service"];
-/** What is only the machine's own, or changes while it runs. */
+/**
+ * What is only the machine's own, or changes while it runs. The lock belongs to
+ * iptables, whoever makes it.
+ */
 const NOT_LODENS =
-  /^\/(proc|sys|dev|tmp|run\/(systemd|udev|log)|var\/log|var\/cache|var\/lib\/(dpkg|systemd))\//;
+  /^\/((proc|sys|dev|tmp|run\/(systemd|udev|log)|var\/log|var\/cache|var\/lib\/(dpkg|systemd))\/|run\/(xtables\.lock|containerd)$)/;
 
 interface World extends AsyncDisposable {
   readonly rig: Rig;
