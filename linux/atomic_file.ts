@@ -27,9 +27,8 @@ export interface AtomicFileOptions {
 /**
  * Writes `content` (text as UTF-8) to `path` so that a reader sees the old or
  * the new content, never a part, even after a power failure: a temporary file
- * in the same directory, fsync, rename, fsync of the directory (compat 4). The
- * temporary file has its final permission bits from the start, so no other user
- * can read it.
+ * in the same directory, fsync, rename, fsync of the directory (compat 4). Until
+ * the temporary file is complete, only this user can read it.
  *
  * Missing directories are created, those above the file's own with mode 0755. A
  * symbolic link is followed only if {@linkcode resolveSafely} allows it; the
@@ -111,20 +110,19 @@ async function replaceFile(
   const temporary = join(dirname(target), `.${basename(target)}.${suffix}`);
   try {
     {
-      // Change the owner only when the file is complete.
-      using file = withoutUmask(() =>
-        Deno.openSync(temporary, {
-          write: true,
-          // O_EXCL: never open an existing file or link.
-          createNew: true,
-          mode: owner === undefined ? mode : mode & 0o700,
-        })
-      );
+      using file = await Deno.open(temporary, {
+        write: true,
+        // O_EXCL: never open an existing file or link.
+        createNew: true,
+        mode: mode & 0o700,
+      });
       await writeAll(file, bytes);
+      // The owner and the mode follow when the file is complete. To set the
+      // umask instead would change it for every thread.
       if (owner !== undefined) {
         await Deno.chown(temporary, owner.uid, owner.gid);
-        await Deno.chmod(temporary, mode);
       }
+      await Deno.chmod(temporary, mode);
       await file.sync();
     }
     await Deno.rename(temporary, target);
@@ -134,16 +132,6 @@ async function replaceFile(
     throw error;
   }
   await syncDirectory(dirname(target));
-}
-
-/** Synchronous, because the umask belongs to the process. */
-function withoutUmask<T>(make: () => T): T {
-  const umask = Deno.umask(0);
-  try {
-    return make();
-  } finally {
-    Deno.umask(umask);
-  }
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
@@ -174,7 +162,9 @@ async function makeDirectories(
   const parent = dirname(directory);
   if (parent !== directory) await makeDirectories(parent);
   try {
-    withoutUmask(() => Deno.mkdirSync(directory, { mode }));
+    await Deno.mkdir(directory, { mode });
+    // The umask may have taken bits away.
+    await Deno.chmod(directory, mode);
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }

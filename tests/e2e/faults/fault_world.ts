@@ -185,8 +185,17 @@ export class FaultWorld implements AsyncDisposable {
    * Revokes etcd's leases without a key: an agent that is killed between the two
    * calls that make a lease leaves one behind until its TTL is over. Throws when
    * there are more than `most`.
+   *
+   * An agent that started from saved state is between these two calls as soon as
+   * etcd answers, and its lease would be taken for an orphan.
    */
   async revokeOrphans(most: number): Promise<void> {
+    await eventually(
+      "every agent has its lease from etcd",
+      () => Promise.all(this.nodes.map((node) => this.status(node))),
+      (all) => all.every(({ fromSavedState }) => !fromSavedState),
+      WELL_MS,
+    );
     const ctl = (...args: string[]) => this.anyMember(...args);
     const orphans = await orphanedEtcdLeases(ctl);
     if (orphans.length > most) {
