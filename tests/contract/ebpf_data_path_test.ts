@@ -467,6 +467,21 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     await host.proveThatPacketsFlow();
   });
 
+  test("an agent that is started again leaves the program on a second underlay until it knows the peers", async (host) => {
+    const first = await host.start();
+    host.plugIn("eth1", "198.51.100.1/24", ["198.51.100.2"]);
+    ip("route add 192.0.2.2/32 via 198.51.100.2 dev eth1");
+    await host.clock.advance(5_000);
+    await first.stop();
+    const second = host.backend();
+    await second.start(host.context(), signal);
+    await host.proveThatPacketsFlow("eth1");
+    ip("route delete 192.0.2.2/32");
+    await second.apply({ added: PEERS, changed: [], removed: [] });
+    assertEquals(host.attached(), ALL);
+    await host.proveThatPacketsFlow();
+  });
+
   test("a host goes from the kernel's path to user space and back, and nothing of the other is left", async (host) => {
     for (const dataPath of ["ebpf", "tun", "ebpf", "tun"] as const) {
       const backend = await host.start({ dataPath });

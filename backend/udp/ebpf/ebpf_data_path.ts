@@ -346,7 +346,11 @@ export class EbpfDataPath implements UdpDataPath {
       : [...peers.values()];
     if (unsettled !== undefined) this.#table.put(unsettled, deadlineOf);
     mended.push(...programs.underlays.set(devices));
-    mended.push(...this.#detachElsewhere(links, devices));
+    // While the peers are unknown, so are their underlays. The programs of an
+    // earlier agent receive there.
+    if (peers !== undefined) {
+      mended.push(...this.#detachElsewhere(links, devices));
+    }
     const { device, hop } = this.#pair;
     if (ensureAttached(bpf, hop.index, "ingress", programs.hop).changed) {
       mended.push(`program at ${hop.name}`);
