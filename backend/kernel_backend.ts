@@ -35,6 +35,7 @@ import {
   readActualState,
   ROUTE_PROTOCOL,
 } from "./reconcile/kernel_state.ts";
+import { merge, PeerPlans } from "./reconcile/peer_plans.ts";
 import {
   type Changes,
   countChanges,
@@ -191,11 +192,11 @@ export class KernelBackend implements Backend {
       layout,
       underlays: new UnderlayDevices(this.#parts, context.underlay),
       deviceIndex: index,
-      reported: new Map(),
       conflicts: new Set(),
       knowsPeers: false,
       isSettled: false,
-      plans: new Map(),
+      plans: new PeerPlans(),
+      refused: new Map(),
       plannedFor: undefined,
       replanAtMs: 0,
       lookAtMs: 0,
@@ -237,12 +238,12 @@ export class KernelBackend implements Backend {
       dataPath: running?.layout.dataPath ?? "none",
       reason: running === undefined ? "not started" : "the network's backend",
       device: running?.layout.deviceName,
-      peers: this.#peers.size - (running?.reported.size ?? 0),
+      peers: this.#peers.size - (running?.refused.size ?? 0),
       outlivesAgent: running !== undefined,
       details: {
         ...running?.layout.details(),
         ...Object.fromEntries(
-          [...running?.reported ?? []].map(([subnet, reason]) => [
+          [...running?.refused ?? []].map(([subnet, reason]) => [
             `not served: ${subnet}`,
             reason,
           ]),
@@ -326,12 +327,12 @@ export class KernelBackend implements Backend {
     const touched = [...put, ...diff.removed].map(({ subnet }) =>
       formatCidr(subnet)
     );
-    const before = merge(touched.flatMap((key) => plans.get(key) ?? []));
+    const before = merge(plans.plans(touched));
     for (const key of touched) plans.delete(key);
     for (const peer of put) {
       plans.set(formatCidr(peer.subnet), layout.plan([peer], deviceIndex));
     }
-    const after = merge(touched.flatMap((key) => plans.get(key) ?? []));
+    const after = merge(plans.plans(touched));
     const kept = new Set(after.routes.map(routeKey));
     const gone = before.routes.filter((route) => !kept.has(routeKey(route)));
     const own = claim?.change(after.routes, gone) ?? after.routes;
@@ -344,9 +345,9 @@ export class KernelBackend implements Backend {
           !running.conflicts.has(formatCidr(destination))
         ),
       },
-      () => [...plans.values()].flatMap(({ forwarding }) => forwarding),
+      (macs) => plans.entriesOf(macs),
     );
-    this.#reportRefused(running);
+    this.#reportRefused(running, touched);
     try {
       this.#apply({
         ...changes,
@@ -368,7 +369,7 @@ export class KernelBackend implements Backend {
     running.isSettled = false;
     const routes = rtnetlink.routes();
     this.#plan(running, routes);
-    const wanted = merge([...running.plans.values()]);
+    const wanted = merge(running.plans.plans());
     const safety: NewRoute = {
       destination: network,
       type: "unreachable",
@@ -445,20 +446,25 @@ export class KernelBackend implements Backend {
     return true;
   }
 
-  #reportRefused(running: Running): void {
-    const refused = new Map(
-      [...running.plans.values()].flatMap((plan) => plan.refused)
-        .map(({ peer, reason }) => [formatCidr(peer.subnet), reason]),
+  /** @param touched Peers whose plans are new; all without it. */
+  #reportRefused(running: Running, touched?: readonly string[]): void {
+    const before = touched === undefined ? running.refused : new Map(
+      touched.map((key) => [key, running.refused.get(key) ?? ""]),
     );
-    for (const [subnet, reason] of refused) {
-      if (running.reported.get(subnet) === reason) continue;
-      log.warn("peer cannot be served", {
-        event: "backend.peer-refused",
-        subnet,
-        reason,
-      });
+    if (touched === undefined) running.refused = new Map();
+    else for (const key of touched) running.refused.delete(key);
+    for (const plan of running.plans.plans(touched)) {
+      for (const { peer, reason } of plan.refused) {
+        const subnet = formatCidr(peer.subnet);
+        running.refused.set(subnet, reason);
+        if (before.get(subnet) === reason) continue;
+        log.warn("peer cannot be served", {
+          event: "backend.peer-refused",
+          subnet,
+          reason,
+        });
+      }
     }
-    running.reported = refused;
   }
 
   #reportConflicts(running: Running, { conflicts }: Changes): void {
@@ -527,27 +533,17 @@ interface Running {
   readonly underlays: UnderlayDevices;
   deviceIndex: number;
   /** Peers that are not served, by subnet, and why. */
-  reported: ReadonlyMap<string, string>;
+  refused: Map<string, string>;
   /** Destinations that are reported already. */
   conflicts: ReadonlySet<string>;
   /** Whether the peers are known; no peers differs from not known yet. */
   knowsPeers: boolean;
   /** Whether the kernel was as wanted after the last look or change. */
   isSettled: boolean;
-  /** What each peer needs, by subnet. */
-  readonly plans: Map<string, PeerPlan>;
+  readonly plans: PeerPlans<PeerPlan>;
   /** The device, and the routes outside of the overlay, that the plans follow. */
   plannedFor: string | undefined;
   /** When plans and kernel are looked at although nothing is known to have changed. */
   replanAtMs: number;
   lookAtMs: number;
-}
-
-/** One state of several plans. */
-function merge(plans: readonly PeerPlan[]): DesiredState {
-  return {
-    routes: plans.flatMap(({ routes }) => routes),
-    neighbours: plans.flatMap(({ neighbours }) => neighbours),
-    forwarding: plans.flatMap(({ forwarding }) => forwarding),
-  };
 }

@@ -4,6 +4,19 @@
  * @module
  */
 
+const HEX = "[0-9a-f]";
+const FORMS = [
+  `${HEX}{2}(:${HEX}{2}){5}`,
+  `${HEX}{2}(-${HEX}{2}){5}`,
+  `${HEX}{4}(\\.${HEX}{4}){2}`,
+];
+const MAC = new RegExp(`^(${FORMS.join("|")})$`, "i");
+
+/** Six bytes as a number, to compare thousands. */
+export function macKey(bytes: Uint8Array): number {
+  return bytes.reduce((key, byte) => key * 256 + byte, 0);
+}
+
 /** Six bytes as `aa:bb:cc:dd:ee:ff`, lower case. */
 export function formatMac(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
@@ -16,12 +29,6 @@ export function formatMac(bytes: Uint8Array): string {
  * else.
  */
 export function parseMac(text: string): Uint8Array | undefined {
-  const hex = "[0-9a-f]";
-  const forms = [
-    `${hex}{2}(:${hex}{2}){5}`,
-    `${hex}{2}(-${hex}{2}){5}`,
-    `${hex}{4}(\\.${hex}{4}){2}`,
-  ];
-  if (!new RegExp(`^(${forms.join("|")})$`, "i").test(text)) return undefined;
+  if (!MAC.test(text)) return undefined;
   return Uint8Array.fromHex(text.replaceAll(/[:.-]/g, ""));
 }

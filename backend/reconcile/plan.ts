@@ -14,8 +14,8 @@ import type {
   NewRoute,
   Route,
 } from "../../linux/netlink/rtnetlink.ts";
-import { type Cidr, formatCidr, isWithin } from "../../net/cidr.ts";
-import { formatMac } from "../../net/mac.ts";
+import { type Cidr, isWithin } from "../../net/cidr.ts";
+import { macKey } from "../../net/mac.ts";
 import { RTPROT_BOOT } from "../../linux/netlink/route.ts";
 import {
   type ActualState,
@@ -34,7 +34,7 @@ export interface Changes {
   readonly removeRoutes: readonly NewRoute[];
   readonly removeNeighbours: readonly Neighbour[];
   readonly removeForwarding: readonly ForwardingEntry[];
-  /** Routes that are in the place of a wanted one and are not Loden's. */
+  /** Routes that take the packets of a wanted one and are not Loden's. */
   readonly conflicts: readonly Route[];
 }
 
@@ -63,26 +63,21 @@ export function planChanges(
  * The changes from what some peers needed to what they need now, without a look at
  * the kernel.
  *
- * @param wanted All forwarding entries that are wanted now: two peers may share a
- * hardware address.
+ * @param entriesOf The forwarding entries that are wanted now for these hardware
+ * addresses, which two peers may share.
  */
 export function planDifference(
   before: DesiredState,
   after: DesiredState,
-  wanted: () => readonly ForwardingEntry[],
+  entriesOf: (macs: ReadonlySet<number>) => readonly ForwardingEntry[],
 ): Omit<Changes, "conflicts"> {
   const formerRoutes = new Map(
     before.routes.map((route) => [routeKey(route), route]),
   );
   const keys = new Set(after.routes.map(routeKey));
   const macs = new Set(
-    [...before.forwarding, ...after.forwarding].map(({ mac }) =>
-      formatMac(mac)
-    ),
+    [...before.forwarding, ...after.forwarding].map(({ mac }) => macKey(mac)),
   );
-  const concerned = macs.size === 0
-    ? []
-    : wanted().filter(({ mac }) => macs.has(formatMac(mac)));
   return {
     putRoutes: after.routes.filter((route) => {
       const former = formerRoutes.get(routeKey(route));
@@ -90,7 +85,7 @@ export function planDifference(
     }),
     removeRoutes: before.routes.filter((route) => !keys.has(routeKey(route))),
     ...planNeighbours(after.neighbours, before.neighbours),
-    ...planForwarding(concerned, before.forwarding),
+    ...planForwarding(entriesOf(macs), before.forwarding),
   };
 }
 
@@ -112,20 +107,29 @@ function planRoutes(
   ownership: Ownership,
 ): Pick<Changes, "removeRoutes" | "putRoutes" | "conflicts"> {
   const wanted = new Map(desired.map((route) => [routeKey(route), route]));
+  const toPeers = new Map(
+    desired.filter(({ type = "unicast" }) => type === "unicast")
+      .map((route) => [cidrKey(route.destination), route]),
+  );
   const inPlace = new Set<string>();
   const removeRoutes: NewRoute[] = [];
   const conflicts: Route[] = [];
   for (const route of actual) {
     const key = routeKey(route);
     const wish = wanted.get(key);
-    const ours = isOurs(route, wish, ownership);
-    if (wish === undefined) {
-      if (ours && !isOfOthers?.(key)) removeRoutes.push(asRequest(route));
-    } else if (!ours) {
+    // Of the same subnet, whatever the metric.
+    const toPeer = toPeers.get(cidrKey(route.destination));
+    if (isOurs(route, wish ?? toPeer, ownership)) {
+      if (wish === undefined) {
+        if (!isOfOthers?.(key)) removeRoutes.push(asRequest(route));
+      } else if (isAsWanted(route, wish)) {
+        inPlace.add(key);
+      }
+    } else if (wish !== undefined) {
       conflicts.push(route);
       inPlace.add(key);
-    } else if (isAsWanted(route, wish)) {
-      inPlace.add(key);
+    } else if (toPeer !== undefined && route.metric < (toPeer.metric ?? 0)) {
+      conflicts.push(route);
     }
   }
   return {
@@ -139,7 +143,11 @@ function planRoutes(
 export function routeKey(
   { destination, metric }: Pick<NewRoute, "destination" | "metric">,
 ): string {
-  return `${formatCidr(destination)} ${metric ?? 0}`;
+  return `${cidrKey(destination)} ${metric ?? 0}`;
+}
+
+function cidrKey({ address, prefixLength }: Cidr): number {
+  return address * 64 + prefixLength;
 }
 
 /**
@@ -192,7 +200,7 @@ function planNeighbours(
     removeNeighbours: actual.filter(({ address }) => !wanted.has(address)),
     putNeighbours: desired.filter(({ address, mac }) => {
       const entry = present.get(address);
-      return entry === undefined || formatMac(entry.mac) !== formatMac(mac);
+      return entry === undefined || macKey(entry.mac) !== macKey(mac);
     }),
   };
 }
@@ -203,13 +211,13 @@ function planForwarding(
   actual: readonly ForwardingEntry[],
 ): Pick<Changes, "removeForwarding" | "putForwarding"> {
   const present = new Map(
-    actual.map(({ mac, remote }) => [formatMac(mac), remote]),
+    actual.map(({ mac, remote }) => [macKey(mac), remote]),
   );
   const wanted = new Map(
-    desired.map((entry) => [formatMac(entry.mac), entry]),
+    desired.map((entry) => [macKey(entry.mac), entry]),
   );
   return {
-    removeForwarding: actual.filter(({ mac }) => !wanted.has(formatMac(mac))),
+    removeForwarding: actual.filter(({ mac }) => !wanted.has(macKey(mac))),
     putForwarding: [...wanted].filter(([mac, { remote }]) =>
       present.get(mac) !== remote
     ).map(([, entry]) => entry),

@@ -6,7 +6,7 @@
 
 import type { Backend, BackendContext } from "../../../backend/backend.ts";
 import type { KernelBackendParts } from "../../../backend/kernel_backend.ts";
-import { parseCidr } from "../../../net/cidr.ts";
+import { type Cidr, equalCidr, parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import { underlayMtu } from "../../../net/mtu.ts";
 import type { Peer } from "../../../net/peer.ts";
@@ -86,4 +86,16 @@ export async function startWith(
 ): Promise<void> {
   await backend.start(context, new AbortController().signal);
   await backend.apply({ added: peers, changed: [], removed: [] });
+}
+
+/** Removes the unicast route to a subnet, as another program would. */
+export function removeRoute(
+  { rtnetlink }: KernelWorld,
+  subnet: Cidr,
+): boolean {
+  const route = rtnetlink.routes().find(({ destination, type }) =>
+    type === "unicast" && equalCidr(destination, subnet)
+  );
+  return route !== undefined &&
+    rtnetlink.removeRoute({ destination: subnet, metric: route.metric });
 }

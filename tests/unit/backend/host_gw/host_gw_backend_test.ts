@@ -11,6 +11,7 @@ import {
   type KernelWorld,
   kernelWorld,
   peerOf,
+  removeRoute,
   startWith,
 } from "../kernel_world.ts";
 
@@ -67,8 +68,7 @@ Deno.test("host-gw restores removed routes, on a notification and every five sec
   const world = kernelWorld();
   const backend = createHostGwBackend(world.parts);
   await startWith(backend, world, [NEAR]);
-  const remove = () =>
-    world.rtnetlink.removeRoute({ destination: NEAR.subnet });
+  const remove = () => removeRoute(world, NEAR.subnet);
   assertEquals(remove(), true);
   world.monitor.tell("routes");
   await world.clock.advance(100);

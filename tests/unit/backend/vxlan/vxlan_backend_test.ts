@@ -10,6 +10,7 @@ import {
   type KernelWorld,
   kernelWorld,
   peerOf,
+  removeRoute,
   startWith,
 } from "../kernel_world.ts";
 
@@ -215,8 +216,8 @@ const FAULTS: Readonly<Record<string, (world: KernelWorld) => void>> = {
     rtnetlink.removeNeighbours(
       rtnetlink.links().flatMap(({ index }) => rtnetlink.neighbours(index)),
     ),
-  "a peer's route removed": ({ rtnetlink }) =>
-    rtnetlink.removeRoute({ destination: PEER.subnet }),
+  "a peer's route removed": (world) =>
+    assertEquals(removeRoute(world, PEER.subnet), true),
 };
 
 for (const [fault, inject] of Object.entries(FAULTS)) {
