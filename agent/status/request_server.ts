@@ -10,6 +10,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import { delay } from "@std/async/delay";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -49,6 +50,9 @@ export const REQUEST_LIMITS: RequestLimits = {
   connections: 64,
 };
 
+/** Then what these ask is answered, and the rest of the agent has its turn. */
+const ACCEPTED_AT_ONCE = 16;
+
 /** What a body that follows the headers may be, before the connection is reset. */
 const DRAINED_BYTES = 65_536;
 
@@ -87,7 +91,11 @@ export class RequestServer {
 
   async #accept(): Promise<void> {
     const serving = new Set<Promise<void>>();
+    let accepted = 0;
     for await (const conn of this.#listener) {
+      // Those that wait would be accepted at a stretch: none would be answered in
+      // between, and the agent would stand still.
+      if (++accepted % ACCEPTED_AT_ONCE === 0) await delay(0);
       if (this.#open.size >= this.#limits.connections) {
         const [oldest] = this.#open;
         this.#open.delete(oldest!);

@@ -194,6 +194,34 @@ Deno.test("of too many connections the oldest ends, and a new caller is answered
   assertEquals(await readAll(conns[0]!), "");
 });
 
+Deno.test("callers that come at once are answered in turn, however many they are", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const request = new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n");
+  using callers = new DisposableStack();
+  const conns: Deno.TcpConn[] = [];
+  // All wait before the server is there.
+  for (let number = 0; number < 100; number++) {
+    const { port } = listener.addr;
+    conns.push(
+      callers.use(await Deno.connect({ hostname: "127.0.0.1", port })),
+    );
+    await conns[number]!.write(request);
+  }
+  const server = new RequestServer(
+    listener,
+    () => ({ status: 200, body: "yes" }),
+    { ...REQUEST_LIMITS, connections: 40 },
+  );
+  const answers = await Promise.all(conns.map(async (conn) => {
+    const answer = await readAll(conn);
+    await conn.closeWrite().catch(() => {});
+    return answer;
+  }));
+  const answered = answers.filter((answer) => answer.endsWith("yes"));
+  await server.stop();
+  assertEquals(answered.length, conns.length);
+});
+
 Deno.test("an answer that cannot be made is 500, and the server goes on", async () => {
   await using world = new World({}, ({ path }) => {
     if (path === "/bad") throw new Error("a defect");
