@@ -612,4 +612,25 @@ export const MUTANTS: readonly Mutant[] = [
     change: "if (false) {",
     tests: ["tests/unit/backend/udp/ebpf/remove_test.ts"],
   },
+  {
+    fault: "cleanup removes what another user's link leads to",
+    file: "linux/remove_file.ts",
+    text: "const target = await resolveSafely(link);",
+    change: "const target = await Deno.realPath(link);",
+    tests: ["tests/unit/linux/remove_file_test.ts"],
+  },
+  {
+    fault: "the unit lets the agent reach D-Bus and systemd",
+    file: "packaging/systemd/loden.service",
+    text: "InaccessiblePaths=-/run/dbus -/run/systemd/private",
+    change: "",
+    tests: ["tests/contract/units_test.ts"],
+  },
+  {
+    fault: "the unit lets the agent read all files of all users",
+    file: "packaging/systemd/loden.service",
+    text: "CAP_NET_RAW CAP_BPF CAP_SYS_ADMIN",
+    change: "CAP_NET_RAW CAP_BPF CAP_SYS_ADMIN CAP_DAC_READ_SEARCH",
+    tests: ["tests/contract/units_test.ts"],
+  },
 ];

@@ -83,7 +83,7 @@ async function traces(machine: BootedHost): Promise<string> {
     "-c",
     "ip -brief link | grep ^flannel; ip route | grep 10.1.0.0; " +
     "iptables-save | grep -e FLANNEL -e LODEN; " +
-    `ls /run/flannel/subnet.env ${OPTIONS_FILE} 2>/dev/null; true`,
+    `ls -L /run/flannel/subnet.env ${OPTIONS_FILE} 2>/dev/null; true`,
   ]);
 }
 
