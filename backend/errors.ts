@@ -48,6 +48,20 @@ export class UnderlayMtuError extends LodenError {
   }
 }
 
+/**
+ * This host cannot run a backend that a running network is to change to. Its code
+ * is `backend.obstacle`.
+ */
+export class BackendObstacleError extends LodenError {
+  constructor(type: string, obstacle: string) {
+    super(
+      "backend.obstacle",
+      `Cannot change to the ${type} backend: this host must be able to run it: ` +
+        obstacle,
+    );
+  }
+}
+
 /** The data path ran and cannot continue. Its code is `backend.failed`. */
 export class BackendFailedError extends LodenError {
   constructor(device: string, reason: string, options?: ErrorOptions) {

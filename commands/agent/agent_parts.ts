@@ -28,6 +28,7 @@ import { UNREACHABLE_METRIC } from "../../backend/overlay_device.ts";
 import { kernelParts } from "../../backend/udp/kernel_parts.ts";
 import type { BackendHost } from "../../backend/backend_descriptor.ts";
 import { backendOf, createBackend, isBackend } from "../../backend/backends.ts";
+import { BackendObstacleError } from "../../backend/errors.ts";
 import { isPeerRoute, removeLeftover } from "../../backend/leftovers.ts";
 import { ROUTE_PROTOCOL } from "../../backend/reconcile/kernel_state.ts";
 import {
@@ -152,7 +153,12 @@ export async function composeAgent(
       look: (current) => lookAtUnderlay(current, settings, rtnetlink),
       warnings: (underlay) => warningsAbout(underlay, rtnetlink),
     },
-    refuseBackend: (type) => backendOf(type).refusal?.(permissions),
+    refuseBackend: (type) => {
+      const { obstacle, refusal } = backendOf(type);
+      const text = obstacle?.();
+      return refusal?.(permissions) ??
+        (text === undefined ? undefined : new BackendObstacleError(type, text));
+    },
     createBackend: (config, underlay) =>
       createBackend(config.backend, host, permissions, underlay),
     createFirewall: (config, events, antiSpoofing) =>

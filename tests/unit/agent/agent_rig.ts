@@ -15,6 +15,7 @@ import type { SavedNetwork } from "../../../agent/membership.ts";
 import type { AddressConflicts } from "../../../agent/network/address_conflicts.ts";
 import { AgentState } from "../../../agent/status/state.ts";
 import type { DockerLook } from "../../../host/docker/docker_watch.ts";
+import type { LodenError } from "../../../errors.ts";
 import { FirewallKeeper } from "../../../host/firewall/firewall_keeper.ts";
 import type { UnderlayFinding } from "../../../host/underlay/underlay_look.ts";
 import type { SysctlFinding } from "../../../host/sysctl_check.ts";
@@ -83,6 +84,7 @@ export class AgentRig {
   blackholeError: unknown;
   room: AddressConflicts = { overlaps: [], isServed: false };
   leftovers: readonly Leftover[] = [];
+  backendRefusal: LodenError | undefined;
   sysctls: SysctlFinding[] = [];
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
@@ -193,7 +195,7 @@ export class AgentRig {
           this.underlayFinding ?? { kind: "same", underlay: current },
         warnings: () => this.underlayWarnings,
       },
-      refuseBackend: () => undefined,
+      refuseBackend: () => this.backendRefusal,
       createBackend: ({ backend: { type } }) => {
         const backend = new FakeBackend({
           ...this.#options.backend,

@@ -1,3 +1,4 @@
+import { BackendObstacleError } from "../../../../backend/errors.ts";
 import { BACKENDS } from "../../../../backend/backends.ts";
 import { assertEquals } from "@std/assert";
 import { parseNetworkConfig } from "../../../../config/network/network.ts";
@@ -220,4 +221,29 @@ Deno.test("a network that runs from saved state follows its underlay, and keeps 
   assertEquals(world.rig.state.snapshot().fromSavedState, false);
   assertEquals(world.rig.membership.requested?.underlay, MOVED);
   assertEquals(world.runs.address, "192.0.2.77");
+});
+
+Deno.test("another backend is started beside the running one, and the lease follows", async () => {
+  await using world = await World.start();
+  const { rig } = world;
+  await world.publish('{"Network":"10.1.0.0/16","Backend":{"Type":"host-gw"}}');
+  await rig.clock.advance(1_000);
+  assertEquals(world.problems, []);
+  assertEquals(rig.membership.served.at(-1), ["host-gw", "udp"]);
+  assertEquals(rig.membership.advertised.at(-1), { backendType: "host-gw" });
+  const [udp] = rig.backends.filter(({ context }) => context !== undefined);
+  assertEquals([udp!.type, udp!.stopped], ["udp", false]);
+});
+
+Deno.test("a backend that this host cannot run is refused, and the former one goes on", async () => {
+  await using world = await World.start();
+  const { rig } = world;
+  rig.backendRefusal = new BackendObstacleError("wireguard", "no module");
+  await world.publish(
+    '{"Network":"10.1.0.0/16","Backend":{"Type":"wireguard"}}',
+  );
+  await rig.clock.advance(1_000);
+  assertEquals(world.problems, ["config.refused"]);
+  assertEquals(rig.membership.served.at(-1), ["udp"]);
+  assertEquals(rig.backends.every(({ removed }) => !removed), true);
 });

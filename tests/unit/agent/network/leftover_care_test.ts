@@ -44,3 +44,19 @@ Deno.test("--take-over-devices removes what flannel has left", async () => {
   assertEquals(codes(rig).includes("network.leftovers"), false);
   await rig.stop();
 });
+
+Deno.test("a backend that encrypts waits until no other route can take its packets", async () => {
+  const rig = new AgentRig();
+  rig.etcd.putConfig(
+    '{"Network":"10.1.0.0/16","Backend":{"Type":"wireguard"}}',
+  );
+  rig.leftovers = [leftover("flannel")];
+  await rig.start();
+  await rig.clock.advance(30_000);
+  assertEquals(rig.calls.includes("backend.start"), false);
+  assertEquals(codes(rig).includes("network.leftovers"), true);
+  rig.leftovers = [];
+  await rig.clock.advance(30_000);
+  assertEquals(rig.calls.includes("backend.start"), true);
+  await rig.stop();
+});
