@@ -86,16 +86,23 @@ function readPem(path: string, label: string): string {
   try {
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : (error as Error).message;
-    throw new TlsFileError(path, reason, { cause: error });
+    throw new TlsFileError(path, whyUnread(error), { cause: error });
   }
   // Otherwise an empty or wrong file would only show as a failed handshake.
   if (!new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) {
     throw new TlsFileError(path, `it must hold a PEM ${label}`);
   }
   return text;
+}
+
+function whyUnread(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  // The unit leaves root neither home directories nor files of other users.
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "this process may not read it; hand it to loden.service by " +
+      "LoadCredential= (docs/systemd.md)";
+  }
+  return (error as Error).message;
 }
 
 /**
