@@ -56,17 +56,27 @@ export class SteadyTraffic implements AsyncDisposable {
    * Returns when both are under way.
    *
    * @param intervalSeconds between pings, 5 ms by default.
+   * @param streamPauseMs between pieces of 64 KiB of the stream; the default,
+   * 5 ms, is too much for a virtual machine that encrypts.
    */
   static async start(
     { from, rig, to }: Ends,
     intervalSeconds = INTERVAL_SECONDS,
+    streamPauseMs?: number,
   ): Promise<SteadyTraffic> {
     await using cleanup = new AsyncDisposableStack();
     const receiver = cleanup.use(
       await serve(rig, to.namespace, program("tcp_digest.ts", PORT)),
     );
     const sender = cleanup.use(
-      daemon(program("tcp_steady.ts", to.address, PORT)),
+      daemon(
+        program(
+          "tcp_steady.ts",
+          to.address,
+          PORT,
+          ...streamPauseMs === undefined ? [] : [String(streamPauseMs)],
+        ),
+      ),
     );
     await sender.untilLogged(FIRST_BYTES, END_MS);
     const pings = cleanup.use(

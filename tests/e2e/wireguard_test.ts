@@ -1,7 +1,7 @@
 /**
  * A network whose packets the kernel encrypts: three hosts. Whatever is changed on
- * a host comes right within a second, nothing is lost when the agent goes, and
- * nothing ever crosses the underlay in clear.
+ * a host comes right within a second, and nothing ever crosses the underlay in
+ * clear.
  *
  * Where the kernel has no WireGuard, the agent says so, and still sends nothing in
  * clear.
@@ -12,46 +12,20 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { after, before, describe, it } from "@std/testing/bdd";
 import { delay } from "@std/async/delay";
-import { loden } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
 import { Daemon } from "../rig/daemon.ts";
-import type { RigHost } from "../rig/host.ts";
 import type { NetNamespace } from "../rig/namespace.ts";
 import { Rig, SWITCH_ADDRESS } from "../rig/rig.ts";
 import { hasLinkKind } from "../support/link_kind.ts";
 import { leaseValue, REPAIR_MS, World } from "./kernel_backend_suite.ts";
 import { eventually } from "./overlay.ts";
-import { program } from "./programs/path.ts";
-import { SteadyTraffic } from "./steady_traffic.ts";
 import { assertPings, assertTcp, assertUdpEcho } from "./traffic.ts";
+import { PSK, wireguard, WIREGUARD_DEVICE as DEVICE } from "./wireguard.ts";
 
-const PREFIX = "/coreos.com/network";
 const PATIENCE_MS = 60_000;
 const MTU = 1420;
-const DEVICE = "flannel-wg";
-const PSK = new Uint8Array(32).fill(0x37).toBase64();
 /** In the data of pings: what nobody on the underlay may read. */
 const PATTERN = "c0ffee0123456789abcdef5ec2e7";
-
-/** What `programs/wireguard.ts` prints. */
-interface Shown {
-  readonly publicKey: string;
-  readonly listenPort: number;
-  readonly peers: readonly {
-    readonly publicKey: string;
-    readonly allowedIps: readonly unknown[];
-  }[];
-}
-
-/** Runs `programs/wireguard.ts` on a host. */
-async function wireguard(
-  { namespace }: RigHost,
-  verb: "show" | "clear" | "add",
-): Promise<Shown> {
-  return JSON.parse(
-    await namespace.run(program("wireguard.ts", DEVICE, verb)),
-  );
-}
 
 /** Changes to the first host. */
 const FAULTS: Readonly<Record<string, readonly string[]>> = {
@@ -254,83 +228,6 @@ function testWireguard(): void {
     const bytes = await capture.finish();
     assert(bytes.length > 10_000, "something was sent");
     assertEquals(includes(bytes, readable), false);
-  });
-
-  it("loses nothing when the agent is killed and started again", async () => {
-    const member = world.member(0);
-    await using traffic = await SteadyTraffic.start(world.ends, 0.02);
-    member.agent.process.kill("SIGKILL");
-    await member.agent.process.ended(5_000);
-    await world.restart(member);
-    await traffic.assertNothingLost();
-  });
-
-  it("loses nothing when the agent is stopped and started again", async () => {
-    const member = world.member(0);
-    await using traffic = await SteadyTraffic.start(world.endsOf(1, 0), 0.02);
-    assertEquals(await member.agent.stop(), 0);
-    await delay(1_000);
-    await world.restart(member);
-    await traffic.assertNothingLost();
-  });
-
-  it("keeps its private key to itself", async () => {
-    const { agent, host } = world.member(0);
-    const path = `${agent.files.stateDirectory}/coreos.com-network.key`;
-    const file = await Deno.stat(path);
-    assertEquals(file.mode! & 0o7777, 0o600);
-    const { privateKey } = JSON.parse(await Deno.readTextFile(path));
-    assertMatch(privateKey, /^[A-Za-z0-9+/]{43}=$/);
-    const shown = [
-      await agent.statusText(),
-      await agent.statusText("--json"),
-      agent.process.log(),
-      await Deno.readTextFile(
-        `${agent.files.stateDirectory}/coreos.com-network.json`,
-      ),
-      await world.rig.etcd.ctl("get", "--prefix", "/"),
-      await host.namespace.run(["ip", "-d", "link", "show"]),
-    ];
-    for (const text of shown) assert(!text.includes(privateKey));
-    // The preshared key is in the published config, and in what is kept of it.
-    for (const text of shown.slice(0, 3)) assert(!text.includes(PSK));
-  });
-
-  it("has another key when its file was removed, and no host keeps the old one", async () => {
-    const member = world.member(0);
-    const { agent, host } = member;
-    const before = (await wireguard(host, "show")).publicKey;
-    assertEquals(await agent.stop(), 0);
-    await Deno.remove(`${agent.files.stateDirectory}/coreos.com-network.key`);
-    await world.restart(member);
-    await isRepaired("another key");
-    const now = (await wireguard(host, "show")).publicKey;
-    assert(now !== before);
-    for (const { host } of world.members.slice(1)) {
-      const keys = (await wireguard(host, "show")).peers
-        .map(({ publicKey }) => publicKey);
-      assertEquals([keys.length, keys.includes(now)], [2, true]);
-    }
-  });
-
-  it("is followed by a cleanup that leaves nothing", async () => {
-    for (const { agent, host } of world.members) {
-      assertEquals(await agent.stop(), 0);
-      const { exitCode, stderr } = await loden(host.namespace, [
-        "cleanup",
-        "--state",
-        `--run-dir=${agent.files.runDirectory}`,
-        `--state-dir=${agent.files.stateDirectory}`,
-        `--etcd-prefix=${PREFIX}`,
-      ]);
-      assertEquals(exitCode, 0, stderr);
-      const links = await host.namespace.run(["ip", "link", "show"]);
-      assert(!/flannel/.test(links), links);
-      const routes = await host.namespace.run(["ip", "route", "show"]);
-      assert(!/proto 76|unreachable/.test(routes), routes);
-      const state = [...Deno.readDirSync(agent.files.stateDirectory)];
-      assertEquals(state.map(({ name }) => name), []);
-    }
   });
 }
 

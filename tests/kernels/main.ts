@@ -44,6 +44,7 @@ const FILES = [
   "tests/contract/kernel_wireguard_test.ts",
   "tests/e2e/ipip_test.ts",
   "tests/e2e/wireguard_test.ts",
+  "tests/e2e/wireguard_life_test.ts",
 ];
 
 const USAGE =
