@@ -422,8 +422,10 @@ Deno.test("under its unit an agent reaches no socket that makes it more powerful
     assertEquals((await machine.attempt(["sh", "-c", command])).exitCode, 0);
     assertNotEquals((await inUnit(machine, command)).exitCode, 0, command);
   }
-  const homes = await inUnit(machine, "ls -A /root /home");
-  assertEquals(homes.stdout.trim(), "/home:\n\n/root:");
+  for (const path of ["/root", "/home", "/var/lib/docker", "/etc/ssh"]) {
+    await machine.run(["touch", `${path}/file`]);
+    assertEquals((await inUnit(machine, `ls -A ${path}`)).stdout, "", path);
+  }
 });
 
 Deno.test("a key in a home directory reaches an agent as a credential only", async () => {
