@@ -53,6 +53,7 @@ const USAGE =
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
   FILE    a test file (${FILES.length} that touch the kernel)
   --run   a shell script to run instead of tests
+  --help  this text
 `;
 
 /** What the command line asks for. */
@@ -65,6 +66,10 @@ interface Request {
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(USAGE);
+    return 0;
+  }
   const request = parseRequest(args);
   if (typeof request === "string") {
     console.error(`Cannot run tests on kernels: ${request}\n\n${USAGE}`);
