@@ -21,11 +21,12 @@ import { MEASUREMENTS } from "./measurements.ts";
 import { median } from "./median.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import type { BenchOptions, PathInModes } from "./options.ts";
+import { AgentsPath } from "./paths/agents_path.ts";
 import { createPath } from "./paths/create_path.ts";
-import { isLodenPathName, LodenPath } from "./paths/loden_path.ts";
 import type { MeasuredPath } from "./paths/measured_path.ts";
-import type { PathName } from "./paths/path_names.ts";
+import { isLodenPathName, type PathName } from "./paths/path_names.ts";
 import { peerVersion } from "./paths/peer_version.ts";
+import { UdpPath } from "./paths/udp_path.ts";
 import { ratiosTo } from "./ratios.ts";
 import type { AgentFigures, BenchReport, PerMode, PerPath } from "./report.ts";
 import { measureRestart } from "./restart/measure_restart.ts";
@@ -63,7 +64,7 @@ export async function measureAll(
 ): Promise<BenchReport> {
   await using cleanup = new AsyncDisposableStack();
   const entries = await build(options.paths, cleanup, context);
-  const loden = entries.filter((entry) => entry.path instanceof LodenPath);
+  const loden = entries.filter((entry) => entry.path instanceof UdpPath);
   const agents = options.measurements.includes("start")
     ? await measureAgentStarts(loden, options, context)
     : new Map<PathName, StartFigures>();
@@ -129,7 +130,7 @@ async function measureMode(
     for (const { path, receive } of measured) {
       await inTurn(path, signal, async () => {
         await path.enterMode(mode, signal);
-        if (!(path instanceof LodenPath)) return;
+        if (!(path instanceof UdpPath)) return;
         const start = path.lastStart();
         if (start.receive !== undefined) receive.set(mode, start.receive);
       });
@@ -165,7 +166,7 @@ async function measureAgentStarts(
 ): Promise<Map<PathName, StartFigures>> {
   const starts = new Map<PathName, StartFigures>();
   for (const { path } of entries) {
-    if (!(path instanceof LodenPath)) continue;
+    if (!(path instanceof UdpPath)) continue;
     const { loadMs, startMs } = await progress.step(
       `starts of ${path.name}`,
       () =>
@@ -194,7 +195,7 @@ async function measureRestarts(
   for (const { modes, path } of entries) {
     // The rows of their own receive modes differ from udp-ebpf in nothing here.
     const isMeasured = path.name === "udp-tun" || path.name === "udp-ebpf";
-    if (!(path instanceof LodenPath && isMeasured)) continue;
+    if (!(path instanceof UdpPath && isMeasured)) continue;
     if (!modes.includes(mode)) continue;
     const figures = restart.get(path.name) ?? [];
     restart.set(path.name, figures);
@@ -250,7 +251,7 @@ async function report(
       ({ receive }) => perMode(receive, (mode) => mode),
     ),
     agents: perPath(
-      entries.filter(({ path }) => path instanceof LodenPath),
+      entries.filter(({ path }) => path instanceof AgentsPath),
       ({ memory, path }) => ({
         ...starts.get(path.name) ?? { startMs: null, loadMs: null },
         rssMb: memory.rssMb === 0 ? null : significant(memory.rssMb),

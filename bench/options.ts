@@ -64,7 +64,7 @@ of two hosts (network namespaces). Needs root and Linux.
   --runs N       repeat each measurement N times; the median counts (3)
   --paths A,B    some of
                  ${wrapped(PATH_NAMES)}
-                 (all that make sense in a mode, except the last five)
+                 (all that make sense in a mode, except the last seven)
   --peers        also the last three, which are comparable programs
   --modes A,B    some of ${LINK_MODES.join(", ")}
                  (${USUAL_MODES.join(" and ")})
@@ -74,12 +74,9 @@ of two hosts (network namespaces). Needs root and Linux.
                  hosts, and the same without Docker; starts, memory and
                  upgrades of the agent's unit. LODEN_BINARY names the program
                  to install there (default: the sources)
-  --quick        one run of short measurements, no ${
-  pathsWhere(({ isDetail }) => isDetail === true).map((name) =>
-    name.replace("udp-ebpf", "")
-  ).join(", ")
-} rows,
-                 no super: under two minutes, and noisy
+  --quick        one run of short measurements, without super and the rows
+                 ${wrapped(pathsWhere(({ isDetail }) => isDetail === true))}:
+                 under two minutes, and noisy
   --control      instead of all that: one agent with the leases of 10,000 hosts,
                  and 200 hosts that join at once; with --runs, --quick, --json
   --json         the last line is the report as one JSON object
@@ -132,8 +129,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const measuredModes = modes ??
     (docker ? DOCKER_MODES : quick ? QUICK_MODES : USUAL_MODES);
   const named = new Set(paths);
-  const wanted = pathsWhere(({ isPeer, isMixed, isDetail }) =>
-    isPeer ? peers : paths === undefined && !isMixed && !(quick && isDetail)
+  const wanted = pathsWhere(({ isPeer, isNamedOnly, isDetail }) =>
+    isPeer ? peers : paths === undefined && !isNamedOnly && !(quick && isDetail)
   );
   return {
     help,

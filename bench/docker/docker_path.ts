@@ -22,8 +22,8 @@ import type { Rig } from "../../tests/rig/rig.ts";
 import { createVxlan } from "../../tests/rig/vxlan.ts";
 import type { MeasuredLink } from "../measure/link.ts";
 import { setFirewallRules } from "../paths/firewall_rules.ts";
-import { isLodenPathName, lodenFlags } from "../paths/loden_path.ts";
-import type { UniformPathName } from "../paths/loden_path.ts";
+import { isUdpPathName, lodenFlags } from "../paths/udp_path.ts";
+import type { UniformPathName } from "../paths/udp_path.ts";
 import type { MeasuredPath } from "../paths/measured_path.ts";
 import type { DockerPathName } from "../paths/path_names.ts";
 import { untilWritten } from "./unit_start.ts";
@@ -63,7 +63,7 @@ export class DockerPath implements MeasuredPath {
     signal: AbortSignal,
   ): Promise<DockerPath> {
     const world = cleanup.use(
-      isLodenPathName(name)
+      isUdpPathName(name)
         ? await bootLoden(name, rig, signal)
         : await bootVxlan(rig, signal),
     );
@@ -71,7 +71,7 @@ export class DockerPath implements MeasuredPath {
       await machine.untilUnit("docker.service", "active", DOCKER_MS);
     }
     await world.startContainers();
-    if (isLodenPathName(name)) await world.untilJoined();
+    if (isUdpPathName(name)) await world.untilJoined();
     const [client, server] = [
       await world.container(0),
       await world.container(1),
@@ -88,7 +88,7 @@ export class DockerPath implements MeasuredPath {
 
   processes(): readonly (readonly number[])[] {
     return this.#world.hosts.map(({ machine }) =>
-      isLodenPathName(this.name) ? machine.processesOf(UNIT) : []
+      isUdpPathName(this.name) ? machine.processesOf(UNIT) : []
     );
   }
 
@@ -104,11 +104,11 @@ export class DockerPath implements MeasuredPath {
 
   freeze(): void {
     for (const { machine } of this.#world.hosts) machine.freeze();
-    if (isLodenPathName(this.name)) this.rig.etcd.pause();
+    if (isUdpPathName(this.name)) this.rig.etcd.pause();
   }
 
   thaw(): void {
-    if (isLodenPathName(this.name)) this.rig.etcd.resume();
+    if (isUdpPathName(this.name)) this.rig.etcd.resume();
     for (const { machine } of this.#world.hosts) machine.thaw();
   }
 

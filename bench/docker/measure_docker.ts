@@ -19,7 +19,7 @@ import { median } from "../median.ts";
 import { MemoryWatch } from "../memory_watch.ts";
 import type { BenchOptions } from "../options.ts";
 import { createPath } from "../paths/create_path.ts";
-import { isLodenPathName } from "../paths/loden_path.ts";
+import { isUdpPathName } from "../paths/udp_path.ts";
 import type { MeasuredPath } from "../paths/measured_path.ts";
 import { type DockerPathName, isDockerPathName } from "../paths/path_names.ts";
 import { ratioOf } from "../ratios.ts";
@@ -103,7 +103,7 @@ async function measurePath(
     dockerVersion,
     throughput: Object.fromEntries(throughput),
   };
-  if (!isLodenPathName(name)) {
+  if (!isUdpPathName(name)) {
     return { ...result, agent: undefined, upgrades: undefined };
   }
   return {

@@ -5,13 +5,14 @@
  */
 
 import type { Rig } from "../../tests/rig/rig.ts";
+import { AgentsPath, startAgents } from "./agents_path.ts";
 import { FASTD } from "./fastd.ts";
-import { isLodenPathName, LodenPath } from "./loden_path.ts";
 import type { MeasuredPath } from "./measured_path.ts";
 import { NEBULA } from "./nebula.ts";
-import type { PathName } from "./path_names.ts";
+import { isKernelBackendPathName, type PathName } from "./path_names.ts";
 import { createPeerPath } from "./peer_network.ts";
 import { createUnderlayPath, createVxlanPath } from "./plain_paths.ts";
+import { isUdpPathName, UdpPath } from "./udp_path.ts";
 import { WIREGUARD_GO } from "./wireguard_go.ts";
 
 /** Brings it up in a fresh rig of two hosts. */
@@ -20,7 +21,15 @@ export async function createPath(
   rig: Rig,
   signal: AbortSignal,
 ): Promise<MeasuredPath> {
-  if (isLodenPathName(name)) return await LodenPath.create(name, rig, signal);
+  if (isUdpPathName(name)) return await UdpPath.create(name, rig, signal);
+  if (isKernelBackendPathName(name)) {
+    const backend = { Type: name.replace("loden-", "") };
+    return new AgentsPath(
+      name,
+      rig,
+      await startAgents(rig, backend, () => [], signal),
+    );
+  }
   switch (name) {
     case "underlay":
       return await createUnderlayPath(rig, signal);

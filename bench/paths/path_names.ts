@@ -19,8 +19,8 @@ interface PathKind {
   readonly modes: readonly LinkMode[];
   /** Not Loden, and not the kernel: only with `--peers`. */
   readonly isPeer?: boolean;
-  /** A pair of hosts that carry packets in different ways: only when named. */
-  readonly isMixed?: boolean;
+  /** Only when `--paths` names it. */
+  readonly isNamedOnly?: boolean;
   /** One of the parts that another row shows as a whole: not with `--quick`. */
   readonly isDetail?: boolean;
 }
@@ -37,8 +37,14 @@ export const PATHS = {
   "udp-ebpf-xdp": { modes: ONE_BY_ONE, isDetail: true },
   "udp-ebpf-gro": { modes: ONE_BY_ONE, isDetail: true },
   "udp-ebpf-direct": { modes: ["super"], isDetail: true },
-  "udp-ebpf-to-tun": { modes: LINK_MODES, isMixed: true },
-  "udp-tun-to-ebpf": { modes: LINK_MODES, isMixed: true },
+  "loden-vxlan": { modes: LINK_MODES, isDetail: true },
+  "loden-host-gw": { modes: LINK_MODES, isDetail: true },
+  // Their modules are missing from some kernels.
+  "loden-ipip": { modes: LINK_MODES, isNamedOnly: true },
+  "loden-wireguard": { modes: LINK_MODES, isNamedOnly: true },
+  // Hosts that carry packets in different ways.
+  "udp-ebpf-to-tun": { modes: LINK_MODES, isNamedOnly: true },
+  "udp-tun-to-ebpf": { modes: LINK_MODES, isNamedOnly: true },
   fastd: { modes: LINK_MODES, isPeer: true },
   "wireguard-go": { modes: LINK_MODES, isPeer: true },
   nebula: { modes: LINK_MODES, isPeer: true },
@@ -55,12 +61,33 @@ export function pathsWhere(wanted: (kind: PathKind) => boolean): PathName[] {
   return PATH_NAMES.filter((name) => wanted(PATHS[name]));
 }
 
+/** The paths of Loden's udp backend. */
+export type UdpPathName = Extract<PathName, `udp-${string}`>;
+
+/** The paths of the backends that leave the packets to the kernel. */
+export type KernelBackendPathName = Extract<PathName, `loden-${string}`>;
+
+/** The paths that are Loden's. */
+export type LodenPathName = UdpPathName | KernelBackendPathName;
+
+/** Whether agents run on a path's hosts. */
+export function isLodenPathName(name: PathName): name is LodenPathName {
+  return name.startsWith("udp-") || isKernelBackendPathName(name);
+}
+
+/** Whether a path is one of {@linkcode KernelBackendPathName}. */
+export function isKernelBackendPathName(
+  name: PathName,
+): name is KernelBackendPathName {
+  return name.startsWith("loden-");
+}
+
 /** A path whose hosts carry packets in different ways. */
 export type MixedPathName = Extract<PathName, `udp-${string}-to-${string}`>;
 
 /** Whether a path is one of those. */
 export function isMixedPathName(name: PathName): name is MixedPathName {
-  return (PATHS[name] as PathKind).isMixed === true;
+  return name.includes("-to-");
 }
 
 /** The paths that are measured with Docker too. */

@@ -7,10 +7,10 @@
 import { delay } from "@std/async/delay";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 import {
-  type LodenPath,
+  type UdpPath,
   type UniformPathName,
   wayOf,
-} from "../paths/loden_path.ts";
+} from "../paths/udp_path.ts";
 import type { Disturbance, RestartFigures } from "./restart_figures.ts";
 import { underTraffic } from "./under_traffic.ts";
 
@@ -30,7 +30,7 @@ const OTHER_FLAGS: Readonly<Record<UniformPathName, readonly string[]>> = {
 
 /** The agent is afterwards as it was, and etcd is up. */
 export async function measureRestart(
-  path: LodenPath,
+  path: UdpPath,
   mode: LinkMode,
   disturbance: Disturbance,
   signal: AbortSignal,
@@ -48,7 +48,7 @@ export async function measureRestart(
 }
 
 async function disturb(
-  path: LodenPath,
+  path: UdpPath,
   { action, etcd }: Disturbance,
   signal: AbortSignal,
 ): Promise<void> {

@@ -31,11 +31,15 @@ Deno.test("without arguments, everything is measured three times for five second
 
 Deno.test("a receive mode has a row where it makes sense", () => {
   const everywhere = ["underlay", "vxlan", "udp-tun", "udp-ebpf"];
-  assertEquals(measured([], "super"), [...everywhere, "udp-ebpf-direct"]);
+  const kernel = ["loden-vxlan", "loden-host-gw"];
+  assertEquals(
+    measured([], "super"),
+    [...everywhere, "udp-ebpf-direct", ...kernel],
+  );
   for (const mode of ["software", "wire"]) {
     assertEquals(
       measured([`--modes=${mode}`], mode),
-      [...everywhere, "udp-ebpf-xdp", "udp-ebpf-gro"],
+      [...everywhere, "udp-ebpf-xdp", "udp-ebpf-gro", ...kernel],
     );
   }
 });

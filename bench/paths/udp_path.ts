@@ -1,5 +1,5 @@
 /**
- * Loden: an agent on each host, and the etcd that they share on the switch.
+ * Loden's udp backend, with its data paths and receive modes.
  *
  * @module
  */
@@ -8,21 +8,17 @@ import { delay } from "@std/async/delay";
 import type { Agent } from "../../tests/rig/agent.ts";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
 import type { Rig } from "../../tests/rig/rig.ts";
-import type { MeasuredLink } from "../measure/link.ts";
-import { addContainers } from "./containers.ts";
-import { type MeasuredPath, signalAll } from "./measured_path.ts";
+import { AgentsPath, START_TIMEOUT_MS, startAgents } from "./agents_path.ts";
 import {
   isMixedPathName,
   type MixedPathName,
   type PathName,
+  type UdpPathName,
 } from "./path_names.ts";
 import { type DataPathStart, dataPathStart } from "./started_event.ts";
 
-/** The paths that are Loden's. */
-export type LodenPathName = Extract<PathName, `udp-${string}`>;
-
-/** Those of them whose hosts carry packets in one way. */
-export type UniformPathName = Exclude<LodenPathName, MixedPathName>;
+/** Those of the paths whose hosts carry packets in one way. */
+export type UniformPathName = Exclude<UdpPathName, MixedPathName>;
 
 /** How the agents of a path are started. */
 const UNIFORM_FLAGS: Readonly<Record<UniformPathName, readonly string[]>> = {
@@ -41,15 +37,13 @@ const MIXED_PATHS: Readonly<
   "udp-tun-to-ebpf": ["udp-tun", "udp-ebpf"],
 };
 
-const CONFIG = { Network: "10.1.0.0/16" };
 const POLL_MS = 2;
-const START_TIMEOUT_MS = 20_000;
 
 /** How to end an agent. */
 export type StopSignal = "SIGTERM" | "SIGKILL";
 
-/** Whether a path is Loden's. */
-export function isLodenPathName(name: PathName): name is LodenPathName {
+/** Whether a path is the udp backend's. */
+export function isUdpPathName(name: PathName): name is UdpPathName {
   return Object.hasOwn(UNIFORM_FLAGS, name) || isMixedPathName(name);
 }
 
@@ -60,65 +54,37 @@ export function lodenFlags(name: UniformPathName): readonly string[] {
 
 /** How a host of a path carries packets; the first one sends. */
 export function wayOf(
-  name: LodenPathName,
+  name: UdpPathName,
   hostIndex: number,
 ): UniformPathName {
   return isMixedPathName(name) ? MIXED_PATHS[name][hostIndex]! : name;
 }
 
-/** See the module. The agents log in JSON. */
-export class LodenPath implements MeasuredPath {
-  readonly name: LodenPathName;
-  readonly rig: Rig;
-  readonly #agents: Agent[];
-  readonly link: MeasuredLink;
-
-  private constructor(
-    name: LodenPathName,
-    rig: Rig,
-    agents: Agent[],
-    link: MeasuredLink,
-  ) {
-    this.name = name;
-    this.rig = rig;
-    this.#agents = agents;
-    this.link = link;
-  }
+/** See the module. */
+export class UdpPath extends AgentsPath {
+  declare readonly name: UdpPathName;
 
   /** Starts etcd and the agents in a fresh rig. */
   static async create(
-    name: LodenPathName,
+    name: UdpPathName,
     rig: Rig,
     signal: AbortSignal,
-  ): Promise<LodenPath> {
-    await rig.startEtcd();
-    await rig.publish(CONFIG);
-    const agents: Agent[] = [];
-    for (const [index, host] of rig.hosts.entries()) {
-      const flags = lodenFlags(wayOf(name, index));
-      const agent = await rig.startAgent(host, { flags });
-      agents.push(agent);
-      await agent.ready(START_TIMEOUT_MS, signal);
-    }
-    const nodes = await Promise.all(agents.map(async (agent, index) => ({
-      host: rig.host(index),
-      ...await agent.bridge(),
-    })));
-    const link = await addContainers(rig, nodes, signal);
-    return new LodenPath(name, rig, agents, link);
-  }
-
-  processes(): readonly (readonly number[])[] {
-    return this.#agents.map(({ process }) => [process.pid]);
+  ): Promise<UdpPath> {
+    const flagsOf = (index: number) => lodenFlags(wayOf(name, index));
+    return new UdpPath(
+      name,
+      rig,
+      await startAgents(rig, undefined, flagsOf, signal),
+    );
   }
 
   /**
    * What `auto` chooses depends on what the underlay is like. The agents are
    * restarted, so that they have chosen, and logged it, before anything counts.
    */
-  async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
+  override async enterMode(mode: LinkMode, signal: AbortSignal): Promise<void> {
     await this.rig.setLinkMode(mode, signal);
-    for (const index of this.#agents.keys()) {
+    for (const index of this.agents.keys()) {
       if (wayOf(this.name, index) !== "udp-ebpf") continue;
       await this.stopAgent(index, "SIGTERM");
       await this.startAgent(index, [], signal);
@@ -128,24 +94,14 @@ export class LodenPath implements MeasuredPath {
     if (mode === "super") await this.rig.setLinkMode(mode, signal);
   }
 
-  freeze(): void {
-    signalAll(this.processes().flat(), "SIGSTOP");
-    this.rig.etcd.pause();
-  }
-
-  thaw(): void {
-    this.rig.etcd.resume();
-    signalAll(this.processes().flat(), "SIGCONT");
-  }
-
   /** What the agent of the second host, which receives, logged when it started. */
   lastStart(): DataPathStart {
-    return dataPathStart(this.#agents[1]!.process.log());
+    return dataPathStart(this.agents[1]!.process.log());
   }
 
   /** Ends the agent of a host and waits for that. */
   async stopAgent(index: number, how: StopSignal): Promise<void> {
-    const agent = this.#agents[index]!;
+    const agent = this.agents[index]!;
     if (how === "SIGTERM") await agent.stop();
     else {
       agent.process.kill("SIGKILL");
@@ -181,7 +137,7 @@ export class LodenPath implements MeasuredPath {
     const loadMs: number[] = [];
     for (let left = starts; left > 0; left--) {
       await this.stopAgent(1, "SIGTERM");
-      await Deno.remove(this.#agents[1]!.files.subnetFile);
+      await Deno.remove(this.agents[1]!.files.subnetFile);
       const agent = await this.#spawn(1, []);
       startMs.push(await untilSubnetFile(agent, signal));
       await agent.ready(START_TIMEOUT_MS, signal);
@@ -195,7 +151,7 @@ export class LodenPath implements MeasuredPath {
     const agent = await this.rig.startAgent(this.rig.host(index), {
       flags: [...lodenFlags(wayOf(this.name, index)), ...flags],
     });
-    this.#agents[index] = agent;
+    this.agents[index] = agent;
     return agent;
   }
 }
