@@ -1,7 +1,8 @@
 /**
  * What the rules against spoofing cost a forwarded packet: a host's namespace
- * forwards small packets between a bridge's place and the overlay's, one device of
- * each pair a dummy that ends them, with and without the rules in quick turns.
+ * forwards small packets between a bridge's place and the overlay's, to a device
+ * behind which they end, with and without the rules in quick turns. The agent's
+ * other rules are there all the time.
  *
  * The sender's time for a packet contains all of its way, in one thread, so that
  * the difference of two neighbouring measurements is the rules' share; other work
@@ -17,6 +18,8 @@
 
 import type { FirewallRules, RuleSet } from "../../host/firewall/firewall.ts";
 import { IptablesAntiSpoofing } from "../../host/firewall/iptables_anti_spoofing.ts";
+import { IptablesFirewall } from "../../host/firewall/iptables_firewall.ts";
+import { NftablesFirewall } from "../../host/firewall/nftables_firewall.ts";
 import { NftablesAntiSpoofing } from "../../host/firewall/nftables_anti_spoofing.ts";
 import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
 import { parseCidr } from "../../net/cidr.ts";
@@ -60,6 +63,9 @@ const DIRECTIONS = {
   },
 } as const;
 
+/** Not the sink's, so that it ends a packet at once. */
+const NOBODY_MAC = "02:00:00:00:00:99";
+
 const pairs = Number(Deno.args[0] ?? DEFAULT_PAIRS);
 const signal = new AbortController().signal;
 
@@ -71,20 +77,23 @@ function mean(values: readonly number[]): number {
 }
 
 async function connect(
-  host: NetNamespace,
-  sender: NetNamespace,
-  { sender: address, from, to }: typeof DIRECTIONS[keyof typeof DIRECTIONS],
+  { host, sender, sink }: Readonly<
+    Record<"host" | "sender" | "sink", NetNamespace>
+  >,
+  { sender: address, from, to, destination }:
+    typeof DIRECTIONS[keyof typeof DIRECTIONS],
 ): Promise<void> {
   await host.sysctl({ "net/ipv4/ip_forward": "1" });
   await host.ip([
     `link add ${from} type veth peer name eth0 netns ${sender.name}`,
-    `link add ${to} type dummy`,
-    "link add eth0 type dummy",
-    ...[from, to, "eth0"].map((device) => `link set ${device} up`),
+    `link add ${to} type veth peer name eth0 netns ${sink.name}`,
+    ...[from, to].map((device) => `link set ${device} up`),
     "address add 10.1.5.1/24 dev docker0",
     "address add 10.1.5.0/32 dev flannel0",
     "route add 10.1.0.0/16 dev flannel0",
+    `neighbour add ${destination} lladdr ${NOBODY_MAC} dev ${to}`,
   ]);
+  await sink.ip(["link set eth0 up"]);
   const mac = await host.run(["cat", `/sys/class/net/${from}/address`]);
   await sender.ip([
     `address add ${address}/32 dev eth0`,
@@ -95,24 +104,30 @@ async function connect(
   ]);
 }
 
-/** Each tool, and what leaves the firewall as if it had never been used. */
+/** Each tool: what the agent sets without these rules, and the rules. */
 function toolsIn(
   host: NetNamespace,
-): [name: string, set: RuleSet, clear: () => Promise<unknown>][] {
+): [name: string, others: RuleSet, set: RuleSet, table: string][] {
   const inner = new HostCommandRunner();
   const [program, ...words] = host.commandPrefix;
   const runner: CommandRunner = {
     run: (command, args, options) =>
       inner.run(program!, [...words, command, ...args], options),
   };
-  const clear = () => host.run(["nft", "flush", "ruleset"]);
+  const iptables = { command: "iptables-nft" };
   return [
     [
       "iptables (nf_tables)",
-      new IptablesAntiSpoofing({ runner }, { command: "iptables-nft" }),
-      clear,
+      new IptablesFirewall({ runner }, iptables),
+      new IptablesAntiSpoofing({ runner }, iptables),
+      "mangle",
     ],
-    ["nft", new NftablesAntiSpoofing({ runner }), clear],
+    [
+      "nft",
+      new NftablesFirewall({ runner }),
+      new NftablesAntiSpoofing({ runner }),
+      "loden-anti-spoofing",
+    ],
   ];
 }
 
@@ -139,7 +154,13 @@ class Source implements AsyncDisposable {
   }
 
   async nanosecondsPerPacket(): Promise<number> {
-    await this.#input.write(new TextEncoder().encode(`${PACKETS}\n`));
+    // What the change before has left is not measured.
+    await this.#send(PACKETS / 10);
+    return await this.#send(PACKETS);
+  }
+
+  async #send(packets: number): Promise<number> {
+    await this.#input.write(new TextEncoder().encode(`${packets}\n`));
     const { value } = await this.#answers.read();
     return Number(value);
   }
@@ -155,20 +176,23 @@ for (const [name, direction] of Object.entries(DIRECTIONS)) {
   try {
     const host = await NetNamespace.create(`${rig}-h1`);
     const sender = await NetNamespace.create(`${rig}-h1-c1`);
-    await connect(host, sender, direction);
+    const sink = await NetNamespace.create(`${rig}-h1-c2`);
+    await connect({ host, sender, sink }, direction);
     await using source = new Source(sender, direction.destination);
-    for (const [tool, set, clear] of toolsIn(host)) {
+    for (const [tool, others, set, table] of toolsIn(host)) {
       const without: number[] = [];
       const differences: number[] = [];
+      await others.ensure(RULES, signal);
       for (let pair = 0; pair < pairs; pair++) {
-        await clear();
         const first = await source.nanosecondsPerPacket();
         await set.ensure(RULES, signal);
         const second = await source.nanosecondsPerPacket();
         without.push(first);
         differences.push(second - first);
+        // The chains of a table stay when its rules go.
+        await host.run(["nft", "delete", "table", "ip", table]);
       }
-      await clear();
+      await host.run(["nft", "flush", "ruleset"]);
       console.log(
         `${name}, ${tool}: ${median(without).toFixed(0)} ns, ` +
           `with the rules ${median(differences).toFixed(0)} ns more ` +

@@ -7,7 +7,7 @@
 import { Daemon } from "./daemon.ts";
 import { lodenCommand } from "./loden_program.ts";
 import type { NetNamespace } from "./namespace.ts";
-import { NotifySocket } from "./notify_socket.ts";
+import { NotifySocket, type TimedNotification } from "./notify_socket.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   attempt,
@@ -139,6 +139,11 @@ export class Agent implements Disposable {
   /** What the agent has told systemd. */
   notifications(): readonly string[] {
     return this.#notify.messages();
+  }
+
+  /** The same with the time of each. */
+  timedNotifications(): readonly TimedNotification[] {
+    return this.#notify.timed();
   }
 
   /** The variables of subnet.env. */

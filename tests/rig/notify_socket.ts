@@ -13,13 +13,30 @@ const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
 /** sizeof(sun_path), its final NUL included: linux/un.h. */
 const PATH_BYTES = 108;
 
+/** asm-generic/socket.h; the second is a control message's type, too. */
+const SOL_SOCKET = 1;
+const SO_TIMESTAMP = 29;
+/** struct msghdr: name and its length, iovec and count, control and length, flags. */
+const MSGHDR = { BYTES: 56, IOVEC: 16, COUNT: 24, CONTROL: 32, LENGTH: 40 };
+/** A header (16 bytes) and a struct timeval. */
+const CONTROL_BYTES = 32;
+
+/** What came, and when the kernel had it, in milliseconds of the wall clock. */
+export interface TimedNotification {
+  readonly text: string;
+  readonly atMs: number;
+}
+
 /** A socket for `NOTIFY_SOCKET`. */
 export class NotifySocket implements Disposable {
   readonly path: string;
   readonly #descriptor: number;
   readonly #buffer = new Uint8Array(4096);
-  readonly #bufferAddress = addressOf(this.#buffer);
-  readonly #received: string[] = [];
+  readonly #header = new DataView(new ArrayBuffer(MSGHDR.BYTES));
+  readonly #headerAddress = addressOf(this.#header);
+  readonly #iovec = new BigUint64Array(2);
+  readonly #control = new DataView(new ArrayBuffer(CONTROL_BYTES));
+  readonly #received: TimedNotification[] = [];
   #closed = false;
 
   /** Binds `path`, which must not exist. */
@@ -43,24 +60,50 @@ export class NotifySocket implements Disposable {
       libc().bind(this.#descriptor, addressOf(address), 3 + name.length),
       `bind the notify socket ${path}`,
     );
+    const one = Int32Array.of(1);
+    checked(
+      libc().setsockopt(
+        this.#descriptor,
+        SOL_SOCKET,
+        SO_TIMESTAMP,
+        addressOf(one),
+        4,
+      ),
+      "ask for the time of notifications",
+    );
+    this.#iovec.set([
+      BigInt(addressOf(this.#buffer)),
+      BigInt(this.#buffer.length),
+    ]);
+    const pointer = (at: number, value: number) =>
+      this.#header.setBigUint64(at, BigInt(value), true);
+    pointer(MSGHDR.IOVEC, addressOf(this.#iovec));
+    pointer(MSGHDR.COUNT, 1);
+    pointer(MSGHDR.CONTROL, addressOf(this.#control));
   }
 
   /** Every assignment received so far, in order, e.g. `READY=1`. */
   messages(): readonly string[] {
+    return this.timed().map(({ text }) => text);
+  }
+
+  /** The same with the time of each. */
+  timed(): readonly TimedNotification[] {
     while (!this.#closed) {
-      const length = libc().recv(
-        this.#descriptor,
-        this.#bufferAddress,
-        this.#buffer.length,
-        0,
-      );
+      this.#header.setBigUint64(MSGHDR.LENGTH, BigInt(CONTROL_BYTES), true);
+      const length = libc().recvmsg(this.#descriptor, this.#headerAddress, 0);
       if (length < 0) {
         const number = errno();
         if (number === ERRNO.EAGAIN) return this.#received;
         throw new SystemCallError("receive a notification", number);
       }
       const text = new TextDecoder().decode(this.#buffer.subarray(0, length));
-      this.#received.push(...text.split("\n").filter((line) => line !== ""));
+      const atMs = Number(this.#control.getBigInt64(16, true)) * 1_000 +
+        Number(this.#control.getBigInt64(24, true)) / 1_000;
+      this.#received.push(
+        ...text.split("\n").filter((line) => line !== "")
+          .map((line) => ({ text: line, atMs })),
+      );
     }
     return this.#received;
   }

@@ -35,6 +35,7 @@ export interface OuterPacket {
 const IP_HEADER_BYTES = 20;
 const UDP_HEADER_BYTES = 8;
 const UDP_PROTOCOL = 17;
+const ICMP_PROTOCOL = 1;
 const TTL = 64;
 const IP_ETHERTYPE = 0x0800;
 const VLAN_ETHERTYPE = 0x8100;
@@ -110,6 +111,36 @@ export function fragment(
   view.setUint16(6, (more ? MORE_FRAGMENTS : 0) | offsetBytes / 8);
   setHeaderChecksum(bytes);
   return bytes;
+}
+
+/** RFC 792: destination unreachable, fragmentation needed; RFC 1191: the MTU. */
+export function fragmentationNeeded({ from, to, about, mtuBytes }: {
+  readonly from: string;
+  readonly to: string;
+  readonly about: Pick<OuterPacket, "source" | "destination" | "port">;
+  readonly mtuBytes: number;
+}): Uint8Array {
+  const quoted = outerPacket({
+    ...about,
+    payload: new Uint8Array(),
+    totalLength: 1_500,
+  });
+  const message = new Uint8Array([
+    ...[3, 4, 0, 0, 0, 0, mtuBytes >> 8, mtuBytes & 0xff],
+    ...quoted,
+  ]);
+  const sum = internetChecksum(message);
+  message.set([sum >> 8, sum & 0xff], 2);
+  // An IPv4 packet whose UDP header is the message's first eight bytes.
+  const packet = outerPacket({
+    source: from,
+    destination: to,
+    port: 0,
+    protocol: ICMP_PROTOCOL,
+    payload: message.subarray(8),
+  });
+  packet.set(message, 20);
+  return packet;
 }
 
 /** Where a frame goes, and the VLANs around it, the outermost first. */

@@ -17,7 +17,7 @@ import { runContainer } from "../../rig/booted/docker.ts";
 import type { DockerContainer } from "../../rig/booted/docker.ts";
 import { INTERNET_ADDRESS } from "../../rig/rig.ts";
 import { placedPrograms } from "../../rig/bpf_objects.ts";
-import { CONFIG, serve } from "../overlay.ts";
+import { CONFIG, eventually, serve } from "../overlay.ts";
 import { program } from "../programs/path.ts";
 import { SteadyTraffic } from "../steady_traffic.ts";
 import {
@@ -222,6 +222,12 @@ Deno.test("a Docker that is restarted keeps its subnet, and its containers are r
   const { machine } = all.host(0);
   await machine.run(["systemctl", "restart", "docker.service"]);
   await all.assertBridge(0);
+  // They name Docker's bridge, which may have been away.
+  await eventually(
+    "the rules against spoofing",
+    () => machine.run(["iptables-save", "-t", "mangle"]),
+    (rules) => / -i docker0 .*LODEN-SPOOF/.test(rules),
+  );
   const to = await all.container(0);
   for (const index of [1, 2]) {
     const { namespace } = await all.container(index);
