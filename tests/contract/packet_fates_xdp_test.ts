@@ -76,6 +76,10 @@ function check(world: ProgramWorld, given: Uint8Array, name = ""): boolean {
   return true;
 }
 
+function refusing(helper: "xdp_adjust_head" | "xdp_adjust_meta") {
+  return new ProgramWorld({}, HOLDERS, "merge", helper);
+}
+
 testInNamespace(
   "loden_xdp strips what loden_rx would take",
   import.meta.url,
@@ -120,6 +124,22 @@ testInNamespace(
         assert(count > RUNS / 100, `${count} of ${RUNS} were stripped`);
       });
     }
+
+    Deno.test("a packet passes whole through a driver that has no room for a mark", () => {
+      using world = refusing("xdp_adjust_meta");
+      const given = arriving(inner());
+      const { counters, frame, verdict } = world.run("xdp", given);
+      assertEquals(verdict, XDP_VERDICT.PASS);
+      assertEquals(frame, given);
+      assertEquals(counters, {});
+    });
+
+    Deno.test("a packet whose headers cannot be removed is dropped and counted", () => {
+      using world = refusing("xdp_adjust_head");
+      const { counters, verdict } = world.run("xdp", arriving(inner()));
+      assertEquals(verdict, XDP_VERDICT.DROP);
+      assertEquals(counters, { "rx.drop.noRoom": 1 });
+    });
 
     Deno.test("a stripped frame is for no device, and keeps its source", () => {
       using world = new ProgramWorld();

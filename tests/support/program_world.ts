@@ -30,7 +30,15 @@ import {
   xdpProgram,
 } from "../../backend/udp/ebpf/programs/programs.ts";
 import type { BpfProgram } from "../../linux/bpf/bpf.ts";
+import type { HelperName } from "../../linux/bpf/helpers.ts";
+import {
+  call,
+  type Instruction,
+  mov,
+  R0,
+} from "../../linux/bpf/instructions.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import { ERRNO } from "../../linux/errno.ts";
 import { sumPerCpu } from "../../linux/bpf/per_cpu.ts";
 import { ipv4ToBytes } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
@@ -107,7 +115,17 @@ export interface ProgramRun {
 /** Whether this kernel has `decap-udp`; asked once. */
 let hasDecap: boolean | undefined;
 
-/** See the module. */
+function isCall(each: Instruction, helper: HelperName | undefined): boolean {
+  if (helper === undefined || each.kind !== "operation") return false;
+  const { immediate, opcode, src } = call(helper);
+  return each.opcode === opcode && each.src === src &&
+    each.immediate === immediate;
+}
+
+/**
+ * See the module. Programs get an error from the helper that is `refused`, as in
+ * a driver that cannot do what it does.
+ */
 export class ProgramWorld implements Disposable {
   readonly host: HostConstants;
   readonly maps: Maps;
@@ -119,6 +137,7 @@ export class ProgramWorld implements Disposable {
     host: Partial<HostConstants> = {},
     peers: readonly ProgramPeer[] = PEERS,
     delivery: Delivery = "direct",
+    refused?: HelperName,
   ) {
     this.#owned.use(this.#bpf);
     this.host = {
@@ -130,7 +149,13 @@ export class ProgramWorld implements Disposable {
     for (const map of Object.values(this.maps)) this.#owned.use(map);
     peers.forEach((peer, index) => this.put(peer, index + 1));
     const load = (spec: ReturnType<typeof egressProgram>) =>
-      this.#owned.use(this.#bpf.loadProgram(spec));
+      this.#owned.use(this.#bpf.loadProgram({
+        ...spec,
+        build: () =>
+          spec.build().map((each) =>
+            isCall(each, refused) ? mov(R0, -ERRNO.EOPNOTSUPP) : each
+          ),
+      }));
     this.#programs = {
       tx: load(egressProgram(this.host, this.maps)),
       hop: load(hopProgram(this.host, this.maps)),

@@ -143,14 +143,17 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     store("u32", R10, STACK.HEADERS, R1),
     load("u16", R1, R7, ETHERNET.SOURCE + 4),
     store("u32", R10, STACK.HEADERS + 4, R1),
-    mov(R1, R6),
-    mov(R2, OUTER_BYTES),
-    call("xdp_adjust_head"),
-    jumpIf(R0, "!=", 0, pass),
-    // From here on the packet is stripped or dropped, never left half-stripped.
+    // First, because some drivers (vmxnet3) have no room for a mark: `loden_rx`
+    // can still take the whole packet.
     mov(R1, R6),
     mov(R2, -MARK_BYTES),
     call("xdp_adjust_meta"),
+    jumpIf(R0, "!=", 0, pass),
+    // From here on the packet is stripped or dropped, never left half-stripped
+    // or with a mark that is not written yet. The mark moves with the frame.
+    mov(R1, R6),
+    mov(R2, OUTER_BYTES),
+    call("xdp_adjust_head"),
     jumpIf(R0, "!=", 0, dropped("rx.drop.noRoom")),
     load("u32", R7, R6, XDP.DATA),
     load("u32", R2, R6, XDP.DATA_END),
