@@ -313,9 +313,17 @@ export class Network {
 
   /** Without a device, there are no overlay packets that Docker could drop. */
   #watchDocker(overlayDevice: string | undefined): void {
-    if (overlayDevice === undefined) return;
     const { tasks, state, watchDocker } = this.#components;
     const { config, subnet } = this.#plan;
+    if (overlayDevice === undefined) {
+      // Of a former backend.
+      tasks.spawn("docker", () =>
+        this.#dockerWatch.run(
+          () => Promise.resolve(),
+          this.#stopping.signal,
+        ));
+      return;
+    }
     const overlay = { network: config.pool.network, subnet, overlayDevice };
     const onLook = (look: DockerLook) => reportDocker(look, state);
     tasks.spawn("docker", () =>

@@ -38,23 +38,25 @@ export function createVxlanBackend(
 ): KernelBackend {
   const { rtnetlink } = parts;
   const name = vxlanDeviceName(options);
-  const found = rtnetlink.links().find((link) =>
-    link.name === name && link.kind === "vxlan"
-  );
-  const mac = found !== undefined && found.mac.length === 6
-    ? found.mac
-    : options.mac;
-  const advertisement = {
+  // As of now: a device may appear between the lease and the start.
+  const findMac = () => {
+    const found = rtnetlink.links().find((link) =>
+      link.name === name && link.kind === "vxlan"
+    );
+    return found?.mac.length === 6 ? found.mac : options.mac;
+  };
+  const advertise = (mac: Uint8Array) => ({
     backendType: TYPE,
     backendData: { VNI: options.vni, VtepMAC: formatMac(mac) },
-  };
-  return new KernelBackend(parts, advertisement, (context) => {
+  });
+  return new KernelBackend(parts, advertise(findMac()), (context) => {
+    const mac = findMac();
     const device = new VxlanDevice(parts, context, {
       ...options,
       mac,
       name,
     });
-    return layoutOf(rtnetlink, device, options, advertisement);
+    return layoutOf(rtnetlink, device, options, advertise(mac));
   });
 }
 

@@ -13,7 +13,9 @@ import type { Container } from "../rig/container.ts";
 import type { RigHost } from "../rig/host.ts";
 import { Rig } from "../rig/rig.ts";
 import { eventually, SUBNETS } from "./overlay.ts";
-import { SteadyTraffic } from "./steady_traffic.ts";
+import { hasLinkKind } from "../support/link_kind.ts";
+import { Daemon } from "../rig/daemon.ts";
+import { lostOf, SteadyTraffic } from "./steady_traffic.ts";
 import { assertPings, untilAnswered } from "./traffic.ts";
 
 const CHANGE_MS = 20_000;
@@ -202,3 +204,76 @@ Deno.test("what flannel's vxlan has left is named, and removed when told so", as
   const container = await host!.addContainer(await agent.bridge());
   await untilAnswered(container.namespace, peer.container.address);
 });
+
+const PING_SECONDS = 0.02;
+
+/** Two hosts by vxlan, whose pings go on. */
+async function pinging(rig: Rig): Promise<{
+  readonly members: readonly Member[];
+  readonly pings: Daemon;
+}> {
+  await rig.startEtcd();
+  await rig.publish(config("vxlan"));
+  const members = await Promise.all(rig.hosts.map((host) => join(rig, host)));
+  const [from, to] = members.map(({ container }) => container);
+  await untilAnswered(from!.namespace, to!.address);
+  const pings = new Daemon({
+    name: "pings",
+    command: [
+      ...from!.namespace.commandPrefix,
+      ...["ping", "-n", `-i${PING_SECONDS}`, to!.address],
+    ],
+    env: { LC_ALL: "C" },
+    logFile: `${rig.directory}/pings.log`,
+  });
+  return { members, pings };
+}
+
+if (hasLinkKind("wireguard")) {
+  Deno.test("a change to wireguard sends nothing in clear, and costs the time between the hosts' changes", async () => {
+    await using rig = await Rig.create({ hosts: 2 });
+    const { members, pings } = await pinging(rig);
+    await using _pings = pings;
+    const [first, late] = members;
+    late!.agent.process.kill("SIGSTOP");
+    await rig.publish(config("wireguard"));
+    await untilNamed(rig, [first!], "wireguard");
+    // What leaves the first host in clear, for two seconds of pings.
+    const { stdout } = await first!.host.namespace.attempt([
+      ...["timeout", "2", "tcpdump", "-Z", "root", "-l", "-n", "-Q", "out"],
+      ...["-i", "eth0", "udp port 8472 or net 10.1.0.0/16"],
+    ]);
+    assertEquals(stdout, "");
+    late!.agent.process.kill("SIGCONT");
+    const resumedAtMs = performance.now();
+    await untilNamed(rig, members, "wireguard");
+    const [from, to] = members.map(({ container }) => container);
+    await untilAnswered(from!.namespace, to!.address);
+    const outageMs = performance.now() - resumedAtMs;
+    console.log(`packets again ${Math.round(outageMs)} ms after the last host`);
+    assert(outageMs < END_MS, `${outageMs} ms`);
+    for (const { host } of members) {
+      const links = await host.namespace.run(["ip", "-o", "link"]);
+      assert(!links.includes("flannel.1"), links);
+    }
+  });
+} else {
+  Deno.test("a change to wireguard is refused where the kernel has none, and no packet is lost", async () => {
+    await using rig = await Rig.create({ hosts: 2 });
+    const { members, pings } = await pinging(rig);
+    await using _pings = pings;
+    await rig.publish(config("wireguard"));
+    for (const { agent } of members) {
+      await eventually(
+        "the refusal",
+        async () => (await agent.status()).warnings,
+        (warnings) =>
+          warnings.some(({ code, text }) =>
+            code === "config.refused" && text.includes("wireguard")
+          ),
+      );
+      assertEquals((await agent.status()).backend?.type, "vxlan");
+    }
+    assertEquals(lostOf(pings.log()), []);
+  });
+}

@@ -375,3 +375,28 @@ Deno.test("vxlan says why the card computes no inner checksums, and keeps it so"
   assertEquals(active(), false);
   await backend.stop();
 });
+
+Deno.test("vxlan keeps the hardware address of a device that appears before the start", async () => {
+  const world = kernelWorld();
+  const backend = createVxlanBackend(world.parts, OPTIONS);
+  const mac = parseMac("aa:bb:cc:dd:ee:0f")!;
+  world.rtnetlink.createVxlan({
+    name: "flannel.1",
+    vni: 1,
+    underlayIndex: world.underlayIndex,
+    local: world.context.underlay.address,
+    port: 8472,
+    learning: false,
+    outerChecksum: true,
+    groupPolicy: false,
+    mac,
+    mtuBytes: 1450,
+  });
+  await backend.start(world.context, signal);
+  assertEquals(backend.advertise().backendData, {
+    VNI: 1,
+    VtepMAC: "aa:bb:cc:dd:ee:0f",
+  });
+  assertEquals(formatMac(deviceOf(world).mac), "aa:bb:cc:dd:ee:0f");
+  await backend.stop();
+});
