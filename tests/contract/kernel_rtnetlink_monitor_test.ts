@@ -146,6 +146,24 @@ testInNamespace(
         assertEquals([...(await changes.next()).value!], ["neighbours"]);
       }
       await changes.return(undefined);
+      let isOwn = true;
+      using others = new KernelRtnetlinkMonitor({
+        neighboursOf: () => vxlan.index,
+        isOwnEntry: () => isOwn,
+        own: rtnetlink,
+      });
+      const ofOthers = others.changes(abort.signal);
+      rtnetlink.replaceNeighbours([neighbour]);
+      rtnetlink.replaceForwardingEntries([forwarding]);
+      host.changeLink();
+      assertEquals([...(await ofOthers.next()).value!], ["links"]);
+      isOwn = false;
+      rtnetlink.removeForwardingEntries([forwarding]);
+      assertEquals([...(await ofOthers.next()).value!], ["neighbours"]);
+      using other = new KernelRtnetlink();
+      other.removeNeighbours([neighbour]);
+      assertEquals([...(await ofOthers.next()).value!], ["neighbours"]);
+      await ofOthers.return(undefined);
       rtnetlink.deleteLink(vxlan.index);
     });
   },

@@ -151,6 +151,8 @@ Deno.test("a peer that changes before this host is served as before until the ne
   const started = world.succession.start(VXLAN, context, noSignal);
   await world.clock.settle();
   await world.succession.apply({ ...NONE, changed: [peer(6, "vxlan")] });
+  // Longer than a backend keeps a peer that has changed.
+  await world.clock.advance(40_000);
   assertEquals(world.peers, { udp: "10.1.6.0/24" });
   refuses = false;
   await world.clock.advance(60_000);

@@ -179,6 +179,10 @@ Deno.test("a record is read back; a damaged one counts as none", async () => {
   const named = {
     ...footprint,
     etcdPrefix: "/a",
+    backends: [
+      { type: "vxlan", options: { VNI: 7 } },
+      { type: "udp", options: {} },
+    ],
     firewall: {
       masquerade: true,
       forward: true,

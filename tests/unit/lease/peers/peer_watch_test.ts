@@ -495,3 +495,33 @@ Deno.test("stopping leaves no timer behind, whatever it was doing", async () => 
     assertEquals(host.clock.sleepers, 0, trouble);
   }
 });
+
+Deno.test("a peer that follows a new config before this host has seen it is not lost", async () => {
+  const etcd = makeEtcd(2, 3);
+  await using host = await new Follower(etcd).settle();
+  etcd.put("10.1.2.0-24", value(2, { backendType: "vxlan" }));
+  await host.settle();
+  assertEquals(host.list.length, 2);
+  const self = {
+    network: parseCidr("10.1.0.0/16")!,
+    subnet: parseCidr("10.1.1.0/24")!,
+    publicIp: parseIpv4("198.51.100.1")!,
+    hostId: "us",
+  };
+  host.watch.moveTo({
+    ...self,
+    backendType: "vxlan",
+    formerBackendTypes: ["udp"],
+  });
+  await host.pass(1);
+  assertEquals(host.list.length, 2);
+  assertEquals(host.diffs.flatMap(({ removed }) => removed), []);
+});
+
+Deno.test("a peer that changes to a backend of no config is removed after seconds", async () => {
+  const etcd = makeEtcd(2, 3);
+  await using host = await new Follower(etcd).settle();
+  etcd.put("10.1.2.0-24", value(2, { backendType: "vxlan" }));
+  await host.pass(6);
+  assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
+});
