@@ -133,21 +133,23 @@ export class BackendSuccession {
   status(): BackendStatus | undefined {
     const status = this.#present?.keeper.status();
     if (status === undefined) return undefined;
-    const former = this.#former.map(({ keeper }) => keeper.status());
-    const details = this.#former.map(({ config, held }) => [
-      `still by ${config.type}`,
-      `${held.size} peers, until their leases name ${status.type}`,
+    const former = this.#former.map(({ config, held, keeper, leaving }) => ({
+      type: config.type,
+      peers: held.size - leaving.size,
+      counters: keeper.status()?.counters,
+    }));
+    const details = former.map(({ peers, type }) => [
+      `still by ${type}`,
+      `${peers} ${peers === 1 ? "peer" : "peers"}, until their leases name ` +
+      status.type,
     ]);
     return {
       ...status,
-      peers: former.reduce(
-        (sum, each) => sum + (each?.peers ?? 0),
-        status.peers,
-      ),
+      peers: former.reduce((sum, { peers }) => sum + peers, status.peers),
       details: { ...status.details, ...Object.fromEntries(details) },
       counters: Object.assign(
         {},
-        ...former.map((each) => each?.counters),
+        ...former.map(({ counters }) => counters),
         status.counters,
       ),
     };

@@ -43,8 +43,7 @@ export async function clearLeftovers(
   const { state } = components;
   await retryUntilDone(
     () => {
-      removeLeftovers(options);
-      const left = reportLeftovers(options.find(), state);
+      const left = careForLeftovers(options, state);
       if (left.length > 0 && options.encrypts) throw new LeftoversError(left);
     },
     components,
@@ -55,7 +54,18 @@ export async function clearLeftovers(
   );
 }
 
-function removeLeftovers({ find, remove, takeOver }: LeftoverOptions): void {
+/** One round. @returns what is left. */
+export function careForLeftovers(
+  options: Omit<LeftoverOptions, "encrypts">,
+  state: AgentState,
+): readonly Leftover[] {
+  removeLeftovers(options);
+  return reportLeftovers(options.find(), state);
+}
+
+function removeLeftovers(
+  { find, remove, takeOver }: Omit<LeftoverOptions, "encrypts">,
+): void {
   for (const leftover of find()) {
     const { what, owner } = leftover;
     if (owner !== "loden" && !takeOver) continue;
@@ -78,7 +88,7 @@ function removeLeftovers({ find, remove, takeOver }: LeftoverOptions): void {
 }
 
 /** Raises or clears the warning. @returns `leftovers`. */
-export function reportLeftovers(
+function reportLeftovers(
   leftovers: readonly Leftover[],
   state: AgentState,
 ): readonly Leftover[] {
@@ -97,7 +107,7 @@ export function reportLeftovers(
 }
 
 /** In one line, with what to do. */
-export function describeLeftovers(leftovers: readonly Leftover[]): string {
+function describeLeftovers(leftovers: readonly Leftover[]): string {
   const each = leftovers.map(({ fix, owner, what }) =>
     `${what}, ${owner === "loden" ? "Loden's" : "flannel's"}: ${fix}`
   );

@@ -30,7 +30,7 @@ import {
   type BlackholeRouteComponents,
 } from "./blackhole_route.ts";
 import { BackendSuccession } from "./backend_succession.ts";
-import { clearLeftovers, reportLeftovers } from "./leftover_care.ts";
+import { careForLeftovers, clearLeftovers } from "./leftover_care.ts";
 import { reportDocker, SysctlReport } from "../status/host_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import {
@@ -51,6 +51,8 @@ const log = getLogger(["loden", "agent"]);
 
 /** Interval between two checks of the kernel's settings. */
 const SYSCTL_PAUSE_MS = 5_000;
+/** So many of these checks for one look for what other backends have left. */
+const LEFTOVER_ROUNDS = 12;
 
 /** What Docker is compared with. */
 export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
@@ -268,11 +270,17 @@ export class Network {
     }, signal);
   }
 
-  /** Flannel's stay until an operator removes them. */
-  #reportLeftovers(): void {
-    const { findLeftovers, state } = this.#components;
-    const { backends } = this.backend;
-    reportLeftovers(findLeftovers(this.#plan.config, backends), state);
+  /**
+   * Flannel's stay until an operator removes them; Loden's are of a former backend
+   * that could not be removed in its time.
+   */
+  #careForLeftovers(): void {
+    const { findLeftovers, removeLeftover, state } = this.#components;
+    careForLeftovers({
+      find: () => findLeftovers(this.#plan.config, this.backend.backends),
+      remove: removeLeftover,
+      takeOver: false,
+    }, state);
   }
 
   #tellFirewall(): void {
@@ -417,11 +425,18 @@ export class Network {
 
   /** Other programs change them as well, so they are checked for ever. */
   async #watchSysctls(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#components;
-    while (await slept(clock, SYSCTL_PAUSE_MS, signal)) {
+    const { clock, state } = this.#components;
+    for (
+      let round = 0;
+      await slept(clock, SYSCTL_PAUSE_MS, signal);
+      round++
+    ) {
       this.#reportSysctls();
       this.#reportBackend();
-      this.#reportLeftovers();
+      const isRaised = state.warnings()
+        .some(({ code }) => code === "network.leftovers");
+      // It lists all routes.
+      if (isRaised || round % LEFTOVER_ROUNDS === 0) this.#careForLeftovers();
     }
   }
 

@@ -112,6 +112,10 @@ Deno.test("until a peer's lease names the new backend, the former one serves it"
     udp: "10.1.6.0/24 10.1.7.0/24",
     vxlan: "10.1.6.0/24",
   });
+  const { details, peers } = world.succession.status()!;
+  assertEquals([peers, details], [2, {
+    "still by udp": "1 peer, until their leases name vxlan",
+  }]);
   await world.clock.advance(31_000);
   assertEquals(world.peers, { udp: "10.1.7.0/24", vxlan: "10.1.6.0/24" });
   await world.succession.stop();

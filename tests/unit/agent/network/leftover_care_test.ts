@@ -60,3 +60,12 @@ Deno.test("a backend that encrypts waits until no other route can take its packe
   assertEquals(rig.calls.includes("backend.start"), true);
   await rig.stop();
 });
+
+Deno.test("what a former backend has left behind is removed while the network runs", async () => {
+  const rig = new AgentRig();
+  await rig.start();
+  rig.leftovers = [leftover("loden")];
+  await rig.clock.advance(6_000);
+  assertEquals(rig.leftovers, []);
+  await rig.stop();
+});
