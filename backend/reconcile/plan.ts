@@ -152,8 +152,8 @@ function cidrKey({ address, prefixLength }: Cidr): number {
 
 /**
  * flannel's routes have the protocol of `ip route`. They are known by the device,
- * or, where the underlay's device carries them, by the gateway that Loden wants
- * for the same subnet.
+ * or, where the underlay's device carries them, by the gateway and the device that
+ * Loden wants for the same subnet.
  */
 function isOurs(
   route: Route,
@@ -165,7 +165,9 @@ function isOurs(
   if (route.protocol !== RTPROT_BOOT) return false;
   return route.type === "unicast"
     ? route.interfaceIndex === deviceIndex ||
-      (wish?.gateway !== undefined && wish.gateway === route.gateway)
+      // The udp backend's routes have the same gateways, on its device.
+      (wish?.gateway !== undefined && wish.gateway === route.gateway &&
+        wish.interfaceIndex === route.interfaceIndex)
     // The route behind the device's, which every backend puts alike.
     : route.type === wish?.type;
 }

@@ -243,3 +243,26 @@ Deno.test("planDifference() changes what differs, and leaves the rest unseen", (
     removeForwarding: [],
   });
 });
+
+Deno.test("planChanges() leaves the routes of the udp backend beside it", () => {
+  const udp = present("10.1.5.0/24", {
+    protocol: BOOT,
+    interfaceIndex: 9,
+    metric: 261,
+  });
+  const { conflicts, putRoutes, removeRoutes } = routes(
+    [wish("10.1.5.0/24", { metric: 130 })],
+    [udp],
+  );
+  assertEquals([conflicts, putRoutes.length, removeRoutes], [[], 1, []]);
+});
+
+Deno.test("planChanges() names a route of another program that is better than a peer's", () => {
+  const others = present("10.1.5.0/24", { protocol: STATIC, metric: 7 });
+  const worse = present("10.1.5.0/24", { protocol: STATIC, metric: 700 });
+  const { conflicts, putRoutes } = routes(
+    [wish("10.1.5.0/24", { metric: 130 })],
+    [others, worse],
+  );
+  assertEquals([conflicts, putRoutes.length], [[others], 1]);
+});
