@@ -25,6 +25,7 @@ import {
   resolveSettings,
   type Settings,
 } from "../../config/settings.ts";
+import { whyConfined } from "../../host/confined_command.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
 import { readWatchdogTimeout, SystemdNotifier } from "../../host/systemd.ts";
 import { systemClock } from "../../linux/clock.ts";
@@ -180,6 +181,17 @@ function logStart(settings: Settings): void {
       event: "settings.warning",
       code,
       reason: text,
+    });
+  }
+  const { onSubnetChange: action } = settings;
+  const confined = action.kind === "run"
+    ? whyConfined(action.command)
+    : undefined;
+  if (confined !== undefined) {
+    log.warn("setting may not do what you expect", {
+      event: "settings.warning",
+      code: "settings.command-confined",
+      reason: `--on-subnet-change: ${confined}`,
     });
   }
 }

@@ -74,7 +74,10 @@ function bootedWorld(): Promise<DockerWorld> {
     hosts: DATA_PATHS.length,
     prepare: async (host, rig) => {
       const dataPath = DATA_PATHS[rig.hosts.indexOf(host.host)]!;
-      await enableLoden(host, rig, { FLANNELD_DATAPATH: dataPath });
+      await enableLoden(host, rig, {
+        FLANNELD_DATAPATH: dataPath,
+        FLANNELD_ON_SUBNET_CHANGE: "run:systemctl try-restart docker",
+      });
       if (dataPath === "ebpf") return;
       await host.machine.writeTextFile(
         "/etc/systemd/system/loden.service.d/60-no-kernel-programs.conf",
@@ -432,6 +435,14 @@ Deno.test("under its unit an agent reaches no socket that makes it more powerful
     await machine.run(["touch", `${path}/file`]);
     assertEquals((await inUnit(machine, `ls -A ${path}`)).stdout, "", path);
   }
+});
+
+Deno.test("an agent says at its start that its command for another subnet cannot work under the unit", async () => {
+  const { machine } = (await world()).host(0);
+  const said = await machine.run([
+    ...["journalctl", "--boot", "--no-pager", "--unit=loden.service"],
+  ]);
+  assertMatch(said, /systemctl try-restart docker.* cannot reach systemd/);
 });
 
 Deno.test("a key in a home directory reaches an agent as a credential only", async () => {
