@@ -585,12 +585,12 @@ Deno.test("a peer without a route now is kept, by the lease's device", async () 
   assertEquals(path.mend(), []);
 });
 
-Deno.test("an earlier agent's programs at a device that is no underlay any more go", () => {
+Deno.test("an earlier agent's programs at a device that is no underlay any more go as soon as the peers are known", async () => {
   const world = new EbpfWorld();
   const eth1 = world.addUnderlay("eth1", "198.51.100.1/24");
   const { underlay } = world.options;
   world.start();
-  world.start({
+  const path = world.start({
     underlay: {
       ...underlay,
       interfaceName: "eth1",
@@ -599,10 +599,14 @@ Deno.test("an earlier agent's programs at a device that is no underlay any more 
       publicIp: address("198.51.100.1"),
     },
   });
-  assertEquals(
-    world.attached().filter((text) => text.startsWith("eth")),
-    [`eth1 ingress ${RX} tcx`],
+  const attached = () =>
+    world.attached().filter((text) => text.startsWith("eth"));
+  const [former, present] = ["eth0", "eth1"].map((name) =>
+    `${name} ingress ${RX} tcx`
   );
+  assertEquals(attached(), [former, present]);
+  await path.changePeers({ added: [], changed: [], removed: [] });
+  assertEquals(attached(), [present]);
 });
 
 Deno.test("of a route with several next hops each one's device has programs and speaks for the peer, as long as that", async () => {
