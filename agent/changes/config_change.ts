@@ -8,7 +8,9 @@
  * @module
  */
 
+import { BACKENDS } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
+import { shownOptions } from "../../config/network/shown_options.ts";
 import { type Cidr, equalCidr, formatCidr, isWithin } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import { ConfigChangeError } from "../errors.ts";
@@ -102,18 +104,22 @@ function refuseBackend(
   if (before.type !== after.type) return [];
   const [from, to] = [optionsOf(before), optionsOf(after)];
   return [...new Set([...Object.keys(from), ...Object.keys(to)])]
-    .filter((key) => from[key] !== to[key])
+    .filter((key) =>
+      JSON.stringify(before.options[key]) !== JSON.stringify(after.options[key])
+    )
     .map((key) =>
       `Backend.${key} must stay ${from[key] ?? "as it is"}, which ` +
       `the other hosts use: new value is ${to[key] ?? "none"}`
     );
 }
 
+/** As texts; they do not show secrets. */
 function optionsOf(
-  { options }: NetworkConfig["backend"],
+  backend: NetworkConfig["backend"],
 ): Record<string, string | undefined> {
   return Object.fromEntries(
-    Object.entries(options).map(([key, value]) => [key, JSON.stringify(value)]),
+    Object.entries(shownOptions(backend, BACKENDS))
+      .map(([key, value]) => [key, JSON.stringify(value)]),
   );
 }
 

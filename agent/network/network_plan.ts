@@ -4,9 +4,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { BACKENDS } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
+import { shownOptions } from "../../config/network/shown_options.ts";
 import { type Cidr, equalCidr, formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Underlay } from "../../net/underlay.ts";
@@ -61,31 +61,12 @@ function allValues(plan: NetworkPlan): Record<string, string> {
   const { address, publicIp, mtuBytes } = plan.underlay;
   return {
     ...describePlan(plan),
-    backendOptions: describeOptions(plan.config.backend),
+    backendOptions: JSON.stringify(shownOptions(plan.config.backend, BACKENDS)),
     enableNfTables: String(plan.config.enableNfTables),
     address: formatIpv4(address),
     publicIp: formatIpv4(publicIp),
     underlayMtuBytes: String(mtuBytes),
   };
-}
-
-/** As JSON. Secrets are shown by a hash, so that a change of one is visible. */
-function describeOptions({ options, type }: NetworkConfig["backend"]): string {
-  const secrets = BACKENDS.specs.find((each) => each.type === type)
-    ?.secretOptions ?? [];
-  return JSON.stringify(
-    Object.fromEntries(
-      Object.entries(options).map(([key, value]) => [
-        key,
-        secrets.includes(key) && value ? `hidden, ${hashOf(value)}` : value,
-      ]),
-    ),
-  );
-}
-
-function hashOf(value: unknown): string {
-  const hash = createHash("sha256").update(JSON.stringify(value)).digest("hex");
-  return `SHA-256 ${hash.slice(0, 8)}`;
 }
 
 /** What `loden status` shows about a plan. */

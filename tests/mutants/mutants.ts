@@ -515,10 +515,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "the log shows a preshared key that was changed",
-    file: "agent/network/network_plan.ts",
-    text: "secrets.includes(key) && value",
+    file: "config/network/shown_options.ts",
+    text: "secretOptions.includes(key) && value",
     change: "false",
     tests: ["tests/unit/agent/network/network_plan_test.ts"],
+  },
+  {
+    fault: "a refused config shows a preshared key",
+    file: "agent/changes/config_change.ts",
+    text: "shownOptions(backend, BACKENDS)",
+    change: "backend.options",
+    tests: ["tests/unit/agent/changes/config_change_test.ts"],
   },
   {
     fault: "vxlan leaves a hardware address that somebody changed",

@@ -1,5 +1,10 @@
 import { BACKENDS } from "../../../../backend/backends.ts";
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { planConfigChange } from "../../../../agent/changes/config_change.ts";
 import { ConfigChangeError } from "../../../../agent/errors.ts";
 import { parseNetworkConfig } from "../../../../config/network/network.ts";
@@ -152,4 +157,22 @@ Deno.test("a subnet that lay outside before may lie outside", () => {
   );
   assertEquals(values.map(({ key }) => key), ["SubnetMax"]);
   assertThrows(() => change({ SubnetMin: "10.1.10.0" }, before));
+});
+
+Deno.test("the refusal of another secret does not show it", () => {
+  const [former, next] = [1, 2].map((byte) => ({
+    Type: "wireguard",
+    PSK: new Uint8Array(32).fill(byte).toBase64(),
+  }));
+  const error = assertThrows(
+    () => change({ Backend: next }, { ...BEFORE, Backend: former }),
+    ConfigChangeError,
+  );
+  assertMatch(
+    error.message,
+    /Backend\.PSK must stay "hidden, SHA-256 \w{8}", .* new value is "hidden, SHA-256 \w{8}"/,
+  );
+  for (const { PSK } of [former!, next!]) {
+    assertEquals(error.message.includes(PSK), false);
+  }
 });
