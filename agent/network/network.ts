@@ -148,6 +148,8 @@ export class Network {
       onBackends: (backends) => {
         components.onBackends(backends);
         this.#tellFirewall();
+        // Before the next backend starts: one that had failed removes nothing.
+        if (this.#overlay !== undefined) this.#careForLeftovers();
       },
       events: {
         onWaiting: (error) => this.#onWaiting(error),
@@ -192,7 +194,7 @@ export class Network {
     // Until the end of this method, no other code writes the files.
     this.#written = undefined;
     if (this.#started === undefined || !isSameBackend(this.#started, plan)) {
-      if (this.#overlay === undefined) await this.#clearLeftovers(plan, ending);
+      await this.#clearLeftovers(plan, ending);
       // Before the rules, which would otherwise masquerade the wrong packets.
       await waitForFreeAddresses(plan.config, this.#components, ending);
     }
@@ -261,7 +263,10 @@ export class Network {
     signal: AbortSignal,
   ): Promise<void> {
     const { findLeftovers, removeLeftover } = this.#components;
-    const present = this.backend.planned(config.backend);
+    const { backends: running } = this.backend;
+    const present = running.length === 0
+      ? this.backend.planned(config.backend)
+      : [config.backend, ...running];
     await clearLeftovers(this.#components, {
       find: () => findLeftovers(config, present),
       remove: removeLeftover,

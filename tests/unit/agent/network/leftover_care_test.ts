@@ -69,3 +69,45 @@ Deno.test("what a former backend has left behind is removed while the network ru
   assertEquals(rig.leftovers, []);
   await rig.stop();
 });
+
+Deno.test("a running network does not change to a backend that encrypts before", async () => {
+  const rig = new AgentRig();
+  await rig.start();
+  rig.leftovers = [leftover("flannel")];
+  rig.etcd.putConfig(
+    '{"Network":"10.1.0.0/16","Backend":{"Type":"wireguard"}}',
+  );
+  await rig.clock.advance(30_000);
+  const running = () =>
+    rig.backends.filter(({ context, stopped }) => context && !stopped)
+      .map(({ type }) => type);
+  // The former one serves all peers until then.
+  assertEquals(running(), ["udp"]);
+  assertEquals(codes(rig).includes("network.leftovers"), true);
+  rig.leftovers = [];
+  await rig.clock.advance(30_000);
+  assertEquals(running(), ["wireguard"]);
+  await rig.stop();
+});
+
+Deno.test("what a failed backend has left is removed before the next one starts", async () => {
+  const rig = new AgentRig();
+  await rig.start();
+  rig.etcd.putConfig(
+    '{"Network":"10.1.0.0/16","Backend":{"Type":"wireguard"}}',
+  );
+  const started = rig.calls.length;
+  for (const backend of rig.backends) {
+    const stop = backend.stop.bind(backend);
+    backend.stop = async () => {
+      await stop();
+      rig.leftovers = [leftover("loden")];
+    };
+  }
+  await rig.settle();
+  const calls = rig.calls.slice(started);
+  const removed = calls.indexOf("remove device flannel.1 of loden");
+  assertEquals(removed >= 0, true);
+  assertEquals(removed < calls.indexOf("backend.start"), true);
+  await rig.stop();
+});
