@@ -71,6 +71,8 @@ export class BackendKeeper {
   #running: Running | undefined;
   /** Serialises starts, changes of peers and stops. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** Starts that are called for and have not ended. */
+  #starts = 0;
   #restarts = 0;
   /** Pauses between backends that start and fail soon. */
   readonly #pauses: Backoff;
@@ -119,14 +121,19 @@ export class BackendKeeper {
     );
     this.#superseding = new AbortController();
     const ending = AbortSignal.any([signal, this.#lifetime()]);
-    return await this.#enqueue(async () => {
-      ending.throwIfAborted();
-      const before = this.#running;
-      const flowsOn = before?.backend.status().outlivesAgent ?? false;
-      this.#running = undefined;
-      if (before !== undefined) await discard(before.backend);
-      return await this.#startUntilDone(context, ending, flowsOn);
-    });
+    this.#starts++;
+    try {
+      return await this.#enqueue(async () => {
+        ending.throwIfAborted();
+        const before = this.#running;
+        const flowsOn = before?.backend.status().outlivesAgent ?? false;
+        this.#running = undefined;
+        if (before !== undefined) await discard(before.backend);
+        return await this.#startUntilDone(context, ending, flowsOn);
+      });
+    } finally {
+      this.#starts--;
+    }
   }
 
   /**
@@ -149,7 +156,7 @@ export class BackendKeeper {
       }
     });
     // A start may wait for hours; a change of peers must not wait for it.
-    if (this.#running !== undefined) await applied;
+    if (this.#running !== undefined && this.#starts === 0) await applied;
   }
 
   /** Stops the process's part; what runs in the kernel alone stays. */

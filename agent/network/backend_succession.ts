@@ -189,8 +189,9 @@ export class BackendSuccession {
     }
     const present = this.#present!;
     for (const member of this.#former) this.#startFormer(member, context);
-    if (present.up !== undefined && isSame(present.context, context)) {
-      // It was a former one, and runs.
+    const isRunning = present.keeper.status() !== undefined;
+    if (isRunning && present.up && isSame(present.context, context)) {
+      // It was a former one.
       const { overlay, advertisement } = present.up;
       this.#options.events.onUp(overlay, advertisement);
       this.#redistribute();
@@ -446,6 +447,8 @@ export class BackendSuccession {
       [...this.#peers.values()].map(({ backendType }) => backendType),
     );
     for (const member of [...this.#former]) {
+      // While another one was removed, the config may have named it again.
+      if (!this.#former.includes(member)) continue;
       const isNeeded = !this.#knowsPeers || named.has(member.config.type) ||
         member.held.size > 0 || this.#present!.up === undefined;
       if (isNeeded) {

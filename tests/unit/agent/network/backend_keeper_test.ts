@@ -226,3 +226,23 @@ Deno.test("a peer that comes while a starting backend takes its first ones is no
   await clock.settle();
   assertEquals([...backends[0]!.peers.keys()], ["10.1.6.0/24", "10.1.7.0/24"]);
 });
+
+Deno.test("a change of peers does not wait for a start that it finds waiting", async () => {
+  let busy = false;
+  const { clock, backends, dataPath } = rig({
+    startError: () => busy ? new LodenError("x", "busy") : undefined,
+  });
+  await dataPath.start(context, noSignal);
+  busy = true;
+  const restarted = dataPath.start(context, noSignal);
+  let isApplied = false;
+  const applied = dataPath.apply({ ...none, added: [peer("10.1.6.0/24")] })
+    .then(() => isApplied = true);
+  await clock.advance(60_000);
+  assertEquals(isApplied, true);
+  busy = false;
+  await clock.advance(60_000);
+  await Promise.all([restarted, applied]);
+  assertEquals([...backends.at(-1)!.peers.keys()], ["10.1.6.0/24"]);
+  await dataPath.stop();
+});

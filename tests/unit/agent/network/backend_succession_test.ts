@@ -47,6 +47,7 @@ class World {
   readonly served: string[] = [];
   readonly ups: string[] = [];
   startError: (type: string) => unknown = () => undefined;
+  stopDelay: (type: string) => Promise<void> = () => Promise.resolve();
   readonly succession: BackendSuccession;
 
   constructor(former: readonly BackendConfig[] = []) {
@@ -59,6 +60,7 @@ class World {
           type,
           onCall: (call) => this.calls.push(`${type} ${call}`),
           startError: () => this.startError(type),
+          stopDelay: () => this.stopDelay(type),
         });
         this.made.push(backend);
         return backend;
@@ -233,4 +235,37 @@ Deno.test("a former backend stays until the peers are known", async () => {
 Deno.test("former backends are started only beside one that allows it", () => {
   assertEquals(backendsAtStart(VXLAN, [UDP, VXLAN, ALLOC]), [VXLAN, UDP]);
   assertEquals(backendsAtStart(ALLOC, [UDP]), [ALLOC]);
+});
+
+Deno.test("a former backend that the config names again is not removed with another", async () => {
+  const world = new World();
+  await world.start(UDP);
+  await world.succession.apply({ ...NONE, added: [peer(6, "udp")] });
+  await world.start(VXLAN);
+  await world.start(HOST_GW);
+  // vxlan has nothing to do from the first look on, udp from the last one on.
+  await world.clock.advance(30_500);
+  const stopped = Promise.withResolvers<void>();
+  world.stopDelay = (type) =>
+    type === "vxlan" ? stopped.promise : Promise.resolve();
+  await world.succession.apply({ ...NONE, removed: [peer(6, "udp")] });
+  await world.clock.advance(1_000);
+  assertEquals(world.calls.at(-1), "vxlan backend.stop");
+  const back = world.succession.start(UDP, context, noSignal);
+  await world.clock.settle();
+  stopped.resolve();
+  await back;
+  await world.clock.settle();
+  assertEquals(world.peers, { udp: "", "host-gw": "" });
+  await world.succession.stop();
+});
+
+Deno.test("a former backend that is down is started when the config names it again", async () => {
+  const world = await changing();
+  world.made[0]!.fail(new Error("the device is gone"));
+  await world.clock.settle();
+  assertEquals(world.peers, { vxlan: "" });
+  await world.start(UDP);
+  assertEquals(world.peers, { udp: "10.1.6.0/24 10.1.7.0/24", vxlan: "" });
+  await world.succession.stop();
 });
