@@ -322,7 +322,9 @@ export class KernelBackend implements Backend {
    */
   #changeSome(running: Running, diff: PeerDiff): boolean {
     const { context: { claim }, layout, plans, deviceIndex } = running;
-    if (!running.isSettled || layout.applyEntries !== undefined) return false;
+    const isPlanned = running.plannedFor !== undefined &&
+      layout.applyEntries === undefined;
+    if (!isPlanned) return false;
     const put = [...diff.added, ...diff.changed];
     const touched = [...put, ...diff.removed].map(({ subnet }) =>
       formatCidr(subnet)
@@ -333,6 +335,7 @@ export class KernelBackend implements Backend {
       plans.set(formatCidr(peer.subnet), layout.plan([peer], deviceIndex));
     }
     const after = merge(plans.plans(touched));
+    if (!running.isSettled) return false;
     const kept = new Set(after.routes.map(routeKey));
     const gone = before.routes.filter((route) => !kept.has(routeKey(route)));
     const own = claim?.change(after.routes, gone) ?? after.routes;

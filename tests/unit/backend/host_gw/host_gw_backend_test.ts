@@ -221,3 +221,32 @@ Deno.test("host-gw leaves the routes of a backend beside it, and removes its own
     "unicast 10.1.77.0/24 via 192.0.2.77",
   ]);
 });
+
+Deno.test("a peer that comes after a failure is served at once", async () => {
+  const world = kernelWorld();
+  // Whatever takes time is followed by a rest.
+  let nowMs = 0;
+  const clock = {
+    monotonic: () => nowMs += 10,
+    sleep: world.clock.sleep.bind(world.clock),
+  };
+  const backend = createHostGwBackend({ ...world.parts, clock });
+  await startWith(backend, world, [NEAR]);
+  const { rtnetlink } = world;
+  const replaceRoutes = rtnetlink.replaceRoutes.bind(rtnetlink);
+  rtnetlink.replaceRoutes = () => {
+    throw new Error("refused");
+  };
+  const first = peerOf("10.1.7.0/24", "192.0.2.17", "host-gw");
+  const diff = { added: [first], changed: [], removed: [] };
+  await assertRejects(() => backend.apply(diff), Error, "refused");
+  rtnetlink.replaceRoutes = replaceRoutes;
+  const second = peerOf("10.1.8.0/24", "192.0.2.18", "host-gw");
+  await backend.apply({ added: [second], changed: [], removed: [NEAR] });
+  assertEquals(ownRoutes(world), [
+    "unreachable 10.1.0.0/16",
+    "unicast 10.1.7.0/24 via 192.0.2.17",
+    "unicast 10.1.8.0/24 via 192.0.2.18",
+  ]);
+  await backend.stop();
+});
