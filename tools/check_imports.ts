@@ -1,7 +1,8 @@
 /**
  * Checks that imports go one way through the sources, as `docs/architecture.md`
- * draws it, and that no files import each other in a circle, not even by a lazy
- * `import()`.
+ * draws it, that no files import each other in a circle, not even by a lazy
+ * `import()`, and that the product uses each of its files: one that only its tests
+ * use looks as if it did its work.
  *
  *     deno run --allow-read=. tools/check_imports.ts
  *
@@ -35,6 +36,15 @@ const WORKSHOP: ReadonlySet<string> = new Set(["bench", "tests", "tools"]);
 
 /** What builds a release. Nothing of `tests/` and `bench/` goes into one. */
 const RELEASE_TOOLS: readonly string[] = ["tools/compile.ts", "tools/dist.ts"];
+
+/** Files of the product that nothing in it imports. */
+const ENTRIES: readonly RegExp[] = [
+  /^(cli|mod)\.ts$/,
+  // For `deno test --preload`.
+  /^deno27\/test_sanitizers\.ts$/,
+  // AssemblyScript is compiled; the product has the outcome.
+  /\.as\.ts$/,
+];
 
 /** `import … from "x"` and `export … from "x"`, which stand at a line's start. */
 const STATIC =
@@ -95,6 +105,20 @@ function releaseFindings(
     }
   }
   return findings;
+}
+
+/** One line for each file of the product that no other one imports. */
+export function unusedFiles(files: readonly SourceFile[]): string[] {
+  const graph = new Map(files.map((file) => [file.path, importsOf(file)]));
+  const isProduct = (path: string) => rowOf(partOf(path)) >= 0;
+  const used = new Set(
+    [...graph].filter(([path]) => isProduct(path))
+      .flatMap(([path, targets]) => targets.filter((each) => each !== path)),
+  );
+  return [...graph.keys()].filter((path) =>
+    isProduct(path) && !used.has(path) &&
+    !ENTRIES.some((entry) => entry.test(path))
+  ).map((path) => `${path} is imported by no file of the product`);
 }
 
 function partOf(path: string): string {
@@ -180,7 +204,7 @@ function isPart(path: string): boolean {
 
 if (import.meta.main) {
   const files = readSources(new URL("../", import.meta.url));
-  const findings = importViolations(files);
+  const findings = [...importViolations(files), ...unusedFiles(files)];
   for (const finding of findings) console.error(finding);
   console.log(
     `imports of ${files.length} files: ${findings.length} break the rule`,

@@ -3,6 +3,7 @@ import {
   importsOf,
   importViolations,
   readSources,
+  unusedFiles,
 } from "../../../tools/check_imports.ts";
 
 const file = (path: string, ...imports: string[]) => ({
@@ -15,6 +16,19 @@ Deno.test("imports go one way through all sources of the project", () => {
   assert(sources.some(({ path }) => path === "agent/agent.ts"));
   assert(sources.some(({ path }) => path === "cli.ts"));
   assertEquals(importViolations(sources), []);
+  assertEquals(unusedFiles(sources), []);
+});
+
+Deno.test("a file of the product that only tests import is a finding", () => {
+  assertEquals(
+    unusedFiles([
+      file("cli.ts", "./agent/a.ts"),
+      file("agent/a.ts"),
+      file("agent/b.ts"),
+      file("tests/unit/b_test.ts", "../../agent/b.ts"),
+    ]),
+    ["agent/b.ts is imported by no file of the product"],
+  );
 });
 
 Deno.test("every form of import is seen, and none in a comment or of a package", () => {
