@@ -28,6 +28,7 @@ import {
   type NetworkSupervisorComponents,
 } from "./network/network_supervisor.ts";
 import { Readiness } from "./readiness.ts";
+import { PeerTimes } from "./status/peer_times.ts";
 import { formatTime, type LeaseStatus } from "./status/state.ts";
 import {
   SubnetChangeHook,
@@ -78,6 +79,7 @@ export class Agent {
   readonly #joining: Joining;
   readonly #supervisor: NetworkSupervisor;
   readonly #readiness: Readiness;
+  readonly #peerTimes: PeerTimes;
   /** Rejects if the agent must end, at any point of its start. */
   readonly #failed = Promise.withResolvers<never>();
   #savedTried = false;
@@ -87,6 +89,7 @@ export class Agent {
     this.#components = components;
     const tasks = new TaskGroup((name, error) => this.#onTaskDied(name, error));
     this.#tasks = tasks;
+    this.#peerTimes = new PeerTimes(components.clock);
     this.#readiness = new Readiness({ ...components, tasks });
     const membership = components.createMembership({
       onLease: (lease) => this.#onLease(lease),
@@ -141,7 +144,8 @@ export class Agent {
           backendType: peer.backendType,
           dataPath: peer.dataPath ?? null,
           stale: peer.stale,
-          confirmed: confirmedTime(membership.confirmedAtMs(peer.subnet)),
+          confirmed: timeOrNull(membership.confirmedAtMs(peer.subnet)),
+          since: timeOrNull(this.#peerTimes.sinceMs(peer)),
         })),
     });
     this.#failed.promise.catch(() => {});
@@ -223,7 +227,7 @@ export class Agent {
       peers: peers.length,
     });
     const serving = supervisor.replan({ config, underlay, subnet }, signal);
-    await supervisor.apply({ added: peers, changed: [], removed: [] });
+    await this.#applyPeers({ added: peers, changed: [], removed: [] });
     await serving;
     if (state.facts.ready) return;
     state.set({ fromSavedState: true });
@@ -292,7 +296,7 @@ export class Agent {
 
   async #onPeers(diff: PeerDiff): Promise<void> {
     const { state } = this.#components;
-    await this.#supervisor.apply(diff);
+    await this.#applyPeers(diff);
     state.clear("peers.unknown");
     state.set({});
     log.info("peers changed", {
@@ -302,6 +306,11 @@ export class Agent {
       removed: diff.removed.length,
       peers: this.#backend?.peers.size ?? 0,
     });
+  }
+
+  #applyPeers(diff: PeerDiff): Promise<void> {
+    this.#peerTimes.apply(diff);
+    return this.#supervisor.apply(diff);
   }
 
   #onTaskDied(name: string, error: unknown): void {
@@ -376,6 +385,6 @@ function untilAborted(
   };
 }
 
-function confirmedTime(milliseconds: number | undefined): string | null {
+function timeOrNull(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : formatTime(milliseconds);
 }

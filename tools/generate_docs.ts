@@ -1,7 +1,7 @@
 /**
- * Brings the generated parts of `docs/configuration.md` and
- * `docs/network-config.schema.json` up to date with the flag table and the
- * network config's schema. With `--check` nothing is written, and the exit code
+ * Brings the generated parts of `docs/configuration.md`,
+ * `docs/network-config.schema.json` and `docs/status.schema.json` up to date with
+ * the flag table and the schemas of the network config and of the status. With `--check` nothing is written, and the exit code
  * is 1 when something is stale.
  *
  *     deno run --allow-read=. --allow-write=docs tools/generate_docs.ts [--check]
@@ -12,6 +12,7 @@
 import { renderConfigurationParts } from "./docs/configuration_parts.ts";
 import { replaceParts } from "./docs/document_parts.ts";
 import { renderNetworkSchema } from "./docs/network_json_schema.ts";
+import { renderStatusSchema } from "./docs/status_json_schema.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -29,6 +30,10 @@ const documents: readonly Document[] = [
   {
     path: "docs/network-config.schema.json",
     render: () => renderNetworkSchema(),
+  },
+  {
+    path: "docs/status.schema.json",
+    render: () => renderStatusSchema(),
   },
 ];
 

@@ -25,6 +25,10 @@ export interface WarningDefinition {
   readonly restartMayCure: boolean;
   /** Whether the host does less than it should; `/readyz` fails then. */
   readonly impairsReadiness: boolean;
+  /** While one of these is raised, this warning is its consequence. */
+  readonly dependsOn: readonly WarningCode[];
+  /** It is not shown before it has lasted so long. */
+  readonly visibleAfterMs: number;
 }
 
 /** Severity, and what does not work while the warning is up. */
@@ -138,6 +142,27 @@ const IMPAIRS_READINESS: ReadonlySet<string> = new Set<WarningCode>([
   "data-path.ipsec",
 ]);
 
+/**
+ * A consequence, with its causes: what mends the cause mends it too. A cause is at
+ * least as severe and has no cause itself, so that hiding consequences never hides
+ * the worst. `peers.unconfirmed` is not listed: its text has deadlines of its own.
+ */
+const DEPENDS_ON: Partial<Record<WarningCode, readonly WarningCode[]>> = {
+  "lease.not-held": ["etcd.unavailable"],
+  "peers.unknown": ["etcd.unavailable"],
+  "firewall.anti-spoofing-missing": [
+    "firewall.missing",
+    "firewall.forward-missing",
+  ],
+  "docker.bridge-elsewhere": ["files.subnet-env", "files.docker-opts"],
+};
+
+/** etcd elects a leader or restarts in this time, and nothing is lost meanwhile. */
+const VISIBLE_AFTER_MS: Partial<Record<WarningCode, number>> = {
+  "etcd.unavailable": 5_000,
+  "lease.not-held": 5_000,
+};
+
 /** Every warning that the agent can raise. */
 export const warningDefinitions: Readonly<
   Record<WarningCode, WarningDefinition>
@@ -149,6 +174,8 @@ export const warningDefinitions: Readonly<
       impairs,
       restartMayCure: RESTART_MAY_CURE.has(code),
       impairsReadiness: IMPAIRS_READINESS.has(code),
+      dependsOn: DEPENDS_ON[code as WarningCode] ?? [],
+      visibleAfterMs: VISIBLE_AFTER_MS[code as WarningCode] ?? 0,
     },
   ]),
 ) as Record<WarningCode, WarningDefinition>;
@@ -162,12 +189,32 @@ export interface Warning {
   readonly impairs: string;
   /** When it was raised, in milliseconds since 1970. */
   readonly sinceMs: number;
+  /** The raised warnings of which this one is a consequence. */
+  readonly dependsOn: readonly WarningCode[];
+  /** Whether it has lasted long enough to be shown. */
+  readonly visible: boolean;
+}
+
+/** Whether people are shown the warning. An earlier agent does not say. */
+export function isShown(
+  { dependsOn = [], visible = true }: Partial<
+    Pick<Warning, "dependsOn" | "visible">
+  >,
+): boolean {
+  return visible && dependsOn.length === 0;
+}
+
+interface Raised {
+  readonly text: string;
+  readonly sinceMs: number;
+  /** Monotonic. */
+  readonly raisedMs: number;
 }
 
 /** The set of raised warnings. */
 export class Health {
   readonly #clock: Clock;
-  readonly #warnings = new Map<WarningCode, Warning>();
+  readonly #raised = new Map<WarningCode, Raised>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -175,28 +222,54 @@ export class Health {
 
   /** @returns whether the warning is new or its text has changed. */
   raise(code: WarningCode, text: string): boolean {
-    const before = this.#warnings.get(code);
+    const before = this.#raised.get(code);
     if (before?.text === text) return false;
-    const { severity, impairs } = warningDefinitions[code];
-    const sinceMs = before?.sinceMs ?? this.#clock.now();
-    this.#warnings.set(code, { code, severity, text, impairs, sinceMs });
+    this.#raised.set(code, {
+      text,
+      sinceMs: before?.sinceMs ?? this.#clock.now(),
+      raisedMs: before?.raisedMs ?? this.#clock.monotonic(),
+    });
     return true;
   }
 
   /** @returns whether the warning was raised. */
   clear(code: WarningCode): boolean {
-    return this.#warnings.delete(code);
+    return this.#raised.delete(code);
   }
 
   /** Errors first, then in the order in which they were raised. */
   warnings(): Warning[] {
-    return [...this.#warnings.values()].sort((a, b) =>
+    return [...this.#raised].map(([code, { sinceMs, text }]): Warning => {
+      const { dependsOn, impairs, severity } = warningDefinitions[code];
+      return {
+        code,
+        severity,
+        text,
+        impairs,
+        sinceMs,
+        dependsOn: dependsOn.filter((cause) => this.#raised.has(cause)),
+        visible: this.#msUntilVisible(code) <= 0,
+      };
+    }).sort((a, b) =>
       a.severity === b.severity
         ? a.sinceMs - b.sinceMs
         : a.severity === "error"
         ? -1
         : 1
     );
+  }
+
+  /** When the next warning becomes visible; `undefined` if all are. */
+  msUntilVisible(): number | undefined {
+    const waits = [...this.#raised.keys()]
+      .map((code) => this.#msUntilVisible(code))
+      .filter((ms) => ms > 0);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  #msUntilVisible(code: WarningCode): number {
+    return this.#raised.get(code)!.raisedMs +
+      warningDefinitions[code].visibleAfterMs - this.#clock.monotonic();
   }
 
   /** The warnings that make `/healthz` fail: those that a restart may solve. */

@@ -67,6 +67,8 @@ export interface PeerStatus {
   readonly stale: boolean;
   /** RFC 3339: when etcd last confirmed it; `null` while that is not known. */
   readonly confirmed: string | null;
+  /** RFC 3339: since when this agent has served the subnet at this address. */
+  readonly since: string | null;
 }
 
 /** A file that the agent writes for other programs. */
@@ -246,6 +248,11 @@ export class AgentState {
 
   warnings(): Warning[] {
     return this.#health.warnings();
+  }
+
+  /** When the next warning becomes visible; `undefined` if all are. */
+  msUntilVisible(): number | undefined {
+    return this.#health.msUntilVisible();
   }
 
   notReady(): Warning[] {

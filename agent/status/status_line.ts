@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isShown } from "./health.ts";
 import type { StatusSummary } from "./state.ts";
 
 /** One line, without a newline (which would end sd_notify's STATUS field). */
@@ -26,7 +27,7 @@ function sentence(status: StatusSummary): string {
     : `${status.backend.type} (${status.backend.dataPath})`;
   const remarks = [
     ...(status.fromSavedState ? ["serving from saved state"] : []),
-    ...status.warnings.map(({ text }) => text),
+    ...status.warnings.filter(isShown).map(({ text }) => text),
   ];
   return [`${serving}, ${path}`, ...remarks].join("; ");
 }

@@ -21,15 +21,16 @@ const RETRY_MS = 1_000;
 
 /** Keeps the service manager's STATUS up to date. */
 export class StatusReporter {
-  readonly #state: Pick<AgentState, "summary" | "onChange">;
+  readonly #state: Pick<AgentState, "summary" | "onChange" | "msUntilVisible">;
   readonly #notifier: Pick<ServiceNotifier, "status">;
   readonly #clock: Pick<Clock, "sleep">;
   readonly #stopping = new AbortController();
   #end: (() => void) | undefined;
   #scheduled = false;
+  #awaitsWarning = false;
 
   constructor(
-    state: Pick<AgentState, "summary" | "onChange">,
+    state: Pick<AgentState, "summary" | "onChange" | "msUntilVisible">,
     notifier: Pick<ServiceNotifier, "status">,
     clock: Pick<Clock, "sleep">,
   ) {
@@ -59,5 +60,17 @@ export class StatusReporter {
     this.#scheduled = false;
     const taken = this.#notifier.status(describeStatus(this.#state.summary()));
     if (!taken) this.#schedule(RETRY_MS);
+    this.#awaitWarning();
+  }
+
+  /** A warning becomes visible by time alone, not by a change of the state. */
+  #awaitWarning(): void {
+    const waitMs = this.#state.msUntilVisible();
+    if (waitMs === undefined || this.#awaitsWarning) return;
+    this.#awaitsWarning = true;
+    this.#clock.sleep(waitMs, this.#stopping.signal).then(() => {
+      this.#awaitsWarning = false;
+      this.#schedule(0);
+    }, () => {});
   }
 }

@@ -1,5 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Health } from "../../../../agent/status/health.ts";
+import {
+  Health,
+  isShown,
+  warningDefinitions,
+} from "../../../../agent/status/health.ts";
 import {
   answerHealth,
   HealthServer,
@@ -38,6 +42,50 @@ Deno.test("a warning is news once, keeps its beginning, and errors come first", 
   assertEquals(health.clear("data-path.down"), true);
   assertEquals(health.clear("data-path.down"), false);
 });
+
+Deno.test("a consequence is not shown while its cause is raised, and is again afterwards", () => {
+  const health = new Health(new FakeClock());
+  health.raise("firewall.anti-spoofing-missing", "no tool");
+  health.raise("firewall.missing", "no tool");
+  assertEquals(shown(health), ["firewall.missing"]);
+  assertEquals(health.warnings().map(({ dependsOn }) => dependsOn), [
+    [],
+    ["firewall.missing"],
+  ]);
+  health.clear("firewall.missing");
+  assertEquals(shown(health), ["firewall.anti-spoofing-missing"]);
+});
+
+Deno.test("a cause is at least as severe as its consequence and has no cause, so that the worst is always shown", () => {
+  for (
+    const [code, { dependsOn, severity }] of Object.entries(warningDefinitions)
+  ) {
+    for (const cause of dependsOn) {
+      assertEquals(warningDefinitions[cause].dependsOn, [], code);
+      if (severity === "error") {
+        assertEquals(warningDefinitions[cause].severity, "error", code);
+      }
+    }
+  }
+});
+
+Deno.test("a warning that comes and goes with etcd is shown once it lasts, whatever the wall clock does", async () => {
+  const clock = new FakeClock();
+  const health = new Health(clock);
+  health.raise("etcd.unavailable", "refused");
+  await clock.advance(3_000);
+  clock.jumpWallClock(3_600_000);
+  health.raise("etcd.unavailable", "deadline");
+  assertEquals(shown(health), []);
+  assertEquals(health.msUntilVisible(), 2_000);
+  await clock.advance(2_000);
+  assertEquals(shown(health), ["etcd.unavailable"]);
+  assertEquals(health.msUntilVisible(), undefined);
+});
+
+function shown(health: Health): string[] {
+  return health.warnings().filter(isShown).map(({ code }) => code);
+}
 
 Deno.test("health answers are flannel's", () => {
   const state = agentState();

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { warningDefinitions } from "../../../../agent/status/health.ts";
 import type { StatusSnapshot } from "../../../../agent/status/state.ts";
+import { statusFaults, undescribed } from "../../../support/status_schema.ts";
 
 /** Every field, so that the compiler names one that is missing here. */
 const FULL:
@@ -56,6 +57,7 @@ const FULL:
       backendType: "udp",
       dataPath: null,
       confirmed: null,
+      since: null,
       stale: false,
     }],
     firewall: null,
@@ -67,8 +69,32 @@ const FULL:
       text: "",
       impairs: "",
       since: "2026-01-01T00:00:00.000Z",
+      dependsOn: [],
+      visible: true,
     }],
   };
+
+Deno.test("docs/status.schema.json accepts a status and describes each of its fields", () => {
+  assertEquals(statusFaults(FULL), []);
+  assertEquals(undescribed(FULL), []);
+});
+
+Deno.test("docs/status.schema.json refuses a status that lacks a field or has another value in it", () => {
+  for (const name of Object.keys(FULL)) {
+    const { [name as keyof typeof FULL]: _, ...rest } = FULL;
+    assert(statusFaults(rest).length > 0, name);
+  }
+  const [peer] = FULL.peers;
+  const [warning] = FULL.warnings;
+  for (
+    const part of [
+      { phase: "walking" },
+      { phaseSince: "yesterday" },
+      { peers: [{ ...peer, stale: null }] },
+      { warnings: [{ ...warning, severity: "note" }] },
+    ]
+  ) assert(statusFaults({ ...FULL, ...part }).length > 0, JSON.stringify(part));
+});
 
 /** What stands under a heading of docs/cli.md. */
 function section(heading: string): string {
@@ -120,5 +146,17 @@ Deno.test("docs/cli.md lists every warning with its severity, what it impairs an
     Object.entries(warningDefinitions).map((
       [code, { impairs, restartMayCure, severity }],
     ) => [code, severity, impairs, restartMayCure ? "503" : ""]),
+  );
+});
+
+Deno.test("docs/cli.md lists every warning that another one hides, and no other", () => {
+  const listed = [
+    ...section("Warnings").matchAll(/^\| (`[^|]+`) +\| (`[^|]+`) +\|$/gm),
+  ].map(([, code, causes]) => [words(code!)[0], words(causes!)]);
+  assertEquals(
+    listed.toSorted(),
+    Object.entries(warningDefinitions)
+      .filter(([, { dependsOn }]) => dependsOn.length > 0)
+      .map(([code, { dependsOn }]) => [code, dependsOn]).toSorted(),
   );
 });

@@ -5,14 +5,14 @@ import { StatusReporter } from "../../../../agent/status/status_reporter.ts";
 import { renderStatus } from "../../../../commands/status_text.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 
-function agentState(): AgentState {
+function agentState(clock = new FakeClock()): AgentState {
   return new AgentState({
     version: "0.1.0",
     pid: 4711,
     instance: "a",
     etcdPrefix: "/a",
     etcdEndpoints: ["http://192.0.2.1:2379"],
-  }, new FakeClock());
+  }, clock);
 }
 
 function ready(state: AgentState): AgentState {
@@ -51,14 +51,16 @@ function ready(state: AgentState): AgentState {
       dataPath: "ebpf",
       confirmed: "2026-01-01T00:00:00.000Z",
       stale: true,
+      since: "2026-01-01T03:00:00.000Z",
     }],
   });
   state.enter("running");
   return state;
 }
 
-Deno.test("the line names what the agent waits for, then the network, then the warnings", () => {
-  const state = agentState();
+Deno.test("the line names what the agent waits for, then the network, then the warnings", async () => {
+  const clock = new FakeClock();
+  const state = agentState(clock);
   state.enter("reading-config");
   assertEquals(describeStatus(state.summary()), "reading config");
   state.waitFor("config", "etcd is away");
@@ -68,6 +70,7 @@ Deno.test("the line names what the agent waits for, then the network, then the w
   );
   ready(state);
   state.raise("lease.not-held", "lease is degraded\nbecause");
+  await clock.advance(5_000);
   assertEquals(
     describeStatus(state.summary()),
     "10.1.5.0/24, 2 peers, udp (tun); lease is degraded because",
@@ -116,6 +119,25 @@ Deno.test("a status that the service manager could not receive is sent a second 
   await clock.advance(1);
   assertEquals(lines, ["acquiring lease"]);
   reporter.stop();
+});
+
+Deno.test("STATUS has a warning as soon as it is to be seen, and no consequence", async () => {
+  const clock = new FakeClock();
+  const state = ready(agentState(clock));
+  const lines: string[] = [];
+  const reporter = new StatusReporter(state, {
+    status: (line) => lines.push(line) > 0,
+  }, clock);
+  reporter.start();
+  state.raise("etcd.unavailable", "etcd is away");
+  state.raise("lease.not-held", "lease is degraded");
+  await clock.advance(4_900);
+  assertEquals(lines.map((line) => line.includes("away")), [false]);
+  await clock.advance(200);
+  assertEquals(lines[1], "10.1.5.0/24, 2 peers, udp (tun); etcd is away");
+  reporter.stop();
+  await clock.advance(100);
+  assertEquals(clock.sleepers, 0);
 });
 
 Deno.test("a data path that the kernel goes on with is not called down", () => {
@@ -193,6 +215,7 @@ Deno.test("what etcd holds cannot talk to the terminal", () => {
       dataPath: null,
       confirmed: null,
       stale: false,
+      since: null,
     }],
   });
   const text = renderStatus(state.snapshot());
