@@ -31,7 +31,11 @@ import {
 } from "./blackhole_route.ts";
 import { BackendSuccession } from "./backend_succession.ts";
 import { careForLeftovers, clearLeftovers } from "./leftover_care.ts";
-import { reportDocker, SysctlReport } from "../status/host_report.ts";
+import {
+  forgetDocker,
+  reportDocker,
+  SysctlReport,
+} from "../status/host_report.ts";
 import { type HostFile, writeHostFiles } from "./host_files.ts";
 import {
   NetworkFirewall,
@@ -328,20 +332,19 @@ export class Network {
   #watchDocker(overlayDevice: string | undefined): void {
     const { tasks, state, watchDocker } = this.#components;
     const { config, subnet } = this.#plan;
-    if (overlayDevice === undefined) {
-      // Of a former backend.
-      tasks.spawn("docker", () =>
-        this.#dockerWatch.run(
-          () => Promise.resolve(),
-          this.#stopping.signal,
-        ));
-      return;
-    }
-    const overlay = { network: config.pool.network, subnet, overlayDevice };
     const onLook = (look: DockerLook) => reportDocker(look, state);
     tasks.spawn("docker", () =>
       this.#dockerWatch.run(
-        (ending) => watchDocker(overlay, onLook, ending),
+        (ending) => {
+          if (overlayDevice !== undefined) {
+            const { network } = config.pool;
+            const overlay = { network, subnet, overlayDevice };
+            return watchDocker(overlay, onLook, ending);
+          }
+          // What was found while a former backend had a device.
+          forgetDocker(state);
+          return Promise.resolve();
+        },
         this.#stopping.signal,
       ));
   }

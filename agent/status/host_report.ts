@@ -45,6 +45,12 @@ export function reportDocker(
   }
 }
 
+/** Docker is not looked at any more. */
+export function forgetDocker(state: AgentState): void {
+  if (state.facts.docker !== null) state.set({ docker: null });
+  for (const code of DOCKER_PROBLEM_CODES) state.clear(code);
+}
+
 /**
  * Each change is logged once; a setting that loses packets raises a warning.
  */

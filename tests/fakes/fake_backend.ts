@@ -31,6 +31,8 @@ export interface FakeBackendOptions {
   readonly outlivesAgent?: boolean;
   /** What a start finds to be the data path; none by default. */
   readonly dataPath?: () => DataPathName;
+  /** Whether it has no device, like host-gw; it has one by default. */
+  readonly hasNoDevice?: (type: string) => boolean;
   /** Told of every call, in order. */
   readonly onCall?: (call: string) => void;
 }
@@ -67,7 +69,9 @@ export class FakeBackend implements Backend {
     if (error !== undefined) throw error;
     this.context = context;
     return {
-      deviceName: "flannel0",
+      deviceName: this.#options.hasNoDevice?.(this.type)
+        ? undefined
+        : "flannel0",
       mtuBytes: overlayMtu(
         context.underlay.mtuBytes - UDP_ENCAPSULATION_BYTES,
       ),

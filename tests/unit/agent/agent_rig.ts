@@ -88,6 +88,8 @@ export class AgentRig {
   sysctls: SysctlFinding[] = [];
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
+  /** The devices of the looks at Docker that go on. */
+  readonly dockerWatches: string[] = [];
   readonly #ending = new AbortController();
   readonly #options: RigOptions;
   #running: Promise<void> | undefined;
@@ -249,8 +251,9 @@ export class AgentRig {
       watchDocker: (overlay, onLook, signal) => {
         call(`docker of ${overlay.overlayDevice}`);
         this.onDockerLook = onLook;
+        this.dockerWatches.push(overlay.overlayDevice);
         return this.clock.sleep(Number.MAX_SAFE_INTEGER, signal).catch(
-          () => {},
+          () => void this.dockerWatches.shift(),
         );
       },
       notifier: {

@@ -675,6 +675,29 @@ Deno.test("a problem with Docker is shown, logged once, and gone when it is solv
     await rig.stop();
   }));
 
+Deno.test("a change to a backend without a device ends the look at Docker", async () => {
+  const rig = new AgentRig({
+    backend: { hasNoDevice: (type) => type === "host-gw" },
+  });
+  await rig.start();
+  rig.onDockerLook({
+    status: { version: "28.2.1", bridge: null, firewall: null },
+    problems: [{
+      code: "docker.drops-overlay",
+      text: "packets from flannel0 are dropped",
+      fix: "systemctl restart docker",
+    }],
+  });
+  assertEquals(rig.dockerWatches, ["flannel0"]);
+  rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"host-gw"}}');
+  await rig.settle();
+  const { docker, overlay, warnings } = rig.state.snapshot();
+  assertEquals(overlay?.device, null);
+  assertEquals([docker, warnings], [null, []]);
+  assertEquals(rig.dockerWatches, []);
+  await rig.stop();
+});
+
 const CONFLICT = {
   kind: "conflict",
   text: "10.1.7.0/24 dev eth0",
