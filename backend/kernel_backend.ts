@@ -287,9 +287,10 @@ export class KernelBackend implements Backend {
     running.plannedFor = undefined;
     this.#reconcile(running);
     running.context.claim?.end();
-    const { deviceName } = running.layout;
+    const { deviceIndex, layout: { deviceName } } = running;
+    // Another program's device may have the name since.
     const link = this.#parts.rtnetlink.links()
-      .find(({ name }) => name === deviceName);
+      .find(({ index, name }) => index === deviceIndex && name === deviceName);
     if (link !== undefined) this.#parts.rtnetlink.deleteLink(link.index);
   }
 

@@ -316,6 +316,17 @@ Deno.test("vxlan takes no device of another program's", async () => {
   }
 });
 
+Deno.test("vxlan removes its own device, and none of another program's", async () => {
+  const world = kernelWorld();
+  const backend = createVxlanBackend(world.parts, OPTIONS);
+  await backend.start(world.context, signal);
+  await backend.stop();
+  world.rtnetlink.deleteLink(deviceOf(world).index);
+  world.rtnetlink.addLink({ name: "flannel.1", kind: "bridge" });
+  backend.remove!();
+  assertEquals(deviceOf(world).kind, "bridge");
+});
+
 Deno.test("vxlan names the packets that only hosts may send, and the devices by which they are reached", async () => {
   const world = kernelWorld();
   const backend = createVxlanBackend(world.parts, OPTIONS);
