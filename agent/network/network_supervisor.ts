@@ -58,6 +58,8 @@ export class NetworkSupervisor {
   readonly #bringUp = new NewestTask();
   /** The backends in the record. */
   #saved = "";
+  /** Records are written one after the other, so that the last one stays. */
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(
     components: NetworkSupervisorComponents,
@@ -182,7 +184,12 @@ export class NetworkSupervisor {
     return [backend, ...others.filter(({ type }) => type !== backend.type)];
   }
 
-  async #saveFootprint({ config, subnet }: NetworkPlan): Promise<void> {
+  #saveFootprint(plan: NetworkPlan): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#saveNow(plan));
+    return this.#saving;
+  }
+
+  async #saveNow({ config, subnet }: NetworkPlan): Promise<void> {
     const { saveFootprint, files, state } = this.#components;
     const backends = this.#backends(config);
     this.#saved = describe(backends);

@@ -79,6 +79,9 @@ export class AgentRig {
   readonly monitor = new FakeRtnetlinkMonitor();
   fileError: (path: string) => unknown = () => undefined;
   footprintError: unknown;
+  footprintDelay: () => Promise<void> = () => Promise.resolve();
+  /** In the record of what the agent leaves. */
+  recordedBackends: readonly string[] = [];
   networkError: unknown;
   isManagerDeaf = false;
   blackholeError: unknown;
@@ -274,11 +277,11 @@ export class AgentRig {
         this.commands.push({ command, env: { ...env } });
         return this.runCommand(signal);
       },
-      saveFootprint: () => {
+      saveFootprint: async ({ backends = [] }) => {
         call("footprint");
-        return this.footprintError === undefined
-          ? Promise.resolve()
-          : Promise.reject(this.footprintError);
+        await this.footprintDelay();
+        if (this.footprintError !== undefined) throw this.footprintError;
+        this.recordedBackends = backends.map(({ type }) => type);
       },
     };
   }

@@ -249,3 +249,28 @@ Deno.test("the blackhole route moves with the subnet", async () => {
   );
   await rig.end();
 });
+
+Deno.test("the record names the newest backends, however long an older one takes to write", async () => {
+  const rig = await new Rig().running();
+  const changeTo = (Type: string) =>
+    rig.change({
+      config: parseNetworkConfig(
+        JSON.stringify({ Network: "10.1.0.0/16", Backend: { Type } }),
+        BACKENDS,
+      ),
+    });
+  await changeTo("vxlan");
+  const slow = Promise.withResolvers<void>();
+  rig.footprintDelay = () => slow.promise;
+  await rig.supervisor.apply({ added: [], changed: [], removed: [PEER] });
+  // udp has gone, and the record that says so is being written.
+  await rig.clock.advance(60_000);
+  rig.footprintDelay = () => Promise.resolve();
+  const changed = changeTo("host-gw");
+  await rig.settle();
+  slow.resolve();
+  await changed;
+  await rig.settle();
+  assertEquals(rig.recordedBackends, ["host-gw", "vxlan"]);
+  await rig.end();
+});
