@@ -274,7 +274,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "a file can be read by everyone until it is complete",
     file: ATOMIC,
-    text: "mode: owner === undefined ? mode : mode & 0o700,",
+    text: "mode: mode & 0o700,",
     change: "mode: 0o644,",
     tests: ATOMIC_TESTS,
   },

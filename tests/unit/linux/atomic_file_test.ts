@@ -197,7 +197,7 @@ Deno.test("bytes are written as text is", async () => {
   });
 });
 
-Deno.test("a file has its permission bits from the moment it is there, and an owner when it is whole", async () => {
+Deno.test("a file is for its writer alone until it is complete, then it has its owner and permission bits", async () => {
   await withDirectory(async (directory) => {
     const seen = new Set<string>();
     using watcher = Deno.watchFs(directory);
