@@ -116,7 +116,7 @@ async function orAborted<T>(
 ): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => {
-    child.unref();
+    letGo(child);
     const timer = setTimeout(() => kill(child), KILL_AFTER_MS);
     child.status.then(() => clearTimeout(timer), () => {});
     ended.catch(() => {});
@@ -127,6 +127,16 @@ async function orAborted<T>(
     return await Promise.race([ended, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Does not wait for the program any more, so that the process can end. */
+export function letGo(child: Pick<Deno.ChildProcess, "unref">): void {
+  try {
+    child.unref();
+  } catch (error) {
+    // It has ended, and the object does not know it yet.
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { childEnvironment } from "./child_environment.ts";
-import { CommandMissingError, feed } from "./command.ts";
+import { CommandMissingError, feed, letGo } from "./command.ts";
 
 /** How a command ended, and the end of its output (UTF-8). */
 export interface ShellResult {
@@ -127,7 +127,7 @@ class Ending implements Disposable {
     this.#timers.push(
       setTimeout(() => killSession(pid, "SIGKILL"), GRACE_MS),
       setTimeout(() => {
-        this.#child.unref();
+        letGo(this.#child);
         this.#givenUp.reject(this.#signal.reason);
       }, 2 * GRACE_MS),
     );

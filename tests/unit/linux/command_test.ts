@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { delay } from "@std/async/delay";
 import {
   CommandMissingError,
   HostCommandRunner,
+  letGo,
 } from "../../../linux/command.ts";
 
 const runner = new HostCommandRunner();
@@ -74,6 +75,18 @@ Deno.test("an abort ends the program and rejects with its reason", async () => {
     Error,
     "stop",
   );
+});
+
+Deno.test("a program that ends at the moment of the abort is let go all the same", () => {
+  const childThat = (failure: Error) => ({
+    unref() {
+      throw failure;
+    },
+  });
+  // The runtime has seen the end, and its ChildProcess has not.
+  letGo(childThat(new Deno.errors.BadResource("Bad resource ID")));
+  const other = new TypeError("another failure");
+  assertThrows(() => letGo(childThat(other)), TypeError, "another failure");
 });
 
 Deno.test("a program that ignores SIGTERM blocks no caller and is killed", async () => {
