@@ -190,7 +190,7 @@ export class KernelBackend implements Backend {
     const running: Running = {
       context,
       layout,
-      underlays: new UnderlayDevices(this.#parts, context.underlay),
+      underlays: new UnderlayDevices(this.#parts, context),
       deviceIndex: index,
       conflicts: new Set(),
       knowsPeers: false,

@@ -7,7 +7,7 @@
 import type { Clock } from "../linux/clock.ts";
 import { LOCAL_TABLE } from "../linux/netlink/route.ts";
 import type { Route, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
-import { type Cidr, contains, formatCidr } from "../net/cidr.ts";
+import { type Cidr, contains, formatCidr, isWithin } from "../net/cidr.ts";
 import type { Ipv4 } from "../net/ipv4.ts";
 import type { Underlay } from "../net/underlay.ts";
 
@@ -28,11 +28,20 @@ const REST_PER_WORK = 50;
 export class UnderlayDevices {
   readonly #parts: UnderlayDevicesParts;
   readonly #underlay: Underlay;
+  readonly #network: Cidr;
   #found: { names: readonly string[]; untilMs: number } | undefined;
 
-  constructor(parts: UnderlayDevicesParts, underlay: Underlay) {
+  /** @param network The overlay, in which no peer has its address. */
+  constructor(
+    parts: UnderlayDevicesParts,
+    { network, underlay }: {
+      readonly network: Cidr;
+      readonly underlay: Underlay;
+    },
+  ) {
     this.#parts = parts;
     this.#underlay = underlay;
+    this.#network = network;
   }
 
   /** Names, as of now or of a moment ago. */
@@ -60,13 +69,9 @@ export class UnderlayDevices {
     const links = new Map(rtnetlink.links().map((link) => [link.index, link]));
     const addresses = [...new Set(peers)];
     const indexes = new Set([this.#leaseDevice()]);
-    const overlay = [...links.values()]
-      .find(({ name }) => name === overlayDevice)?.index;
-    // A backend has a route into the overlay for each peer.
+    // Backends have a route into the overlay for each peer.
     const routes = rtnetlink.routes()
-      .filter(({ interfaceIndex }) =>
-        interfaceIndex === undefined || interfaceIndex !== overlay
-      );
+      .filter(({ destination }) => !isWithin(destination, this.#network));
     for (const { destination, interfaceIndex } of ways(routes)) {
       if (indexes.has(interfaceIndex)) continue;
       if (addresses.some((address) => contains(destination, address))) {

@@ -119,7 +119,10 @@ class RunningTun implements UdpDataPath {
     underlay: Underlay,
   ) {
     this.#path = path;
-    this.#underlays = new UnderlayDevices({ rtnetlink, clock }, underlay);
+    this.#underlays = new UnderlayDevices({ rtnetlink, clock }, {
+      network: device.network,
+      underlay,
+    });
     this.deviceName = device.name;
     this.failed = path.failed.finally(() => this.#stopping.abort());
     this.failed.catch(() => {});
