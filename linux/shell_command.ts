@@ -30,7 +30,7 @@ export interface ShellOptions {
   readonly keptBytes?: number;
   /**
    * Ends the command and all that it has started, and rejects: SIGTERM, and
-   * SIGKILL a second later.
+   * SIGKILL a second later, or when the command itself has ended.
    */
   readonly signal: AbortSignal;
 }
@@ -136,6 +136,8 @@ class Ending implements Disposable {
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#end);
     for (const timer of this.#timers) clearTimeout(timer);
+    // What ignores SIGTERM and has no output open.
+    if (this.#signal.aborted) killSession(this.#child.pid, "SIGKILL");
   }
 }
 

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { runShell } from "../../../linux/shell_command.ts";
 
 const never = new AbortController().signal;
@@ -53,6 +54,35 @@ Deno.test("an abort ends what the command has started as well", async () => {
     await Deno.remove(file);
   }
 });
+
+Deno.test("an abort ends what ignores SIGTERM and has no output open", async () => {
+  const ending = new AbortController();
+  const file = await Deno.makeTempFile();
+  try {
+    const script = `echo $$ >${file}; exec sleep 60`;
+    const run = runShell(
+      `(trap '' TERM; exec sh -c '${script}') >/dev/null 2>&1 & wait`,
+      { env: {}, signal: ending.signal },
+    );
+    let pid = 0;
+    while (pid === 0) pid = Number(await Deno.readTextFile(file));
+    ending.abort(new DOMException("SIGTERM", "AbortError"));
+    await assertRejects(() => run, DOMException, "SIGTERM");
+    await waitUntilEnded(pid);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+/** Fails after five seconds. */
+async function waitUntilEnded(pid: number): Promise<void> {
+  const isRunning = () =>
+    Deno.stat(`/proc/${pid}/fd/1`).then(() => true, () => false);
+  for (let turn = 0; await isRunning(); turn++) {
+    assertEquals(turn < 100, true, `${pid} runs`);
+    await delay(50);
+  }
+}
 
 Deno.test("a command has words and an input, which it need not read", async () => {
   const { stdout } = await runShell('echo "$#:$2"; cat', {
