@@ -223,7 +223,7 @@ export function sessionsToRenew(
   );
   return wanted.filter(({ entry, peer }) =>
     !present.has(entry.publicKey) || routed.has(formatCidr(peer.subnet))
-  ).slice(0, MOST_RENEWED);
+  );
 }
 
 /**
@@ -241,7 +241,9 @@ export function renewals(
   peers: readonly WantedPeer[],
 ): [WireguardPeerChange[], WireguardPeerChange[]] {
   const set = (keepaliveOf: (wanted: number) => number) =>
-    peers.map(({ entry: { keepaliveSeconds, publicKey } }) => ({
+    peers.slice(0, MOST_RENEWED).map((
+      { entry: { keepaliveSeconds, publicKey } },
+    ) => ({
       publicKey,
       keepaliveSeconds: keepaliveOf(keepaliveSeconds),
     }));

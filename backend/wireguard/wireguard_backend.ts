@@ -82,6 +82,7 @@ function layoutOf(
   let seen: DeviceState = { publicKey: undefined, listenPort: 0, peers: [] };
   /** Whether `seen` is of this round. */
   let isFresh = false;
+  let endsSessions = false;
   return {
     type: TYPE,
     dataPath: "kernel WireGuard",
@@ -91,8 +92,10 @@ function layoutOf(
     deviceName: device.name,
     lookMs: LOOK_MS,
     ensureDevice() {
-      const { index, mended, state } = device.ensure();
+      const { hasOtherKey, index, mended, state } = device.ensure();
       [seen, isFresh] = [state, true];
+      // The kernel ends all sessions with the former key.
+      endsSessions ||= hasOtherKey;
       return { index, mended };
     },
     plan(peers, interfaceIndex) {
@@ -117,7 +120,10 @@ function layoutOf(
       const changes = planPeers(wanted, seen, { nowMs, given });
       const count = changes.removePeers.length + changes.putPeers.length;
       if (count > 0) wireguard.change(interfaceIndex, changes);
-      const stale = sessionsToRenew(wanted, seen, putRoutes);
+      const stale = endsSessions
+        ? wanted
+        : sessionsToRenew(wanted, seen, putRoutes);
+      endsSessions = false;
       if (stale.length > 0) {
         for (const putPeers of renewals(stale)) {
           wireguard.change(interfaceIndex, { putPeers });

@@ -92,7 +92,13 @@ export class WireguardDevice {
    * @throws {BackendStartError} if its name or its port is in use, or if the
    * kernel has no WireGuard.
    */
-  ensure(): { index: number; mended: string[]; state: DeviceState } {
+  ensure(): {
+    readonly index: number;
+    readonly mended: string[];
+    /** Whether it had another key, or none. */
+    readonly hasOtherKey: boolean;
+    readonly state: DeviceState;
+  } {
     const mended: string[] = [];
     const link = this.#existing() ?? this.#create(mended);
     const state = this.#ensureKeyAndPort(link, mended);
@@ -101,7 +107,12 @@ export class WireguardDevice {
         mendTunnelDevice(this.#rtnetlink, link, this.#wanted, this.#context)
       ),
     );
-    return { index: link.index, mended, state };
+    return {
+      index: link.index,
+      mended,
+      hasOtherKey: mended.includes("key"),
+      state,
+    };
   }
 
   #existing(): Link | undefined {

@@ -486,6 +486,14 @@ export const MUTANTS: readonly Mutant[] = [
     tests: WIREGUARD_TESTS,
   },
   {
+    fault: "other hosts' packets are lost after a device was made again",
+    file: `${WIREGUARD}/peer_plan.ts`,
+    text:
+      "!present.has(entry.publicKey) || routed.has(formatCidr(peer.subnet))",
+    change: "!present.has(entry.publicKey) && peer.stale",
+    tests: WIREGUARD_TESTS,
+  },
+  {
     fault: "the former key of a peer may still send",
     file: `${WIREGUARD}/peer_plan.ts`,
     text: "!keys.has(publicKey)",

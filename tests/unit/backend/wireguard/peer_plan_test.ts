@@ -1,13 +1,14 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { WireguardPeer } from "../../../../linux/netlink/wireguard.ts";
 import {
   describeHandshakes,
   planPeers,
   readPeers,
+  renewals,
 } from "../../../../backend/wireguard/peer_plan.ts";
 import type { WireguardOptions } from "../../../../backend/wireguard/wireguard_options.ts";
-import { formatCidr, parseCidr } from "../../../../net/cidr.ts";
-import { parseIpv4 } from "../../../../net/ipv4.ts";
+import { cidrOf, formatCidr, parseCidr } from "../../../../net/cidr.ts";
+import { parseIpv4, toIpv4 } from "../../../../net/ipv4.ts";
 import { peerOf } from "../kernel_world.ts";
 
 const keyOf = (byte: number) => new Uint8Array(32).fill(byte).toBase64();
@@ -219,4 +220,29 @@ Deno.test("the status names ten peers at most", () => {
   const lines = describeHandshakes(wantedOf(...numbers), device, NOW);
   assertEquals(Object.keys(lines).length, 12);
   assertEquals(lines["last handshake with others"], "4 more");
+});
+
+Deno.test("sessions with a thousand peers are renewed at once, with a keepalive that ends as it was", () => {
+  const peers = Array.from({ length: 1_200 }, (_, number) => {
+    const key = new Uint8Array(32).fill(1);
+    new DataView(key.buffer).setUint32(0, number);
+    return {
+      ...good(1),
+      subnet: cidrOf(toIpv4(0x0a010000 + number * 256), 24),
+      backendData: { PublicKey: key.toBase64(), Port: 51820 },
+    };
+  });
+  for (const keepaliveSeconds of [0, 25]) {
+    const options = { ...OPTIONS, keepaliveSeconds };
+    const { wanted } = readPeers(peers, OWN, options);
+    const [begin, end] = renewals(wanted);
+    assertEquals([begin.length, end.length], [1_000, 1_000]);
+    for (const change of end) {
+      assertEquals(change.keepaliveSeconds, keepaliveSeconds);
+    }
+    // The kernel sends when 0 becomes another number.
+    const zero = keepaliveSeconds === 0 ? end : begin;
+    assertEquals(zero[0]!.keepaliveSeconds, 0);
+    assert((keepaliveSeconds === 0 ? begin : end)[0]!.keepaliveSeconds! > 0);
+  }
 });

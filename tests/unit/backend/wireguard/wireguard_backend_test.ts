@@ -402,6 +402,7 @@ Deno.test("wireguard renews the sessions that a fault has ended, and no others",
         "the device is deleted",
         "the device is set down",
         "the device is set down and up",
+        "the key is changed",
       ]
     ) assertEquals(await renewedBy(FAULTS[fault]!), all, fault);
     assertEquals(
