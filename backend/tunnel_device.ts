@@ -24,6 +24,35 @@ export interface TunnelDevice {
   readonly mtuBytes: OverlayMtu;
 }
 
+/** Every alias of Loden's begins like this; flannel's devices have none. */
+const ALIAS = /^loden:/;
+
+/**
+ * The device of this network, or flannel's, if there is one.
+ *
+ * @throws {BackendStartError} if something else has the name. Two networks with the
+ * same backend have devices of one name, and cannot share it.
+ */
+export function findTunnelDevice(
+  rtnetlink: Rtnetlink,
+  { alias, kind, name }: TunnelDevice,
+  hint: string,
+): Link | undefined {
+  const link = rtnetlink.links().find((each) => each.name === name);
+  if (link === undefined) return undefined;
+  if (link.kind !== kind) {
+    throw tunnelDeviceTaken(name, `a ${link.kind} device`, hint);
+  }
+  if (ALIAS.test(link.alias) && link.alias !== alias) {
+    throw tunnelDeviceTaken(
+      name,
+      `the device of another network (${link.alias})`,
+      hint,
+    );
+  }
+  return link;
+}
+
 /**
  * Gives an existing device its alias, its MTU and the subnet's first address, and
  * sets it up.

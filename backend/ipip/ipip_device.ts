@@ -14,9 +14,9 @@ import type { BackendContext } from "../backend.ts";
 import { UnderlayMtuError } from "../errors.ts";
 import {
   createTunnelDevice,
+  findTunnelDevice,
   mendTunnelDevice,
   type TunnelDevice,
-  tunnelDeviceTaken,
 } from "../tunnel_device.ts";
 import { IPIP_DEVICE, ipipMtuBytes } from "./ipip_options.ts";
 
@@ -71,15 +71,12 @@ export class IpipDevice {
    * The device, unless it is missing or cannot be changed into the wanted one.
    */
   #existing(mended: string[]): Link | undefined {
-    const link = this.#rtnetlink.links()
-      .find(({ name }) => name === this.name);
+    const link = findTunnelDevice(this.#rtnetlink, this.#wanted, HINT);
     if (link === undefined) return undefined;
     const settings = this.#rtnetlink.ipipSettings(link.index);
-    if (settings === undefined) {
-      throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);
+    if (settings?.local === this.#local && settings.remote === undefined) {
+      return link;
     }
-    const { local, remote } = settings;
-    if (local === this.#local && remote === undefined) return link;
     mended.push("settings");
     this.#rtnetlink.deleteLink(link.index);
     return undefined;

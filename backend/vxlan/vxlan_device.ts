@@ -18,9 +18,9 @@ import type { BackendContext } from "../backend.ts";
 import { BackendStartError } from "../errors.ts";
 import {
   createTunnelDevice,
+  findTunnelDevice,
   mendTunnelDevice,
   type TunnelDevice,
-  tunnelDeviceTaken,
 } from "../tunnel_device.ts";
 import {
   mendTxChecksum,
@@ -164,20 +164,16 @@ export class VxlanDevice {
    * The device, unless it is missing or cannot be changed into the wanted one.
    */
   #existing(mended: string[]): Link | undefined {
-    const link = this.#rtnetlink.links()
-      .find(({ name }) => name === this.name);
+    const link = findTunnelDevice(this.#rtnetlink, this.#tunnel, HINT);
     if (link === undefined) return undefined;
     const settings = this.#rtnetlink.vxlanSettings(link.index);
-    if (settings === undefined) {
-      throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);
-    }
-    const { groupPolicy, learning, local, port, underlayIndex, vni } = settings;
     const wanted = this.#wanted;
     // flannel's device sends checksums. To change that would cost packets.
-    const fits = vni === wanted.vni && port === wanted.port &&
-      local === wanted.local && learning === wanted.learning &&
-      groupPolicy === wanted.groupPolicy &&
-      underlayIndex === wanted.underlayIndex;
+    const fits = settings?.vni === wanted.vni &&
+      settings.port === wanted.port && settings.local === wanted.local &&
+      settings.learning === wanted.learning &&
+      settings.groupPolicy === wanted.groupPolicy &&
+      settings.underlayIndex === wanted.underlayIndex;
     if (fits) return link;
     mended.push("settings");
     this.#rtnetlink.deleteLink(link.index);

@@ -19,9 +19,9 @@ import { UNREACHABLE_METRIC } from "../overlay_device.ts";
 import { ROUTE_PROTOCOL } from "../reconcile/kernel_state.ts";
 import {
   createTunnelDevice,
+  findTunnelDevice,
   mendTunnelDevice,
   type TunnelDevice,
-  tunnelDeviceTaken,
 } from "../tunnel_device.ts";
 import type { WireguardKey } from "./wireguard_key.ts";
 import {
@@ -39,8 +39,6 @@ export interface WireguardDeviceOptions extends WireguardOptions {
 
 const HINT =
   `delete or rename that device: ip -d link show ${WIREGUARD_DEVICE}`;
-/** Every alias of Loden's begins like this. */
-const ALIAS = /^loden:/;
 
 /** One device. flannel deletes its device at each start; this one is changed. */
 export class WireguardDevice {
@@ -100,7 +98,8 @@ export class WireguardDevice {
     readonly state: DeviceState;
   } {
     const mended: string[] = [];
-    const link = this.#existing() ?? this.#create(mended);
+    const link = findTunnelDevice(this.#rtnetlink, this.#wanted, HINT) ??
+      this.#create(mended);
     const state = this.#ensureKeyAndPort(link, mended);
     mended.push(
       ...this.#withPort(() =>
@@ -113,25 +112,6 @@ export class WireguardDevice {
       hasOtherKey: mended.includes("key"),
       state,
     };
-  }
-
-  #existing(): Link | undefined {
-    const link = this.#rtnetlink.links()
-      .find(({ name }) => name === this.name);
-    if (link === undefined) return undefined;
-    if (link.kind !== this.#wanted.kind) {
-      throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);
-    }
-    // flannel's has no alias.
-    const { alias } = this.#wanted;
-    if (ALIAS.test(link.alias) && link.alias !== alias) {
-      throw tunnelDeviceTaken(
-        this.name,
-        `the device of another network (${link.alias})`,
-        HINT,
-      );
-    }
-    return link;
   }
 
   #create(mended: string[]): Link {

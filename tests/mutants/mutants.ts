@@ -460,8 +460,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "ipip takes a device that leads to one host only",
     file: "backend/ipip/ipip_device.ts",
-    text: "local === this.#local && remote === undefined",
-    change: "local === this.#local",
+    text: " && settings.remote === undefined",
+    change: "",
     tests: IPIP_TESTS,
   },
   {
@@ -480,7 +480,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "a WireGuard device of another network is taken over",
-    file: `${WIREGUARD}/wireguard_device.ts`,
+    file: "backend/tunnel_device.ts",
     text: "ALIAS.test(link.alias) && link.alias !== alias",
     change: "false",
     tests: WIREGUARD_TESTS,
@@ -544,10 +544,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "vxlan takes a device of another kind",
-    file: "backend/vxlan/vxlan_device.ts",
-    text: "if (settings === undefined) {\n      " +
-      "throw tunnelDeviceTaken(this.name, `a ${link.kind} device`, HINT);\n    }",
-    change: "if (settings === undefined) return link;",
+    file: "backend/tunnel_device.ts",
+    text: "link.kind !== kind",
+    change: "false",
     tests: VXLAN_TESTS,
   },
   {

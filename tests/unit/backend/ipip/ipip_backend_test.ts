@@ -288,3 +288,27 @@ Deno.test("ipip names the packets that only hosts may send", async () => {
   });
   await backend.stop();
 });
+
+Deno.test("ipip leaves the device of another network alone, and takes one without an owner", async () => {
+  const world = kernelWorld();
+  const other = createIpipBackend(world.parts, {
+    ...OPTIONS,
+    deviceAlias: "loden:/other/network",
+  });
+  await other.start(world.context, signal);
+  await other.stop();
+  const refused = createIpipBackend(world.parts, OPTIONS);
+  const error = await assertRejects(
+    () => refused.start(world.context, signal),
+    BackendStartError,
+  );
+  assertMatch(error.message, /another network \(loden:\/other\/network\)/);
+  await refused.stop();
+  const { alias, index } = deviceOf(world);
+  assertEquals(alias, "loden:/other/network");
+  world.rtnetlink.changeLink(index, { alias: "" });
+  const backend = createIpipBackend(world.parts, OPTIONS);
+  await backend.start(world.context, signal);
+  assertEquals(deviceOf(world).index, index);
+  await backend.stop();
+});

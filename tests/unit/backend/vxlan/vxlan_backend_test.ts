@@ -411,3 +411,27 @@ Deno.test("vxlan keeps the hardware address of a device that appears before the 
   assertEquals(formatMac(deviceOf(world).mac), "aa:bb:cc:dd:ee:0f");
   await backend.stop();
 });
+
+Deno.test("vxlan leaves the device of another network alone, and takes one without an owner", async () => {
+  const world = kernelWorld();
+  const other = createVxlanBackend(world.parts, {
+    ...OPTIONS,
+    deviceAlias: "loden:/other/network",
+  });
+  await other.start(world.context, signal);
+  await other.stop();
+  const refused = createVxlanBackend(world.parts, OPTIONS);
+  const error = await assertRejects(
+    () => refused.start(world.context, signal),
+    BackendStartError,
+  );
+  assertMatch(error.message, /another network \(loden:\/other\/network\)/);
+  await refused.stop();
+  const { alias, index } = deviceOf(world);
+  assertEquals(alias, "loden:/other/network");
+  world.rtnetlink.changeLink(index, { alias: "" });
+  const backend = createVxlanBackend(world.parts, OPTIONS);
+  await backend.start(world.context, signal);
+  assertEquals(deviceOf(world).index, index);
+  await backend.stop();
+});
