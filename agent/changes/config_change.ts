@@ -10,7 +10,7 @@
 
 import { BACKENDS } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
-import { shownOptions } from "../../config/network/shown_options.ts";
+import { shownOptions } from "../../config/network/shown_config.ts";
 import { type Cidr, equalCidr, formatCidr, isWithin } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import { ConfigChangeError } from "../errors.ts";

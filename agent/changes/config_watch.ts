@@ -10,6 +10,7 @@ import {
   type NetworkConfig,
   parseNetworkConfig,
 } from "../../config/network/network.ts";
+import { shownConfig } from "../../config/network/shown_config.ts";
 import { describeError, LodenError } from "../../errors.ts";
 import { RegistryError } from "../../lease/errors.ts";
 import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
@@ -95,7 +96,8 @@ export class ConfigWatch {
     const before = running();
     const key = `${etcd.etcdPrefix}/config`;
     if (stored === undefined) {
-      const commands = configCommands(etcd, before.config.raw);
+      const former = shownConfig(before.config.raw, BACKENDS);
+      const commands = configCommands(etcd, former);
       throw new ConfigDeletedError(key, commands.join(" or "));
     }
     if (stored.text === before.config.raw) return;

@@ -6,7 +6,7 @@
 
 import { BACKENDS } from "../../backend/backends.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
-import { shownOptions } from "../../config/network/shown_options.ts";
+import { shownOptions } from "../../config/network/shown_config.ts";
 import { type Cidr, equalCidr, formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Underlay } from "../../net/underlay.ts";

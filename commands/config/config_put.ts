@@ -16,6 +16,7 @@ import {
   type NetworkConfig,
   parseNetworkConfig,
 } from "../../config/network/network.ts";
+import { shownConfig } from "../../config/network/shown_config.ts";
 import { NetworkOverlapError } from "../../host/errors.ts";
 import {
   findOverlaps,
@@ -79,7 +80,9 @@ export async function run(
       ? `created ${key}\n`
       : isSameJson(before.text, text)
       ? `${key} already has this value: nothing is written\n`
-      : `${key} is replaced; it was ${withoutControls(before.text)}\n`,
+      : `${key} is replaced; it was ${
+        withoutControls(shownConfig(before.text, BACKENDS))
+      }\n`,
   );
   return exitCodes.ok;
 }

@@ -523,7 +523,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "the log shows a preshared key that was changed",
-    file: "config/network/shown_options.ts",
+    file: "config/network/shown_config.ts",
     text: "secretOptions.includes(key) && value",
     change: "false",
     tests: ["tests/unit/agent/network/network_plan_test.ts"],

@@ -7,7 +7,7 @@ import {
   type NetworkConfig,
   parseNetworkConfig,
 } from "../../../../config/network/network.ts";
-import { LodenError } from "../../../../errors.ts";
+import { describeError, LodenError } from "../../../../errors.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../../fakes/fake_random.ts";
@@ -215,4 +215,20 @@ Deno.test("a value that is no text is refused, and read again", async () => {
   await world.clock.advance(15_000);
   await world.settle();
   assertEquals(world.problem, undefined);
+});
+
+Deno.test("the warning about a deleted config does not show its preshared key", async () => {
+  const PSK = new Uint8Array(32).fill(7).toBase64();
+  const text = JSON.stringify({
+    Network: "10.1.0.0/16",
+    Backend: { Type: "wireguard", PSK },
+  });
+  await using world = await World.start(text);
+  assertEquals(world.applied, [text]);
+  world.etcd.deleteConfig();
+  await world.settle();
+  assertStringIncludes(world.problem!, '"PSK":"hidden"');
+  const [event] = world.logs.events("config.refused");
+  assertStringIncludes(describeError(event?.["error"]), "hidden");
+  assertEquals(describeError(event?.["error"]).includes(PSK), false);
 });

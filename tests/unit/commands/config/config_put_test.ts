@@ -62,6 +62,19 @@ Deno.test("another config replaces the one that is there, and names it", async (
   assertEquals(etcd.config?.value, CONFIG);
 });
 
+Deno.test("what a config was does not show its preshared key", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig(
+    '{"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"c2VjcmV0"}}',
+  );
+  const io = new FakeCommandIo([CONFIG]);
+  await put(io.as("config put"), access, noOverlaps, noOverlaps);
+  assertStringIncludes(
+    io.out,
+    'it was {"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"hidden"}}',
+  );
+});
+
 Deno.test("what a config was cannot talk to the terminal", async () => {
   const { etcd, access } = rig();
   etcd.putConfig("\x1b[31m\n");

@@ -1,5 +1,5 @@
 /**
- * A backend's options for logs and errors.
+ * Network configs for logs, errors and people, without their secrets.
  *
  * @module
  */
@@ -26,6 +26,27 @@ export function shownOptions(
         : value,
     ]),
   );
+}
+
+/** A config's text; with secrets hidden it is written in another form. */
+export function shownConfig(text: string, { specs }: BackendCatalog): string {
+  const secrets = new Set(
+    specs.flatMap(({ secretOptions = [] }) => secretOptions)
+      .map((name) => name.toLowerCase()),
+  );
+  let isHidden = false;
+  const hide = (key: string, value: unknown) => {
+    if (!secrets.has(key.toLowerCase()) || value === "") return value;
+    isHidden = true;
+    return HIDDEN;
+  };
+  try {
+    const config = JSON.parse(text, hide);
+    return isHidden ? JSON.stringify(config) : text;
+  } catch (error) {
+    if (error instanceof SyntaxError) return text;
+    throw error;
+  }
 }
 
 function hashOf(value: unknown): string {
