@@ -88,8 +88,8 @@ export class NetworkFirewall {
   readonly #options: NetworkFirewallOptions;
   readonly #antiSpoofing: () => AntiSpoofing | undefined;
   #kept: Kept | undefined;
-  #overlayDevice: string | undefined;
-  #formerDevices: readonly string[] = [];
+  /** `undefined` until they are known. */
+  #devices: Parameters<FirewallSupervisor["setOverlayDevices"]> | undefined;
   #network: Cidr | undefined;
   /** The network whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
@@ -160,8 +160,7 @@ export class NetworkFirewall {
     overlayDevice: string | undefined,
     formerDevices: readonly string[],
   ): void {
-    this.#overlayDevice = overlayDevice;
-    this.#formerDevices = formerDevices;
+    this.#devices = [overlayDevice, formerDevices];
     this.#kept?.supervisor.setOverlayDevices(overlayDevice, formerDevices);
   }
 
@@ -186,9 +185,7 @@ export class NetworkFirewall {
       },
       this.#options.antiSpoofing ? this.#antiSpoofing : undefined,
     );
-    if (this.#overlayDevice !== undefined || this.#formerDevices.length > 0) {
-      supervisor.setOverlayDevices(this.#overlayDevice, this.#formerDevices);
-    }
+    if (this.#devices) supervisor.setOverlayDevices(...this.#devices);
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };
     await before?.supervisor.stop();
     return supervisor;

@@ -76,6 +76,8 @@ export class FirewallKeeper {
   /** Other tools, through which an earlier run may have set its rules. */
   #toClear: readonly RuleSet[] = [];
   #rules: FirewallRules | undefined;
+  /** Whether they are known; there may be none. */
+  #knowsDevices = false;
   #overlayDevice: string | undefined;
   #formerDevices: readonly string[] = [];
   #inPlace = false;
@@ -122,9 +124,10 @@ export class FirewallKeeper {
     formerDevices: readonly string[] = [],
   ): void {
     if (
-      overlayDevice === this.#overlayDevice &&
+      this.#knowsDevices && overlayDevice === this.#overlayDevice &&
       formerDevices.join() === this.#formerDevices.join()
     ) return;
+    this.#knowsDevices = true;
     this.#overlayDevice = overlayDevice;
     this.#formerDevices = formerDevices;
     void this.#lookAgain(this.#stop.signal);
@@ -272,10 +275,10 @@ export class FirewallKeeper {
     for (const other of this.#toClear) await this.#clear(other, rules, signal);
     this.#toClear = [];
     await this.#setAntiSpoofing(rules, signal);
+    // The bypass of the last run stays until this run knows its device.
+    if (!this.#knowsDevices) return;
     const overlayDevice = this.#overlayDevice;
     const formerDevices = this.#formerDevices;
-    // The bypass of the last run stays until this run knows its device.
-    if (overlayDevice === undefined && formerDevices.length === 0) return;
     for (const set of this.#selection?.forDocker ?? []) {
       const wanted = { ...rules, overlayDevice, formerDevices };
       await this.#setForDocker(set, wanted, signal);

@@ -424,6 +424,29 @@ Deno.test("a failed bypass of Docker's rules blocks nothing else and is logged o
   });
 });
 
+Deno.test("a backend without a device ends the bypass of the former one's", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, keeper, clock } = scene;
+    const set = new FakeFirewall("nftables");
+    scene.selection = {
+      ...kept(scene),
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker: [set],
+    };
+    await keeper.ensure(RULES, signal);
+    keeper.start(signal);
+    for (const devices of [["flannel.1"], [undefined, ["flannel.1"]], []]) {
+      const [device, former] = devices as [string | undefined, string[]];
+      keeper.setOverlayDevices(device, former);
+      await clock.advance(0);
+      const { overlayDevice, formerDevices } = set.lastRules!;
+      assertEquals([overlayDevice, formerDevices], [device, former ?? []]);
+    }
+  });
+});
+
 const KNOWN: AntiSpoofing = {
   underlay: {
     traffic: [{ protocol: 17, port: 8285 }],
