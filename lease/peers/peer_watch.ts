@@ -74,6 +74,11 @@ const SHOWN_SUBNETS = 5;
 /** How long the config may come after the lease of a host that follows it. */
 const CONFIG_PATIENCE_MS = 5_000;
 const CONFIG_LOOK_MS = 10;
+/**
+ * After a wait in vain there is none for this long: a lease that changes its backend
+ * again and again would hold up the changes of all others.
+ */
+const CONFIG_REST_MS = 60_000;
 
 /**
  * Reports every change of the peers, in order. No fault of etcd ends it or
@@ -103,6 +108,7 @@ export class PeerWatch {
   /** The watch has held for a while, and holds. */
   #isWatching = false;
   #savedAtMs = -Infinity;
+  #configRestUntilMs = -Infinity;
   /** Changes are applied one after the other. */
   #turn: Promise<void> = Promise.resolve();
   /** Of {@linkcode run}. */
@@ -312,11 +318,18 @@ export class PeerWatch {
     leases: readonly Lease[],
     signal: AbortSignal,
   ): Promise<void> {
-    const untilMs = this.#clock.monotonic() + CONFIG_PATIENCE_MS;
-    while (
-      leases.some((lease) => this.#set.losesByBackend(lease)) &&
-      this.#clock.monotonic() < untilMs
-    ) await this.#clock.sleep(CONFIG_LOOK_MS, signal);
+    const isLost = (lease: Lease) => this.#set.losesByBackend(lease);
+    const lost = leases.filter(isLost);
+    const startedAtMs = this.#clock.monotonic();
+    if (startedAtMs < this.#configRestUntilMs) return;
+    while (lost.some(isLost)) {
+      const nowMs = this.#clock.monotonic();
+      if (nowMs - startedAtMs >= CONFIG_PATIENCE_MS) {
+        this.#configRestUntilMs = nowMs + CONFIG_REST_MS;
+        return;
+      }
+      await this.#clock.sleep(CONFIG_LOOK_MS, signal);
+    }
   }
 
   /** Ends the grace periods of stale peers. */

@@ -525,3 +525,20 @@ Deno.test("a peer that changes to a backend of no config is removed after second
   await host.pass(6);
   assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
 });
+
+Deno.test("a lease that changes its backend again and again does not hold up the others", async () => {
+  const etcd = makeEtcd(2, 3);
+  await using host = await new Follower(etcd).settle();
+  etcd.put("10.1.2.0-24", value(2, { backendType: "vxlan" }));
+  await host.pass(6);
+  etcd.put("10.1.2.0-24", value(2));
+  await host.pass(1);
+  assertEquals(host.list.length, 2);
+  etcd.put("10.1.2.0-24", value(2, { backendType: "vxlan" }));
+  etcd.put("10.1.4.0-24", value(4));
+  await host.settle();
+  assertEquals(host.list, [
+    "10.1.3.0/24 198.51.100.3",
+    "10.1.4.0/24 198.51.100.4",
+  ]);
+});
