@@ -424,7 +424,7 @@ export const MUTANTS: readonly Mutant[] = [
     fault: "a kernel backend keeps entries of peers that are gone",
     file: PLAN,
     text:
-      "removeForwarding: actual.filter(({ mac }) => !wanted.has(formatMac(mac))),",
+      "removeForwarding: actual.filter(({ mac }) => !wanted.has(macKey(mac))),",
     change: "removeForwarding: [],",
     tests: PLAN_TESTS,
   },
