@@ -15,13 +15,20 @@ import type {
   Route,
   Rtnetlink,
 } from "../linux/netlink/rtnetlink.ts";
-import { type Cidr, contains, formatCidr, isWithin } from "../net/cidr.ts";
+import {
+  type Cidr,
+  contains,
+  equalCidr,
+  formatCidr,
+  isWithin,
+} from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type {
   BackendDescriptor,
   BackendHost,
   BackendOptions,
 } from "./backend_descriptor.ts";
+import { UNREACHABLE_METRIC } from "./overlay_device.ts";
 import { ROUTE_PROTOCOL } from "./reconcile/kernel_state.ts";
 import { removeKernelPath } from "./udp/ebpf/remove.ts";
 
@@ -73,7 +80,11 @@ export function findLeftovers(
   host: HostState,
   scope: LeftoverScope,
 ): Leftover[] {
-  return [...leftDevices(host, scope), ...leftRoutes(host, scope)];
+  return [
+    ...leftDevices(host, scope),
+    ...leftRoutes(host, scope),
+    ...leftSafetyRoute(host, scope),
+  ];
 }
 
 /** The kernel's state now. */
@@ -193,6 +204,37 @@ function leftRoutes(
         ),
     }];
   });
+}
+
+/**
+ * The `unreachable` route behind a former backend's device. Beside alloc and
+ * extension, others route the subnets, often by the default route.
+ */
+function leftSafetyRoute(
+  { routes }: HostState,
+  { device, network, present }: LeftoverScope,
+): Leftover[] {
+  const isCarrier = ({ descriptor, options }: PresentBackend) =>
+    descriptor.deviceName(options, device) !== undefined ||
+    (descriptor.routesByUnderlay?.(options) ?? false);
+  if (present.length === 0 || present.some(isCarrier)) return [];
+  const route = {
+    destination: network,
+    type: "unreachable",
+    metric: UNREACHABLE_METRIC,
+  } as const;
+  const isThere = routes.some(({ destination, metric, table, type }) =>
+    table === MAIN_TABLE && type === route.type && metric === route.metric &&
+    equalCidr(destination, network)
+  );
+  if (!isThere) return [];
+  const text = `unreachable ${formatCidr(network)}`;
+  return [{
+    what: `route ${text}`,
+    owner: "loden",
+    fix: `ip route delete ${text} metric ${route.metric}`,
+    remove: (rtnetlink) => void rtnetlink.removeRoute(route),
+  }];
 }
 
 /** Whether a route has the shape of those that flannel and Loden set by host-gw. */

@@ -5,6 +5,7 @@ import {
   type LeftoverScope,
   readHostState,
 } from "../../../backend/leftovers.ts";
+import { createHostGwBackend } from "../../../backend/host_gw/host_gw_backend.ts";
 import { ROUTE_PROTOCOL } from "../../../backend/reconcile/kernel_state.ts";
 import { parseCidr } from "../../../net/cidr.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
@@ -128,4 +129,26 @@ Deno.test("a leftover is removed with its routes", () => {
     )
   ) remove(world.rtnetlink);
   assertEquals(found(world, scope("udp")), []);
+});
+
+Deno.test("beside alloc and extension, the unreachable route of a former backend is a leftover", async () => {
+  const world = kernelWorld();
+  const { context, parts, rtnetlink } = world;
+  const backend = createHostGwBackend(parts);
+  await backend.start(context, new AbortController().signal);
+  await backend.apply({ added: [], changed: [], removed: [] });
+  await backend.stop();
+  backend.remove!();
+  const left = [
+    "loden: route unreachable 10.1.0.0/16: " +
+    "ip route delete unreachable 10.1.0.0/16 metric 4278198272",
+  ];
+  assertEquals(found(world, scope("alloc")), left);
+  assertEquals(found(world, scope("extension")), left);
+  for (const type of ["udp", "vxlan", "host-gw", "ipip", "wireguard"]) {
+    assertEquals(found(world, scope(type)), []);
+  }
+  const [route] = findLeftovers(readHostState(rtnetlink), scope("alloc"));
+  route!.remove(rtnetlink);
+  assertEquals(found(world, scope("alloc")), []);
 });
