@@ -5,7 +5,11 @@
  * @module
  */
 
-import type { CommandIo, UncaughtHandler } from "./commands/command.ts";
+import type {
+  CommandIo,
+  Terminal,
+  UncaughtHandler,
+} from "./commands/command.ts";
 import { dispatch } from "./commands/dispatch.ts";
 import { exitCodeOf, printError } from "./commands/failure.ts";
 import { commandTable } from "./commands/table.ts";
@@ -17,11 +21,12 @@ let uncaughtHandler: UncaughtHandler | undefined;
 /**
  * A reader that closes its end (`loden config show | head`) is not a failure.
  */
-function writeOut(text: string): void {
+function writeOut(text: string): boolean {
   try {
     writeAll(Deno.stdout, text);
+    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
     throw new FileWriteError("the standard output", error);
   }
 }
@@ -40,11 +45,23 @@ function writeAll(stream: typeof Deno.stdout, text: string): void {
   while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
 }
 
+function terminal(): Terminal | undefined {
+  if (!Deno.stdout.isTerminal()) return undefined;
+  const { columns, rows } = Deno.consoleSize();
+  return {
+    // A terminal that does not know its size says 0.
+    columns: columns > 0 ? columns : 80,
+    rows: rows > 0 ? rows : 24,
+    colors: !Deno.noColor && Deno.env.get("TERM") !== "dumb",
+  };
+}
+
 const io: CommandIo = {
   argv: Deno.args,
   env: Deno.env.toObject(),
   stdout: writeOut,
   stderr: writeError,
+  terminal,
   onSignal(signal, handler) {
     Deno.addSignalListener(signal, handler);
     return () => Deno.removeSignalListener(signal, handler);

@@ -140,6 +140,23 @@ export class AgentNotRunningError extends LodenError {
   }
 }
 
+/** An agent holds the socket and gives no answer: it hangs, or it is stopped. */
+export class AgentSilentError extends LodenError {
+  /** @param pid of the agent, if its lock says so. */
+  constructor(socketPath: string, waitedMs: number, pid: number | undefined) {
+    const who = pid === undefined ? "the agent" : `process ${pid}`;
+    super(
+      "agent.silent",
+      `Cannot ask the agent: ${who} must answer on ${socketPath} within ` +
+        `${waitedMs / 1e3} s: there is no answer`,
+      {
+        hint: "look at its last log lines (journalctl --unit=loden), then " +
+          "restart it (systemctl restart loden)",
+      },
+    );
+  }
+}
+
 /** The socket exists, but this user may not use it. */
 export class AgentAccessError extends LodenError {
   constructor(socketPath: string, cause: unknown) {

@@ -15,14 +15,25 @@ export interface CommandIo {
   /** The words after the command's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  stdout(text: string): void;
+  /** @returns false if the reader has closed its end. */
+  stdout(text: string): boolean;
   stderr(text: string): void;
+  /** What stdout is, as of now; `undefined`: not a terminal. */
+  terminal(): Terminal | undefined;
   /** Calls `handler` at each arrival; the returned function ends that. */
   onSignal(signal: Deno.Signal, handler: () => void): () => void;
   /** Calls `handler` for uncaught errors; `undefined` ends that. */
   onUncaught(handler: UncaughtHandler | undefined): void;
   /** Ends the process at once: for a second signal only. */
   exitNow(code: number): never;
+}
+
+/** What people look at. */
+export interface Terminal {
+  readonly columns: number;
+  readonly rows: number;
+  /** Not with `NO_COLOR`, and not on a terminal that has none. */
+  readonly colors: boolean;
 }
 
 /** What a command works with: the process, and its place among the commands. */

@@ -9,6 +9,7 @@ import {
   AgentInNamespaceError,
   AgentNotRunningError,
   AgentRunningError,
+  AgentSilentError,
   FlanneldRunningError,
   SubnetChangedError,
 } from "../agent/errors.ts";
@@ -36,7 +37,9 @@ export function exitCodeOf(error: unknown): number {
   ) {
     return exitCodes.alreadyRunning;
   }
-  if (error instanceof AgentNotRunningError) return exitCodes.notRunning;
+  if (
+    error instanceof AgentNotRunningError || error instanceof AgentSilentError
+  ) return exitCodes.notRunning;
   if (error instanceof EtcdUnavailableError) return exitCodes.unavailable;
   if (error instanceof SubnetChangedError) return exitCodes.subnetChanged;
   return isDefect(error) ? exitCodes.internal : exitCodes.failed;

@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { BoolFlag, FlagSpec, StringFlag } from "../config/flag_spec.ts";
+import type {
+  BoolFlag,
+  EnumFlag,
+  FlagSpec,
+  StringFlag,
+} from "../config/flag_spec.ts";
 import { AGENT_FLAGS, type AgentFlagName } from "../config/flags.ts";
 
 const OWN = {
@@ -21,6 +26,36 @@ export const JSON_FLAG: BoolFlag = {
   ...OWN,
   name: "json",
   help: "print JSON",
+};
+
+/** `status`: again and again. */
+export const WATCH_FLAG: BoolFlag = {
+  ...OWN,
+  name: "watch",
+  help: "show the state again every two seconds, until Ctrl-C",
+};
+
+/** `status`: until the agent is ready. */
+export const WAIT_FLAG: StringFlag = {
+  ...OWN,
+  name: "wait",
+  type: "string",
+  default: "",
+  placeholder: "DURATION",
+  bareValue: "5m",
+  help: "wait until the agent is ready, or until --check succeeds, for at " +
+    "most 5m or DURATION (90s, 5m, 1h)",
+};
+
+/** `status`: one line and an exit code for a program that asks. */
+export const CHECK_FLAG: EnumFlag = {
+  ...OWN,
+  name: "check",
+  type: "enum",
+  default: "",
+  words: ["live", "ready", "nagios"],
+  help: "print one line; the exit code says whether the agent runs, whether " +
+    "the network is up, or what Nagios is to show",
 };
 
 /** `config put`: publish a config that the checks refuse. */

@@ -9,6 +9,7 @@ import type { CommandEntry } from "./command.ts";
 import {
   agentFlags,
   APPLY_DRY_RUN_FLAG,
+  CHECK_FLAG,
   DRY_RUN_FLAG,
   ETCD_FLAG_NAMES,
   FORCE_FLAG,
@@ -16,6 +17,8 @@ import {
   ROOT_FLAG,
   RUN_FLAG,
   STATE_FLAG,
+  WAIT_FLAG,
+  WATCH_FLAG,
 } from "./flags.ts";
 
 /** In the order of `loden help`. */
@@ -29,10 +32,16 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "status",
-    synopsis: "[--json] [FLAG]...",
+    synopsis: "[--json|--watch|--check=WORD] [--wait[=DURATION]] [FLAG]...",
     help: "show the state of the running agent",
-    flags: [JSON_FLAG, ...agentFlags(["etcd-prefix", "run-dir", "config"])],
-    load: () => import("./status.ts"),
+    flags: [
+      JSON_FLAG,
+      WATCH_FLAG,
+      WAIT_FLAG,
+      CHECK_FLAG,
+      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
+    ],
+    load: () => import("./status/status.ts"),
   },
   {
     name: "config show",

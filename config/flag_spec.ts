@@ -62,6 +62,8 @@ export interface StringFlag extends FlagBase {
   readonly default: string;
   /** What the value is, for help and completion. */
   readonly placeholder: string;
+  /** The value of the bare flag; another one must be joined with `=`. */
+  readonly bareValue?: string;
 }
 
 /** One of Go's words for true and false (compat 1.1). */
@@ -96,6 +98,17 @@ export interface EnumFlag extends FlagBase {
 
 /** A row of a flag table. */
 export type FlagSpec = StringFlag | BoolFlag | IntFlag | ListFlag | EnumFlag;
+
+/** Whether a value must be joined with `=`, because none need follow. */
+export function isValueJoined(flag: FlagSpec): boolean {
+  return bareValue(flag) !== undefined;
+}
+
+/** What the flag means without a value; `undefined` if it needs one. */
+export function bareValue(flag: FlagSpec): string | undefined {
+  if (flag.type === "bool") return "true";
+  return flag.type === "string" ? flag.bareValue : undefined;
+}
 
 /** A value of any flag. */
 export type FlagValue = string | boolean | number | readonly string[];

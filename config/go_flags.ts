@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "./errors.ts";
-import type { FlagSpec, FlagValue } from "./flag_spec.ts";
+import { bareValue, type FlagSpec, type FlagValue } from "./flag_spec.ts";
 import { type ParsedValue, parseFlagValue, parseGoBool } from "./flag_value.ts";
 import { nearMatch } from "./near_match.ts";
 
@@ -76,7 +76,7 @@ export function parseGoFlags(
     const spelling = dashes + name;
     let valueText = text;
     if (valueText === undefined) {
-      valueText = flag.type === "bool" ? "true" : argv[++index];
+      valueText = bareValue(flag) ?? argv[++index];
       if (valueText === undefined) throw missingValue(flag, spelling);
     }
     const parsed = parseFlagValue(flag, valueText);

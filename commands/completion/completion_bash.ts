@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlagSpec } from "../../config/flag_spec.ts";
+import { type FlagSpec, isValueJoined } from "../../config/flag_spec.ts";
 import {
   allOffered,
   beginnings,
@@ -22,8 +22,8 @@ export function bashScript(input: CompletionInput): string {
   const { program, flags, commands } = input;
   const values = allOffered(input).map((flag) => {
     const name = dashed(flag);
-    // The value of a bool is never a word of its own.
-    const forms = flag.type === "bool"
+    // Such a value is never a word of its own.
+    const forms = isValueJoined(flag)
       ? [`${name}=`, `-${flag.name}=`]
       : [name, `-${flag.name}`, `${name}=`, `-${flag.name}=`];
     return `    ${[...new Set(forms)].join("|")}) ${bashAction(flag)}return ;;`;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlagSpec } from "../../config/flag_spec.ts";
+import { type FlagSpec, isValueJoined } from "../../config/flag_spec.ts";
 import {
   beginnings,
   type CompletionInput,
@@ -59,7 +59,7 @@ function fishCondition(
 function fishFlag(flag: FlagSpec): string {
   const name = flag.name.length === 1 ? `-s ${flag.name}` : `-l ${flag.name}`;
   const description = `-d ${quoteFish(flag.help)}`;
-  if (flag.type === "bool") return `${name} ${description}`;
+  if (isValueJoined(flag)) return `${name} ${description}`;
   const value = valueKind(flag);
   switch (value.kind) {
     case "words":

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlagSpec } from "../../config/flag_spec.ts";
+import { type FlagSpec, isValueJoined } from "../../config/flag_spec.ts";
 import type { CommandSummary } from "../help/help_text.ts";
 
 /** What a script completes. */
@@ -48,9 +48,9 @@ export function dashed(flag: FlagSpec): string {
   return flag.name.length === 1 ? `-${flag.name}` : `--${flag.name}`;
 }
 
-/** With the `=` that must or may join the value. */
+/** With the `=` that joins the value, unless it needs none. */
 export function dashedWithEquals(flag: FlagSpec): string {
-  return flag.type === "bool" ? dashed(flag) : `${dashed(flag)}=`;
+  return isValueJoined(flag) ? dashed(flag) : `${dashed(flag)}=`;
 }
 
 /** The words that may follow the words already there: `config` gives `show get put`. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FlagSpec } from "../../config/flag_spec.ts";
+import { type FlagSpec, isValueJoined } from "../../config/flag_spec.ts";
 import {
   beginnings,
   type CompletionInput,
@@ -59,7 +59,7 @@ if [[ $funcstack[1] == _${program} ]]; then _${program} "$@"; else compdef _${pr
 function zshFlag(flag: FlagSpec): string {
   const repeat = flag.type === "list" ? "*" : "";
   const help = flag.help.replaceAll(/[[\]:]/g, " ");
-  if (flag.type === "bool") {
+  if (isValueJoined(flag)) {
     return quoteShell(`${repeat}${dashed(flag)}[${help}]`);
   }
   const value = valueKind(flag);

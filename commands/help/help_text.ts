@@ -4,7 +4,11 @@
  * @module
  */
 
-import { FLAG_GROUPS, type FlagSpec } from "../../config/flag_spec.ts";
+import {
+  FLAG_GROUPS,
+  type FlagSpec,
+  isValueJoined,
+} from "../../config/flag_spec.ts";
 
 /** A subcommand, for help and completion. */
 export interface CommandSummary {
@@ -100,7 +104,9 @@ function flagLines(flag: FlagSpec): string[] {
 export function flagForm(flag: FlagSpec): string {
   const dashes = flag.name.length === 1 ? "-" : "--";
   const value = valueForm(flag);
-  return dashes + flag.name + (value === undefined ? "" : `=${value}`);
+  if (value === undefined) return dashes + flag.name;
+  return dashes + flag.name +
+    (isValueJoined(flag) ? `[=${value}]` : `=${value}`);
 }
 
 /** The placeholder of the value; `undefined` for a bool. */

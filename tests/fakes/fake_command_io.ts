@@ -7,6 +7,7 @@
 import type {
   CommandContext,
   CommandIo,
+  Terminal,
   UncaughtHandler,
 } from "../../commands/command.ts";
 import { commandTable } from "../../commands/table.ts";
@@ -27,6 +28,9 @@ export class FakeCommandIo implements CommandIo {
   readonly env: Readonly<Record<string, string>>;
   out = "";
   err = "";
+  /** Whether the reader of stdout is still there. */
+  hasReader = true;
+  screen: Terminal | undefined;
   uncaught: UncaughtHandler | undefined;
   readonly #handlers = new Map<Deno.Signal, Set<() => void>>();
 
@@ -39,9 +43,11 @@ export class FakeCommandIo implements CommandIo {
   }
 
   // Functions and not methods: a command may spread the object.
-  readonly stdout = (text: string): void => {
+  readonly stdout = (text: string): boolean => {
     this.out += text;
+    return this.hasReader;
   };
+  readonly terminal = (): Terminal | undefined => this.screen;
   readonly stderr = (text: string): void => {
     this.err += text;
   };

@@ -1,0 +1,138 @@
+/**
+ * `loden status`.
+ *
+ * @module
+ */
+
+import { AgentNotRunningError, AgentSilentError } from "../../agent/errors.ts";
+import { exitCodes } from "../../agent/exit_codes.ts";
+import {
+  type InstancePaths,
+  instancePaths,
+} from "../../agent/instance/instance.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
+import { fetchStatus } from "../../agent/status/status_client.ts";
+import { UsageError } from "../../config/errors.ts";
+import type { CommandLine } from "../../config/go_flags.ts";
+import { LodenError } from "../../errors.ts";
+import { describeEngine, isEngineRunning } from "../../host/docker/engine.ts";
+import { type Clock, systemClock } from "../../linux/clock.ts";
+import type { CommandContext } from "../command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "../command_line.ts";
+import { printError } from "../failure.ts";
+import { check, type CheckName, type Sight } from "./status_check.ts";
+import { renderFailure, renderStatus } from "./status_text.ts";
+import { readDurationMs, waitForStatus } from "./status_wait.ts";
+import { watchStatus } from "./status_watch.ts";
+
+/** With its own start, the command is done within a second. */
+const ANSWER_TIMEOUT_MS = 800;
+
+/** Prints the agent's state; the exit code says whether it is ready. */
+export async function run(
+  io: CommandContext,
+  clock: Clock = systemClock,
+): Promise<number> {
+  const line = readCommandLine(io);
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(io, line);
+  refuseTogether(line, "watch", ["wait", "check"]);
+  refuseTogether(line, "check", ["json"]);
+  const wait = line.given.get("wait")?.value;
+  const limitMs = wait === undefined ? 0 : readDurationMs(String(wait));
+  const checkName = line.given.get("check")?.value as CheckName | undefined;
+  const settings = await readSettings(io, line);
+  const paths = instancePaths(settings.runDir, settings.etcdPrefix);
+  const look = () => lookAt(paths);
+  if (isSet(line, "watch")) {
+    await watchStatus(io, clock, async () => {
+      const sight = await withEngine(await look());
+      return describeSight(io, sight, line, clock);
+    });
+    return exitCodes.ok;
+  }
+  const sight = await waitForStatus(io, clock, look, { limitMs, checkName });
+  if (checkName !== undefined) {
+    const { code, line } = check(checkName, sight);
+    io.stdout(`${line}\n`);
+    return code;
+  }
+  if ("failure" in sight) throw sight.failure;
+  const { status } = await withEngine(sight) as { status: StatusSnapshot };
+  io.stdout(
+    isSet(line, "json")
+      ? `${JSON.stringify(status)}\n`
+      : renderStatus(status, { nowMs: clock.now(), terminal: io.terminal() }),
+  );
+  return status.ready ? exitCodes.ok : exitCodes.notReady;
+}
+
+/** One of many, for `--watch`; a failure is part of them and ends nothing. */
+function describeSight(
+  io: CommandContext,
+  sight: Sight,
+  line: CommandLine,
+  clock: Clock,
+): string {
+  if (isSet(line, "json")) {
+    if ("status" in sight) return `${JSON.stringify(sight.status)}\n`;
+    printError(io, sight.failure);
+    return "";
+  }
+  const terminal = io.terminal();
+  const text = "status" in sight
+    ? renderStatus(sight.status, {
+      nowMs: clock.now(),
+      terminal,
+      fitHeight: true,
+    })
+    : renderFailure(sight.failure, terminal);
+  return terminal === undefined ? `${text}\n` : text;
+}
+
+function refuseTogether(
+  { given }: CommandLine,
+  name: string,
+  others: readonly string[],
+): void {
+  const other = others.find((each) => given.has(each));
+  if (!given.has(name) || other === undefined) return;
+  throw new UsageError(
+    "usage.flags",
+    `Cannot run status: --${name} must be given without --${other}: both are given`,
+  );
+}
+
+/** Faults of the command itself are thrown. */
+async function lookAt(paths: InstancePaths): Promise<Sight> {
+  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  try {
+    return { status: await fetchStatus(paths.socket, timeout) };
+  } catch (error) {
+    if (timeout.aborted) return { failure: silence(paths) };
+    if (error instanceof LodenError) return { failure: error };
+    throw error;
+  }
+}
+
+function silence(paths: InstancePaths): LodenError {
+  const holder = InstanceLock.holder(paths);
+  return holder === undefined
+    ? new AgentNotRunningError(paths.socket)
+    : new AgentSilentError(paths.socket, ANSWER_TIMEOUT_MS, holder.pid);
+}
+
+/** The agent knows whether Docker runs, and may not ask it. */
+async function withEngine(sight: Sight): Promise<Sight> {
+  if ("failure" in sight) return sight;
+  const { status } = sight;
+  if (status.docker === null || !await isEngineRunning()) return sight;
+  const docker = { ...status.docker, ...await describeEngine() };
+  return { status: { ...status, docker } };
+}
