@@ -14,7 +14,7 @@ import { backendOf } from "../../backend/backends.ts";
 import type { Leftover } from "../../backend/leftovers.ts";
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
-import { describeError } from "../../errors.ts";
+import { describeError, LodenError } from "../../errors.ts";
 import type {
   DockerLook,
   DockerWatchSubject,
@@ -285,11 +285,20 @@ export class Network {
    */
   #careForLeftovers(): void {
     const { findLeftovers, removeLeftover, state } = this.#components;
-    careForLeftovers({
-      find: () => findLeftovers(this.#plan.config, this.backend.backends),
-      remove: removeLeftover,
-      takeOver: false,
-    }, state);
+    try {
+      careForLeftovers({
+        find: () => findLeftovers(this.#plan.config, this.backend.backends),
+        remove: removeLeftover,
+        takeOver: false,
+      }, state);
+    } catch (error) {
+      if (!(error instanceof LodenError)) throw error;
+      // On a busy host, the routes may change during each attempt to list them.
+      log.debug("what other backends have left cannot be looked for", {
+        event: "network.leftovers-unseen",
+        error,
+      });
+    }
   }
 
   #tellFirewall(): void {

@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Leftover } from "../../../../backend/leftovers.ts";
+import { ERRNO } from "../../../../linux/errno.ts";
+import { NetlinkError } from "../../../../linux/netlink/errors.ts";
 import { AgentRig } from "../agent_rig.ts";
 
 const leftover = (owner: Leftover["owner"]): Leftover => ({
@@ -109,5 +111,21 @@ Deno.test("what a failed backend has left is removed before the next one starts"
   const removed = calls.indexOf("remove device flannel.1 of loden");
   assertEquals(removed >= 0, true);
   assertEquals(removed < calls.indexOf("backend.start"), true);
+  await rig.stop();
+});
+
+Deno.test("a look for leftovers that fails is repeated", async () => {
+  const rig = new AgentRig();
+  await rig.start();
+  let looks = 0;
+  Object.defineProperty(rig, "leftovers", {
+    get() {
+      looks++;
+      throw new NetlinkError("list routes", ERRNO.EAGAIN);
+    },
+  });
+  await rig.clock.advance(130_000);
+  assertEquals(looks, 3);
+  assertEquals(codes(rig).includes("agent.task-died"), false);
   await rig.stop();
 });
