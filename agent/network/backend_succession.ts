@@ -417,7 +417,7 @@ export class BackendSuccession {
     return named.up === undefined ? holder ?? named : named;
   }
 
-  /** Ends lingering peers, and former backends that nobody needs any more. */
+  /** Ends lingering peers, and former backends that have nothing left to do. */
   #follow(): void {
     if (this.#loopRuns) return;
     this.#loopRuns = true;

@@ -35,7 +35,7 @@ import type { WireguardKey } from "./wireguard_key.ts";
 
 const TYPE = "wireguard";
 const IPPROTO_UDP = 17;
-/** The kernel does not report that somebody changed a device's peers. */
+/** The kernel does not report changes of a device's peers. */
 const LOOK_MS = 1_000;
 
 /** What the backend needs. */

@@ -133,8 +133,8 @@ export class PeerSet {
   }
 
   /**
-   * Whether a peer would be lost because its new lease names a backend by which
-   * this host serves nobody.
+   * Whether a peer would be lost because its new lease names a backend that does
+   * not run on this host.
    */
   losesByBackend({ attributes, name, subnet }: Lease): boolean {
     const told = this.#told.get(leaseName(subnet));

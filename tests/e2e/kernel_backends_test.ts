@@ -1,5 +1,5 @@
 /**
- * The backends whose packets the kernel carries, or nobody.
+ * The backends whose packets do not pass through the agent.
  *
  * @module
  */

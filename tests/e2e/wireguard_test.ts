@@ -24,7 +24,7 @@ import { PSK, wireguard, WIREGUARD_DEVICE as DEVICE } from "./wireguard.ts";
 
 const PATIENCE_MS = 60_000;
 const MTU = 1420;
-/** In the data of pings: what nobody on the underlay may read. */
+/** In the data of pings: the underlay must not show it. */
 const PATTERN = "c0ffee0123456789abcdef5ec2e7";
 
 /** Changes to the first host. */

@@ -58,7 +58,7 @@ export async function makeDist(
   return [...made, SUMS, SIGNATURE];
 }
 
-/** Nobody shall get such a binary because a download failed. */
+/** A failed download must not lead to such a binary. */
 function refuseRecovered(
   { runtime: { recovered } }: Release,
   runtime: RuntimeKind,

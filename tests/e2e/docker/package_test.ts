@@ -36,7 +36,7 @@ const OPTIONS_FILE = "/etc/default/loden";
 const OTHER_UNITS = ["docker.service", "docker.socket", "containerd.service"];
 /**
  * What is only the machine's own, or changes while it runs. The lock belongs to
- * iptables, whoever makes it.
+ * iptables, whatever program makes it.
  */
 const NOT_LODENS =
   /^\/((proc|sys|dev|tmp|run\/(systemd|udev|log)|var\/log|var\/cache|var\/lib\/(dpkg|systemd))\/|run\/(xtables\.lock|containerd)$)/;
