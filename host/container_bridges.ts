@@ -6,10 +6,12 @@
 
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { type Cidr, contains } from "../net/cidr.ts";
+import { isOverlayDevice } from "./underlay/link_kinds.ts";
 
 /**
- * Names of the devices with an address of the subnet, without the overlay's own:
- * `docker0`, as a rule. None before Docker runs.
+ * Names of the devices with an address of the subnet, without overlay devices, of
+ * which there are several during a change of backend: `docker0`, as a rule. None
+ * before Docker runs.
  */
 export function containerBridges(
   rtnetlink: Pick<Rtnetlink, "addresses" | "links">,
@@ -22,7 +24,8 @@ export function containerBridges(
       .map(({ interfaceIndex }) => interfaceIndex),
   );
   return rtnetlink.links()
-    .filter(({ index, loopback, name }) =>
-      holders.has(index) && !loopback && name !== overlayDevice
+    .filter((link) =>
+      holders.has(link.index) && !link.loopback &&
+      link.name !== overlayDevice && !isOverlayDevice(link)
     ).map(({ name }) => name);
 }
