@@ -81,6 +81,11 @@ export interface Backend {
    * from coming by any other device. A backend without outer packets has none.
    */
   underlayUse?(): UnderlayUse | undefined;
+  /**
+   * Devices on which packets of peers arrive without encapsulation, as of now;
+   * `undefined` until that is known. Absent: none.
+   */
+  directDevices?(): readonly string[] | undefined;
   /** Known once it has been started. */
   warnings?(): readonly BackendWarning[];
   /**

@@ -104,6 +104,8 @@ export interface KernelLayout {
   readonly advertisement: BackendAdvertisement;
   /** What peers send to this host: nothing else may send it. */
   readonly traffic: readonly OuterTraffic[];
+  /** Whether peers on the link are sent packets without encapsulation. */
+  readonly direct?: boolean;
   /** `undefined` for a backend without a device of its own. */
   readonly deviceName: string | undefined;
   /**
@@ -267,9 +269,22 @@ export class KernelBackend implements Backend {
 
   underlayUse(): UnderlayUse | undefined {
     if (this.#running === undefined) return undefined;
-    const { layout: { deviceName, traffic }, underlays } = this.#running;
+    const { traffic } = this.#running.layout;
+    return { traffic, devices: this.#underlayDevices(this.#running) };
+  }
+
+  directDevices(): readonly string[] | undefined {
+    const running = this.#running;
+    if (running === undefined) return undefined;
+    if (!running.layout.direct) return [];
+    return running.knowsPeers
+      ? [...this.#underlayDevices(running)].sort()
+      : undefined;
+  }
+
+  #underlayDevices({ layout, underlays }: Running): readonly string[] {
     const addresses = [...this.#peers.values()].map(({ publicIp }) => publicIp);
-    return { traffic, devices: underlays.names(addresses, deviceName) };
+    return underlays.names(addresses, layout.deviceName);
   }
 
   async stop(): Promise<void> {

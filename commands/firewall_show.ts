@@ -62,7 +62,15 @@ function rulesOf(
 ): FirewallRules | undefined {
   if (firewall === undefined) return undefined;
   const antiSpoofing = firewall.antiSpoofing ? "kept" : undefined;
-  return { network, subnet, overlayDevice, ...firewall, antiSpoofing };
+  const directDevices = "kept";
+  return {
+    network,
+    subnet,
+    overlayDevice,
+    directDevices,
+    ...firewall,
+    antiSpoofing,
+  };
 }
 
 /** The agent's device with the lease's address; its pair has the alias too. */

@@ -103,6 +103,13 @@ export class BackendKeeper {
     return this.#running?.backend.underlayUse?.();
   }
 
+  /** `undefined` while no backend runs, or it does not know them yet. */
+  directDevices(): readonly string[] | undefined {
+    const backend = this.#running?.backend;
+    if (backend?.directDevices === undefined) return backend && [];
+    return backend.directDevices();
+  }
+
   /** What the backend that runs does not do as well as it could. */
   warnings(): readonly BackendWarning[] {
     return this.#running?.backend.warnings?.() ?? [];

@@ -166,6 +166,18 @@ export class BackendSuccession {
     };
   }
 
+  /**
+   * Devices on which packets of peers arrive without encapsulation; `undefined`
+   * until the present backend knows them.
+   */
+  directDevices(): readonly string[] | undefined {
+    const present = this.#present?.keeper.directDevices();
+    const former = this.#former.flatMap(({ keeper }) =>
+      keeper.directDevices() ?? []
+    );
+    return present && [...new Set([...present, ...former])];
+  }
+
   /** What the backends that run do not do as well as they could. */
   warnings(): readonly BackendWarning[] {
     return this.#members.flatMap(({ keeper }) => keeper.warnings());

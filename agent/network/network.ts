@@ -59,7 +59,7 @@ const SYSCTL_PAUSE_MS = 5_000;
 const LEFTOVER_ROUNDS = 12;
 
 /** What Docker is compared with. */
-export type DockerOverlay = Omit<DockerWatchSubject, "forward">;
+export type DockerOverlay = Omit<DockerWatchSubject, "forward" | "masquerade">;
 
 /** The parts of a network. */
 export interface NetworkComponents
@@ -168,7 +168,10 @@ export class Network {
     this.#firewall = new NetworkFirewall(
       components,
       options,
-      () => this.#antiSpoofing(),
+      {
+        antiSpoofing: () => this.#antiSpoofing(),
+        directDevices: () => this.backend.directDevices(),
+      },
     );
     this.#blackhole = new BlackholeRoute(components);
   }
@@ -226,7 +229,7 @@ export class Network {
     }
     this.#enter("writing-files");
     await this.#writeFiles(written, ending);
-    this.#watchDocker(this.#overlay?.deviceName);
+    this.#watchDocker();
     await firewall;
   }
 
@@ -337,19 +340,23 @@ export class Network {
     };
   }
 
-  /** Without a device, there are no overlay packets that Docker could drop. */
-  #watchDocker(overlayDevice: string | undefined): void {
+  /** A backend whose packets Docker cannot drop needs no look at Docker. */
+  #watchDocker(): void {
     const { tasks, state, watchDocker } = this.#components;
     const { config, subnet } = this.#plan;
+    const overlay: DockerOverlay = {
+      network: config.pool.network,
+      subnet,
+      overlayDevice: this.#overlay?.deviceName,
+      directDevices: () => this.backend.directDevices() ?? [],
+    };
+    const hasDevice = overlay.overlayDevice !== undefined ||
+      this.backend.directDevices()?.length !== 0;
     const onLook = (look: DockerLook) => reportDocker(look, state);
     tasks.spawn("docker", () =>
       this.#dockerWatch.run(
         (ending) => {
-          if (overlayDevice !== undefined) {
-            const { network } = config.pool;
-            const overlay = { network, subnet, overlayDevice };
-            return watchDocker(overlay, onLook, ending);
-          }
+          if (hasDevice) return watchDocker(overlay, onLook, ending);
           // What was found while a former backend had a device.
           forgetDocker(state);
           return Promise.resolve();

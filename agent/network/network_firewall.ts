@@ -37,8 +37,16 @@ export interface NetworkFirewallComponents extends RetryComponents {
   readonly createFirewall: (
     config: NetworkConfig,
     events: FirewallEvents,
-    antiSpoofing: (() => AntiSpoofing | undefined) | undefined,
+    devices: FirewallDevices,
   ) => FirewallSupervisor;
+}
+
+/** What the rules must know of the host's devices, as of now. */
+export interface FirewallDevices {
+  /** Without it there are no rules against spoofing. */
+  readonly antiSpoofing: (() => AntiSpoofing | undefined) | undefined;
+  /** Where packets of peers arrive without encapsulation. */
+  readonly directDevices: () => readonly string[] | undefined;
 }
 
 /** Called after each check of the rules, with the error or without one. */
@@ -86,7 +94,7 @@ interface Kept {
 export class NetworkFirewall {
   readonly #components: NetworkFirewallComponents;
   readonly #options: NetworkFirewallOptions;
-  readonly #antiSpoofing: () => AntiSpoofing | undefined;
+  readonly #hostDevices: FirewallDevices;
   #kept: Kept | undefined;
   /** `undefined` until they are known. */
   #devices: Parameters<FirewallSupervisor["setOverlayDevices"]> | undefined;
@@ -94,15 +102,16 @@ export class NetworkFirewall {
   /** The network whose rules are to be removed. */
   #formerNetwork: Cidr | undefined;
 
-  /** @param antiSpoofing what containers must not send, as of now. */
   constructor(
     components: NetworkFirewallComponents,
     options: NetworkFirewallOptions,
-    antiSpoofing: () => AntiSpoofing | undefined,
+    devices: FirewallDevices,
   ) {
     this.#components = components;
-    this.#antiSpoofing = antiSpoofing;
     this.#options = options;
+    this.#hostDevices = options.antiSpoofing
+      ? devices
+      : { ...devices, antiSpoofing: undefined };
     this.#network = options.formerNetwork;
   }
 
@@ -183,7 +192,7 @@ export class NetworkFirewall {
         onResult: (error) => this.#onResult(error),
         onAntiSpoofing: (error) => this.#onAntiSpoofing(error),
       },
-      this.#options.antiSpoofing ? this.#antiSpoofing : undefined,
+      this.#hostDevices,
     );
     if (this.#devices) supervisor.setOverlayDevices(...this.#devices);
     this.#kept = { supervisor, enableNfTables: config.enableNfTables };

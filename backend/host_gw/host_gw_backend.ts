@@ -69,6 +69,7 @@ function layoutFor(
     mtuBytes: overlayMtu(mtuBytes),
     advertisement: { backendType: TYPE },
     traffic: [],
+    direct: true,
     deviceName: undefined,
     ensureDevice: () => ({ index: interfaceIndex, mended: [] }),
     plan(peers) {

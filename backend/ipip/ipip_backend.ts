@@ -55,6 +55,7 @@ function layoutOf(
     mtuBytes: device.mtuBytes,
     advertisement: { backendType: TYPE },
     traffic: [{ protocol: IPPROTO_IPIP }],
+    direct: directRouting,
     deviceName: device.name,
     ensureDevice: () => device.ensure(),
     plan(peers, deviceIndex) {

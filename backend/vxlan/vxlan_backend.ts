@@ -72,6 +72,7 @@ function layoutOf(
     mtuBytes: device.mtuBytes,
     advertisement,
     traffic: [{ protocol: IPPROTO_UDP, port: options.port }],
+    direct: options.directRouting,
     deviceName: device.name,
     ensureDevice: () => device.ensure(),
     plan(peers, interfaceIndex) {

@@ -18,7 +18,10 @@ import {
   stateFile,
 } from "../../agent/instance/instance.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
-import type { FirewallEvents } from "../../agent/network/network_firewall.ts";
+import type {
+  FirewallDevices,
+  FirewallEvents,
+} from "../../agent/network/network_firewall.ts";
 import { refuseNetworkOfOthers } from "../../agent/instance/other_agents.ts";
 import type { NetworkOptions } from "../../agent/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
@@ -49,7 +52,6 @@ import { watchDocker } from "../../host/docker/docker_watch.ts";
 import { hostDocker } from "../../host/docker/host_docker.ts";
 import { renderAgentDockerOpts } from "../../host/docker/docker_opts.ts";
 import { containerBridges } from "../../host/container_bridges.ts";
-import type { AntiSpoofing } from "../../host/firewall/firewall.ts";
 import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
 import { pickUnderlay } from "../../host/underlay/interface_picker.ts";
@@ -161,8 +163,8 @@ export async function composeAgent(
     },
     createBackend: (config, underlay) =>
       createBackend(config.backend, host, permissions, underlay),
-    createFirewall: (config, events, antiSpoofing) =>
-      createFirewall(settings, config, events, antiSpoofing),
+    createFirewall: (config, events, devices) =>
+      createFirewall(settings, config, events, devices),
     containerBridges: (subnet, overlayDevice) =>
       containerBridges(rtnetlink, subnet, overlayDevice),
     files: hostFiles(settings, () => readDaemonConfig()),
@@ -191,7 +193,11 @@ export async function composeAgent(
     watchDocker: (overlay, onLook, signal) =>
       watchDocker(
         hostDocker({ clock: systemClock, rtnetlink }, settings),
-        { ...overlay, forward: settings.iptablesForwardRules },
+        {
+          ...overlay,
+          forward: settings.iptablesForwardRules,
+          masquerade: settings.ipMasq,
+        },
         onLook,
         signal,
       ),
@@ -322,7 +328,7 @@ function createFirewall(
   settings: Settings,
   config: NetworkConfig,
   events: FirewallEvents,
-  antiSpoofing: (() => AntiSpoofing | undefined) | undefined,
+  { antiSpoofing, directDevices }: FirewallDevices,
 ): FirewallKeeper {
   const runner = new HostCommandRunner();
   const options = { enableNftables: config.enableNfTables };
@@ -330,6 +336,7 @@ function createFirewall(
     select: (signal) => selectFirewall(runner, options, signal),
     clock: systemClock,
     ...antiSpoofing && { antiSpoofing },
+    directDevices,
     openMonitor: () => new KernelNftablesMonitor(),
   }, {
     resyncSeconds: settings.iptablesResyncSeconds,

@@ -289,7 +289,12 @@ async function planFirewall(
     const sets = [{ name, changes: await firewall.check(rules, signal) }];
     // The agent sets them once it has the device.
     for (const set of overlayDevice === undefined ? [] : forDocker) {
-      const changes = await set.check({ ...rules, overlayDevice }, signal);
+      const wanted = {
+        ...rules,
+        overlayDevice,
+        directDevices: "kept",
+      } as const;
+      const changes = await set.check(wanted, signal);
       if (changes.length > 0) {
         sets.push({ name: `${set.tool}, ${set.purpose}`, changes });
       }

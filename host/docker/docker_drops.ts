@@ -13,6 +13,7 @@ import {
 } from "../firewall/docker_pass_plan.ts";
 import { NoFirewallToolError } from "../firewall/errors.ts";
 import type { FirewallRules } from "../firewall/firewall.ts";
+import type { IptablesTable } from "../firewall/iptables_text.ts";
 import { IptablesTool } from "../firewall/iptables_tool.ts";
 import { readNftTable } from "../firewall/nftables_table.ts";
 import type { DaemonConfig } from "./daemon_config.ts";
@@ -24,17 +25,22 @@ import { parseIpv4 } from "../../net/ipv4.ts";
 export interface DropsContext {
   readonly network: Cidr;
   readonly subnet: Cidr;
-  readonly overlayDevice: string;
+  readonly overlayDevice: string | undefined;
+  /** Where packets of peers arrive without encapsulation. */
+  readonly directDevices: readonly string[];
   /**
    * `--iptables-forward-rules`: without it Loden does not bypass Docker's
    * drops.
    */
   readonly forward: boolean;
+  /** `--ip-masq`: without it Docker masquerades, also towards other hosts. */
+  readonly masquerade: boolean;
   readonly config: DaemonConfig;
 }
 
 /**
- * Reads the rules of both tools; a missing tool has none.
+ * Reads the rules of both tools; a missing tool has none. Without devices of the
+ * overlay there are no packets that Docker could drop.
  *
  * @throws {FirewallError} if a tool fails.
  */
@@ -43,6 +49,10 @@ export async function findDrops(
   context: DropsContext,
   signal: AbortSignal,
 ): Promise<DockerProblem | undefined> {
+  const { overlayDevice, directDevices } = context;
+  if (overlayDevice === undefined && directDevices.length === 0) {
+    return undefined;
+  }
   return await ifInstalled(() => findIptablesDrops(runner, context, signal)) ??
     await ifInstalled(() => findNftablesDrops(runner, context, signal));
 }
@@ -68,15 +78,39 @@ async function findIptablesDrops(
   const wanted: FirewallRules = {
     ...context,
     forward: true,
-    masquerade: false,
     randomFully: false,
   };
   const { lines } = planDockerPass(tables, wanted);
-  return lines.length === 0 ? undefined : problem(
-    context,
-    "Docker's iptables rules (28.0 and later)",
-    context.forward ? "loden firewall show" : FORWARD_FLAG,
-  );
+  if (lines.length > 0) {
+    return problem(
+      context,
+      "Docker's iptables rules (28.0 and later)",
+      context.forward ? "loden firewall show" : FORWARD_FLAG,
+    );
+  }
+  return findMasquerade(tables, context);
+}
+
+/**
+ * Packets that arrive without encapsulation are known by their source, which is
+ * the host's own where Docker masquerades.
+ */
+function findMasquerade(
+  tables: ReadonlyMap<string, IptablesTable>,
+  { directDevices, masquerade, subnet }: DropsContext,
+): DockerProblem | undefined {
+  if (masquerade || directDevices.length === 0) return undefined;
+  const source = `-s ${formatCidr(subnet)} `;
+  const isThere = (tables.get("nat")?.get("POSTROUTING") ?? [])
+    .some((rule) => rule.startsWith(source) && / -j MASQUERADE\b/.test(rule));
+  return isThere
+    ? {
+      code: "docker.drops-overlay",
+      text: `Docker masquerades what containers of ${formatCidr(subnet)} ` +
+        "send to other hosts, and Docker 28 and later drops it there",
+      fix: "start the agent with --ip-masq=true, then systemctl restart docker",
+    }
+    : undefined;
 }
 
 async function findNftablesDrops(

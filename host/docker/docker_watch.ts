@@ -67,7 +67,12 @@ export interface DockerWatchSubject {
   readonly subnet: Cidr;
   /** `--iptables-forward-rules`. */
   readonly forward: boolean;
-  readonly overlayDevice: string;
+  /** `--ip-masq`. */
+  readonly masquerade: boolean;
+  /** `undefined` for a backend without a device of its own. */
+  readonly overlayDevice: string | undefined;
+  /** Where packets of peers arrive without encapsulation. */
+  readonly directDevices: () => readonly string[];
 }
 
 /**
@@ -156,7 +161,11 @@ class DockerWatch {
     signal: AbortSignal,
   ): Promise<DockerProblem | undefined> {
     const { findDrops, clock } = this.#components;
-    const context = { ...this.#subject, config };
+    const context = {
+      ...this.#subject,
+      directDevices: this.#subject.directDevices(),
+      config,
+    };
     if (await findDrops(context, signal) === undefined) return undefined;
     await clock.sleep(SECOND_LOOK_MS, signal);
     return await findDrops(context, signal);

@@ -6,7 +6,8 @@
  * accepts marked packets instead: with `--bridge-accept-fwmark`
  * (moby/moby#50476). The table here marks packets that arrive on the overlay
  * device, from the overlay, for this host's subnet, before Docker's chains see
- * them.
+ * them. Packets that arrive without encapsulation are marked if their source is
+ * routed by the device on which they arrive (`docker_pass_plan.ts`).
  *
  * @module
  */
@@ -41,31 +42,54 @@ export function planDockerMark(
   dockerUsesNftables: boolean,
   rules: FirewallRules,
 ): FirewallChange {
-  const { network, subnet, forward } = rules;
-  const devices = overlayDevices(rules);
-  const isWanted = forward && devices.length > 0 && dockerUsesNftables;
+  const { network, forward } = rules;
+  const wanted = forward && dockerUsesNftables ? markingRules(rules) : [];
   const networks = replacedNetworks(rules);
-  if (!isWanted) return remove(table, networks);
-  const mark = `0x${DOCKER_MARK.toString(16).padStart(8, "0")}`;
-  const names = devices.map((device) => `"${device}"`).join(", ");
-  const set = devices.length === 1 ? names : `{ ${names} }`;
-  const text = `iifname ${set} ip saddr ${formatCidr(network)} ` +
-    `ip daddr ${formatCidr(subnet)} meta mark set meta mark or ${mark}`;
-  const comment = `${label(network)} ${fnv1a(text)}`;
   const { ours, others } = split(table, networks);
-  if (ours.length === 1 && ours[0]!.comment === comment) return NO_CHANGE;
+  const comments = wanted.map((text) => `${label(network)} ${fnv1a(text)}`);
+  if (rules.directDevices === "kept" && forward && dockerUsesNftables) {
+    const present = new Set(ours.map(({ comment }) => comment));
+    if (comments.every((each) => present.has(each))) return NO_CHANGE;
+  }
+  if (wanted.length === 0) return remove(table, networks);
+  if (comments.join() === ours.map(({ comment }) => comment).join()) {
+    return NO_CHANGE;
+  }
+  const count = others.length + wanted.length;
   return {
     lines: [
       `write chain ${CHAIN} of table ${DOCKER_MARK_TABLE}, ` +
-      `${others.length + 1} rules (${others.length} not of this network)`,
+      `${count} rules (${others.length} not of this network)`,
     ],
     script: [
       `add table ${DOCKER_MARK_TABLE}`,
       `add chain ${DOCKER_MARK_TABLE} ${CHAIN} { ${DEFINITION} }`,
       ...deletions(ours),
-      `add rule ${DOCKER_MARK_TABLE} ${CHAIN} ${text} comment "${comment}"`,
+      ...wanted.map((text, at) =>
+        `add rule ${DOCKER_MARK_TABLE} ${CHAIN} ${text} ` +
+        `comment "${comments[at]}"`
+      ),
     ].map((line) => `${line}\n`).join(""),
   };
+}
+
+function markingRules(rules: FirewallRules): string[] {
+  const { network, subnet, directDevices } = rules;
+  const mark = `0x${DOCKER_MARK.toString(16).padStart(8, "0")}`;
+  const rule = (devices: readonly string[], condition = "") => {
+    const names = devices.map((device) => `"${device}"`).join(", ");
+    const set = devices.length === 1 ? names : `{ ${names} }`;
+    return `iifname ${set} ip saddr ${formatCidr(network)} ` +
+      `ip daddr ${formatCidr(subnet)} ${condition}` +
+      `meta mark set meta mark or ${mark}`;
+  };
+  const overlays = overlayDevices(rules);
+  return [
+    ...overlays.length > 0 ? [rule(overlays)] : [],
+    ...directDevices && directDevices !== "kept" && directDevices.length > 0
+      ? [rule(directDevices, "fib saddr . iif oif exists ")]
+      : [],
+  ];
 }
 
 /** The change that removes one network's mark, or all of them. */

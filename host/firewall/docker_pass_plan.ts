@@ -14,6 +14,12 @@
  * administrator's own rules there; and in raw, before the first of Docker's
  * drops.
  *
+ * Packets that arrive without encapsulation come by a device that everyone on
+ * the link can send to. There the source must be in a subnet that is routed by
+ * that device, to a peer: the reverse path filter of the table raw marks such
+ * packets, and the mark is what both tables accept. (The table filter has no
+ * such filter, and Docker 28.0 leaves most ports to it.)
+ *
  * @module
  */
 
@@ -23,6 +29,7 @@ import {
   formatCidr,
   parseAddressWithPrefix,
 } from "../../net/cidr.ts";
+import { DOCKER_MARK } from "./docker_mark_plan.ts";
 import { type FirewallRules, overlayDevices } from "./firewall.ts";
 import { combine, removeChain, type TableChange } from "./iptables_plan.ts";
 import { type IptablesTable, isRuleOfNetwork } from "./iptables_text.ts";
@@ -31,7 +38,11 @@ import { type FirewallChange, replacedNetworks } from "./planned_rules.ts";
 /** The chain's name, the same in both tables. */
 export const DOCKER_PASS_CHAIN = "LODEN-DOCKER";
 const COMMENT = "loden docker";
-const JUMP = `-m comment --comment "${COMMENT}" -j ${DOCKER_PASS_CHAIN}`;
+const WITH_COMMENT = `-m comment --comment "${COMMENT}"`;
+const JUMP = `${WITH_COMMENT} -j ${DOCKER_PASS_CHAIN}`;
+const MARK = `0x${DOCKER_MARK.toString(16)}/0x${DOCKER_MARK.toString(16)}`;
+/** The table in which the source's route can be looked up. */
+const ROUTE_TABLE = "raw";
 
 /** Where the chain is called. */
 interface Place {
@@ -43,7 +54,7 @@ interface Place {
 
 const PLACES: readonly Place[] = [
   {
-    table: "raw",
+    table: ROUTE_TABLE,
     parent: "PREROUTING",
     isBarrier: isDirectAccessDrop,
   },
@@ -77,21 +88,54 @@ export function planDockerPass(
   rules: FirewallRules,
 ): FirewallChange {
   const { network, subnet, forward } = rules;
+  const directDevices = rules.directDevices === "kept"
+    ? presentDirectDevices(tables, network)
+    : rules.directDevices ?? [];
   const isWanted = forward && dropsDirectAccess(tables);
-  const accepts = overlayDevices(rules).map((device) =>
-    `-s ${formatCidr(network)} -d ${formatCidr(subnet)} ` +
-    `-i ${device} -m comment --comment "${COMMENT}" -j ACCEPT`
-  );
   const networks = replacedNetworks(rules);
   return combine(
     PLACES.map((place) =>
       planPlace(tables, place, {
         networks,
         subnet,
-        wanted: isWanted && isThere(tables, place) ? accepts : [],
+        wanted: isWanted && isThere(tables, place)
+          ? acceptingRules(place, rules, directDevices)
+          : [],
       })
     ),
   );
+}
+
+/** Those of the rules that the agent has set. */
+function presentDirectDevices(tables: Tables, network: Cidr): string[] {
+  const rules = tables.get(ROUTE_TABLE)?.get(DOCKER_PASS_CHAIN) ?? [];
+  return rules.filter((rule) => isRuleOfNetwork(rule, COMMENT, network))
+    .map((rule) => / -i (\S+) -m rpfilter /.exec(rule)?.[1])
+    .filter((name) => name !== undefined);
+}
+
+function acceptingRules(
+  { table }: Place,
+  rules: FirewallRules,
+  directDevices: readonly string[],
+): string[] {
+  const { network, subnet } = rules;
+  const from = (device: string) =>
+    `-s ${formatCidr(network)} -d ${formatCidr(subnet)} -i ${device}`;
+  const marks = table === ROUTE_TABLE
+    ? directDevices.map((device) =>
+      `${from(device)} -m rpfilter ${WITH_COMMENT} -j MARK --set-xmark ${MARK}`
+    )
+    : [];
+  return [
+    ...overlayDevices(rules).map((device) =>
+      `${from(device)} ${WITH_COMMENT} -j ACCEPT`
+    ),
+    ...marks,
+    ...directDevices.map((device) =>
+      `${from(device)} -m mark --mark ${MARK} ${WITH_COMMENT} -j ACCEPT`
+    ),
+  ];
 }
 
 /** The change that removes one network's rules, or all of them. */

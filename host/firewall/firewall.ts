@@ -35,6 +35,13 @@ export interface FirewallRules {
   /** Devices of former backends, during a change of backend: the same for them. */
   readonly formerDevices?: readonly string[];
   /**
+   * Devices of the underlay on which packets of peers arrive as they were sent
+   * (host-gw, `DirectRouting`). Those of peers that are routed by the device
+   * bypass Docker's drops. `kept`: as the agent has set it, for callers that do
+   * not know the devices.
+   */
+  readonly directDevices?: readonly string[] | "kept";
+  /**
    * `--anti-spoofing`: which packets to drop as spoofed. `kept`: as the agent
    * has set it, for callers that do not know the devices. Without it there are
    * no such rules.

@@ -31,6 +31,11 @@ export interface FirewallKeeperComponents {
    * they are known. Without it there are no such rules.
    */
   readonly antiSpoofing?: () => AntiSpoofing | undefined;
+  /**
+   * The present {@linkcode FirewallRules.directDevices}, read as often;
+   * `undefined` until they are known. Without it there are none.
+   */
+  readonly directDevices?: () => readonly string[] | undefined;
   /** Reports changes by others; without it the rules are polled. */
   readonly openMonitor?: () => NftablesMonitor;
 }
@@ -83,6 +88,8 @@ export class FirewallKeeper {
   #inPlace = false;
   /** What containers are kept from sending, once those rules are in place. */
   #againstSpoofing: string | undefined;
+  /** The devices of the rules that are in place. */
+  #directDevices = "";
   /** Whether the kernel's reports arrive. */
   #isFollowed = false;
   /** Monotonic time of the last look. */
@@ -125,7 +132,8 @@ export class FirewallKeeper {
   ): void {
     if (
       this.#knowsDevices && overlayDevice === this.#overlayDevice &&
-      formerDevices.join() === this.#formerDevices.join()
+      formerDevices.join() === this.#formerDevices.join() &&
+      !this.#hasOtherDevices()
     ) return;
     this.#knowsDevices = true;
     this.#overlayDevice = overlayDevice;
@@ -166,9 +174,13 @@ export class FirewallKeeper {
     }
   }
 
-  /** Whether the rules against spoofing are not those of the present devices. */
+  /** Whether rules in place are not those of the present devices. */
   #hasOtherDevices(): boolean {
     const { antiSpoofing: ask } = this.#components;
+    const direct = this.#findDirectDevices();
+    if (direct !== undefined && direct.join() !== this.#directDevices) {
+      return true;
+    }
     const now = ask?.();
     return now !== undefined && JSON.stringify(now) !== this.#againstSpoofing;
   }
@@ -279,10 +291,18 @@ export class FirewallKeeper {
     if (!this.#knowsDevices) return;
     const overlayDevice = this.#overlayDevice;
     const formerDevices = this.#formerDevices;
+    const directDevices = this.#findDirectDevices();
+    if (directDevices === undefined) return;
+    const wanted = { ...rules, overlayDevice, formerDevices, directDevices };
     for (const set of this.#selection?.forDocker ?? []) {
-      const wanted = { ...rules, overlayDevice, formerDevices };
       await this.#setForDocker(set, wanted, signal);
     }
+    this.#directDevices = directDevices.join();
+  }
+
+  #findDirectDevices(): readonly string[] | undefined {
+    const { directDevices: ask } = this.#components;
+    return ask === undefined ? [] : ask();
   }
 
   /** The last run's rules stay until this one knows its devices. */
@@ -340,6 +360,7 @@ export class FirewallKeeper {
       event: "firewall.docker-pass",
       tool: set.tool,
       device: rules.overlayDevice,
+      directDevices: rules.directDevices,
       changes,
     });
   }

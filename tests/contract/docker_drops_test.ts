@@ -11,6 +11,8 @@ import { runSync, testInNamespace } from "./in_namespace.ts";
 const runner = new HostCommandRunner();
 const signal = new AbortController().signal;
 const PASSED: FirewallRules = { ...RULES, overlayDevice: "flannel0" };
+/** With peers that are reached without encapsulation. */
+const DIRECT: FirewallRules = { ...PASSED, directDevices: ["eth0"] };
 
 const sh = (script: string) => runSync("sh", ["-euc", script]);
 
@@ -19,6 +21,14 @@ const REMOTE = `loden-dd-remote-${Deno.pid}`;
 const CONTAINER = `loden-dd-container-${Deno.pid}`;
 const STRANGER = `loden-dd-stranger-${Deno.pid}`;
 const CONTAINER_ADDRESS = "10.1.27.2";
+/** The stranger is the gateway of one peer's subnet, and pretends much else. */
+const DIRECT_PEER = "10.1.8.2";
+const FORGED = {
+  "the stranger's own address": "192.0.2.2",
+  "a peer that is routed by another device": "10.1.9.2",
+  "no peer": "10.1.66.2",
+  "this host": "10.1.27.3",
+};
 
 /**
  * This namespace becomes a Docker host: a container at 10.1.27.2 on docker0,
@@ -53,7 +63,12 @@ function makeHost(): void {
     ip link set eth0 up
     ip -n ${STRANGER} link set s0 up
     ip -n ${STRANGER} addr add 192.0.2.2/24 dev s0
-    ip -n ${STRANGER} route add 10.1.27.0/24 via 192.0.2.1`);
+    ip -n ${STRANGER} route add 10.1.27.0/24 via 192.0.2.1
+    ip route add 10.1.8.0/24 via 192.0.2.2 dev eth0
+    ip route replace unreachable 10.1.66.0/24
+    for each in ${DIRECT_PEER} 10.1.9.2 10.1.66.2 10.1.27.3; do
+      ip -n ${STRANGER} addr add $each/32 dev lo
+    done`);
 }
 
 function removeHost(): void {
@@ -77,6 +92,35 @@ function canPing(namespace: string, address: string): boolean {
     stderr: "null",
   }).outputSync();
   return success;
+}
+
+/** Whether the stranger's ping arrives: most answers would go elsewhere. */
+function arrives(source: string): boolean {
+  const before = echoRequests();
+  new Deno.Command("ip", {
+    args: ["netns", "exec", STRANGER]
+      .concat(["ping", "-c1", "-W0.2", "-q", "-I", source, CONTAINER_ADDRESS]),
+    stdout: "null",
+    stderr: "null",
+  }).outputSync();
+  return echoRequests() > before;
+}
+
+function echoRequests(): number {
+  const text = sh(`ip netns exec ${CONTAINER} cat /proc/net/snmp`);
+  const [names, values] = text.split("\n")
+    .filter((line) => line.startsWith("Icmp: "))
+    .map((line) => line.split(" "));
+  return Number(values![names!.indexOf("InEchos")]);
+}
+
+/** Only what a route leads back to by that device comes in without encapsulation. */
+function assertDirect(): void {
+  assert(canPing(REMOTE, CONTAINER_ADDRESS), "the overlay's packets");
+  assert(arrives(DIRECT_PEER), "the peer on the link");
+  for (const [whose, source] of Object.entries(FORGED)) {
+    assert(!arrives(source), `${whose}: ${source}`);
+  }
 }
 
 /** The rules of Docker 28.2 for docker0 and the container, as its own docs show. */
@@ -125,6 +169,22 @@ function testDocker28(command: string): void {
     assertEquals(await pass.list(signal), []);
   });
 
+  test("a peer on the link is let in without encapsulation, and others who send from there are not", async (pass) => {
+    sh(docker28(command));
+    await pass.ensure(PASSED, signal);
+    assert(!arrives(DIRECT_PEER), "not asked for");
+    await pass.ensure(DIRECT, signal);
+    assertDirect();
+    assertEquals(await pass.check(DIRECT, signal), []);
+    const kept = { ...PASSED, directDevices: "kept" } as const;
+    assertEquals(await pass.check(kept, signal), []);
+    // Docker 28.0 leaves ports that are not published to the table filter.
+    sh(`${command} -t raw -D PREROUTING -d 10.1.27.2 ! -i docker0 -j DROP`);
+    assertDirect();
+    await pass.ensure(PASSED, signal);
+    assert(!arrives(DIRECT_PEER));
+  });
+
   test("an administrator's drop in DOCKER-USER goes on dropping", async (pass) => {
     sh(docker28(command));
     sh(`${command} -A DOCKER-USER -s 10.1.9.2 -j DROP`);
@@ -171,6 +231,17 @@ function testDocker29(): void {
     await mark.remove({ network: PASSED.network }, signal);
     assert(!canPing(REMOTE, "10.1.27.2"));
     assertEquals(await mark.list(signal), []);
+  });
+
+  test("the mark is for peers on the link too, and for no other who sends from there", async (mark) => {
+    sh(docker29Rules({ container: CONTAINER_ADDRESS, isTold: true }));
+    await mark.ensure(DIRECT, signal);
+    assertDirect();
+    assertEquals(await mark.check(DIRECT, signal), []);
+    const kept = { ...PASSED, directDevices: "kept" } as const;
+    assertEquals(await mark.check(kept, signal), []);
+    await mark.ensure(PASSED, signal);
+    assert(!arrives(DIRECT_PEER));
   });
 
   test("a Docker without the option keeps dropping", async (mark) => {

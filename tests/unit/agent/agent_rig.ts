@@ -92,7 +92,7 @@ export class AgentRig {
   /** Tells the agent what a look at Docker has found. */
   onDockerLook: (look: DockerLook) => void = () => {};
   /** The devices of the looks at Docker that go on. */
-  readonly dockerWatches: string[] = [];
+  readonly dockerWatches: (string | undefined)[] = [];
   readonly #ending = new AbortController();
   readonly #options: RigOptions;
   #running: Promise<void> | undefined;
@@ -211,7 +211,7 @@ export class AgentRig {
         return backend;
       },
       containerBridges: () => ["docker0"],
-      createFirewall: (_config, events, antiSpoofing) => {
+      createFirewall: (_config, events, { antiSpoofing, directDevices }) => {
         const keeper = new FirewallKeeper({
           select: () =>
             Promise.resolve({
@@ -223,6 +223,7 @@ export class AgentRig {
             }),
           clock: this.clock,
           ...antiSpoofing && { antiSpoofing },
+          directDevices,
         }, { resyncSeconds: 5, ...events });
         return {
           ensure: async (rules, signal) => {

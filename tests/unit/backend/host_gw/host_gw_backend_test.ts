@@ -64,6 +64,18 @@ Deno.test("host-gw names a peer that is not on the link, and serves the others",
   await backend.stop();
 });
 
+Deno.test("host-gw names the devices on which peers' packets arrive, once it knows the peers", async () => {
+  const world = kernelWorld();
+  const backend = createHostGwBackend(world.parts);
+  assertEquals(backend.directDevices(), undefined);
+  await startWith(backend, world, []);
+  // Without encapsulation nothing is an outer packet.
+  assertEquals(backend.underlayUse(), { traffic: [], devices: ["eth1"] });
+  await backend.apply({ added: [NEAR], changed: [], removed: [] });
+  assertEquals(backend.directDevices(), ["eth1"]);
+  await backend.stop();
+});
+
 Deno.test("host-gw restores removed routes, on a notification and every five seconds", async () => {
   const world = kernelWorld();
   const backend = createHostGwBackend(world.parts);

@@ -312,3 +312,14 @@ Deno.test("ipip leaves the device of another network alone, and takes one withou
   assertEquals(deviceOf(world).index, index);
   await backend.stop();
 });
+
+Deno.test("ipip takes packets without encapsulation with DirectRouting only", async () => {
+  for (const directRouting of [false, true]) {
+    const world = kernelWorld();
+    const options = { ...OPTIONS, directRouting };
+    const backend = createIpipBackend(world.parts, options);
+    await startWith(backend, world, [PEER]);
+    assertEquals(backend.directDevices(), directRouting ? ["eth1"] : []);
+    await backend.stop();
+  }
+});

@@ -435,3 +435,14 @@ Deno.test("vxlan leaves the device of another network alone, and takes one witho
   assertEquals(deviceOf(world).index, index);
   await backend.stop();
 });
+
+Deno.test("vxlan takes packets without encapsulation with DirectRouting only", async () => {
+  for (const directRouting of [false, true]) {
+    const world = kernelWorld();
+    const options = { ...OPTIONS, directRouting };
+    const backend = createVxlanBackend(world.parts, options);
+    await startWith(backend, world, [PEER]);
+    assertEquals(backend.directDevices(), directRouting ? ["eth1"] : []);
+    await backend.stop();
+  }
+});

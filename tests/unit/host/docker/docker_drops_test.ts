@@ -15,12 +15,19 @@ const context: DropsContext = {
   network: parseCidr("10.1.0.0/16")!,
   subnet: parseCidr("10.1.27.0/24")!,
   overlayDevice: "flannel0",
+  directDevices: [],
   forward: true,
+  masquerade: true,
   config: parseDaemonConfig("{}"),
 };
 
 const ACCEPT = "-s 10.1.0.0/16 -d 10.1.27.0/24 -i flannel0 -m comment " +
   '--comment "loden docker" -j ACCEPT';
+const DIRECT = "-s 10.1.0.0/16 -d 10.1.27.0/24 -i eth0 ";
+const DIRECT_MARK = `${DIRECT}-m rpfilter -m comment --comment ` +
+  '"loden docker" -j MARK --set-xmark 0x1000000/0x1000000';
+const DIRECT_ACCEPT = `${DIRECT}-m mark --mark 0x1000000/0x1000000 ` +
+  '-m comment --comment "loden docker" -j ACCEPT';
 const JUMP = '-m comment --comment "loden docker" -j LODEN-DOCKER';
 
 /** iptables-save on a host with Docker 28, with or without the way past. */
@@ -98,6 +105,34 @@ Deno.test("Docker 28 without it drops, and the flag that switched it off is name
   assertEquals(off?.code, "docker.drops-overlay");
   assertStringIncludes(off!.fix, "--iptables-forward-rules=true");
   assertStringIncludes(off!.text, "10.1.27.0/24");
+});
+
+Deno.test("a backend whose packets Docker cannot drop has no drops", async () => {
+  const none = { overlayDevice: undefined, directDevices: [] };
+  assertEquals(await look(iptables(docker28(false)), none), undefined);
+  const direct = { overlayDevice: undefined, directDevices: ["eth0"] };
+  const problem = await look(iptables(docker28(false)), direct);
+  assertEquals(problem?.fix, "loden firewall show");
+});
+
+Deno.test("Docker's masquerade hides a container from the Docker of a peer on the link", async () => {
+  const passed = docker28(true).replaceAll(
+    ACCEPT,
+    `${ACCEPT}\n-A LODEN-DOCKER ${DIRECT_MARK}\n-A LODEN-DOCKER ${DIRECT_ACCEPT}`,
+  );
+  const filter = passed.indexOf("*filter");
+  const text = passed.slice(0, filter) +
+    passed.slice(filter).replace(`-A LODEN-DOCKER ${DIRECT_MARK}\n`, "") +
+    `*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -s 10.1.27.0/24 ! -o docker0 -j MASQUERADE
+COMMIT
+`;
+  const direct = { directDevices: ["eth0"], masquerade: false };
+  const problem = await look(iptables(text), direct);
+  assertStringIncludes(problem!.fix, "--ip-masq=true");
+  const allowed = { ...direct, masquerade: true };
+  assertEquals(await look(iptables(text), allowed), undefined);
 });
 
 Deno.test("Docker with nftables drops without the options, and the missing ones are named", async () => {

@@ -60,6 +60,20 @@ COMMIT
   );
 });
 
+Deno.test("without encapsulation the source's route decides, which the table raw looks up for both", () => {
+  const from = "-s 10.1.0.0/16 -d 10.1.27.0/24 -i eth0";
+  const comment = `-m comment --comment "loden docker"`;
+  const mark = `-A LODEN-DOCKER ${from} -m rpfilter ${comment} ` +
+    "-j MARK --set-xmark 0x1000000/0x1000000";
+  const accept = `-A LODEN-DOCKER ${from} -m mark --mark 0x1000000/0x1000000 ` +
+    `${comment} -j ACCEPT`;
+  const { script } = planDockerPass(host(), {
+    ...RULES,
+    directDevices: ["eth0"],
+  });
+  assertEquals(script.match(/^-A LODEN-DOCKER.*/gm), [mark, accept, accept]);
+});
+
 Deno.test("the drops of 28.0, one for each port, count too; another subnet's do not", () => {
   const { script } = planDockerPass(
     host({

@@ -21,6 +21,8 @@ interface Scene {
   readonly antiSpoofing: FakeFirewall;
   /** What containers must not send; `undefined` until it is known. */
   known: AntiSpoofing | undefined;
+  /** Where packets of peers arrive without encapsulation; the same. */
+  direct: readonly string[] | undefined;
   readonly keeper: FirewallKeeper;
   readonly monitor: FakeNftablesMonitor;
   /** What `select` answers, or throws. */
@@ -60,6 +62,7 @@ async function withKeeper(
     clock,
     openMonitor: () => monitor,
     antiSpoofing: () => scene.known,
+    directDevices: () => scene.direct,
     select: () =>
       scene.selection instanceof Error
         ? Promise.reject(scene.selection)
@@ -76,6 +79,7 @@ async function withKeeper(
     firewall,
     antiSpoofing,
     known: undefined,
+    direct: [],
     keeper,
     monitor,
     selection: {
@@ -393,6 +397,59 @@ Deno.test("the overlay device bypasses Docker's rules, in every tool that Docker
       "firewall.docker-pass",
       "firewall.docker-pass",
     ]);
+  });
+});
+
+Deno.test("devices of peers on the link bypass Docker's rules once they are known, and follow them", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, keeper, clock } = scene;
+    const set = new FakeFirewall("iptables");
+    scene.selection = {
+      ...kept(scene),
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker: [set],
+    };
+    scene.direct = undefined;
+    keeper.start(signal);
+    keeper.setOverlayDevices("flannel.1");
+    await keeper.ensure(RULES, signal);
+    // What the last run has let past may be by devices that are not known yet.
+    assertEquals(set.lastRules, undefined);
+    for (const direct of [["eth0"], ["eth0", "eth1"], []]) {
+      scene.direct = direct;
+      await clock.advance(5_000);
+      assertEquals(set.lastRules?.directDevices, direct);
+    }
+    const { ensureCalls } = set;
+    await clock.advance(15_000);
+    assertEquals(set.ensureCalls, ensureCalls);
+  });
+});
+
+Deno.test("without a device of the overlay, those of peers on the link are enough", async () => {
+  await withKeeper(async (scene) => {
+    const { firewall, keeper, clock } = scene;
+    const set = new FakeFirewall("iptables");
+    scene.selection = {
+      ...kept(scene),
+      firewall,
+      reason: "test",
+      others: [],
+      forDocker: [set],
+    };
+    await keeper.ensure(RULES, signal);
+    assertEquals(set.lastRules, undefined);
+    keeper.start(signal);
+    scene.direct = ["eth0"];
+    keeper.setOverlayDevices(undefined);
+    await clock.advance(0);
+    assertEquals(set.lastRules?.directDevices, ["eth0"]);
+    // The last peer on the link may leave.
+    scene.direct = [];
+    await clock.advance(5_000);
+    assertEquals(set.lastRules?.directDevices, []);
   });
 });
 
