@@ -201,7 +201,11 @@ export class Network {
     // Until the end of this method, no other code writes the files.
     this.#written = undefined;
     if (this.#started === undefined || !isSameBackend(this.#started, plan)) {
-      await this.#clearLeftovers(plan, ending);
+      const runs = this.backend.backends
+        .some(({ type }) => type === plan.config.backend.type);
+      if (this.#overlay === undefined || !runs) {
+        await this.#clearLeftovers(plan, ending);
+      }
       // Before the rules, which would otherwise masquerade the wrong packets.
       await waitForFreeAddresses(plan.config, this.#components, ending);
     }

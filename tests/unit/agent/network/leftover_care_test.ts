@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Leftover } from "../../../../backend/leftovers.ts";
 import { ERRNO } from "../../../../linux/errno.ts";
 import { NetlinkError } from "../../../../linux/netlink/errors.ts";
+import { formatCidr, parseCidr } from "../../../../net/cidr.ts";
 import { AgentRig } from "../agent_rig.ts";
 
 const leftover = (owner: Leftover["owner"]): Leftover => ({
@@ -127,5 +128,19 @@ Deno.test("a look for leftovers that fails is repeated", async () => {
   await rig.clock.advance(130_000);
   assertEquals(looks, 3);
   assertEquals(codes(rig).includes("agent.task-died"), false);
+  await rig.stop();
+});
+
+Deno.test("a backend that encrypts already does not wait with a change of its subnet", async () => {
+  const rig = new AgentRig();
+  rig.etcd.putConfig(
+    '{"Network":"10.1.0.0/16","Backend":{"Type":"wireguard"}}',
+  );
+  await rig.start();
+  rig.leftovers = [leftover("flannel")];
+  rig.membership.move(parseCidr("10.1.77.0/24")!);
+  await rig.settle();
+  const last = rig.backends.at(-1)!;
+  assertEquals(formatCidr(last.context!.subnet), "10.1.77.0/24");
   await rig.stop();
 });
