@@ -5,8 +5,9 @@
  * lease of a peer names the new backend, this host serves that peer by the former
  * one. When no lease names a former backend any more, it is stopped and removed.
  *
- * A backend that must not run beside another one (`runsAlone`) starts after the
- * former ones are removed.
+ * A backend that must not run beside another one (`runsAlone`) gets its peers after
+ * the former ones are removed. They go on until it runs, so a host that cannot run
+ * it is not cut off from those that have not changed either.
  *
  * @module
  */
@@ -206,15 +207,19 @@ export class BackendSuccession {
       // It was a former one.
       const { overlay, advertisement } = present.up;
       this.#options.events.onUp(overlay, advertisement);
+      this.#endBeside();
       this.#redistribute();
       return overlay;
     }
     present.context = context;
     present.up = undefined;
-    return await present.keeper.start(
+    const overlay = await present.keeper.start(
       { ...context, claim: present.claim },
       signal,
     );
+    // Until those that must not run beside it are gone.
+    await this.#inTurn(() => Promise.resolve());
+    return overlay;
   }
 
   /** Updates the peers; resolves when the running backends have them. */
@@ -275,9 +280,9 @@ export class BackendSuccession {
       from: before.config.type,
       to: config.type,
     });
-    const leaves = runsAlone(config) ? this.#members : [
+    const leaves = [
       // One that has never run serves no peer.
-      ...!before.hasRun || runsAlone(before.config) ? [before] : [],
+      ...before.hasRun ? [] : [before],
       ...this.#former.filter(({ config: { type } }) => type === config.type),
     ].filter((member) => member !== back);
     for (const member of leaves) await this.#retire(member);
@@ -317,7 +322,10 @@ export class BackendSuccession {
         onUp: (overlay, advertisement) => {
           member.up = { overlay, advertisement };
           member.hasRun = true;
-          if (isPresent()) events.onUp(overlay, advertisement);
+          if (isPresent()) {
+            events.onUp(overlay, advertisement);
+            this.#endBeside();
+          }
           this.#redistribute();
         },
       },
@@ -425,8 +433,30 @@ export class BackendSuccession {
       held.has(key) && !leaving.has(key)
     );
     if (named === undefined) return holder;
+    if (named.up !== undefined) return named;
+    // The former one must not serve a peer that encrypts already.
+    const isClosed = this.#former.length > 0 && runsAlone(named.config);
     // Until the new one runs, the former one goes on.
-    return named.up === undefined ? holder ?? named : named;
+    return isClosed ? undefined : holder ?? named;
+  }
+
+  /** Removes those that must not run beside the present one, which runs now. */
+  #endBeside(): void {
+    const isAlone = runsAlone(this.#present!.config);
+    const leaves = this.#former.filter(({ config }) =>
+      isAlone || runsAlone(config)
+    );
+    if (leaves.length === 0) return;
+    this.#former = this.#former.filter((member) => !leaves.includes(member));
+    this.#inTurn(async () => {
+      for (const member of leaves) await this.#retire(member);
+      this.#options.onBackends(this.backends);
+    }).catch((error) => {
+      log.warn("peers could not be given to another backend", {
+        event: "backend.change-stuck",
+        reason: describeError(error),
+      });
+    });
   }
 
   /** Ends lingering peers, and former backends that have nothing left to do. */

@@ -27,6 +27,7 @@ const context = {
 const UDP: BackendConfig = { type: "udp", options: {} };
 const VXLAN: BackendConfig = { type: "vxlan", options: {} };
 const HOST_GW: BackendConfig = { type: "host-gw", options: {} };
+const WIREGUARD: BackendConfig = { type: "wireguard", options: {} };
 const ALLOC: BackendConfig = { type: "alloc", options: {} };
 const noSignal = new AbortController().signal;
 const NONE = { added: [], changed: [], removed: [] };
@@ -194,18 +195,34 @@ Deno.test("a third backend may follow before the second change is over", async (
   await world.succession.stop();
 });
 
-Deno.test("a backend that runs alone starts after the former one is removed", async () => {
+Deno.test("a backend that runs alone gets its peers after the former one is removed", async () => {
   const world = new World();
   await world.start(UDP);
-  await world.succession.apply({ ...NONE, added: [peer(6, "udp")] });
+  await world.succession.apply({
+    ...NONE,
+    added: [peer(6, "udp"), peer(7, "udp")],
+  });
+  let refuses = true;
+  world.startError = (type) =>
+    refuses && type === "wireguard" ? new Error("no module") : undefined;
+  const started = world.succession.start(WIREGUARD, context, noSignal);
+  await world.clock.settle();
+  // The former one goes on, but not for a peer that encrypts.
+  await world.succession.apply({ ...NONE, changed: [peer(6, "wireguard")] });
+  assertEquals(world.peers, { udp: "10.1.7.0/24" });
+  refuses = false;
   world.calls.length = 0;
-  await world.start(ALLOC);
-  assertEquals(world.calls.slice(0, 3), [
-    "udp backend.stop",
-    "udp backend.remove",
-    "alloc backend.start",
-  ]);
-  assertEquals(world.served.at(-1), "alloc");
+  await world.clock.advance(60_000);
+  await started;
+  await world.clock.settle();
+  const removed = world.calls.indexOf("udp backend.remove");
+  assertEquals(removed >= 0, true);
+  assertEquals(removed < world.calls.indexOf("wireguard backend.apply"), true);
+  assertEquals(world.peers, { wireguard: "10.1.6.0/24" });
+  assertEquals(world.served.at(-1), "wireguard");
+  // A peer that has not changed is not served in clear text.
+  await world.succession.apply({ ...NONE, changed: [peer(7, "udp")] });
+  assertEquals(world.peers, { wireguard: "10.1.6.0/24" });
   await world.succession.stop();
 });
 
