@@ -130,10 +130,16 @@ export class BackendSuccession {
       .filter((name) => name !== undefined);
   }
 
-  /** Of the present backend, with what the former ones still do. */
+  /**
+   * Of the present backend, with what the former ones still do; of a former one
+   * until the present one runs.
+   */
   status(): BackendStatus | undefined {
     const status = this.#present?.keeper.status();
-    if (status === undefined) return undefined;
+    if (status === undefined) {
+      return this.#former.map(({ keeper }) => keeper.status())
+        .find((each) => each !== undefined);
+    }
     const former = this.#former.map(({ config, held, keeper, leaving }) => ({
       type: config.type,
       peers: held.size - leaving.size,
