@@ -152,7 +152,7 @@ export class Network {
       onBackends: (backends) => {
         components.onBackends(backends);
         this.#tellFirewall();
-        // Before the next backend starts: one that had failed removes nothing.
+        // A backend that had failed has removed nothing.
         if (this.#overlay !== undefined) this.#careForLeftovers();
       },
       events: {
