@@ -24,6 +24,7 @@ const log = getLogger(["loden", "agent"]);
 
 /** A backend that ran this long counts as working: restart it at once. */
 const GOOD_RUN_MS = 10_000;
+const NO_OUTER_PACKETS: UnderlayUse = { traffic: [], devices: [] };
 const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
 /** Callbacks of the keeper. */
@@ -98,9 +99,11 @@ export class BackendKeeper {
     return this.#running?.backend.status();
   }
 
-  /** `undefined` while no backend runs, or where it has no outer packets. */
+  /** `undefined` while no backend runs. */
   underlayUse(): UnderlayUse | undefined {
-    return this.#running?.backend.underlayUse?.();
+    const backend = this.#running?.backend;
+    if (backend?.underlayUse === undefined) return backend && NO_OUTER_PACKETS;
+    return backend.underlayUse();
   }
 
   /** `undefined` while no backend runs, or it does not know them yet. */

@@ -246,3 +246,13 @@ Deno.test("a change of peers does not wait for a start that it finds waiting", a
   assertEquals([...backends.at(-1)!.peers.keys()], ["10.1.6.0/24"]);
   await dataPath.stop();
 });
+
+Deno.test("a backend without outer packets has none, as soon as it runs", async () => {
+  const { dataPath } = rig();
+  assertEquals(dataPath.underlayUse(), undefined);
+  await dataPath.start(context, noSignal);
+  // Otherwise the rules for the former backend's packets would stay.
+  assertEquals(dataPath.underlayUse(), { traffic: [], devices: [] });
+  await dataPath.stop();
+  assertEquals(dataPath.underlayUse(), undefined);
+});
