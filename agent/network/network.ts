@@ -209,6 +209,8 @@ export class Network {
       // Before the rules, which would otherwise masquerade the wrong packets.
       await waitForFreeAddresses(plan.config, this.#components, ending);
     }
+    // A running network enters no phase, which would end it.
+    this.#components.state.stopWaitingFor("addresses");
     // The rules need no device, so both run at once.
     const firewall = this.#firewall.ensure(
       plan,
@@ -414,6 +416,7 @@ export class Network {
     const former = this.#overlay;
     this.#overlay = overlay;
     this.#tellFirewall();
+    state.stopWaitingFor("data-path");
     state.clear("data-path.not-started");
     state.clear("data-path.down");
     state.clear("data-path.unattended");

@@ -3,6 +3,7 @@ import type { Leftover } from "../../../../backend/leftovers.ts";
 import { ERRNO } from "../../../../linux/errno.ts";
 import { NetlinkError } from "../../../../linux/netlink/errors.ts";
 import { formatCidr, parseCidr } from "../../../../net/cidr.ts";
+import { LodenError } from "../../../../errors.ts";
 import { AgentRig } from "../agent_rig.ts";
 
 const leftover = (owner: Leftover["owner"]): Leftover => ({
@@ -87,9 +88,11 @@ Deno.test("a running network does not change to a backend that encrypts before",
   // The former one serves all peers until then.
   assertEquals(running(), ["udp"]);
   assertEquals(codes(rig).includes("network.leftovers"), true);
+  assertStringIncludes(rig.state.snapshot().waitingFor!, "flannel.1");
   rig.leftovers = [];
   await rig.clock.advance(30_000);
   assertEquals(running(), ["wireguard"]);
+  assertEquals(rig.state.snapshot().waitingFor, null);
   await rig.stop();
 });
 
@@ -142,5 +145,23 @@ Deno.test("a backend that encrypts already does not wait with a change of its su
   await rig.settle();
   const last = rig.backends.at(-1)!;
   assertEquals(formatCidr(last.context!.subnet), "10.1.77.0/24");
+  await rig.stop();
+});
+
+Deno.test("a running network waits for nothing after its new backend has started at last", async () => {
+  let busy = false;
+  const rig = new AgentRig({
+    backend: {
+      startError: () => busy ? new LodenError("x", "busy") : undefined,
+    },
+  });
+  await rig.start();
+  busy = true;
+  rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan"}}');
+  await rig.clock.advance(10_000);
+  assertEquals(rig.state.snapshot().waitingFor, "busy");
+  busy = false;
+  await rig.clock.advance(60_000);
+  assertEquals(rig.state.snapshot().waitingFor, null);
   await rig.stop();
 });
