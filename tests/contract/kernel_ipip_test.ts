@@ -5,6 +5,7 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { hasLinkKind } from "../support/link_kind.ts";
 import { testInNamespace } from "./in_namespace.ts";
 import { IPIP, ipipContract } from "./ipip_contract.ts";
+import { ipipPackets } from "./ipip_packets.ts";
 import { kernelBackendContract } from "./kernel_backend_contract.ts";
 
 /** A tunnel from any address to any other one comes with the module. */
@@ -22,6 +23,7 @@ testInNamespace("ipip on this kernel", import.meta.url, () => {
   if (hasLinkKind("ipip", ...LOCAL)) {
     ipipContract("KernelRtnetlink", () => new KernelRtnetlink());
     kernelBackendContract("ipip", { DirectRouting: false });
+    ipipPackets();
   } else {
     testAbsence();
   }
