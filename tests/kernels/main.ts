@@ -42,7 +42,6 @@ const FILES = [
   "tests/contract/ebpf_data_path_test.ts",
   "tests/contract/kernel_ipip_test.ts",
   "tests/contract/kernel_wireguard_test.ts",
-  "tests/e2e/ipip_test.ts",
   "tests/e2e/wireguard_test.ts",
   "tests/e2e/wireguard_life_test.ts",
 ];
