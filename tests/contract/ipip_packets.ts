@@ -35,9 +35,6 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
     "link set flannel.ipip up",
   ],
   "the device's address is removed": ["address flush dev flannel.ipip"],
-  "the device gets a remote": [
-    "tunnel change flannel.ipip mode ipip remote 192.0.2.99",
-  ],
   "the device's MTU is changed": ["link set flannel.ipip mtu 500"],
   "the peer's route is removed": ["route flush dev flannel.ipip"],
   "the underlay is set down and up": [

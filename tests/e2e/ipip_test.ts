@@ -30,9 +30,6 @@ const CASE: KernelBackendCase = {
       "ip link set flannel.ipip up",
     ],
     "the device's address is removed": ["ip address flush dev flannel.ipip"],
-    "the device has a remote": [
-      "ip tunnel change flannel.ipip mode ipip remote 192.0.2.99",
-    ],
     "the device's MTU is changed": ["ip link set flannel.ipip mtu 1000"],
     "the peers' routes are removed": ["ip route flush dev flannel.ipip"],
     "the underlay is set down and up": [
