@@ -19,7 +19,9 @@ import { Daemon } from "../rig/daemon.ts";
 import { lostOf, SteadyTraffic } from "./steady_traffic.ts";
 import { assertPings, untilAnswered } from "./traffic.ts";
 
-const CHANGE_MS = 20_000;
+const CHANGE_MS = 60_000;
+/** Also in a virtual machine. */
+const READY_MS = 60_000;
 /** A former backend lingers for half a minute. */
 const END_MS = 60_000;
 
@@ -33,9 +35,16 @@ async function join(rig: Rig, host: RigHost): Promise<Member> {
   // As Docker leaves it: what is not accepted is not forwarded.
   await host.namespace.run(["iptables", "-P", "FORWARD", "DROP"]);
   const agent = await rig.startAgent(host, {});
-  await agent.ready();
+  await agent.ready(READY_MS);
   const container = await host.addContainer(await agent.bridge());
   return { host, agent, container };
+}
+
+/** One after the other: a virtual machine starts no three at once in time. */
+async function joinAll(rig: Rig): Promise<readonly Member[]> {
+  const members: Member[] = [];
+  for (const host of rig.hosts) members.push(await join(rig, host));
+  return members;
 }
 
 const config = (type: string) => ({
@@ -80,7 +89,7 @@ describe("a change of backend", () => {
     rig = await Rig.create({ hosts: 3 });
     await rig.startEtcd();
     await rig.publish(config("udp"));
-    members = await Promise.all(rig.hosts.map((host) => join(rig, host)));
+    members = await joinAll(rig);
     for (const from of members) {
       for (const to of members) {
         if (from === to) continue;
@@ -191,14 +200,14 @@ Deno.test("what flannel's vxlan has left is named, and removed when told so", as
   assertEquals(put.exitCode, 0, put.stderr);
   assertMatch(put.stderr, /device flannel\.1 with one route/);
   const before = await rig.startAgent(host!, {});
-  await before.ready();
+  await before.ready(READY_MS);
   const { warnings } = await before.status();
   const found = warnings.find(({ code }) => code === "network.leftovers");
   assertMatch(found?.text ?? "", /flannel\.1 .*--take-over-devices/);
   assertEquals(await before.stop(), 0);
   before[Symbol.dispose]();
   const agent = await rig.startAgent(host!, { flags: ["--take-over-devices"] });
-  await agent.ready();
+  await agent.ready(READY_MS);
   assertEquals((await agent.status()).warnings.map(({ code }) => code), []);
   const links = await host!.namespace.run(["ip", "-o", "link"]);
   assert(!links.includes("flannel.1"), links);
@@ -215,7 +224,7 @@ async function pinging(rig: Rig): Promise<{
 }> {
   await rig.startEtcd();
   await rig.publish(config("vxlan"));
-  const members = await Promise.all(rig.hosts.map((host) => join(rig, host)));
+  const members = await joinAll(rig);
   const [from, to] = members.map(({ container }) => container);
   await untilAnswered(from!.namespace, to!.address);
   const pings = new Daemon({
