@@ -96,7 +96,7 @@ const FAKETIME: Requirement = {
   debianPackage: "faketime",
 };
 const MMDEBSTRAP: Requirement = {
-  purpose: "the root file system of booted hosts",
+  purpose: "root file systems of hosts in tests",
   programs: ["mmdebstrap"],
   debianPackage: "mmdebstrap",
 };

@@ -18,7 +18,9 @@
  * the link can send to. There the source must be in a subnet that is routed by
  * that device, to a peer: the reverse path filter of the table raw marks such
  * packets, and the mark is what both tables accept. (The table filter has no
- * such filter, and Docker 28.0 leaves most ports to it.)
+ * such filter, and Docker 28.0 leaves most ports to it.) The backend's
+ * unreachable route for the whole Network keeps the default route from leading
+ * back to addresses that no peer has.
  *
  * @module
  */

@@ -154,20 +154,23 @@ function testDocker28(command: string): void {
   const test = (sentence: string, body: (pass: RuleSet) => Promise<void>) =>
     Deno.test(`${command}: ${sentence}`, () => onHost(() => body(make())));
 
-  test("a container is reached over the overlay despite Docker 28's drops, and by no other route", async (pass) => {
-    assert(canPing(REMOTE, "10.1.27.2"), "the way there is right");
-    sh(docker28(command));
-    assert(!canPing(REMOTE, "10.1.27.2"), "Docker drops");
-    assert((await pass.ensure(PASSED, signal)).length > 0);
-    assert(canPing(REMOTE, "10.1.27.2"));
-    assert(canPing(CONTAINER, "10.1.9.2"), "the answer comes back");
-    assert(!canPing(STRANGER, "10.1.27.2"), "Docker's protection stays");
-    assertEquals(await pass.check(PASSED, signal), []);
-    assertEquals((await pass.list(signal)).length, 4);
-    await pass.remove({}, signal);
-    assert(!canPing(REMOTE, "10.1.27.2"));
-    assertEquals(await pass.list(signal), []);
-  });
+  // For iptables on nf_tables a real Docker shows it: docker28_test.ts.
+  if (command === "iptables-legacy") {
+    test("a container is reached over the overlay despite Docker 28's drops, and by no other route", async (pass) => {
+      assert(canPing(REMOTE, "10.1.27.2"), "the way there is right");
+      sh(docker28(command));
+      assert(!canPing(REMOTE, "10.1.27.2"), "Docker drops");
+      assert((await pass.ensure(PASSED, signal)).length > 0);
+      assert(canPing(REMOTE, "10.1.27.2"));
+      assert(canPing(CONTAINER, "10.1.9.2"), "the answer comes back");
+      assert(!canPing(STRANGER, "10.1.27.2"), "Docker's protection stays");
+      assertEquals(await pass.check(PASSED, signal), []);
+      assertEquals((await pass.list(signal)).length, 4);
+      await pass.remove({}, signal);
+      assert(!canPing(REMOTE, "10.1.27.2"));
+      assertEquals(await pass.list(signal), []);
+    });
+  }
 
   test("a peer on the link is let in without encapsulation, and others who send from there are not", async (pass) => {
     sh(docker28(command));
