@@ -21,7 +21,7 @@ import { assertPings, untilAnswered } from "./traffic.ts";
 
 const CHANGE_MS = 60_000;
 /** Also in a virtual machine. */
-const READY_MS = 60_000;
+const READY_MS = 120_000;
 /** A former backend lingers for half a minute. */
 const END_MS = 60_000;
 
