@@ -13,6 +13,9 @@ import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
 import type { BackendWorld } from "./backend_contract.ts";
+import { NftablesAntiSpoofing } from "../../host/firewall/nftables_anti_spoofing.ts";
+import { HostCommandRunner } from "../../linux/command.ts";
+import { RULES as PLAIN } from "./firewall_contract.ts";
 import { runSync } from "./in_namespace.ts";
 import { kernelBackendWorlds } from "./kernel_backend_contract.ts";
 
@@ -44,15 +47,18 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** A network namespace with a process in it. */
-class PeerHost implements AsyncDisposable {
+class OtherNamespace implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
 
   private constructor(child: Deno.ChildProcess) {
     this.#child = child;
   }
 
-  /** Takes the far end of the cable. */
-  static async create({ publicIp, subnet }: Peer): Promise<PeerHost> {
+  /** Takes a device of this namespace, and runs `ip` with these lines. */
+  static async create(
+    device: string,
+    lines: readonly string[],
+  ): Promise<OtherNamespace> {
     const child = new Deno.Command("unshare", {
       args: ["--net", "sh", "-c", "echo ready; exec sleep 600"],
       stdout: "piped",
@@ -60,21 +66,10 @@ class PeerHost implements AsyncDisposable {
     const reader = child.stdout.getReader();
     await reader.read();
     await reader.cancel();
-    const host = new PeerHost(child);
-    ip(`link set far netns ${child.pid}`);
-    const address = formatIpv4(publicIp);
-    assert(formatCidr(subnet).startsWith("10.1.5.0/"));
-    for (
-      const line of [
-        `address add ${address}/24 dev far`,
-        "link set far up",
-        `link add tunnel type ipip local ${address}`,
-        `address add ${THERE}/32 dev tunnel`,
-        "link set tunnel up",
-        "route add 10.1.27.0/24 via 192.0.2.11 dev tunnel onlink",
-      ]
-    ) host.run("ip", ...line.split(" "));
-    return host;
+    const made = new OtherNamespace(child);
+    ip(`link set ${device} netns ${child.pid}`);
+    for (const line of lines) made.run("ip", ...line.split(" "));
+    return made;
   }
 
   run(...words: string[]): string {
@@ -90,6 +85,44 @@ class PeerHost implements AsyncDisposable {
   }
 }
 
+/** A peer behind the far end of the cable. */
+function peerHost({ publicIp, subnet }: Peer): Promise<OtherNamespace> {
+  assert(formatCidr(subnet).startsWith("10.1.5.0/"));
+  const address = formatIpv4(publicIp);
+  return OtherNamespace.create("far", [
+    `address add ${address}/24 dev far`,
+    "link set far up",
+    `link add tunnel type ipip local ${address}`,
+    `address add ${THERE}/32 dev tunnel`,
+    "link set tunnel up",
+    "route add 10.1.27.0/24 via 192.0.2.11 dev tunnel onlink",
+  ]);
+}
+
+/** A container of this host that has a peer's address as well. */
+function container({ publicIp }: Peer): Promise<OtherNamespace> {
+  ip("link add bridge0 type veth peer name inside");
+  ip("address add 10.1.27.1/24 dev bridge0");
+  ip("link set bridge0 up");
+  const address = formatIpv4(publicIp);
+  return OtherNamespace.create("inside", [
+    "address add 10.1.27.7/24 dev inside",
+    "link set inside up",
+    "link set lo up",
+    "route add default via 10.1.27.1",
+    `address add ${address}/32 dev lo`,
+    `link add forged type ipip local ${address} remote 192.0.2.11`,
+    "address add 10.1.250.1/24 dev forged",
+    "link set forged up",
+  ]);
+}
+
+/** Packets that the device has received or sent. Not from /sys of another namespace. */
+function packets(direction: "rx" | "tx"): number {
+  const words = ["-s", "-j", "link", "show", "flannel.ipip"];
+  return JSON.parse(runSync("ip", words))[0].stats64[direction].packets;
+}
+
 const ip = (line: string) => void runSync("ip", line.split(" "));
 
 /** Whether one ping is answered. */
@@ -102,14 +135,14 @@ async function answers(...words: string[]): Promise<boolean> {
 /** A host with the backend, and its peer. */
 async function withPeer(
   run: (
-    host: { world: BackendWorld; backend: Backend; peer: PeerHost },
+    host: { world: BackendWorld; backend: Backend; peer: OtherNamespace },
   ) => Promise<void>,
 ): Promise<void> {
   await using world = await kernelBackendWorlds("ipip", {
     DirectRouting: false,
   })();
   const [first] = world.peers;
-  await using peer = await PeerHost.create(first);
+  await using peer = await peerHost(first);
   const backend = world.create();
   await backend.start(world.context, never);
   await backend.apply({ added: [first], changed: [], removed: [] });
@@ -177,17 +210,42 @@ export function ipipPackets(): void {
       DirectRouting: true,
     })();
     const [first] = world.peers;
-    await using _peer = await PeerHost.create(first);
+    await using _peer = await peerHost(first);
     const backend = world.create();
     await backend.start(world.context, never);
     await backend.apply({ added: [first], changed: [], removed: [] });
-    // Not from /sys, which shows another namespace.
-    const sent = () => {
-      const words = ["-s", "-j", "link", "show", "flannel.ipip"];
-      return JSON.parse(runSync("ip", words))[0].stats64.tx.packets;
-    };
     assert(await within(REPAIR_MS, () => answers()));
-    assertEquals(sent(), 0);
+    assertEquals(packets("tx"), 0);
     await backend.stop();
   });
+
+  Deno.test("ipip takes a container's packets in a peer's name without the rules against spoofing, and not with them", () =>
+    withPeer(async ({ backend, world }) => {
+      await using forger = await container(world.peers[0]);
+      const forge = () => {
+        const before = packets("rx");
+        forger.run(
+          ...["sh", "-c", "ping -n -c3 -i0.2 -W1 10.1.250.2 >/dev/null || :"],
+        );
+        return packets("rx") - before;
+      };
+      assert(forge() >= 3);
+      const rules = new NftablesAntiSpoofing({
+        runner: new HostCommandRunner(),
+      });
+      const { network, subnet } = world.context;
+      await rules.ensure({
+        ...PLAIN,
+        network,
+        subnet,
+        overlayDevice: "flannel.ipip",
+        antiSpoofing: {
+          underlay: backend.underlayUse!()!,
+          bridges: ["bridge0"],
+        },
+      }, never);
+      assertEquals(forge(), 0);
+      assert(await answers());
+      await rules.remove({ network }, never);
+    }));
 }
