@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BACKENDS } from "../backend/backends.ts";
+import { backendOf, BACKENDS, isBackend } from "../backend/backends.ts";
 import { getLogger } from "@logtape/logtape";
 import type { BackendAdvertisement } from "../backend/backend.ts";
 import { parseNetworkConfig } from "../config/network/network.ts";
@@ -146,6 +146,7 @@ export class LeaseMembership implements Membership {
       self,
       initialPeers: this.#savedPeers,
       peerGraceSeconds: this.#options.peerGraceSeconds,
+      mayWaitFor: (type) => !isBackend(type) || !backendOf(type).encrypts,
       onDiff: (diff) => this.#events.onPeers(diff),
       onSynced: () => this.#events.onPeersKnown(),
       onFault: (error) => {

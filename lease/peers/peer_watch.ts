@@ -57,6 +57,12 @@ export interface PeerWatchOptions {
   readonly resyncSeconds?: number;
   /** Delay before a listing that lacks most peers is accepted. */
   readonly confirmSeconds?: number;
+  /**
+   * Whether a peer may be served by the backend of before while its new one is
+   * unknown here; by default every peer. Not one that encrypts: its packets would
+   * leave in clear text.
+   */
+  readonly mayWaitFor?: (backendType: string) => boolean;
 }
 
 const DEFAULT_GRACE_SECONDS = 600;
@@ -318,7 +324,10 @@ export class PeerWatch {
     leases: readonly Lease[],
     signal: AbortSignal,
   ): Promise<void> {
-    const isLost = (lease: Lease) => this.#set.losesByBackend(lease);
+    const { mayWaitFor = () => true } = this.#options;
+    const isLost = (lease: Lease) =>
+      this.#set.losesByBackend(lease) &&
+      mayWaitFor(lease.attributes.backendType);
     const lost = leases.filter(isLost);
     const startedAtMs = this.#clock.monotonic();
     if (startedAtMs < this.#configRestUntilMs) return;

@@ -526,6 +526,16 @@ Deno.test("a peer that changes to a backend of no config is removed after second
   assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
 });
 
+Deno.test("a peer that changes to a backend that encrypts is removed at once", async () => {
+  const etcd = makeEtcd(2, 3);
+  await using host = await new Follower(etcd, {
+    mayWaitFor: (type) => type !== "wireguard",
+  }).settle();
+  etcd.put("10.1.2.0-24", value(2, { backendType: "wireguard" }));
+  await host.settle();
+  assertEquals(host.list, ["10.1.3.0/24 198.51.100.3"]);
+});
+
 Deno.test("a lease that changes its backend again and again does not hold up the others", async () => {
   const etcd = makeEtcd(2, 3);
   await using host = await new Follower(etcd).settle();
