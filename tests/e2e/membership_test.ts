@@ -7,6 +7,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ping } from "../../bench/measure/ping.ts";
 import { ANSWER_WITHIN_MS } from "../../lease/liveness/answer_times.ts";
+import { exitCodes } from "../../agent/exit_codes.ts";
+import { loden } from "../rig/agent.ts";
+import { statusFaults, undescribed } from "../support/status_schema.ts";
 import { EACH_PATH } from "./data_paths.ts";
 import {
   eventually,
@@ -61,6 +64,35 @@ suite.each(EACH_PATH, (test, { traits }) => {
         );
       }
     }
+  });
+
+  test("loden status lists the peers as its schema says, and tells an agent that hangs from one that is ready", async () => {
+    const { agent, host } = suite.node(0);
+    const status = await statusOf(suite.node(0));
+    assertEquals(statusFaults(status), []);
+    assertEquals(undescribed(status), []);
+    const text = await agent.statusText();
+    for (const { publicIp, since } of status.peers) {
+      assert(since !== null);
+      assertMatch(text, new RegExp(` ${publicIp} +\\d+ (s|min) +udp \\(`));
+    }
+    const ask = (...flags: string[]) =>
+      loden(host.namespace, [
+        "status",
+        `--run-dir=${agent.files.runDirectory}`,
+        ...flags,
+      ]);
+    agent.process.kill("SIGSTOP");
+    try {
+      const hangs = await ask();
+      assertEquals(hangs.exitCode, exitCodes.notRunning);
+      assertMatch(hangs.stderr, new RegExp(`${agent.process.pid} must answer`));
+      assertEquals((await ask("--check=live")).exitCode, 1);
+      assertEquals((await ask("--check=nagios")).exitCode, 2);
+    } finally {
+      agent.process.kill("SIGCONT");
+    }
+    assertEquals((await ask("--check=ready", "--wait=20s")).exitCode, 0);
   });
 
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
