@@ -70,10 +70,14 @@ export class BackendKeeper {
   /** Subnets whose peers the backend may not know yet. */
   #touched = new Set<string>();
   #running: Running | undefined;
+  /** It has failed and is not stopped yet. */
+  #failed: Backend | undefined;
   /** Serialises starts, changes of peers and stops. */
   #queue: Promise<unknown> = Promise.resolve();
   /** Starts that are called for and have not ended. */
   #starts = 0;
+  /** Those of them that have not begun. */
+  #startsAhead = 0;
   #restarts = 0;
   /** Pauses between backends that start and fail soon. */
   readonly #pauses: Backoff;
@@ -132,13 +136,16 @@ export class BackendKeeper {
     this.#superseding = new AbortController();
     const ending = AbortSignal.any([signal, this.#lifetime()]);
     this.#starts++;
+    this.#startsAhead++;
     try {
       return await this.#enqueue(async () => {
+        this.#startsAhead--;
         ending.throwIfAborted();
-        const before = this.#running;
-        const flowsOn = before?.backend.status().outlivesAgent ?? false;
+        const before = this.#running?.backend ?? this.#failed;
+        const flowsOn = before?.status().outlivesAgent ?? false;
         this.#running = undefined;
-        if (before !== undefined) await discard(before.backend);
+        this.#failed = undefined;
+        if (before !== undefined) await discard(before);
         return await this.#startUntilDone(context, ending, flowsOn);
       });
     } finally {
@@ -272,9 +279,12 @@ export class BackendKeeper {
     // A backend may fail twice, and again while it is being stopped.
     if (running?.backend !== backend || this.#stopping.signal.aborted) return;
     this.#running = undefined;
+    this.#failed = backend;
     this.#restarts++;
     const flowsOn = backend.status().outlivesAgent ?? false;
     this.#options.events.onDown(error, flowsOn);
+    // A start that waits its turn replaces it.
+    if (this.#startsAhead > 0) return;
     const lifetime = this.#lifetime();
     this.#enqueue(() => this.#restart(running, flowsOn, lifetime))
       .catch((cause) => {
@@ -292,6 +302,7 @@ export class BackendKeeper {
     signal: AbortSignal,
   ): Promise<void> {
     const { clock } = this.#components;
+    this.#failed = undefined;
     await discard(backend);
     if (clock.monotonic() - startedAtMs >= GOOD_RUN_MS) this.#pauses.reset();
     else await clock.sleep(this.#pauses.next(), signal);

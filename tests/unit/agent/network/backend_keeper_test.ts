@@ -182,6 +182,25 @@ Deno.test("a backend that refuses a change of peers is restarted", async () => {
   assertEquals(events, ["up: 1472", "down: no room", "up: 1472"]);
 });
 
+Deno.test("a backend that fails while another start waits its turn is stopped before that, and not restarted", async () => {
+  let failures = 1;
+  const { clock, backends, dataPath } = rig({
+    applyError: () => failures-- > 0 ? new Error("invalid gateway") : undefined,
+    startError: () =>
+      backends.slice(0, -1).some(({ stopped }) => !stopped)
+        ? new Error("the port is in use")
+        : undefined,
+  });
+  await dataPath.start(context, noSignal);
+  const applied = dataPath.apply({ ...none, added: [peer("10.1.6.0/24")] });
+  const subnet = parseCidr("10.1.8.0/24")!;
+  await dataPath.start({ ...context, subnet }, noSignal);
+  await applied;
+  await clock.advance(60_000);
+  assertEquals(backends.map(({ stopped }) => stopped), [true, false]);
+  assertEquals([...backends[1]!.peers.keys()], ["10.1.6.0/24"]);
+});
+
 Deno.test("stop during a start that hears no signal leaves no backend running", async () => {
   const gate = Promise.withResolvers<void>();
   const { clock, backends, dataPath } = rig({ startDelay: () => gate.promise });
