@@ -8,16 +8,13 @@
 
 import { ipv4FromBytes, ipv4ToBytes } from "../../net/ipv4.ts";
 import {
-  decodeAttributes,
   nestedAttribute,
-  readText,
   REQUEST_FLAG,
-  splitPayload,
   textAttribute,
   u32Attribute,
   u8Attribute,
 } from "./codec.ts";
-import { IFINFOMSG_BYTES, IFLA, INFO, linkMessage } from "./link.ts";
+import { IFLA, INFO, linkData, linkMessage } from "./link.ts";
 import type { NetlinkRequest } from "./request.ts";
 import type { IpipSettings, NewIpip } from "./rtnetlink.ts";
 
@@ -51,16 +48,8 @@ export function newIpipRequest(ipip: NewIpip): NetlinkRequest {
 
 /** Reads the payload of an `RTM_NEWLINK`; undefined for another kind of device. */
 export function parseIpip(payload: Uint8Array): IpipSettings | undefined {
-  const { attributes } = splitPayload(payload, IFINFOMSG_BYTES);
-  const info = attributes.get(IFLA.LINKINFO);
-  if (info === undefined) return undefined;
-  const parts = decodeAttributes(info);
-  const kind = parts.get(INFO.KIND);
-  const data = parts.get(INFO.DATA);
-  if (kind === undefined || readText(kind) !== "ipip" || data === undefined) {
-    return undefined;
-  }
-  const values = decodeAttributes(data);
+  const values = linkData(payload, "ipip");
+  if (values === undefined) return undefined;
   const address = (type: number) => {
     const value = values.get(type);
     // The kernel reports 0.0.0.0 where there is none.

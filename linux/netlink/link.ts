@@ -249,3 +249,23 @@ function counter(statistics: Uint8Array | undefined, offset: number): number {
   );
   return Number(view.getBigUint64(offset, true));
 }
+
+/**
+ * The attributes that a kind of device has of its own, from the payload of an
+ * `RTM_NEWLINK`; undefined for another kind.
+ */
+export function linkData(
+  payload: Uint8Array,
+  kind: string,
+): ReadonlyMap<number, Uint8Array> | undefined {
+  const { attributes } = splitPayload(payload, IFINFOMSG_BYTES);
+  const info = attributes.get(IFLA.LINKINFO);
+  if (info === undefined) return undefined;
+  const parts = decodeAttributes(info);
+  const name = parts.get(INFO.KIND);
+  const data = parts.get(INFO.DATA);
+  if (name === undefined || readText(name) !== kind || data === undefined) {
+    return undefined;
+  }
+  return decodeAttributes(data);
+}

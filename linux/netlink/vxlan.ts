@@ -9,17 +9,14 @@
 import { ipv4FromBytes, ipv4ToBytes } from "../../net/ipv4.ts";
 import {
   type Attribute,
-  decodeAttributes,
   nestedAttribute,
-  readText,
   readU32,
   REQUEST_FLAG,
-  splitPayload,
   textAttribute,
   u32Attribute,
   u8Attribute,
 } from "./codec.ts";
-import { IFINFOMSG_BYTES, IFLA, INFO, linkMessage } from "./link.ts";
+import { IFLA, INFO, linkData, linkMessage } from "./link.ts";
 import type { NetlinkRequest } from "./request.ts";
 import type { NewVxlan, VxlanSettings } from "./rtnetlink.ts";
 
@@ -65,16 +62,8 @@ export function newVxlanRequest(vxlan: NewVxlan): NetlinkRequest {
 
 /** Reads the payload of an `RTM_NEWLINK`; undefined for another kind of device. */
 export function parseVxlan(payload: Uint8Array): VxlanSettings | undefined {
-  const { attributes } = splitPayload(payload, IFINFOMSG_BYTES);
-  const info = attributes.get(IFLA.LINKINFO);
-  if (info === undefined) return undefined;
-  const parts = decodeAttributes(info);
-  const kind = parts.get(INFO.KIND);
-  const data = parts.get(INFO.DATA);
-  if (kind === undefined || readText(kind) !== "vxlan" || data === undefined) {
-    return undefined;
-  }
-  const values = decodeAttributes(data);
+  const values = linkData(payload, "vxlan");
+  if (values === undefined) return undefined;
   const number = (type: number) => {
     const value = values.get(type);
     return value === undefined ? 0 : readU32(value);
