@@ -106,7 +106,12 @@ async function measure(
 ): Promise<{ report: unknown; text: string }> {
   if (options.control) {
     const sizes = options.quick ? QUICK_SIZES : FULL_SIZES;
-    const report = await measureControl(sizes, options.runs, context);
+    const report = await measureControl(
+      options.controlPaths,
+      sizes,
+      options.runs,
+      context,
+    );
     return { report, text: renderControlReport(report) };
   }
   if (options.docker) {

@@ -8,6 +8,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { LodenError } from "../errors.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
 import { MEASUREMENT_NAMES, type MeasurementName } from "./measurements.ts";
+import { CONTROL_PATHS, type ControlPath } from "./control/control_paths.ts";
 import {
   DOCKER_PATH_NAMES,
   isDockerPathName,
@@ -39,6 +40,8 @@ export interface BenchOptions {
   readonly fewDisturbances: boolean;
   /** The control plane at scale, and nothing else. */
   readonly control: boolean;
+  /** Of it, in the report's order. */
+  readonly controlPaths: readonly ControlPath[];
   readonly quick: boolean;
 }
 
@@ -78,7 +81,9 @@ of two hosts (network namespaces). Needs root and Linux.
                  ${wrapped(pathsWhere(({ isDetail }) => isDetail === true))}:
                  under two minutes, and noisy
   --control      instead of all that: one agent with the leases of 10,000 hosts,
-                 and 200 hosts that join at once; with --runs, --quick, --json
+                 and 200 hosts that join at once; with --runs, --quick, --json,
+                 and --paths, which are then some of
+                 ${wrapped(CONTROL_PATHS)} (all)
   --json         the last line is the report as one JSON object
   --help         this text
 
@@ -104,15 +109,20 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     },
   );
   const runs = parseRuns(given.runs);
-  const paths = parseList("--paths", PATH_NAMES, given.paths);
+  const controlPaths = control
+    ? parseList("--paths", CONTROL_PATHS, given.paths)
+    : undefined;
+  const paths = control
+    ? undefined
+    : parseList("--paths", PATH_NAMES, given.paths);
   const modes = parseList("--modes", LINK_MODES, given.modes);
   const figures = parseList("--figures", MEASUREMENT_NAMES, given.figures);
   if (
-    control && (docker || peers || (paths ?? modes ?? figures) !== undefined)
+    control && (docker || peers || (modes ?? figures) !== undefined)
   ) {
     throw new BenchUsageError(
       "Cannot measure: --control measures no packets, so it must stand without " +
-        "--docker, --paths, --peers, --modes and --figures",
+        "--docker, --peers, --modes and --figures",
     );
   }
   const extra = peers ? "--peers" : figures && "--figures";
@@ -154,6 +164,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       .filter(({ modes }) => modes.length > 0),
     fewDisturbances: quick,
     control,
+    controlPaths: controlPaths ?? CONTROL_PATHS,
     quick,
   };
 }

@@ -10,7 +10,7 @@ import type {
   AgentControlFigures,
   TogetherFigures,
 } from "./control_figures.ts";
-import type { ControlPath } from "./measure_agent.ts";
+import type { ControlPath } from "./control_paths.ts";
 
 /** One object, the last line of `--control --json`. MB are 10^6 bytes. */
 export interface ControlReport {
@@ -23,8 +23,8 @@ export interface ControlReport {
   readonly changes: number;
   /** Lease keepers that join at once. */
   readonly joiners: number;
-  /** Medians over the runs. */
-  readonly agents: Readonly<Record<ControlPath, AgentControlFigures>>;
+  /** Medians over the runs, of the paths that were asked for. */
+  readonly agents: Readonly<Partial<Record<ControlPath, AgentControlFigures>>>;
   readonly together: TogetherFigures;
 }
 
@@ -42,7 +42,7 @@ export function renderControlReport(report: ControlReport): string {
   ) =>
     line(
       title,
-      paths.map((path) => figure(agents[path]).toFixed(digits)),
+      paths.map((path) => figure(agents[path]!).toFixed(digits)),
     );
   return [
     `${host.cpus} x ${host.cpuModel}, Linux ${host.kernel}; median of ${runs}`,

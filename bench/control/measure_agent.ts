@@ -20,11 +20,9 @@ import {
 import { residentMemory } from "../measure/memory.ts";
 import { processSeconds } from "../measure/process_cpu.ts";
 import { type AgentControlFigures, percentile } from "./control_figures.ts";
+import type { ControlPath } from "./control_paths.ts";
 import type { ControlSizes } from "./control_sizes.ts";
 import { firstSyncMs } from "./sync_time.ts";
-
-/** How the agent carries packets. */
-export type ControlPath = "udp-tun" | "udp-ebpf" | "vxlan" | "host-gw";
 
 const FLAGS: Readonly<Record<ControlPath, readonly string[]>> = {
   "udp-tun": ["--datapath=tun"],

@@ -15,23 +15,13 @@ import {
   type TogetherFigures,
 } from "./control_figures.ts";
 import type { ControlReport } from "./control_report.ts";
+import type { ControlPath } from "./control_paths.ts";
 import type { ControlSizes } from "./control_sizes.ts";
-import {
-  type ControlPath,
-  measureAgent,
-  PREFIX,
-  program,
-} from "./measure_agent.ts";
-
-const PATHS: readonly ControlPath[] = [
-  "udp-ebpf",
-  "udp-tun",
-  "vxlan",
-  "host-gw",
-];
+import { measureAgent, PREFIX, program } from "./measure_agent.ts";
 
 /** Each figure is the median of `runs`; every run has an etcd of its own. */
 export async function measureControl(
+  paths: readonly ControlPath[],
   sizes: ControlSizes,
   runs: number,
   context: MeasureContext,
@@ -42,7 +32,7 @@ export async function measureControl(
     () => prepareLoden(signal),
   );
   const agents = new Map<ControlPath, AgentControlFigures[]>(
-    PATHS.map((path) => [path, []]),
+    paths.map((path) => [path, []]),
   );
   const together: TogetherFigures[] = [];
   for (let index = 0; index < runs; index++) {
@@ -73,7 +63,7 @@ export async function measureControl(
     joiners: sizes.joiners,
     agents: Object.fromEntries(
       [...agents].map(([path, figures]) => [path, medians(figures)]),
-    ) as Record<ControlPath, AgentControlFigures>,
+    ) as Partial<Record<ControlPath, AgentControlFigures>>,
     together: medians(together),
   };
 }

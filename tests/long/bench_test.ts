@@ -11,6 +11,7 @@ import {
   assertMatch,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { CONTROL_PATHS } from "../../bench/control/control_paths.ts";
 import type { ControlReport } from "../../bench/control/control_report.ts";
 import type { DockerReport } from "../../bench/docker/docker_report.ts";
 import type { BenchReport } from "../../bench/report.ts";
@@ -87,7 +88,7 @@ Deno.test("bench: the control plane, on a thousand leases, as JSON", async () =>
     { changes, joiners, leases, runs, schema },
     { changes: 20, joiners: 20, leases: 1_000, runs: 1, schema: 1 },
   );
-  assertEquals(Object.keys(report.agents), ["udp-ebpf", "udp-tun"]);
+  assertEquals(Object.keys(report.agents), CONTROL_PATHS);
   for (const [name, figures] of Object.entries(report.agents)) {
     const { changeMaxMs, changeP50Ms, changeP99Ms } = figures;
     assert(figures.firstSyncMs > 0 && figures.rssMb > 0, name);

@@ -14,7 +14,7 @@ function measured(args: readonly string[], mode: string): string[] {
 }
 
 Deno.test("without arguments, everything is measured three times for five seconds, as between machines and on one kernel", () => {
-  const { paths: _, ...rest } = parseBenchOptions([]);
+  const { paths: _, controlPaths: __, ...rest } = parseBenchOptions([]);
   assertEquals(rest, {
     help: false,
     docker: false,
@@ -201,13 +201,27 @@ Deno.test("--control goes with the options that say something about it", () => {
     runs: 2,
     json: true,
   });
-  for (
-    const other of ["--peers", "--paths=vxlan", "--modes=wire", "--figures=rr"]
-  ) {
+  for (const other of ["--peers", "--modes=wire", "--figures=rr"]) {
     assertThrows(
       () => parseBenchOptions(["--control", other]),
       BenchUsageError,
       "--control measures no packets",
     );
   }
+});
+
+Deno.test("--control measures the backends that --paths names", () => {
+  assertEquals(
+    parseBenchOptions(["--control", "--paths=host-gw,vxlan"]).controlPaths,
+    ["vxlan", "host-gw"],
+  );
+  assertEquals(
+    parseBenchOptions(["--control"]).controlPaths,
+    ["udp-ebpf", "udp-tun", "vxlan", "host-gw"],
+  );
+  assertThrows(
+    () => parseBenchOptions(["--control", "--paths=underlay"]),
+    BenchUsageError,
+    "--paths must be some of udp-ebpf,udp-tun,vxlan,host-gw",
+  );
 });
