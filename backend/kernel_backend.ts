@@ -51,7 +51,7 @@ const SETTLE_MS = 20;
 /** The next round waits for this multiple of the duration of the last one. */
 const REST_PER_WORK = 4;
 /** The same for a look without a reason. */
-const REST_PER_LOOK = 200;
+const REST_PER_LOOK = 500;
 /** The kernel reports a change before the system call returns. */
 const OWN_ENTRIES_MS = 1_000;
 

@@ -21,9 +21,12 @@ import {
   nestedAttribute,
   readU32,
   REQUEST_FLAG,
+  scanAttributes,
   splitPayload,
   u32Attribute,
+  viewOf,
 } from "./codec.ts";
+import { BadNetlinkMessageError } from "./errors.ts";
 import { AF_INET, type NetlinkRequest } from "./request.ts";
 import type {
   NewRoute,
@@ -75,6 +78,7 @@ const ROUTE_TYPES = {
   blackhole: 6,
   unreachable: 7,
 } as const;
+const ROUTE_TYPE_NAMES = namesByNumber(ROUTE_TYPES);
 
 interface RouteHeader {
   readonly destinationLength: number;
@@ -206,25 +210,73 @@ function routePayload(
 
 /** Reads the payload of an `RTM_NEWROUTE` that a list holds. */
 export function parseRoute(payload: Uint8Array): Route {
-  const { header, attributes } = splitPayload(payload, RTMSG_BYTES);
-  const table = attributes.get(RTA_TABLE);
-  const metric = attributes.get(RTA_PRIORITY);
+  if (payload.length < RTMSG_BYTES) {
+    throw new BadNetlinkMessageError(
+      `its payload must have ${RTMSG_BYTES} bytes or more`,
+      payload.length,
+    );
+  }
+  const view = viewOf(payload);
+  const u32 = (at: number, length: number) => {
+    if (length >= 4) return view.getUint32(at, true);
+    throw new BadNetlinkMessageError(
+      "a 32-bit attribute must have 4 bytes",
+      length,
+    );
+  };
+  const ipv4 = (at: number, length: number) =>
+    length === 4 ? view.getUint32(at) as Ipv4 : undefined;
+  const found: {
+    destination?: Ipv4 | undefined;
+    gateway?: Ipv4 | undefined;
+    preferredSource?: Ipv4 | undefined;
+    interfaceIndex?: number;
+    table?: number;
+    metric?: number;
+    mtuBytes?: number | undefined;
+    multipath?: Uint8Array;
+  } = {};
+  scanAttributes(view, RTMSG_BYTES, (type, at, length) => {
+    switch (type) {
+      case RTA_DST:
+        found.destination = ipv4(at, length);
+        break;
+      case RTA_GATEWAY:
+        found.gateway = ipv4(at, length);
+        break;
+      case RTA_PREFSRC:
+        found.preferredSource = ipv4(at, length);
+        break;
+      case RTA_OIF:
+        found.interfaceIndex = u32(at, length);
+        break;
+      case RTA_TABLE:
+        found.table = u32(at, length);
+        break;
+      case RTA_PRIORITY:
+        found.metric = u32(at, length);
+        break;
+      case RTA_METRICS:
+        found.mtuBytes = mtuOf(payload.subarray(at, at + length));
+        break;
+      case RTA_MULTIPATH:
+        found.multipath = payload.subarray(at, at + length);
+        break;
+    }
+  });
   return {
-    destination: cidrOf(
-      ipv4Of(attributes.get(RTA_DST)) ?? toIpv4(0),
-      header.getUint8(1),
-    ),
-    type: routeType(header.getUint8(7)),
+    destination: cidrOf(found.destination ?? toIpv4(0), view.getUint8(1)),
+    type: routeType(view.getUint8(7)),
     // The header has 8 bits for the table; the attribute has them all.
-    table: table === undefined ? header.getUint8(4) : readU32(table),
-    interfaceIndex: numberOf(attributes.get(RTA_OIF)),
-    gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
-    preferredSource: ipv4Of(attributes.get(RTA_PREFSRC)),
-    metric: metric === undefined ? 0 : readU32(metric),
-    scope: scopeOf(header.getUint8(6)),
-    protocol: header.getUint8(5),
-    mtuBytes: mtuOf(attributes.get(RTA_METRICS)),
-    ...nextHops(attributes.get(RTA_MULTIPATH)),
+    table: found.table ?? view.getUint8(4),
+    interfaceIndex: found.interfaceIndex,
+    gateway: found.gateway,
+    preferredSource: found.preferredSource,
+    metric: found.metric ?? 0,
+    scope: scopeOf(view.getUint8(6)),
+    protocol: view.getUint8(5),
+    mtuBytes: found.mtuBytes,
+    ...nextHops(found.multipath),
   };
 }
 
@@ -263,10 +315,7 @@ function isExpiring(value: Uint8Array | undefined): boolean {
 }
 
 function routeType(number: number): Route["type"] {
-  for (const [name, value] of Object.entries(ROUTE_TYPES)) {
-    if (value === number) return name as keyof typeof ROUTE_TYPES;
-  }
-  return "other";
+  return ROUTE_TYPE_NAMES.get(number) ?? "other";
 }
 
 function mtuOf(metrics: Uint8Array | undefined): number | undefined {
@@ -312,10 +361,19 @@ export function scopeNumber(scope: RouteScope): number {
   return typeof scope === "number" ? scope : NUMBERS[scope];
 }
 
+const SCOPE_NAMES = namesByNumber(NUMBERS);
+
 /** The scope of a number: its name where it has one. */
 export function scopeOf(number: number): RouteScope {
-  for (const [name, value] of Object.entries(NUMBERS)) {
-    if (value === number) return name as keyof typeof NUMBERS;
-  }
-  return number;
+  return SCOPE_NAMES.get(number) ?? number;
+}
+
+function namesByNumber<Name extends string>(
+  numbers: Readonly<Record<Name, number>>,
+): ReadonlyMap<number, Name> {
+  return new Map(
+    Object.entries<number>(numbers).map((
+      [name, number],
+    ) => [number, name as Name]),
+  );
 }
