@@ -46,14 +46,26 @@ function writeAll(stream: typeof Deno.stdout, text: string): void {
 }
 
 function terminal(): Terminal | undefined {
-  if (!Deno.stdout.isTerminal()) return undefined;
+  return Deno.stdout.isTerminal() ? describeTerminal() : undefined;
+}
+
+function errorTerminal(): Terminal | undefined {
+  return Deno.stderr.isTerminal() && !isDumb() ? describeTerminal() : undefined;
+}
+
+function describeTerminal(): Terminal {
   const { columns, rows } = Deno.consoleSize();
   return {
     // A terminal that does not know its size says 0.
     columns: columns > 0 ? columns : 80,
     rows: rows > 0 ? rows : 24,
-    colors: !Deno.noColor && Deno.env.get("TERM") !== "dumb",
+    colors: !Deno.noColor && !isDumb(),
   };
+}
+
+/** Such as the shell of an editor: it has no colours and no cursor. */
+function isDumb(): boolean {
+  return Deno.env.get("TERM") === "dumb";
 }
 
 const io: CommandIo = {
@@ -62,6 +74,7 @@ const io: CommandIo = {
   stdout: writeOut,
   stderr: writeError,
   terminal,
+  errorTerminal,
   onSignal(signal, handler) {
     Deno.addSignalListener(signal, handler);
     return () => Deno.removeSignalListener(signal, handler);

@@ -20,6 +20,11 @@ export interface CommandIo {
   stderr(text: string): void;
   /** What stdout is, as of now; `undefined`: not a terminal. */
   terminal(): Terminal | undefined;
+  /**
+   * What stderr is; `undefined` also if the terminal cannot change a line that it
+   * shows.
+   */
+  errorTerminal(): Terminal | undefined;
   /** Calls `handler` at each arrival; the returned function ends that. */
   onSignal(signal: Deno.Signal, handler: () => void): () => void;
   /** Calls `handler` for uncaught errors; `undefined` ends that. */

@@ -24,14 +24,15 @@ export function readCommandLine(
     words: "collect",
   });
   if (!line.help && line.given.get("help")?.value !== true) return line;
-  io.stdout(commandHelp(io.entry));
+  io.stdout(commandHelp(io.entry, io.terminal()?.columns));
   return undefined;
 }
 
-/** The help of one command. */
-export function commandHelp(entry: CommandEntry): string {
+/** The help of one command, for a terminal of so many columns. */
+export function commandHelp(entry: CommandEntry, columns?: number): string {
   return renderHelp(entry.flags, {
     usage: [`loden ${entry.name} ${entry.synopsis}`],
+    columns,
     environment: entry.flags.some(({ commandLineOnly }) => !commandLineOnly),
   });
 }

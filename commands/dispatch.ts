@@ -12,13 +12,14 @@ import {
   DEFAULT_COMMAND,
 } from "./command.ts";
 import { exitCodeOf, printError } from "./failure.ts";
+import { renderUsage } from "./help/help_text.ts";
 
 /** Runs the command that `io.argv` names; never rejects. */
 export async function dispatch(
   io: CommandIo,
   table: readonly CommandEntry[],
 ): Promise<number> {
-  let usageText = usage(table);
+  let usageText = renderUsage(table, io.errorTerminal()?.columns);
   try {
     const { entry, rest } = findCommand(io.argv, table);
     usageText = usageOf(entry);
@@ -81,20 +82,6 @@ function byName(
   table: readonly CommandEntry[],
 ): CommandEntry | undefined {
   return table.find((entry) => entry.name === name);
-}
-
-/** The list of commands, as `loden help` prints it. */
-export function usage(table: readonly CommandEntry[]): string {
-  const width = Math.max(...table.map(({ name }) => name.length));
-  return [
-    "Usage: loden [COMMAND] [FLAG]...",
-    "",
-    "Commands:",
-    ...table.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`),
-    "",
-    "Without a command the agent runs, with flanneld's flags: loden --help",
-    "",
-  ].join("\n");
 }
 
 function usageOf({ name, synopsis }: CommandEntry): string {

@@ -12,9 +12,11 @@ import {
 } from "../host/docker/docker_network.ts";
 import { DockerNetworkError } from "../host/errors.ts";
 import { readSubnetEnv, type SubnetEnv } from "../host/subnet_env.ts";
+import { systemClock } from "../linux/clock.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
 import type { CommandContext } from "./command.ts";
 import { isSet, readCommandLine, readSettings } from "./command_line.ts";
+import { Progress } from "./terminal/progress.ts";
 
 const DEFAULT_NAME = "loden";
 
@@ -34,7 +36,10 @@ export async function run(
     return exitCodes.ok;
   }
   const { signal } = new AbortController();
+  using progress = new Progress(io, systemClock);
+  progress.say(`waiting for Docker to create the network ${name}`);
   const isNew = await createDockerNetwork(runner, name, env, signal);
+  progress.say(undefined);
   io.stdout(`network ${name} ${isNew ? "is created" : "exists already"}\n`);
   return exitCodes.ok;
 }

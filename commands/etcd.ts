@@ -15,6 +15,7 @@ import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
 import type { CommandIo } from "./command.ts";
 import { EtcdUnavailableError } from "./failure.ts";
+import { Progress } from "./terminal/progress.ts";
 
 /**
  * How long a command waits for an etcd that does not answer. At boot etcd may
@@ -69,14 +70,14 @@ const PASSING_FAULTS: readonly RegistryFault[] = [
 ];
 
 /**
- * Runs `work` against etcd and repeats it while etcd cannot be reached; reports
- * each new reason once.
+ * Runs `work` against etcd and repeats it while etcd cannot be reached; says what
+ * it waits for.
  *
  * @throws {EtcdUnavailableError} after that time. Errors that waiting cannot
  * cure (a wrong password, a certificate) are thrown at once.
  */
 export async function withRegistry<T>(
-  io: Pick<CommandIo, "stderr">,
+  io: Pick<CommandIo, "stderr" | "errorTerminal">,
   settings: Settings,
   access: RegistryAccess,
   work: (registry: LeaseRegistry, signal: AbortSignal) => Promise<T>,
@@ -87,6 +88,8 @@ export async function withRegistry<T>(
   access.clock.sleep(access.patienceMs, done.signal)
     .then(() => late.abort(), () => {});
   let reason: string | undefined;
+  using progress = new Progress(io, access.clock);
+  progress.say("waiting for etcd to answer");
   try {
     const outcome = await retryUntilDone<{ value: T } | { error: unknown }>(
       async (signal) => {
@@ -101,9 +104,8 @@ export async function withRegistry<T>(
       {
         signal: late.signal,
         onFailure: (error) => {
-          if (reason === describeError(error)) return;
           reason = describeError(error);
-          io.stderr(`loden: waiting for etcd: ${reason}\n`);
+          progress.say(`waiting for etcd: ${reason}`);
         },
       },
     );

@@ -16,7 +16,7 @@ import {
 import { SettingsError } from "../config/errors.ts";
 import { describeError, LodenError } from "../errors.ts";
 import type { CommandIo } from "./command.ts";
-import { withoutControls } from "./terminal_text.ts";
+import { withoutControls } from "./terminal/controls.ts";
 
 /** A command has waited for etcd as long as it may. */
 export class EtcdUnavailableError extends LodenError {}

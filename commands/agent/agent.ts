@@ -54,7 +54,7 @@ export async function run(io: CommandContext): Promise<number> {
   const request = requestOf(line);
   switch (request) {
     case "help":
-      io.stdout(agentHelp(io.table));
+      io.stdout(agentHelp(io.table, io.terminal()?.columns));
       return exitCodes.ok;
     case "version":
       // On stderr, and the bare version first, as in flanneld (compat 1.1).
@@ -98,8 +98,12 @@ function hintForCommand(
   return isCommand ? `put the command first: loden ${word} ...` : undefined;
 }
 
-function agentHelp(table: readonly CommandEntry[]): string {
+function agentHelp(
+  table: readonly CommandEntry[],
+  columns: number | undefined,
+): string {
   return renderHelp(AGENT_FLAGS, {
+    columns,
     usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
     commands: table,
     environment: true,

@@ -29,6 +29,7 @@ import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
 import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
 import { unreadableStateFile } from "../../lease/saved/file_state_store.ts";
+import { systemClock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
 import { removeFile } from "../../linux/remove_file.ts";
@@ -37,6 +38,7 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { type CleanupStep, planCleanup, planPrograms } from "./cleanup_plan.ts";
 import type { CommandContext } from "../command.ts";
+import { Progress } from "../terminal/progress.ts";
 import {
   isSet,
   readCommandLine,
@@ -58,9 +60,12 @@ export async function run(io: CommandContext): Promise<number> {
   const state = await present(stateFiles(stateDir, paths));
   const removed = isSet(line, "state") ? state : [];
   const kept = state.filter((path) => !removed.includes(path));
+  using progress = new Progress(io, systemClock);
+  progress.say("looking for what the agent has left");
   if (isSet(line, "dry-run")) {
     refuseWhileRunning(paths, etcdPrefix);
     const { steps, left } = await plan(paths, settings, removed);
+    progress.say(undefined);
     for (const { what } of steps) io.stdout(`would remove ${what}\n`);
     if (steps.length === 0) io.stdout("nothing to remove\n");
     for (const each of left) io.stdout(`would keep ${describeLeft(each)}\n`);
@@ -75,14 +80,18 @@ export async function run(io: CommandContext): Promise<number> {
   for (const { what, remove, isRecord } of steps) {
     // The record of the rest is kept, so that the cleanup can be repeated.
     if (failed && isRecord) continue;
+    progress.say(`removing ${what}`);
     try {
       await remove();
+      progress.erase();
       io.stdout(`removed ${what}\n`);
     } catch (error) {
       failed = true;
+      progress.erase();
       io.stderr(`loden: Cannot remove ${what}: ${describeError(error)}\n`);
     }
   }
+  progress.say(undefined);
   if (steps.length === 0) io.stdout("nothing to remove\n");
   for (const each of left) io.stdout(`kept ${describeLeft(each)}\n`);
   for (const path of kept) io.stdout(`kept ${describeKept(path)}\n`);

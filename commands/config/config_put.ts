@@ -32,7 +32,7 @@ import { hostLeftovers } from "../agent/host_leftovers.ts";
 import type { CommandContext } from "../command.ts";
 import { isSet, readCommandLine, readSettings } from "../command_line.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
-import { withoutControls } from "../terminal_text.ts";
+import { withoutControls } from "../terminal/controls.ts";
 import { describeBackendChange } from "./backend_change.ts";
 
 /** Checks the config and publishes it, unless etcd has it already. */

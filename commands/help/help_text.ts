@@ -9,6 +9,7 @@ import {
   type FlagSpec,
   isValueJoined,
 } from "../../config/flag_spec.ts";
+import { explainedNames, wrap } from "../terminal/wrap.ts";
 
 /** A subcommand, for help and completion. */
 export interface CommandSummary {
@@ -27,42 +28,87 @@ export interface HelpOptions {
   readonly commands?: readonly CommandSummary[];
   /** Whether the flags can be set by `FLANNELD_*` too. */
   readonly environment?: boolean;
+  /** Of the terminal; text is never wider than {@linkcode WIDEST}. */
+  readonly columns?: number | undefined;
 }
 
 const INDENT = 6;
-const WIDTH = 80;
+/** Longer lines are hard to read. */
+const WIDEST = 80;
 
 /** The whole text, lines ended by LF. */
 export function renderHelp(
   flags: readonly FlagSpec[],
   options: HelpOptions,
 ): string {
+  const columns = widthOf(options.columns);
   const blocks = [
-    options.usage.map((form, index) =>
-      `${index === 0 ? "Usage:" : "      "} ${form}`
-    ),
-    commandLines(options.commands ?? []),
-    ...flagBlocks(flags, options.environment ?? false),
-    nameLines(flags, "ignored", "Accepted and ignored:"),
-    nameLines(flags, "refused", "Refused:"),
+    usageLines(options.usage, options.columns),
+    commandLines(options.commands ?? [], columns),
+    ...flagBlocks(flags, options.environment ?? false, columns),
+    nameLines(flags, "ignored", "Accepted and ignored:", columns),
+    nameLines(flags, "refused", "Refused:", columns),
   ];
   return blocks.filter((block) => block.length > 0)
     .map((block) => block.map((line) => `${line}\n`).join(""))
     .join("\n");
 }
 
-function commandLines(commands: readonly CommandSummary[]): string[] {
-  if (commands.length === 0) return [];
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  return [
+function widthOf(columns: number | undefined): number {
+  return Math.min(WIDEST, columns ?? WIDEST);
+}
+
+/** In a file or a pipe, a form is one line. */
+function usageLines(
+  forms: readonly string[],
+  columns = Infinity,
+): string[] {
+  return forms.flatMap((form, index) =>
+    wrap(
+      `${index === 0 ? "Usage:" : "      "} ${form}`,
+      "Usage: ".length,
+      columns,
+    )
+  );
+}
+
+function commandLines(
+  commands: readonly CommandSummary[],
+  columns: number,
+): string[] {
+  return commands.length === 0 ? [] : [
     "Commands:",
-    ...commands.map(({ name, help }) => `  ${name.padEnd(width)}  ${help}`),
+    ...explainedNames(
+      commands.map(({ help, name }) => [name, help]),
+      columns,
+    ),
   ];
+}
+
+/** The list of commands, as `loden help` prints it. */
+export function renderUsage(
+  commands: readonly CommandSummary[],
+  columns?: number,
+): string {
+  const width = widthOf(columns);
+  return [
+    ...usageLines(["loden [COMMAND] [FLAG]..."], columns),
+    "",
+    ...commandLines(commands, width),
+    "",
+    ...wrap(
+      "Without a command the agent runs, with flanneld's flags: loden --help",
+      0,
+      width,
+    ),
+    "",
+  ].join("\n");
 }
 
 function flagBlocks(
   flags: readonly FlagSpec[],
   environment: boolean,
+  columns: number,
 ): string[][] {
   const active = flags.filter(({ status }) => status.kind === "active");
   if (active.length === 0) return [];
@@ -75,6 +121,7 @@ function flagBlocks(
           "and the environment overrides the file of --config."
         : ""),
     0,
+    columns,
   );
   const groups = FLAG_GROUPS.map((group) => ({
     group,
@@ -84,19 +131,19 @@ function flagBlocks(
     intro,
     ...groups.map(({ group, members }) => [
       `${group}:`,
-      ...members.flatMap(flagLines),
+      ...members.flatMap((flag) => flagLines(flag, columns)),
     ]),
   ];
 }
 
-function flagLines(flag: FlagSpec): string[] {
+function flagLines(flag: FlagSpec, columns: number): string[] {
   const fallback = describeDefault(flag);
+  const text = fallback === undefined
+    ? flag.help
+    : `${flag.help} (default ${fallback})`;
   return [
     `  ${flagForm(flag)}`,
-    ...wrap(
-      fallback === undefined ? flag.help : `${flag.help} (default ${fallback})`,
-      INDENT,
-    ),
+    ...wrap(" ".repeat(INDENT) + text, INDENT, columns),
   ];
 }
 
@@ -134,22 +181,11 @@ function nameLines(
   flags: readonly FlagSpec[],
   kind: "ignored" | "refused",
   heading: string,
+  columns: number,
 ): string[] {
   const names = flags.filter(({ status }) => status.kind === kind)
     .map(({ name }) => `--${name}`);
-  return names.length === 0 ? [] : [heading, ...wrap(names.join(", "), 2)];
-}
-
-function wrap(text: string, indent: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && indent + line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = "";
-    }
-    line += line === "" ? word : ` ${word}`;
-  }
-  lines.push(line);
-  return lines.map((text) => " ".repeat(indent) + text);
+  return names.length === 0
+    ? []
+    : [heading, ...wrap(`  ${names.join(", ")}`, 2, columns)];
 }

@@ -6,7 +6,7 @@
 
 import type { PeerStatus } from "../../agent/status/state.ts";
 import { describeAge } from "./age.ts";
-import { type Line, plain } from "./lines.ts";
+import { type Line, plain } from "../terminal/lines.ts";
 
 const HEADER = ["SUBNET", "HOST", "SINCE", "BACKEND", "CONFIRMED"];
 const INDENT = "  ";

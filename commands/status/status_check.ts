@@ -16,7 +16,7 @@ import type {
 } from "../../agent/status/state.ts";
 import { describeStatus } from "../../agent/status/status_line.ts";
 import { describeError } from "../../errors.ts";
-import { withoutControls } from "../terminal_text.ts";
+import { withoutControls } from "../terminal/controls.ts";
 
 /**
  * - `live`: fails for what a restart may cure, as `/healthz` does.

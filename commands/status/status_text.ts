@@ -13,7 +13,7 @@ import { describeNoBackend } from "../../agent/status/status_line.ts";
 import { describeError } from "../../errors.ts";
 import type { Terminal } from "../command.ts";
 import { describeAge } from "./age.ts";
-import { type Line, plain, renderLines } from "./lines.ts";
+import { type Line, plain, renderLines } from "../terminal/lines.ts";
 import { peerTable } from "./peer_table.ts";
 
 /** What the text depends on beside the status. */

@@ -8,7 +8,7 @@ import { UsageError } from "../../config/errors.ts";
 import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
 import type { CommandIo } from "../command.ts";
-import { withoutControls } from "../terminal_text.ts";
+import { Progress } from "../terminal/progress.ts";
 import {
   check,
   type CheckName,
@@ -18,8 +18,6 @@ import {
 } from "./status_check.ts";
 
 const PAUSE_MS = 500;
-/** A wait that is shorter is not worth a line. */
-const SILENT_MS = 1_000;
 
 /** How to wait, and for what. */
 export interface WaitOptions {
@@ -29,17 +27,18 @@ export interface WaitOptions {
 }
 
 /**
- * Looks until the state is good or the time is over, and says on stderr what it
- * waits for. @returns what it saw last.
+ * Looks until the state is good or the time is over, and says what it waits for.
+ *
+ * @returns what it saw last.
  */
 export async function waitForStatus(
-  io: Pick<CommandIo, "stderr">,
+  io: Pick<CommandIo, "stderr" | "errorTerminal">,
   clock: Pick<Clock, "sleep" | "monotonic">,
   look: () => Promise<Sight>,
   { checkName, limitMs }: WaitOptions,
 ): Promise<Sight> {
   const begin = clock.monotonic();
-  let said = "";
+  using progress = new Progress(io, clock);
   for (;;) {
     const sight = await look();
     const why = obstacle(sight, checkName);
@@ -47,10 +46,7 @@ export async function waitForStatus(
     if (why === undefined || passedMs >= limitMs || isHopeless(sight)) {
       return sight;
     }
-    if (why !== said && passedMs >= SILENT_MS) {
-      io.stderr(`loden: waiting: ${withoutControls(why)}\n`);
-      said = why;
-    }
+    progress.say(`waiting: ${why}`);
     await clock.sleep(Math.min(PAUSE_MS, limitMs - passedMs));
   }
 }

@@ -31,6 +31,8 @@ export class FakeCommandIo implements CommandIo {
   /** Whether the reader of stdout is still there. */
   hasReader = true;
   screen: Terminal | undefined;
+  /** Where stderr goes. */
+  errorScreen: Terminal | undefined;
   uncaught: UncaughtHandler | undefined;
   readonly #handlers = new Map<Deno.Signal, Set<() => void>>();
 
@@ -48,6 +50,7 @@ export class FakeCommandIo implements CommandIo {
     return this.hasReader;
   };
   readonly terminal = (): Terminal | undefined => this.screen;
+  readonly errorTerminal = (): Terminal | undefined => this.errorScreen;
   readonly stderr = (text: string): void => {
     this.err += text;
   };

@@ -1,6 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { AGENT_FLAGS } from "../../../../config/flags.ts";
-import { renderHelp } from "../../../../commands/help/help_text.ts";
+import {
+  renderHelp,
+  renderUsage,
+} from "../../../../commands/help/help_text.ts";
+import { commandTable } from "../../../../commands/table.ts";
 
 const text = renderHelp(AGENT_FLAGS, {
   usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
@@ -43,4 +47,28 @@ Deno.test("a command without flags has its usage line only", () => {
     renderHelp([], { usage: ["loden status"] }),
     "Usage: loden status\n",
   );
+});
+
+/** Lines that are wider than the terminal although they could be broken. */
+function tooWide(text: string, columns: number): string[] {
+  return text.split("\n").filter((line) =>
+    line.length > columns && line.trim().includes(" ")
+  );
+}
+
+Deno.test("help fits a terminal of 40 columns", () => {
+  const narrow = renderHelp(AGENT_FLAGS, {
+    usage: ["loden [FLAG]...", "loden COMMAND [FLAG]..."],
+    commands: commandTable,
+    environment: true,
+    columns: 40,
+  });
+  assertEquals(tooWide(narrow, 40), []);
+  assert(narrow.includes("\n  config show\n      show every setting"));
+  assertEquals(tooWide(renderUsage(commandTable, 40), 40), []);
+});
+
+Deno.test("the list of commands is never wider than 80 columns", () => {
+  assertEquals(tooWide(renderUsage(commandTable), 80), []);
+  assertEquals(tooWide(renderUsage(commandTable, 200), 80), []);
 });

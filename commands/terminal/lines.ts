@@ -7,7 +7,8 @@
 
 import { bold, dim, red, yellow } from "@std/fmt/colors";
 import type { Terminal } from "../command.ts";
-import { withoutControls } from "../terminal_text.ts";
+import { withoutControls } from "./controls.ts";
+import { wrap } from "./wrap.ts";
 
 const PAINTS = { bold, dim, red, yellow };
 
@@ -37,16 +38,4 @@ export function renderLines(
       ? wrapped.map(PAINTS[paint])
       : wrapped;
   }).map((line) => `${line}\n`).join("");
-}
-
-/** Breaks at spaces; a longer word stays whole, so that it can be copied. */
-function wrap(text: string, indent: number, columns: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/(?<=\S)(?=\s)/)) {
-    const isFull = (line + word).length > columns && line.trim() !== "";
-    if (isFull) lines.push(line);
-    line = isFull ? " ".repeat(indent) + word.trimStart() : line + word;
-  }
-  return [...lines, line];
 }
