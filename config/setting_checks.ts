@@ -32,6 +32,7 @@ const TEXT_CHECKS: Readonly<Record<string, TextCheck>> = {
   "iface-can-reach": checkHostAddress,
   "public-ip": checkHostAddress,
   "healthz-ip": checkListenAddress,
+  "metrics-ip": checkListenAddress,
   "device": checkDeviceName,
   "subnet-file": checkFilePath,
   "docker-opts-file": checkFilePath,
@@ -51,6 +52,7 @@ const REQUIRED: readonly string[] = [
   "state-dir",
   "run-dir",
   "healthz-ip",
+  "metrics-ip",
   "on-subnet-change",
 ];
 

@@ -102,6 +102,9 @@ export interface Settings {
   readonly healthzIp: string;
   /** `undefined`: no health server. */
   readonly healthzPort: number | undefined;
+  readonly metricsIp: string;
+  /** `undefined`: the port of the health server. */
+  readonly metricsPort: number | undefined;
   readonly logFormat: AgentFlagValues["log-format"];
   readonly verbosity: number;
 
@@ -234,6 +237,7 @@ function requireBoth(
 function hostSettings(values: AgentFlagValues) {
   const dockerOptsFile = values["docker-opts-file"];
   const healthzPort = values["healthz-port"];
+  const metricsPort = values["metrics-port"];
   return {
     iface: values["iface"].filter((name) => name !== ""),
     ifaceRegex: values["iface-regex"].map(translateGoRegex),
@@ -271,6 +275,8 @@ function hostSettings(values: AgentFlagValues) {
     runDir: values["run-dir"],
     healthzIp: values["healthz-ip"],
     healthzPort: healthzPort > 0 ? healthzPort : undefined,
+    metricsIp: values["metrics-ip"],
+    metricsPort: metricsPort > 0 ? metricsPort : undefined,
     logFormat: values["log-format"],
     verbosity: values["v"],
   };

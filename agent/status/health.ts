@@ -126,6 +126,7 @@ const WARNINGS = {
   "state.not-saved": ["warning", "restarts while etcd is away"],
   "footprint.not-saved": ["warning", "loden cleanup"],
   "health.not-served": ["warning", "/healthz and /readyz"],
+  "metrics.not-served": ["warning", "/metrics and the page"],
   "agent.task-died": ["error", "what that part of the agent does"],
 } as const satisfies Readonly<Record<string, [WarningSeverity, string]>>;
 

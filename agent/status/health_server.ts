@@ -1,5 +1,7 @@
 /**
- * `/healthz` and `/readyz`, with flannel's paths, codes and texts (compat 10).
+ * The agent's HTTP server: `/healthz` and `/readyz`, with flannel's paths, codes and
+ * texts (compat 10), and the routes that show more, for this host only unless the
+ * settings say otherwise.
  *
  * @module
  */
@@ -7,7 +9,15 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError, LodenError } from "../../errors.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
-import { type PlainAnswer, RequestServer } from "./request_server.ts";
+import type { WarningCode } from "./health.ts";
+import { type ListenerPlan, reaches } from "./listener_plan.ts";
+import { isOwnName } from "./own_name.ts";
+import {
+  type PlainAnswer,
+  type PlainRequest,
+  RequestServer,
+} from "./request_server.ts";
+import { answerRoute, type Routes } from "./routes.ts";
 import type { AgentState } from "./state.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -16,27 +26,31 @@ const log = getLogger(["loden", "agent"]);
 export class HealthServerError extends LodenError {
   readonly retryable = true;
 
-  constructor(hostname: string, port: number, cause: unknown) {
+  constructor({ hostname, port, healthAt }: ListenerPlan, cause: unknown) {
+    const [code, path, flag] = healthAt === undefined
+      ? ["metrics.listen", "/metrics", "metrics"]
+      : ["health.listen", "/healthz", "healthz"];
     const reason = cause instanceof Error ? cause.message : String(cause);
     super(
-      "health.listen",
-      `Cannot serve /healthz on ${hostname}:${port}: ${reason}`,
-      { cause, hint: "choose another --healthz-port or --healthz-ip" },
+      code,
+      `Cannot serve ${path} on ${hostname}:${port}: ${reason}`,
+      { cause, hint: `choose another --${flag}-port or --${flag}-ip` },
     );
   }
 }
 
-/** What the answers depend on. */
+/** What the answers of `/healthz` and `/readyz` depend on. */
 export type HealthSource = Pick<AgentState, "facts" | "notReady" | "unhealthy">;
 
-/** Where to listen. */
-export interface HealthServerOptions {
+/** What is served. */
+export interface HealthServerComponents {
+  readonly state: HealthSource;
+  readonly routes: Routes;
+  /** This host's name. */
   readonly hostname: string;
-  /** 1..65535. */
-  readonly port: number;
 }
 
-/** The health server. It answers any method, as flannel's does. */
+/** One listener. */
 export class HealthServer {
   readonly #server: RequestServer;
 
@@ -46,19 +60,19 @@ export class HealthServer {
 
   /** @throws {HealthServerError} if the server cannot listen on the address. */
   static start(
-    options: HealthServerOptions,
-    state: HealthSource,
+    plan: ListenerPlan,
+    components: HealthServerComponents,
   ): HealthServer {
-    const { hostname, port } = options;
+    const { hostname, port } = plan;
     try {
       return new HealthServer(
         new RequestServer(
           Deno.listen({ hostname, port }),
-          ({ path }) => answerHealth(path, state),
+          (request) => answer(request, plan, components),
         ),
       );
     } catch (error) {
-      throw new HealthServerError(hostname, port, error);
+      throw new HealthServerError(plan, error);
     }
   }
 
@@ -72,32 +86,87 @@ export class HealthServer {
  * stops the network.
  */
 export async function serveHealth(
-  options: HealthServerOptions,
-  components: RetryComponents & { readonly state: AgentState },
+  plan: ListenerPlan,
+  components:
+    & RetryComponents
+    & Omit<HealthServerComponents, "state">
+    & { readonly state: AgentState },
   signal: AbortSignal,
 ): Promise<void> {
   const { state } = components;
+  const code = notServed(plan);
   const server = await retryUntilDone(
-    () => HealthServer.start(options, state),
+    () => HealthServer.start(plan, components),
     components,
     {
       signal,
       maxMs: 30_000,
       onFailure: (error) => {
-        if (!state.raise("health.not-served", describeError(error))) return;
-        log.warn("health cannot be served", {
-          event: "health.not-served",
-          error,
-        });
+        if (!state.raise(code, describeError(error))) return;
+        log.warn(
+          code === "health.not-served"
+            ? "health cannot be served"
+            : "metrics cannot be served",
+          { event: code, error },
+        );
       },
     },
   );
-  state.clear("health.not-served");
+  state.clear(code);
   const { promise, resolve } = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => resolve(), { once: true });
   if (!signal.aborted) await promise;
   await server.stop();
 }
+
+function notServed({ healthAt }: ListenerPlan): WarningCode {
+  return healthAt === undefined ? "metrics.not-served" : "health.not-served";
+}
+
+/**
+ * For every answer of a route: browsers neither guess its type nor show it inside
+ * another site, keep it or run anything in it. A route may allow itself more.
+ */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+function answer(
+  request: PlainRequest,
+  { healthAt, routesAt }: ListenerPlan,
+  { state, routes, hostname }: HealthServerComponents,
+): PlainAnswer | Promise<PlainAnswer> {
+  const { path, host } = request;
+  const isAt = (address: string | undefined) =>
+    address !== undefined && request.ends !== undefined &&
+    reaches(address, request.ends);
+  // As flannel's: with any method and for any `Host`.
+  if (isAt(healthAt) && HEALTH_PATHS.includes(path)) {
+    return answerHealth(path, state);
+  }
+  if (routesAt === undefined || !routes.has(path)) return notFound();
+  if (!isAt(routesAt)) {
+    return text(403, `${path} is served on ${routesAt} only: see --metrics-ip\n`);
+  }
+  if (!isOwnName(host, hostname)) {
+    return text(421, "this is another host: use its address or its name\n");
+  }
+  return answerSafely(request, routes);
+}
+
+async function answerSafely(
+  request: PlainRequest,
+  routes: Routes,
+): Promise<PlainAnswer> {
+  const answer = await answerRoute(request, routes) ?? notFound();
+  return { ...answer, headers: { ...SECURITY_HEADERS, ...answer.headers } };
+}
+
+const HEALTH_PATHS: readonly string[] = ["/healthz", "/readyz"];
 
 /**
  * The answer for a path. Unlike flannel's, `/healthz` can fail: if a restart
@@ -122,8 +191,12 @@ export function answerHealth(
         : text(503, impaired.map((each) => each.text).join("\n"));
     }
     default:
-      return text(404, "404 page not found");
+      return notFound();
   }
+}
+
+function notFound(): PlainAnswer {
+  return text(404, "404 page not found");
 }
 
 function text(status: number, body: string): PlainAnswer {

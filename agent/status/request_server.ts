@@ -3,8 +3,8 @@
  * connection, with limits on bytes, time and connections.
  *
  * `Deno.serve` has no such limits, and its `request.url` throws for some values of
- * `Host`, with the caller's words in the message. Here only the method and the path
- * are looked at; headers and a body are read past. No bytes make it throw.
+ * `Host`, with the caller's words in the message. Here a body is read past, and no
+ * bytes make it throw.
  *
  * @module
  */
@@ -14,21 +14,38 @@ import { delay } from "@std/async/delay";
 
 const log = getLogger(["loden", "agent"]);
 
-/** What the request line says. */
+/** A request without its body. */
 export interface PlainRequest {
   readonly method: string;
   /** Without the query, as sent. */
   readonly path: string;
+  /**
+   * By names in lower case; the values of a name that comes several times are
+   * joined with a comma.
+   */
+  readonly headers: ReadonlyMap<string, string>;
+  /**
+   * For which host the request is: as an absolute target says, else as `Host` says
+   * (RFC 9112, section 3.2.2). `undefined` if neither does.
+   */
+  readonly host?: string;
+  /** The addresses of both ends; absent on a unix socket. */
+  readonly ends?: { readonly local: string; readonly remote: string };
 }
 
-/** What is sent back, with UTF-8 as the encoding. */
+/** What is sent back; a text in UTF-8. */
 export interface PlainAnswer {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   /** `text/plain; charset=utf-8` by default. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Answers a request; what it throws is logged and answered with 500. */
+export type Handler = (
+  request: PlainRequest,
+) => PlainAnswer | Promise<PlainAnswer>;
 
 /** Of one connection and of all. */
 export interface RequestLimits {
@@ -59,7 +76,7 @@ const DRAINED_BYTES = 65_536;
 /** See the module. */
 export class RequestServer {
   readonly #listener: Deno.Listener<Deno.Conn>;
-  readonly #answer: (request: PlainRequest) => PlainAnswer;
+  readonly #answer: Handler;
   readonly #limits: RequestLimits;
   /** The oldest first. */
   readonly #open = new Set<Connection>();
@@ -68,7 +85,7 @@ export class RequestServer {
   /** Closes the listener when it is stopped. */
   constructor(
     listener: Deno.Listener<Deno.Conn>,
-    answer: (request: PlainRequest) => PlainAnswer,
+    answer: Handler,
     limits: RequestLimits = REQUEST_LIMITS,
   ) {
     this.#listener = listener;
@@ -118,10 +135,10 @@ export class RequestServer {
     try {
       const head = await connection.readHead(headerBytes, requestMs);
       const request = head.kind === "whole"
-        ? parseRequestLine(head.text)
+        ? parseRequestHead(head.text, connection.ends)
         : undefined;
       const answer = request !== undefined
-        ? this.#ask(request)
+        ? await this.#ask(request)
         : head.kind === "too-long"
         ? { status: 431, body: "request header fields too large\n" }
         : head.kind === "late"
@@ -136,9 +153,9 @@ export class RequestServer {
     }
   }
 
-  #ask(request: PlainRequest): PlainAnswer {
+  async #ask(request: PlainRequest): Promise<PlainAnswer> {
     try {
-      return this.#answer(request);
+      return await this.#answer(request);
     } catch (error) {
       log.error("a request could not be answered", {
         event: "agent.answer-failed",
@@ -160,6 +177,12 @@ class Connection {
 
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
+  }
+
+  get ends(): PlainRequest["ends"] {
+    const { localAddr: local, remoteAddr: remote } = this.#conn;
+    if (!("hostname" in local) || !("hostname" in remote)) return undefined;
+    return { local: local.hostname, remote: remote.hostname };
   }
 
   close(): void {
@@ -233,22 +256,51 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /** RFC 9112, section 3; the target may be a path or an absolute URL. */
-function parseRequestLine(head: string): PlainRequest | undefined {
+function parseRequestHead(
+  head: string,
+  ends: PlainRequest["ends"],
+): PlainRequest | undefined {
   const match =
     /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S{1,4096}) HTTP\/1\.[0-9]\r?\n/
       .exec(head);
   if (match === null) return undefined;
-  const [, method, target] = match;
-  const path = target!.replace(/^https?:\/\/[^/?#]*/i, "").split(/[?#]/, 1)[0]!;
-  return { method: method!, path: path === "" ? "/" : path };
+  const [line, method, target] = match;
+  const authority = /^https?:\/\/([^/?#]*)/i.exec(target!);
+  const path = target!.slice(authority?.[0].length ?? 0).split(/[?#]/, 1)[0]!;
+  const headers = parseHeaders(head.slice(line.length));
+  const host = authority?.[1] ?? headers.get("host");
+  return {
+    method: method!,
+    path: path === "" ? "/" : path,
+    headers,
+    ...host !== undefined && { host },
+    ...ends !== undefined && { ends },
+  };
+}
+
+/** Lines that are no header are read past. */
+function parseHeaders(text: string): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const line of text.split(/\r?\n/)) {
+    if (line === "") break;
+    const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/.exec(line);
+    if (match === null) continue;
+    const name = match[1]!.toLowerCase();
+    const value = match[2]!.trim();
+    const former = headers.get(name);
+    headers.set(name, former === undefined ? value : `${former}, ${value}`);
+  }
+  return headers;
 }
 
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   408: "Request Timeout",
+  421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
@@ -259,7 +311,7 @@ function encodeAnswer(
   withBody: boolean,
 ): Uint8Array {
   const text = new TextEncoder();
-  const bytes = text.encode(body);
+  const bytes = typeof body === "string" ? text.encode(body) : body;
   const head = [
     `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}`,
     `content-type: ${contentType ?? "text/plain; charset=utf-8"}`,

@@ -1,5 +1,6 @@
 /**
- * Serves `loden status`: HTTP over a unix socket that only its owner can open.
+ * Serves `loden status` and other commands: HTTP over a unix socket that only its
+ * owner can open.
  *
  *     curl --unix-socket /run/loden/coreos.com-network.sock http://loden/status
  *
@@ -8,12 +9,8 @@
 
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "../instance/instance.ts";
-import {
-  type PlainAnswer,
-  type PlainRequest,
-  RequestServer,
-} from "./request_server.ts";
-import type { StatusSnapshot } from "./state.ts";
+import { RequestServer } from "./request_server.ts";
+import { answerRoute, type Routes } from "./routes.ts";
 
 /** The socket, mode 0600, in a directory that must exist. */
 export class StatusServer {
@@ -33,7 +30,7 @@ export class StatusServer {
    */
   static start(
     paths: InstancePaths,
-    status: () => StatusSnapshot,
+    routes: Routes,
   ): StatusServer {
     removeStaleSocket(paths.socket);
     // The mode must be right from the first moment: with a chmod after the
@@ -42,7 +39,9 @@ export class StatusServer {
     try {
       const server = new RequestServer(
         Deno.listen({ transport: "unix", path: paths.socket }),
-        (request) => answer(request, status),
+        (request) =>
+          answerRoute(request, routes) ??
+            { status: 404, body: "not found: try /status\n" },
       );
       return new StatusServer(server, paths.socket);
     } catch (error) {
@@ -56,27 +55,6 @@ export class StatusServer {
     await this.#server.stop();
     removeStaleSocket(this.#socket);
   }
-}
-
-function answer(
-  { method, path }: PlainRequest,
-  status: () => StatusSnapshot,
-): PlainAnswer {
-  if (path !== "/status") {
-    return { status: 404, body: "not found: try /status\n" };
-  }
-  if (method !== "GET" && method !== "HEAD") {
-    return {
-      status: 405,
-      body: "only GET\n",
-      headers: { allow: "GET, HEAD" },
-    };
-  }
-  return {
-    status: 200,
-    body: JSON.stringify(status()),
-    contentType: "application/json",
-  };
 }
 
 function removeStaleSocket(path: string): void {

@@ -9,6 +9,7 @@ import type { Agent } from "../../agent/agent.ts";
 import { FlanneldRunningError } from "../../agent/errors.ts";
 import { exitCodes, signalExitCode } from "../../agent/exit_codes.ts";
 import { serveHealth } from "../../agent/status/health_server.ts";
+import { planListeners } from "../../agent/status/listener_plan.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
@@ -33,6 +34,7 @@ import { releaseProgramPages } from "../../linux/program_pages.ts";
 import { systemRandom } from "../../linux/random.ts";
 import { VERSION } from "../../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
+import { listenerRoutes, socketRoutes } from "./routes.ts";
 import { buildCommit } from "../build_commit.ts";
 import type { CommandContext, CommandEntry, CommandIo } from "../command.ts";
 import { closeDebugger } from "../../agent/process/debugger_guard.ts";
@@ -133,7 +135,7 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     logStart(settings);
     using parts = await composeAgent(settings, io.env, paths, state);
     agent = parts.agent;
-    const status = StatusServer.start(paths, () => state.snapshot());
+    const status = StatusServer.start(paths, socketRoutes(state));
     onceReady(state, ending.signal, releaseProgramPages);
     try {
       await Promise.all([
@@ -205,13 +207,18 @@ async function serveHealthUntil(
   state: AgentState,
   signal: AbortSignal,
 ): Promise<void> {
-  const { healthzIp: hostname, healthzPort: port } = settings;
-  if (port === undefined) return;
+  const components = {
+    clock: systemClock,
+    random: systemRandom,
+    state,
+    routes: listenerRoutes(),
+    hostname: Deno.hostname(),
+  };
   try {
-    await serveHealth(
-      { hostname, port },
-      { clock: systemClock, random: systemRandom, state },
-      signal,
+    await Promise.all(
+      planListeners(settings).map((plan) =>
+        serveHealth(plan, components, signal)
+      ),
     );
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -93,6 +93,8 @@ Deno.test("without any source every setting has its default", async () => {
     runDir: "/run/loden",
     healthzIp: "0.0.0.0",
     healthzPort: undefined,
+    metricsIp: "127.0.0.1",
+    metricsPort: undefined,
     logFormat: "auto",
     verbosity: 0,
     warnings: [],
@@ -208,8 +210,10 @@ Deno.test("the health server's address is an address and 0 or less is no server"
     undefined,
   );
   for (const value of ["localhost", "1.2.3.4.5", "a::b::c"]) {
-    const argv = [`--healthz-ip=${value}`];
-    assertEquals((await refusal({ argv })).includes("an IP address"), true);
+    for (const flag of ["healthz-ip", "metrics-ip"]) {
+      const argv = [`--${flag}=${value}`];
+      assertEquals((await refusal({ argv })).includes("an IP address"), true);
+    }
   }
 });
 
@@ -406,6 +410,7 @@ Deno.test("settings that must not be empty are refused when they are", async () 
       "state-dir",
       "run-dir",
       "healthz-ip",
+      "metrics-ip",
     ]
   ) {
     const message = await refusal({ argv: [`--${name}=`] });

@@ -124,15 +124,28 @@ Deno.test("/healthz fails for what a restart may cure, and not for etcd", () => 
 Deno.test("the health server answers over TCP, and says which port is in use", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
-  const options = { hostname: "127.0.0.1", port };
-  const state = agentState();
+  const plan = { hostname: "127.0.0.1", port, healthAt: "127.0.0.1" };
+  const components = {
+    state: agentState(),
+    routes: new Map(),
+    hostname: "node1",
+  };
   assertThrows(
-    () => HealthServer.start(options, state),
+    () => HealthServer.start(plan, components),
     HealthServerError,
     `Cannot serve /healthz on 127.0.0.1:${port}`,
   );
+  assertThrows(
+    () =>
+      HealthServer.start(
+        { hostname: "127.0.0.1", port, routesAt: "127.0.0.1" },
+        components,
+      ),
+    HealthServerError,
+    `Cannot serve /metrics on 127.0.0.1:${port}`,
+  );
   listener.close();
-  const server = HealthServer.start(options, state);
+  const server = HealthServer.start(plan, components);
   const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
     method: "POST",
   });

@@ -68,21 +68,31 @@ async function readAll(conn: Deno.Conn): Promise<string> {
   }
 }
 
-Deno.test("a request is answered whole, with the method and the path alone", async () => {
+Deno.test("a request is answered whole, with what its head says", async () => {
   await using world = new World();
   const answer = await world.send(
     "POST /healthz?full HTTP/1.1\r\nHost: [\r\nContent-Length: 4\r\n\r\nbody",
     false,
   );
-  assertEquals(world.asked, [{ method: "POST", path: "/healthz" }]);
+  assertEquals(world.asked, [{
+    method: "POST",
+    path: "/healthz",
+    headers: new Map([["host", "["], ["content-length", "4"]]),
+    host: "[",
+    ends: { local: "127.0.0.1", remote: "127.0.0.1" },
+  }]);
   assertEquals(
     answer,
     "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\n" +
       "content-length: 3\r\nconnection: close\r\n\r\nyes",
   );
   assertMatch(await world.send("HEAD / HTTP/1.0\n\n"), /close\r\n\r\n$/);
-  await world.send("GET http://loden/status HTTP/1.1\r\n\r\n");
-  assertEquals(world.asked.at(-1), { method: "GET", path: "/status" });
+  await world.send(
+    "GET http://loden/status HTTP/1.1\nHost: localhost\nHost: b\n: c\n\n",
+  );
+  const { path, host, headers } = world.asked.at(-1)!;
+  assertEquals([path, host], ["/status", "loden"]);
+  assertEquals([...headers], [["host", "localhost, b"]]);
 });
 
 const line = fc.tuple(

@@ -15,6 +15,7 @@ import {
   fetchStatus,
 } from "../../../../agent/status/status_client.ts";
 import { StatusServer } from "../../../../agent/status/status_server.ts";
+import { socketRoutes } from "../../../../commands/agent/routes.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 
 const noSignal = new AbortController().signal;
@@ -41,7 +42,7 @@ async function inRunDir(test: (paths: InstancePaths) => Promise<void>) {
 Deno.test("status goes over a socket that only its owner may open", () =>
   inRunDir(async (paths) => {
     const state = agentState();
-    const server = StatusServer.start(paths, () => state.snapshot());
+    const server = StatusServer.start(paths, socketRoutes(state));
     try {
       assertEquals(Deno.statSync(paths.socket).mode! & 0o777, 0o600);
       state.enter("reading-config");
@@ -58,7 +59,7 @@ Deno.test("status goes over a socket that only its owner may open", () =>
 Deno.test("other paths and methods are refused", () =>
   inRunDir(async (paths) => {
     const state = agentState();
-    const server = StatusServer.start(paths, () => state.snapshot());
+    const server = StatusServer.start(paths, socketRoutes(state));
     using client = Deno.createHttpClient({
       proxy: { transport: "unix", path: paths.socket },
     });
@@ -89,7 +90,7 @@ Deno.test("the socket of a dead agent is replaced", () =>
       paths.socket,
     );
     const state = agentState();
-    const server = StatusServer.start(paths, () => state.snapshot());
+    const server = StatusServer.start(paths, socketRoutes(state));
     await fetchStatus(paths.socket, noSignal);
     await server.stop();
   }));
@@ -99,7 +100,7 @@ Deno.test("a file in the socket's place is not deleted", () =>
     await Deno.writeTextFile(paths.socket, "precious");
     const state = agentState();
     assertThrows(
-      () => StatusServer.start(paths, () => state.snapshot()),
+      () => StatusServer.start(paths, socketRoutes(state)),
       RunDirectoryError,
       "not a socket",
     );

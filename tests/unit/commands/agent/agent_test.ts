@@ -4,6 +4,7 @@ import { instancePaths } from "../../../../agent/instance/instance.ts";
 import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
 import { AgentState } from "../../../../agent/status/state.ts";
 import { StatusServer } from "../../../../agent/status/status_server.ts";
+import { socketRoutes } from "../../../../commands/agent/routes.ts";
 import { dispatch } from "../../../../commands/dispatch.ts";
 import { commandTable } from "../../../../commands/table.ts";
 import { VERSION } from "../../../../version.ts";
@@ -82,7 +83,7 @@ Deno.test("status says by its code whether the network is up", async () => {
   }, new FakeClock());
   const server = StatusServer.start(
     instancePaths(runDir, "/a"),
-    () => state.snapshot(),
+    socketRoutes(state),
   );
   assertEquals((await outcome(argv)).code, exitCodes.notReady);
   state.set({ ready: true });

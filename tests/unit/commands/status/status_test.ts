@@ -10,6 +10,7 @@ import { instancePaths } from "../../../../agent/instance/instance.ts";
 import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
 import type { AgentState } from "../../../../agent/status/state.ts";
 import { StatusServer } from "../../../../agent/status/status_server.ts";
+import { socketRoutes } from "../../../../commands/agent/routes.ts";
 import { dispatch } from "../../../../commands/dispatch.ts";
 import { run } from "../../../../commands/status/status.ts";
 import { commandTable } from "../../../../commands/table.ts";
@@ -25,7 +26,7 @@ async function inRunDir(
 ): Promise<void> {
   const runDir = await Deno.makeTempDir();
   const paths = instancePaths(runDir, "/a");
-  const server = state && StatusServer.start(paths, () => state.snapshot());
+  const server = state && StatusServer.start(paths, socketRoutes(state));
   try {
     await body(runDir);
   } finally {
