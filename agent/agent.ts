@@ -15,6 +15,7 @@ import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
 import type { PeerDiff } from "../net/peer.ts";
+import { poolSize } from "../net/subnet_pool.ts";
 import {
   ChangeFollower,
   type ChangeFollowerComponents,
@@ -62,6 +63,8 @@ export interface AgentComponents extends
   readonly notifier: ServiceNotifier;
   readonly refuseBackend: ChangeFollowerComponents["refuseBackend"];
   readonly runShell: RunShell;
+  /** Runs each change of the peers in the backend; without it, as it is. */
+  readonly timeApply?: (apply: () => Promise<void>) => Promise<void>;
 }
 
 /** The settings. */
@@ -137,6 +140,11 @@ export class Agent {
       backend: () => this.#backend?.status(),
       backendRestarts: () => this.#backend?.restarts ?? 0,
       peerCount: () => this.#backend?.peers.size ?? 0,
+      subnetCount: () => {
+        const { current } = this.#supervisor;
+        return current && poolSize(current.plan.config.pool);
+      },
+      peerTraffic: () => this.#backend?.peerTraffic() ?? [],
       peers: () =>
         [...this.#backend?.peers.values() ?? []].map((peer) => ({
           subnet: formatCidr(peer.subnet),
@@ -310,7 +318,8 @@ export class Agent {
 
   #applyPeers(diff: PeerDiff): Promise<void> {
     this.#peerTimes.apply(diff);
-    return this.#supervisor.apply(diff);
+    const { timeApply = (apply) => apply() } = this.#components;
+    return timeApply(() => this.#supervisor.apply(diff));
   }
 
   #onTaskDied(name: string, error: unknown): void {

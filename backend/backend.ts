@@ -5,7 +5,7 @@
  */
 
 import type { Cidr } from "../net/cidr.ts";
-import type { DataPathName, PeerDiff } from "../net/peer.ts";
+import type { DataPathName, PeerDiff, PeerTraffic } from "../net/peer.ts";
 import type { Overlay, Underlay, UnderlayUse } from "../net/underlay.ts";
 import type { RouteClaim } from "./reconcile/route_claims.ts";
 
@@ -86,6 +86,8 @@ export interface Backend {
    * `undefined` until that is known. Absent: none.
    */
   directDevices?(): readonly string[] | undefined;
+  /** Traffic of the peers that have counters of their own. Absent: none have. */
+  peerTraffic?(): readonly PeerTraffic[];
   /** Known once it has been started. */
   warnings?(): readonly BackendWarning[];
   /**

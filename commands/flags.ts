@@ -58,6 +58,16 @@ export const CHECK_FLAG: EnumFlag = {
     "the network is up, or what Nagios is to show",
 };
 
+/** `metrics`: for a collector that reads files. */
+export const OUTPUT_FLAG: StringFlag = {
+  ...OWN,
+  name: "output",
+  type: "string",
+  default: "",
+  placeholder: "FILE",
+  help: "write to FILE in one step in place of printing",
+};
+
 /** `config put`: publish a config that the checks refuse. */
 export const FORCE_FLAG: BoolFlag = {
   ...OWN,

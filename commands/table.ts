@@ -14,6 +14,7 @@ import {
   ETCD_FLAG_NAMES,
   FORCE_FLAG,
   JSON_FLAG,
+  OUTPUT_FLAG,
   ROOT_FLAG,
   RUN_FLAG,
   STATE_FLAG,
@@ -42,6 +43,16 @@ export const commandTable: readonly CommandEntry[] = [
       ...agentFlags(["etcd-prefix", "run-dir", "config"]),
     ],
     load: () => import("./status/status.ts"),
+  },
+  {
+    name: "metrics",
+    synopsis: "[--output=FILE] [FLAG]...",
+    help: "print the metrics of the running agent, for a file collector",
+    flags: [
+      OUTPUT_FLAG,
+      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
+    ],
+    load: () => import("./metrics/metrics.ts"),
   },
   {
     name: "config show",

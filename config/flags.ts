@@ -507,6 +507,15 @@ export const AGENT_FLAGS = [
     help: "TCP port of /metrics; 0 for that of the health server",
   },
   {
+    name: "metrics-peers",
+    type: "bool",
+    default: false,
+    group: "Health and logs",
+    origin: "loden",
+    status: ACTIVE,
+    help: "give each peer metrics of its own",
+  },
+  {
     name: "log-format",
     type: "enum",
     default: "auto",

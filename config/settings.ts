@@ -105,6 +105,8 @@ export interface Settings {
   readonly metricsIp: string;
   /** `undefined`: the port of the health server. */
   readonly metricsPort: number | undefined;
+  /** Whether each peer has metrics of its own. */
+  readonly metricsPeers: boolean;
   readonly logFormat: AgentFlagValues["log-format"];
   readonly verbosity: number;
 
@@ -277,6 +279,7 @@ function hostSettings(values: AgentFlagValues) {
     healthzPort: healthzPort > 0 ? healthzPort : undefined,
     metricsIp: values["metrics-ip"],
     metricsPort: metricsPort > 0 ? metricsPort : undefined,
+    metricsPeers: values["metrics-peers"],
     logFormat: values["log-format"],
     verbosity: values["v"],
   };

@@ -13,7 +13,7 @@ import { LodenError, type LodenErrorOptions } from "../errors.ts";
  * The kinds of faults of etcd. The words are an interface: they are part of
  * error codes (`registry.<fault>`), log fields and `loden status --json`.
  */
-const REGISTRY_FAULTS = [
+export const REGISTRY_FAULTS = [
   /** The endpoint's name does not resolve. */
   "dns",
   /** Nothing listens at the endpoint's port. */

@@ -48,3 +48,12 @@ export interface PeerDiff {
   readonly changed: readonly Peer[];
   readonly removed: readonly Peer[];
 }
+
+/** Packets and bytes of one peer, without the outer headers. */
+export interface PeerTraffic {
+  readonly subnet: Cidr;
+  readonly txPackets: number;
+  readonly txBytes: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+}

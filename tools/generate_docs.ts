@@ -1,8 +1,9 @@
 /**
- * Brings the generated parts of `docs/configuration.md`,
+ * Brings the generated parts of `docs/configuration.md` and `docs/metrics.md`,
  * `docs/network-config.schema.json` and `docs/status.schema.json` up to date with
- * the flag table and the schemas of the network config and of the status. With `--check` nothing is written, and the exit code
- * is 1 when something is stale.
+ * the flag table, the metrics and the schemas of the network config and of the
+ * status. With `--check` nothing is written, and the exit code is 1 when something is
+ * stale.
  *
  *     deno run --allow-read=. --allow-write=docs tools/generate_docs.ts [--check]
  *
@@ -11,6 +12,7 @@
 
 import { renderConfigurationParts } from "./docs/configuration_parts.ts";
 import { replaceParts } from "./docs/document_parts.ts";
+import { renderMetricsParts } from "./docs/metrics_parts.ts";
 import { renderNetworkSchema } from "./docs/network_json_schema.ts";
 import { renderStatusSchema } from "./docs/status_json_schema.ts";
 
@@ -26,6 +28,10 @@ const documents: readonly Document[] = [
   {
     path: "docs/configuration.md",
     render: (current) => replaceParts(current, renderConfigurationParts()),
+  },
+  {
+    path: "docs/metrics.md",
+    render: (current) => replaceParts(current, renderMetricsParts()),
   },
   {
     path: "docs/network-config.schema.json",

@@ -90,6 +90,11 @@ const BPFTOOL: Requirement = {
   programs: ["bpftool"],
   debianPackage: "bpftool",
 };
+const PROMETHEUS: Requirement = {
+  purpose: "reading the metrics as operators do",
+  programs: ["prometheus", "promtool"],
+  debianPackage: "prometheus",
+};
 const FAKETIME: Requirement = {
   purpose: "a wall clock that tests set",
   programs: ["faketime"],
@@ -244,6 +249,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   NFTABLES,
   BUSYBOX,
   BPFTOOL,
+  PROMETHEUS,
   FAKETIME,
   ...BOOTED_HOST_REQUIREMENTS,
   SYSTEMD,

@@ -23,6 +23,8 @@ export interface LoggingOptions {
   readonly format: LogFormat;
   /** flannel's `-v`: 0 shows info and above; 1 and more, debug and stacks. */
   readonly verbosity: number;
+  /** Gets every record that is written, too. */
+  readonly observe?: Sink;
 }
 
 /** The output: stderr, outside tests. */
@@ -48,12 +50,12 @@ export function configureLogging(
   const sink = lineSink(chooseFormatter(options, output), output);
   configureSync({
     reset: true,
-    sinks: { output: sink },
+    sinks: { output: sink, observer: options.observe ?? (() => {}) },
     loggers: [
       {
         category: "loden",
         lowestLevel: options.verbosity >= 1 ? "debug" : "info",
-        sinks: ["output"],
+        sinks: ["output", "observer"],
       },
       // LogTape's messages about itself show a bug of ours.
       {

@@ -16,7 +16,12 @@ import type {
 import { describeError } from "../../errors.ts";
 import { Backoff } from "../../linux/backoff.ts";
 import { formatCidr } from "../../net/cidr.ts";
-import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
+import {
+  applyPeerDiff,
+  type Peer,
+  type PeerDiff,
+  type PeerTraffic,
+} from "../../net/peer.ts";
 import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 
@@ -115,6 +120,11 @@ export class BackendKeeper {
     const backend = this.#running?.backend;
     if (backend?.directDevices === undefined) return backend && [];
     return backend.directDevices();
+  }
+
+  /** None while no backend runs. */
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#running?.backend.peerTraffic?.() ?? [];
   }
 
   /** What the backend that runs does not do as well as it could. */

@@ -29,7 +29,12 @@ import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import { describeError } from "../../errors.ts";
 import { slept } from "../../linux/clock.ts";
 import { formatCidr } from "../../net/cidr.ts";
-import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
+import {
+  applyPeerDiff,
+  type Peer,
+  type PeerDiff,
+  type PeerTraffic,
+} from "../../net/peer.ts";
 import type { Overlay, Underlay, UnderlayUse } from "../../net/underlay.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import { type BackendEvents, BackendKeeper } from "./backend_keeper.ts";
@@ -183,6 +188,11 @@ export class BackendSuccession {
       keeper.directDevices() ?? []
     );
     return present && [...new Set([...present, ...former])];
+  }
+
+  /** Of the peers that have counters of their own, with any of the backends. */
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#members.flatMap(({ keeper }) => keeper.peerTraffic());
   }
 
   /** What the backends that run do not do as well as they could. */

@@ -150,7 +150,10 @@ function answer(
   }
   if (routesAt === undefined || !routes.has(path)) return notFound();
   if (!isAt(routesAt)) {
-    return text(403, `${path} is served on ${routesAt} only: see --metrics-ip\n`);
+    return text(
+      403,
+      `${path} is served on ${routesAt} only: see --metrics-ip\n`,
+    );
   }
   if (!isOwnName(host, hostname)) {
     return text(421, "this is another host: use its address or its name\n");

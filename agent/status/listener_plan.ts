@@ -101,6 +101,7 @@ function isLoopback(address: string): boolean {
 /** One text for each address; an IPv4 address in IPv6's form is IPv4. */
 function canonical(address: string): string {
   if (!address.includes(":")) return address;
+  if (!URL.canParse(`http://[${address}]`)) return address;
   const url = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(url);
   if (mapped === null) return url;

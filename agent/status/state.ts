@@ -8,6 +8,7 @@
 import type { BackendStatus } from "../../backend/backend.ts";
 import type { DockerStatus } from "../../host/docker/docker_watch.ts";
 import type { Clock } from "../../linux/clock.ts";
+import type { PeerTraffic } from "../../net/peer.ts";
 import { Health, type Warning, type WarningCode } from "./health.ts";
 
 /** The steps of a start, in order, and the later phases. */
@@ -153,6 +154,10 @@ export interface LiveParts {
   backendRestarts(): number;
   peers(): readonly PeerStatus[];
   peerCount(): number;
+  /** How many subnets the network config allows. */
+  subnetCount(): number | undefined;
+  /** Of the peers that have counters of their own. */
+  peerTraffic(): readonly PeerTraffic[];
 }
 
 const NO_PARTS: LiveParts = {
@@ -160,6 +165,8 @@ const NO_PARTS: LiveParts = {
   backendRestarts: () => 0,
   peers: () => [],
   peerCount: () => 0,
+  subnetCount: () => undefined,
+  peerTraffic: () => [],
 };
 
 /** The agent's state and its listeners. */
@@ -261,6 +268,16 @@ export class AgentState {
 
   unhealthy(): Warning[] {
     return this.#health.unhealthy();
+  }
+
+  /** How many subnets the network config allows; `undefined` until it is known. */
+  subnetCount(): number | undefined {
+    return this.#parts.subnetCount();
+  }
+
+  /** Traffic of the peers that have counters of their own. */
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#parts.peerTraffic();
   }
 
   /** Calls `listener` after each change, until the returned function is called. */

@@ -22,22 +22,7 @@ export async function fetchStatus(
   socketPath: string,
   signal: AbortSignal,
 ): Promise<StatusSnapshot> {
-  using client = Deno.createHttpClient({
-    proxy: { transport: "unix", path: socketPath },
-  });
-  let text: string;
-  try {
-    // An address, because a name would be resolved although nothing is sent to
-    // it; without DNS that takes too long.
-    const response = await fetch("http://127.0.0.1/status", {
-      client,
-      signal,
-    });
-    text = await response.text();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw connectionError(socketPath, error);
-  }
+  const { text } = await fetchPath(socketPath, "/status", signal);
   let answer: unknown;
   try {
     answer = JSON.parse(text);
@@ -48,6 +33,42 @@ export async function fetchStatus(
     throw new AgentAnswerError(socketPath, text);
   }
   return answer as unknown as StatusSnapshot;
+}
+
+/**
+ * The metrics as Prometheus' text, without those of the process.
+ *
+ * @throws as {@linkcode fetchStatus} does.
+ */
+export async function fetchMetrics(
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { isOk, text } = await fetchPath(socketPath, "/metrics", signal);
+  if (!isOk) throw new AgentAnswerError(socketPath, text);
+  return text;
+}
+
+async function fetchPath(
+  socketPath: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ readonly isOk: boolean; readonly text: string }> {
+  using client = Deno.createHttpClient({
+    proxy: { transport: "unix", path: socketPath },
+  });
+  try {
+    // An address, because a name would be resolved although nothing is sent to
+    // it; without DNS that takes too long.
+    const response = await fetch(`http://127.0.0.1${path}`, {
+      client,
+      signal,
+    });
+    return { isOk: response.ok, text: await response.text() };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw connectionError(socketPath, error);
+  }
 }
 
 /** Later versions of the schema only add fields. */

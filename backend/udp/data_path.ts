@@ -5,7 +5,7 @@
  */
 
 import type { OverlayMtu } from "../../net/mtu.ts";
-import type { DataPathName, PeerDiff } from "../../net/peer.ts";
+import type { DataPathName, PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import type { BackendContext } from "../backend.ts";
 
 /** Options of a data path. */
@@ -50,6 +50,8 @@ export interface UdpDataPath {
   underlayDevices(): readonly string[];
   /** Names are an interface: `docs/datapath.md`. */
   counters(): Record<string, number>;
+  /** Of the peers that have counters of their own; absent: none have. */
+  peerTraffic?(): readonly PeerTraffic[];
   /** What else `loden status` shows, by name. */
   details(): Record<string, string>;
   /** Stops the process's part; what runs in the kernel alone stays. */

@@ -12,7 +12,7 @@ import {
   overlayMtu,
   UDP_ENCAPSULATION_BYTES,
 } from "../../net/mtu.ts";
-import type { PeerDiff } from "../../net/peer.ts";
+import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
 import type {
   Backend,
@@ -243,6 +243,10 @@ export class UdpBackend implements Backend {
       details: this.#path?.details() ?? {},
       counters: this.#path?.counters() ?? {},
     };
+  }
+
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#path?.peerTraffic?.() ?? [];
   }
 
   underlayUse(): UnderlayUse | undefined {

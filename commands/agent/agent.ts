@@ -15,6 +15,7 @@ import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
 import { configureLogging } from "../../agent/logging/logging.ts";
 import { refuseFilesOfOthers } from "../../agent/instance/other_agents.ts";
+import { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { AgentState } from "../../agent/status/state.ts";
 import { StatusServer } from "../../agent/status/status_server.ts";
 import { feedWatchdog } from "../../agent/status/watchdog.ts";
@@ -78,12 +79,22 @@ export async function run(io: CommandContext): Promise<number> {
     const { dryRun } = await import("./dry_run.ts");
     return await dryRun(io, settings);
   }
+  let revision: Promise<string> | undefined;
+  const metrics = new AgentMetrics(systemClock, {
+    version: VERSION,
+    deno: Deno.version.deno,
+    arch: Deno.build.arch,
+    renewMarginSeconds: settings.subnetLeaseRenewMarginMinutes * 60,
+    perPeer: settings.metricsPeers,
+    revision: () => revision ??= buildCommit(),
+  });
   configureLogging({
     format: settings.logFormat,
     verbosity: settings.verbosity,
+    observe: metrics.events.count,
   });
   try {
-    await runAgent(io, settings);
+    await runAgent(io, settings, metrics);
     return exitCodes.ok;
   } catch (error) {
     log.fatal("agent cannot continue", { event: "agent.failed", error });
@@ -112,7 +123,11 @@ function agentHelp(
   });
 }
 
-async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
+async function runAgent(
+  io: CommandIo,
+  settings: Settings,
+  metrics: AgentMetrics,
+): Promise<void> {
   const paths = instancePaths(settings.runDir, settings.etcdPrefix);
   using _lock = InstanceLock.acquire(paths, settings.etcdPrefix);
   using _namespace = claimNamespace(paths, settings.etcdPrefix);
@@ -128,19 +143,26 @@ async function runAgent(io: CommandIo, settings: Settings): Promise<void> {
     etcdPrefix: settings.etcdPrefix,
     etcdEndpoints: settings.etcdEndpoints,
   }, systemClock);
+  metrics.follow(state);
   const ending = new AbortController();
   let agent: Agent | undefined;
   const detach = listen(io, ending, state, () => agent?.logCounters());
   try {
     logStart(settings);
-    using parts = await composeAgent(settings, io.env, paths, state);
+    using parts = await composeAgent(
+      settings,
+      io.env,
+      paths,
+      state,
+      metrics,
+    );
     agent = parts.agent;
-    const status = StatusServer.start(paths, socketRoutes(state));
+    const status = StatusServer.start(paths, socketRoutes(state, metrics));
     onceReady(state, ending.signal, releaseProgramPages);
     try {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
-        serveHealthUntil(settings, state, ending.signal),
+        serveHealthUntil(settings, state, metrics, ending.signal),
         feedWatchdogUntil(io.env, state, ending.signal),
       ]);
     } finally {
@@ -205,13 +227,14 @@ function logStart(settings: Settings): void {
 async function serveHealthUntil(
   settings: Settings,
   state: AgentState,
+  metrics: AgentMetrics,
   signal: AbortSignal,
 ): Promise<void> {
   const components = {
     clock: systemClock,
     random: systemRandom,
     state,
-    routes: listenerRoutes(),
+    routes: listenerRoutes(state, metrics),
     hostname: Deno.hostname(),
   };
   try {

@@ -17,6 +17,7 @@ import {
   keyFile,
   stateFile,
 } from "../../agent/instance/instance.ts";
+import type { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
 import type {
   FirewallDevices,
@@ -105,9 +106,11 @@ export async function composeAgent(
   env: Readonly<Record<string, string>>,
   paths: InstancePaths,
   state: AgentState,
+  metrics?: AgentMetrics,
 ): Promise<AgentParts> {
   // First, because it loads the slowest modules in the background.
-  const registry = openRegistry(settings);
+  const etcd = openRegistry(settings);
+  const registry = metrics?.count(etcd) ?? etcd;
   const rtnetlink = new KernelRtnetlink();
   // Created once: they hold a descriptor, and every attempt creates a backend.
   const ledger = new PeerLedger(systemClock, {
@@ -210,6 +213,9 @@ export async function composeAgent(
         firewall: firewallFootprint(settings, config),
       }),
     runShell,
+    ...metrics && {
+      timeApply: (apply: () => Promise<void>) => metrics.timeApply(apply),
+    },
   }, {
     etcd: settings,
     subnetChange: {

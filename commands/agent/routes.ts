@@ -4,21 +4,52 @@
  * @module
  */
 
+import type { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
+import { MetricsRoute } from "../../agent/metrics/metrics_route.ts";
+import type { Handler } from "../../agent/status/request_server.ts";
 import type { Routes } from "../../agent/status/routes.ts";
 import type { AgentState } from "../../agent/status/state.ts";
 
 /** On the status socket, for this host's root: `loden status` and others. */
-export function socketRoutes(state: AgentState): Routes {
-  return new Map([
+export function socketRoutes(
+  state: AgentState,
+  metrics?: AgentMetrics,
+): Routes {
+  const routes = new Map<string, Handler>([
     ["/status", () => ({
       status: 200,
       body: JSON.stringify(state.snapshot()),
       contentType: "application/json",
     })],
   ]);
+  // For the textfile collector, whose own process has metrics of the same names.
+  if (metrics) {
+    routes.set(
+      "/metrics",
+      metricsHandler(state, metrics, { ofProcess: false }),
+    );
+  }
+  return routes;
 }
 
 /** Beside `/healthz` and `/readyz`, for people and programs on this host. */
-export function listenerRoutes(): Routes {
-  return new Map();
+export function listenerRoutes(
+  state: AgentState,
+  metrics: AgentMetrics,
+): Routes {
+  return new Map([
+    ["/metrics", metricsHandler(state, metrics, { ofProcess: true })],
+  ]);
+}
+
+function metricsHandler(
+  state: AgentState,
+  metrics: AgentMetrics,
+  options: { readonly ofProcess: boolean },
+): Handler {
+  const route = new MetricsRoute(metrics.clock, async () => {
+    const { collect } = await import("../../agent/metrics/collect.ts");
+    return await collect(state, metrics, options);
+  });
+  return (request) => route.answer(request);
 }

@@ -4,13 +4,11 @@
  * @module
  */
 
-import { AgentNotRunningError, AgentSilentError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   type InstancePaths,
   instancePaths,
 } from "../../agent/instance/instance.ts";
-import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 import { UsageError } from "../../config/errors.ts";
@@ -18,6 +16,7 @@ import type { CommandLine } from "../../config/go_flags.ts";
 import { LodenError } from "../../errors.ts";
 import { describeEngine, isEngineRunning } from "../../host/docker/engine.ts";
 import { type Clock, systemClock } from "../../linux/clock.ts";
+import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
 import {
   isSet,
@@ -30,9 +29,6 @@ import { check, type CheckName, type Sight } from "./status_check.ts";
 import { renderFailure, renderStatus } from "./status_text.ts";
 import { readDurationMs, waitForStatus } from "./status_wait.ts";
 import { watchStatus } from "./status_watch.ts";
-
-/** With its own start, the command is done within a second. */
-const ANSWER_TIMEOUT_MS = 800;
 
 /** Prints the agent's state; the exit code says whether it is ready. */
 export async function run(
@@ -111,21 +107,16 @@ function refuseTogether(
 
 /** Faults of the command itself are thrown. */
 async function lookAt(paths: InstancePaths): Promise<Sight> {
-  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   try {
-    return { status: await fetchStatus(paths.socket, timeout) };
+    const status = await askAgent(
+      paths,
+      (signal) => fetchStatus(paths.socket, signal),
+    );
+    return { status };
   } catch (error) {
-    if (timeout.aborted) return { failure: silence(paths) };
     if (error instanceof LodenError) return { failure: error };
     throw error;
   }
-}
-
-function silence(paths: InstancePaths): LodenError {
-  const holder = InstanceLock.holder(paths);
-  return holder === undefined
-    ? new AgentNotRunningError(paths.socket)
-    : new AgentSilentError(paths.socket, ANSWER_TIMEOUT_MS, holder.pid);
 }
 
 /** The agent knows whether Docker runs, and may not ask it. */

@@ -342,6 +342,20 @@ export const MUTANTS: readonly Mutant[] = [
     tests: STATUS_TESTS,
   },
   {
+    fault: "a page whose name begins as this host's reads the metrics",
+    file: "agent/status/own_name.ts",
+    text: '["localhost", own, own.split(".", 1)[0]].includes(name)',
+    change: 'name.split(".")[0] === own.split(".")[0]',
+    tests: ["tests/unit/agent/status/own_name_test.ts"],
+  },
+  {
+    fault: "the metrics are shown to other hosts",
+    file: "agent/status/health_server.ts",
+    text: "if (!isAt(routesAt)) {",
+    change: "if (false) {",
+    tests: ["tests/unit/agent/status/health_routes_test.ts"],
+  },
+  {
     fault: "a caller may keep any number of connections",
     file: REQUESTS,
     text: "if (this.#open.size >= this.#limits.connections) {",

@@ -35,6 +35,15 @@ export interface RenderedFiles {
 
 const UNITS = "usr/lib/systemd/system";
 
+/** For Prometheus and Grafana, below `packaging/`. */
+const MONITORING = [
+  "prometheus/prometheus.yml",
+  "prometheus/loden.rules.yml",
+  "grafana/dashboards/loden.json",
+  "grafana/provisioning/dashboards/loden.yaml",
+  "grafana/provisioning/datasources/loden.yaml",
+];
+
 /** Where the documents lie. */
 export const DOC = "usr/share/doc/loden";
 
@@ -81,6 +90,7 @@ export function layout(rendered: RenderedFiles): LayoutEntry[] {
       `${DOC}/examples/60-no-kernel-programs.conf`,
       "examples/60-no-kernel-programs.conf",
     ),
+    ...MONITORING.map((file) => packaging(`usr/share/loden/${file}`, file)),
     { path: `${DOC}/LICENSE`, source: { file: "LICENSE" } },
     { path: `${DOC}/README.md`, source: { file: "README.md" } },
     { path: `${DOC}/CONTRIBUTING.md`, source: { file: "CONTRIBUTING.md" } },

@@ -24,6 +24,7 @@ import {
   type DataPathName,
   type Peer,
   type PeerDiff,
+  type PeerTraffic,
 } from "../../../net/peer.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import type { PeerTrust } from "../../../net/peer_trust.ts";
@@ -591,6 +592,11 @@ export class EbpfDataPath implements UdpDataPath {
 
   #readCounters(): Uint8Array | undefined {
     return this.#adopted.maps.loden_counters.lookup(COUNTER_KEY);
+  }
+
+  /** Of the peers that have counters of their own. */
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#table.traffic();
   }
 
   underlayDevices(): readonly string[] {

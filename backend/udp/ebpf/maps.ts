@@ -16,7 +16,7 @@ import { COUNTER_BLOCK_BYTES } from "./counters.ts";
 /** Peers with counters of their own; all others share the first slot. */
 export const PEER_SLOTS = 4096;
 
-/** Bytes of the counters of one peer: {@linkcode PeerTraffic}. */
+/** Bytes of the counters of one peer: `PeerTraffic` (net/peer.ts). */
 export const PEER_COUNTER_BYTES = 32;
 
 /** A look-up in `peers`: the prefix length in bits (u32), the address. */

@@ -19,6 +19,7 @@ import type {
 } from "../../../linux/netlink/rtnetlink.ts";
 import { type Cidr, formatCidr } from "../../../net/cidr.ts";
 import { type Ipv4, ipv4ToBytes } from "../../../net/ipv4.ts";
+import type { PeerTraffic } from "../../../net/peer.ts";
 import {
   arrivalKey,
   decodePeer,
@@ -54,15 +55,6 @@ export interface KernelPeerChanges {
   /** New and changed peers. */
   readonly put: readonly KernelPeer[];
   readonly removed: readonly Cidr[];
-}
-
-/** Packets and bytes of one peer, without the outer headers. */
-export interface PeerTraffic {
-  readonly subnet: Cidr;
-  readonly txPackets: number;
-  readonly txBytes: number;
-  readonly rxPackets: number;
-  readonly rxBytes: number;
 }
 
 /** See the module. */

@@ -19,7 +19,7 @@ import type { PacketSteering } from "../../../linux/packet_steering.ts";
 import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { PeerTrust } from "../../../net/peer_trust.ts";
-import type { PeerDiff } from "../../../net/peer.ts";
+import type { PeerDiff, PeerTraffic } from "../../../net/peer.ts";
 import { BackendFailedError, BackendStartError } from "../../errors.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
@@ -208,6 +208,10 @@ class RunningEbpf implements UdpDataPath {
   counters(): Record<string, number> {
     const { path, slowPath } = this.#parts;
     return { ...path.counters(), ...slowPath.counters() };
+  }
+
+  peerTraffic(): readonly PeerTraffic[] {
+    return this.#parts.path.peerTraffic();
   }
 
   underlayDevices(): readonly string[] {

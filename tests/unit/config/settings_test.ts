@@ -95,6 +95,7 @@ Deno.test("without any source every setting has its default", async () => {
     healthzPort: undefined,
     metricsIp: "127.0.0.1",
     metricsPort: undefined,
+    metricsPeers: false,
     logFormat: "auto",
     verbosity: 0,
     warnings: [],

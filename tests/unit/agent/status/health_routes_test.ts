@@ -4,11 +4,12 @@ import {
   SECURITY_HEADERS,
 } from "../../../../agent/status/health_server.ts";
 import type { ListenerPlan } from "../../../../agent/status/listener_plan.ts";
+import type { Handler } from "../../../../agent/status/request_server.ts";
 import type { Routes } from "../../../../agent/status/routes.ts";
 import { newAgentState } from "../../../support/agent_state.ts";
 import { freePort } from "../../../support/free_port.ts";
 
-const ROUTES: Routes = new Map([
+const ROUTES: Routes = new Map<string, Handler>([
   ["/metrics", () => Promise.resolve({ status: 200, body: "loden_ready 1\n" })],
   ["/page", () => ({
     status: 200,
@@ -47,7 +48,9 @@ async function serve(
       const [first, ...fields] = text.split("\r\n\r\n", 1)[0]!.split("\r\n");
       return {
         status: Number(first!.split(" ")[1]),
-        headers: Object.fromEntries(fields.map((field) => field.split(": ", 2))),
+        headers: Object.fromEntries(
+          fields.map((field) => field.split(": ", 2)),
+        ),
         body: text.slice(text.indexOf("\r\n\r\n") + 4),
       };
     });

@@ -1,0 +1,35 @@
+/**
+ * What the kernel has counted at an overlay device, for backends whose packets pass
+ * only through the kernel.
+ *
+ * @module
+ */
+
+/** Our name of a counter, and its file below `/sys/class/net/NAME/statistics`. */
+const STATISTICS: Readonly<Record<string, string>> = {
+  "tx.packets": "tx_packets",
+  "tx.bytes": "tx_bytes",
+  "tx.drop.device": "tx_dropped",
+  "rx.packets": "rx_packets",
+  "rx.bytes": "rx_bytes",
+  "rx.drop.device": "rx_dropped",
+};
+
+/** Empty without a device, or if it has just gone. */
+export function deviceCounters(
+  device: string | undefined,
+  root = "/sys/class/net",
+): Record<string, number> {
+  if (device === undefined) return {};
+  try {
+    return Object.fromEntries(
+      Object.entries(STATISTICS).map(([counter, file]) => [
+        counter,
+        Number(Deno.readTextFileSync(`${root}/${device}/statistics/${file}`)),
+      ]),
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
+}
