@@ -202,6 +202,18 @@ export const AGENT_FLAGS = [
       "auto picks the fastest mode that is safe for the device",
   },
   {
+    name: "source-port",
+    type: "enum",
+    default: "auto",
+    words: ["auto", "hash", "fixed"],
+    group: "Data path",
+    origin: "loden",
+    status: ACTIVE,
+    help: "source port of the kernel data path's packets: one of 49152 to " +
+      "65535 per flow (hash), or the network's port (fixed); auto picks hash, " +
+      "and fixed behind a NAT",
+  },
+  {
     name: "sender-check",
     type: "enum",
     default: "strict",

@@ -60,6 +60,8 @@ export interface Settings {
   readonly dataPath: AgentFlagValues["datapath"];
   /** How the kernel data path receives packets from the underlay. */
   readonly ebpfReceive: AgentFlagValues["ebpf-receive"];
+  /** From which port the kernel data path sends. */
+  readonly sourcePort: AgentFlagValues["source-port"];
   readonly senderCheck: AgentFlagValues["sender-check"];
   readonly senderInterfaceCheck: boolean;
   readonly peerGraceMinutes: number;
@@ -248,6 +250,7 @@ function hostSettings(values: AgentFlagValues) {
     deviceName: values["device"],
     dataPath: values["datapath"],
     ebpfReceive: values["ebpf-receive"],
+    sourcePort: values["source-port"],
     senderCheck: values["sender-check"],
     senderInterfaceCheck: values["sender-interface-check"],
     peerGraceMinutes: values["peer-grace"],

@@ -44,6 +44,11 @@ export interface UnderlayError {
   readonly reporter: Ipv4 | undefined;
   /** As the kernel translates the message: `EMSGSIZE`, `ECONNREFUSED`, … */
   readonly errno: number;
+  /**
+   * Of ICMP's "destination unreachable": the code (RFC 792, RFC 1812), which
+   * says more than the errno.
+   */
+  readonly unreachableCode: number | undefined;
   /** Of the path, with `EMSGSIZE`. 0 from a router that does not say (RFC 1191). */
   readonly mtuBytes: number | undefined;
 }
@@ -106,8 +111,11 @@ const CONTROL_BYTES = 256;
  * info (u32), data (u32); the reporter's address is behind it.
  */
 const ERROR_ORIGIN_OFFSET = 4;
+const ERROR_TYPE_OFFSET = 5;
+const ERROR_CODE_OFFSET = 6;
 const ERROR_INFO_OFFSET = 8;
 const ERROR_REPORTER_OFFSET = 16;
+const ICMP_UNREACHABLE = 3;
 const ORIGINS: Readonly<Record<number, UnderlayError["origin"]>> = {
   1: "local",
   2: "icmp",
@@ -223,10 +231,15 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
       const at = this.#control(IPPROTO_IP, IP_RECVERR);
       if (packet === undefined || at === undefined) continue;
       const number = this.#memory.getUint32(at, true);
+      const origin = ORIGINS[this.#memory.getUint8(at + ERROR_ORIGIN_OFFSET)] ??
+        "other";
+      const type = this.#memory.getUint8(at + ERROR_TYPE_OFFSET);
       return {
         ...packet,
-        origin: ORIGINS[this.#memory.getUint8(at + ERROR_ORIGIN_OFFSET)] ??
-          "other",
+        origin,
+        unreachableCode: origin === "icmp" && type === ICMP_UNREACHABLE
+          ? this.#memory.getUint8(at + ERROR_CODE_OFFSET)
+          : undefined,
         reporter: readSocketAddress(this.#memory, at + ERROR_REPORTER_OFFSET)
           ?.address,
         errno: number,

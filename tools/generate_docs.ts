@@ -1,9 +1,9 @@
 /**
- * Brings the generated parts of `docs/configuration.md` and `docs/metrics.md`,
- * `docs/network-config.schema.json` and `docs/status.schema.json` up to date with
- * the flag table, the metrics and the schemas of the network config and of the
- * status. With `--check` nothing is written, and the exit code is 1 when something is
- * stale.
+ * Brings the generated parts of `docs/configuration.md`, `docs/ebpf.md` and
+ * `docs/metrics.md`, `docs/network-config.schema.json` and
+ * `docs/status.schema.json` up to date with the flag table, the kernel's features,
+ * the metrics and the schemas of the network config and of the status. With
+ * `--check` nothing is written, and the exit code is 1 when something is stale.
  *
  *     deno run --allow-read=. --allow-write=docs tools/generate_docs.ts [--check]
  *
@@ -12,6 +12,7 @@
 
 import { renderConfigurationParts } from "./docs/configuration_parts.ts";
 import { replaceParts } from "./docs/document_parts.ts";
+import { renderKernelFeaturePart } from "./docs/kernel_feature_part.ts";
 import { renderMetricsParts } from "./docs/metrics_parts.ts";
 import { renderNetworkSchema } from "./docs/network_json_schema.ts";
 import { renderStatusSchema } from "./docs/status_json_schema.ts";
@@ -28,6 +29,10 @@ const documents: readonly Document[] = [
   {
     path: "docs/configuration.md",
     render: (current) => replaceParts(current, renderConfigurationParts()),
+  },
+  {
+    path: "docs/ebpf.md",
+    render: (current) => replaceParts(current, renderKernelFeaturePart()),
   },
   {
     path: "docs/metrics.md",

@@ -22,6 +22,8 @@ export interface UdpDataPathOptions extends BackendContext {
   readonly checksInterface: boolean;
   /** How the kernel data path receives packets. */
   readonly receive: ReceiveChoice;
+  /** From which port the kernel data path sends. */
+  readonly sourcePort: SourcePortChoice;
   /** Words of `features.ts`. */
   readonly disabledFeatures: readonly string[];
 }
@@ -66,6 +68,12 @@ export type DataPathChoice = "auto" | "ebpf" | "tun";
  * fastest mode that is safe for each device: `ebpf/receive_mode.ts`.
  */
 export type ReceiveChoice = "auto" | "xdp" | "gro" | "direct";
+
+/**
+ * From which port the kernel data path sends: one per flow, the network's, or
+ * what suits the host: `ebpf/source_port_choice.ts`.
+ */
+export type SourcePortChoice = "auto" | "hash" | "fixed";
 
 /** `count` accepts and counts it, `off` only accepts it. */
 export type SenderCheck = "strict" | "count" | "off";

@@ -9,6 +9,7 @@ import { bootTimeNs, type Clock } from "../../linux/clock.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { requestEcho } from "../../linux/echo_request.ts";
 import { KernelEthtool } from "../../linux/ethtool.ts";
+import { hasKernelModule } from "../../linux/kernel_module.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { KernelIpsecMonitor } from "../../linux/netlink/ipsec_monitor.ts";
@@ -41,6 +42,6 @@ export function kernelParts(
     openIpsecMonitor: () => new KernelIpsecMonitor(),
     watch: (descriptors) => new DescriptorWatch(descriptors),
     bootTimeNs,
-    kernelRelease: Deno.osRelease(),
+    hasModule: (name) => hasKernelModule(name),
   };
 }

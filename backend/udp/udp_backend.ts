@@ -26,6 +26,7 @@ import type {
   DataPathChoice,
   ReceiveChoice,
   SenderCheck,
+  SourcePortChoice,
   UdpDataPath,
   UdpDataPathOptions,
 } from "./data_path.ts";
@@ -54,6 +55,8 @@ export interface UdpSettings {
   readonly dataPath: DataPathChoice;
   /** How the kernel data path receives packets from the underlay. */
   readonly receive: ReceiveChoice;
+  /** From which port the kernel data path sends. */
+  readonly sourcePort: SourcePortChoice;
   readonly senderCheck: SenderCheck;
   /** Whether packets must come by an interface that leads to their sender. */
   readonly checksInterface: boolean;
@@ -114,7 +117,7 @@ export class UdpBackend implements Backend {
     const mtuBytes = overlayMtuOf(context);
     signal.throwIfAborted();
     const { port, device, deviceAlias, receive } = this.#options;
-    const { senderCheck, checksInterface } = this.#options;
+    const { senderCheck, checksInterface, sourcePort } = this.#options;
     const path = await this.#startPath({
       ...context,
       mtuBytes,
@@ -124,6 +127,7 @@ export class UdpBackend implements Backend {
       senderCheck,
       checksInterface,
       receive,
+      sourcePort,
       disabledFeatures: this.#options.disabledFeatures,
     }, signal);
     this.#path = path;

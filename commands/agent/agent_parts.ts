@@ -304,6 +304,7 @@ function backendHost(
       device: settings.deviceName,
       dataPath: settings.dataPath,
       receive: settings.ebpfReceive,
+      sourcePort: settings.sourcePort,
       senderCheck: settings.senderCheck,
       checksInterface: settings.senderInterfaceCheck,
       disabledFeatures: settings.disabledFeatures,

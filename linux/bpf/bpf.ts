@@ -186,6 +186,8 @@ export interface Bpf extends Disposable {
   openProgram(id: number): BpfProgram | undefined;
   /** Runs a program on data of ours, with all its effects on its maps. */
   testRun(program: BpfProgram, run: TestRun): TestRunResult;
+  /** The kind of hook that {@linkcode Bpf.attach} uses on a device. */
+  hook(interfaceIndex: number, direction: Direction): AttachedProgram["how"];
   /** The programs attached to a device, in order; none if it is gone. */
   attachedPrograms(
     interfaceIndex: number,

@@ -42,6 +42,12 @@ const PERMISSION_HINT =
   "run as root or with CAP_BPF and CAP_NET_ADMIN, in a container without a " +
   "seccomp profile that forbids bpf(2), and see /sys/kernel/security/lockdown";
 
+/** Hints by error number. */
+const HINTS: Readonly<Record<number, string>> = {
+  [ERRNO.EPERM]: PERMISSION_HINT,
+  [ERRNO.ENOSYS]: "the kernel must be built with CONFIG_BPF_SYSCALL",
+};
+
 /** The kernel refused a call of `bpf(2)`. `code` is `linux.<ERRNO>`. */
 export class BpfError extends SystemCallError {
   /** @param what What was attempted, after "Cannot": "make the map loden_peers". */
@@ -50,11 +56,8 @@ export class BpfError extends SystemCallError {
     errno: number,
     options: SystemCallErrorOptions = {},
   ) {
-    super(
-      what,
-      errno,
-      errno === ERRNO.EPERM ? { hint: PERMISSION_HINT, ...options } : options,
-    );
+    const hint = HINTS[errno];
+    super(what, errno, hint === undefined ? options : { hint, ...options });
   }
 }
 

@@ -10,11 +10,13 @@
 const NUMBERS = {
   map_lookup_elem: 1,
   skb_store_bytes: 9,
+  l4_csum_replace: 11,
   skb_vlan_push: 18,
   redirect: 23,
   skb_load_bytes: 26,
   csum_diff: 28,
   skb_pull_data: 39,
+  set_hash_invalid: 41,
   xdp_adjust_head: 44,
   skb_adjust_room: 50,
   xdp_adjust_meta: 54,

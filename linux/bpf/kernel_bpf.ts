@@ -92,6 +92,13 @@ export class KernelBpf implements Bpf {
     return testRunProgram(program, run);
   }
 
+  hook(interfaceIndex: number, direction: Direction): "tcx" | "clsact" {
+    return this.#tcxAllowed &&
+        tcxProgramIds(interfaceIndex, direction) !== undefined
+      ? "tcx"
+      : "clsact";
+  }
+
   attachedPrograms(
     interfaceIndex: number,
     direction: Direction,
@@ -120,7 +127,7 @@ export class KernelBpf implements Bpf {
     program: BpfProgram,
     { replace }: { replace?: AttachedProgram | undefined } = {},
   ): AttachedProgram {
-    const how = this.#hookOf(interfaceIndex, direction);
+    const how = this.hook(interfaceIndex, direction);
     const inPlace = replace?.how === how ? replace.id : undefined;
     if (how === "tcx") {
       this.#attachTcx(interfaceIndex, direction, program, inPlace);
@@ -177,13 +184,6 @@ export class KernelBpf implements Bpf {
 
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]();
-  }
-
-  #hookOf(interfaceIndex: number, direction: Direction): "tcx" | "clsact" {
-    return this.#tcxAllowed &&
-        tcxProgramIds(interfaceIndex, direction) !== undefined
-      ? "tcx"
-      : "clsact";
   }
 
   #attachTcx(

@@ -250,6 +250,7 @@ export function createByType(
         receive: "auto",
         senderCheck: "strict",
         checksInterface: true,
+        sourcePort: "auto",
         disabledFeatures: [],
       },
     },

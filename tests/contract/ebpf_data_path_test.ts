@@ -37,12 +37,15 @@ import {
   ip,
   KernelPathHost,
   openBpfDescriptors,
+  OWN_ADDRESS,
   peerOf,
   PEERS,
   PREFIX_ALIAS,
+  REMOTE,
   SECOND,
 } from "../support/kernel_path_host.ts";
 import { address } from "../support/kernel_world.ts";
+import { fragmentationNeeded } from "../support/outer_packet.ts";
 import { setKernel } from "../rig/kernel_settings.ts";
 import { testInNamespace } from "./in_namespace.ts";
 
@@ -414,7 +417,7 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
       [...ALL.slice(1), "uplink ingress loden_rx tcx"],
     );
     const names = Object.keys(backend.status().details!);
-    assertEquals(names, ["receive on uplink", "flows on"]);
+    assertEquals(names, ["receive on uplink", "source port", "flows on"]);
     ip("link delete uplink");
   });
 
@@ -448,6 +451,47 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
     await host.clock.advance(5_000);
     assertEquals(host.routes(), ROUTES);
     await host.proveThatPacketsFlow();
+  });
+
+  test("a router's message about a packet with a port of the range sets the MTU of the peer's route", async (host) => {
+    const backend = await host.start({ sourcePort: "hash" });
+    const { sourcePort } = await host.sendOut();
+    assert(sourcePort >= 49_152, `${sourcePort}`);
+    host.injectPacket(fragmentationNeeded({
+      from: "192.0.2.3",
+      to: OWN_ADDRESS,
+      about: {
+        source: OWN_ADDRESS,
+        destination: REMOTE,
+        port: FIRST.port,
+        sourcePort,
+      },
+      mtuBytes: 1_400,
+    }));
+    await eventually(
+      "the MTU at the peer's route",
+      () => host.routes().includes(`${PEER_ROUTES[0]} mtu 1372`),
+    );
+    assertEquals(backend.status().counters["tx.pathMtuLearned"], 1);
+  });
+
+  test("no packet is lost while an agent takes over that sends from other ports", async (host) => {
+    for (const [before, after] of [["fixed", "hash"], ["hash", "fixed"]]) {
+      const options = (sourcePort: string) => ({
+        sourcePort: sourcePort as "hash" | "fixed",
+      });
+      const first = await host.start(options(before!));
+      const { "tx.packets": sent } = first.status().counters;
+      const packets = steadyPackets(PACKETS);
+      await host.stop(first);
+      const second = await host.start(options(after!));
+      await packets.ended;
+      const { counters } = second.status();
+      assertEquals(counters["tx.packets"]! - sent!, PACKETS);
+      const { sourcePort } = await host.sendOut();
+      assertEquals(sourcePort === FIRST.port, after === "fixed");
+      await host.stop(second);
+    }
   });
 
   test("a peer by a second underlay is sent and heard there, and by the first again when its route goes", async (host) => {

@@ -21,6 +21,7 @@ underlaySocketContract("FakeUnderlaySocket", () => {
         ...common,
         reporter: ROUTER,
         errno: ERRNO.EMSGSIZE,
+        unreachableCode: 4,
         mtuBytes,
       }),
     peerRefuses: () =>
@@ -28,6 +29,7 @@ underlaySocketContract("FakeUnderlaySocket", () => {
         ...common,
         reporter: PEER,
         errno: ERRNO.ECONNREFUSED,
+        unreachableCode: 3,
         mtuBytes: undefined,
       }),
     settle() {},

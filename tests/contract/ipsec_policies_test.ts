@@ -43,6 +43,7 @@ testInNamespace("IPsec policies", import.meta.url, () => {
       receive: "auto",
       senderCheck: "strict",
       checksInterface: true,
+      sourcePort: "auto",
       disabledFeatures: [],
     });
     const address = parseIpv4("192.0.2.1")!;

@@ -52,6 +52,7 @@ const OPTIONS: UdpBackendOptions = {
   receive: "auto",
   senderCheck: "strict",
   checksInterface: true,
+  sourcePort: "auto",
   disabledFeatures: [],
 };
 

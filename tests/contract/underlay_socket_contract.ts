@@ -76,6 +76,7 @@ export function underlaySocketContract(
     origin: "icmp" as const,
     reporter: ROUTER,
     errno: ERRNO.EMSGSIZE,
+    unreachableCode: 4,
     mtuBytes,
   });
 
@@ -135,6 +136,7 @@ export function underlaySocketContract(
         origin: "icmp",
         reporter: PEER,
         errno: ERRNO.ECONNREFUSED,
+        unreachableCode: 3,
         mtuBytes: undefined,
       },
       tooBig(0),

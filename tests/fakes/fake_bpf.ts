@@ -15,13 +15,16 @@ import type {
   BpfProgram,
   Direction,
   MapSpec,
+  MapType,
   ProgramSpec,
+  ProgramType,
   TestRun,
   TestRunResult,
   XdpProgram,
 } from "../../linux/bpf/bpf.ts";
-import { BpfError } from "../../linux/bpf/errors.ts";
-import type { Instruction } from "../../linux/bpf/instructions.ts";
+import { BpfError, ProgramRefusedError } from "../../linux/bpf/errors.ts";
+import { type HelperName, helperName } from "../../linux/bpf/helpers.ts";
+import { call, type Instruction } from "../../linux/bpf/instructions.ts";
 import { checkMapSpec, checkName } from "../../linux/bpf/spec.ts";
 import { withPlaces } from "../../linux/bpf/source_place.ts";
 import { ERRNO } from "../../linux/errno.ts";
@@ -68,6 +71,7 @@ export class FakeBpf implements Bpf {
   readonly #goneInterfaces = new Set<number>();
   readonly #withoutNativeXdp = new Set<number>();
   readonly #failures = new Map<Method, Error>();
+  readonly #refused = new Set<HelperName | MapType | ProgramType>();
   #testRun: (
     program: FakeProgramRecord,
     run: TestRun,
@@ -86,6 +90,11 @@ export class FakeBpf implements Bpf {
   failWith(method: Method, error: Error | undefined): void {
     if (error === undefined) this.#failures.delete(method);
     else this.#failures.set(method, error);
+  }
+
+  /** The kernel is built without a helper, a kind of maps or of programs. */
+  refuse(what: HelperName | MapType | ProgramType): void {
+    this.#refused.add(what);
   }
 
   /** What {@linkcode testRun} answers. */
@@ -127,6 +136,9 @@ export class FakeBpf implements Bpf {
   createMap(spec: MapSpec): BpfMap {
     this.#failIfTold("createMap");
     checkMapSpec(spec);
+    if (this.#refused.has(spec.type)) {
+      throw new BpfError(`create the map ${spec.name}`, ERRNO.EINVAL);
+    }
     const id = this.#nextId++;
     const value = newFakeMapRecord(id, spec, this.#cpus);
     this.#maps.set(id, { value, uses: 0 });
@@ -142,6 +154,7 @@ export class FakeBpf implements Bpf {
       map.descriptor,
     ]));
     const instructions = spec.build();
+    this.#refuseProgram(spec, instructions);
     const options = { byteOrder: "little", maps: descriptors } as const;
     try {
       assemble(instructions, options);
@@ -203,6 +216,11 @@ export class FakeBpf implements Bpf {
     return this.#testRun(this.#programs.get(program.id)!.value, run);
   }
 
+  hook(): "tcx" | "clsact" {
+    this.#failIfTold("hook");
+    return this.tcx ? "tcx" : "clsact";
+  }
+
   attachedPrograms(
     interfaceIndex: number,
     direction: Direction,
@@ -224,7 +242,7 @@ export class FakeBpf implements Bpf {
     const what =
       `attach ${program.name} to ${direction} of interface ${interfaceIndex}`;
     this.#requireInterface(what, interfaceIndex);
-    const how = this.tcx ? "tcx" : "clsact";
+    const how = this.hook();
     const attached = this.#hook(interfaceIndex, direction);
     const indexOf = (id: number) =>
       attached.findIndex((other) => other.how === how && other.id === id);
@@ -295,6 +313,27 @@ export class FakeBpf implements Bpf {
   }
 
   [Symbol.dispose](): void {}
+
+  #refuseProgram(
+    { name, type }: ProgramSpec,
+    instructions: readonly Instruction[],
+  ): void {
+    if (this.#refused.has(type)) {
+      throw new BpfError(`load the program ${name}`, ERRNO.EINVAL);
+    }
+    const opcode = call("redirect").opcode;
+    for (const instruction of instructions) {
+      if (instruction.kind !== "operation") continue;
+      if (instruction.opcode !== opcode) continue;
+      const helper = helperName(instruction.immediate) as HelperName;
+      if (!this.#refused.has(helper)) continue;
+      throw new ProgramRefusedError(name, {
+        errno: ERRNO.EINVAL,
+        kernelRelease: "5.4.0",
+        log: `invalid func unknown#${instruction.immediate}`,
+      });
+    }
+  }
 
   #hook(interfaceIndex: number, direction: Direction): AttachedProgram[] {
     const name = hookName(interfaceIndex, direction);

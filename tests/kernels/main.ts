@@ -37,8 +37,11 @@ import { VirtualMachine } from "./virtual_machine.ts";
 /** What is worth a look on each kernel. */
 const FILES = [
   "tests/contract/kernel_bpf_test.ts",
+  "tests/contract/kernel_features_test.ts",
   "tests/contract/kernel_rtnetlink_test.ts",
   "tests/contract/packet_fates_programs_test.ts",
+  "tests/contract/flow_entropy_test.ts",
+  "tests/contract/flow_queues_test.ts",
   "tests/contract/ebpf_data_path_test.ts",
   "tests/contract/kernel_ipip_test.ts",
   "tests/contract/kernel_wireguard_test.ts",

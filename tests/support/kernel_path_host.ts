@@ -35,7 +35,8 @@ import { AF_INET, SOCK_DGRAM, socketAddress } from "./socket_address.ts";
 /** The network that these hosts are of, unless told. */
 export const PREFIX_ALIAS = "loden:/kernel-path-test";
 export const PORT = 8285;
-const OWN_ADDRESS = "192.0.2.1";
+/** Of the underlay. */
+export const OWN_ADDRESS = "192.0.2.1";
 /** What neighbours have on every wire. */
 const NEIGHBOUR_MAC = "02:00:5e:00:53:99";
 
@@ -61,6 +62,7 @@ export const PEERS: readonly Peer[] = [
 export interface OuterDatagram {
   readonly source: string;
   readonly destination: string;
+  readonly sourcePort: number;
   readonly payload: Uint8Array;
 }
 
@@ -107,6 +109,7 @@ class Wire implements Disposable {
       return {
         source: [...frame.subarray(26, 30)].join("."),
         destination: [...frame.subarray(30, 34)].join("."),
+        sourcePort: view.getUint16(34),
         payload: frame.slice(ETHERNET_BYTES + OUTER_BYTES),
       };
     }
@@ -219,8 +222,10 @@ export class KernelPathHost {
     name = "eth0",
     own = `${OWN_ADDRESS}/24`,
     neighbours: readonly string[] = [REMOTE, "192.0.2.3"],
+    queues = 1,
   ): Link {
-    ip(`link add ${name} type veth peer name ${name}w`);
+    const count = `numtxqueues ${queues} numrxqueues ${queues}`;
+    ip(`link add ${name} ${count} type veth peer name ${name}w ${count}`);
     ip(`address add ${own} dev ${name}`);
     ip(`link set ${name} up`);
     ip(`link set ${name}w up`);
@@ -281,6 +286,7 @@ export class KernelPathHost {
         receive: "auto",
         senderCheck: "strict",
         checksInterface: true,
+        sourcePort: "auto",
         disabledFeatures: [],
         ...options,
       },
@@ -327,8 +333,9 @@ export class KernelPathHost {
     to = "10.1.2.7",
     device = "eth0",
     of: OverlayOf = FIRST,
+    fromPort = 2_000,
   ): Promise<OuterDatagram> {
-    using socket = new HostSocket(`${of.net}.1.0`, 2_000);
+    using socket = new HostSocket(`${of.net}.1.0`, fromPort);
     const wire = this.#wires.get(device)!;
     while (wire.read(of.port) !== undefined);
     const payload = somePayload(500, Math.floor(Math.random() * 250));
@@ -382,6 +389,11 @@ export class KernelPathHost {
         payload,
       }),
     });
+    this.injectPacket(outer, device);
+  }
+
+  /** Puts an IPv4 packet on the wire, for the host. */
+  injectPacket(outer: Uint8Array, device = "eth0"): void {
     const frame = new Uint8Array(ETHERNET_BYTES + outer.length);
     frame.set(this.link(device).mac, 0);
     frame.set(Uint8Array.fromHex(NEIGHBOUR_MAC.replaceAll(":", "")), 6);

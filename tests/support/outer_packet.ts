@@ -117,7 +117,10 @@ export function fragment(
 export function fragmentationNeeded({ from, to, about, mtuBytes }: {
   readonly from: string;
   readonly to: string;
-  readonly about: Pick<OuterPacket, "source" | "destination" | "port">;
+  readonly about: Pick<
+    OuterPacket,
+    "source" | "destination" | "port" | "sourcePort" | "protocol"
+  >;
   readonly mtuBytes: number;
 }): Uint8Array {
   const quoted = outerPacket({

@@ -73,6 +73,7 @@ export const PROGRAM_HOST: HostConstants = {
   subnet: network(OWN_SUBNET),
   underlayAddress: address(UNDERLAY.address),
   port: UNDERLAY.port,
+  sourcePort: "fixed",
   senderCheck: "strict",
   checksInterface: true,
   device: { interfaceIndex: 11, mac: macBytes(DEVICE_MAC) },

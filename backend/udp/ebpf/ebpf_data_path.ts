@@ -65,6 +65,10 @@ import type { HostConstants } from "./programs/constants.ts";
 import { losesUdp } from "./receive_mode.ts";
 import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
+import {
+  chooseSourcePort,
+  type SourcePortDecision,
+} from "./source_port_choice.ts";
 import { describeDevice } from "./underlays.ts";
 
 /** What the data path needs. */
@@ -111,6 +115,7 @@ export class EbpfDataPath implements UdpDataPath {
   readonly #parts: EbpfDataPathParts;
   readonly #options: UdpDataPathOptions;
   readonly #owner: Ownership;
+  readonly #sourcePort: SourcePortDecision;
   readonly #stopped = Promise.withResolvers<void>();
   readonly #adopted!: AdoptedMaps;
   /** Created for each overlay device. */
@@ -172,6 +177,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.#parts = parts;
     this.#options = options;
     this.#owner = owner;
+    this.#sourcePort = chooseSourcePort(options.sourcePort, options.underlay);
     this.#claims = new PathMtuClaims({
       clock: parts.clock,
       probe: parts.probePath ?? (() => Promise.resolve("none")),
@@ -209,6 +215,16 @@ export class EbpfDataPath implements UdpDataPath {
   /** The program that judges packets from the underlay. */
   get ingress(): BpfProgram | undefined {
     return this.#programs?.underlays.ingress;
+  }
+
+  /** Whether outer packets leave from one port per flow. */
+  get sourcePort(): "hash" | "fixed" {
+    return this.#sourcePort.sourcePort;
+  }
+
+  /** Whether packets are sent to an address. */
+  isPeer(address: Ipv4): boolean {
+    return this.#routes.has(address);
   }
 
   /** Of a device from which packets are received; `undefined` of others. */
@@ -277,7 +293,7 @@ export class EbpfDataPath implements UdpDataPath {
    */
   onPathMtu(address: Ipv4, port: number): boolean {
     // Anyone can send such a message: what it costs is bounded.
-    return port === this.#options.port && this.#routes.has(address) &&
+    return port === this.#options.port && this.isPeer(address) &&
       this.#claims.mayLook(address) && this.#lookAtPathMtu(address);
   }
 
@@ -514,6 +530,7 @@ export class EbpfDataPath implements UdpDataPath {
       subnet,
       underlayAddress: underlay.address,
       port,
+      sourcePort: this.#sourcePort.sourcePort,
       senderCheck,
       checksInterface,
       // The present ones: udev may have changed ours.
@@ -604,8 +621,12 @@ export class EbpfDataPath implements UdpDataPath {
   }
 
   details(): Record<string, string> {
+    const { sourcePort, reason } = this.#sourcePort;
     return {
       ...this.#programs?.underlays.details(),
+      "source port": `${
+        sourcePort === "fixed" ? this.#options.port : "49152-65535"
+      }: ${reason}`,
       ...this.#claims.details(),
     };
   }

@@ -62,14 +62,37 @@ export class IpsecPoliciesGoneError extends LodenError {
   }
 }
 
-/** The kernel is older than the data path's programs. Its code is `backend.kernel`. */
-export class KernelTooOldError extends LodenError {
-  constructor(release: string, least: string) {
+/**
+ * The kernel lacks a feature without which there is no kernel data path. Its
+ * code is `backend.kernel`.
+ */
+export class KernelFeatureMissingError extends LodenError {
+  /** @param problem what the kernel said. */
+  constructor(
+    feature: { readonly name: string; readonly since: string },
+    problem: unknown,
+  ) {
+    const hint = problem instanceof LodenError ? problem.hint : undefined;
     super(
       "backend.kernel",
-      `Cannot use the kernel data path: Linux must be ${least} or later: current value is ${release}`,
-      { hint: "use --datapath=tun to carry packets in user space" },
+      `Cannot use the kernel data path: it needs ${feature.name} (since Linux ${feature.since}): ${
+        describeError(problem)
+      }`,
+      {
+        cause: problem,
+        hint: hint ?? "use --datapath=tun to carry packets in user space",
+      },
     );
+  }
+}
+
+/**
+ * Trying a feature shows that it is not there, without an error of the kernel.
+ * Its code is `backend.kernel-feature`.
+ */
+export class FeatureAbsentError extends LodenError {
+  constructor(name: string, reason: string) {
+    super("backend.kernel-feature", `Cannot use ${name}: ${reason}`);
   }
 }
 

@@ -54,7 +54,8 @@ export function findOverlayPair(
 
 /**
  * Creates the pair and replaces a half-created one. Throws
- * {@linkcode BackendStartError} if another device has the name.
+ * {@linkcode BackendStartError} if another device has the name, and
+ * {@linkcode NetlinkError} if the kernel has no such devices.
  */
 export function makeOverlayPair(
   rtnetlink: Rtnetlink,
@@ -81,6 +82,8 @@ export function makeOverlayPair(
       if (!(error instanceof NetlinkError)) throw error;
       const isTaken = error.errno === ERRNO.EEXIST;
       if (isTaken && pattern !== name && number < PATTERN_ATTEMPTS) continue;
+      // The kernel has no veth: another data path may work.
+      if (error.errno === ERRNO.EOPNOTSUPP) throw error;
       throw new BackendStartError(error);
     }
   }

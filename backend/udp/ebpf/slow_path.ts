@@ -7,7 +7,8 @@
  * (`BPF_PROG_TEST_RUN`), checks and counts it, and returns the decapsulated
  * frame, which is sent into the overlay through the hop.
  *
- * Errors that the socket receives show the path MTU.
+ * Errors that the socket receives show the path MTU, and a firewall that refuses
+ * the packets.
  *
  * @module
  */
@@ -21,10 +22,11 @@ import { ERRNO } from "../../../linux/errno.ts";
 import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type {
   UnderlayDatagram,
+  UnderlayError,
   UnderlaySocket,
 } from "../../../linux/underlay_socket.ts";
 import { internetChecksum } from "../../../net/checksum.ts";
-import type { Ipv4 } from "../../../net/ipv4.ts";
+import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import {
   DONT_FRAGMENT,
   ETHERNET,
@@ -54,6 +56,11 @@ const PAUSE_MS = 20;
 /** Pause after a failure, which may last. */
 const FAILURE_PAUSE_MS = 1_000;
 const TTL = 64;
+/** Anyone can forge an error: one line an hour. */
+const REFUSAL_REST_MS = 3_600_000;
+/** ICMP codes "prohibited" by an administrator: RFC 1812, section 5.2.7.1. */
+const PROHIBITED_CODES: ReadonlySet<number | undefined> = new Set([9, 10, 13]);
+const PORT_UNREACHABLE_CODE = 3;
 
 /** What the slow path needs. */
 export interface SlowPathParts {
@@ -62,7 +69,7 @@ export interface SlowPathParts {
   readonly watch: DescriptorWaiter;
   readonly packets: PacketPort;
   readonly bpf: Bpf;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "sleep" | "monotonic">;
 }
 
 /** A packet of the overlay, and its sender. */
@@ -75,6 +82,8 @@ export type SentPacket = Pick<
 export interface SlowPathTarget {
   readonly underlayAddress: Ipv4;
   readonly port: number;
+  /** Whether outer packets leave from `port` or from one per flow. */
+  readonly sourcePort: "hash" | "fixed";
   /** The overlay device's MTU, the largest packet that it accepts. */
   readonly mtuBytes: number;
   /** The program that judges packets; `undefined` if none is loaded. */
@@ -86,6 +95,8 @@ export interface SlowPathTarget {
   underlayMac(interfaceIndex: number): Uint8Array | undefined;
   /** Where a frame is sent to enter the overlay device. */
   readonly hop: { readonly interfaceIndex: number };
+  /** Whether packets are sent to an address. */
+  isPeer(address: Ipv4): boolean;
   /**
    * The path MTU of a peer is smaller than known; returns whether that is new.
    */
@@ -109,6 +120,7 @@ export class SlowPath {
   readonly #stopping = new AbortController();
   /** The last failure's message; a lasting failure is logged once. */
   #reported: string | undefined;
+  #refusalUntilMs = -Infinity;
   #packets = 0;
   #fromOtherDevices = 0;
   #tooBig = 0;
@@ -175,11 +187,32 @@ export class SlowPath {
       if (error === undefined && datagram === undefined) return false;
       if (error?.errno === ERRNO.EMSGSIZE) {
         if (this.#target.onPathMtu(error.address, error.port)) this.#pathMtus++;
-      }
+      } else if (error !== undefined) this.#lookForFirewall(error);
       if (datagram !== undefined) this.#deliver(datagram);
       this.#reported = undefined;
     }
     return true;
+  }
+
+  #lookForFirewall(error: UnderlayError): void {
+    const { port, sourcePort } = this.#target;
+    const { address, reporter, unreachableCode } = error;
+    if (reporter === undefined || error.port !== port) return;
+    // "Port unreachable" from the peer itself: no agent runs there.
+    const isFirewall = PROHIBITED_CODES.has(unreachableCode) ||
+      (unreachableCode === PORT_UNREACHABLE_CODE && reporter !== address);
+    if (!isFirewall || !this.#target.isPeer(address)) return;
+    const nowMs = this.#parts.clock.monotonic();
+    if (nowMs < this.#refusalUntilMs) return;
+    this.#refusalUntilMs = nowMs + REFUSAL_REST_MS;
+    log.warn("a firewall refuses packets to a peer", {
+      event: "backend.packets-refused",
+      peer: formatIpv4(address),
+      firewall: formatIpv4(reporter),
+      hint: sourcePort === "hash"
+        ? `accept UDP from ports 49152-65535 to port ${port}, or use --source-port=fixed on all hosts`
+        : `accept UDP port ${port}`,
+    });
   }
 
   #deliver(datagram: UnderlayDatagram): void {

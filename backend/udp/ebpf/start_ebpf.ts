@@ -25,14 +25,12 @@ import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
 import { OverlayKeeper } from "../../overlay_keeper.ts";
 import { EbpfDataPath } from "./ebpf_data_path.ts";
-import { KernelPathUnavailableError, KernelTooOldError } from "./errors.ts";
+import { KernelPathUnavailableError } from "./errors.ts";
+import { missingFeature, requireRoom } from "./kernel_features.ts";
 import { FlowSpreading } from "./flow_spreading.ts";
 import { SlowPath } from "./slow_path.ts";
 
 const log = getLogger(["loden", "backend"]);
-
-/** `bpf_skb_adjust_room` past a device's MTU: `net/core/filter.c` since 5.12. */
-const LEAST_KERNEL: readonly [major: number, minor: number] = [5, 12];
 
 /** What the data path needs. */
 export interface EbpfParts {
@@ -53,8 +51,8 @@ export interface EbpfParts {
   readonly bootTimeNs: () => bigint;
   /** Until when peers are valid without the agent. */
   readonly trust?: PeerTrust;
-  /** As `uname -r`. */
-  readonly kernelRelease: string;
+  /** Whether the kernel has a module; `undefined` if it cannot be seen. */
+  readonly hasModule: (name: string) => boolean | undefined;
 }
 
 /**
@@ -66,15 +64,16 @@ export function startEbpf(
   options: UdpDataPathOptions,
 ): UdpDataPath {
   const startedAtMs = parts.clock.monotonic();
-  requireKernel(parts.kernelRelease);
   using opened = new DisposableStack();
   // First, so that a busy port is found before anything is changed.
   const socket = opened.use(openSocket(parts, options));
   const { tcx, flowSpreading } = wantedFeatures(options.disabledFeatures);
   let path: EbpfDataPath;
   let running: RunningEbpf;
+  let bpf: Bpf | undefined;
   try {
-    const bpf = opened.use(parts.openBpf({ tcx }));
+    bpf = opened.use(parts.openBpf({ tcx }));
+    requireRoom({ bpf, underlay: options.underlay });
     const packets = opened.use(parts.openPacketPort());
     const monitor = opened.use(parts.openMonitor());
     path = EbpfDataPath.start({ ...parts, bpf }, options);
@@ -88,6 +87,7 @@ export function startEbpf(
       underlayAddress: options.underlay.address,
       port: options.port,
       mtuBytes: options.mtuBytes,
+      sourcePort: path.sourcePort,
       get ingress() {
         return path.ingress;
       },
@@ -95,6 +95,7 @@ export function startEbpf(
         return path.hop;
       },
       underlayMac: (interfaceIndex) => path.underlayMac(interfaceIndex),
+      isPeer: (address) => path.isPeer(address),
       onPathMtu: (address, port) => path.onPathMtu(address, port),
     });
     running = new RunningEbpf({
@@ -114,7 +115,9 @@ export function startEbpf(
     });
   } catch (error) {
     if (error instanceof BackendStartError) throw error;
-    throw new KernelPathUnavailableError(error);
+    throw new KernelPathUnavailableError(
+      bpf && missingFeature({ ...parts, ...options, bpf }) || error,
+    );
   }
   log.info("data path started", {
     event: "backend.started",
@@ -266,17 +269,4 @@ class RunningEbpf implements UdpDataPath {
       });
     }
   }
-}
-
-function requireKernel(release: string): void {
-  const [major = 0, minor = 0] = release.split(".").map((part) =>
-    parseInt(part)
-  );
-  const [leastMajor, leastMinor] = LEAST_KERNEL;
-  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) {
-    return;
-  }
-  throw new KernelPathUnavailableError(
-    new KernelTooOldError(release, LEAST_KERNEL.join(".")),
-  );
 }

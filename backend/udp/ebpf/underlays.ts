@@ -126,8 +126,8 @@ export class Underlays {
     const { how } = ingress.attached;
     let { changed } = ingress;
     if (decision.mode === "xdp") {
-      const xdp = this.#xdpProgram(link.mac);
       try {
+        const xdp = this.#xdpProgram(link.mac);
         if (ensureXdp(bpf, link.index, xdp, suffix)) changed = true;
       } catch (error) {
         this.#refused.set(link.index, describeError(error));

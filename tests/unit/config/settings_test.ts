@@ -67,6 +67,7 @@ Deno.test("without any source every setting has its default", async () => {
     deviceName: "flannel%d",
     dataPath: "auto",
     ebpfReceive: "auto",
+    sourcePort: "auto",
     senderCheck: "strict",
     senderInterfaceCheck: true,
     peerGraceMinutes: 10,

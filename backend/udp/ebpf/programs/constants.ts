@@ -20,6 +20,8 @@ export interface HostConstants {
   /** This host's address in outer packets, in both directions. */
   readonly underlayAddress: Ipv4;
   readonly port: number;
+  /** Outer packets leave from `port`, or from one per flow: `source_port.ts`. */
+  readonly sourcePort: "hash" | "fixed";
   readonly senderCheck: SenderCheck;
   /** Whether packets must come by an interface that leads to their sender. */
   readonly checksInterface: boolean;

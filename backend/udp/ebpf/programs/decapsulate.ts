@@ -95,6 +95,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { OTHER_PROTOCOL, restoreQuotedPort } from "./source_port.ts";
 
 /** BPF_F_INGRESS. */
 const INGRESS = 1;
@@ -135,10 +136,15 @@ export function decapsulate(
   delivery: Delivery,
   place: "underlay" | "hop",
 ): Instruction[] {
+  const readsErrors = place === "underlay" && host.sourcePort === "hash";
   return [
     ...leaveFramesOfOthers(),
     ...linear(R7, INNER_IP, "not ours"),
-    ...leavePacketsOfOthers(host, "not ours"),
+    ...leavePacketsOfOthers(
+      host,
+      "not ours",
+      readsErrors ? OTHER_PROTOCOL : "not ours",
+    ),
     ...(place === "underlay" ? counters(VERDICT.DROP) : []),
     ...checkLengths(),
     ...checkInnerHeader(),
@@ -165,6 +171,7 @@ export function decapsulate(
     ...(place === "underlay"
       ? aggregate(host)
       : [label("not one packet"), goto(dropped("rx.drop.badLength"))]),
+    ...(readsErrors ? restoreQuotedPort(host, "not ours") : []),
     ...ends("not ours", VERDICT.NEXT),
   ];
 }
@@ -182,11 +189,13 @@ function leaveFramesOfOthers(): Instruction[] {
 
 /**
  * Jumps to `otherwise` unless R7, the packet, is an intact, plain datagram for
- * the port and the underlay's address.
+ * the port and the underlay's address; to `otherProtocol` if it is plain, but
+ * not UDP, with the protocol in R1.
  */
 export function leavePacketsOfOthers(
   host: HostConstants,
   otherwise: string,
+  otherProtocol = otherwise,
 ): Instruction[] {
   return [
     load("u8", R1, R7, OUTER_IP),
@@ -195,7 +204,7 @@ export function leavePacketsOfOthers(
     and(R1, networkHalf(FRAGMENT_MASK)),
     jumpIf(R1, "!=", 0, otherwise),
     load("u8", R1, R7, OUTER_IP + IPV4.PROTOCOL),
-    jumpIf(R1, "!=", PROTOCOL.UDP, otherwise),
+    jumpIf(R1, "!=", PROTOCOL.UDP, otherProtocol),
     load("u32", R1, R7, OUTER_IP + IPV4.DESTINATION),
     jumpIf32(R1, "!=", networkWord(host.underlayAddress), otherwise),
     load("u16", R1, R7, OUTER_UDP + UDP.DESTINATION),

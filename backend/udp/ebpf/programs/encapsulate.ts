@@ -7,7 +7,8 @@
  * passes the segments to its hop; there `loden_hop` encapsulates them one by
  * one.
  *
- * The outer headers are flannel's, with DF as its socket sets it. The kernel's
+ * The outer headers are flannel's, with DF as its socket sets it, but for the
+ * source port: `source_port.ts`. The kernel's
  * segmentation fills in lengths, IP IDs and header checksums of a
  * super-packet's segments (`net/ipv4/udp_offload.c`,
  * `__skb_udp_tunnel_segment`). The TTL is not changed here: the host's
@@ -76,6 +77,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { hashSourcePort } from "./source_port.ts";
 
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
 const ENCAPSULATE_UDP = (1 << 1) | (1 << 4);
@@ -111,6 +113,7 @@ export function encapsulate(
   return [
     ...checkHeader(place),
     ...(isDevice ? [] : sumPseudoHeader()),
+    ...hashSourcePort(host),
     ...findPeer(),
     ...(isDevice ? leaveWhatMustBeCut(host) : []),
     ...segments("tx"),

@@ -10,7 +10,7 @@
  *
  * Before encapsulation and after decapsulation the overlay's packet is at 14.
  *
- * Sources: RFC 791, RFC 768, `linux/if_ether.h`, `linux/bpf.h` (`struct
+ * Sources: RFC 791, RFC 768, RFC 792, `linux/if_ether.h`, `linux/bpf.h` (`struct
  * __sk_buff`, `struct xdp_md`).
  *
  * @module
@@ -49,6 +49,15 @@ export const UDP = {
   BYTES: 8,
 } as const;
 
+/** `struct icmphdr`, from its start. */
+export const ICMP = {
+  TYPE: 0,
+  CHECKSUM: 2,
+  BYTES: 8,
+  /** The type "destination unreachable", which includes path MTUs. */
+  UNREACHABLE: 3,
+} as const;
+
 /** Offset of the underlay's IPv4 header. */
 export const OUTER_IP = ETHERNET.BYTES;
 export const OUTER_UDP = OUTER_IP + IPV4.BYTES;
@@ -65,7 +74,7 @@ export const DONT_FRAGMENT = 0x4000;
 /** More fragments, and the offset. */
 export const FRAGMENT_MASK = 0x3fff;
 export const ETHERTYPE_IPV4 = 0x0800;
-export const PROTOCOL = { TCP: 6, UDP: 17 } as const;
+export const PROTOCOL = { ICMP: 1, TCP: 6, UDP: 17 } as const;
 
 /** `struct __sk_buff`. */
 export const SKB = {

@@ -43,6 +43,7 @@ import {
   UDP,
 } from "./layout.ts";
 import { fold, STACK } from "./parts.ts";
+import { storePorts } from "./source_port.ts";
 
 const OUTER_TTL = 64;
 
@@ -75,12 +76,7 @@ export function outerHeaders(host: HostConstants): Instruction[] {
     ...fold(R1, R3),
     xor(R1, 0xffff),
     store("u16", R10, ip + IPV4.CHECKSUM, R1),
-    store(
-      "u32",
-      R10,
-      udp,
-      networkHalf(host.port) | (networkHalf(host.port) << 16),
-    ),
+    ...storePorts(host, udp),
     mov(R1, R8),
     add(R1, UDP.BYTES),
     toBigEndian(R1, 16),
@@ -132,7 +128,7 @@ export function outerChecksum(host: HostConstants): Instruction[] {
   const source = networkWord(host.underlayAddress);
   const udp = STACK.HEADERS + IPV4.BYTES;
   const fixed = (source & 0xffff) + (source >>> 16) +
-    networkHalf(PROTOCOL.UDP) + 2 * networkHalf(host.port);
+    networkHalf(PROTOCOL.UDP) + networkHalf(host.port);
   return [
     load("u32", R1, R7, PEER.FLAGS),
     and(R1, PEER_FLAG.CHECKSUM),
@@ -144,6 +140,8 @@ export function outerChecksum(host: HostConstants): Instruction[] {
     add(R1, fixed),
     load("u32", R2, R7, PEER.ADDRESS),
     ...addHalves(R1, R2, R3),
+    load("u16", R2, R10, udp + UDP.SOURCE),
+    add(R1, R2),
     load("u16", R2, R10, udp + UDP.LENGTH),
     add(R1, R2),
     add(R1, R2),

@@ -53,6 +53,8 @@ export const STACK = {
   OPTIONS: -120,
   /** The inner protocol, 4 bytes. */
   PROTOCOL: -124,
+  /** The outer source port, 4 bytes. */
+  SOURCE_PORT: -128,
   /** The sum of the inner pseudo header, 8 bytes. */
   PSEUDO_SUM: -136,
   /** A question to the host's routing, 64 bytes. */

@@ -884,6 +884,7 @@ Deno.test("a host whose card is a veth of single packets strips them in the driv
   assert(world.attached().includes(`one xdp ${XDP}`));
   assertEquals(path.details(), {
     "receive on one": "xdp by tcx: a veth that receives packets one by one",
+    "source port": "49152-65535: one per flow",
   });
 });
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
+  FeatureAbsentError,
+  KernelFeatureMissingError,
   KernelPathUnavailableError,
-  KernelTooOldError,
   NoEthernetError,
 } from "../../../../../backend/udp/ebpf/errors.ts";
 import { describeError } from "../../../../../errors.ts";
@@ -34,9 +35,20 @@ Deno.test("an underlay without Ethernet is named, and what it is instead", () =>
   );
 });
 
-Deno.test("the error for an old kernel names the required version", () => {
+Deno.test("the error about a kernel names the feature, its version and what the kernel said", () => {
+  const feature = { name: "bpf_redirect_neigh", since: "5.10" };
+  const said = new BpfError("load the program loden_probe", ERRNO.EPERM);
+  const error = new KernelFeatureMissingError(feature, said);
   assertStringIncludes(
-    new KernelTooOldError("5.4.0-100", "5.12").message,
-    "Linux must be 5.12 or later: current value is 5.4.0-100",
+    error.message,
+    "it needs bpf_redirect_neigh (since Linux 5.10): Cannot load the program loden_probe: the kernel answered EPERM",
+  );
+  assertEquals(error.hint, said.hint);
+  assertStringIncludes(
+    new KernelFeatureMissingError(
+      feature,
+      new FeatureAbsentError("veth", "there is none"),
+    ).hint!,
+    "--datapath=tun",
   );
 });

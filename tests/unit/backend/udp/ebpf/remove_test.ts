@@ -141,6 +141,7 @@ Deno.test("the backend does not start in user space while programs take its pack
       receive: "auto",
       senderCheck: "strict",
       checksInterface: true,
+      sourcePort: "auto",
       disabledFeatures: [],
     },
   );

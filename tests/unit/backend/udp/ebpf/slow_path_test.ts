@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "fast-check";
 import {
   frameOf,
@@ -7,7 +7,10 @@ import {
 } from "../../../../../backend/udp/ebpf/slow_path.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
-import type { UnderlayDatagram } from "../../../../../linux/underlay_socket.ts";
+import type {
+  UnderlayDatagram,
+  UnderlayError,
+} from "../../../../../linux/underlay_socket.ts";
 import { internetChecksum } from "../../../../../net/checksum.ts";
 import type { Ipv4 } from "../../../../../net/ipv4.ts";
 import { FakeBpf } from "../../../../fakes/fake_bpf.ts";
@@ -33,6 +36,7 @@ const ICMP_ERROR = {
   port: 8285,
   origin: "icmp",
   reporter: address("198.51.100.1"),
+  unreachableCode: undefined,
   mtuBytes: 1_400,
 } as const;
 
@@ -88,7 +92,9 @@ class World {
     this.slowPath = new SlowPath(this, {
       underlayAddress: OWN,
       port: 8285,
+      sourcePort: "hash",
       mtuBytes: 1_472,
+      isPeer: (peer) => peer === PEER,
       get ingress() {
         return world.ingress;
       },
@@ -229,6 +235,52 @@ Deno.test("other errors about packets tell nothing of the path, and keep no data
   assertEquals(world.learned, []);
   assertEquals(world.packets.sent.length, 1);
 });
+
+Deno.test("a firewall that refuses packets to a peer is named, once an hour", async () => {
+  using logs = new CapturedLogs();
+  await using world = new World();
+  const refuse = async () => {
+    for (const unreachableCode of [13, 9, 10, 3]) {
+      world.socket.bringError({
+        ...ICMP_ERROR,
+        errno: ERRNO.EHOSTUNREACH,
+        unreachableCode,
+      });
+    }
+    await world.wake();
+  };
+  await refuse();
+  await refuse();
+  const [event, ...others] = logs.events("backend.packets-refused");
+  assertEquals(others, []);
+  assertEquals([event!.peer, event!.firewall], ["192.0.2.2", "198.51.100.1"]);
+  assertMatch(String(event!.hint), /49152-65535 .*--source-port=fixed/);
+  await world.clock.advance(3_600_000);
+  await refuse();
+  assertEquals(logs.events("backend.packets-refused").length, 2);
+});
+
+/** Errors that name no firewall. */
+const NO_FIREWALL: readonly [string, Partial<UnderlayError>][] = [
+  ["a host that is down", { unreachableCode: 1 }],
+  ["a peer without an agent", { unreachableCode: 3, reporter: PEER }],
+  ["an address that is no peer", { unreachableCode: 13, address: OWN }],
+  ["another port", { unreachableCode: 13, port: 53 }],
+  ["this host", { unreachableCode: 13, reporter: undefined }],
+];
+for (const [what, error] of NO_FIREWALL) {
+  Deno.test(`an error about ${what} names no firewall`, async () => {
+    using logs = new CapturedLogs();
+    await using world = new World();
+    world.socket.bringError({
+      ...ICMP_ERROR,
+      errno: ERRNO.EHOSTUNREACH,
+      ...error,
+    });
+    await world.wake();
+    assertEquals(logs.events("backend.packets-refused"), []);
+  });
+}
 
 Deno.test("many datagrams are taken in turns, and between them others have theirs", async () => {
   await using world = new World();
