@@ -29,8 +29,19 @@ import {
   type NetworkSupervisorComponents,
 } from "./network/network_supervisor.ts";
 import { Readiness } from "./readiness.ts";
+import { ProbeReport } from "./probe/probe_report.ts";
+import { probeAddress } from "./probe/probe_address.ts";
+import {
+  type ProbeComponents,
+  ProbeService,
+  type ProbeTarget,
+} from "./probe/probe_service.ts";
 import { PeerTimes } from "./status/peer_times.ts";
-import { formatTime, type LeaseStatus } from "./status/state.ts";
+import {
+  formatTime,
+  type LeaseStatus,
+  type PeerStatus,
+} from "./status/state.ts";
 import {
   SubnetChangeHook,
   type SubnetChangeOptions,
@@ -65,6 +76,7 @@ export interface AgentComponents extends
   readonly runShell: RunShell;
   /** Runs each change of the peers in the backend; without it, as it is. */
   readonly timeApply?: (apply: () => Promise<void>) => Promise<void>;
+  readonly probes: Omit<ProbeComponents, "clock" | "random">;
 }
 
 /** The settings. */
@@ -72,6 +84,8 @@ export interface AgentOptions {
   readonly etcd: EtcdSettings;
   readonly network: NetworkOptions;
   readonly subnetChange: SubnetChangeOptions;
+  /** UDP port of the probes; `undefined`: none. */
+  readonly probePort: number | undefined;
 }
 
 /** One run of the agent. */
@@ -83,6 +97,9 @@ export class Agent {
   readonly #supervisor: NetworkSupervisor;
   readonly #readiness: Readiness;
   readonly #peerTimes: PeerTimes;
+  /** `undefined` if they are not wanted. */
+  readonly probes: ProbeService | undefined;
+  readonly #probeReport: ProbeReport;
   /** Rejects if the agent must end, at any point of its start. */
   readonly #failed = Promise.withResolvers<never>();
   #savedTried = false;
@@ -130,6 +147,20 @@ export class Agent {
       advertise: (advertisement) => membership.advertise(advertisement),
       serve: (backendTypes) => membership.serve(backendTypes),
     }, options.network);
+    this.#probeReport = new ProbeReport(state, components.clock, {
+      underlay: () => this.#supervisor.current?.plan.underlay,
+      underlayUse: () => this.#backend?.underlayUse(),
+    });
+    this.probes = options.probePort === undefined
+      ? undefined
+      : new ProbeService(
+        { ...components, ...components.probes },
+        options.probePort,
+        {
+          target: () => this.#probeTarget(),
+          onTick: (service) => this.#probeReport.update(service),
+        },
+      );
     const changes = new ChangeFollower({
       ...components,
       membership,
@@ -154,7 +185,9 @@ export class Agent {
           stale: peer.stale,
           confirmed: timeOrNull(membership.confirmedAtMs(peer.subnet)),
           since: timeOrNull(this.#peerTimes.sinceMs(peer)),
+          probe: this.#probeStatus(formatCidr(peer.subnet)),
         })),
+      probes: () => this.probes && this.#probeReport.status(this.probes),
     });
     this.#failed.promise.catch(() => {});
   }
@@ -169,6 +202,10 @@ export class Agent {
     const reporter = new StatusReporter(state, notifier, clock);
     reporter.start();
     const ending = AbortSignal.any([signal, this.#tasks.signal]);
+    const { probes } = this;
+    if (probes !== undefined) {
+      this.#tasks.spawn("probes", (stopping) => probes.run(stopping));
+    }
     const end = untilAborted(ending);
     try {
       await Promise.race([
@@ -316,8 +353,41 @@ export class Agent {
     });
   }
 
+  /** Where probes go from and to; `undefined` while no packets are carried. */
+  #probeTarget(): ProbeTarget | undefined {
+    const { state } = this.#components;
+    const network = this.#supervisor.current;
+    const { overlay } = state.facts;
+    const isDown = state.warnings().some(({ code }) =>
+      code === "data-path.down" || code === "data-path.not-started"
+    );
+    if (network === undefined || overlay === null || isDown) return undefined;
+    const { backend, plan: { config, subnet, underlay } } = network;
+    const { type } = config.backend;
+    const devices = [
+      overlay.device,
+      ...backend.formerDevices,
+      ...backend.directDevices() ?? [],
+    ].filter((name) => name !== null);
+    return {
+      address: probeAddress(subnet, type),
+      backendType: type,
+      mtuBytes: overlay.mtuBytes,
+      // What carries packets is unknown with alloc and extension.
+      ...devices.length > 0
+        ? { devices, dataPath: backend.status()?.dataPath ?? "" }
+        : { devices: [underlay.interfaceName], dataPath: undefined },
+    };
+  }
+
+  #probeStatus(subnet: string): PeerStatus["probe"] {
+    const probed = this.probes?.peers.get(subnet);
+    return probed === undefined ? null : this.#probeReport.peerStatus(probed);
+  }
+
   #applyPeers(diff: PeerDiff): Promise<void> {
     this.#peerTimes.apply(diff);
+    this.probes?.apply(diff);
     const { timeApply = (apply) => apply() } = this.#components;
     return timeApply(() => this.#supervisor.apply(diff));
   }

@@ -528,6 +528,18 @@ export const AGENT_FLAGS = [
     help: "give each peer metrics of its own",
   },
   {
+    name: "probe-port",
+    type: "int",
+    default: 8_286,
+    min: 0,
+    max: 65_535,
+    group: "Health and logs",
+    origin: "loden",
+    status: ACTIVE,
+    help: "UDP port of the probes between hosts, on this host's address in " +
+      "the overlay and the same on all hosts; 0 for no probes",
+  },
+  {
     name: "log-format",
     type: "enum",
     default: "auto",

@@ -109,6 +109,8 @@ export interface Settings {
   readonly metricsPort: number | undefined;
   /** Whether each peer has metrics of its own. */
   readonly metricsPeers: boolean;
+  /** `undefined`: no probes between hosts. */
+  readonly probePort: number | undefined;
   readonly logFormat: AgentFlagValues["log-format"];
   readonly verbosity: number;
 
@@ -242,6 +244,7 @@ function hostSettings(values: AgentFlagValues) {
   const dockerOptsFile = values["docker-opts-file"];
   const healthzPort = values["healthz-port"];
   const metricsPort = values["metrics-port"];
+  const probePort = values["probe-port"];
   return {
     iface: values["iface"].filter((name) => name !== ""),
     ifaceRegex: values["iface-regex"].map(translateGoRegex),
@@ -283,6 +286,7 @@ function hostSettings(values: AgentFlagValues) {
     metricsIp: values["metrics-ip"],
     metricsPort: metricsPort > 0 ? metricsPort : undefined,
     metricsPeers: values["metrics-peers"],
+    probePort: probePort > 0 ? probePort : undefined,
     logFormat: values["log-format"],
     verbosity: values["v"],
   };

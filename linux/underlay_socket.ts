@@ -31,6 +31,8 @@ export interface UnderlayDatagram {
   readonly port: number;
   /** Of the device by which it came, IP_PKTINFO. */
   readonly interfaceIndex: number;
+  /** As it arrived; absent unless it was asked for. */
+  readonly ttl?: number;
 }
 
 /** An error about a packet that left from the socket's address and port. */
@@ -74,14 +76,18 @@ export interface UnderlaySocketOptions {
   readonly bufferBytes?: number;
   /** Memory for one datagram. */
   readonly datagramBytes?: number;
+  /** Whether datagrams are to say their TTL. */
+  readonly ttl?: boolean;
 }
 
 /** Room for some hundred errors or a dozen of the largest datagrams. */
 const DEFAULT_BUFFER_BYTES = 512 * 1024;
 const LARGEST_DATAGRAM_BYTES = 65535;
 
+const IP_TTL = 2;
 const IP_PKTINFO = 8;
 const IP_RECVERR = 11;
+const IP_RECVTTL = 12;
 const SOL_SOCKET = 1;
 const SO_RXQ_OVFL = 40;
 
@@ -183,6 +189,15 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
         setSocketOption(this.descriptor, IPPROTO_IP, IP_PKTINFO, 1),
         "ask for the device of datagrams",
       );
+      checked(
+        setSocketOption(
+          this.descriptor,
+          IPPROTO_IP,
+          IP_RECVTTL,
+          Number(options.ttl ?? false),
+        ),
+        "ask for the TTL of datagrams",
+      );
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -206,10 +221,12 @@ export class KernelUnderlaySocket implements UnderlaySocket, Disposable {
         this.#memory,
         KernelUnderlaySocket.#NAME,
       )!;
+      const ttl = this.#control(IPPROTO_IP, IP_TTL);
       return {
         payload: this.#datagram.slice(0, bytes),
         ...sender,
         interfaceIndex: this.#interfaceIndex(),
+        ...ttl !== undefined && { ttl: this.#memory.getInt32(ttl, true) },
       };
     }
     return undefined;

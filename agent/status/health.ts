@@ -123,6 +123,9 @@ const WARNINGS = {
     "warning",
     "peers that joined, left or moved; see the times in the text",
   ],
+  "peers.unreachable": ["warning", "packets to and from those hosts"],
+  "peers.path-mtu": ["warning", "large packets to those hosts"],
+  "probes.not-running": ["warning", "probes of this host and of others to it"],
   "state.not-saved": ["warning", "restarts while etcd is away"],
   "footprint.not-saved": ["warning", "loden cleanup"],
   "health.not-served": ["warning", "/healthz and /readyz"],
@@ -155,6 +158,12 @@ const DEPENDS_ON: Partial<Record<WarningCode, readonly WarningCode[]>> = {
     "firewall.missing",
     "firewall.forward-missing",
   ],
+  "peers.unreachable": [
+    "data-path.down",
+    "data-path.not-started",
+    "underlay.missing",
+    "network.leftovers",
+  ],
   "docker.bridge-elsewhere": ["files.subnet-env", "files.docker-opts"],
 };
 
@@ -162,6 +171,8 @@ const DEPENDS_ON: Partial<Record<WarningCode, readonly WarningCode[]>> = {
 const VISIBLE_AFTER_MS: Partial<Record<WarningCode, number>> = {
   "etcd.unavailable": 5_000,
   "lease.not-held": 5_000,
+  // A data path that starts again answers before.
+  "peers.unreachable": 5_000,
 };
 
 /** Every warning that the agent can raise. */

@@ -70,6 +70,39 @@ export interface PeerStatus {
   readonly confirmed: string | null;
   /** RFC 3339: since when this agent has served the subnet at this address. */
   readonly since: string | null;
+  /** What probes have found (docs/probes.md); `null` without them. */
+  readonly probe: PeerProbeStatus | null;
+}
+
+/** What probes have found about another host. */
+export interface PeerProbeStatus {
+  readonly state: "unknown" | "reachable" | "unreachable";
+  /** RFC 3339: since when it is in that state. */
+  readonly since: string;
+  /** How it answers; `null` before the first answer. */
+  readonly way: "udp" | "icmp" | null;
+  /** Smoothed. */
+  readonly rttMs: number | null;
+  /** The share of the last 32 turns without an answer, 0 to 1. */
+  readonly lossRatio: number | null;
+  /** The largest packet that passed unfragmented. */
+  readonly mtuBytes: number | null;
+  /** RFC 3339. */
+  readonly lastAnswer: string | null;
+}
+
+/** The probes of this host. */
+export interface ProbesStatus {
+  readonly port: number;
+  /** Where they are answered; `null`: nowhere. */
+  readonly address: string | null;
+  /** Why they are not answered although the network runs. */
+  readonly failure: string | null;
+  readonly reachable: number;
+  readonly unreachable: number;
+  readonly unknown: number;
+  /** Since the start, by name (docs/probes.md). */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 /** A file that the agent writes for other programs. */
@@ -106,6 +139,8 @@ export interface StatusSnapshot {
   readonly backend: BackendStatus | null;
   readonly backendRestarts: number;
   readonly peers: readonly PeerStatus[];
+  /** `null` with `--probe-port=0`. */
+  readonly probes: ProbesStatus | null;
   readonly firewall: string | null;
   /** `null` if no daemon runs on this host. */
   readonly docker: DockerStatus | null;
@@ -158,6 +193,7 @@ export interface LiveParts {
   subnetCount(): number | undefined;
   /** Of the peers that have counters of their own. */
   peerTraffic(): readonly PeerTraffic[];
+  probes(): ProbesStatus | undefined;
 }
 
 const NO_PARTS: LiveParts = {
@@ -167,6 +203,7 @@ const NO_PARTS: LiveParts = {
   peerCount: () => 0,
   subnetCount: () => undefined,
   peerTraffic: () => [],
+  probes: () => undefined,
 };
 
 /** The agent's state and its listeners. */
@@ -308,6 +345,7 @@ export class AgentState {
       backend: this.#parts.backend() ?? null,
       backendRestarts: this.#parts.backendRestarts(),
       peers,
+      probes: this.#parts.probes() ?? null,
       warnings: this.#health.warnings().map(({ sinceMs, ...warning }) => ({
         ...warning,
         since: formatTime(sinceMs),

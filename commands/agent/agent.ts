@@ -10,6 +10,7 @@ import { FlanneldRunningError } from "../../agent/errors.ts";
 import { exitCodes, signalExitCode } from "../../agent/exit_codes.ts";
 import { serveHealth } from "../../agent/status/health_server.ts";
 import { planListeners } from "../../agent/status/listener_plan.ts";
+import { probeRoutes } from "../../agent/probe/probe_routes.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
@@ -157,7 +158,11 @@ async function runAgent(
       metrics,
     );
     agent = parts.agent;
-    const status = StatusServer.start(paths, socketRoutes(state, metrics));
+    const probes = probeRoutes(() => parts.agent.probes);
+    const status = StatusServer.start(
+      paths,
+      socketRoutes(state, metrics, probes),
+    );
     onceReady(state, ending.signal, releaseProgramPages);
     try {
       await Promise.all([

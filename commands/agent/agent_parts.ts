@@ -78,10 +78,13 @@ import { PeerLedger } from "../../lease/peers/peer_ledger.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
+import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
+import { KernelEchoSocket } from "../../linux/echo_socket.ts";
 import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { KernelProbeSocket } from "../../linux/probe_socket.ts";
 import { runShell } from "../../linux/shell_command.ts";
 import { systemRandom } from "../../linux/random.ts";
 import { formatMac } from "../../net/mac.ts";
@@ -216,7 +219,13 @@ export async function composeAgent(
     ...metrics && {
       timeApply: (apply: () => Promise<void>) => metrics.timeApply(apply),
     },
+    probes: {
+      openSocket: (address, port) => new KernelProbeSocket(address, port),
+      openEcho: (address) => new KernelEchoSocket(address),
+      watch: (descriptors) => new DescriptorWatch(descriptors),
+    },
   }, {
+    probePort: settings.probePort,
     etcd: settings,
     subnetChange: {
       action: settings.onSubnetChange,

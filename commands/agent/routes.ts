@@ -10,12 +10,18 @@ import type { Handler } from "../../agent/status/request_server.ts";
 import type { Routes } from "../../agent/status/routes.ts";
 import type { AgentState } from "../../agent/status/state.ts";
 
-/** On the status socket, for this host's root: `loden status` and others. */
+/**
+ * On the status socket, for this host's root: `loden status` and others.
+ *
+ * @param others of parts that only the running agent has.
+ */
 export function socketRoutes(
   state: AgentState,
   metrics?: AgentMetrics,
+  others: Routes = new Map(),
 ): Routes {
   const routes = new Map<string, Handler>([
+    ...others,
     ["/status", () => ({
       status: 200,
       body: JSON.stringify(state.snapshot()),

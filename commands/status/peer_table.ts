@@ -8,7 +8,7 @@ import type { PeerStatus } from "../../agent/status/state.ts";
 import { describeAge } from "./age.ts";
 import { type Line, plain } from "../terminal/lines.ts";
 
-const HEADER = ["SUBNET", "HOST", "SINCE", "BACKEND", "CONFIRMED"];
+const HEADER = ["SUBNET", "HOST", "SINCE", "BACKEND", "PROBE", "CONFIRMED"];
 const INDENT = "  ";
 
 /**
@@ -16,14 +16,21 @@ const INDENT = "  ";
  *
  * @param columns of the terminal; infinite if there is none.
  * @param most so many peers are listed.
+ * @param overlayMtuBytes a path that lets less through is remarked on.
  */
 export function peerTable(
   peers: readonly PeerStatus[],
   nowMs: number,
-  { columns, most }: { readonly columns: number; readonly most: number },
+  { columns, most, overlayMtuBytes }: {
+    readonly columns: number;
+    readonly most: number;
+    readonly overlayMtuBytes: number | undefined;
+  },
 ): Line[] {
   if (peers.length === 0) return [];
-  const rows = peers.slice(0, most).map((peer) => cells(peer, nowMs));
+  const rows = peers.slice(0, most).map((peer) =>
+    cells(peer, nowMs, overlayMtuBytes)
+  );
   const table = rows.length === 0 ? [] : align([HEADER, ...rows]);
   const fits = table.every((text) => text.length <= columns);
   const more = peers.length - rows.length;
@@ -36,7 +43,11 @@ export function peerTable(
   ];
 }
 
-function cells(peer: PeerStatus, nowMs: number): string[] {
+function cells(
+  peer: PeerStatus,
+  nowMs: number,
+  overlayMtuBytes: number | undefined,
+): string[] {
   const { backendType, confirmed, dataPath, publicIp, since, stale } = peer;
   const age = describeAge(confirmed, nowMs);
   return [
@@ -44,9 +55,33 @@ function cells(peer: PeerStatus, nowMs: number): string[] {
     publicIp,
     describeAge(since, nowMs) ?? "-",
     dataPath === null ? backendType : `${backendType} (${dataPath})`,
+    describeProbe(peer, nowMs, overlayMtuBytes),
     age === undefined ? "unknown" : `${age} ago`,
     ...stale ? ["stale: its key is gone"] : [],
   ];
+}
+
+/** An earlier agent does not say. */
+function describeProbe(
+  { probe }: Partial<Pick<PeerStatus, "probe">>,
+  nowMs: number,
+  overlayMtuBytes = 0,
+): string {
+  if (probe === null || probe === undefined) return "-";
+  const { lossRatio, mtuBytes, rttMs, state, way } = probe;
+  if (state !== "reachable") {
+    const age = describeAge(probe.lastAnswer, nowMs);
+    return age === undefined ? state : `${state}, answered ${age} ago`;
+  }
+  const lost = Math.round((lossRatio ?? 0) * 100);
+  return [
+    `${(rttMs ?? 0).toFixed(1)} ms`,
+    ...way === "icmp" ? ["ICMP"] : [],
+    ...lost === 0 ? [] : [`${lost} % lost`],
+    ...mtuBytes === null || mtuBytes >= overlayMtuBytes
+      ? []
+      : [`MTU ${mtuBytes}`],
+  ].join(", ");
 }
 
 function align(rows: readonly (readonly string[])[]): string[] {
@@ -61,9 +96,14 @@ function align(rows: readonly (readonly string[])[]): string[] {
 }
 
 function narrow(
-  [subnet, host, since, backend, confirmed, ...remarks]: string[],
+  [subnet, host, since, backend, probe, confirmed, ...remarks]: string[],
 ): Line[] {
-  const facts = [backend, `since ${since}`, `confirmed ${confirmed}`];
+  const facts = [
+    backend,
+    `since ${since}`,
+    `probe ${probe}`,
+    `confirmed ${confirmed}`,
+  ];
   return [
     row(`${INDENT}${subnet}  ${host}`),
     { text: `${INDENT}  ${[...facts, ...remarks].join(", ")}`, indent: 4 },

@@ -37,7 +37,11 @@ export function renderStatus(
   const render = (most: number) =>
     renderLines([
       ...facts(status),
-      ...peerTable(status.peers, nowMs, { columns, most }),
+      ...peerTable(status.peers, nowMs, {
+        columns,
+        most,
+        overlayMtuBytes: status.overlay?.mtuBytes,
+      }),
       ...section("counters", describeCounters(status)),
       ...troubles(status, nowMs),
     ], terminal);
@@ -69,6 +73,7 @@ function facts(status: StatusSnapshot): Line[] {
     fact("overlay", describeOverlay(status)),
     fact("data path", describeDataPath(status)),
     ...describeDetails(status),
+    fact("probes", describeProbes(status)),
     fact("firewall", status.firewall ?? "-"),
     fact("docker", describeDocker(status)),
     fact("files", describeFiles(status)),
@@ -185,6 +190,16 @@ function describeDataPath(status: StatusSnapshot): string {
 function describeDetails({ backend }: StatusSnapshot): Line[] {
   return Object.entries(backend?.details ?? {})
     .map(([name, value]) => fact("", `${name}: ${value}`));
+}
+
+/** An earlier agent does not say. */
+function describeProbes({ probes }: Partial<StatusSnapshot>): string {
+  if (probes === null || probes === undefined) return "off";
+  const { address, failure, port, reachable, unknown, unreachable } = probes;
+  const where = `UDP port ${port}`;
+  if (address === null) return `${where}: ${failure ?? "not yet"}`;
+  return `${where} on ${address}, hosts: ${reachable} reachable, ` +
+    `${unreachable} unreachable, ${unknown} unknown`;
 }
 
 function describeDocker({ docker }: StatusSnapshot): string {

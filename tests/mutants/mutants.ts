@@ -48,6 +48,7 @@ const EXTENSION_TESTS = [
   "tests/unit/backend/extension/extension_backend_test.ts",
   "tests/unit/backend/extension/extension_descriptor_test.ts",
 ];
+const PROBE_TESTS = ["tests/unit/agent/probe/probe_service_test.ts"];
 const IPIP_TESTS = ["tests/unit/backend/ipip/ipip_backend_test.ts"];
 const VXLAN_TESTS = ["tests/unit/backend/vxlan/vxlan_backend_test.ts"];
 
@@ -660,5 +661,54 @@ export const MUTANTS: readonly Mutant[] = [
     text: "CAP_NET_RAW CAP_BPF CAP_SYS_ADMIN",
     change: "CAP_NET_RAW CAP_BPF CAP_SYS_ADMIN CAP_DAC_READ_SEARCH",
     tests: ["tests/contract/units_test.ts"],
+  },
+  {
+    fault: "a probe is answered whatever device it came by",
+    file: "agent/probe/probe_service.ts",
+    text: "!target?.devices.includes(device)",
+    change: "target === undefined",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "a probe is answered to any program of a peer's host",
+    file: "agent/probe/probe_service.ts",
+    text: "port !== this.port || ",
+    change: "",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "a probe is answered to a container that is masqueraded as its host",
+    file: "agent/probe/probe_service.ts",
+    text: "ttl < leastTtl ? undefined : from",
+    change: "from",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "one peer's probes use up what all peers have",
+    file: "agent/probe/responder.ts",
+    text: "!from.echoLimit.take() || ",
+    change: "",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "a flood of probes takes the agent's time",
+    file: "agent/probe/probe_service.ts",
+    text: "if (!this.#readLimit.take()) return false;",
+    change: "",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "another host's answer to a probe is believed",
+    file: "agent/probe/exchanges.ts",
+    text: "exchange.address !== address ||",
+    change: "",
+    tests: ["tests/unit/agent/probe/exchanges_test.ts"],
+  },
+  {
+    fault: "a host that drops UDP alone is called unreachable",
+    file: "agent/probe/peer_probe.ts",
+    text: `icmp ? [small, { ...small, way: "icmp" }] : [small]`,
+    change: "[small]",
+    tests: ["tests/unit/agent/probe/peer_probe_test.ts"],
   },
 ];

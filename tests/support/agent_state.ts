@@ -28,6 +28,15 @@ export const PEER: PeerStatus = {
   stale: false,
   confirmed: "2026-01-01T02:00:00.000Z",
   since: "2026-01-01T02:00:00.000Z",
+  probe: {
+    state: "reachable",
+    since: "2026-01-01T02:00:00.000Z",
+    way: "udp",
+    rttMs: 0.31,
+    lossRatio: 0,
+    mtuBytes: 1472,
+    lastAnswer: "2026-01-01T05:00:00.000Z",
+  },
 };
 
 const BACKEND: BackendStatus = {

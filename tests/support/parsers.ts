@@ -62,6 +62,7 @@ import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import { parseMac } from "../../net/mac.ts";
 import { overlayMtu } from "../../net/mtu.ts";
+import { decodeProbe } from "../../net/probe_message.ts";
 
 /** A parser, and what it is given. */
 export interface Parser {
@@ -314,6 +315,12 @@ export function parsers(): Parser[] {
     parser("parseForwarding", netlink(12), parseForwarding),
     parser("parseBpfFilter", netlink(20), parseBpfFilter),
     parser("parseFilterPriority", netlink(20), parseFilterPriority),
+
+    parser(
+      "decodeProbe",
+      bytes().map((each) => Uint8Array.of(0x4c, 0x50, 1, ...each)),
+      decodeProbe,
+    ),
 
     parser("decodeText", bytes(), decodeText),
     parser("parseLeaseName", textLike("10.1.5.0-24"), parseLeaseName),

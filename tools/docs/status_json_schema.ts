@@ -24,6 +24,25 @@ function described<Schema extends v.GenericSchema>(
   return v.pipe(schema, v.description(description));
 }
 
+const peerProbe = v.looseObject({
+  state: v.picklist(["unknown", "reachable", "unreachable"]),
+  since: described(time, "since when it is in that state"),
+  way: described(
+    v.nullable(v.picklist(["udp", "icmp"])),
+    "how it answers; null before the first answer",
+  ),
+  rttMs: described(v.nullable(v.number()), "round trip, smoothed"),
+  lossRatio: described(
+    v.nullable(v.number()),
+    "the share of the last 32 turns without an answer, 0 to 1",
+  ),
+  mtuBytes: described(
+    v.nullable(count),
+    "the largest packet that passed unfragmented",
+  ),
+  lastAnswer: v.nullable(time),
+});
+
 const peer = v.looseObject({
   subnet: text,
   publicIp: described(text, "the underlay address of the host"),
@@ -38,6 +57,23 @@ const peer = v.looseObject({
     v.nullable(time),
     "since when this agent has served the subnet at this address",
   ),
+  probe: described(
+    v.nullable(peerProbe),
+    "what probes have found (docs/probes.md); null without them",
+  ),
+});
+
+const probes = v.looseObject({
+  port: count,
+  address: described(maybeText, "where they are answered; null: nowhere"),
+  failure: described(
+    maybeText,
+    "why they are not answered although the network runs",
+  ),
+  reachable: count,
+  unreachable: count,
+  unknown: count,
+  counters: described(v.record(text, count), "since the start of the agent"),
 });
 
 const warning = v.looseObject({
@@ -111,6 +147,7 @@ const statusSchema = v.looseObject({
   })),
   backendRestarts: count,
   peers: v.array(peer),
+  probes: described(v.nullable(probes), "null with --probe-port=0"),
   firewall: maybeText,
   docker: v.nullable(v.looseObject({
     version: maybeText,

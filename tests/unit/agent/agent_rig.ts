@@ -28,6 +28,7 @@ import {
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeFirewall } from "../../fakes/fake_firewall.ts";
 import { FakeMembership } from "../../fakes/fake_membership.ts";
+import { FakeProbeNet } from "../../fakes/fake_probe_net.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";
 import { FakeRtnetlinkMonitor } from "../../fakes/fake_rtnetlink_monitor.ts";
@@ -47,6 +48,8 @@ export interface RigOptions {
   readonly saved?: SavedNetwork;
   readonly acquireDelay?: () => Promise<void>;
   readonly subnetChange?: Partial<SubnetChangeOptions>;
+  /** None by default. */
+  readonly probePort?: number;
 }
 
 export const underlay = {
@@ -66,6 +69,7 @@ export class AgentRig {
   readonly antiSpoofing = new FakeFirewall();
   /** The overlay's device, as the firewall was told, each time. */
   readonly setOverlayDevice: (string | undefined)[] = [];
+  readonly probes = new FakeProbeNet();
   readonly calls: string[] = [];
   readonly backends: FakeBackend[] = [];
   readonly files = new Map<string, string>();
@@ -127,6 +131,7 @@ export class AgentRig {
         takeOverDevices: options.takeOverDevices ?? false,
         formerBackends: options.formerBackends ?? [],
       },
+      probePort: options.probePort,
       subnetChange: {
         action: { kind: "continue" },
         formerSubnet: undefined,
@@ -278,6 +283,7 @@ export class AgentRig {
         this.commands.push({ command, env: { ...env } });
         return this.runCommand(signal);
       },
+      probes: this.probes,
       saveFootprint: async ({ backends = [] }) => {
         call("footprint");
         await this.footprintDelay();

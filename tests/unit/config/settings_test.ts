@@ -97,6 +97,7 @@ Deno.test("without any source every setting has its default", async () => {
     metricsIp: "127.0.0.1",
     metricsPort: undefined,
     metricsPeers: false,
+    probePort: 8_286,
     logFormat: "auto",
     verbosity: 0,
     warnings: [],

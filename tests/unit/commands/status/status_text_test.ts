@@ -50,15 +50,62 @@ Deno.test("peers are a table with their backends and ages", () => {
     stale: true,
     confirmed: "2026-01-01T04:59:57.000Z",
     since: null,
+    probe: null,
   };
   const text = renderStatus(running([PEER, flannel]), { nowMs });
   assertStringIncludes(
     text,
     `peers (2):
-  SUBNET         HOST         SINCE  BACKEND     CONFIRMED
-  10.1.6.0/24    192.0.2.12   3 h    udp (ebpf)  3 h ago
-  10.1.170.0/24  192.0.2.113  -      udp         3 s ago    stale: its key is gone
+  SUBNET         HOST         SINCE  BACKEND     PROBE   CONFIRMED
+  10.1.6.0/24    192.0.2.12   3 h    udp (ebpf)  0.3 ms  3 h ago
+  10.1.170.0/24  192.0.2.113  -      udp         -       3 s ago    stale: its key is gone
 `,
+  );
+});
+
+Deno.test("a probe that found something is shown with it", () => {
+  const probe = PEER.probe!;
+  const shown = (changes: Partial<typeof probe>) => {
+    const peers = [{ ...PEER, probe: { ...probe, ...changes } }];
+    const text = renderStatus(running(peers), { nowMs });
+    return /udp \(ebpf\) {2}(.*?) {2,}3 h ago/.exec(text)![1];
+  };
+  assertEquals(shown({ way: "icmp" }), "0.3 ms, ICMP");
+  assertEquals(
+    shown({ lossRatio: 0.125, mtuBytes: 1_400 }),
+    "0.3 ms, 13 % lost, MTU 1400",
+  );
+  assertEquals(
+    shown({ state: "unreachable", lastAnswer: "2026-01-01T04:00:00.000Z" }),
+    "unreachable, answered 60 min ago",
+  );
+  assertEquals(shown({ state: "unknown", lastAnswer: null }), "unknown");
+});
+
+Deno.test("the probes are one line, with why there are none", () => {
+  const probes = {
+    port: 8_286,
+    address: "10.1.5.0",
+    failure: null,
+    reachable: 12,
+    unreachable: 1,
+    unknown: 0,
+    counters: {},
+  };
+  const line = (changes: Partial<typeof probes> | { failure: string }) =>
+    /^probes +(.*)$/m.exec(
+      renderStatus({ ...running(), probes: { ...probes, ...changes } }, {
+        nowMs,
+      }),
+    )![1];
+  assertEquals(
+    line({}),
+    "UDP port 8286 on 10.1.5.0, hosts: 12 reachable, 1 unreachable, 0 unknown",
+  );
+  const failure = "Cannot listen on UDP 10.1.5.0:8286: EADDRINUSE";
+  assertEquals(
+    line({ address: null, failure } as never),
+    `UDP port 8286: ${failure}`,
   );
 });
 
@@ -66,6 +113,8 @@ Deno.test("an agent of an earlier version is shown without what it does not say"
   const status = JSON.parse(JSON.stringify(running()));
   delete status.peers[0].since;
   delete status.peers[0].confirmed;
+  delete status.peers[0].probe;
+  delete status.probes;
   status.warnings = [{
     code: "config.refused",
     severity: "warning",
@@ -74,7 +123,8 @@ Deno.test("an agent of an earlier version is shown without what it does not say"
     since: "2026-01-01T04:00:00.000Z",
   }];
   const text = renderStatus(status, { nowMs });
-  assertMatch(text, /192\.0\.2\.12 +- +udp \(ebpf\) +unknown\n/);
+  assertMatch(text, /192\.0\.2\.12 +- +udp \(ebpf\) +- +unknown\n/);
+  assertStringIncludes(text, "probes     off\n");
   assertStringIncludes(ending(text), "warning: the config is refused\n");
 });
 
@@ -122,8 +172,8 @@ Deno.test("a terminal of 40 columns has no longer line, and no word is lost", ()
     text,
     `peers (1):
   10.1.6.0/24  192.0.2.12
-    udp (ebpf), since 3 h, confirmed 3 h
-    ago
+    udp (ebpf), since 3 h, probe 0.3 ms,
+    confirmed 3 h ago
 `,
   );
   const words = (from: string) => from.split(/counters/)[1]!.split(/\s+/);
