@@ -96,6 +96,23 @@ export const RUN_FLAG: BoolFlag = {
   help: "create the network instead of printing the command",
 };
 
+/** `bundle`: where the archive goes. */
+export const ARCHIVE_FLAG: StringFlag = {
+  ...OWN,
+  name: "output",
+  type: "string",
+  default: "",
+  placeholder: "FILE",
+  help: "write the archive to FILE, not to loden-bundle-TIME.tar.gz here",
+};
+
+/** `bundle`: for a report that others can read. */
+export const ANONYMIZE_FLAG: BoolFlag = {
+  ...OWN,
+  name: "anonymize",
+  help: "replace addresses and host names by pseudonyms",
+};
+
 /** `cloud-config apply`: print only. */
 export const APPLY_DRY_RUN_FLAG: BoolFlag = {
   ...DRY_RUN_FLAG,

@@ -8,7 +8,9 @@ import { AGENT_FLAGS } from "../config/flags.ts";
 import type { CommandEntry } from "./command.ts";
 import {
   agentFlags,
+  ANONYMIZE_FLAG,
   APPLY_DRY_RUN_FLAG,
+  ARCHIVE_FLAG,
   CHECK_FLAG,
   DRY_RUN_FLAG,
   ETCD_FLAG_NAMES,
@@ -113,6 +115,17 @@ export const commandTable: readonly CommandEntry[] = [
       ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
     ],
     load: () => import("./cleanup/cleanup.ts"),
+  },
+  {
+    name: "bundle",
+    synopsis: "[--output=FILE] [--anonymize] [FLAG]...",
+    help: "gather what a bug report needs in one archive, without secrets",
+    flags: [
+      ARCHIVE_FLAG,
+      ANONYMIZE_FLAG,
+      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
+    ],
+    load: () => import("./bundle/bundle.ts"),
   },
   {
     name: "completion",

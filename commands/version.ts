@@ -15,7 +15,22 @@ export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   refuseWords(io, line);
-  const versions = {
+  io.stdout(
+    isSet(line, "json")
+      ? JSON.stringify(await versions()) + "\n"
+      : await describeVersions(),
+  );
+  return exitCodes.ok;
+}
+
+/** One a line. */
+export async function describeVersions(): Promise<string> {
+  return Object.entries(await versions())
+    .map(([name, version]) => `${name.padEnd(12)} ${version}\n`).join("");
+}
+
+async function versions() {
+  return {
     loden: VERSION,
     commit: await buildCommit(),
     deno: Deno.version.deno,
@@ -24,12 +39,4 @@ export async function run(io: CommandContext): Promise<number> {
     kernel: Deno.osRelease(),
     architecture: Deno.build.arch,
   };
-  io.stdout(
-    isSet(line, "json")
-      ? JSON.stringify(versions) + "\n"
-      : Object.entries(versions).map(([name, version]) =>
-        `${name.padEnd(12)} ${version}\n`
-      ).join(""),
-  );
-  return exitCodes.ok;
 }

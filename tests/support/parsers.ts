@@ -60,6 +60,7 @@ import { parseCpuMask } from "../../linux/packet_steering.ts";
 import { parseProcNetUnix } from "../../linux/unix_sockets.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
+import { parseIpv6 } from "../../net/ipv6.ts";
 import { parseMac } from "../../net/mac.ts";
 import { overlayMtu } from "../../net/mtu.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
@@ -460,6 +461,7 @@ export function parsers(): Parser[] {
     ),
 
     parser("parseIpv4", textLike("192.0.2.11"), parseIpv4),
+    parser("parseIpv6", textLike("fe80::42:c0ff:fea8:1"), parseIpv6),
     parser("parseCidr", textLike(CIDR), parseCidr),
     parser(
       "parseAddressWithPrefix",

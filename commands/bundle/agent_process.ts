@@ -1,0 +1,88 @@
+/**
+ * What the kernel tells about the agent's process.
+ *
+ * @module
+ */
+
+import type { InstancePaths } from "../../agent/instance/instance.ts";
+import { InstanceLock } from "../../agent/instance/instance_lock.ts";
+import { LodenError } from "../../errors.ts";
+
+/** An agent that runs. Empty or `undefined` is what this user may not read. */
+export interface AgentProcess {
+  readonly pid: number;
+  readonly env: Readonly<Record<string, string>>;
+  /** Its command line without the program. */
+  readonly words: readonly string[];
+  /** Where its log goes, if that is a file. */
+  readonly logFile: string | undefined;
+  /** Its unit, if systemd has started it. */
+  readonly unit: string | undefined;
+}
+
+/** `undefined` if none runs, or this user may not see that. */
+export function findAgentProcess(
+  paths: InstancePaths,
+): AgentProcess | undefined {
+  const pid = holderOf(paths);
+  if (pid === undefined) return undefined;
+  const [, ...words] = nullEnded(read(`/proc/${pid}/cmdline`));
+  return {
+    pid,
+    env: Object.fromEntries(
+      nullEnded(read(`/proc/${pid}/environ`)).map((entry) => {
+        const [name] = entry.split("=", 1);
+        return [name!, entry.slice(name!.length + 1)];
+      }),
+    ),
+    words: flagsOf(words),
+    logFile: logFileOf(pid),
+    unit: unitOf(read(`/proc/${pid}/cgroup`)),
+  };
+}
+
+function holderOf(paths: InstancePaths): number | undefined {
+  try {
+    return InstanceLock.holder(paths)?.pid;
+  } catch (error) {
+    // Without root, what can be gathered is gathered all the same.
+    if (error instanceof LodenError) return undefined;
+    throw error;
+  }
+}
+
+/** Deno's own words, as from the sources, and the command's name come first. */
+function flagsOf(words: readonly string[]): string[] {
+  const script = words.findIndex((word) => word.endsWith("cli.ts"));
+  const own = words.slice(script + 1);
+  return own[0] === "agent" ? own.slice(1) : own;
+}
+
+function logFileOf(pid: number): string | undefined {
+  try {
+    const path = Deno.readLinkSync(`/proc/${pid}/fd/2`);
+    return Deno.statSync(path).isFile ? path : undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return undefined;
+    throw error;
+  }
+}
+
+/** The last service in the path of its control group. */
+function unitOf(cgroup: string): string | undefined {
+  return /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroup)?.[1];
+}
+
+function nullEnded(text: string): string[] {
+  return text.split("\0").slice(0, -1);
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    // It has ended, or belongs to another user.
+    if (error instanceof Error && "code" in error) return "";
+    throw error;
+  }
+}
