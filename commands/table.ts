@@ -57,6 +57,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./metrics/metrics.ts"),
   },
   {
+    name: "doctor",
+    synopsis: "[--json] [FLAG]...",
+    help: "check this host, etcd and Docker, before or after a start",
+    flags: [JSON_FLAG, ...AGENT_FLAGS],
+    load: () => import("./doctor/doctor.ts"),
+  },
+  {
     name: "config show",
     synopsis: "[--json] [FLAG]...",
     help: "show every setting and where its value comes from",
