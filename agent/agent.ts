@@ -158,6 +158,7 @@ export class Agent {
         options.probePort,
         {
           target: () => this.#probeTarget(),
+          traffic: () => this.#backend?.peerTraffic() ?? [],
           onTick: (service) => this.#probeReport.update(service),
         },
       );

@@ -18,8 +18,9 @@ import {
 } from "../../linux/probe_socket.ts";
 import type { RandomSource } from "../../linux/random.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import type { PeerDiff } from "../../net/peer.ts";
+import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
+import { BusyPeers } from "./busy_peers.ts";
 import { PeerProbes, type ProbedPeer } from "./peer_probes.ts";
 import {
   type ProbeAnswer,
@@ -33,6 +34,10 @@ import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 const log = getLogger(["loden", "probe"]);
 
 const TICK_MS = 1_000;
+/** Between two looks at the peers' traffic, each of a system call for a peer. */
+const TRAFFIC_TICKS = 30;
+/** All of fewer have their turns in time anyway. */
+const MANY_PEERS = 50;
 /** Datagrams that are read, whoever sends them; the rest is lost in the kernel. */
 const READ_LIMIT: RateLimit = { perSecond: 400, burst: 400 };
 /** Then the rest of the agent has its turn. */
@@ -67,6 +72,8 @@ export interface ProbeComponents {
 export interface ProbeEvents {
   /** `undefined` while the network does not run. */
   readonly target: () => ProbeTarget | undefined;
+  /** Of the peers that have counters of their own. */
+  readonly traffic: () => readonly PeerTraffic[];
   /** After each second, and when the sockets could be opened or not. */
   readonly onTick: (service: ProbeService) => void;
 }
@@ -106,6 +113,8 @@ export class ProbeService {
   readonly #prober: Prober;
   readonly #responder: Responder;
   readonly #readLimit: TokenBucket;
+  readonly #busy = new BusyPeers();
+  #ticks = 0;
   #sockets: Sockets | undefined;
   #target: ProbeTarget | undefined;
   /** Why there are no sockets. */
@@ -208,12 +217,20 @@ export class ProbeService {
       if (this.#sockets !== undefined) {
         // What waits in the sockets would count as lost otherwise.
         this.#drain(this.#sockets);
+        this.#lookAtTraffic();
         this.#prober.tick(this.#sender(this.#sockets), target.mtuBytes);
       }
     } else {
       this.#failure = undefined;
     }
     this.#events.onTick(this);
+  }
+
+  #lookAtTraffic(): void {
+    if (this.peers.size <= MANY_PEERS || this.#ticks++ % TRAFFIC_TICKS > 0) {
+      return;
+    }
+    this.peers.setTraffic(this.#busy.look(this.#events.traffic()));
   }
 
   #needsOther({ address }: ProbeTarget): boolean {

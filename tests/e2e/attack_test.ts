@@ -76,6 +76,8 @@ let captures: Daemon[];
 const suite = new OverlaySuite("attacks", {
   hosts: 3,
   agents: 2,
+  // Every packet is counted.
+  flags: ["--probe-port=0"],
   prepare: async ({ nodes, rig }) => {
     captures = await Promise.all(nodes.map(({ container }) =>
       serve(

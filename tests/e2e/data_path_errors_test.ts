@@ -20,7 +20,10 @@ const NOBODY = "10.1.255.9";
 /** What hosts send packets with. */
 const TTL = 64;
 
-const suite = new OverlaySuite("data path errors");
+const suite = new OverlaySuite("data path errors", {
+  // Every packet is counted.
+  flags: ["--probe-port=0"],
+});
 
 const counters = async () => (await statusOf(suite.node(0))).backend!.counters;
 const container = (index: number) => suite.node(index).container;

@@ -18,7 +18,12 @@ const OVERLAY_PORT = "8285";
 const HEAD_VALUE = '{"PublicIP":"192.0.2.13","PublicIPv6":null}';
 const V055_VALUE = '{"PublicIP":"192.0.2.13"}';
 
-const suite = new OverlaySuite("flannel beside", { hosts: 3, agents: 2 });
+const suite = new OverlaySuite("flannel beside", {
+  hosts: 3,
+  agents: 2,
+  // Every packet is captured.
+  flags: ["--probe-port=0"],
+});
 
 /** Makes the third host the holder of 10.1.n.0/24, as flannel would. */
 async function putLease(n: number, value: string): Promise<void> {

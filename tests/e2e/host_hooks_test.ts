@@ -12,7 +12,10 @@ import { EACH_PATH } from "./data_paths.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { assertPings, QUICK, untilAnswered } from "./traffic.ts";
 
-const suite = new OverlaySuite("host hooks");
+const suite = new OverlaySuite("host hooks", {
+  // Every packet is counted.
+  flags: ["--probe-port=0"],
+});
 
 /** Rules that only count, by the names that they are read back by. */
 const RULES = `

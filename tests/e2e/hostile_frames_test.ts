@@ -50,6 +50,8 @@ let macs: Pick<FrameOptions, "sourceMac" | "destinationMac">;
 const suite = new OverlaySuite("hostile frames", {
   hosts: 3,
   agents: 2,
+  // Every packet is counted.
+  flags: ["--probe-port=0"],
   prepare: async ({ node, rig }) => {
     const mac = async (index: number) =>
       (await rig.host(index).namespace.run([

@@ -31,6 +31,8 @@ let injector: Injector;
 const suite = new OverlaySuite("hostile packets", {
   hosts: 3,
   agents: 2,
+  // Every packet is counted.
+  flags: ["--probe-port=0"],
   prepare: async ({ node, rig }) => {
     capture = await serve(
       rig,

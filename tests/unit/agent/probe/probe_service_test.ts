@@ -7,7 +7,7 @@ import type { AnswerQuestion } from "../../../../agent/probe/responder.ts";
 import { ERRNO } from "../../../../linux/errno.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { parseIpv4 } from "../../../../net/ipv4.ts";
-import type { Peer } from "../../../../net/peer.ts";
+import type { Peer, PeerTraffic } from "../../../../net/peer.ts";
 import {
   decodeProbe,
   encodeProbe,
@@ -44,6 +44,7 @@ class World {
   readonly clock = new FakeClock();
   readonly net = new FakeProbeNet();
   target: ProbeTarget | undefined = TARGET;
+  traffic: PeerTraffic[] = [];
   readonly service: ProbeService;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
@@ -59,7 +60,11 @@ class World {
         answerQuestion,
       },
       PORT,
-      { target: () => this.target, onTick: () => {} },
+      {
+        target: () => this.target,
+        traffic: () => this.traffic,
+        onTick: () => {},
+      },
     );
     this.service.apply({ added: [PEER], changed: [], removed: [] });
   }
@@ -491,6 +496,46 @@ Deno.test("questions are limited: four at once of one peer, and then two a secon
     }
     await world.settle();
     assertEquals([asked, world.service.counters.limited], [4, 26]);
+  });
+});
+
+Deno.test("among many peers, one with traffic has its turns every ten seconds", async () => {
+  const added = Array.from({ length: 200 }, (_, index): Peer => ({
+    ...PEER,
+    subnet: parseCidr(`10.2.${index}.0/24`)!,
+  }));
+  const world = new World();
+  world.answerAll();
+  // Of each address its own reply.
+  const { onSend } = world.net;
+  world.net.onSend = (sent) => {
+    if (sent.to === OTHER) onSend(sent);
+    else if (sent.way === "udp") {
+      const { nonce } = decodeProbe(sent.payload)!;
+      world.bring(message("echo-reply", nonce), { address: sent.to });
+    }
+  };
+  world.service.apply({ added, changed: [], removed: [] });
+  let rxPackets = 0;
+  const { subnet } = PEER;
+  Object.defineProperty(world, "traffic", {
+    get: () => [
+      {
+        subnet,
+        rxPackets: rxPackets += 100,
+        txPackets: 0,
+        rxBytes: 0,
+        txBytes: 0,
+      },
+    ],
+  });
+  await world.run(async () => {
+    await world.seconds(100);
+    const before = world.net.sent.length;
+    await world.seconds(60);
+    const sent = world.net.sent.slice(before);
+    assert(sent.length <= 300);
+    assert(sent.filter(({ to }) => to === OTHER).length >= 5);
   });
 });
 
