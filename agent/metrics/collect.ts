@@ -14,7 +14,7 @@ import { dropLabels } from "./drop_reasons.ts";
 import { LOG_LEVELS } from "./event_counts.ts";
 import { LOSS_CAUSES } from "./lease_losses.ts";
 import type { Family, Metric, Sample } from "./metric.ts";
-import { peerTrafficSamples } from "./peer_samples.ts";
+import { peerTrafficSamples, probeSamples } from "./peer_samples.ts";
 import { processSamples } from "./process_samples.ts";
 
 type Samples = Partial<Record<MetricName, readonly Sample[]>>;
@@ -39,7 +39,12 @@ export async function collect(
     ...networkSamples(state, status, metrics),
     ...trafficSamples(status.backend),
     ...hostSamples(status, metrics),
-    ...metrics.facts.perPeer ? peerTrafficSamples(state.peerTraffic()) : {},
+    ...metrics.facts.perPeer
+      ? {
+        ...probeSamples(status.peers),
+        ...peerTrafficSamples(state.peerTraffic()),
+      }
+      : {},
     ...ofProcess ? processSamples() : {},
   };
   return CATALOGUE
@@ -145,13 +150,16 @@ function networkSamples(
   { applies, events }: AgentMetrics,
 ): Samples {
   const stale = peers.filter(({ stale }) => stale).length;
+  const unreachable =
+    peers.filter(({ probe, stale }) => probe?.state === "unreachable" && !stale)
+      .length;
   const ignored = backend === null
     ? 0
     : Math.max(0, peers.length - backend.peers);
   const states: Record<string, number> = {
-    up: Math.max(0, peers.length - stale - ignored),
+    up: Math.max(0, peers.length - stale - unreachable - ignored),
     stale,
-    unreachable: 0,
+    unreachable,
     ignored,
   };
   return {

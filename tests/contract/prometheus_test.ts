@@ -117,6 +117,11 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
+/** Another cause of the same alert. */
+const NARROW: Series = {
+  [`loden_warnings{${HOST},code="peers.path-mtu",severity="warning"}`]: "1x20",
+};
+
 /** A host with nothing wrong. */
 const HEALTHY: Series = {
   [`up{${HOST}}`]: "1x30",
@@ -131,6 +136,7 @@ const HEALTHY: Series = {
   [`loden_network_subnets{${HOST}}`]: "255x30",
   [`loden_network_subnets_used{${HOST}}`]: "3x30",
   [`loden_firewall_rules_missing{${HOST}}`]: "0x30",
+  [`loden_warnings{${HOST},code="peers.path-mtu",severity="warning"}`]: "0x30",
 };
 
 /** The alerts that fire for series at a time, and no others. */
@@ -179,7 +185,7 @@ Deno.test("each alert fires for its own cause alone, once it has lasted", async 
     Object.entries(CASES).flatMap(([alert, { at, before, series }]) => [
       firing(series, before, []),
       firing(series, at, [alert]),
-    ]),
+    ]).concat(firing(NARROW, "11m", ["LodenMtuMismatch"])),
   );
 });
 

@@ -3,6 +3,8 @@ import { CATALOGUE } from "../../../../agent/metrics/catalogue.ts";
 import { collect } from "../../../../agent/metrics/collect.ts";
 import type { Metric } from "../../../../agent/metrics/metric.ts";
 import { PROGRAM_COUNTERS } from "../../../../backend/udp/ebpf/counters.ts";
+import type { BackendStatus } from "../../../../backend/backend.ts";
+import { parseCidr } from "../../../../net/cidr.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { bringUp, newAgentState, PEER } from "../../../support/agent_state.ts";
 import {
@@ -51,18 +53,18 @@ Deno.test("every metric is declared with its type, before the agent has anything
   assertEquals(values(text, "loden_lease_expiry_timestamp_seconds"), {});
 });
 
+const BACKEND: BackendStatus = {
+  type: "udp",
+  dataPath: "ebpf",
+  reason: "",
+  device: "flannel0",
+  peers: 1,
+  counters: Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 1])),
+};
+
 Deno.test("every series has the labels of its metric, and values from its closed sets", async () => {
   const state = bringUp(newAgentState());
-  state.attach({
-    backend: () => ({
-      type: "udp",
-      dataPath: "ebpf",
-      reason: "",
-      device: "flannel0",
-      peers: 1,
-      counters: Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 1])),
-    }),
-  });
+  state.attach({ backend: () => BACKEND });
   const metrics = newMetrics();
   metrics.registry.onCall("list", "no-leader", 0.2);
   metrics.registry.onResync("compacted");
@@ -146,6 +148,73 @@ Deno.test("a warning is 1 while people are shown it; a consequence is 0", async 
   assertEquals(values(text, "loden_config_last_reload_successful"), {
     "": 0,
   });
+});
+
+Deno.test("what probes say of each peer has series of its own only where they are asked for", async () => {
+  const found = {
+    since: "2026-01-01T00:00:00.000Z",
+    way: "udp",
+    rttMs: 1.5,
+    lossRatio: 0.25,
+    mtuBytes: 1_472,
+    lastAnswer: "2026-01-01T00:00:10.000Z",
+  } as const;
+  const state = bringUp(newAgentState(), [
+    { ...PEER, subnet: "10.1.6.0/24", probe: { ...found, state: "reachable" } },
+    {
+      ...PEER,
+      subnet: "10.1.7.0/24",
+      probe: {
+        ...found,
+        state: "unreachable",
+        rttMs: null,
+        mtuBytes: null,
+        lastAnswer: null,
+      },
+    },
+    { ...PEER, subnet: "10.1.8.0/24", probe: null },
+  ]);
+  const subnet = parseCidr("10.1.6.0/24")!;
+  state.attach({
+    backend: () => ({ ...BACKEND, peers: 3 }),
+    peerTraffic: () => [
+      { subnet, txPackets: 1, txBytes: 2, rxPackets: 3, rxBytes: 4 },
+    ],
+  });
+  const text = await metricsText(
+    state,
+    newMetrics(undefined, { perPeer: true }),
+  );
+  assertEquals(values(text, "loden_peers"), {
+    up: 2,
+    stale: 0,
+    unreachable: 1,
+    ignored: 0,
+  });
+  assertEquals(values(text, "loden_peer_up"), {
+    "10.1.6.0/24": 1,
+    "10.1.7.0/24": 0,
+  });
+  assertEquals(values(text, "loden_peer_rtt_seconds"), {
+    "10.1.6.0/24": 0.0015,
+  });
+  assertEquals(values(text, "loden_peer_loss_ratio"), {
+    "10.1.6.0/24": 0.25,
+    "10.1.7.0/24": 0.25,
+  });
+  assertEquals(values(text, "loden_peer_mtu_bytes"), { "10.1.6.0/24": 1_472 });
+  assertEquals(values(text, "loden_peer_last_seen_timestamp_seconds"), {
+    "10.1.6.0/24": Date.UTC(2026, 0, 1, 0, 0, 10) / 1_000,
+  });
+  assertEquals(values(text, "loden_peer_packets_total"), {
+    "10.1.6.0/24,transmit": 1,
+    "10.1.6.0/24,receive": 3,
+  });
+  assertEquals(values(text, "loden_peer_bytes_total"), {
+    "10.1.6.0/24,transmit": 2,
+    "10.1.6.0/24,receive": 4,
+  });
+  assert(!(await metricsText(state)).includes("loden_peer_"));
 });
 
 Deno.test("what goes into a file lacks the metrics of the process, which a collector has of its own", async () => {
