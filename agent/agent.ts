@@ -396,7 +396,7 @@ export class Agent {
   #onTaskDied(name: string, error: unknown): void {
     this.#components.state.raise(
       "agent.task-died",
-      `${name} has ended: ${describeError(error)}: systemctl restart loden`,
+      `${name} has ended: ${describeError(error)}`,
     );
     log.error("a part of the agent ended unexpectedly", {
       event: "agent.task-died",

@@ -27,6 +27,8 @@ export const exitCodes = {
    * `--on-subnet-change=exit`: Docker must be restarted with another subnet.
    */
   subnetChanged: 7,
+  /** `loden explain`: what decides cannot be seen from here. */
+  undecided: 8,
   /** A bug in Loden: an unexpected error (EX_SOFTWARE). */
   internal: 70,
 } as const;

@@ -58,10 +58,7 @@ export class Readiness {
     patience.abort();
     signal.throwIfAborted();
     if (known) return;
-    state.raise(
-      "peers.unknown",
-      "the other hosts are not known until etcd answers: loden doctor",
-    );
+    state.raise("peers.unknown", "the other hosts are not known yet");
     this.#peersKnown.promise.then(() => state.clear("peers.unknown"));
     log.warn("reporting ready before the other hosts are known", {
       event: "peers.unknown",

@@ -8,6 +8,7 @@
 import { overlayMtu } from "../net/mtu.ts";
 import type { Backend } from "./backend.ts";
 import type { BackendDescriptor } from "./backend_descriptor.ts";
+import { blindInspector } from "./inspection.ts";
 
 /** It has no options. */
 export const allocDescriptor: BackendDescriptor = {
@@ -17,6 +18,8 @@ export const allocDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
   deviceName: () => undefined,
   runsAlone: "it carries no packets, and its leases look like those of udp",
+  inspector: () =>
+    blindInspector("alloc carries no packets: the cloud's routes do"),
   create: createAllocBackend,
 };
 

@@ -8,6 +8,7 @@ import type { GenericSchema } from "valibot";
 import type { Underlay } from "../net/underlay.ts";
 import type { LodenError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
+import type { Inspector } from "./inspection.ts";
 import type { ExtensionHost } from "./extension/extension_backend.ts";
 import type { UdpBackendParts, UdpSettings } from "./udp/udp_backend.ts";
 import type { VxlanBackendOptions } from "./vxlan/vxlan_options.ts";
@@ -85,6 +86,8 @@ export interface BackendDescriptor {
   readonly deviceKinds?: readonly string[];
   /** Whether it routes to peers directly by the underlay's devices. */
   routesByUnderlay?(options: BackendOptions): boolean;
+  /** How `loden explain` looks at what it has set up. */
+  inspector(options: BackendOptions): Inspector;
   /**
    * A backend that is not started. It advertises what the lease must carry from
    * its first value on.

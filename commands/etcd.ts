@@ -9,10 +9,7 @@ import { retryUntilDone } from "../agent/tasks/retry.ts";
 import type { Settings } from "../config/settings.ts";
 import { describeError } from "../errors.ts";
 import { RegistryError, type RegistryFault } from "../lease/errors.ts";
-import {
-  EtcdLeaseRegistry,
-  type EtcdRegistryOptions,
-} from "../lease/etcd_registry.ts";
+import { EtcdLeaseRegistry } from "../lease/etcd_registry.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
@@ -28,13 +25,8 @@ const PATIENCE_MS = 20_000;
 
 /** The registry that the settings name. */
 export function openRegistry(settings: Settings): LeaseRegistry {
-  return new EtcdLeaseRegistry(etcdOptions(settings));
-}
-
-/** How the settings say that etcd is to be reached. */
-export function etcdOptions(settings: Settings): EtcdRegistryOptions {
   const { etcdCaFile, etcdCertFile, etcdKeyFile } = settings;
-  return {
+  return new EtcdLeaseRegistry({
     endpoints: settings.etcdEndpoints,
     prefix: settings.etcdPrefix,
     tls: {
@@ -49,7 +41,7 @@ export function etcdOptions(settings: Settings): EtcdRegistryOptions {
         ? {}
         : { passwordFile: settings.etcdPasswordFile }),
     }),
-  };
+  });
 }
 
 /** What tests can pass to {@linkcode withRegistry}. */

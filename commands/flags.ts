@@ -8,6 +8,7 @@ import type {
   BoolFlag,
   EnumFlag,
   FlagSpec,
+  IntFlag,
   StringFlag,
 } from "../config/flag_spec.ts";
 import { AGENT_FLAGS, type AgentFlagName } from "../config/flags.ts";
@@ -66,6 +67,48 @@ export const OUTPUT_FLAG: StringFlag = {
   default: "",
   placeholder: "FILE",
   help: "write to FILE in one step in place of printing",
+};
+
+/** `explain`: the protocol of the packet. */
+export const PROTO_FLAG: EnumFlag = {
+  ...OWN,
+  name: "proto",
+  type: "enum",
+  default: "",
+  words: ["icmp", "tcp", "udp"],
+  help: "the packet's protocol: icmp, or tcp with --port, by default",
+};
+
+/** `explain`: the port that the packet is for. */
+export const PORT_FLAG: IntFlag = {
+  ...OWN,
+  name: "port",
+  type: "int",
+  default: 0,
+  min: 1,
+  max: 65_535,
+  help: "the packet's destination port",
+};
+
+/** `explain`: the size of the packet. */
+export const SIZE_FLAG: IntFlag = {
+  ...OWN,
+  name: "size",
+  type: "int",
+  default: 84,
+  // An IPv4 and an ICMP header.
+  min: 28,
+  max: 65_535,
+  help: "the packet's size in bytes, IPv4 header included; it must not be " +
+    "fragmented",
+};
+
+/** `explain`: packets that look how far they get. */
+export const SEND_FLAG: BoolFlag = {
+  ...OWN,
+  name: "send",
+  help: "send pings to the other host, too, on the underlay and through the " +
+    "overlay",
 };
 
 /** `config put`: publish a config that the checks refuse. */

@@ -17,8 +17,12 @@ import {
   FORCE_FLAG,
   JSON_FLAG,
   OUTPUT_FLAG,
+  PORT_FLAG,
+  PROTO_FLAG,
   ROOT_FLAG,
   RUN_FLAG,
+  SEND_FLAG,
+  SIZE_FLAG,
   STATE_FLAG,
   WAIT_FLAG,
   WATCH_FLAG,
@@ -57,11 +61,20 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./metrics/metrics.ts"),
   },
   {
-    name: "doctor",
-    synopsis: "[--json] [FLAG]...",
-    help: "check this host, etcd and Docker, before or after a start",
-    flags: [JSON_FLAG, ...AGENT_FLAGS],
-    load: () => import("./doctor/doctor.ts"),
+    name: "explain",
+    synopsis:
+      "[--proto=WORD] [--port=N] [--size=N] [--send] [--json] [FLAG]... FROM TO",
+    help:
+      "say what becomes of a packet between two containers or hosts, and why",
+    flags: [
+      PROTO_FLAG,
+      PORT_FLAG,
+      SIZE_FLAG,
+      SEND_FLAG,
+      JSON_FLAG,
+      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
+    ],
+    load: () => import("./explain/explain.ts"),
   },
   {
     name: "config show",

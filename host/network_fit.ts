@@ -9,7 +9,7 @@ import type {
   Link,
   LinkAddress,
   Route,
-  RtnetlinkReader,
+  Rtnetlink,
 } from "../linux/netlink/rtnetlink.ts";
 import {
   type Cidr,
@@ -43,7 +43,7 @@ export interface HostNetworks {
 }
 
 /** Reads it from the kernel. @throws {SystemCallError} */
-export function readHostNetworks(rtnetlink: RtnetlinkReader): HostNetworks {
+export function readHostNetworks(rtnetlink: Rtnetlink): HostNetworks {
   return {
     links: rtnetlink.links(),
     addresses: rtnetlink.addresses(),

@@ -483,8 +483,7 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 }
 
-/** Whom the options log in as. */
-export function accountOf(
+function accountOf(
   { username, password = "", passwordFile }: EtcdRegistryOptions,
 ): EtcdAccount | undefined {
   if (!username) return undefined;

@@ -49,12 +49,11 @@ const SYMBOLS = {
   madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
   malloc_trim: { parameters: ["usize"], result: "i32" },
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
+  setns: { parameters: ["i32", "i32"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // Variadic in C: on both architectures its arguments pass as declared ones do.
   syscall: { parameters: ["usize", "usize", "usize", "usize"], result: "i32" },
-  unshare: { parameters: ["i32"], result: "i32" },
-  adjtimex: { parameters: ["usize"], result: "i32" },
   getrlimit: { parameters: ["i32", "usize"], result: "i32" },
   setrlimit: { parameters: ["i32", "usize"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import type { BackendDescriptor } from "../backend_descriptor.ts";
 import { CommandsNotAllowedError } from "./errors.ts";
+import { blindInspector } from "../inspection.ts";
 import { ExtensionBackend } from "./extension_backend.ts";
 
 const OPTIONS = {
@@ -34,6 +35,8 @@ export const extensionDescriptor: BackendDescriptor = {
   runsAlone: "Loden does not know what its commands have set up",
   refusal: ({ allowsCommands }) =>
     allowsCommands ? undefined : new CommandsNotAllowedError(),
+  inspector: () =>
+    blindInspector("commands of the network config carry the packets"),
   create({ extension }, options) {
     const given = v.parse(optionsSchema, options);
     return new ExtensionBackend(extension, {

@@ -5,6 +5,7 @@
  */
 
 import type { BackendDescriptor } from "../backend_descriptor.ts";
+import { gatewayInspector } from "../inspection.ts";
 import { kernelParts } from "../kernel_parts.ts";
 import { createHostGwBackend } from "./host_gw_backend.ts";
 
@@ -16,5 +17,6 @@ export const hostGwDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) => underlayMtuBytes,
   deviceName: () => undefined,
   routesByUnderlay: () => true,
+  inspector: () => gatewayInspector(),
   create: ({ parts }) => createHostGwBackend(kernelParts(parts)),
 };

@@ -6,11 +6,14 @@
 
 import * as v from "valibot";
 import type { BackendDescriptor } from "../backend_descriptor.ts";
+import { gatewayInspector } from "../inspection.ts";
 import { kernelParts } from "../kernel_parts.ts";
 import { flag } from "../option_schemas.ts";
 import { tunnelObstacle } from "../tunnel_device.ts";
 import { createIpipBackend } from "./ipip_backend.ts";
 import { IPIP_DEVICE, ipipMtuBytes } from "./ipip_options.ts";
+
+const IPPROTO_IPIP = 4;
 
 const OPTIONS = {
   DirectRouting: flag(
@@ -29,6 +32,7 @@ export const ipipDescriptor: BackendDescriptor = {
   deviceName: () => IPIP_DEVICE,
   obstacle: () => tunnelObstacle(IPIP_DEVICE, "ipip"),
   routesByUnderlay: (options) => v.parse(optionsSchema, options).DirectRouting,
+  inspector: () => gatewayInspector({ protocol: IPPROTO_IPIP }),
   create({ deviceAlias, parts }, options) {
     const { DirectRouting: directRouting } = v.parse(optionsSchema, options);
     return createIpipBackend(kernelParts(parts), {

@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
 import type { BackendDescriptor } from "../backend_descriptor.ts";
 import { wholeNumber } from "../option_schemas.ts";
+import { udpInspector } from "./inspect_udp.ts";
 import { UdpBackend } from "./udp_backend.ts";
 
 const DEFAULT_PORT = 8285;
@@ -32,6 +33,8 @@ export const udpDescriptor: BackendDescriptor = {
   deviceName: (_options, device) => device,
   hasDataPaths: true,
   deviceKinds: ["veth", "tun"],
+  inspector: (options) =>
+    udpInspector(v.parse(optionsSchema, options).Port ?? DEFAULT_PORT),
   create({ deviceAlias, parts, udp }, options) {
     const { Port = DEFAULT_PORT } = v.parse(optionsSchema, options);
     return new UdpBackend(parts, { ...udp, deviceAlias, port: Port });

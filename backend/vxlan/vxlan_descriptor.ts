@@ -11,6 +11,7 @@ import type {
 } from "../backend_descriptor.ts";
 import { kernelParts } from "../kernel_parts.ts";
 import { flag, wholeNumber } from "../option_schemas.ts";
+import { vxlanInspector } from "./inspect_vxlan.ts";
 import { vtepMac } from "./vtep_mac.ts";
 import { createVxlanBackend } from "./vxlan_backend.ts";
 import {
@@ -73,6 +74,8 @@ export const vxlanDescriptor: BackendDescriptor = {
     vxlanMtuBytes(read(options), underlayMtuBytes),
   deviceName: (options) => vxlanDeviceName(read(options)),
   routesByUnderlay: (options) => read(options).directRouting,
+  inspector: (options) =>
+    vxlanInspector(vxlanDeviceName(read(options)), read(options).port),
   create({ deviceAlias, parts, vxlan }, options, { publicIp }) {
     const given = read(options);
     const { ethtool } = parts;

@@ -13,6 +13,7 @@ import type {
 import { kernelParts } from "../kernel_parts.ts";
 import { wholeNumber } from "../option_schemas.ts";
 import { tunnelObstacle } from "../tunnel_device.ts";
+import { wireguardInspector } from "./inspect_wireguard.ts";
 import { createWireguardBackend } from "./wireguard_backend.ts";
 import {
   DEFAULT_WIREGUARD_PORT,
@@ -98,6 +99,8 @@ export const wireguardDescriptor: BackendDescriptor = {
   runsAlone:
     "packets to hosts that have not changed yet would leave in clear text",
   obstacle: () => tunnelObstacle(WIREGUARD_DEVICE, "wireguard"),
+  inspector: (options) =>
+    wireguardInspector(WIREGUARD_DEVICE, read(options).port),
   create({ deviceAlias, parts, wireguard }, options, { mac }) {
     return createWireguardBackend({
       ...kernelParts(parts),

@@ -314,9 +314,6 @@ function onUncaught(error: unknown, state: AgentState): boolean {
   });
   if (!state.facts.ready) return false;
   const reason = error instanceof Error ? error.message : String(error);
-  state.raise(
-    "agent.task-died",
-    `uncaught error: ${reason}: systemctl restart loden`,
-  );
+  state.raise("agent.task-died", `uncaught error: ${reason}`);
   return true;
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { answerQuestion } from "../../agent/explain/answer.ts";
+import { hostLooks } from "../../agent/explain/host_looks.ts";
 import { Agent } from "../../agent/agent.ts";
 import {
   deviceAlias,
@@ -83,10 +85,7 @@ import { KernelEchoSocket } from "../../linux/echo_socket.ts";
 import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import type {
-  Rtnetlink,
-  RtnetlinkReader,
-} from "../../linux/netlink/rtnetlink.ts";
+import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { KernelProbeSocket } from "../../linux/probe_socket.ts";
 import { runShell } from "../../linux/shell_command.ts";
 import { systemRandom } from "../../linux/random.ts";
@@ -136,6 +135,11 @@ export async function composeAgent(
   });
   const former = await readSubnetEnv(settings.subnetFile);
   const footprint = await readFootprint(paths);
+  const looks = hostLooks(rtnetlink, {
+    ...{ etcdPrefix: settings.etcdPrefix, stateDir: settings.stateDir, paths },
+    status: () => Promise.resolve(state.snapshot()),
+    entersContainers: false,
+  });
   const agent = new Agent({
     clock: systemClock,
     random: systemRandom,
@@ -226,6 +230,8 @@ export async function composeAgent(
       openSocket: (address, port) => new KernelProbeSocket(address, port),
       openEcho: (address) => new KernelEchoSocket(address),
       watch: (descriptors) => new DescriptorWatch(descriptors),
+      answerQuestion: (question, asker, spaceBytes) =>
+        answerQuestion(looks, question, asker, spaceBytes),
     },
   }, {
     probePort: settings.probePort,
@@ -260,7 +266,7 @@ export function networkOptions(
 /** One look at the host's routes and addresses. */
 export function findAddressConflicts(
   { backend, pool: { network, subnetLength } }: NetworkConfig,
-  rtnetlink: RtnetlinkReader,
+  rtnetlink: Rtnetlink,
 ): AddressConflicts {
   const present = readHostNetworks(rtnetlink);
   // Some backends take flannel's over. Loden's own are removed if not wanted.

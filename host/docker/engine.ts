@@ -42,22 +42,14 @@ const SOCKET = "/run/docker.sock";
 export async function isEngineRunning(
   probe: EngineProbe = hostProbe,
 ): Promise<boolean> {
-  return await findEngine(probe) !== undefined;
-}
-
-/** The daemon's process id; `undefined` if none runs in this network namespace. */
-export async function findEngine(
-  probe: EngineProbe = hostProbe,
-): Promise<number | undefined> {
   try {
     const pid = Number((await probe.readTextFile(PID_FILE)).trim());
     const comm = await probe.readTextFile(`/proc/${pid}/comm`);
-    const isIt = comm.trim() === "dockerd" &&
+    return comm.trim() === "dockerd" &&
       probe.networkOf(pid) === probe.networkOf("self");
-    return isIt ? pid : undefined;
   } catch (error) {
     // There is no file, or a former daemon left it.
-    if (isProcessGone(error)) return undefined;
+    if (isProcessGone(error)) return false;
     throw error;
   }
 }
@@ -67,7 +59,7 @@ export async function findEngine(
  * (`docker.socket`), a question would start Docker.
  */
 export async function describeEngine(
-  ask: AskEngine = askHost,
+  ask: AskEngine = askEngine,
 ): Promise<EngineDescription> {
   // A daemon that is starting or busy does not answer.
   const [version, info] = await Promise.all(
@@ -86,7 +78,8 @@ const hostProbe: EngineProbe = {
   networkOf: networkNamespaceOf,
 };
 
-async function askHost(path: string): Promise<unknown> {
+/** Asks this host's daemon; see {@linkcode describeEngine} about when not to. */
+export async function askEngine(path: string): Promise<unknown> {
   using client = Deno.createHttpClient({
     proxy: { transport: "unix", path: SOCKET },
   });

@@ -46,18 +46,9 @@ export function channelCredentials(
   return new FileTlsCredentials(files);
 }
 
-/** The texts of the files, as TLS takes them. */
-export interface TlsTexts {
-  readonly ca: string | string[];
-  readonly cert?: string;
-  readonly key?: string;
-}
-
 /** @throws {TlsFileError} */
-export function readTlsFiles(
-  { caFile, certFile, keyFile }: TlsFiles,
-): TlsTexts {
-  return {
+function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
+  const options = {
     ca: caFile === undefined
       ? trustedCertificates()
       : readPem(caFile, "CERTIFICATE"),
@@ -66,12 +57,6 @@ export function readTlsFiles(
       key: readPem(keyFile, "PRIVATE KEY"),
     }),
   };
-}
-
-/** @throws {TlsFileError} */
-function readContext(files: TlsFiles): SecureContext {
-  const { caFile, certFile, keyFile } = files;
-  const options = readTlsFiles(files);
   try {
     if (options.cert !== undefined && !isPair(options.cert, options.key!)) {
       throw new TypeError("the key must be the certificate's");

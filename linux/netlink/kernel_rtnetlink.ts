@@ -47,6 +47,7 @@ import {
   listNeighboursRequest,
   parseForwarding,
   parseNeighbour,
+  parseNeighbourEntry,
   putForwardingRequest,
   putNeighbourRequest,
 } from "./neighbour.ts";
@@ -59,6 +60,7 @@ import type {
   LinkAddress,
   LinkChange,
   Neighbour,
+  NeighbourEntry,
   NewIpip,
   NewRoute,
   NewVethPair,
@@ -291,6 +293,14 @@ export class KernelRtnetlink implements Rtnetlink {
     ).map(parseNeighbour).filter((entry) =>
       entry?.interfaceIndex === interfaceIndex
     ) as Neighbour[];
+  }
+
+  neighbourEntries(interfaceIndex: number): NeighbourEntry[] {
+    return this.#client.list(
+      `list the neighbours of interface ${interfaceIndex}`,
+      listNeighboursRequest(interfaceIndex),
+    ).map((payload) => parseNeighbourEntry(payload, interfaceIndex))
+      .filter((entry) => entry !== undefined);
   }
 
   replaceNeighbours(neighbours: readonly Neighbour[]): void {

@@ -232,6 +232,8 @@ export function parseLink(payload: Uint8Array): Link {
     peerIndex: peer === undefined || attributes.has(IFLA.LINK_NETNSID)
       ? undefined
       : readU32(peer) || undefined,
+    ...peer !== undefined && attributes.has(IFLA.LINK_NETNSID) &&
+      { remoteIndex: readU32(peer) },
     gsoMaxBytes: gso === undefined ? 0 : readU32(gso),
     alias: text(IFLA.IFALIAS),
     rxDropped: counter(statistics, RX_DROPPED_OFFSET),

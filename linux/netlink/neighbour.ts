@@ -17,7 +17,12 @@ import {
   u32Attribute,
 } from "./codec.ts";
 import { AF_INET, type NetlinkRequest } from "./request.ts";
-import type { ForwardingEntry, Neighbour } from "./rtnetlink.ts";
+import type {
+  ForwardingEntry,
+  Neighbour,
+  NeighbourEntry,
+  NeighbourState,
+} from "./rtnetlink.ts";
 
 const RTM_NEWNEIGH = 28;
 const RTM_DELNEIGH = 29;
@@ -34,6 +39,17 @@ const NDA_IFINDEX = 8;
 
 const AF_BRIDGE = 7;
 const NUD_PERMANENT = 0x80;
+const STATES: Readonly<Record<number, NeighbourState>> = {
+  0x00: "none",
+  0x01: "incomplete",
+  0x02: "reachable",
+  0x04: "stale",
+  0x08: "delay",
+  0x10: "probe",
+  0x20: "failed",
+  0x40: "noarp",
+  [NUD_PERMANENT]: "permanent",
+};
 const NTF_SELF = 0x02;
 const RTN_UNICAST = 1;
 
@@ -172,6 +188,24 @@ export function parseNeighbour(payload: Uint8Array): Neighbour | undefined {
   return {
     interfaceIndex: header.getInt32(4, true),
     address: ipv4FromBytes(address),
+    mac: mac?.length === MAC_BYTES ? mac.slice() : new Uint8Array(0),
+  };
+}
+
+/** Reads an entry of any state; undefined for one of another device. */
+export function parseNeighbourEntry(
+  payload: Uint8Array,
+  interfaceIndex: number,
+): NeighbourEntry | undefined {
+  const { attributes, header } = splitPayload(payload, NDMSG_BYTES);
+  const address = attributes.get(NDA_DST);
+  const mac = attributes.get(NDA_LLADDR);
+  if (header.getInt32(4, true) !== interfaceIndex || address?.length !== 4) {
+    return undefined;
+  }
+  return {
+    address: ipv4FromBytes(address),
+    state: STATES[header.getUint16(8, true)] ?? "none",
     mac: mac?.length === MAC_BYTES ? mac.slice() : new Uint8Array(0),
   };
 }

@@ -49,6 +49,8 @@ const RTMSG_BYTES = 12;
 const RTNEXTHOP_BYTES = 8;
 
 const RTA_DST = 1;
+const RTA_SRC = 2;
+const RTA_IIF = 3;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
@@ -82,6 +84,7 @@ const ROUTE_TYPE_NAMES = namesByNumber(ROUTE_TYPES);
 
 interface RouteHeader {
   readonly destinationLength: number;
+  readonly sourceLength?: number;
   readonly table: number;
   readonly protocol: number;
   readonly scope: RouteScope;
@@ -93,6 +96,7 @@ function encodeHeader(fields: RouteHeader): Uint8Array {
   const header = new Uint8Array(RTMSG_BYTES);
   header[0] = AF_INET;
   header[1] = fields.destinationLength;
+  header[2] = fields.sourceLength ?? 0;
   header[4] = fields.table;
   header[5] = fields.protocol;
   header[6] = scopeNumber(fields.scope);
@@ -130,11 +134,23 @@ export function routeToRequest(
   if (query.mark !== undefined) {
     attributes.push(u32Attribute(RTA_MARK, query.mark));
   }
+  const { source } = query;
+  if (source !== undefined) {
+    attributes.push({ type: RTA_SRC, value: ipv4ToBytes(source) });
+  }
+  if (query.arrivesByIndex !== undefined) {
+    attributes.push(u32Attribute(RTA_IIF, query.arrivesByIndex));
+  }
   return {
     type: RTM_GETROUTE,
     flags: 0,
     payload: joinPayload(
-      encodeHeader({ ...NO_HEADER, destinationLength: 32, flags }),
+      encodeHeader({
+        ...NO_HEADER,
+        destinationLength: 32,
+        sourceLength: source === undefined ? 0 : 32,
+        flags,
+      }),
       attributes,
     ),
   };
@@ -298,8 +314,9 @@ function nextHops(
 
 /** Reads the payload of the `RTM_NEWROUTE` that answers a look-up. */
 export function parseRouteAnswer(payload: Uint8Array): RouteAnswer {
-  const { attributes } = splitPayload(payload, RTMSG_BYTES);
+  const { attributes, header } = splitPayload(payload, RTMSG_BYTES);
   return {
+    ...routeType(header.getUint8(7)) === "local" && { isLocal: true },
     interfaceIndex: numberOf(attributes.get(RTA_OIF)) ?? 0,
     gateway: ipv4Of(attributes.get(RTA_GATEWAY)),
     source: ipv4Of(attributes.get(RTA_PREFSRC)),

@@ -37,6 +37,8 @@ export interface Link {
    * there is none or when it lies in another network namespace.
    */
   readonly peerIndex: number | undefined;
+  /** The same in another network namespace, where the index counts. */
+  readonly remoteIndex?: number;
   /** Largest packet that the device is given to cut, 0 where it is unknown. */
   readonly gsoMaxBytes: number;
   /** IFLA_IFALIAS, empty when there is none. Loden marks its devices with it. */
@@ -113,11 +115,23 @@ export interface RouteQuery {
   readonly interfaceIndex?: number;
   /** RTA_MARK: for packets with this firewall mark. */
   readonly mark?: number;
+  /** RTA_SRC. */
+  readonly source?: Ipv4;
+  /**
+   * RTA_IIF: for a packet that arrives on this device, from `source`. The kernel
+   * checks it as it would check the packet (`ip_route_input` in
+   * net/ipv4/route.c): `EXDEV` when the reverse path filter drops it, `EINVAL`
+   * for a source that cannot be, `EHOSTUNREACH` when it is not forwarded. From
+   * Linux 6.13 on the first two are `EINVAL`.
+   */
+  readonly arrivesByIndex?: number;
 }
 
 /** How the kernel would send to an address. */
 export interface RouteAnswer {
   readonly interfaceIndex: number;
+  /** Whether the destination is an address of this host. */
+  readonly isLocal?: boolean;
   /** Whether the MTU is what an ICMP message has taught, and will be forgotten. */
   readonly isLearned?: boolean;
   readonly gateway: Ipv4 | undefined;
@@ -211,6 +225,26 @@ export interface Neighbour {
   readonly mac: Uint8Array;
 }
 
+/** NUD_*: `reachable` and `permanent` are sure, `failed` has not answered. */
+export type NeighbourState =
+  | "incomplete"
+  | "reachable"
+  | "stale"
+  | "delay"
+  | "probe"
+  | "failed"
+  | "noarp"
+  | "permanent"
+  | "none";
+
+/** A neighbour of any state. */
+export interface NeighbourEntry {
+  readonly address: Ipv4;
+  readonly state: NeighbourState;
+  /** Six bytes, or none where the address is not known. */
+  readonly mac: Uint8Array;
+}
+
 /** A permanent entry of a VXLAN device's forwarding database. */
 export interface ForwardingEntry {
   readonly interfaceIndex: number;
@@ -292,6 +326,8 @@ export interface Rtnetlink extends Disposable {
   removeRoutes(routes: readonly NewRoute[]): number;
   /** The permanent IPv4 neighbours of a device. */
   neighbours(interfaceIndex: number): Neighbour[];
+  /** All IPv4 neighbours of a device. */
+  neighbourEntries(interfaceIndex: number): NeighbourEntry[];
   /**
    * Adds neighbours, or takes the place of those with their addresses; thousands
    * in few system calls, as {@linkcode replaceRoutes}.
@@ -306,9 +342,3 @@ export interface Rtnetlink extends Disposable {
   /** How many were there; the remote is not compared. */
   removeForwardingEntries(entries: readonly ForwardingEntry[]): number;
 }
-
-/** For callers that change nothing. */
-export type RtnetlinkReader = Pick<
-  Rtnetlink,
-  "links" | "addresses" | "routes" | "routeTo"
->;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { listLinksRequest, parseLink } from "../../linux/netlink/link.ts";
 import { NetlinkClient } from "../../linux/netlink/netlink_client.ts";
@@ -6,6 +6,7 @@ import { NetlinkSocket } from "../../linux/netlink/netlink_socket.ts";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { cidrOf, parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../net/ipv4.ts";
+import { inNetworkNamespace } from "../../linux/network_namespace.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import { untilOperUp } from "../support/oper_up.ts";
 import {
@@ -163,6 +164,88 @@ function kernelTests(): void {
     runSync("ip", "rule delete fwmark 5 table 7".split(" "));
     const [usual, marked] = ["10.9.0.2", "10.9.0.3"].map(parseIpv4);
     assertEquals(gateways, [usual, marked, usual]);
+  });
+
+  Deno.test("KernelRtnetlink checks a packet that arrives as the kernel would", () => {
+    using world = kernelWorld();
+    const near = plugIn(world);
+    const { link: far } = world.rtnetlink.createVethPair(PAIR);
+    world.rtnetlink.changeLink(far.index, { up: true });
+    runSync("ip", ["address", "add", "10.8.0.1/24", "dev", far.name]);
+    const forwarding = "/proc/sys/net/ipv4/ip_forward";
+    const filter = `/proc/sys/net/ipv4/conf/${far.name}/rp_filter`;
+    const filterOfAll = "/proc/sys/net/ipv4/conf/all/rp_filter";
+    const ask = (source: string) => {
+      try {
+        return world.rtnetlink.routeTo(parseIpv4("10.9.0.7")!, {
+          source: parseIpv4(source)!,
+          arrivesByIndex: far.index,
+        }).interfaceIndex;
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error;
+        return error.code;
+      }
+    };
+    Deno.writeTextFileSync(forwarding, "0");
+    assertEquals(ask("10.8.0.7"), "linux.EHOSTUNREACH");
+    Deno.writeTextFileSync(forwarding, "1");
+    assertEquals(ask("10.8.0.7"), near);
+    // The larger of the two values applies.
+    Deno.writeTextFileSync(filterOfAll, "0");
+    Deno.writeTextFileSync(filter, "1");
+    assertEquals(ask("10.8.0.7"), near);
+    // EXDEV before Linux 6.13.
+    assertMatch(`${ask("10.9.0.8")}`, /^linux\.(EINVAL|EXDEV)$/);
+    Deno.writeTextFileSync(filterOfAll, "2");
+    Deno.writeTextFileSync(forwarding, "0");
+  });
+
+  Deno.test("KernelRtnetlink knows neighbours that do not answer", async () => {
+    using world = kernelWorld();
+    const near = plugIn(world);
+    const silent = parseIpv4("10.9.0.9")!;
+    const state = () =>
+      world.rtnetlink.neighbourEntries(near)
+        .find(({ address }) => address === silent)?.state;
+    assertEquals(state(), undefined);
+    runSync("sh", ["-c", "ping -c1 -W1 10.9.0.9 >/dev/null || true"]);
+    assertEquals(state(), "incomplete");
+    const deadlineMs = performance.now() + 10_000;
+    while (state() !== "failed" && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assertEquals(state(), "failed");
+    world.rtnetlink.replaceNeighbours([{
+      interfaceIndex: near,
+      address: silent,
+      mac: Uint8Array.of(2, 0, 0, 0, 0, 9),
+    }]);
+    assertEquals(state(), "permanent");
+  });
+
+  Deno.test("a look into another network namespace leaves this thread where it was", async () => {
+    using world = kernelWorld();
+    const { link, peer } = world.rtnetlink.createVethPair(PAIR);
+    const child = new Deno.Command("unshare", {
+      args: ["--net", "sh", "-c", "echo ready; exec sleep 60"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    runSync("ip", ["link", "set", peer.name, "netns", String(child.pid)]);
+    const there = inNetworkNamespace(`/proc/${child.pid}/ns/net`, () => {
+      using rtnetlink = new KernelRtnetlink();
+      return rtnetlink.links().find(({ name }) => name === peer.name);
+    });
+    using again = new KernelRtnetlink();
+    const here = again.links().find(({ index }) => index === link.index);
+    await reader.cancel();
+    child.kill("SIGKILL");
+    await child.status;
+    assertEquals(
+      [there?.remoteIndex, here?.remoteIndex],
+      [link.index, there?.index],
+    );
   });
 
   Deno.test("KernelRtnetlink says how many of many routes were refused", () => {

@@ -450,6 +450,12 @@ export function rtnetlinkContract(
       const second = neighbour(index, "10.1.29.0", 2);
       rtnetlink.replaceNeighbours([first, second]);
       assertEquals(byMac(rtnetlink.neighbours(index)), [first, second]);
+      assertEquals(
+        rtnetlink.neighbourEntries(index).find(({ address }) =>
+          address === first.address
+        ),
+        { address: first.address, mac: first.mac, state: "permanent" },
+      );
       const moved = neighbour(index, "10.1.28.0", 3);
       rtnetlink.replaceNeighbours([moved]);
       assertEquals(byMac(rtnetlink.neighbours(index)), [second, moved]);
@@ -793,8 +799,8 @@ export function rtnetlinkContract(
       plugIn(world, "br7", "10.9.0.1/24");
       const answer = rtnetlink.routeTo(ip("10.9.0.1"));
       assertEquals(
-        [answer.interfaceIndex, answer.source],
-        [1, ip("10.9.0.1")],
+        [answer.interfaceIndex, answer.source, answer.isLocal],
+        [1, ip("10.9.0.1"), true],
       );
     },
   );

@@ -20,6 +20,7 @@ import type {
   LinkAddress,
   LinkChange,
   Neighbour,
+  NeighbourEntry,
   NewIpip,
   NewRoute,
   NewVethPair,
@@ -200,6 +201,7 @@ export class FakeRtnetlink implements Rtnetlink {
         throw new NetlinkError(what, ERRNO.EINVAL);
       case "local":
         return {
+          isLocal: true,
           interfaceIndex: LOOPBACK_INDEX,
           gateway: undefined,
           source: destination,
@@ -345,6 +347,21 @@ export class FakeRtnetlink implements Rtnetlink {
 
   neighbours(interfaceIndex: number): Neighbour[] {
     return ofDevice(this.#neighbours, interfaceIndex);
+  }
+
+  /** Those that the kernel has learnt, beside the permanent ones. */
+  readonly learnt: (NeighbourEntry & { interfaceIndex: number })[] = [];
+
+  neighbourEntries(interfaceIndex: number): NeighbourEntry[] {
+    return [
+      ...this.neighbours(interfaceIndex).map(({ address, mac }) => ({
+        address,
+        mac,
+        state: "permanent" as const,
+      })),
+      ...this.learnt.filter((entry) => entry.interfaceIndex === interfaceIndex)
+        .map(({ address, mac, state }) => ({ address, mac, state })),
+    ];
   }
 
   replaceNeighbours(neighbours: readonly Neighbour[]): void {

@@ -31,7 +31,10 @@ export async function metricsText(
   metrics: AgentMetrics = newMetrics(),
   format: Format = "prometheus",
 ): Promise<string> {
-  return expose(await collect(state, metrics, { ofProcess: true }), format);
+  return await expose(
+    await collect(state, metrics, { ofProcess: true }),
+    format,
+  );
 }
 
 /** One line of it. */

@@ -10,6 +10,7 @@
  */
 
 import fc from "fast-check";
+import { decodeAnswer, decodeQuestion } from "../../agent/explain/question.ts";
 import { parseFootprint } from "../../agent/instance/footprint.ts";
 import { parseWireguardKey } from "../../backend/wireguard/wireguard_options.ts";
 import { BACKENDS } from "../../backend/backends.ts";
@@ -18,8 +19,17 @@ import { AGENT_FLAGS } from "../../config/flags.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
 import { parseDaemonConfig } from "../../host/docker/daemon_config.ts";
 import { createDockerNetwork } from "../../host/docker/docker_network.ts";
-import { engineOptions } from "../../host/docker/engine_options.ts";
+import { parseDockerContainer } from "../../host/docker/docker_container.ts";
 import { parseDotenv } from "../../host/dotenv.ts";
+import {
+  type BaseChain,
+  passHook,
+} from "../../host/firewall/evaluate/chains.ts";
+import { iptablesBaseChains } from "../../host/firewall/evaluate/iptables_chains.ts";
+import {
+  BadRulesetError,
+  nftBaseChains,
+} from "../../host/firewall/evaluate/nft_chains.ts";
 import { parseIptablesSave } from "../../host/firewall/iptables_text.ts";
 import { parseNftTable } from "../../host/firewall/nftables_text.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
@@ -30,7 +40,6 @@ import {
   decodeLeaseEntry,
   decodeText,
 } from "../../lease/lease_entry.ts";
-import { parseHealth, parseVersion } from "../../lease/etcd/web_answers.ts";
 import { decodeLeaseValue, parseLeaseName } from "../../lease/lease_codec.ts";
 import { BadStateError, decodeState } from "../../lease/saved/state_codec.ts";
 import { LodenError } from "../../errors.ts";
@@ -48,6 +57,7 @@ import { parseLink } from "../../linux/netlink/link.ts";
 import {
   parseForwarding,
   parseNeighbour,
+  parseNeighbourEntry,
 } from "../../linux/netlink/neighbour.ts";
 import { NetlinkClient } from "../../linux/netlink/netlink_client.ts";
 import { parseRoute, parseRouteAnswer } from "../../linux/netlink/route.ts";
@@ -61,11 +71,12 @@ import { parseXdp } from "../../linux/netlink/xdp.ts";
 import { parseCpuMask } from "../../linux/packet_steering.ts";
 import { parseProcNetUnix } from "../../linux/unix_sockets.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
-import { parseIpv4 } from "../../net/ipv4.ts";
+import { parseIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { parseIpv6 } from "../../net/ipv6.ts";
 import { parseMac } from "../../net/mac.ts";
 import { overlayMtu } from "../../net/mtu.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
+import { DOCKER28_WITH_LODEN, NFTABLES } from "./rule_sets/rule_sets.ts";
 
 /** A parser, and what it is given. */
 export interface Parser {
@@ -132,6 +143,40 @@ function textLike(...samples: string[]): fc.Arbitrary<string> {
 }
 
 const NETLINK_HEADER_BYTES = 16;
+
+const DOCKER_CONTAINER = '{"Name":"/web","State":{"Running":true},' +
+  '"NetworkSettings":{"Networks":{"bridge":{"IPAddress":"10.1.5.2"}}}}';
+const QUESTION = '{"v":1,"from":"10.1.5.2","to":"10.1.7.2","proto":6,' +
+  '"port":80,"size":84,"outer":"192.0.2.11"}';
+const ANSWER = '[["route","o","x"],["bridge","d","docker0 is down","lift it"]]';
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** Reads JSON, or returns the text. */
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return text;
+  }
+}
+
+/** A packet passes rules that were read from anything. */
+function walk(chains: readonly BaseChain[]): unknown {
+  return passHook(chains, {
+    hook: "forward",
+    arrivesOn: "flannel0",
+    leavesBy: "docker0",
+    source: toIpv4(0x0a010902),
+    destination: toIpv4(0x0a011b02),
+    protocol: 6,
+    port: 80,
+    sizeBytes: 84,
+    isLocal: () => false,
+    isSourceRouted: true,
+  });
+}
 
 const bytes = (maxLength = 64) => fc.uint8Array({ maxLength });
 
@@ -315,6 +360,11 @@ export function parsers(): Parser[] {
     parser("parseRoute", netlink(12), parseRoute),
     parser("parseRouteAnswer", netlink(12), parseRouteAnswer),
     parser("parseNeighbour", netlink(12), parseNeighbour),
+    parser(
+      "parseNeighbourEntry",
+      netlink(12),
+      (payload) => parseNeighbourEntry(payload, 7),
+    ),
     parser("parseForwarding", netlink(12), parseForwarding),
     parser("parseBpfFilter", netlink(20), parseBpfFilter),
     parser("parseFilterPriority", netlink(20), parseFilterPriority),
@@ -412,22 +462,26 @@ export function parsers(): Parser[] {
           signal,
         ),
     ),
-    parser(
-      "engineOptions",
-      fc.tuple(
-        textLike("/usr/bin/dockerd\0--bip=10.1.5.1/24\0--mtu\0" + "1472"),
-        textLike('{"live-restore":true,"mtu":1472}'),
-      ),
-      ([cmdline, config]) => engineOptions(words(cmdline), config),
-    ),
-    parser("parseVersion", textLike('{"etcdserver":"3.5.16"}'), parseVersion),
-    parser(
-      "parseHealth",
-      textLike('{"health":"false","reason":"ALARM NOSPACE"}'),
-      parseHealth,
-    ),
     parser("parseIptablesSave", textLike(IPTABLES), parseIptablesSave),
     parser("parseNftTable", textLike(NFT), parseNftTable),
+    parser(
+      "iptablesBaseChains",
+      textLike(IPTABLES, DOCKER28_WITH_LODEN),
+      (text) => walk(iptablesBaseChains(text, "iptables")),
+    ),
+    parser(
+      "nftBaseChains",
+      textLike(NFTABLES),
+      (text) => walk(nftBaseChains(text)),
+      BadRulesetError,
+    ),
+    parser(
+      "parseDockerContainer",
+      fc.oneof(fc.anything(), textLike(DOCKER_CONTAINER).map(json)),
+      parseDockerContainer,
+    ),
+    parser("decodeQuestion", textLike(QUESTION).map(utf8), decodeQuestion),
+    parser("decodeAnswer", textLike(ANSWER).map(utf8), decodeAnswer),
 
     parser(
       "the /proc files of a flanneld",

@@ -1,0 +1,124 @@
+/**
+ * Follows a made-up packet through the real state of this host and, by asking its
+ * agent, of the other one.
+ *
+ * @module
+ */
+
+import type { Finding } from "../../net/finding.ts";
+import type { Ipv4 } from "../../net/ipv4.ts";
+import { type Fact, seen, unseen, valueOf } from "./fact.ts";
+import type { Flow } from "./flow.ts";
+import {
+  gatherLocal,
+  gatherSending,
+  type HostSight,
+  lookLater,
+  withAnswer,
+} from "./gather.ts";
+import type { Looks } from "./looks.ts";
+import { decodeAnswer, encodeQuestion } from "./question.ts";
+import type { Echoes, PeerSight, SendSnapshot } from "./snapshot.ts";
+import { judgeLocal } from "./stages/receive.ts";
+import { judgeSending } from "./stages/send.ts";
+import { judgeWay } from "./stages/way.ts";
+import type { Side, SidedFinding } from "./verdict.ts";
+
+/** What an explanation needs beside {@linkcode Looks}. */
+export interface ExplainParts {
+  readonly looks: Looks;
+  /**
+   * Asks the agent of a peer; `undefined` if no answer came in time.
+   *
+   * @throws {LodenError} if nothing could be asked.
+   */
+  readonly askPeer: (
+    peer: PeerSight,
+    question: Uint8Array,
+    signal: AbortSignal,
+  ) => Promise<Uint8Array | undefined>;
+  /** Sends packets to a peer; absent without `--send`. */
+  readonly sendEchoes?: (
+    peer: PeerSight,
+    flow: Flow,
+    snapshot: SendSnapshot,
+  ) => Promise<Echoes>;
+}
+
+/** All stages that the packet meets, up to the one that drops it. */
+export async function explain(
+  parts: ExplainParts,
+  host: HostSight,
+  flow: Flow,
+  signal: AbortSignal,
+): Promise<SidedFinding[]> {
+  const { looks } = parts;
+  const first = await gatherSending(looks, host, flow, signal);
+  const findings = judgeSending(first);
+  if (isDropped(findings)) return on("this host", findings);
+  const { peer } = first;
+  if (first.inspection === undefined || peer === undefined) {
+    return on("this host", [...findings, ...await judgeEnd(looks, first)]);
+  }
+  const [answer, echoes] = await Promise.all([
+    ask(parts, peer, first, signal),
+    parts.sendEchoes?.(peer, flow, first),
+  ]);
+  const snapshot = withAnswer(looks, first, answer, echoes);
+  const sending = judgeSending(snapshot);
+  if (isDropped(sending)) return on("this host", sending);
+  const way = judgeWay(snapshot);
+  const here = [
+    ...on("this host", sending),
+    ...way === undefined ? [] : on("way", [{ stage: "way", ...way }]),
+  ];
+  return way?.outcome === "drop"
+    ? here
+    : [...here, ...on("other host", valueOf(answer) ?? [])];
+}
+
+/** Between two addresses of this host. */
+async function judgeEnd(
+  looks: Looks,
+  snapshot: SendSnapshot,
+): Promise<Finding[]> {
+  return snapshot.way?.kind === "link"
+    ? judgeLocal(await gatherLocal(looks, snapshot))
+    : [];
+}
+
+async function ask(
+  { askPeer }: ExplainParts,
+  peer: PeerSight,
+  { flow, overlay }: SendSnapshot,
+  signal: AbortSignal,
+): Promise<Fact<readonly Finding[]>> {
+  const question = encodeQuestion({
+    flow,
+    outerSource: outerSourceOf(valueOf(overlay)?.underlay),
+  });
+  const content = await lookLater(() => askPeer(peer, question, signal));
+  if (!content.seen) return content;
+  if (content.value === undefined) return unseen("no answer within 2 s");
+  const findings = decodeAnswer(content.value);
+  return findings === undefined
+    ? unseen("its answer cannot be read: it may have another version")
+    : seen(findings);
+}
+
+/** Behind a NAT the outer packets arrive from an address that only it knows. */
+function outerSourceOf(
+  underlay: { readonly address: Ipv4; readonly publicIp: Ipv4 } | undefined,
+): Ipv4 | undefined {
+  return underlay?.address === underlay?.publicIp
+    ? underlay?.address
+    : undefined;
+}
+
+function on(side: Side, findings: readonly Finding[]): SidedFinding[] {
+  return findings.map((finding) => ({ side, ...finding }));
+}
+
+function isDropped(findings: readonly Finding[]): boolean {
+  return findings.some(({ outcome }) => outcome === "drop");
+}

@@ -1,0 +1,125 @@
+/**
+ * The outer packet on this host.
+ *
+ * @module
+ */
+
+import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
+import { formatIpv4 } from "../../../net/ipv4.ts";
+import type { OuterTraffic } from "../../../net/underlay.ts";
+import { valueOf } from "../fact.ts";
+import type { PeerSight, SendSnapshot } from "../snapshot.ts";
+import { filterCure } from "./filter_cure.ts";
+import { judgeFirewall } from "./shared.ts";
+
+/** The route to the peer's PublicIP. */
+export function judgeOuterRoute(
+  { devices, outerRoute, peer }: SendSnapshot,
+): Judgement | undefined {
+  if (outerRoute === undefined) return undefined;
+  const address = peerText(peer);
+  if (!outerRoute.seen) {
+    return unknown(`the route to ${address} cannot be seen: ${outerRoute.why}`);
+  }
+  if (outerRoute.value.kind === "refused") {
+    return drop(
+      `there is no route to ${address}: ${outerRoute.value.text}`,
+      `ip route get ${address}; add the route that is missing`,
+    );
+  }
+  const { answer } = outerRoute.value;
+  const { gateway, interfaceIndex, isLocal } = answer;
+  if (isLocal) {
+    return drop(
+      `${address} is an address of this host: two hosts have leases with it`,
+      "give each host its own address, or set --public-ip",
+    );
+  }
+  const link = valueOf(devices)?.links.find(({ index }) =>
+    index === interfaceIndex
+  );
+  if (link !== undefined && !link.up) {
+    return drop(`${link.name} is down`, `ip link set ${link.name} up`);
+  }
+  const via = gateway === undefined ? "" : ` via ${formatIpv4(gateway)}`;
+  return ok(`${address} is reached by ${link?.name ?? "a device"}${via}`);
+}
+
+/** The chains that the outer packet passes on this host. */
+export function judgeOuterFilter(
+  { inspection, outerFirewall, overlay }: SendSnapshot,
+): Judgement | undefined {
+  const traffic = inspection && valueOf(inspection)?.traffic;
+  if (traffic === undefined || outerFirewall === undefined) return undefined;
+  return judgeFirewall(outerFirewall, {
+    subject: trafficText(traffic),
+    cure: filterCure(valueOf(outerFirewall)?.verdict, valueOf(overlay)),
+  });
+}
+
+/** `UDP 8285`, for people. */
+export function trafficText({ port, protocol }: OuterTraffic): string {
+  const name = protocol === 17 ? "UDP" : `IP protocol ${protocol}`;
+  return port === undefined ? name : `${name} port ${port}`;
+}
+
+/** The Ethernet address of the next machine. */
+export function judgeNeighbour(
+  { answer, devices, neighbour, outerRoute, peer }: SendSnapshot,
+): Judgement | undefined {
+  if (neighbour === undefined || outerRoute === undefined) return undefined;
+  if (!neighbour.seen) {
+    return unknown(`the neighbours cannot be seen: ${neighbour.why}`);
+  }
+  const route = valueOf(outerRoute);
+  if (route?.kind !== "found") return undefined;
+  const { gateway, interfaceIndex } = route.answer;
+  const device =
+    valueOf(devices)?.links.find(({ index }) => index === interfaceIndex)
+      ?.name ?? "the underlay";
+  const address = gateway === undefined ? peerText(peer) : formatIpv4(gateway);
+  const { entry, wasFailed } = neighbour.value;
+  if (entry === undefined) {
+    return ok(`${address} was not asked for yet on ${device}`);
+  }
+  const { state } = entry;
+  const isAskedFor = state === "failed" || state === "incomplete";
+  if (!isAskedFor) return ok(`${address} is known on ${device} (${state})`);
+  // What was given up long ago may be there again: only a second time counts.
+  if (!wasFailed || answer === undefined) {
+    return unknown(
+      `no machine has answered for ${address} on ${device} yet`,
+      "ask again in a few seconds",
+    );
+  }
+  return drop(
+    `no machine answers for ${address} on ${device}`,
+    gateway === undefined
+      ? `look whether that host runs and still has ${address}; if it is gone ` +
+        "for good, its lease ends by itself"
+      : `look at the router ${address}`,
+  );
+}
+
+/** Whether the outer packet fits the underlay, as this host knows it. */
+export function judgeSize(
+  { flow, mostBytes, outerRoute }: SendSnapshot,
+): Judgement | undefined {
+  if (outerRoute === undefined) return undefined;
+  if (mostBytes === undefined) {
+    return unknown("the underlay's MTU is not known");
+  }
+  if (flow.sizeBytes <= mostBytes) {
+    return ok(`packets of up to ${mostBytes} bytes fit the underlay`);
+  }
+  return drop(
+    `a packet of ${flow.sizeBytes} bytes does not fit the underlay: at most ` +
+      `${mostBytes} bytes do`,
+    "raise the MTU of the underlay, or restart the agent and then Docker, " +
+      "which take the smaller one",
+  );
+}
+
+function peerText(peer: PeerSight | undefined): string {
+  return peer === undefined ? "the peer" : formatIpv4(peer.publicIp);
+}

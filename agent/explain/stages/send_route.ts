@@ -1,0 +1,143 @@
+/**
+ * The host's route to the destination.
+ *
+ * @module
+ */
+
+import { ERRNO } from "../../../linux/errno.ts";
+import { contains, formatCidr } from "../../../net/cidr.ts";
+import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
+import { formatIpv4 } from "../../../net/ipv4.ts";
+import { valueOf } from "../fact.ts";
+import { linkAddressText, linkOf } from "../place.ts";
+import type { PeerSight, SendSnapshot } from "../snapshot.ts";
+import { destinationText, judgeReversePath, RESTART_AGENT } from "./shared.ts";
+
+/** The kernel's own answer for a packet of this source, from this bridge. */
+export function judgeRoute(snapshot: SendSnapshot): Judgement {
+  const { flow, overlay, peer, route, way } = snapshot;
+  if (!route.seen) return unknown(`the routes cannot be seen: ${route.why}`);
+  const destination = destinationText(flow);
+  if (route.value.kind === "refused") {
+    return judgeRefusal(snapshot, route.value);
+  }
+  const { isBlind, network, subnet } = valueOf(overlay) ?? {};
+  const isInside = network !== undefined && contains(network, flow.destination);
+  switch (way?.kind) {
+    case "here":
+      return ok(`${destination} is this host`);
+    case "overlay":
+      return ok(`${destination} is routed by ${way.link.name}`);
+    case "direct":
+      return ok(
+        `${destination} is routed by ${way.link.name} to ${
+          formatIpv4(way.gateway)
+        }, which has the lease`,
+      );
+    case "link":
+      return peer !== undefined && !isBlind
+        ? takenTwice(snapshot, peer)
+        : ok(`${destination} is on the link of ${way.link.name}`);
+    case "router": {
+      const text = `${destination} is routed by ${way.link.name} to ${
+        formatIpv4(way.gateway)
+      }`;
+      if (!overlay.seen) {
+        return unknown(`${text}: whether that is right cannot be seen`);
+      }
+      if (!isInside || isBlind) {
+        return unknown(
+          `${text}: ` +
+            (isInside
+              ? `${overlay.value.backendType} leaves its packets to others`
+              : `it is not in the overlay ${formatCidr(network!)}`),
+        );
+      }
+      return drop(
+        `${text}, outside the overlay`,
+        peer === undefined && contains(subnet!, flow.destination)
+          ? "start Docker: this host has the lease, and no bridge is on it"
+          : RESTART_AGENT,
+      );
+    }
+    case undefined:
+      return unknown(
+        `the route to ${destination} names no device of this host`,
+      );
+  }
+}
+
+/** A device of this host has an address of another host's lease. */
+function takenTwice(
+  { devices, flow }: SendSnapshot,
+  { publicIp, subnet }: PeerSight,
+): Judgement {
+  const host = valueOf(devices)!;
+  const link = linkOf(host, flow.destination);
+  const text = linkAddressText(host, flow.destination);
+  return drop(
+    `${destinationText(flow)} is taken twice: ${formatCidr(subnet)} is the ` +
+      `lease of ${formatIpv4(publicIp)}, and ${link?.name ?? "a device"} of ` +
+      `this host has ${text}`,
+    link === undefined
+      ? "remove the route to it: ip route"
+      : `ip address del ${text} dev ${link.name}`,
+  );
+}
+
+function judgeRefusal(
+  snapshot: SendSnapshot,
+  { errno, text }: { readonly errno: number; readonly text: string },
+): Judgement {
+  const { devices, flow, overlay, peer, peers } = snapshot;
+  const destination = destinationText(flow);
+  const host = valueOf(devices) ?? { addresses: [], links: [] };
+  const device = linkOf(host, flow.source)?.name ?? "all";
+  const filtered = judgeReversePath(snapshot, errno, device);
+  if (filtered !== undefined) return filtered;
+  if (errno !== ERRNO.EHOSTUNREACH && errno !== ERRNO.ENETUNREACH) {
+    return unknown(`the kernel refuses the route: ${text}`);
+  }
+  if (!overlay.seen) {
+    return drop(
+      `there is no route to ${destination}`,
+      "start the agent (systemctl start loden)",
+    );
+  }
+  const { network, subnet } = overlay.value;
+  if (peer !== undefined) {
+    return drop(
+      `there is no route to ${destination}, which ${
+        formatIpv4(peer.publicIp)
+      } has the lease for`,
+      RESTART_AGENT,
+    );
+  }
+  if (contains(subnet, flow.destination)) {
+    return drop(
+      `${destination} is in this host's lease ${formatCidr(subnet)}, and no ` +
+        "bridge of this host is on it",
+      "start Docker, or restart it: systemctl restart docker",
+    );
+  }
+  if (!contains(network, flow.destination)) {
+    return drop(
+      `there is no route to ${destination}, which is not in the overlay ${
+        formatCidr(network)
+      }`,
+      "give an address of the overlay, or add a route",
+    );
+  }
+  if (!peers.seen) {
+    return drop(
+      `there is no route to ${destination}; which hosts have leases cannot ` +
+        `be seen: ${peers.why}`,
+      "start the agent (systemctl start loden)",
+    );
+  }
+  return drop(
+    `no host holds a lease for ${destination}: it is the address of no one`,
+    "loden status lists the subnets; start the agent on the host that should " +
+      "have it",
+  );
+}

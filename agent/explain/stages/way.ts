@@ -1,0 +1,98 @@
+/**
+ * What is known of the way between the two hosts.
+ *
+ * @module
+ */
+
+import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
+import { formatIpv4 } from "../../../net/ipv4.ts";
+import { valueOf } from "../fact.ts";
+import type { Echoes, SendSnapshot } from "../snapshot.ts";
+import { trafficText } from "./send_outer.ts";
+
+/** By the other agent's answer, probes and the packets of `--send`. */
+export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {
+  const { answer, echoes, flow, inspection, peer } = snapshot;
+  if (peer === undefined || inspection === undefined) return undefined;
+  const address = formatIpv4(peer.publicIp);
+  const traffic = valueOf(inspection)?.traffic;
+  const carried = traffic === undefined
+    ? "the overlay's packets"
+    : trafficText(traffic);
+  const largest = peer.probe?.largestBytes;
+  if (
+    answer?.seen === true && largest !== undefined && largest < flow.sizeBytes
+  ) {
+    return tooLarge(
+      flow.sizeBytes,
+      `probes pass with ${largest} bytes`,
+      largest,
+    );
+  }
+  if (echoes !== undefined) {
+    return judgeEchoes(snapshot, echoes, address, carried);
+  }
+  if (answer?.seen === true) return ok(`the agent of ${address} answers`);
+  return unknown(
+    `the agent of ${address} does not answer` +
+      (answer === undefined ? "" : `: ${answer.why}`),
+    `on ${address}: loden explain ${formatIpv4(flow.destination)} ${
+      formatIpv4(flow.source)
+    }; or here with --send, which sends packets to see how far they get`,
+  );
+}
+
+function judgeEchoes(
+  { answer, flow }: SendSnapshot,
+  echoes: Echoes,
+  address: string,
+  carried: string,
+): Judgement {
+  const overlay = valueOf(echoes.overlay);
+  const underlay = valueOf(echoes.underlay);
+  const large = valueOf(echoes.overlayLarge);
+  const largeOutside = valueOf(echoes.underlayLarge);
+  if (overlay === true || answer?.seen === true) {
+    if (large === true) {
+      return ok(`${address} answers packets of ${flow.sizeBytes} bytes`);
+    }
+    if (overlay === true && large === false) {
+      return tooLarge(flow.sizeBytes, `${address} answers smaller ones`);
+    }
+    return ok(`${address} answers`);
+  }
+  if (overlay === undefined) {
+    return unknown(
+      `no packet could be sent: ${
+        echoes.overlay.seen ? "" : echoes.overlay.why
+      }`,
+    );
+  }
+  if (underlay === true && largeOutside !== false) {
+    return drop(
+      `${address} answers a ping on the underlay, and nothing through the ` +
+        `overlay: ${carried} does not arrive there, or is dropped there`,
+      `let ${carried} pass between the hosts: in firewalls and security ` +
+        `groups on the way, and on ${address}`,
+    );
+  }
+  if (underlay === true) {
+    return tooLarge(flow.sizeBytes, `${address} answers smaller ones`);
+  }
+  return unknown(
+    `${address} answers neither on the underlay nor through the overlay: it ` +
+      "may be down, or drop pings",
+    `look whether ${address} runs`,
+  );
+}
+
+function tooLarge(bytes: number, seen: string, largest?: number): Judgement {
+  return drop(
+    `packets of ${bytes} bytes are lost on the way, and ${seen}: the MTU of ` +
+      "a network between the hosts is too small",
+    largest === undefined
+      ? "raise the MTU there, or lower that of this host's underlay device " +
+        "and restart the agent, then Docker"
+      : `raise the MTU there, or start Docker with --mtu=${largest}`,
+  );
+}
