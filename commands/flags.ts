@@ -111,6 +111,13 @@ export const SEND_FLAG: BoolFlag = {
     "overlay",
 };
 
+/** `status`: where a browser finds it. */
+export const WEB_FLAG: BoolFlag = {
+  ...OWN,
+  name: "web",
+  help: "print the address of the agent's page",
+};
+
 /** `config put`: publish a config that the checks refuse. */
 export const FORCE_FLAG: BoolFlag = {
   ...OWN,

@@ -26,6 +26,7 @@ import {
   STATE_FLAG,
   WAIT_FLAG,
   WATCH_FLAG,
+  WEB_FLAG,
 } from "./flags.ts";
 
 /** In the order of `loden help`. */
@@ -39,13 +40,15 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "status",
-    synopsis: "[--json|--watch|--check=WORD] [--wait[=DURATION]] [FLAG]...",
+    synopsis:
+      "[--json|--watch|--check=WORD|--web] [--wait[=DURATION]] [FLAG]...",
     help: "show the state of the running agent",
     flags: [
       JSON_FLAG,
       WATCH_FLAG,
       WAIT_FLAG,
       CHECK_FLAG,
+      WEB_FLAG,
       ...agentFlags(["etcd-prefix", "run-dir", "config"]),
     ],
     load: () => import("./status/status.ts"),

@@ -146,6 +146,11 @@ const FISH: Requirement = {
   debianPackage: "fish",
 };
 
+const CHROMIUM: Requirement = {
+  purpose: "the agent's page in a browser",
+  programs: ["chromium"],
+  debianPackage: "chromium",
+};
 const QEMU: Requirement = {
   purpose: "virtual machines",
   programs: ["qemu-system-x86_64"],
@@ -259,6 +264,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
   MANDOC,
   ZSH,
   FISH,
+  CHROMIUM,
 ];
 
 /** Programs that are missing and cannot be installed. `code` is `packages.missing`. */

@@ -114,6 +114,8 @@ export interface FileStatus {
 /** What `loden status --json` prints. Fields are only ever added (`schema`). */
 export interface StatusSnapshot {
   readonly schema: 1;
+  /** RFC 3339: the agent's clock at this moment. */
+  readonly time: string;
   readonly version: string;
   readonly pid: number;
   readonly instance: string;
@@ -145,6 +147,8 @@ export interface StatusSnapshot {
   /** `null` if no daemon runs on this host. */
   readonly docker: DockerStatus | null;
   readonly files: readonly FileStatus[];
+  /** The URL of the page on this host; `null` if no port is set for it. */
+  readonly web: string | null;
   readonly warnings: readonly StatusWarning[];
 }
 
@@ -181,6 +185,7 @@ export type AgentFacts = Pick<
   | "firewall"
   | "docker"
   | "files"
+  | "web"
 >;
 
 /** The parts that are read at the moment of the snapshot. */
@@ -226,6 +231,7 @@ export class AgentState {
     firewall: null,
     docker: null,
     files: [],
+    web: null,
   };
   #parts: LiveParts = NO_PARTS;
 
@@ -335,6 +341,7 @@ export class AgentState {
   #compose(peers: readonly PeerStatus[]): StatusSnapshot {
     return {
       schema: 1,
+      time: formatTime(this.#clock.now()),
       ...this.#identity,
       phase: this.#phase,
       phaseSince: formatTime(this.#phaseSinceMs),

@@ -9,7 +9,7 @@ import type { Agent } from "../../agent/agent.ts";
 import { FlanneldRunningError } from "../../agent/errors.ts";
 import { exitCodes, signalExitCode } from "../../agent/exit_codes.ts";
 import { serveHealth } from "../../agent/status/health_server.ts";
-import { planListeners } from "../../agent/status/listener_plan.ts";
+import { planListeners, routesUrl } from "../../agent/status/listener_plan.ts";
 import { probeRoutes } from "../../agent/probe/probe_routes.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
@@ -145,6 +145,8 @@ async function runAgent(
     etcdEndpoints: settings.etcdEndpoints,
   }, systemClock);
   metrics.follow(state);
+  const url = routesUrl(settings);
+  state.set({ web: url === undefined ? null : `${url}/` });
   const ending = new AbortController();
   let agent: Agent | undefined;
   const detach = listen(io, ending, state, () => agent?.logCounters());

@@ -29,6 +29,7 @@ import { check, type CheckName, type Sight } from "./status_check.ts";
 import { renderFailure, renderStatus } from "./status_text.ts";
 import { readDurationMs, waitForStatus } from "./status_wait.ts";
 import { watchStatus } from "./status_watch.ts";
+import { pageAddress } from "./status_web.ts";
 
 /** Prints the agent's state; the exit code says whether it is ready. */
 export async function run(
@@ -40,6 +41,7 @@ export async function run(
   refuseWords(io, line);
   refuseTogether(line, "watch", ["wait", "check"]);
   refuseTogether(line, "check", ["json"]);
+  refuseTogether(line, "web", ["json", "watch", "check"]);
   const wait = line.given.get("wait")?.value;
   const limitMs = wait === undefined ? 0 : readDurationMs(String(wait));
   const checkName = line.given.get("check")?.value as CheckName | undefined;
@@ -60,6 +62,10 @@ export async function run(
     return code;
   }
   if ("failure" in sight) throw sight.failure;
+  if (isSet(line, "web")) {
+    io.stdout(`${pageAddress(sight.status)}\n`);
+    return exitCodes.ok;
+  }
   const { status } = await withEngine(sight) as { status: StatusSnapshot };
   io.stdout(
     isSet(line, "json")

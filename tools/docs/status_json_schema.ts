@@ -94,6 +94,7 @@ const warning = v.looseObject({
 
 const statusSchema = v.looseObject({
   schema: v.literal(1),
+  time: described(time, "the agent's clock at this moment"),
   version: text,
   pid: count,
   instance: text,
@@ -155,6 +156,10 @@ const statusSchema = v.looseObject({
     firewall: maybeText,
   })),
   files: v.array(v.looseObject({ path: text, written: v.boolean() })),
+  web: described(
+    maybeText,
+    "the URL of the page on this host; null if no port is set for it",
+  ),
   warnings: v.array(warning),
 });
 

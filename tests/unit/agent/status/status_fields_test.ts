@@ -13,6 +13,7 @@ const FULL:
   }
   & { readonly backend: Required<NonNullable<StatusSnapshot["backend"]>> } = {
     schema: 1,
+    time: "2026-01-01T00:00:00.000Z",
     version: "0.1.0",
     pid: 1,
     instance: "coreos.com-network",
@@ -81,6 +82,7 @@ const FULL:
     firewall: null,
     docker: { version: null, bridge: null, firewall: null },
     files: [{ path: "/run/flannel/subnet.env", written: true }],
+    web: null,
     warnings: [{
       code: "etcd.unavailable",
       severity: "warning",

@@ -107,6 +107,25 @@ Deno.test("--wait ends at once when the agent is ready, and at its limit with th
   });
 });
 
+Deno.test("--web prints the address of the page, or how to get one", async () => {
+  const state = newAgentState();
+  await inRunDir(async (runDir) => {
+    const without = await status(runDir, "--web");
+    assertEquals([without.code, without.out], [1, ""]);
+    assertMatch(without.err, /none is set.*--metrics-port=PORT/);
+    state.set({ web: "http://127.0.0.1:9285/" });
+    assertEquals(await status(runDir, "--web"), {
+      code: exitCodes.ok,
+      out: "http://127.0.0.1:9285/\n",
+      err: "",
+    });
+    state.raise("metrics.not-served", "port 9285 is in use");
+    const taken = await status(runDir, "--web");
+    assertEquals(taken.code, 1);
+    assertStringIncludes(taken.err, "port 9285 is in use");
+  }, state);
+});
+
 Deno.test("flags that say different things are refused", () =>
   inRunDir(async (runDir) => {
     for (
@@ -114,6 +133,8 @@ Deno.test("flags that say different things are refused", () =>
         ["--watch", "--wait"],
         ["--watch", "--check=live"],
         ["--check=live", "--json"],
+        ["--web", "--json"],
+        ["--web", "--watch"],
         ["--check=healthy"],
         ["--wait=soon"],
         ["--wait", "5m"],
