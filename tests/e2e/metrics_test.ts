@@ -68,7 +68,7 @@ async function fires(alert: string, instances: readonly string[]) {
     (samples) =>
       samples.map(({ metric }) => metric.instance).sort().join() ===
         instances.toSorted().join(),
-    20_000,
+    30_000,
   );
 }
 
@@ -203,6 +203,7 @@ suite.each(SETUPS, (test) => {
     await second.agent.stop();
     await fires("LodenDropsUnknownSender", [instance(0)]);
     await fires("LodenDown", [instance(1)]);
+    await fires("LodenPeerUnreachable", [instance(0)]);
   });
 });
 
