@@ -28,8 +28,9 @@ export function deviceCounters(
         Number(Deno.readTextFileSync(`${root}/${device}/statistics/${file}`)),
       ]),
     );
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
+  } catch {
+    // A device that goes away meanwhile fails in several ways (ENOENT, ENODEV,
+    // EINVAL). What is not known has no samples, and the other metrics stay.
+    return {};
   }
 }

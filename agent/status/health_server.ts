@@ -46,8 +46,8 @@ export type HealthSource = Pick<AgentState, "facts" | "notReady" | "unhealthy">;
 export interface HealthServerComponents {
   readonly state: HealthSource;
   readonly routes: Routes;
-  /** This host's name. */
-  readonly hostname: string;
+  /** This host's name, as of now: DHCP may set it after the start. */
+  readonly hostname: () => string;
 }
 
 /** One listener. */
@@ -155,7 +155,7 @@ function answer(
       `${path} is served on ${routesAt} only: see --metrics-ip\n`,
     );
   }
-  if (!isOwnName(host, hostname)) {
+  if (!isOwnName(host, hostname())) {
     return text(421, "this is another host: use its address or its name\n");
   }
   return answerSafely(request, routes);

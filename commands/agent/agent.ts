@@ -242,7 +242,7 @@ async function serveHealthUntil(
     random: systemRandom,
     state,
     routes: listenerRoutes(state, metrics),
-    hostname: Deno.hostname(),
+    hostname: () => Deno.hostname(),
   };
   try {
     await Promise.all(

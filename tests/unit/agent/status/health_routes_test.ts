@@ -36,7 +36,7 @@ async function serve(
   const server = HealthServer.start({ ...address, ...at }, {
     state: newAgentState(),
     routes: ROUTES,
-    hostname: "node1",
+    hostname: () => "node1",
   });
   try {
     await test(async (line, host) => {

@@ -128,7 +128,7 @@ Deno.test("the health server answers over TCP, and says which port is in use", a
   const components = {
     state: agentState(),
     routes: new Map(),
-    hostname: "node1",
+    hostname: () => "node1",
   };
   assertThrows(
     () => HealthServer.start(plan, components),
