@@ -14,7 +14,7 @@ import type { RunShell } from "../linux/shell_command.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4 } from "../net/ipv4.ts";
-import type { PeerDiff } from "../net/peer.ts";
+import type { DataPathName, PeerDiff } from "../net/peer.ts";
 import { poolSize } from "../net/subnet_pool.ts";
 import {
   ChangeFollower,
@@ -30,12 +30,8 @@ import {
 } from "./network/network_supervisor.ts";
 import { Readiness } from "./readiness.ts";
 import { ProbeReport } from "./probe/probe_report.ts";
-import { probeAddress } from "./probe/probe_address.ts";
-import {
-  type ProbeComponents,
-  ProbeService,
-  type ProbeTarget,
-} from "./probe/probe_service.ts";
+import { ProbePlace } from "./probe/probe_place.ts";
+import { type ProbeComponents, ProbeService } from "./probe/probe_service.ts";
 import { PeerTimes } from "./status/peer_times.ts";
 import {
   formatTime,
@@ -103,6 +99,8 @@ export class Agent {
   /** Rejects if the agent must end, at any point of its start. */
   readonly #failed = Promise.withResolvers<never>();
   #savedTried = false;
+  /** As the lease says it. */
+  #dataPath: DataPathName | undefined;
 
   constructor(components: AgentComponents, options: AgentOptions) {
     const { state } = components;
@@ -144,12 +142,21 @@ export class Agent {
       ...components,
       tasks,
       onFilesWritten: (env) => subnetChange.onFilesWritten(env),
-      advertise: (advertisement) => membership.advertise(advertisement),
+      advertise: (advertisement) => {
+        this.#dataPath = advertisement.dataPath;
+        membership.advertise(advertisement);
+      },
       serve: (backendTypes) => membership.serve(backendTypes),
     }, options.network);
     this.#probeReport = new ProbeReport(state, components.clock, {
       underlay: () => this.#supervisor.current?.plan.underlay,
       underlayUse: () => this.#backend?.underlayUse(),
+    });
+    const place = new ProbePlace({
+      clock: components.clock,
+      state,
+      network: () => this.#supervisor.current,
+      dataPath: () => this.#dataPath,
     });
     this.probes = options.probePort === undefined
       ? undefined
@@ -157,7 +164,7 @@ export class Agent {
         { ...components, ...components.probes },
         options.probePort,
         {
-          target: () => this.#probeTarget(),
+          target: () => place.target(),
           traffic: () => this.#backend?.peerTraffic() ?? [],
           onTick: (service) => this.#probeReport.update(service),
         },
@@ -352,33 +359,6 @@ export class Agent {
       removed: diff.removed.length,
       peers: this.#backend?.peers.size ?? 0,
     });
-  }
-
-  /** Where probes go from and to; `undefined` while no packets are carried. */
-  #probeTarget(): ProbeTarget | undefined {
-    const { state } = this.#components;
-    const network = this.#supervisor.current;
-    const { overlay } = state.facts;
-    const isDown = state.warnings().some(({ code }) =>
-      code === "data-path.down" || code === "data-path.not-started"
-    );
-    if (network === undefined || overlay === null || isDown) return undefined;
-    const { backend, plan: { config, subnet, underlay } } = network;
-    const { type } = config.backend;
-    const devices = [
-      overlay.device,
-      ...backend.formerDevices,
-      ...backend.directDevices() ?? [],
-    ].filter((name) => name !== null);
-    return {
-      address: probeAddress(subnet, type),
-      backendType: type,
-      mtuBytes: overlay.mtuBytes,
-      // What carries packets is unknown with alloc and extension.
-      ...devices.length > 0
-        ? { devices, dataPath: backend.status()?.dataPath ?? "" }
-        : { devices: [underlay.interfaceName], dataPath: undefined },
-    };
   }
 
   #probeStatus(subnet: string): PeerStatus["probe"] {

@@ -29,7 +29,7 @@ const FIRST_ROW = 0;
 
 /** What a peer may ask this host: all hosts together ask a host less. */
 const PEER_ECHO_LIMIT: RateLimit = { perSecond: 10, burst: 20 };
-const PEER_QUESTION_LIMIT: RateLimit = { perSecond: 2, burst: 4 };
+const PEER_QUESTION_LIMIT: RateLimit = { perSecond: 1, burst: 4 };
 
 /** A peer and its probes. */
 export interface ProbedPeer {

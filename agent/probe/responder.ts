@@ -20,7 +20,7 @@ import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 
 /** Of all hosts together. */
 const ECHO_LIMIT: RateLimit = { perSecond: 200, burst: 200 };
-const QUESTION_LIMIT: RateLimit = { perSecond: 10, burst: 10 };
+const QUESTION_LIMIT: RateLimit = { perSecond: 4, burst: 8 };
 /** What is asked while so many answers are being found is dropped. */
 const QUESTIONS_AT_ONCE = 4;
 

@@ -484,7 +484,7 @@ Deno.test("an answer that is too long, missing or fails is not sent", async () =
   });
 });
 
-Deno.test("questions are limited: four at once of one peer, and then two a second", async () => {
+Deno.test("questions are limited: four at once of one peer, and then one a second", async () => {
   let asked = 0;
   const world = new World(() => {
     asked++;
