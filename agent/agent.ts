@@ -376,7 +376,7 @@ export class Agent {
   #onTaskDied(name: string, error: unknown): void {
     this.#components.state.raise(
       "agent.task-died",
-      `${name} has ended: ${describeError(error)}`,
+      `${name} has ended: ${describeError(error)}: systemctl restart loden`,
     );
     log.error("a part of the agent ended unexpectedly", {
       event: "agent.task-died",

@@ -201,17 +201,24 @@ export class SubnetChangedError extends LodenError {
 
 /** The published network config cannot be applied on this host. */
 export class ConfigChangeError extends LodenError {
-  /** @param refusals Each "X must …: new value is …". */
-  constructor(subnet: Cidr, refusals: readonly string[]) {
+  /**
+   * @param refusals Each "X must …: new value is …".
+   * @param publishFormer The command that publishes the running config again.
+   */
+  constructor(
+    readonly subnet: Cidr,
+    readonly refusals: readonly string[],
+    publishFormer = "loden config put",
+  ) {
     super(
       "config.refused",
       `Cannot change to the published network config while this host has ${
         formatCidr(subnet)
       }: ${refusals.join("; ")}`,
       {
-        hint:
-          "publish the former values again (loden config put), or restart " +
-          "the agents of all hosts, and Docker after them",
+        hint: `publish the former values again: ${publishFormer}; or restart ` +
+          "the agent (systemctl restart loden) and then Docker " +
+          "(systemctl restart docker) on all hosts",
       },
     );
   }

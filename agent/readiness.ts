@@ -58,7 +58,10 @@ export class Readiness {
     patience.abort();
     signal.throwIfAborted();
     if (known) return;
-    state.raise("peers.unknown", "the other hosts are not known yet");
+    state.raise(
+      "peers.unknown",
+      "the other hosts are not known until etcd answers: loden doctor",
+    );
     this.#peersKnown.promise.then(() => state.clear("peers.unknown"));
     log.warn("reporting ready before the other hosts are known", {
       event: "peers.unknown",

@@ -259,7 +259,7 @@ export class KernelBackend implements Backend {
   warnings(): readonly BackendWarning[] {
     const limit = this.#parts.neighbourLimit?.();
     const { size } = this.#peers;
-    if (limit === undefined || size < limit * FULL_SHARE) return [];
+    if (limit === undefined || !isCrowded(size, limit)) return [];
     return [{
       code: "backend.neighbours",
       text: `${size} peers need a neighbour entry each, and the kernel keeps ` +
@@ -541,8 +541,13 @@ export class KernelBackend implements Backend {
   }
 }
 
+/** Whether so many peers leave a neighbour table of that size too little room. */
+export function isCrowded(peers: number, limit: number): boolean {
+  return peers >= limit * FULL_SHARE;
+}
+
 /** Twice as many, as a power of two. */
-function roomFor(peers: number): number {
+export function roomFor(peers: number): number {
   return 2 ** Math.ceil(Math.log2(2 * peers));
 }
 

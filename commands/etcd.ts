@@ -9,7 +9,10 @@ import { retryUntilDone } from "../agent/tasks/retry.ts";
 import type { Settings } from "../config/settings.ts";
 import { describeError } from "../errors.ts";
 import { RegistryError, type RegistryFault } from "../lease/errors.ts";
-import { EtcdLeaseRegistry } from "../lease/etcd_registry.ts";
+import {
+  EtcdLeaseRegistry,
+  type EtcdRegistryOptions,
+} from "../lease/etcd_registry.ts";
 import type { LeaseRegistry } from "../lease/registry.ts";
 import { type Clock, systemClock } from "../linux/clock.ts";
 import { systemRandom } from "../linux/random.ts";
@@ -25,8 +28,13 @@ const PATIENCE_MS = 20_000;
 
 /** The registry that the settings name. */
 export function openRegistry(settings: Settings): LeaseRegistry {
+  return new EtcdLeaseRegistry(etcdOptions(settings));
+}
+
+/** How the settings say that etcd is to be reached. */
+export function etcdOptions(settings: Settings): EtcdRegistryOptions {
   const { etcdCaFile, etcdCertFile, etcdKeyFile } = settings;
-  return new EtcdLeaseRegistry({
+  return {
     endpoints: settings.etcdEndpoints,
     prefix: settings.etcdPrefix,
     tls: {
@@ -41,7 +49,7 @@ export function openRegistry(settings: Settings): LeaseRegistry {
         ? {}
         : { passwordFile: settings.etcdPasswordFile }),
     }),
-  });
+  };
 }
 
 /** What tests can pass to {@linkcode withRegistry}. */

@@ -64,6 +64,13 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./metrics/metrics.ts"),
   },
   {
+    name: "doctor",
+    synopsis: "[--json] [FLAG]...",
+    help: "check this host, etcd and Docker, before or after a start",
+    flags: [JSON_FLAG, ...AGENT_FLAGS],
+    load: () => import("./doctor/doctor.ts"),
+  },
+  {
     name: "explain",
     synopsis:
       "[--proto=WORD] [--port=N] [--size=N] [--send] [--json] [FLAG]... FROM TO",

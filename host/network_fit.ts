@@ -9,7 +9,7 @@ import type {
   Link,
   LinkAddress,
   Route,
-  Rtnetlink,
+  RtnetlinkReader,
 } from "../linux/netlink/rtnetlink.ts";
 import {
   type Cidr,
@@ -43,7 +43,7 @@ export interface HostNetworks {
 }
 
 /** Reads it from the kernel. @throws {SystemCallError} */
-export function readHostNetworks(rtnetlink: Rtnetlink): HostNetworks {
+export function readHostNetworks(rtnetlink: RtnetlinkReader): HostNetworks {
   return {
     links: rtnetlink.links(),
     addresses: rtnetlink.addresses(),

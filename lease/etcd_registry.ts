@@ -483,7 +483,8 @@ export class EtcdLeaseRegistry implements LeaseRegistry {
   }
 }
 
-function accountOf(
+/** Whom the options log in as. */
+export function accountOf(
   { username, password = "", passwordFile }: EtcdRegistryOptions,
 ): EtcdAccount | undefined {
   if (!username) return undefined;

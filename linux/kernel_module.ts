@@ -4,26 +4,47 @@
  * @module
  */
 
-/** Lists of a kernel's modules: those that can be loaded, and those in it. */
-const LISTS = ["modules.dep", "modules.builtin"];
+/** `present`: loaded or built in; `loadable`: the kernel can load it. */
+export type ModuleState = "present" | "loadable" | "absent";
 
 /**
  * @param name such as `wireguard`.
  * @param root of the file system, for tests.
  * @returns `undefined` where it cannot be seen, as in a container.
  */
-export function hasKernelModule(
+export function kernelModuleState(
   name: string,
   release: string = Deno.osRelease(),
   root = "",
+): ModuleState | undefined {
+  if (exists(`${root}/sys/module/${name}`)) return "present";
+  const [builtIn, loadable] = ["modules.builtin", "modules.dep"].map((list) =>
+    readIfThere(`${root}/lib/modules/${release}/${list}`)
+  );
+  const pattern = new RegExp(`/${name}\\.ko\\b`);
+  if (builtIn !== undefined && pattern.test(builtIn)) return "present";
+  if (loadable !== undefined && pattern.test(loadable)) return "loadable";
+  return builtIn === undefined && loadable === undefined ? undefined : "absent";
+}
+
+/**
+ * Whether the kernel has a module.
+ *
+ * @returns `undefined` where it cannot be seen, as in a container.
+ */
+export function hasKernelModule(
+  name: string,
+  release?: string,
+  root?: string,
 ): boolean | undefined {
-  if (exists(`${root}/sys/module/${name}`)) return true;
-  const lists = LISTS.map((name) =>
-    readIfThere(`${root}/lib/modules/${release}/${name}`)
-  ).filter((text) => text !== undefined);
-  return lists.length === 0
-    ? undefined
-    : lists.some((text) => new RegExp(`/${name}\\.ko\\b`).test(text));
+  const state = kernelModuleState(name, release, root);
+  return state && state !== "absent";
+}
+
+/** Whether using what a module has can load the module. */
+export function canLoadModules(root = ""): boolean {
+  return exists(`${root}/proc/modules`) &&
+    readIfThere(`${root}/proc/sys/kernel/modules_disabled`)?.trim() !== "1";
 }
 
 function exists(path: string): boolean {

@@ -54,6 +54,8 @@ const SYMBOLS = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // Variadic in C: on both architectures its arguments pass as declared ones do.
   syscall: { parameters: ["usize", "usize", "usize", "usize"], result: "i32" },
+  unshare: { parameters: ["i32"], result: "i32" },
+  adjtimex: { parameters: ["usize"], result: "i32" },
   getrlimit: { parameters: ["i32", "usize"], result: "i32" },
   setrlimit: { parameters: ["i32", "usize"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },

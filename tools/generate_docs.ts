@@ -11,6 +11,7 @@
  */
 
 import { renderConfigurationParts } from "./docs/configuration_parts.ts";
+import { renderDoctorSchema } from "./docs/doctor_json_schema.ts";
 import { replaceParts } from "./docs/document_parts.ts";
 import { renderKernelFeaturePart } from "./docs/kernel_feature_part.ts";
 import { renderMetricsParts } from "./docs/metrics_parts.ts";
@@ -45,6 +46,10 @@ const documents: readonly Document[] = [
   {
     path: "docs/status.schema.json",
     render: () => renderStatusSchema(),
+  },
+  {
+    path: "docs/doctor.schema.json",
+    render: () => renderDoctorSchema(),
   },
 ];
 

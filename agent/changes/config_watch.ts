@@ -15,8 +15,12 @@ import { describeError, LodenError } from "../../errors.ts";
 import { RegistryError } from "../../lease/errors.ts";
 import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
 import { RegistryPauses } from "../../lease/registry_pauses.ts";
-import { planConfigChange, type RunningConfig } from "./config_change.ts";
-import { ConfigDeletedError } from "../errors.ts";
+import {
+  type ConfigChange,
+  planConfigChange,
+  type RunningConfig,
+} from "./config_change.ts";
+import { ConfigChangeError, ConfigDeletedError } from "../errors.ts";
 import { configCommands, type EtcdSettings } from "./missing_config.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import type { AgentState } from "../status/state.ts";
@@ -96,15 +100,14 @@ export class ConfigWatch {
     const before = running();
     const key = `${etcd.etcdPrefix}/config`;
     if (stored === undefined) {
-      const former = shownConfig(before.config.raw, BACKENDS);
-      const commands = configCommands(etcd, former);
+      const commands = this.#publishing(before);
       throw new ConfigDeletedError(key, commands.join(" or "));
     }
     if (stored.text === before.config.raw) return;
     const config = parseNetworkConfig(stored.text, BACKENDS, key);
     const refusal = this.#components.refuseBackend(config.backend.type);
     if (refusal !== undefined) throw refusal;
-    const { values, needsReplan } = planConfigChange(before, config);
+    const { values, needsReplan } = this.#plan(before, config);
     await apply(config);
     logIgnoredKeys(config);
     log.info("changed network config is applied", {
@@ -112,6 +115,23 @@ export class ConfigWatch {
       changes: values.map(({ key, from, to }) => `${key}: ${from} -> ${to}`),
       replan: needsReplan,
     });
+  }
+
+  #plan(before: RunningConfig, config: NetworkConfig): ConfigChange {
+    try {
+      return planConfigChange(before, config);
+    } catch (error) {
+      if (!(error instanceof ConfigChangeError)) throw error;
+      const { refusals, subnet } = error;
+      const [, command] = this.#publishing(before);
+      throw new ConfigChangeError(subnet, refusals, command);
+    }
+  }
+
+  /** The commands that publish the running config again. */
+  #publishing({ config }: RunningConfig): [string, string] {
+    const former = shownConfig(config.raw, BACKENDS);
+    return configCommands(this.#options.etcd, former);
   }
 
   #refuse(error: LodenError): void {

@@ -42,7 +42,7 @@ export class Durations {
       let total = 0;
       const buckets = counts.map((count, index): Sample => {
         total += count;
-        const le = String(this.#bounds[index] ?? "+Inf");
+        const le = boundText(this.#bounds[index]);
         return {
           labels: { ...labels, le },
           value: total,
@@ -56,4 +56,10 @@ export class Durations {
       ];
     });
   }
+}
+
+/** OpenMetrics wants a point in every number. */
+function boundText(bound: number | undefined): string {
+  if (bound === undefined) return "+Inf";
+  return Number.isInteger(bound) ? `${bound}.0` : String(bound);
 }

@@ -1,20 +1,11 @@
 /**
- * Metrics as text: Prometheus 0.0.4 and OpenMetrics 1.0.0, written by prom-client.
+ * Metrics as text: Prometheus 0.0.4 and OpenMetrics 1.0.0.
  *
- * Loaded with the first scrape, so that a start does not pay for it.
+ * https://prometheus.io/docs/instrumenting/exposition_formats/
  *
  * @module
  */
 
-import {
-  Counter,
-  Gauge,
-  Histogram,
-  type HistogramConfiguration,
-  type MetricType,
-  type OpenMetricsContentType,
-  Registry,
-} from "prom-client";
 import type { Family, Sample } from "./metric.ts";
 
 /** A format; its content type names it. */
@@ -22,87 +13,40 @@ export type Format = "prometheus" | "openmetrics";
 
 /** The content types. */
 export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
-  prometheus: Registry.PROMETHEUS_CONTENT_TYPE,
-  openmetrics: Registry.OPENMETRICS_CONTENT_TYPE,
+  prometheus: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
 
-/**
- * Writes all families, also those without samples. A registry is made for each text:
- * prom-client renames the counters of one that has written OpenMetrics.
- */
-export async function expose(
-  families: readonly Family[],
-  format: Format,
-): Promise<string> {
-  const registry = new Registry();
-  if (format === "openmetrics") {
-    (registry as unknown as Registry<OpenMetricsContentType>)
-      .setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+/** Writes all families, also those without samples. */
+export function expose(families: readonly Family[], format: Format): string {
+  let text = "";
+  for (const { metric: { help, name, type }, samples } of families) {
+    // OpenMetrics names a counter without its suffix, and its samples with it.
+    const family = format === "openmetrics" && type === "counter"
+      ? name.replace(/_total$/, "")
+      : name;
+    text += `# HELP ${family} ${escapeText(help)}\n`;
+    text += `# TYPE ${family} ${type}\n`;
+    for (const sample of samples) text += line(name, sample);
   }
-  for (const family of families) register(family, registry);
-  return await registry.metrics();
+  return format === "openmetrics" ? `${text}# EOF\n` : text;
 }
 
-function register(
-  { metric, samples }: Family,
-  registry: Registry,
-): void {
-  const { help, labels = {}, name, type } = metric;
-  const labelNames = Object.keys(labels);
-  // prom-client begins a metric without labels at 0, even if it is not known.
-  const isLabelled = labelNames.length > 0;
-  const options = { name, help, labelNames, registers: [registry] };
-  if (type === "histogram") {
-    new CountedHistogram(options, samples);
-    return;
+function line(name: string, { labels = {}, suffix = "", value }: Sample) {
+  let words = "";
+  for (const label in labels) {
+    const comma = words === "" ? "" : ",";
+    words += `${comma}${label}="${escapeLabel(labels[label]!)}"`;
   }
-  if (type === "gauge") {
-    const gauge = new Gauge(options);
-    if (!isLabelled) gauge.remove();
-    for (const { labels = {}, value } of samples) gauge.set(labels, value);
-    return;
-  }
-  const counter = new Counter(options);
-  if (!isLabelled) counter.remove();
-  for (const { labels = {}, value } of samples) counter.inc(labels, value);
+  const set = words === "" ? "" : `{${words}}`;
+  return `${name}${suffix}${set} ${value}\n`;
 }
 
-/**
- * prom-client counts observations itself; these were counted before it was loaded.
- */
-class CountedHistogram extends Histogram<string> {
-  readonly #name: string;
-  readonly #help: string;
-  readonly #samples: readonly Sample[];
+function escapeText(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
 
-  constructor(
-    options: HistogramConfiguration<string>,
-    samples: readonly Sample[],
-  ) {
-    super(options);
-    this.#name = options.name;
-    this.#help = options.help;
-    this.#samples = samples;
-  }
-
-  override get() {
-    return Promise.resolve({
-      name: this.#name,
-      help: this.#help,
-      // The declared type is a number; the code has these words.
-      type: "histogram" as unknown as MetricType,
-      aggregator: "sum" as const,
-      collect: () => {},
-      values: this.#samples.map(({ labels = {}, suffix = "", value }) => ({
-        labels,
-        metricName: `${this.#name}${suffix}`,
-        value,
-      })),
-    });
-  }
-
-  /** What a registry asks of a histogram in place of `get`. */
-  getForPromString() {
-    return this.get();
-  }
+function escapeLabel(text: string): string {
+  // There are thousands of them, and hardly one needs it.
+  return /[\\"\n]/.test(text) ? escapeText(text).replaceAll('"', '\\"') : text;
 }

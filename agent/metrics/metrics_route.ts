@@ -7,7 +7,7 @@
 import type { Clock } from "../../linux/clock.ts";
 import type { PlainAnswer, PlainRequest } from "../status/request_server.ts";
 import { prefersOpenMetrics } from "./accept.ts";
-import type { Format } from "./exposition.ts";
+import { CONTENT_TYPES, expose, type Format } from "./exposition.ts";
 import type { Family } from "./metric.ts";
 
 /** However many scrapers there are, the values are read once in this time. */
@@ -54,8 +54,7 @@ export class MetricsRoute {
   }
 
   async #write(format: Format): Promise<PlainAnswer> {
-    const { CONTENT_TYPES, expose } = await import("./exposition.ts");
-    const text = await expose(await this.#collect(), format);
+    const text = expose(await this.#collect(), format);
     return {
       status: 200,
       body: new TextEncoder().encode(text),

@@ -316,6 +316,9 @@ function onUncaught(error: unknown, state: AgentState): boolean {
   });
   if (!state.facts.ready) return false;
   const reason = error instanceof Error ? error.message : String(error);
-  state.raise("agent.task-died", `uncaught error: ${reason}`);
+  state.raise(
+    "agent.task-died",
+    `uncaught error: ${reason}: systemctl restart loden`,
+  );
   return true;
 }

@@ -85,7 +85,10 @@ import { KernelEchoSocket } from "../../linux/echo_socket.ts";
 import { KernelNftablesMonitor } from "../../linux/netlink/kernel_nftables_monitor.ts";
 import { KernelRtnetlinkMonitor } from "../../linux/netlink/kernel_rtnetlink_monitor.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type {
+  Rtnetlink,
+  RtnetlinkReader,
+} from "../../linux/netlink/rtnetlink.ts";
 import { KernelProbeSocket } from "../../linux/probe_socket.ts";
 import { runShell } from "../../linux/shell_command.ts";
 import { systemRandom } from "../../linux/random.ts";
@@ -266,7 +269,7 @@ export function networkOptions(
 /** One look at the host's routes and addresses. */
 export function findAddressConflicts(
   { backend, pool: { network, subnetLength } }: NetworkConfig,
-  rtnetlink: Rtnetlink,
+  rtnetlink: RtnetlinkReader,
 ): AddressConflicts {
   const present = readHostNetworks(rtnetlink);
   // Some backends take flannel's over. Loden's own are removed if not wanted.

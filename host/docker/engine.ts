@@ -42,14 +42,22 @@ const SOCKET = "/run/docker.sock";
 export async function isEngineRunning(
   probe: EngineProbe = hostProbe,
 ): Promise<boolean> {
+  return await findEngine(probe) !== undefined;
+}
+
+/** The daemon's process id; `undefined` if none runs in this network namespace. */
+export async function findEngine(
+  probe: EngineProbe = hostProbe,
+): Promise<number | undefined> {
   try {
     const pid = Number((await probe.readTextFile(PID_FILE)).trim());
     const comm = await probe.readTextFile(`/proc/${pid}/comm`);
-    return comm.trim() === "dockerd" &&
+    const isIt = comm.trim() === "dockerd" &&
       probe.networkOf(pid) === probe.networkOf("self");
+    return isIt ? pid : undefined;
   } catch (error) {
     // There is no file, or a former daemon left it.
-    if (isProcessGone(error)) return false;
+    if (isProcessGone(error)) return undefined;
     throw error;
   }
 }

@@ -7,7 +7,7 @@
 import type {
   Link,
   LinkAddress,
-  Rtnetlink,
+  RtnetlinkReader,
 } from "../../linux/netlink/rtnetlink.ts";
 import {
   formatIpv4,
@@ -35,7 +35,7 @@ export class InterfaceList {
   }
 
   /** Reads it from the kernel. */
-  static read(rtnetlink: Rtnetlink): InterfaceList {
+  static read(rtnetlink: RtnetlinkReader): InterfaceList {
     return new InterfaceList(rtnetlink.links(), rtnetlink.addresses());
   }
 

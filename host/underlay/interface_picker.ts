@@ -7,7 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
-import type { Link, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { Link, RtnetlinkReader } from "../../linux/netlink/rtnetlink.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import {
   LEAST_OVERLAY_MTU_BYTES,
@@ -63,7 +63,7 @@ const log = getLogger(["loden", "host"]);
  */
 export function pickUnderlay(
   options: InterfaceOptions,
-  rtnetlink: Rtnetlink,
+  rtnetlink: RtnetlinkReader,
 ): Underlay {
   const publicIp = parseOption("public-ip", options.publicIp);
   const host = InterfaceList.read(rtnetlink);
@@ -98,7 +98,7 @@ export function pickUnderlay(
 function attemptsFor(
   options: InterfaceOptions,
   host: InterfaceList,
-  rtnetlink: Rtnetlink,
+  rtnetlink: RtnetlinkReader,
 ): (() => Choice)[] {
   const { iface, ifaceRegex, ifaceCanReach } = options;
   return [
@@ -160,7 +160,7 @@ function compile(pattern: string): RegExp {
 function byRoute(
   value: string,
   host: InterfaceList,
-  rtnetlink: Rtnetlink,
+  rtnetlink: RtnetlinkReader,
 ): Choice {
   const destination = parseOption("iface-can-reach", value)!;
   try {
@@ -179,7 +179,10 @@ function byRoute(
 }
 
 /** The kernel lists the routes of one destination with the lowest metric first. */
-function defaultRouteLink(host: InterfaceList, rtnetlink: Rtnetlink): Link {
+function defaultRouteLink(
+  host: InterfaceList,
+  rtnetlink: RtnetlinkReader,
+): Link {
   const route = rtnetlink.routes().find(({ table, type, destination }) =>
     table === MAIN_TABLE && type === "unicast" && destination.prefixLength === 0
   );

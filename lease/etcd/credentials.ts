@@ -46,9 +46,18 @@ export function channelCredentials(
   return new FileTlsCredentials(files);
 }
 
+/** The texts of the files, as TLS takes them. */
+export interface TlsTexts {
+  readonly ca: string | string[];
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** @throws {TlsFileError} */
-function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
-  const options = {
+export function readTlsFiles(
+  { caFile, certFile, keyFile }: TlsFiles,
+): TlsTexts {
+  return {
     ca: caFile === undefined
       ? trustedCertificates()
       : readPem(caFile, "CERTIFICATE"),
@@ -57,6 +66,12 @@ function readContext({ caFile, certFile, keyFile }: TlsFiles): SecureContext {
       key: readPem(keyFile, "PRIVATE KEY"),
     }),
   };
+}
+
+/** @throws {TlsFileError} */
+function readContext(files: TlsFiles): SecureContext {
+  const { caFile, certFile, keyFile } = files;
+  const options = readTlsFiles(files);
   try {
     if (options.cert !== undefined && !isPair(options.cert, options.key!)) {
       throw new TypeError("the key must be the certificate's");

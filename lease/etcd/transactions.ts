@@ -16,6 +16,7 @@ import type {
 // Numbers of the protocol (etcdserverpb.Compare). etcd3's types also accept
 // names, in a spelling that its encoder silently encodes as 0.
 const EQUAL: CompareResult = 0;
+const LESS: CompareResult = 2;
 const VERSION: CompareTarget = 0;
 const MOD_REVISION: CompareTarget = 2;
 
@@ -47,6 +48,27 @@ export function deleteIfUnchanged(
   return {
     compare: [isAt(key, modRevision)],
     success: [{ request_delete_range: { key: Buffer.from(key) } }],
+  };
+}
+
+/**
+ * Writes nothing: its condition never holds. etcd refuses it to an account that
+ * may not write the key (`checkTxnReqsPermission` in etcd's
+ * `server/etcdserver/apply_auth.go` looks at both branches).
+ */
+export function neverPut(key: string): ITxnRequest {
+  return {
+    compare: [{
+      key: Buffer.from(key),
+      result: LESS,
+      target: VERSION,
+      version: 0,
+    }],
+    success: [{
+      // Even if it were carried out, it would keep the value, and fail for a key
+      // that is not there.
+      request_put: { key: Buffer.from(key), ignore_value: true },
+    }],
   };
 }
 

@@ -49,7 +49,7 @@ export function describeUnconfirmed(
       } (--trust-known-peers)`,
     );
   }
-  return parts.join("; ");
+  return `${parts.join("; ")}: bring etcd back (loden doctor)`;
 }
 
 /** RFC 3339, seconds: clocks differ by less than that from look to look. */

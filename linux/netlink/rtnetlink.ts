@@ -342,3 +342,9 @@ export interface Rtnetlink extends Disposable {
   /** How many were there; the remote is not compared. */
   removeForwardingEntries(entries: readonly ForwardingEntry[]): number;
 }
+
+/** For callers that change nothing. */
+export type RtnetlinkReader = Pick<
+  Rtnetlink,
+  "links" | "addresses" | "routes" | "routeTo"
+>;

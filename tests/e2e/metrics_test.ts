@@ -120,7 +120,7 @@ async function startPrometheus(): Promise<Daemon> {
       }],
     }),
   );
-  return new Daemon({
+  const prometheus = new Daemon({
     name: "Prometheus",
     command: [
       ...suite.node(0).host.namespace.commandPrefix,
@@ -131,6 +131,8 @@ async function startPrometheus(): Promise<Daemon> {
     ],
     logFile: `${directory}/log`,
   });
+  await prometheus.untilLogged(/Server is ready/, 20_000);
+  return prometheus;
 }
 
 function instance(index: number): string {

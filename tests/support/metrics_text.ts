@@ -31,10 +31,7 @@ export async function metricsText(
   metrics: AgentMetrics = newMetrics(),
   format: Format = "prometheus",
 ): Promise<string> {
-  return await expose(
-    await collect(state, metrics, { ofProcess: true }),
-    format,
-  );
+  return expose(await collect(state, metrics, { ofProcess: true }), format);
 }
 
 /** One line of it. */

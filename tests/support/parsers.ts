@@ -19,6 +19,7 @@ import { AGENT_FLAGS } from "../../config/flags.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
 import { parseDaemonConfig } from "../../host/docker/daemon_config.ts";
 import { createDockerNetwork } from "../../host/docker/docker_network.ts";
+import { engineOptions } from "../../host/docker/engine_options.ts";
 import { parseDockerContainer } from "../../host/docker/docker_container.ts";
 import { parseDotenv } from "../../host/dotenv.ts";
 import {
@@ -40,6 +41,7 @@ import {
   decodeLeaseEntry,
   decodeText,
 } from "../../lease/lease_entry.ts";
+import { parseHealth, parseVersion } from "../../lease/etcd/web_answers.ts";
 import { decodeLeaseValue, parseLeaseName } from "../../lease/lease_codec.ts";
 import { BadStateError, decodeState } from "../../lease/saved/state_codec.ts";
 import { LodenError } from "../../errors.ts";
@@ -461,6 +463,20 @@ export function parsers(): Parser[] {
           },
           signal,
         ),
+    ),
+    parser(
+      "engineOptions",
+      fc.tuple(
+        textLike("/usr/bin/dockerd\0--bip=10.1.5.1/24\0--mtu\0" + "1472"),
+        textLike('{"live-restore":true,"mtu":1472}'),
+      ),
+      ([cmdline, config]) => engineOptions(words(cmdline), config),
+    ),
+    parser("parseVersion", textLike('{"etcdserver":"3.5.16"}'), parseVersion),
+    parser(
+      "parseHealth",
+      textLike('{"health":"false","reason":"ALARM NOSPACE"}'),
+      parseHealth,
     ),
     parser("parseIptablesSave", textLike(IPTABLES), parseIptablesSave),
     parser("parseNftTable", textLike(NFT), parseNftTable),

@@ -12,12 +12,12 @@ Deno.test("buckets are cumulative, a bound belongs to its bucket, and each set o
   );
   assertEquals(shown, [
     "_bucket get,0.1 1",
-    "_bucket get,1 2",
+    "_bucket get,1.0 2",
     "_bucket get,+Inf 3",
     "_sum get 7.6",
     "_count get 3",
     "_bucket list,0.1 1",
-    "_bucket list,1 1",
+    "_bucket list,1.0 1",
     "_bucket list,+Inf 1",
     "_sum list 0.01",
     "_count list 1",

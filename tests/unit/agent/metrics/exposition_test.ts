@@ -36,20 +36,17 @@ const FAMILIES: readonly Family[] = [
   },
 ];
 
-Deno.test("Prometheus' text has help, type and every sample, escaped, and no value that is not known", async () => {
+Deno.test("Prometheus' text has help, type and every sample, escaped, and no value that is not known", () => {
   assertEquals(
-    await expose(FAMILIES, "prometheus"),
+    expose(FAMILIES, "prometheus"),
     `# HELP loden_packets_total Packets.
 # TYPE loden_packets_total counter
 loden_packets_total{direction="transmit"} 3
-
 # HELP loden_up Unknown yet.
 # TYPE loden_up gauge
-
 # HELP loden_info Info.
 # TYPE loden_info gauge
 loden_info{subnet="a\\"b\\\\c\\nd"} 1
-
 # HELP loden_wait_seconds Waits.
 # TYPE loden_wait_seconds histogram
 loden_wait_seconds_bucket{le="0.1"} 1
@@ -60,8 +57,8 @@ loden_wait_seconds_count 2
   );
 });
 
-Deno.test("OpenMetrics names a counter without _total, and ends with EOF", async () => {
-  const text = await expose(FAMILIES, "openmetrics");
+Deno.test("OpenMetrics names a counter without _total, and ends with EOF", () => {
+  const text = expose(FAMILIES, "openmetrics");
   assertStringIncludes(text, "# TYPE loden_packets counter\n");
   assertStringIncludes(
     text,
@@ -71,7 +68,7 @@ Deno.test("OpenMetrics names a counter without _total, and ends with EOF", async
   assert(!text.includes("\n\n"));
   // One text does not change the next.
   assertStringIncludes(
-    await expose(FAMILIES, "prometheus"),
+    expose(FAMILIES, "prometheus"),
     "# TYPE loden_packets_total counter\n",
   );
 });

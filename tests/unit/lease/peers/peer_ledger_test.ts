@@ -119,7 +119,7 @@ Deno.test("the end of trust is told a day ahead, with its times, and not for a s
     "etcd has not confirmed 2 peers since 2026-01-01T00:00:00Z; " +
     "a start without etcd does not use them after 2026-01-04T00:00:00Z " +
     "(--trust-saved-peers); without the agent, packets to them end soon " +
-    "after 2026-01-04T00:10:00Z";
+    "after 2026-01-04T00:10:00Z: bring etcd back (loden doctor)";
   assertEquals(text(), expected);
   await clock.advance(30 * HOUR);
   assertEquals(text(), expected);
@@ -134,6 +134,7 @@ Deno.test("the time at which a limit takes effect is told", async () => {
   const text = describeUnconfirmed(ledger, [A], clock)!;
   assertEquals(
     text.split("; ").at(-1),
-    "this agent stops using them at 2026-01-01T02:00:00Z (--trust-known-peers)",
+    "this agent stops using them at 2026-01-01T02:00:00Z " +
+      "(--trust-known-peers): bring etcd back (loden doctor)",
   );
 });

@@ -1,0 +1,326 @@
+/**
+ * Docker's daemon, its settings and its bridge.
+ *
+ * @module
+ */
+
+import { deviceAlias } from "../../../agent/instance/footprint.ts";
+import {
+  type BridgeFit,
+  checkBridges,
+} from "../../../host/docker/bridge_fit.ts";
+import {
+  DAEMON_CONFIG_PATH,
+  parseDaemonConfig,
+} from "../../../host/docker/daemon_config.ts";
+import { findDrops } from "../../../host/docker/docker_drops.ts";
+import {
+  type EngineOptions,
+  engineOptions,
+} from "../../../host/docker/engine_options.ts";
+import {
+  checkStaleOptions,
+  USUAL_OPTIONS_FILE,
+} from "../../../host/docker/stale_options.ts";
+import { FirewallError } from "../../../host/firewall/errors.ts";
+import { type Cidr, formatCidr } from "../../../net/cidr.ts";
+import { formatIpv4, toIpv4 } from "../../../net/ipv4.ts";
+import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
+import type { Finding } from "../finding.ts";
+import { mayUseNfTables } from "./firewall.ts";
+
+/** See the module. */
+export const dockerCheck: Check = {
+  name: "Docker",
+  run: async (host, signal) => {
+    const engine = await host.engine();
+    if (engine === undefined) {
+      return [{
+        code: "docker.engine",
+        severity: "note",
+        what: "docker",
+        value: "no daemon runs in this network namespace",
+      }];
+    }
+    const text = host.readText(DAEMON_CONFIG_PATH) ?? "";
+    const options = engineOptions(engine.words, text);
+    const [version, known] = await Promise.all([
+      host.isRoot ? versionOf(engine) : undefined,
+      host.network(signal),
+    ]);
+    return [
+      engineFinding(host, version),
+      ...settings(options),
+      ...await overlay(host, { known, options, text }, signal),
+    ];
+  },
+};
+
+async function versionOf(
+  { describe }: NonNullable<Awaited<ReturnType<DoctorHost["engine"]>>>,
+): Promise<string> {
+  const { firewall, version } = await describe();
+  if (version === null) return "";
+  return firewall === null ? version : `${version}, rules by ${firewall}`;
+}
+
+function engineFinding(
+  { isRoot }: DoctorHost,
+  version: string | undefined,
+): Finding {
+  const fact = { code: "docker.engine", what: "docker" } as const;
+  if (version === "") {
+    return {
+      ...fact,
+      severity: "warning",
+      value: "dockerd runs and does not answer on /run/docker.sock",
+      fix: "journalctl -u docker -e",
+    };
+  }
+  return {
+    ...fact,
+    severity: "ok",
+    value: version ??
+      `dockerd runs${isRoot ? "" : "; only root may ask its version"}`,
+  };
+}
+
+/** Settings that matter, whatever the lease is. */
+function settings(options: EngineOptions): Finding[] {
+  const isOn = (name: string, byDefault: boolean) =>
+    (options.get(name) ?? String(byDefault)) === "true";
+  return [
+    isOn("iptables", true)
+      ? {
+        code: "docker.iptables",
+        severity: "ok",
+        what: "docker iptables",
+        value: "Docker sets its rules; it sets ip_forward when it starts",
+      }
+      : {
+        code: "docker.iptables",
+        severity: "note",
+        what: "docker iptables",
+        value: "off (--iptables=false): published ports, and masquerade " +
+          "without --ip-masq, need rules of your own",
+      },
+    isOn("live-restore", false)
+      ? {
+        code: "docker.live-restore",
+        severity: "note",
+        what: "docker live-restore",
+        value:
+          "on: while containers run, docker0 keeps its old subnet over a " +
+          "restart of Docker; when the subnet changes, stop them first",
+        fix: "docker stop $(docker ps -q) && systemctl restart docker",
+      }
+      : {
+        code: "docker.live-restore",
+        severity: "ok",
+        what: "docker live-restore",
+        value: "off: a restart of Docker restarts the containers",
+      },
+    isOn("userland-proxy", true)
+      ? {
+        code: "docker.userland-proxy",
+        severity: "ok",
+        what: "docker proxy",
+        value: "on: docker-proxy serves published ports for this host itself",
+      }
+      : {
+        code: "docker.userland-proxy",
+        severity: "ok",
+        what: "docker proxy",
+        value: "off: rules alone serve published ports",
+      },
+  ];
+}
+
+/** What is known about Docker and the network. */
+interface Context {
+  readonly known: KnownNetwork;
+  readonly options: EngineOptions;
+  /** Of daemon.json. */
+  readonly text: string;
+}
+
+/** Whether the containers are on the lease. */
+async function overlay(
+  host: DoctorHost,
+  { known, options, text }: Context,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const { network, subnetEnv: { ipMasq, mtuBytes, subnet } } = known;
+  if (network === undefined || subnet === undefined) {
+    return [{
+      code: "docker.options",
+      severity: "note",
+      what: "docker options",
+      value:
+        `not compared: ${host.settings.subnetFile} does not say a subnet ` +
+        "yet",
+    }];
+  }
+  const config = parseDaemonConfig(text);
+  const fit = checkBridges(
+    { network, subnet, config },
+    host.rtnetlink.links(),
+    host.rtnetlink.addresses(),
+  );
+  const wanted = wantedOptions(subnet, mtuBytes, ipMasq);
+  const compared = compareOptions(wanted, options, fit);
+  const place = bridge(fit, subnet);
+  return [
+    ...compared,
+    // Said already, with the same cure.
+    ...compared.some(({ fix }) => fix !== undefined && fix === place.fix)
+      ? []
+      : [place],
+    ...staleOptions(host, network, subnet),
+    ...fit.onLease === undefined
+      ? []
+      : await drops(host, { network, subnet, config }, signal),
+  ];
+}
+
+/** As the agent's file says them. */
+function wantedOptions(
+  subnet: Cidr,
+  mtuBytes: number | undefined,
+  ipMasq: boolean | undefined,
+): ReadonlyMap<string, string> {
+  const gateway = formatIpv4(toIpv4(subnet.address + 1));
+  return new Map([
+    ["bip", `${gateway}/${subnet.prefixLength}`],
+    ...mtuBytes === undefined ? [] : [["mtu", String(mtuBytes)] as const],
+    ...ipMasq === undefined ? [] : [["ip-masq", String(!ipMasq)] as const],
+  ]);
+}
+
+/** dockerd's own values. */
+const DEFAULTS: ReadonlyMap<string, string> = new Map([["ip-masq", "true"]]);
+
+function compareOptions(
+  wanted: ReadonlyMap<string, string>,
+  options: EngineOptions,
+  { onLease, problem }: BridgeFit,
+): Finding[] {
+  const fact = { code: "docker.options", what: "docker options" } as const;
+  const wrong = [...wanted].filter(([name, value]) =>
+    (options.get(name) ?? DEFAULTS.get(name)) !== value
+  );
+  const text = wrong.map(([name, value]) => `--${name}=${value}`).join(" ");
+  if (wrong.length === 0) {
+    return [{
+      ...fact,
+      severity: "ok",
+      value: `dockerd runs with ${
+        [...wanted].map(([name, value]) => `--${name}=${value}`).join(" ")
+      }`,
+    }];
+  }
+  const value = `dockerd runs without ${text}`;
+  const fix = problem?.fix ?? "systemctl restart docker";
+  if (wrong.every(([name]) => name !== "bip")) {
+    return [{ ...fact, severity: "warning", value, fix }];
+  }
+  // Another Docker network may be on the lease.
+  return onLease === undefined
+    ? [{ ...fact, severity: "problem", value, fix }]
+    : [{
+      ...fact,
+      severity: "note",
+      value: `${value}; ${onLease} is on the lease nevertheless`,
+    }];
+}
+
+function bridge({ onLease, problem }: BridgeFit, subnet: Cidr): Finding {
+  const fact = { code: "docker.bridge", what: "docker bridge" } as const;
+  if (problem !== undefined) {
+    return {
+      ...fact,
+      severity: "problem",
+      value: problem.text,
+      fix: problem.fix,
+    };
+  }
+  return onLease === undefined
+    ? {
+      ...fact,
+      severity: "warning",
+      value: `no bridge is on this host's lease ${formatCidr(subnet)}`,
+      fix: "systemctl restart docker, or loden docker-network --run",
+    }
+    : { ...fact, severity: "ok", value: `${onLease} is on the lease` };
+}
+
+function staleOptions(
+  { readText, settings }: DoctorHost,
+  network: Cidr,
+  subnet: Cidr,
+): Finding[] {
+  const { dockerOptsFile, subnetFile } = settings;
+  if (dockerOptsFile === USUAL_OPTIONS_FILE) return [];
+  const text = readText(USUAL_OPTIONS_FILE);
+  const problem = text === undefined
+    ? undefined
+    : checkStaleOptions(text, { network, subnet, subnetFile });
+  return problem === undefined ? [] : [{
+    code: "docker.options",
+    severity: "warning",
+    what: "docker options",
+    value: problem.text,
+    fix: problem.fix,
+  }];
+}
+
+/** Only with a device of the overlay there are packets that Docker could drop. */
+async function drops(
+  host: DoctorHost,
+  context: Pick<
+    Parameters<typeof findDrops>[1],
+    "config" | "network" | "subnet"
+  >,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const { isRoot, rtnetlink, runner, settings } = host;
+  const alias = deviceAlias(settings.etcdPrefix);
+  const holders = rtnetlink.addresses()
+    .filter(({ address }) => address === context.subnet.address)
+    .map(({ interfaceIndex }) => interfaceIndex);
+  const device = rtnetlink.links().find((link) =>
+    link.alias === alias && holders.includes(link.index)
+  );
+  if (!isRoot || device === undefined || !mayUseNfTables(host)) return [];
+  const fact = { code: "docker.drops", what: "docker drops" } as const;
+  try {
+    const problem = await findDrops(runner, {
+      ...context,
+      overlayDevice: device.name,
+      directDevices: [],
+      forward: settings.iptablesForwardRules,
+      masquerade: settings.ipMasq,
+    }, signal);
+    return [
+      problem === undefined
+        ? {
+          ...fact,
+          severity: "ok",
+          value: "Docker's rules let packets of other hosts pass",
+        }
+        : {
+          ...fact,
+          severity: "problem",
+          value: problem.text,
+          fix: problem.fix,
+        },
+    ];
+  } catch (error) {
+    if (!(error instanceof FirewallError)) throw error;
+    return [{
+      ...fact,
+      severity: "note",
+      value: `not known: ${error.message}`,
+    }];
+  }
+}

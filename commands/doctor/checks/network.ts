@@ -1,0 +1,206 @@
+/**
+ * The network config, and whether it fits this host.
+ *
+ * @module
+ */
+
+import { configCommands } from "../../../agent/changes/missing_config.ts";
+import { deviceAlias } from "../../../agent/instance/footprint.ts";
+import { backendsAtStart } from "../../../agent/network/backend_succession.ts";
+import { backendOf } from "../../../backend/backends.ts";
+import {
+  findLeftovers,
+  type Leftover,
+  type LeftoverScope,
+} from "../../../backend/leftovers.ts";
+import type { NetworkConfig } from "../../../config/network/network.ts";
+import { readHostNetworks } from "../../../host/network_fit.ts";
+import { RegistryError } from "../../../lease/errors.ts";
+import { formatCidr } from "../../../net/cidr.ts";
+import { findAddressConflicts } from "../../agent/agent_parts.ts";
+import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
+import type { Finding } from "../finding.ts";
+
+/** See the module. */
+export const networkCheck: Check = {
+  name: "network config",
+  run: async (host, signal) => {
+    const known = await host.network(signal);
+    return [
+      ...configFindings(host, known),
+      ...known.config === undefined ? [] : [
+        ...backendFindings(host, known.config),
+        ...overlaps(host, known.config),
+      ],
+      ...leftovers(host, known),
+    ];
+  },
+};
+
+function configFindings(
+  { settings }: DoctorHost,
+  { config, failure, network }: KnownNetwork,
+): Finding[] {
+  const fact = { code: "network.config", what: "network" } as const;
+  if (config !== undefined) {
+    const { backend, ignoredKeys, pool } = config;
+    return [
+      {
+        ...fact,
+        severity: "ok",
+        value: `${formatCidr(pool.network)}, a /${pool.subnetLength} for ` +
+          `each host, backend ${backend.type}`,
+      },
+      ...ignoredKeys.map(({ key, near }): Finding => ({
+        ...fact,
+        severity: "warning",
+        value: `the key ${key} has no effect` +
+          (near === undefined ? "" : `; ${near} may have been meant`),
+        fix: configCommands(settings, config.raw)[1],
+      })),
+    ];
+  }
+  if (failure instanceof RegistryError) {
+    const known = network === undefined
+      ? ""
+      : `; ${settings.subnetFile} says ${formatCidr(network)}`;
+    return [{
+      ...fact,
+      severity: "note",
+      value: `not known, because etcd cannot be read${known}`,
+    }];
+  }
+  return [{
+    ...fact,
+    severity: "problem",
+    value: failure?.message ??
+      `${settings.etcdPrefix}/config must be in etcd: there is no such key`,
+    fix: failure === undefined ? configCommands(settings)[1] : failure.hint,
+  }];
+}
+
+/** What the administrator does not allow, and what the kernel lacks. */
+function backendFindings(
+  { settings }: DoctorHost,
+  { backend: { type } }: NetworkConfig,
+): Finding[] {
+  const descriptor = backendOf(type);
+  const refusal = descriptor.refusal?.({
+    allowsCommands: settings.allowExtensionCommands,
+  });
+  if (refusal === undefined) return [];
+  return [{
+    code: "network.backend",
+    severity: "problem",
+    what: "backend",
+    value: refusal.message,
+    fix: refusal.hint,
+  }];
+}
+
+function overlaps(host: DoctorHost, config: NetworkConfig): Finding[] {
+  const { isServed, overlaps } = findAddressConflicts(config, host.rtnetlink);
+  const network = formatCidr(config.pool.network);
+  const fact = { code: "network.overlap", what: "addresses" } as const;
+  if (overlaps.length === 0) {
+    return [{
+      ...fact,
+      severity: "ok",
+      value: `no route and no address of this host lies in ${network}`,
+    }];
+  }
+  return overlaps.map(({ fix, kind, text }): Finding => ({
+    ...fact,
+    severity: kind === "takeover" ? "note" : isServed ? "warning" : "problem",
+    value: kind === "takeover"
+      ? `the overlay takes part of the route ${text}`
+      : `${network} overlaps ${text}`,
+    ...kind === "takeover" ? {} : {
+      fix: fix ??
+        `publish another Network: ${
+          configCommands(
+            host.settings,
+            '{ "Network": "ANOTHER" }',
+          )[1]
+        }`,
+    },
+  }));
+}
+
+function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
+  const fact = { code: "network.leftover", what: "leftovers" } as const;
+  const scope = scopeOf(host, known);
+  if (scope === undefined) {
+    return [{
+      ...fact,
+      severity: "note",
+      value: "not known, because the network is not",
+    }];
+  }
+  const isConfigKnown = known.config !== undefined;
+  const found = findLeftovers(readHostNetworks(host.rtnetlink), scope)
+    // Without the config, Loden's own may be wanted.
+    .filter(({ owner }) => isConfigKnown || owner === "flannel");
+  if (found.length === 0) {
+    return [{
+      ...fact,
+      severity: "ok",
+      value: `none of other backends in ${formatCidr(scope.network)}`,
+    }];
+  }
+  return found.map((leftover) => ({
+    ...fact,
+    ...describeLeftover(leftover, host),
+  }));
+}
+
+function describeLeftover(
+  { fix, owner, what }: Leftover,
+  { settings }: DoctorHost,
+): Pick<Finding, "fix" | "severity" | "value"> {
+  if (owner === "loden") {
+    return {
+      severity: "note",
+      value: `${what} of an earlier backend: the agent removes it`,
+    };
+  }
+  return settings.takeOverDevices
+    ? {
+      severity: "note",
+      value: `flannel's ${what}: the agent removes it (--take-over-devices)`,
+    }
+    : {
+      severity: "problem",
+      value: `flannel has left a ${what}, which takes packets`,
+      fix,
+    };
+}
+
+function scopeOf(
+  { settings }: DoctorHost,
+  { backends, config, network, subnetEnv }: KnownNetwork,
+): LeftoverScope | undefined {
+  const common = {
+    deviceAlias: deviceAlias(settings.etcdPrefix),
+    device: settings.deviceName,
+  };
+  if (config !== undefined) {
+    return {
+      ...common,
+      network: config.pool.network,
+      subnetLength: config.pool.subnetLength,
+      present: backendsAtStart(config.backend, backends)
+        .map(({ options, type }) => ({ descriptor: backendOf(type), options })),
+    };
+  }
+  if (network === undefined || subnetEnv.subnet === undefined) return undefined;
+  return {
+    ...common,
+    network,
+    subnetLength: subnetEnv.subnet.prefixLength,
+    present: backends.map(({ options, type }) => ({
+      descriptor: backendOf(type),
+      options,
+    })),
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * The interface to the other hosts, as a start would choose it.
+ *
+ * @module
+ */
+
+import { backendOf } from "../../../backend/backends.ts";
+import type { Settings } from "../../../config/settings.ts";
+import { InterfaceError } from "../../../host/underlay/interface_errors.ts";
+import { pickUnderlay } from "../../../host/underlay/interface_picker.ts";
+import { underlayWarnings } from "../../../host/underlay/underlay_warnings.ts";
+import type { RtnetlinkReader } from "../../../linux/netlink/rtnetlink.ts";
+import { formatCidr } from "../../../net/cidr.ts";
+import { formatIpv4 } from "../../../net/ipv4.ts";
+import type { Underlay } from "../../../net/underlay.ts";
+import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
+import type { Finding } from "../finding.ts";
+
+/** See the module. */
+export const underlayCheck: Check = {
+  name: "underlay",
+  run: async (host, signal) => {
+    const underlay = underlayOf(host.settings, host.rtnetlink);
+    if (underlay instanceof InterfaceError) {
+      return [{
+        code: "underlay.interface",
+        severity: "problem",
+        what: "underlay",
+        value: underlay.message,
+        fix: underlay.hint,
+      }];
+    }
+    const network = await host.network(signal);
+    return [
+      ...interfaceOf(host, underlay),
+      mtu(underlay, network),
+      address(underlay, network),
+    ];
+  },
+};
+
+/** What a start would choose, or why it could not. */
+export function underlayOf(
+  settings: Settings,
+  rtnetlink: RtnetlinkReader,
+): Underlay | InterfaceError {
+  try {
+    return pickUnderlay(settings, rtnetlink);
+  } catch (error) {
+    if (error instanceof InterfaceError) return error;
+    throw error;
+  }
+}
+
+function interfaceOf({ rtnetlink }: DoctorHost, underlay: Underlay): Finding[] {
+  const { address, interfaceIndex, interfaceName, publicIp } = underlay;
+  const links = rtnetlink.links();
+  const link = links.find(({ index }) => index === interfaceIndex);
+  const outside = publicIp === address
+    ? ""
+    : `, PublicIP ${formatIpv4(publicIp)}`;
+  const fact = { code: "underlay.interface", what: "underlay" } as const;
+  const value = `${interfaceName} ${formatIpv4(address)}${outside}`;
+  const state: Finding = link?.up !== true
+    ? {
+      ...fact,
+      severity: "problem",
+      value: `${value} is down`,
+      fix: `ip link set ${interfaceName} up`,
+    }
+    : link.carrier
+    ? { ...fact, severity: "ok", value }
+    : {
+      ...fact,
+      severity: "problem",
+      value: `${value} has no carrier`,
+      fix: `check the cable of ${interfaceName} and its other end`,
+    };
+  return [
+    state,
+    ...underlayWarnings(underlay, links, rtnetlink.addresses()).map((
+      { fix, text },
+    ): Finding => ({ ...fact, severity: "warning", value: text, fix })),
+  ];
+}
+
+/** What every IPv6 link carries; tunnels and clouds are often a little below 1500. */
+const USUAL_MTU_BYTES = 1280;
+
+function mtu(
+  { interfaceName, mtuBytes }: Underlay,
+  { config }: KnownNetwork,
+): Finding {
+  const fact = { code: "underlay.mtu", what: "MTU" } as const;
+  const value = `${interfaceName} ${mtuBytes}`;
+  if (mtuBytes < USUAL_MTU_BYTES) {
+    return {
+      ...fact,
+      severity: "warning",
+      value: `${value}: small, so packets of containers are small`,
+      fix: `ip link set ${interfaceName} mtu 1500`,
+    };
+  }
+  if (config === undefined) return { ...fact, severity: "ok", value };
+  const { options, type } = config.backend;
+  const inner = backendOf(type).overlayMtuBytes(options, mtuBytes);
+  return {
+    ...fact,
+    severity: "ok",
+    value: `${value}, so the overlay has ${inner} (${type})`,
+  };
+}
+
+/** To ask the link by ARP would mean to send. */
+function address(
+  { publicIp }: Underlay,
+  { hostId, leases }: KnownNetwork,
+): Finding {
+  const fact = { code: "underlay.address", what: "address" } as const;
+  const text = formatIpv4(publicIp);
+  const unasked = "no packet is sent to ask the link";
+  if (leases === undefined) {
+    return {
+      ...fact,
+      severity: "note",
+      value: `not known whether another host has ${text}: the leases in etcd ` +
+        `cannot be read, and ${unasked}`,
+    };
+  }
+  const other = leases.find(({ attributes }) =>
+    attributes.publicIp === publicIp && attributes.hostId !== undefined &&
+    attributes.hostId !== hostId
+  );
+  if (other !== undefined) {
+    return {
+      ...fact,
+      // A host without an identity yet may have been installed before.
+      severity: hostId === undefined ? "note" : "warning",
+      value: `another installation holds ${formatCidr(other.subnet)} for ` +
+        `${text}: a former one of this host, or a host with its address`,
+      fix:
+        `ping ${text} from a third host and compare ip neigh show ${text}; ` +
+        "give one of the two another address",
+    };
+  }
+  return {
+    ...fact,
+    severity: "ok",
+    value: `${text} is in no other host's lease; ${unasked}`,
+  };
+}

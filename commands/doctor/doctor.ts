@@ -1,0 +1,76 @@
+/**
+ * `loden doctor`.
+ *
+ * @module
+ */
+
+import { exitCodes } from "../../agent/exit_codes.ts";
+import type { Settings } from "../../config/settings.ts";
+import { type Clock, systemClock } from "../../linux/clock.ts";
+import { VERSION } from "../../version.ts";
+import type { CommandContext } from "../command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "../command_line.ts";
+import { Progress } from "../terminal/progress.ts";
+import type { DoctorHost } from "./check.ts";
+import { CHECKS } from "./checks.ts";
+import { renderFindings } from "./doctor_text.ts";
+import type { Finding } from "./finding.ts";
+import { openHost } from "./host.ts";
+import { runChecks } from "./run_checks.ts";
+
+/** With its own start, the command is done within about three seconds. */
+const LIMIT_MS = 2_500;
+
+/** What tests replace. */
+export interface DoctorParts {
+  readonly open: (settings: Settings) => DoctorHost & Disposable;
+  readonly clock: Clock;
+}
+
+/** Prints what the checks find; the exit code says whether there is a problem. */
+export async function run(
+  io: CommandContext,
+  { clock, open }: DoctorParts = { open: openHost, clock: systemClock },
+): Promise<number> {
+  const line = readCommandLine(io);
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(io, line);
+  using host = open(await readSettings(io, line));
+  using progress = new Progress(io, clock);
+  const findings = await runChecks(CHECKS, host, {
+    clock,
+    limitMs: LIMIT_MS,
+    onWaiting: (names) =>
+      progress.say(
+        names.length === 0 ? undefined : `waiting for ${names.join(", ")}`,
+      ),
+  });
+  io.stdout(
+    isSet(line, "json")
+      ? `${JSON.stringify(toJson(findings))}\n`
+      : renderFindings(findings, io.terminal()),
+  );
+  return findings.some(({ severity }) => severity === "problem")
+    ? exitCodes.failed
+    : exitCodes.ok;
+}
+
+/** `docs/doctor.schema.json` describes it. */
+export function toJson(findings: readonly Finding[]): unknown {
+  return {
+    schema: 1,
+    version: VERSION,
+    findings: findings.map(({ code, fix = null, severity, value, what }) => ({
+      code,
+      severity,
+      what,
+      value,
+      fix,
+    })),
+  };
+}

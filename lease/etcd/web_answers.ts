@@ -1,0 +1,137 @@
+/**
+ * What an etcd member says over HTTP on its client port, beside the protocol.
+ *
+ * Source: etcd's `server/etcdserver/api/etcdhttp`.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { get as getHttp, type IncomingMessage } from "node:http";
+import { get as getHttps } from "node:https";
+import * as v from "valibot";
+import { readTlsFiles, type TlsFiles } from "./credentials.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** Every part may be missing: a member may serve no HTTP there. */
+export interface WebAnswers {
+  /** `3.5.16`. */
+  readonly version?: string;
+  /** Whether the member says that it is healthy. */
+  readonly healthy?: boolean;
+  /** Why it is not: `ALARM NOSPACE`. */
+  readonly reason?: string;
+  /** How far its clock is ahead of ours: between these two. */
+  readonly aheadMs?: { readonly least: number; readonly most: number };
+}
+
+const MOST_BYTES = 65_536;
+/** A date has whole seconds. */
+const DATE_STEP_MS = 1_000;
+
+const versionSchema = v.object({ etcdserver: v.string() });
+const healthSchema = v.object({
+  health: v.union([v.string(), v.boolean()]),
+  reason: v.optional(v.string(), ""),
+});
+
+/** Never rejects: what cannot be had is absent. */
+export async function askWeb(
+  endpoint: Endpoint,
+  tls: TlsFiles,
+  signal: AbortSignal,
+): Promise<WebAnswers> {
+  const [version, health] = await Promise.all(
+    ["/version", "/health"].map((path) =>
+      ask(endpoint, tls, path, signal).catch(() => undefined)
+    ),
+  );
+  return {
+    ...parseVersion(version?.text ?? ""),
+    ...parseHealth(health?.text ?? ""),
+    ...version === undefined ? {} : clockOf(version),
+  };
+}
+
+/** The answer to `/version`. */
+export function parseVersion(text: string): Pick<WebAnswers, "version"> {
+  const value = parseJson(text);
+  return v.is(versionSchema, value) ? { version: value.etcdserver } : {};
+}
+
+/** The answer to `/health`: 200 or 503. */
+export function parseHealth(
+  text: string,
+): Pick<WebAnswers, "healthy" | "reason"> {
+  const result = v.safeParse(healthSchema, parseJson(text));
+  if (!result.success) return {};
+  const { health, reason } = result.output;
+  return { healthy: String(health) === "true", reason };
+}
+
+/** When a question was sent, and what came when. */
+export interface DatedAnswer {
+  readonly date: string | undefined;
+  readonly sentMs: number;
+  readonly receivedMs: number;
+}
+
+/** The clock stood at the date, or less than a second later, in between. */
+export function clockOf(
+  { date = "", receivedMs, sentMs }: DatedAnswer,
+): Pick<WebAnswers, "aheadMs"> {
+  const theirsMs = Date.parse(date);
+  if (Number.isNaN(theirsMs)) return {};
+  return {
+    aheadMs: {
+      least: theirsMs - receivedMs,
+      most: theirsMs + DATE_STEP_MS - sentMs,
+    },
+  };
+}
+
+async function ask(
+  { host, port, tls: isTls }: Endpoint,
+  tls: TlsFiles,
+  path: string,
+  signal: AbortSignal,
+): Promise<DatedAnswer & { readonly text: string }> {
+  const options = {
+    host,
+    port,
+    path,
+    signal,
+    // One question a connection: an idle one would keep the process.
+    agent: false as const,
+    ...isTls ? readTlsFiles(tls) : {},
+  };
+  const sentMs = Date.now();
+  const answer = Promise.withResolvers<IncomingMessage>();
+  // Not `fetch`: it would use a web proxy.
+  const request = (isTls ? getHttps : getHttp)(options, answer.resolve);
+  request.on("error", answer.reject);
+  const response = await answer.promise;
+  const receivedMs = Date.now();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) break;
+    chunks.push(chunk);
+  }
+  request.destroy();
+  return {
+    text: Buffer.concat(chunks).toString(),
+    date: response.headers.date,
+    sentMs,
+    receivedMs,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
