@@ -18,13 +18,18 @@ export interface PageData extends StatusSnapshot {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** Answers `/`. The document is loaded when it is asked for. */
-export async function answerDocument(): Promise<PlainAnswer> {
+/** Answers `/`. The document is put together when it is first asked for. */
+export function documentHandler(): Handler {
+  let answer: Promise<PlainAnswer> | undefined;
+  return () => answer ??= makeAnswer();
+}
+
+async function makeAnswer(): Promise<PlainAnswer> {
   const { composePage } = await import("./page.ts");
   const { html, policy } = await composePage();
   return {
     status: 200,
-    body: html,
+    body: new TextEncoder().encode(html),
     contentType: "text/html; charset=utf-8",
     headers: { "content-security-policy": policy },
   };

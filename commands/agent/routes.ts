@@ -6,7 +6,7 @@
 
 import type { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { MetricsRoute } from "../../agent/metrics/metrics_route.ts";
-import { answerDocument, dataHandler } from "../../agent/page/page_routes.ts";
+import { dataHandler, documentHandler } from "../../agent/page/page_routes.ts";
 import type { Handler } from "../../agent/status/request_server.ts";
 import type { Routes } from "../../agent/status/routes.ts";
 import type { AgentState } from "../../agent/status/state.ts";
@@ -46,7 +46,7 @@ export function listenerRoutes(
 ): Routes {
   return new Map<string, Handler>([
     ["/metrics", metricsHandler(state, metrics, { ofProcess: true })],
-    ["/", answerDocument],
+    ["/", documentHandler()],
     ["/status", dataHandler(state, metrics.clock)],
   ]);
 }

@@ -343,6 +343,27 @@ export const MUTANTS: readonly Mutant[] = [
     tests: STATUS_TESTS,
   },
   {
+    fault: "the page may load and run what others serve",
+    file: "agent/page/page.ts",
+    text: `"default-src 'none'",`,
+    change: `"default-src *",`,
+    tests: ["tests/unit/agent/page/page_test.ts"],
+  },
+  {
+    fault: "the page takes texts of etcd for HTML",
+    file: "agent/page/browser/dom.js",
+    text: "if (node.textContent !== text) node.textContent = text;",
+    change: "if (node.textContent !== text) node.innerHTML = text;",
+    tests: ["tests/unit/agent/page/page_test.ts"],
+  },
+  {
+    fault: "each request of a page makes the agent read its whole state",
+    file: "agent/page/page_routes.ts",
+    text: "nowMs - copy.madeAtMs >= COPY_MS",
+    change: "nowMs - copy.madeAtMs >= 0",
+    tests: ["tests/unit/agent/page/page_routes_test.ts"],
+  },
+  {
     fault: "a page whose name begins as this host's reads the metrics",
     file: "agent/status/own_name.ts",
     text: '["localhost", own, own.split(".", 1)[0]].includes(name)',

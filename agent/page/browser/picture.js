@@ -4,8 +4,10 @@ import { setText, svgElement } from "./dom.js";
 import { cellsOf, hasTrouble, ordered, reachCounts, reachOf } from "./peers.js";
 import { count, counted } from "./text.js";
 
-/** With so many, each has a line and its address. */
+/** With so many, each has its address beside it. */
 const MOST_NAMED = 12;
+/** So many lie on a ring, and each has a line; with more, only trouble has one. */
+const MOST_ON_RING = 48;
 /** More peers share dots. */
 const MOST_DOTS = 1000;
 /** Each turn of a sunflower's seeds: no two lie in one direction. */
@@ -14,10 +16,11 @@ const WORST_FIRST = ["silent", "trouble", "unknown", "reached"];
 
 /** Where the dots are: on a ring, or as the seeds of a sunflower. */
 export function places(number) {
-  if (number <= MOST_NAMED) {
+  if (number <= MOST_ON_RING) {
+    const [ring, radius] = number <= MOST_NAMED ? [70, 5.5] : [98, 4.5];
     return Array.from({ length: number }, (_, index) => {
       const angle = 2 * Math.PI * (index + 0.5) / number - Math.PI / 2;
-      return { x: 70 * Math.cos(angle), y: 70 * Math.sin(angle), radius: 5.5 };
+      return { x: ring * Math.cos(angle), y: ring * Math.sin(angle), radius };
     });
   }
   const radius = Math.max(1, Math.min(4.5, 55 / Math.sqrt(number)));
@@ -90,7 +93,8 @@ export class Picture {
     const marks = [];
     dots.forEach(({ peers, state }, index) => {
       const spot = spots[index];
-      if (isNamed || state === "silent" || state === "trouble") {
+      const isOnRing = dots.length <= MOST_ON_RING;
+      if (isOnRing || state === "silent" || state === "trouble") {
         ways.push(svgElement("line", {
           class: `way ${state}`,
           x2: spot.x.toFixed(1),

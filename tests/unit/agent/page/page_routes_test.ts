@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
-  answerDocument,
   dataHandler,
+  documentHandler,
   type PageData,
 } from "../../../../agent/page/page_routes.ts";
 import type { PlainAnswer } from "../../../../agent/status/request_server.ts";
@@ -18,7 +18,7 @@ const REQUEST = {
 };
 
 Deno.test("/ answers the document with its policy", async () => {
-  const answer = await answerDocument();
+  const answer = await documentHandler()(REQUEST);
   assertEquals(answer.status, 200);
   assertEquals(answer.contentType, "text/html; charset=utf-8");
   assertStringIncludes(
