@@ -21,6 +21,7 @@ import {
   readSettings,
   refuseWords,
 } from "../command_line.ts";
+import { reportHost } from "../doctor/doctor.ts";
 import { Progress } from "../terminal/progress.ts";
 import { type AgentProcess, findAgentProcess } from "./agent_process.ts";
 import {
@@ -44,12 +45,14 @@ const PART_MS = 10_000;
 export interface BundleTools {
   readonly clock: Clock;
   readonly runner: CommandRunner;
+  readonly doctor: (settings: Settings) => Promise<string>;
   readonly partLimitMs: number;
 }
 
 const hostTools: BundleTools = {
   clock: systemClock,
   runner: new HostCommandRunner(),
+  doctor: reportHost,
   partLimitMs: PART_MS,
 };
 
@@ -99,7 +102,7 @@ async function make(
   io: CommandContext,
   line: CommandLine,
   facts: ArchiveFacts,
-  { clock, partLimitMs, runner }: BundleTools,
+  { clock, doctor, partLimitMs, runner }: BundleTools,
   { progress, signal }: {
     readonly progress: Progress;
     readonly signal: AbortSignal;
@@ -122,6 +125,7 @@ async function make(
   const parts = await gather(
     bundleParts({
       runner,
+      doctor,
       paths,
       commandSettings: settings,
       refusal,

@@ -31,6 +31,8 @@ import { describeWireguard } from "./wireguard_devices.ts";
 /** What the parts are gathered from. */
 export interface BundleSources {
   readonly runner: CommandRunner;
+  /** What `loden doctor` prints. */
+  readonly doctor: (settings: Settings) => Promise<string>;
   readonly paths: InstancePaths;
   readonly agent: AgentProcess | undefined;
   /** The running agent's, if they can be read. */
@@ -79,6 +81,11 @@ export function bundleParts(sources: BundleSources): Part[] {
       gather: (signal) =>
         ofAgent(sources, signal, (signal) => fetchMetrics(paths.socket, signal))
           .then((text) => ({ text })),
+    },
+    {
+      file: "doctor.txt",
+      about: "what `loden doctor` shows",
+      gather: async () => ({ text: await sources.doctor(settings) }),
     },
     {
       file: "settings.txt",

@@ -52,7 +52,10 @@ export class Pseudonyms {
     names: KnownNames,
     random: RandomBit = randomBits(),
   ) {
-    this.#nameForms = this.#takeNames(names);
+    this.#nameForms = this.#takeNames({
+      ...names,
+      hosts: [...names.hosts, ...texts.flatMap(namesIn)],
+    });
     this.#trees = newTrees(random);
     this.#collect(texts);
     this.#drawApart(random);
@@ -194,6 +197,15 @@ export class Pseudonyms {
       : mapped;
     return length === undefined ? shown : `${shown}/${length}`;
   }
+}
+
+/** Of URLs, of certificates, and of names that do not resolve. */
+function namesIn(text: string): string[] {
+  return [
+    ...text.matchAll(
+      /(?:[a-z]:\/\/(?:\[removed\]@)?|\bDNS:|\b(?:ENOTFOUND|EAI_AGAIN|Host:) )([\w-]+(?:\.[\w-]+)*)/g,
+    ),
+  ].map(([, name]) => name!);
 }
 
 /** A letter in it tells a name from an address. */

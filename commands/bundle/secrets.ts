@@ -61,7 +61,15 @@ export class Secrets {
     for (const [name, value] of variables) {
       if (isSecretName(name) && !isHarmless(value)) this.add(value);
       if (/user[-_]?name$/i.test(name)) this.addUser(value);
-      this.#addUserInfo(value);
+      // As etcdctl takes it: ETCDCTL_USER=NAME:PASSWORD.
+      const [user, ...password] = value.split(":");
+      if (/(?:^|[-_])user$/i.test(name) && password.length > 0) {
+        this.addUser(user!);
+        this.add(password.join(":"));
+      }
+      // A proxy may stand without its scheme.
+      const isBare = /proxy$/i.test(name) && !value.includes("://");
+      this.#addUserInfo(isBare ? `http://${value}` : value);
     }
   }
 

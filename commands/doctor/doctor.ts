@@ -60,6 +60,17 @@ export async function run(
     : exitCodes.ok;
 }
 
+/** What the command prints in a pipe, for a bundle. */
+export async function reportHost(settings: Settings): Promise<string> {
+  using host = openHost(settings);
+  const findings = await runChecks(CHECKS, host, {
+    clock: systemClock,
+    limitMs: LIMIT_MS,
+    onWaiting: () => {},
+  });
+  return renderFindings(findings, undefined);
+}
+
 /** `docs/doctor.schema.json` describes it. */
 export function toJson(findings: readonly Finding[]): unknown {
   return {

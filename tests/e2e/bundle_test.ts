@@ -92,6 +92,8 @@ describe("loden bundle", () => {
     const wanted: Readonly<Record<string, RegExp>> = {
       "README.txt": /status\.txt +what `loden status` shows/,
       "status.txt": /^state +ready/m,
+      "doctor.txt": /^ok /m,
+      "metrics.txt": /^# TYPE loden_/m,
       "settings.txt": /# of the running agent[^]*etcd-keyfile/,
       "log.txt": /"event":"agent\.starting"/,
       "files.txt": /FLANNEL_SUBNET=/,

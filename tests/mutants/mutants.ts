@@ -732,4 +732,32 @@ export const MUTANTS: readonly Mutant[] = [
     change: "[small]",
     tests: ["tests/unit/agent/probe/peer_probe_test.ts"],
   },
+  {
+    fault: "a bundle holds passwords that Loden can read",
+    file: "commands/bundle/secrets.ts",
+    text: "if (known !== undefined) hidden",
+    change: "if (known === undefined) hidden",
+    tests: ["tests/unit/commands/bundle/secrets_test.ts"],
+  },
+  {
+    fault: "a bundle holds passwords in URLs of other programs",
+    file: "commands/bundle/secrets.ts",
+    text: ".replace(USER_INFO, `$1${REMOVED}@`)",
+    change: "",
+    tests: ["tests/unit/commands/bundle/secrets_test.ts"],
+  },
+  {
+    fault: "a bundle is readable to all users if its file was there before",
+    file: "commands/bundle/bundle.ts",
+    text: "keepMode: false",
+    change: "keepMode: true",
+    tests: ["tests/unit/commands/bundle/bundle_test.ts"],
+  },
+  {
+    fault: "an anonymous bundle holds the host's addresses",
+    file: "commands/bundle/pseudonyms.ts",
+    text: "this.#showIpv4(whole, groups)",
+    change: "whole",
+    tests: ["tests/unit/commands/bundle/pseudonyms_test.ts"],
+  },
 ];

@@ -57,7 +57,12 @@ class World implements AsyncDisposable {
     runner: CommandRunner = BARE,
     partLimitMs = 5_000,
   ): Promise<number> {
-    return run(io.as("bundle"), { clock: systemClock, runner, partLimitMs });
+    return run(io.as("bundle"), {
+      clock: systemClock,
+      runner,
+      doctor: () => Promise.resolve("ok  kernel  6.12\n"),
+      partLimitMs,
+    });
   }
 
   /** The texts in the archive, by their names. */
@@ -92,6 +97,7 @@ Deno.test("without an agent and without any tool there is a bundle that says wha
   const texts = await world.texts();
   assertStringIncludes(texts["settings.txt"]!, "etcd-prefix");
   assertStringIncludes(texts["versions.txt"]!, "deno ");
+  assertEquals(texts["doctor.txt"], "ok  kernel  6.12\n");
   assertStringIncludes(texts["kernel.txt"]!, "net/ipv4/ip_forward = ");
   const { parts, schema } = JSON.parse(texts["manifest.json"]!);
   assertEquals(schema, 1);

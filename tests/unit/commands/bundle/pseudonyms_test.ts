@@ -102,6 +102,15 @@ Deno.test("what says nothing about a site stays", () => {
   assertEquals(anonymize(text, ["localhost"]), text);
 });
 
+Deno.test("names of hosts are also found in URLs, certificates and errors", () => {
+  const text = "https://etcd-a.corp.example:2379 [removed] " +
+    "https://[removed]@etcd-b.corp.example Host: node7. is not in the cert's " +
+    "altnames: DNS:etcd-c.corp.example, DNS:node8 getaddrinfo ENOTFOUND node9";
+  const shown = anonymize(text);
+  assertEquals(/etcd-|node\d|corp/.exec(shown)?.[0], undefined, shown);
+  assertMatch(shown, /^https:\/\/host-\d\.domain-1\.invalid:2379 \[removed\] /);
+});
+
 Deno.test("a host with the name of a common word does not take that word away", () => {
   const text = "root of etcd on etcd.example.net and docker";
   assertEquals(

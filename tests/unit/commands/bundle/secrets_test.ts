@@ -85,6 +85,8 @@ Deno.test("secrets are found in environments, command lines and JSON inside of J
       ["FLANNELD_ETCD_PASSWORD_FILE", "/etc/loden/password"],
       ["HTTPS_PROXY", "http://anna:pr%40xy-2@proxy:3128"],
       ["USE_TOKEN", "true"],
+      ["ETCDCTL_USER", "berta:etcdctl:8"],
+      ["https_proxy", "carla:bare-9@proxy:3128"],
     ]);
     secrets.addWords(["--etcd-password", "words-3", "-api-key=words-4"]);
     secrets.addJson(JSON.stringify({
@@ -96,11 +98,12 @@ Deno.test("secrets are found in environments, command lines and JSON inside of J
     }));
   };
   const text = "vault-1 pr%40xy-2 pr@xy-2 anna words-3 words-4 psk-5 key-6 " +
+    "berta etcdctl:8 carla bare-9 " +
     "curl -u me:pw-7 http://x /etc/loden/password true";
   const shown = hide(text, fill);
   assertEquals(
     shown,
-    `${`${REMOVED} `.repeat(9)}/etc/loden/password true`,
+    `${`${REMOVED} `.repeat(13)}/etc/loden/password true`,
   );
 });
 
