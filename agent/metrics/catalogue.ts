@@ -15,7 +15,11 @@ import { SLOW_PATH_COUNTERS } from "../../backend/udp/ebpf/slow_path.ts";
 import { COUNTER_NAMES } from "../../backend/udp/tun/counters.ts";
 import { REGISTRY_FAULTS } from "../../lease/errors.ts";
 import { warningDefinitions } from "../status/health.ts";
-import { REGISTRY_CALLS } from "./counting_registry.ts";
+import {
+  REGISTRY_CALLS,
+  RENEWAL_RESULTS,
+  RESYNC_CAUSES,
+} from "./counting_registry.ts";
 import { DIRECTIONS, dropLabels } from "./drop_reasons.ts";
 import { LOG_LEVELS } from "./event_counts.ts";
 import { LOSS_CAUSES } from "./lease_losses.ts";
@@ -112,7 +116,7 @@ export const CATALOGUE = [
     name: "loden_lease_renewals_total",
     type: "counter",
     help: "Attempts to renew the lease or change its value.",
-    labels: { result: ["ok", "changed", "failed"] },
+    labels: { result: RENEWAL_RESULTS },
   },
   {
     name: "loden_lease_losses_total",
@@ -146,7 +150,7 @@ export const CATALOGUE = [
     name: "loden_etcd_watch_resyncs_total",
     type: "counter",
     help: "How often the watch of all leases ended and they were listed again.",
-    labels: { cause: ["scheduled", ...REGISTRY_FAULTS, "error"] },
+    labels: { cause: RESYNC_CAUSES },
   },
   {
     name: "loden_network_subnets",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RegistryError } from "../../lease/errors.ts";
+import { REGISTRY_FAULTS, RegistryError } from "../../lease/errors.ts";
 import type { LeaseRegistry } from "../../lease/registry.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { Durations } from "./durations.ts";
@@ -31,6 +31,16 @@ export const CALL_BUCKETS: readonly number[] = [
   ...[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
 
+/** How a renewal ends; `changed`: another program has changed the key. */
+export const RENEWAL_RESULTS = ["ok", "changed", "failed"] as const;
+
+/** Why the watch of all leases ends. */
+export const RESYNC_CAUSES: readonly string[] = [
+  "scheduled",
+  ...REGISTRY_FAULTS,
+  "error",
+];
+
 /** What was counted. */
 export class RegistryCounts {
   readonly #clock: Pick<Clock, "now">;
@@ -42,6 +52,13 @@ export class RegistryCounts {
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
+    // From 0, so that the first one is seen as an increase.
+    for (const result of RENEWAL_RESULTS) {
+      this.#renewals.set(result, { labels: { result }, value: 0 });
+    }
+    for (const cause of RESYNC_CAUSES) {
+      this.#resyncs.set(cause, { labels: { cause }, value: 0 });
+    }
   }
 
   /** When etcd last answered, milliseconds since 1970. */
@@ -70,7 +87,7 @@ export class RegistryCounts {
     this.durations.observe({ op }, seconds);
   }
 
-  onRenewal(result: "ok" | "changed" | "failed"): void {
+  onRenewal(result: typeof RENEWAL_RESULTS[number]): void {
     increment(this.#renewals, { result });
   }
 
