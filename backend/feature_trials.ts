@@ -11,6 +11,10 @@ import { exit, mov, R0 } from "../linux/bpf/instructions.ts";
 import type { Rtnetlink, VethPair } from "../linux/netlink/rtnetlink.ts";
 import type { TunDevice, TunOptions } from "../linux/tun.ts";
 import { toIpv4 } from "../net/ipv4.ts";
+import {
+  type FeatureParts,
+  missingFeature,
+} from "./udp/ebpf/kernel_features.ts";
 
 /** Features by name, in the order in which they are tried. */
 export const FEATURES = [
@@ -63,6 +67,8 @@ const NAME = "loden-try";
 const MTU_BYTES = 1400;
 /** Every network namespace has it, with this index. */
 const LOOPBACK_INDEX = 1;
+/** Too large to try what a small MTU limits. */
+const LOOPBACK = { interfaceIndex: LOOPBACK_INDEX, mtuBytes: 65_536 };
 /** TEST-NET-1 (RFC 5737). */
 const ADDRESS = toIpv4(0xc000_0201);
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
@@ -80,7 +86,7 @@ export function tryFeatures(
       veth();
       return "";
     },
-    bpf: () => tryBpf(parts),
+    bpf: () => tryBpf(parts, pair === undefined ? LOOPBACK : small(pair)),
     tcx: () => tryHook(parts, true),
     clsact: () => tryHook(parts, false),
     xdp: () => tryXdp(parts, veth().link.index),
@@ -134,6 +140,10 @@ export function tryFeatures(
   });
 }
 
+function small({ link }: VethPair): FeatureParts["underlay"] {
+  return { interfaceIndex: link.index, mtuBytes: MTU_BYTES };
+}
+
 /** The device is of the namespace and goes with it. */
 function tryTun({ openTun }: TrialParts): string {
   const { tcpOffload, udpOffload } = openTun({
@@ -150,19 +160,15 @@ function tryTun({ openTun }: TrialParts): string {
     : `with ${offloads.join(" and ")} offload`;
 }
 
-/** A map of each kind that the data path has, and a program. */
-function tryBpf({ openBpf }: TrialParts): string {
+/** Everything that the kernel data path requires; the first that is missing. */
+function tryBpf(
+  { openBpf }: TrialParts,
+  underlay: FeatureParts["underlay"],
+): string {
   using bpf = openBpf({ tcx: true });
-  for (const type of ["lpmTrie", "percpuArray", "hash"] as const) {
-    using _map = bpf.createMap({
-      name: "loden_try",
-      type,
-      keyBytes: type === "percpuArray" ? 4 : 8,
-      valueBytes: 8,
-      maxEntries: 1,
-    });
-  }
-  using _program = loadPass(bpf, "schedCls");
+  // Modules have their own entries.
+  const missing = missingFeature({ bpf, hasModule: () => undefined, underlay });
+  if (missing !== undefined) throw missing;
   return "";
 }
 

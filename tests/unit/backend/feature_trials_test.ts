@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FEATURES, tryFeatures } from "../../../backend/feature_trials.ts";
 import { ERRNO, SystemCallError } from "../../../linux/errno.ts";
 import { FakeBpf } from "../../fakes/fake_bpf.ts";
@@ -7,7 +7,13 @@ import { FakeRtnetlink } from "../../fakes/fake_rtnetlink.ts";
 function parts() {
   const rtnetlink = new FakeRtnetlink();
   const bpf = new FakeBpf();
+  bpf.answerTestRuns((_, { data }) => ({
+    returnValue: 0,
+    data: data.slice(),
+    durationNs: 1,
+  }));
   return {
+    bpf,
     rtnetlink,
     openBpf: () => bpf,
     openTun: () => ({
@@ -36,6 +42,17 @@ Deno.test("each feature is tried alone: one that the kernel refuses does not end
   assertEquals(
     trials[0]!.detail,
     "Cannot open /dev/net/tun: the kernel answered ENOENT",
+  );
+});
+
+Deno.test("of the kernel data path, the feature that is missing is named", () => {
+  const all = parts();
+  all.bpf.refuse("redirect_neigh");
+  const [, bpf] = tryFeatures(["veth", "bpf"], all);
+  assertEquals(bpf!.works, false);
+  assertStringIncludes(
+    bpf!.detail,
+    "it needs bpf_redirect_neigh (since Linux 5.10)",
   );
 });
 
