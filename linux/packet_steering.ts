@@ -20,7 +20,7 @@ export interface SteeredDevice {
   readonly index: number;
 }
 
-/** Of devices with one receive queue, as a veth has. */
+/** Of devices whose receive queues are all alike, as a veth's. */
 export interface PacketSteering {
   /** The processors that are online now. */
   readonly allCpus: CpuMask;
@@ -64,23 +64,23 @@ export class KernelPacketSteering implements PacketSteering {
 
   cpus(device: SteeredDevice): CpuMask {
     return parseCpuMask(
-      attempt(device, () => Deno.readTextFileSync(fileOf(device))),
+      attempt(device, () => Deno.readTextFileSync(filesOf(device)[0]!)),
     );
   }
 
   setCpus(device: SteeredDevice, cpus: CpuMask): void {
-    attempt(
-      device,
-      () =>
-        Deno.writeTextFileSync(fileOf(device), formatCpuMask(cpus), {
-          create: false,
-        }),
-    );
+    attempt(device, () => {
+      for (const file of filesOf(device)) {
+        Deno.writeTextFileSync(file, formatCpuMask(cpus), { create: false });
+      }
+    });
   }
 }
 
-/** A device of another namespace may have the same name. */
-function fileOf({ name, index }: SteeredDevice): string {
+/**
+ * One for each queue. A device of another namespace may have the same name.
+ */
+function filesOf({ name, index }: SteeredDevice): string[] {
   const directory = `/sys/class/net/${name}`;
   const found = Deno.readTextFileSync(`${directory}/ifindex`).trim();
   if (found !== String(index)) {
@@ -89,7 +89,9 @@ function fileOf({ name, index }: SteeredDevice): string {
         `${found} in place of ${index}`,
     );
   }
-  return `${directory}/queues/rx-0/rps_cpus`;
+  return [...Deno.readDirSync(`${directory}/queues`)]
+    .filter((entry) => entry.name.startsWith("rx-"))
+    .map((entry) => `${directory}/queues/${entry.name}/rps_cpus`);
 }
 
 function attempt<Result>(

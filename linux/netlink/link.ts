@@ -47,6 +47,8 @@ export const IFLA = {
   IFALIAS: 20,
   STATS64: 23,
   AF_SPEC: 26,
+  NUM_TX_QUEUES: 31,
+  NUM_RX_QUEUES: 32,
   LINK_NETNSID: 37,
   GSO_MAX_SIZE: 41,
   GSO_IPV4_MAX_SIZE: 63,
@@ -135,6 +137,10 @@ export function newVethPairRequest(pair: NewVethPair): NetlinkRequest {
     textAttribute(IFLA.IFNAME, name),
     { type: IFLA.ADDRESS, value: mac },
     u32Attribute(IFLA.MTU, mtuBytes),
+    ...(pair.queues === undefined ? [] : [
+      u32Attribute(IFLA.NUM_TX_QUEUES, pair.queues),
+      u32Attribute(IFLA.NUM_RX_QUEUES, pair.queues),
+    ]),
   ];
   const peer = joinPayload(
     header,

@@ -170,6 +170,8 @@ export interface NewVethPair {
   readonly peerMac: Uint8Array;
   readonly mtuBytes: number;
   readonly peerMtuBytes: number;
+  /** Send and receive queues of both ends; 1 if absent. */
+  readonly queues?: number;
   /** Of both. */
   readonly alias?: string;
 }

@@ -29,7 +29,17 @@ import {
   store,
 } from "../../linux/bpf/instructions.ts";
 import { setKernel } from "../rig/kernel_settings.ts";
-import { KernelPathHost } from "../support/kernel_path_host.ts";
+import {
+  eventually,
+  FIRST,
+  KernelPathHost,
+  OWN_ADDRESS,
+  REMOTE,
+} from "../support/kernel_path_host.ts";
+import { linuxSince } from "../support/kernel_release.ts";
+import { address } from "../support/kernel_world.ts";
+import { outerPacket } from "../support/outer_packet.ts";
+import { somePayload, tcpPacket } from "../support/packet_builder.ts";
 import { testInNamespace } from "./in_namespace.ts";
 
 const QUEUES = 4;
@@ -92,6 +102,26 @@ function used(counts: BpfMap): number[] {
     .filter((packets) => packets > 0);
 }
 
+/** A host whose underlay has several queues. */
+function test(
+  name: string,
+  run: (host: KernelPathHost, interfaceIndex: number) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: !linuxSince("5.12"),
+    async fn() {
+      const host = new KernelPathHost();
+      try {
+        const { index } = host.plugIn(undefined, undefined, undefined, QUEUES);
+        await run(host, index);
+      } finally {
+        await host.clean();
+      }
+    },
+  });
+}
+
 testInNamespace("flows on the queues of the underlay", import.meta.url, () => {
   setKernel({ "net/ipv6/conf/default/disable_ipv6": "1" });
 
@@ -99,13 +129,11 @@ testInNamespace("flows on the queues of the underlay", import.meta.url, () => {
     const how = sourcePort === "hash"
       ? "are on all queues, and each flow on one"
       : "are on one queue";
-    Deno.test(`with --source-port=${sourcePort} the flows of a host ${how}`, async () => {
-      const host = new KernelPathHost();
-      try {
-        const { index } = host.plugIn(undefined, undefined, undefined, QUEUES);
+    test(
+      `with --source-port=${sourcePort} the flows of a host ${how}`,
+      async (host, index) => {
         forgetHashes(host.bpf, index);
-        const wire = host.link("eth0w").index;
-        using counts = countQueues(host.bpf, wire);
+        using counts = countQueues(host.bpf, host.link("eth0w").index);
         await host.start({ sourcePort });
         const ports = new Set<number>();
         for (let flow = 0; flow < FLOWS; flow++) {
@@ -120,9 +148,34 @@ testInNamespace("flows on the queues of the underlay", import.meta.url, () => {
         // 32 each on average.
         assert(packets.every((each) => each >= 8), `${packets}`);
         assert(sourcePort === "fixed" || ports.size > FLOWS / 2);
-      } finally {
-        await host.clean();
-      }
-    });
+      },
+    );
   }
+
+  test("what arrives by several queues is merged by as many, one for each processor", async (host) => {
+    await host.start({ receive: "gro" });
+    using counts = countQueues(host.bpf, host.link("flannel0").index);
+    for (let flow = 0; flow < FLOWS; flow++) {
+      host.injectPacket(outerPacket({
+        source: REMOTE,
+        destination: OWN_ADDRESS,
+        sourcePort: 50_000 + flow,
+        port: FIRST.port,
+        payload: tcpPacket({
+          source: address("10.1.2.7"),
+          destination: address("10.1.1.0"),
+          sourcePort: 1_000 + flow,
+          destinationPort: 80,
+          sequence: 1,
+          payload: somePayload(100),
+        }),
+      }));
+    }
+    const sum = (packets: number[]) => packets.reduce((a, b) => a + b, 0);
+    await eventually("the packets", () => sum(used(counts)) === FLOWS);
+    assertEquals(
+      used(counts).length,
+      Math.min(navigator.hardwareConcurrency, QUEUES),
+    );
+  });
 });

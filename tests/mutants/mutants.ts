@@ -19,6 +19,7 @@ export interface Mutant {
 const PROGRAMS = "backend/udp/ebpf/programs";
 const FATES = ["tests/contract/packet_fates_programs_test.ts"];
 const XDP_FATES = ["tests/contract/packet_fates_xdp_test.ts"];
+const ENTROPY = ["tests/contract/flow_entropy_test.ts"];
 const RECEIVE = "backend/udp/tun/wasm/receive.as.ts";
 const RECEIVE_TESTS = ["tests/unit/backend/udp/tun/receive_kernel_test.ts"];
 const PEER_TABLE = "backend/udp/ebpf/peer_table.ts";
@@ -143,6 +144,37 @@ export const MUTANTS: readonly Mutant[] = [
     text: `jumpIf(R0, ">", R1, otherwise),`,
     change: `jumpIf(R0, "<", R1, otherwise),`,
     tests: ["tests/contract/packet_fates_kernel_only_test.ts"],
+  },
+  {
+    fault: "fragments of a flow leave from many ports",
+    file: `${PROGRAMS}/source_port.ts`,
+    text: `    and(R1, networkHalf(FRAGMENT_MASK)),
+    jumpIf(R1, "!=", 0, known),
+`,
+    change: "",
+    tests: ENTROPY,
+  },
+  {
+    fault: "a peer in user space gets a port per flow",
+    file: `${PROGRAMS}/source_port.ts`,
+    text: `jumpIf(R2, "==", 0, "port of the flow"),`,
+    change: `jumpIf(R2, "!=", 0, "port of the flow"),`,
+    tests: ENTROPY,
+  },
+  {
+    fault: "ICMP errors about other programs' packets are rewritten",
+    file: `${PROGRAMS}/source_port.ts`,
+    text: `    jumpIf(R1, "!=", port, done),
+`,
+    change: "",
+    tests: ENTROPY,
+  },
+  {
+    fault: "ICMP errors about packets of the overlay are not rewritten",
+    file: `${PROGRAMS}/source_port.ts`,
+    text: `jumpIf(R1, "<", FIRST_PORT, done),`,
+    change: `jumpIf(R1, ">=", FIRST_PORT, done),`,
+    tests: ENTROPY,
   },
   {
     fault: "XDP strips packets of a peer from any address",

@@ -26,6 +26,11 @@ export interface OverlayPair {
 
 /** The maximum of a veth, so that every incoming packet fits. */
 const OTHER_END_MTU_BYTES = 65_535;
+/**
+ * A queue for each processor: what arrives by several queues of a card is merged
+ * by as many processors (`netdev_pick_tx` takes the queue of the card's number).
+ */
+const MOST_QUEUES = 64;
 /** IFNAMSIZ without its NUL. */
 const NAME_MOST_LETTERS = 15;
 /** Numbers that a pattern is tried with. */
@@ -75,6 +80,7 @@ export function makeOverlayPair(
         peerMac,
         mtuBytes,
         peerMtuBytes: OTHER_END_MTU_BYTES,
+        queues: Math.min(navigator.hardwareConcurrency, MOST_QUEUES),
         alias,
       });
       return { device: link, hop: peer };

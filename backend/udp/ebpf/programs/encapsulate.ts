@@ -119,6 +119,7 @@ export function encapsulate(
     ...segments("tx"),
     store("u64", R10, STACK.SEGMENTS, R0),
     store("u64", R10, STACK.BYTES, R8),
+    ...(isDevice ? [] : forgetQueue()),
     ...makeRoom(place),
     ...outerHeaders(host),
     ...(isDevice ? [] : outerChecksum(host)),
@@ -217,6 +218,13 @@ function leaveWhatMustBeCut(host: HostConstants): Instruction[] {
       ]
       : []),
   ];
+}
+
+/**
+ * The pair's queue is not one of the underlay device, which chooses by the flow.
+ */
+function forgetQueue(): Instruction[] {
+  return [mov(R1, 0), store("u32", R6, SKB.QUEUE_MAPPING, R1)];
 }
 
 /**

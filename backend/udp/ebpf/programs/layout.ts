@@ -80,6 +80,7 @@ export const PROTOCOL = { ICMP: 1, TCP: 6, UDP: 17 } as const;
 export const SKB = {
   LENGTH: 0,
   PACKET_TYPE: 4,
+  QUEUE_MAPPING: 12,
   PROTOCOL: 16,
   VLAN_PRESENT: 20,
   VLAN_TCI: 24,

@@ -106,7 +106,7 @@ const SKB_FIELDS: readonly (string | readonly [string, number])[] = [
   "LENGTH",
   "PACKET_TYPE",
   "mark",
-  "queue_mapping",
+  "QUEUE_MAPPING",
   "PROTOCOL",
   "VLAN_PRESENT",
   "VLAN_TCI",
