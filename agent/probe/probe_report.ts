@@ -7,7 +7,6 @@
 import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
-import { ERRNO } from "../../linux/errno.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Underlay, UnderlayUse } from "../../net/underlay.ts";
 import {
@@ -16,6 +15,7 @@ import {
   type PeerProbeStatus,
   type ProbesStatus,
 } from "../status/state.ts";
+import { ProbeAddressError } from "./errors.ts";
 import type { ProbeState } from "./peer_probe.ts";
 import type { ProbedPeer } from "./peer_probes.ts";
 import type { ProbeService } from "./probe_service.ts";
@@ -134,16 +134,13 @@ export class ProbeReport {
   }
 
   /** An address that is missing comes with its bridge: nothing is wrong yet. */
-  #reportService({ failure, port }: ProbeService): void {
-    if (failure === undefined || failure.errno === ERRNO.EADDRNOTAVAIL) {
+  #reportService({ failure }: ProbeService): void {
+    if (failure === undefined || failure instanceof ProbeAddressError) {
       this.#state.clear("probes.not-running");
       return;
     }
-    const isNew = this.#state.raise(
-      "probes.not-running",
-      `${failure.message}: stop the program that uses UDP port ${port}, or give all hosts another --probe-port`,
-    );
-    if (!isNew) return;
+    const text = describeError(failure);
+    if (!this.#state.raise("probes.not-running", text)) return;
     log.warn("hosts are not probed", {
       event: "probe.not-running",
       error: failure,

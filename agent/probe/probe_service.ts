@@ -21,6 +21,7 @@ import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
 import { BusyPeers } from "./busy_peers.ts";
+import { ProbeAddressError, ProbePortError } from "./errors.ts";
 import { PeerProbes, type ProbedPeer } from "./peer_probes.ts";
 import {
   type ProbeAnswer,
@@ -118,7 +119,7 @@ export class ProbeService {
   #sockets: Sockets | undefined;
   #target: ProbeTarget | undefined;
   /** Why there are no sockets. */
-  #failure: SystemCallError | undefined;
+  #failure: LodenError | undefined;
   #responses = 0;
   #refused = 0;
   #unexpected = 0;
@@ -144,7 +145,7 @@ export class ProbeService {
   }
 
   /** Why it cannot listen although the network runs. */
-  get failure(): SystemCallError | undefined {
+  get failure(): LodenError | undefined {
     return this.#failure;
   }
 
@@ -246,7 +247,11 @@ export class ProbeService {
       udp = openSocket(address, this.port);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
-      this.#failure = error;
+      this.#failure = error.errno === ERRNO.EADDRINUSE
+        ? new ProbePortError(address, this.port, error)
+        : error.errno === ERRNO.EADDRNOTAVAIL
+        ? new ProbeAddressError(address, error)
+        : error;
       return undefined;
     }
     this.#failure = undefined;
@@ -316,7 +321,7 @@ export class ProbeService {
   #drain(sockets: Sockets): boolean {
     try {
       for (let read = 0; read < READS_AT_ONCE; read++) {
-        if (!this.#readLimit.take()) return false;
+        if (this.#readLimit.isEmpty) return false;
         const datagram = sockets.udp.receive();
         if (datagram !== undefined) this.#receive(sockets, datagram);
         const reply = sockets.echo?.receive();
@@ -329,6 +334,7 @@ export class ProbeService {
           }));
         }
         if (datagram === undefined && reply === undefined) return true;
+        this.#readLimit.take();
       }
       return false;
     } catch (error) {

@@ -218,11 +218,12 @@ export class Prober {
     const { address, probe } = probed;
     const probes = probe.begin(conditions);
     const sent = probes.map((each) =>
-      this.#send(each, address, sender, (rttMs) => {
-        // A peer that has left meanwhile is not asked for any more.
-        if (!this.#peers.has(probed)) return;
-        probe.answer(each, rttMs, this.#clock.monotonic());
-      })
+      this.#send(
+        each,
+        address,
+        sender,
+        (rttMs) => probe.answer(each, rttMs, this.#clock.monotonic()),
+      )
     );
     const turn = { probed, nonces: sent.map(({ nonce }) => nonce) };
     this.#turns.add(turn);

@@ -26,8 +26,20 @@ export class TokenBucket {
     this.#filledMs = clock.monotonic();
   }
 
+  /** Whether there is no token. */
+  get isEmpty(): boolean {
+    this.#fill();
+    return this.#tokens < 1;
+  }
+
   /** @returns whether there was a token. */
   take(): boolean {
+    if (this.isEmpty) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  #fill(): void {
     const nowMs = this.#clock.monotonic();
     const { burst, perSecond } = this.#limit;
     this.#tokens = Math.min(
@@ -35,8 +47,5 @@ export class TokenBucket {
       this.#tokens + (nowMs - this.#filledMs) / 1_000 * perSecond,
     );
     this.#filledMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
   }
 }

@@ -746,7 +746,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "a flood of probes takes the agent's time",
     file: "agent/probe/probe_service.ts",
-    text: "if (!this.#readLimit.take()) return false;",
+    text: "if (this.#readLimit.isEmpty) return false;",
     change: "",
     tests: PROBE_TESTS,
   },

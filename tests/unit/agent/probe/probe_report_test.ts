@@ -2,6 +2,11 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { PeerProbes } from "../../../../agent/probe/peer_probes.ts";
 import { ProbeReport } from "../../../../agent/probe/probe_report.ts";
 import type { ProbeService } from "../../../../agent/probe/probe_service.ts";
+import {
+  ProbeAddressError,
+  ProbePortError,
+} from "../../../../agent/probe/errors.ts";
+import type { LodenError } from "../../../../errors.ts";
 import { ERRNO, SystemCallError } from "../../../../linux/errno.ts";
 import { cidrOf } from "../../../../net/cidr.ts";
 import { parseIpv4, toIpv4 } from "../../../../net/ipv4.ts";
@@ -18,7 +23,7 @@ class World {
   readonly clock = new FakeClock();
   readonly state = newAgentState(this.clock);
   readonly peers = new PeerProbes(this.clock, new FakeRandom());
-  failure: SystemCallError | undefined;
+  failure: LodenError | undefined;
   readonly report = new ProbeReport(this.state, this.clock, {
     underlay: () => underlay,
     underlayUse: () => ({
@@ -138,17 +143,23 @@ Deno.test("a path narrower than the overlay is a warning that says both MTUs tha
 
 Deno.test("a port that is taken is a warning, and an address that is missing is none", () => {
   const world = new World(1);
-  world.failure = new SystemCallError("listen on UDP 10.1.0.0:8286", 98);
+  world.failure = new ProbePortError(OWN, 8_286, undefined);
   world.update();
   assertMatch(
     world.warning("probes.not-running")!,
-    /EADDRINUSE: stop the program that uses UDP port 8286, or give all hosts another --probe-port/,
+    /UDP port 8286 of 10\.1\.0\.0 must be free.* \(stop that program .*another --probe-port\)/,
   );
   assertEquals(world.report.status(world.service).address, null);
-  world.failure = new SystemCallError("listen on", ERRNO.EADDRNOTAVAIL);
+  world.failure = new ProbeAddressError(OWN, undefined);
   world.update();
   assertEquals(world.state.warnings(), []);
-  assertMatch(world.report.status(world.service).failure!, /EADDRNOTAVAIL/);
+  assertMatch(
+    world.report.status(world.service).failure!,
+    /this host must have the address 10\.1\.0\.0: .*start Docker/,
+  );
+  world.failure = new SystemCallError("listen on UDP", ERRNO.EPERM);
+  world.update();
+  assertMatch(world.warning("probes.not-running")!, /EPERM/);
 });
 
 Deno.test("times in the status are ages by the monotonic clock, whatever the wall clock did", async () => {
