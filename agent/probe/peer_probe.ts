@@ -73,8 +73,8 @@ type Phase =
 interface Turn {
   readonly probes: readonly Probe[];
   readonly answered: Set<Probe>;
-  /** It shows only whether the path has become wider. */
-  readonly isAttempt: boolean;
+  /** Of these, the one that shows whether a narrow path has become wider. */
+  readonly wider?: Probe;
 }
 
 const STEADY: Phase = { kind: "steady" };
@@ -131,9 +131,9 @@ export class PeerProbe {
 
   /** Begins a turn: what to send now. */
   begin(conditions: ProbeConditions): readonly Probe[] {
-    const { isAttempt, probes } = this.#plan(conditions);
-    this.#turn = { probes, isAttempt, answered: new Set() };
-    return probes;
+    const plan = this.#plan(conditions);
+    this.#turn = { ...plan, answered: new Set() };
+    return plan.probes;
   }
 
   /** A probe of the turn was answered. */
@@ -157,18 +157,12 @@ export class PeerProbe {
       this.#endSearch(phase, turn, nowMs);
       return;
     }
-    if (turn.isAttempt) {
-      if (turn.answered.size === 0) this.dueMs = nowMs + STEADY_MS;
-      else {this.#search(
-          turn.probes[0]!.packetBytes,
-          this.#fullBytes + 1,
-          nowMs,
-        );}
-      return;
-    }
     this.#remember(turn.answered.size > 0);
     if (turn.answered.size === 0) this.#miss(phase, turn, icmp, nowMs);
     else this.#hit(phase, turn, nowMs);
+    const { wider } = turn;
+    if (wider === undefined || !turn.answered.has(wider)) return;
+    this.#search(wider.packetBytes, this.#fullBytes + 1, nowMs);
   }
 
   /** Ends the turn without a conclusion: it could not be carried out. */
@@ -179,7 +173,7 @@ export class PeerProbe {
 
   #plan(
     { icmp, mtuBytes: fullBytes }: ProbeConditions,
-  ): Pick<Turn, "probes" | "isAttempt"> {
+  ): Pick<Turn, "probes" | "wider"> {
     if (fullBytes !== this.#fullBytes) {
       this.#fullBytes = fullBytes;
       this.mtuBytes = undefined;
@@ -191,22 +185,20 @@ export class PeerProbe {
     if (phase.kind === "search") {
       const probes = sizesBetween(phase.passes, phase.fails)
         .map((packetBytes): Probe => ({ way, packetBytes }));
-      return { probes, isAttempt: false };
+      return { probes };
     }
     const small: Probe = { way: "udp", packetBytes: SMALL_BYTES };
     if (phase.kind !== "steady") {
-      return {
-        probes: icmp ? [small, { ...small, way: "icmp" }] : [small],
-        isAttempt: false,
-      };
+      return { probes: icmp ? [small, { ...small, way: "icmp" }] : [small] };
     }
     const mtuBytes = this.mtuBytes ?? fullBytes;
-    if (mtuBytes < fullBytes && this.#turns % WIDER_EVERY === 0) {
-      return { probes: [{ way, packetBytes: mtuBytes + 1 }], isAttempt: true };
-    }
     const usual: Probe = { way, packetBytes: mtuBytes };
+    if (mtuBytes < fullBytes && this.#turns % WIDER_EVERY === 0) {
+      const wider: Probe = { way, packetBytes: mtuBytes + 1 };
+      return { probes: [usual, wider], wider };
+    }
     const triesUdp = way === "icmp" && this.#turns % UDP_EVERY === 0;
-    return { probes: triesUdp ? [usual, small] : [usual], isAttempt: false };
+    return { probes: triesUdp ? [usual, small] : [usual] };
   }
 
   #hit(phase: Phase, turn: Turn, nowMs: number): void {

@@ -142,6 +142,19 @@ for (const pathBytes of [1_471, 1_400, 1_280, 576, 100]) {
   });
 }
 
+Deno.test("a peer behind a narrow path is found to be silent as soon as any other", () => {
+  for (let turns = 20; turns < 34; turns++) {
+    const world = new World();
+    world.turn();
+    world.passes = ({ packetBytes }) => packetBytes <= 1_400;
+    world.turns(turns);
+    assertEquals(world.probe.mtuBytes, 1_400);
+    world.passes = () => false;
+    world.turns(SILENT_TURNS);
+    assertEquals(world.probe.state, "unreachable", `after ${turns} turns`);
+  }
+});
+
 Deno.test("a peer that falls silent during the search for its MTU has no MTU of a few bytes", () => {
   const world = new World();
   world.turn();
