@@ -13,7 +13,8 @@ import type { TunDevice, TunOptions } from "../linux/tun.ts";
 import { toIpv4 } from "../net/ipv4.ts";
 import {
   type FeatureParts,
-  missingFeature,
+  type KernelFeature,
+  tryKernelFeatures,
 } from "./udp/ebpf/kernel_features.ts";
 
 /** Features by name, in the order in which they are tried. */
@@ -51,6 +52,15 @@ export interface FeatureTrial {
   readonly works: boolean;
   /** What it has, or why it does not work. */
   readonly detail: string;
+  /** Of `bpf`: everything that the kernel data path uses, by name. */
+  readonly parts?: readonly PartTrial[];
+}
+
+/** A feature of the kernel data path: `backend/udp/ebpf/kernel_features.ts`. */
+export interface PartTrial
+  extends Pick<KernelFeature, "name" | "since" | "without" | "isRequired"> {
+  /** Why it does not work; `undefined`: it does. */
+  readonly problem: string | undefined;
 }
 
 /** The kernel, in the namespace that is thrown away. */
@@ -80,13 +90,15 @@ export function tryFeatures(
   parts: TrialParts,
 ): FeatureTrial[] {
   let pair: VethPair | undefined;
-  const trials: Readonly<Record<Feature, () => string>> = {
+  const trials: Readonly<Record<Feature, () => string | BpfTrial>> = {
     tun: () => tryTun(parts),
     veth: () => {
       veth();
       return "";
     },
-    bpf: () => tryBpf(parts, pair === undefined ? LOOPBACK : small(pair)),
+    bpf: () => ({
+      parts: tryPath(parts, pair === undefined ? LOOPBACK : small(pair)),
+    }),
     tcx: () => tryHook(parts, true),
     clsact: () => tryHook(parts, false),
     xdp: () => tryXdp(parts, veth().link.index),
@@ -132,12 +144,35 @@ export function tryFeatures(
     });
   return features.map((feature) => {
     try {
-      return { feature, works: true, detail: trials[feature]() };
+      const result = trials[feature]();
+      return typeof result === "string"
+        ? { feature, works: true, detail: result }
+        : { feature, ...ofParts(result.parts) };
     } catch (error) {
       if (!(error instanceof LodenError)) throw error;
       return { feature, works: false, detail: describeError(error) };
     }
   });
+}
+
+/** What the trial of `bpf` says. */
+interface BpfTrial {
+  readonly parts: readonly PartTrial[];
+}
+
+function ofParts(
+  parts: readonly PartTrial[],
+): Omit<FeatureTrial, "feature"> {
+  const missing = parts.find(({ isRequired, problem }) =>
+    isRequired && problem !== undefined
+  );
+  return {
+    works: missing === undefined,
+    detail: missing === undefined
+      ? ""
+      : `${missing.name} (since Linux ${missing.since}): ${missing.problem}`,
+    parts,
+  };
 }
 
 function small({ link }: VethPair): FeatureParts["underlay"] {
@@ -160,16 +195,20 @@ function tryTun({ openTun }: TrialParts): string {
     : `with ${offloads.join(" and ")} offload`;
 }
 
-/** Everything that the kernel data path requires; the first that is missing. */
-function tryBpf(
+/** Modules are looked at before anything is tried. */
+function tryPath(
   { openBpf }: TrialParts,
   underlay: FeatureParts["underlay"],
-): string {
+): PartTrial[] {
   using bpf = openBpf({ tcx: true });
-  // Modules have their own entries.
-  const missing = missingFeature({ bpf, hasModule: () => undefined, underlay });
-  if (missing !== undefined) throw missing;
-  return "";
+  return tryKernelFeatures({ bpf, hasModule: () => undefined, underlay })
+    .map(({ feature, problem }) => ({
+      name: feature.name,
+      since: feature.since,
+      without: feature.without,
+      isRequired: feature.isRequired,
+      problem: problem === undefined ? undefined : describeError(problem),
+    }));
 }
 
 function tryHook({ openBpf }: TrialParts, tcx: boolean): string {

@@ -6,7 +6,7 @@
  */
 
 import { BACKENDS } from "../../backend/backends.ts";
-import { FEATURES } from "../../backend/feature_trials.ts";
+import { FEATURES, type PartTrial } from "../../backend/feature_trials.ts";
 import type {
   AgentSight,
   Check,
@@ -51,6 +51,7 @@ export class FakeDoctorHost {
   /** Features that do not work, and why. */
   readonly broken = new Map<string, string>();
   trialFailure: Error | undefined;
+  parts: readonly PartTrial[] | undefined;
   /** Features that were tried. */
   tried: readonly string[] = [];
   programs: Record<string, FakeProgram> = {
@@ -146,6 +147,7 @@ export class FakeDoctorHost {
             feature,
             works: reason === undefined,
             detail: reason ?? "",
+            ...feature === "bpf" && this.parts && { parts: this.parts },
           };
         }));
       },

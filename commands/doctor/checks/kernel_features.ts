@@ -82,7 +82,11 @@ const USES: Readonly<Record<Feature, FeatureUse>> = {
 
 /** How a feature is. */
 type FeatureState =
-  | { readonly kind: "works"; readonly detail: string }
+  | {
+    readonly kind: "works";
+    readonly detail: string;
+    readonly parts?: FeatureTrial["parts"];
+  }
   | { readonly kind: "loadable" | "untried" }
   | { readonly kind: "missing"; readonly reason: string };
 
@@ -118,6 +122,7 @@ export const kernelFeaturesCheck: Check = {
     return [
       release,
       ...FEATURES.map((feature) => describe(feature, states, wanted)),
+      ...lackingParts(states.get("bpf")),
       nfTables(host),
     ];
   },
@@ -161,9 +166,9 @@ function beforeTrial(
   return states.includes(undefined) ? { kind: "untried" } : undefined;
 }
 
-function afterTrial({ detail, works }: FeatureTrial): FeatureState {
+function afterTrial({ detail, parts, works }: FeatureTrial): FeatureState {
   return works
-    ? { kind: "works", detail }
+    ? { kind: "works", detail, ...parts === undefined ? {} : { parts } }
     : { kind: "missing", reason: detail };
 }
 
@@ -183,7 +188,14 @@ function describe(
   const state = states.get(feature) ?? { kind: "untried" };
   switch (state.kind) {
     case "works": {
-      const detail = state.detail === "" ? "" : ` ${state.detail}`;
+      const present = state.parts
+        ?.filter(({ problem }) => problem === undefined)
+        .map(({ name }) => name).join(", ");
+      const detail = present !== undefined
+        ? ` (${present})`
+        : state.detail === ""
+        ? ""
+        : ` ${state.detail}`;
       return {
         code,
         severity: "ok",
@@ -219,6 +231,22 @@ function describe(
       };
     }
   }
+}
+
+/** Hooks are listed by themselves. */
+const OTHERWISE_LISTED = ["tcx", "XDP with metadata"];
+
+/** What the kernel data path does without. */
+function lackingParts(state: FeatureState | undefined): Finding[] {
+  const parts = state?.kind === "works" ? state.parts ?? [] : [];
+  return parts.filter(({ name, problem }) =>
+    problem !== undefined && !OTHERWISE_LISTED.includes(name)
+  ).map(({ name, since, without }) => ({
+    code: "kernel.bpf",
+    severity: "note",
+    what: "bpf",
+    value: `no ${name} (Linux ${since} has it): ${without}`,
+  }));
 }
 
 /** A missing feature matters if what the network uses needs it. */

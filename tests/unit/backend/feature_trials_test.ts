@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FEATURES, tryFeatures } from "../../../backend/feature_trials.ts";
+import { KERNEL_FEATURES } from "../../../backend/udp/ebpf/kernel_features.ts";
 import { ERRNO, SystemCallError } from "../../../linux/errno.ts";
 import { FakeBpf } from "../../fakes/fake_bpf.ts";
 import { FakeRtnetlink } from "../../fakes/fake_rtnetlink.ts";
@@ -52,7 +53,11 @@ Deno.test("of the kernel data path, the feature that is missing is named", () =>
   assertEquals(bpf!.works, false);
   assertStringIncludes(
     bpf!.detail,
-    "it needs bpf_redirect_neigh (since Linux 5.10)",
+    "bpf_redirect_neigh (since Linux 5.10): ",
+  );
+  assertEquals(
+    bpf!.parts!.map(({ name }) => name),
+    KERNEL_FEATURES.map(({ name }) => name),
   );
 });
 

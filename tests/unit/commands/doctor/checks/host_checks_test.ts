@@ -141,6 +141,32 @@ Deno.test("where no namespace can be made, that is a note", async () => {
   ]);
 });
 
+Deno.test("what the kernel data path uses is listed by name, and what it does without", async () => {
+  const host = new FakeDoctorHost();
+  host.parts = [
+    {
+      name: "maps",
+      since: "4.11",
+      without: "",
+      isRequired: true,
+      problem: undefined,
+    },
+    {
+      name: "DECAP",
+      since: "7.3",
+      without: "super-packets are segmented",
+      isRequired: false,
+      problem: "EINVAL",
+    },
+  ];
+  const findings = (await host.find(kernelFeaturesCheck))
+    .filter(({ code }) => code === "kernel.bpf");
+  assertEquals(findings.map(({ severity, value }) => [severity, value]), [
+    ["ok", "works (maps): gives the kernel data path"],
+    ["note", "no DECAP (Linux 7.3 has it): super-packets are segmented"],
+  ]);
+});
+
 Deno.test("without root no feature is tried", async () => {
   const host = new FakeDoctorHost();
   host.isRoot = false;
