@@ -45,10 +45,7 @@ export async function run(
   const findings = await runChecks(CHECKS, host, {
     clock,
     limitMs: LIMIT_MS,
-    onWaiting: (names) =>
-      progress.say(
-        names.length === 0 ? undefined : `waiting for ${names.join(", ")}`,
-      ),
+    onWaiting: (names) => progress.say(describeWait(names)),
   });
   io.stdout(
     isSet(line, "json")
@@ -69,6 +66,12 @@ export async function reportHost(settings: Settings): Promise<string> {
     onWaiting: () => {},
   });
   return renderFindings(findings, undefined);
+}
+
+/** Most checks want to know the network, and so wait for etcd as well. */
+function describeWait(names: readonly string[]): string | undefined {
+  const [shown = ""] = names.includes("etcd") ? ["etcd"] : [names.join(", ")];
+  return shown === "" ? undefined : `waiting for ${shown}`;
 }
 
 /** `docs/doctor.schema.json` describes it. */

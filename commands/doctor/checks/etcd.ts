@@ -6,6 +6,7 @@
 
 import { X509Certificate } from "node:crypto";
 import type { EndpointReport } from "../../../lease/etcd/endpoint_report.ts";
+import type { RegistryError } from "../../../lease/errors.ts";
 import type { Settings } from "../../../config/settings.ts";
 import type { Check, DoctorHost } from "../check.ts";
 import type { Finding } from "../finding.ts";
@@ -29,9 +30,27 @@ export const etcdCheck: Check = {
       severity: "problem",
       what: `etcd ${url}`,
       value: "no answer in time, or this host is too busy to see it",
-      fix: "check the network and firewalls between this host and etcd",
+      fix: reachability(url),
     })),
 };
+
+function fixFor({ fault, hint }: RegistryError, url: string) {
+  switch (fault) {
+    case "refused":
+      return "systemctl start etcd on that host, or correct --etcd-endpoints";
+    case "unreachable":
+      return reachability(url);
+    default:
+      return hint;
+  }
+}
+
+function reachability(url: string): string {
+  const { hostname } = new URL(url);
+  const host = hostname.replaceAll(/[[\]]/g, "");
+  return `ip route get ${host}; ping -c 3 ${host}, and look for a firewall ` +
+    "between the two";
+}
 
 function endpoint(report: EndpointReport, isUsable: boolean): Finding {
   const { failure, healthy, latencyMs = 0, reason, url, version } = report;
@@ -42,7 +61,7 @@ function endpoint(report: EndpointReport, isUsable: boolean): Finding {
       // The agent uses the others.
       severity: isUsable ? "warning" : "problem",
       value: failure.detail,
-      fix: failure.hint,
+      fix: fixFor(failure, url),
     };
   }
   const words = [

@@ -11,7 +11,10 @@ import { FakeDoctorHost, worse } from "../../../../fakes/fake_doctor_host.ts";
 
 const URL_2 = "http://192.0.2.2:2379";
 
-function failure(fault: "permission" | "refused", hint?: string) {
+function failure(
+  fault: "permission" | "refused" | "unreachable",
+  hint?: string,
+) {
   return new RegistryError(fault, "write leases", {
     endpoints: [URL_2],
     detail: "nothing listens on that port",
@@ -24,9 +27,14 @@ Deno.test("an endpoint that cannot be used is a problem only if no other one can
   assertEquals(worse(await host.find(etcdCheck)), []);
   const dead = { url: URL_2, failure: failure("refused"), denied: [] };
   host.etcd.push(dead);
-  const cure = "start etcd there, or correct --etcd-endpoints";
+  const cure = "systemctl start etcd on that host, or correct --etcd-endpoints";
   assertEquals(worse(await host.find(etcdCheck)), [
     `warning etcd.endpoint: ${cure}`,
+  ]);
+  host.etcd = [{ ...dead, failure: failure("unreachable") }];
+  assertEquals(worse(await host.find(etcdCheck)), [
+    "problem etcd.endpoint: ip route get 192.0.2.2; ping -c 3 192.0.2.2, and " +
+    "look for a firewall between the two",
   ]);
   host.etcd = [dead];
   assertEquals(worse(await host.find(etcdCheck)), [
