@@ -52,6 +52,9 @@ const EXTENSION_TESTS = [
 const PROBE_TESTS = ["tests/unit/agent/probe/probe_service_test.ts"];
 const IPIP_TESTS = ["tests/unit/backend/ipip/ipip_backend_test.ts"];
 const VXLAN_TESTS = ["tests/unit/backend/vxlan/vxlan_backend_test.ts"];
+const DOCTOR_TESTS = [
+  "tests/unit/commands/doctor/checks/host_checks_test.ts",
+];
 
 /** All of them. */
 export const MUTANTS: readonly Mutant[] = [
@@ -791,5 +794,33 @@ export const MUTANTS: readonly Mutant[] = [
     text: "this.#showIpv4(whole, groups)",
     change: "whole",
     tests: ["tests/unit/commands/bundle/pseudonyms_test.ts"],
+  },
+  {
+    fault: "doctor tries features on the host itself",
+    file: "backend/trial_worker.ts",
+    text: "    enterNewNetwork();",
+    change: "",
+    tests: ["tests/contract/feature_trials_test.ts"],
+  },
+  {
+    fault: "doctor loads a module in order to try it",
+    file: "commands/doctor/checks/kernel_features.ts",
+    text: `if (states.includes("loadable")) return { kind: "loadable" };`,
+    change: "",
+    tests: DOCTOR_TESTS,
+  },
+  {
+    fault: "doctor loads nf_tables in order to read its rules",
+    file: "commands/doctor/checks/firewall.ts",
+    text: `moduleState("nf_tables") === "present"`,
+    change: `moduleState("nf_tables") !== "absent"`,
+    tests: DOCTOR_TESTS,
+  },
+  {
+    fault: "doctor's question about a right is carried out by etcd",
+    file: "lease/etcd/transactions.ts",
+    text: "result: LESS,",
+    change: "result: EQUAL,",
+    tests: ["tests/contract/etcd_reports_test.ts"],
   },
 ];

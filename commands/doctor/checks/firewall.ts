@@ -145,7 +145,10 @@ function tool(
     value: reasons.length > 0
       ? reasons.join("; ")
       : "neither iptables nor nft is on the PATH",
-    fix: "apt-get install iptables" +
+    fix:
+      (reasons.length > 0
+        ? "modprobe --all nf_tables ip_tables"
+        : "apt-get install iptables") +
       (isNeeded
         ? ", or start the agent with --ip-masq=false " +
           "--iptables-forward-rules=false"

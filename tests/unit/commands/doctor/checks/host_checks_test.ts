@@ -198,6 +198,17 @@ Deno.test("firewall: a tool that fails gives way to the other one", async () => 
   );
 });
 
+Deno.test("firewall: tools that both fail are installed already", async () => {
+  const host = new FakeDoctorHost();
+  host.programs["iptables-save"] = () => ({ code: 1, stderr: "no table" });
+  host.programs["nft"] = (words) =>
+    words[0] === "list" ? { code: 1, stderr: "no netlink" } : { stdout: "v1" };
+  const [tool] = await host.find(firewallCheck);
+  assertEquals(tool!.severity, "problem");
+  assertEquals(tool!.value, "iptables-save: no table; nft: no netlink");
+  assertStringIncludes(tool!.fix!, "modprobe --all nf_tables ip_tables");
+});
+
 Deno.test("firewall: nothing is run that would load nf_tables", async () => {
   const host = new FakeDoctorHost();
   host.modules.set("nf_tables", "loadable");
