@@ -61,7 +61,9 @@ export async function explain(
     return on("this host", [...findings, ...await judgeEnd(looks, first)]);
   }
   const [answer, echoes] = await Promise.all([
-    ask(parts, peer, first, signal),
+    peer.isSaved
+      ? unseen("no agent of this host can ask it")
+      : ask(parts, peer, first, signal),
     parts.sendEchoes?.(peer, flow, first),
   ]);
   const snapshot = withAnswer(looks, first, answer, echoes);

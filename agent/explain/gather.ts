@@ -545,7 +545,11 @@ function peerSights({ peers }: StatusSnapshot): PeerSight[] {
 
 function probeSight({ probe }: PeerStatus): PeerSight["probe"] {
   return probe
-    ? { state: probe.state, largestBytes: probe.mtuBytes ?? undefined }
+    ? {
+      state: probe.state,
+      hasAnswered: probe.lastAnswer !== null,
+      largestBytes: probe.mtuBytes ?? undefined,
+    }
     : undefined;
 }
 

@@ -77,7 +77,9 @@ export interface PeerSight {
 
 /** What probes say of a peer. */
 export interface ProbeSight {
-  readonly state: string;
+  readonly state: "unknown" | "reachable" | "unreachable";
+  /** Whether it has ever answered: some hosts answer no probes. */
+  readonly hasAnswered: boolean;
   /** The largest packet that passes with DF; `undefined`: not known. */
   readonly largestBytes: number | undefined;
 }

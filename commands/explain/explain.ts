@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AgentSilentError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { askPeer } from "../../agent/explain/ask_client.ts";
 import { explain } from "../../agent/explain/explain.ts";
@@ -11,6 +12,7 @@ import { lookAtHost } from "../../agent/explain/gather.ts";
 import { hostLooks } from "../../agent/explain/host_looks.ts";
 import { type Verdict, verdictOf } from "../../agent/explain/verdict.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
+import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 import { findDockerContainer } from "../../host/docker/docker_container.ts";
 import { systemClock } from "../../linux/clock.ts";
@@ -33,6 +35,16 @@ const EXIT_CODES: Readonly<Record<Verdict["verdict"], number>> = {
   unknown: exitCodes.undecided,
 };
 
+async function askAgent(socketPath: string): Promise<StatusSnapshot> {
+  const timeout = AbortSignal.timeout(STATUS_TIMEOUT_MS);
+  try {
+    return await fetchStatus(socketPath, timeout);
+  } catch (error) {
+    if (!timeout.aborted) throw error;
+    throw new AgentSilentError(socketPath, STATUS_TIMEOUT_MS, undefined);
+  }
+}
+
 /** Prints what becomes of a packet; the exit code says it, too. */
 export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
@@ -46,8 +58,7 @@ export async function run(io: CommandContext): Promise<number> {
     etcdPrefix,
     paths,
     stateDir,
-    status: () =>
-      fetchStatus(paths.socket, AbortSignal.timeout(STATUS_TIMEOUT_MS)),
+    status: () => askAgent(paths.socket),
     entersContainers: true,
   });
   using progress = new Progress(io, systemClock);

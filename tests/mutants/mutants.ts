@@ -823,4 +823,25 @@ export const MUTANTS: readonly Mutant[] = [
     change: "result: EQUAL,",
     tests: ["tests/contract/etcd_reports_test.ts"],
   },
+  {
+    fault: "an agent explains packets that do not come from the asker",
+    file: "agent/explain/answer.ts",
+    text: "!contains(asker.subnet, flow.source)",
+    change: "false",
+    tests: ["tests/unit/agent/explain/question_test.ts"],
+  },
+  {
+    fault: "an agent explains packets that are not for its own subnet",
+    file: "agent/explain/answer.ts",
+    text: "!contains(subnet, flow.destination)",
+    change: "false",
+    tests: ["tests/unit/agent/explain/question_test.ts"],
+  },
+  {
+    fault: "a rule of which nothing is known accuses",
+    file: "host/firewall/evaluate/chains.ts",
+    text: "drop !== undefined && !accepts && unknown === undefined",
+    change: "drop !== undefined",
+    tests: ["tests/unit/host/firewall/evaluate/iptables_chains_test.ts"],
+  },
 ];

@@ -33,9 +33,12 @@ export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {
     return judgeEchoes(snapshot, echoes, address, carried);
   }
   if (answer?.seen === true) return ok(`the agent of ${address} answers`);
+  const silence = peer.probe?.state === "unreachable"
+    ? "; it has stopped to answer probes, too"
+    : "";
   return unknown(
     `the agent of ${address} does not answer` +
-      (answer === undefined ? "" : `: ${answer.why}`),
+      (answer === undefined ? "" : `: ${answer.why}${silence}`),
     `on ${address}: loden explain ${formatIpv4(flow.destination)} ${
       formatIpv4(flow.source)
     }; or here with --send, which sends packets to see how far they get`,
@@ -43,7 +46,7 @@ export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {
 }
 
 function judgeEchoes(
-  { answer, flow }: SendSnapshot,
+  { answer, flow, peer }: SendSnapshot,
   echoes: Echoes,
   address: string,
   carried: string,
@@ -51,6 +54,7 @@ function judgeEchoes(
   const overlay = valueOf(echoes.overlay);
   const underlay = valueOf(echoes.underlay);
   const large = valueOf(echoes.overlayLarge);
+  const hasAnswered = peer?.probe?.hasAnswered ?? false;
   const largeOutside = valueOf(echoes.underlayLarge);
   if (overlay === true || answer?.seen === true) {
     if (large === true) {
@@ -66,6 +70,15 @@ function judgeEchoes(
       `no packet could be sent: ${
         echoes.overlay.seen ? "" : echoes.overlay.why
       }`,
+    );
+  }
+  // A host may forward containers' packets and answer none itself, as with flannel
+  // behind a firewall.
+  if (underlay === true && !hasAnswered) {
+    return unknown(
+      `${address} answers a ping on the underlay, and has never answered through ` +
+        "the overlay: it may be a host that does not",
+      `on ${address}: look whether ${carried} arrives (tcpdump)`,
     );
   }
   if (underlay === true && largeOutside !== false) {

@@ -572,6 +572,13 @@ Deno.test("without an agent and its traces nothing is accused", async () => {
   assertEquals((await explainWorld(world)).verdict, "unknown");
 });
 
+function forgetProbes({ here }: World): void {
+  here.snapshot = {
+    ...here.snapshot!,
+    peers: here.snapshot!.peers.map((peer) => ({ ...peer, probe: null })),
+  };
+}
+
 const all = (
   underlay: boolean,
   underlayLarge: boolean,
@@ -607,6 +614,13 @@ const ECHOES: readonly [string, Echoes, boolean, string, string][] = [
     "raise the MTU there",
   ],
   [
+    "only the underlay of a host that never answers",
+    all(true, true, false, false),
+    false,
+    "unknown",
+    "",
+  ],
+  [
     "nothing is answered",
     all(false, false, false, false),
     false,
@@ -619,6 +633,7 @@ for (const [name, echoes, isConnected, verdict, fix] of ECHOES) {
   Deno.test(`with --send, ${name}: ${verdict}`, async () => {
     const world = healthyWorld();
     world.isConnected = isConnected;
+    if (name.includes("never answers")) forgetProbes(world);
     world.sendEchoes = () => Promise.resolve(echoes);
     const found = await explainWorld(world, { sizeBytes: 1472 });
     assertEquals(found.verdict, verdict, JSON.stringify(found.findings));
