@@ -80,6 +80,11 @@ export class BreakableWorld implements AsyncDisposable {
       subnets as [string, string],
     );
     await world.untilWell();
+    await eventually(
+      "an answered probe",
+      () => statusOf(world.here),
+      ({ peers }) => peers.every(({ probe }) => probe?.lastAnswer),
+    );
     return world;
   }
 

@@ -11,6 +11,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import { loden } from "../rig/agent.ts";
 import type { Agent } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
+import { Daemon } from "../rig/daemon.ts";
 import type { RigHost } from "../rig/host.ts";
 import { Rig } from "../rig/rig.ts";
 import { eventually, SUBNETS } from "./overlay.ts";
@@ -133,6 +134,40 @@ export function kernelBackendSuite(
         );
         assertMatch(value, lease);
       }
+    });
+
+    it("is explained, and nothing is accused", async () => {
+      const { from, to } = world.ends;
+      const { agent, host } = world.member(0);
+      await using processes = new AsyncDisposableStack();
+      for (const { namespace } of [from, to]) {
+        // A container has a process; a namespace alone is none.
+        processes.use(
+          new Daemon({
+            name: `the container ${namespace.name}`,
+            command: [...namespace.commandPrefix, "sleep", "60"],
+            logFile: `${world.rig.directory}/${namespace.name}.log`,
+          }),
+        );
+      }
+      await assertPings(from.namespace, to.address);
+      await eventually(
+        "no accusation",
+        async () => {
+          const { stdout } = await loden(host.namespace, [
+            "explain",
+            "--json",
+            `--run-dir=${agent.files.runDirectory}`,
+            `--state-dir=${agent.files.stateDirectory}`,
+            from.address,
+            to.address,
+          ]);
+          return JSON.parse(stdout).findings as Record<string, unknown>[];
+        },
+        (findings) =>
+          findings.every(({ outcome }) => outcome === "ok") &&
+          findings.some(({ side }) => side === "other host"),
+      );
     });
 
     it("carries pings of every size, TCP and UDP", async () => {
