@@ -80,11 +80,6 @@ export class BreakableWorld implements AsyncDisposable {
       subnets as [string, string],
     );
     await world.untilWell();
-    await eventually(
-      "an answered probe",
-      () => statusOf(world.here),
-      ({ peers }) => peers.every(({ probe }) => probe?.lastAnswer),
-    );
     return world;
   }
 
@@ -145,9 +140,17 @@ export class BreakableWorld implements AsyncDisposable {
     return explained;
   }
 
-  /** Packets pass in both directions. */
+  /** Packets pass in both directions, and the agents ask each other. */
   async untilWell(): Promise<void> {
     await Promise.all([
+      eventually(
+        "an answered probe",
+        () => statusOf(this.here),
+        ({ peers }) =>
+          peers.some(({ probe, subnet }) =>
+            subnet === this.subnets[1] && probe?.lastAnswer
+          ),
+      ),
       untilAnswered(
         this.here.container.namespace,
         this.there.container.address,
