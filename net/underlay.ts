@@ -26,6 +26,8 @@ export interface OuterTraffic {
   readonly protocol: number;
   /** Destination port, of a protocol that has ports. */
   readonly port?: number;
+  /** Those that packets leave from, `49152-65535`, if not the same one. */
+  readonly sourcePorts?: string;
 }
 
 /** Where outer packets may come from and leave by on this host. */

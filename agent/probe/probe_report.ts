@@ -154,8 +154,12 @@ export class ProbeReport {
       return;
     }
     const outer = (this.#surroundings.underlayUse()?.traffic ?? [])
-      .map(({ port, protocol }) =>
-        port === undefined ? `IP protocol ${protocol}` : `UDP port ${port}`
+      .map(({ port, protocol, sourcePorts }) =>
+        port === undefined
+          ? `IP protocol ${protocol}`
+          : `UDP port ${port}${
+            sourcePorts === undefined ? "" : ` from ports ${sourcePorts}`
+          }`
       );
     const fix = decided > 1 && peers.length === decided
       ? "check this host's own underlay and firewall first"

@@ -48,6 +48,8 @@ export interface UdpDataPath {
    * earlier agent left are removed. Calls do not overlap.
    */
   changePeers(diff: PeerDiff): Promise<void>;
+  /** Those that packets leave from, `49152-65535`, if not the network's. */
+  readonly sourcePorts?: string | undefined;
   /** Names of the devices through which peers are reached now. */
   underlayDevices(): readonly string[];
   /** Names are an interface: `docs/datapath.md`. */

@@ -254,10 +254,15 @@ export class UdpBackend implements Backend {
   }
 
   underlayUse(): UnderlayUse | undefined {
-    const devices = this.#path?.underlayDevices();
-    return devices && {
-      traffic: [{ protocol: IPPROTO_UDP, port: this.#options.port }],
-      devices,
+    if (this.#path === undefined) return undefined;
+    const { sourcePorts } = this.#path;
+    return {
+      traffic: [{
+        protocol: IPPROTO_UDP,
+        port: this.#options.port,
+        ...(sourcePorts !== undefined && { sourcePorts }),
+      }],
+      devices: this.#path.underlayDevices(),
     };
   }
 

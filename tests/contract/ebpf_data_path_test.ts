@@ -490,6 +490,10 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
       assertEquals(counters["tx.packets"]! - sent!, PACKETS);
       const { sourcePort } = await host.sendOut();
       assertEquals(sourcePort === FIRST.port, after === "fixed");
+      assertEquals(
+        second.underlayUse()!.traffic[0]!.sourcePorts,
+        after === "fixed" ? undefined : "49152-65535",
+      );
       await host.stop(second);
     }
   });

@@ -67,6 +67,7 @@ import { planProgramRemoval, removeFailedStart } from "./remove.ts";
 import { passTestPackets } from "./self_test.ts";
 import {
   chooseSourcePort,
+  HASHED_PORTS,
   type SourcePortDecision,
 } from "./source_port_choice.ts";
 import { describeDevice } from "./underlays.ts";
@@ -625,7 +626,7 @@ export class EbpfDataPath implements UdpDataPath {
     return {
       ...this.#programs?.underlays.details(),
       "source port": `${
-        sourcePort === "fixed" ? this.#options.port : "49152-65535"
+        sourcePort === "fixed" ? this.#options.port : HASHED_PORTS
       }: ${reason}`,
       ...this.#claims.details(),
     };

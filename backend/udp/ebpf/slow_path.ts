@@ -42,6 +42,7 @@ import {
   UDP,
   VERDICT,
 } from "./programs/layout.ts";
+import { HASHED_PORTS } from "./source_port_choice.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -210,7 +211,7 @@ export class SlowPath {
       peer: formatIpv4(address),
       firewall: formatIpv4(reporter),
       hint: sourcePort === "hash"
-        ? `accept UDP from ports 49152-65535 to port ${port}, or use --source-port=fixed on all hosts`
+        ? `accept UDP from ports ${HASHED_PORTS} to port ${port}, or use --source-port=fixed on all hosts`
         : `accept UDP port ${port}`,
     });
   }

@@ -7,6 +7,9 @@
 import type { Underlay } from "../../../net/underlay.ts";
 import type { SourcePortChoice } from "../data_path.ts";
 
+/** With `hash`; the programs' constants say the same. */
+export const HASHED_PORTS = "49152-65535";
+
 /** A choice, and why. */
 export interface SourcePortDecision {
   readonly sourcePort: "hash" | "fixed";

@@ -29,6 +29,7 @@ import { KernelPathUnavailableError } from "./errors.ts";
 import { missingFeature, requireRoom } from "./kernel_features.ts";
 import { FlowSpreading } from "./flow_spreading.ts";
 import { SlowPath } from "./slow_path.ts";
+import { HASHED_PORTS } from "./source_port_choice.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -202,6 +203,11 @@ class RunningEbpf implements UdpDataPath {
 
   get peerCount(): number {
     return this.#parts.path.peerCount;
+  }
+
+  get sourcePorts(): string | undefined {
+    const { sourcePort } = this.#parts.path;
+    return sourcePort === "hash" ? HASHED_PORTS : undefined;
   }
 
   changePeers(diff: PeerDiff): Promise<void> {

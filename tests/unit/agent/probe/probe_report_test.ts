@@ -24,10 +24,17 @@ class World {
   readonly state = newAgentState(this.clock);
   readonly peers = new PeerProbes(this.clock, new FakeRandom());
   failure: LodenError | undefined;
+  sourcePorts: string | undefined;
   readonly report = new ProbeReport(this.state, this.clock, {
     underlay: () => underlay,
     underlayUse: () => ({
-      traffic: [{ protocol: 17, port: 8_285 }],
+      traffic: [{
+        protocol: 17,
+        port: 8_285,
+        ...(this.sourcePorts !== undefined && {
+          sourcePorts: this.sourcePorts,
+        }),
+      }],
       devices: ["eth0"],
     }),
   });
@@ -92,6 +99,17 @@ Deno.test("hosts that do not answer are a warning with what to do, until they an
   for (const number of [2, 3, 4, 5]) world.turns(number, MTU);
   world.update();
   assertEquals(world.state.warnings(), []);
+});
+
+Deno.test("the warning names the source ports that must pass", () => {
+  const world = new World(1);
+  world.sourcePorts = "49152-65535";
+  world.turns(1, 0, 3);
+  world.update();
+  assertMatch(
+    world.warning("peers.unreachable")!,
+    /passes UDP port 8285 from ports 49152-65535 both ways$/,
+  );
 });
 
 Deno.test("the warning is not shown before five seconds have passed", async () => {
