@@ -184,6 +184,7 @@ export class Agent {
         return current && poolSize(current.plan.config.pool);
       },
       peerTraffic: () => this.#backend?.peerTraffic() ?? [],
+      dropSources: () => this.#backend?.dropSources() ?? [],
       peers: () =>
         [...this.#backend?.peers.values() ?? []].map((peer) => ({
           subnet: formatCidr(peer.subnet),
@@ -280,7 +281,9 @@ export class Agent {
       peers: peers.length,
     });
     const serving = supervisor.replan({ config, underlay, subnet }, signal);
-    await this.#applyPeers({ added: peers, changed: [], removed: [] });
+    const diff = { added: peers, changed: [], removed: [] };
+    await this.#applyPeers(diff);
+    state.tellPeers(diff);
     await serving;
     if (state.facts.ready) return;
     state.set({ fromSavedState: true });
@@ -350,6 +353,7 @@ export class Agent {
   async #onPeers(diff: PeerDiff): Promise<void> {
     const { state } = this.#components;
     await this.#applyPeers(diff);
+    state.tellPeers(diff);
     state.clear("peers.unknown");
     state.set({});
     log.info("peers changed", {

@@ -5,6 +5,7 @@
  */
 
 import type { Cidr } from "../net/cidr.ts";
+import type { DropReader } from "../net/dropped_packet.ts";
 import type { DataPathName, PeerDiff, PeerTraffic } from "../net/peer.ts";
 import type { Overlay, Underlay, UnderlayUse } from "../net/underlay.ts";
 import type { RouteClaim } from "./reconcile/route_claims.ts";
@@ -88,6 +89,11 @@ export interface Backend {
   directDevices?(): readonly string[] | undefined;
   /** Traffic of the peers that have counters of their own. Absent: none have. */
   peerTraffic?(): readonly PeerTraffic[];
+  /**
+   * What it drops; `undefined` before the start, and if it cannot tell. Absent:
+   * the kernel alone moves the packets.
+   */
+  drops?(): DropReader | undefined;
   /** Known once it has been started. */
   warnings?(): readonly BackendWarning[];
   /**

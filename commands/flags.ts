@@ -118,6 +118,40 @@ export const WEB_FLAG: BoolFlag = {
   help: "print the address of the agent's page",
 };
 
+/** `monitor`: events of one host. */
+export const PEER_FLAG: StringFlag = {
+  ...OWN,
+  name: "peer",
+  type: "string",
+  default: "",
+  placeholder: "HOST",
+  help: "show only what concerns HOST: a subnet or an address, also of a " +
+    "host that is no peer",
+};
+
+/** `monitor`: drops of some kinds. */
+export const REASON_FLAG: StringFlag = {
+  ...OWN,
+  name: "reason",
+  type: "string",
+  default: "",
+  placeholder: "LIST",
+  help: "show only drops for these reasons, separated by commas: " +
+    "rx.drop.unknownSender, or unknownSender",
+};
+
+/** `monitor`: for Wireshark. */
+export const PCAP_FLAG: StringFlag = {
+  ...OWN,
+  name: "pcap",
+  type: "string",
+  default: "",
+  placeholder: "FILE",
+  help:
+    "write the dropped packets to FILE as well, which must not exist, for " +
+    "Wireshark and tcpdump",
+};
+
 /** `config put`: publish a config that the checks refuse. */
 export const FORCE_FLAG: BoolFlag = {
   ...OWN,

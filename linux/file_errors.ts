@@ -23,6 +23,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const WRITE_REMEDIES: typeof REMEDIES = {
   ...REMEDIES,
   EACCES: "run as root, or give this user write permission on the directory",
+  EEXIST: "remove that file, or name another one",
 };
 
 const READ_REMEDIES: typeof REMEDIES = {

@@ -46,6 +46,12 @@ const SYMBOLS = {
     result: "i32",
   },
   poll: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  mmap: {
+    parameters: ["usize", "usize", "i32", "i32", "i32", "usize"],
+    result: "pointer",
+  },
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
+  getpagesize: { parameters: [], result: "i32" },
   madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
   malloc_trim: { parameters: ["usize"], result: "i32" },
   mallopt: { parameters: ["i32", "i32"], result: "i32" },

@@ -23,6 +23,7 @@ import {
   type PeerTraffic,
 } from "../../net/peer.ts";
 import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
+import type { DropSource } from "../status/state.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 
 const log = getLogger(["loden", "agent"]);
@@ -125,6 +126,16 @@ export class BackendKeeper {
   /** None while no backend runs. */
   peerTraffic(): readonly PeerTraffic[] {
     return this.#running?.backend.peerTraffic?.() ?? [];
+  }
+
+  /** What tells of its drops; `undefined` if no backend runs. */
+  dropSource(): DropSource | undefined {
+    const backend = this.#running?.backend;
+    return backend && {
+      backendType: backend.type,
+      reader: backend.drops?.(),
+      kernelAlone: backend.drops === undefined,
+    };
   }
 
   /** What the backend that runs does not do as well as it could. */

@@ -36,6 +36,7 @@ import {
   type PeerTraffic,
 } from "../../net/peer.ts";
 import type { Overlay, Underlay, UnderlayUse } from "../../net/underlay.ts";
+import type { DropSource } from "../status/state.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import { type BackendEvents, BackendKeeper } from "./backend_keeper.ts";
 
@@ -193,6 +194,11 @@ export class BackendSuccession {
   /** Of the peers that have counters of their own, with any of the backends. */
   peerTraffic(): readonly PeerTraffic[] {
     return this.#members.flatMap(({ keeper }) => keeper.peerTraffic());
+  }
+
+  /** What tells of the drops of each backend that runs. */
+  dropSources(): readonly DropSource[] {
+    return this.#members.flatMap(({ keeper }) => keeper.dropSource() ?? []);
   }
 
   /** What the backends that run do not do as well as they could. */

@@ -42,10 +42,30 @@ export interface PlainAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Lines that are sent as they come, until their end or the caller's. */
+export interface StreamAnswer {
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Called when the head is sent. */
+  readonly open: () => LineSource;
+}
+
+/** Where they come from. */
+export interface LineSource extends Disposable {
+  /** The next ones; `undefined` at the end. */
+  next(): Promise<string | undefined>;
+}
+
+/** Either of them. */
+export type Answer = PlainAnswer | StreamAnswer;
+
 /** Answers a request; what it throws is logged and answered with 500. */
 export type Handler = (
   request: PlainRequest,
 ) => PlainAnswer | Promise<PlainAnswer>;
+
+/** The same with a stream. */
+export type StreamHandler = (request: PlainRequest) => StreamAnswer;
 
 /** Of one connection and of all. */
 export interface RequestLimits {
@@ -57,6 +77,8 @@ export interface RequestLimits {
   readonly answerMs: number;
   /** At once; one more ends the oldest. */
   readonly connections: number;
+  /** Streams at once, which are not among those; one more gets 503. */
+  readonly streams: number;
 }
 
 /** More than any probe needs. */
@@ -65,6 +87,7 @@ export const REQUEST_LIMITS: RequestLimits = {
   requestMs: 5_000,
   answerMs: 10_000,
   connections: 64,
+  streams: 8,
 };
 
 /** Then what these ask is answered, and the rest of the agent has its turn. */
@@ -76,16 +99,17 @@ const DRAINED_BYTES = 65_536;
 /** See the module. */
 export class RequestServer {
   readonly #listener: Deno.Listener<Deno.Conn>;
-  readonly #answer: Handler;
+  readonly #answer: (request: PlainRequest) => Answer | Promise<Answer>;
   readonly #limits: RequestLimits;
   /** The oldest first. */
   readonly #open = new Set<Connection>();
+  readonly #streams = new Set<Connection>();
   readonly #accepting: Promise<void>;
 
   /** Closes the listener when it is stopped. */
   constructor(
     listener: Deno.Listener<Deno.Conn>,
-    answer: Handler,
+    answer: (request: PlainRequest) => Answer | Promise<Answer>,
     limits: RequestLimits = REQUEST_LIMITS,
   ) {
     this.#listener = listener;
@@ -103,6 +127,7 @@ export class RequestServer {
   async stop(): Promise<void> {
     this.#listener.close();
     for (const connection of this.#open) connection.close();
+    for (const connection of this.#streams) connection.close();
     await this.#accepting;
   }
 
@@ -144,6 +169,7 @@ export class RequestServer {
         : head.kind === "late"
         ? { status: 408, body: "request timeout\n" }
         : { status: 400, body: "bad request\n" };
+      if ("open" in answer) return await this.#stream(connection, answer);
       const bytes = encodeAnswer(answer, request?.method !== "HEAD");
       await connection.send(bytes, answerMs);
     } catch {
@@ -153,9 +179,46 @@ export class RequestServer {
     }
   }
 
-  async #ask(request: PlainRequest): Promise<PlainAnswer> {
+  /**
+   * A caller that does not read stops its own stream only: the source must not
+   * keep more and more for it.
+   */
+  async #stream(
+    connection: Connection,
+    { contentType, headers, open }: StreamAnswer,
+  ): Promise<void> {
+    this.#open.delete(connection);
+    this.#streams.add(connection);
     try {
-      return await this.#answer(request);
+      await connection.stream(
+        encodeHead(200, { "content-type": contentType, ...headers }),
+      );
+      using source = open();
+      const gone = connection.untilGone().then(() => undefined);
+      for (;;) {
+        const lines = await Promise.race([source.next(), gone]);
+        if (lines === undefined) return;
+        // Before Deno 2.9 a write that waits outlives the connection's close.
+        const sending = connection.stream(new TextEncoder().encode(lines))
+          .then(() => true);
+        sending.catch(() => {});
+        if (!await Promise.race([sending, gone])) return;
+      }
+    } finally {
+      this.#streams.delete(connection);
+    }
+  }
+
+  async #ask(request: PlainRequest): Promise<Answer> {
+    try {
+      const answer = await this.#answer(request);
+      if (!("open" in answer)) return answer;
+      if (this.#streams.size >= this.#limits.streams) {
+        return { status: 503, body: "too many streams\n" };
+      }
+      return request.method === "HEAD"
+        ? { status: 200, body: "", contentType: answer.contentType }
+        : answer;
     } catch (error) {
       log.error("a request could not be answered", {
         event: "agent.answer-failed",
@@ -235,10 +298,25 @@ class Connection {
     }
   }
 
-  async #sendAll(bytes: Uint8Array): Promise<void> {
+  /** Sends a part; waits for as long as the caller does not read. */
+  async stream(bytes: Uint8Array): Promise<void> {
     for (let sent = 0; sent < bytes.length;) {
       sent += await this.#conn.write(bytes.subarray(sent));
     }
+  }
+
+  /** Until the caller has closed its end, or is no more. Never rejects. */
+  async untilGone(): Promise<void> {
+    const rest = new Uint8Array(4_096);
+    try {
+      while (await this.#conn.read(rest) !== null);
+    } catch {
+      // Reset, or closed by this side.
+    }
+  }
+
+  async #sendAll(bytes: Uint8Array): Promise<void> {
+    await this.stream(bytes);
     await this.#conn.closeWrite();
     const rest = new Uint8Array(4_096);
     for (let drained = 0; drained < DRAINED_BYTES;) {
@@ -306,22 +384,31 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
+/** Without a length, the answer ends with the connection (RFC 9112, 6.3). */
+function encodeHead(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+): Uint8Array {
+  const lines = [
+    `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}`,
+    ...Object.entries({ ...headers, connection: "close" }).map((
+      [name, value],
+    ) => `${name}: ${value}`),
+  ];
+  return new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
+}
+
 function encodeAnswer(
   { status, body, contentType, headers }: PlainAnswer,
   withBody: boolean,
 ): Uint8Array {
   const text = new TextEncoder();
   const bytes = typeof body === "string" ? text.encode(body) : body;
-  const head = [
-    `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}`,
-    `content-type: ${contentType ?? "text/plain; charset=utf-8"}`,
-    `content-length: ${bytes.length}`,
-    "connection: close",
-    ...Object.entries(headers ?? {}).map(([name, value]) =>
-      `${name}: ${value}`
-    ),
-  ];
-  const first = text.encode(`${head.join("\r\n")}\r\n\r\n`);
+  const first = encodeHead(status, {
+    "content-type": contentType ?? "text/plain; charset=utf-8",
+    "content-length": String(bytes.length),
+    ...headers,
+  });
   if (!withBody) return first;
   const whole = new Uint8Array(first.length + bytes.length);
   whole.set(first);

@@ -11,10 +11,10 @@ import type { Handler, PlainAnswer, PlainRequest } from "./request_server.ts";
 export type Routes = ReadonlyMap<string, Handler>;
 
 /** Answers GET and HEAD; `undefined` if there is no such path. */
-export function answerRoute(
+export function answerRoute<Made>(
   request: PlainRequest,
-  routes: Routes,
-): PlainAnswer | Promise<PlainAnswer> | undefined {
+  routes: ReadonlyMap<string, (request: PlainRequest) => Made>,
+): Made | PlainAnswer | undefined {
   const handler = routes.get(request.path);
   if (handler === undefined) return undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {

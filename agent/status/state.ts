@@ -8,7 +8,8 @@
 import type { BackendStatus } from "../../backend/backend.ts";
 import type { DockerStatus } from "../../host/docker/docker_watch.ts";
 import type { Clock } from "../../linux/clock.ts";
-import type { PeerTraffic } from "../../net/peer.ts";
+import type { DropReader } from "../../net/dropped_packet.ts";
+import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import { Health, type Warning, type WarningCode } from "./health.ts";
 
 /** The steps of a start, in order, and the later phases. */
@@ -188,6 +189,14 @@ export type AgentFacts = Pick<
   | "web"
 >;
 
+/** A backend that runs, and what tells of its drops. */
+export interface DropSource {
+  readonly backendType: string;
+  readonly reader: DropReader | undefined;
+  /** Whether the kernel moves its packets without programs of ours. */
+  readonly kernelAlone: boolean;
+}
+
 /** The parts that are read at the moment of the snapshot. */
 export interface LiveParts {
   backend(): BackendStatus | undefined;
@@ -199,6 +208,8 @@ export interface LiveParts {
   /** Of the peers that have counters of their own. */
   peerTraffic(): readonly PeerTraffic[];
   probes(): ProbesStatus | undefined;
+  /** Of the present backend first; none if no backend runs. */
+  dropSources(): readonly DropSource[];
 }
 
 const NO_PARTS: LiveParts = {
@@ -209,6 +220,7 @@ const NO_PARTS: LiveParts = {
   subnetCount: () => undefined,
   peerTraffic: () => [],
   probes: () => undefined,
+  dropSources: () => [],
 };
 
 /** The agent's state and its listeners. */
@@ -216,6 +228,7 @@ export class AgentState {
   readonly #identity: AgentIdentity;
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();
+  readonly #peerListeners = new Set<(diff: PeerDiff) => void>();
   readonly #health: Health;
   #phase: AgentPhase = "starting";
   #phaseSinceMs: number;
@@ -240,6 +253,10 @@ export class AgentState {
     this.#clock = clock;
     this.#health = new Health(clock);
     this.#phaseSinceMs = clock.now();
+  }
+
+  get identity(): AgentIdentity {
+    return this.#identity;
   }
 
   get phase(): AgentPhase {
@@ -327,6 +344,27 @@ export class AgentState {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls `listener` with each change of peers, until the returned function is called. */
+  onPeers(listener: (diff: PeerDiff) => void): () => void {
+    this.#peerListeners.add(listener);
+    return () => this.#peerListeners.delete(listener);
+  }
+
+  /** The backend has been given these changes. */
+  tellPeers(diff: PeerDiff): void {
+    for (const listener of this.#peerListeners) listener(diff);
+  }
+
+  /** The backends that run, and what tells of their drops. */
+  dropSources(): readonly DropSource[] {
+    return this.#parts.dropSources();
+  }
+
+  /** As in the snapshot; `undefined` if none runs. */
+  backend(): BackendStatus | undefined {
+    return this.#parts.backend();
   }
 
   /** The snapshot without the peers, of which there may be thousands. */

@@ -9,7 +9,7 @@
 
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "../instance/instance.ts";
-import { RequestServer } from "./request_server.ts";
+import { RequestServer, type StreamHandler } from "./request_server.ts";
 import { answerRoute, type Routes } from "./routes.ts";
 
 /** The socket, mode 0600, in a directory that must exist. */
@@ -31,6 +31,7 @@ export class StatusServer {
   static start(
     paths: InstancePaths,
     routes: Routes,
+    streams: ReadonlyMap<string, StreamHandler> = new Map(),
   ): StatusServer {
     removeStaleSocket(paths.socket);
     // The mode must be right from the first moment: with a chmod after the
@@ -41,6 +42,7 @@ export class StatusServer {
         Deno.listen({ transport: "unix", path: paths.socket }),
         (request) =>
           answerRoute(request, routes) ??
+            answerRoute(request, streams) ??
             { status: 404, body: "not found: try /status\n" },
       );
       return new StatusServer(server, paths.socket);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DropReader } from "../../net/dropped_packet.ts";
 import type { OverlayMtu } from "../../net/mtu.ts";
 import type { DataPathName, PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import type { BackendContext } from "../backend.ts";
@@ -56,6 +57,8 @@ export interface UdpDataPath {
   counters(): Record<string, number>;
   /** Of the peers that have counters of their own; absent: none have. */
   peerTraffic?(): readonly PeerTraffic[];
+  /** `undefined` if this kernel cannot tell what is dropped. */
+  readonly drops: DropReader | undefined;
   /** What else `loden status` shows, by name. */
   details(): Record<string, string>;
   /** Stops the process's part; what runs in the kernel alone stays. */

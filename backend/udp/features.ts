@@ -27,6 +27,8 @@ export const UDP_FEATURES = {
   "flow-spreading": "flowSpreading",
   /** Resetting the tunnel mark of super-packets, kernel data path. */
   "decap-udp": "decapUdp",
+  /** Recording dropped packets in a ring buffer, kernel data path. */
+  "drop-events": "dropEvents",
 } as const satisfies Record<string, keyof DataPathFeatures>;
 
 /** Which features are to be used, or are in use. */
@@ -36,6 +38,7 @@ export interface DataPathFeatures extends OffloadFeatures {
   readonly tcx: boolean;
   readonly flowSpreading: boolean;
   readonly decapUdp: boolean;
+  readonly dropEvents: boolean;
 }
 
 /** Of the kernel data path alone. */
@@ -43,6 +46,7 @@ const KERNEL_ONLY: readonly (keyof DataPathFeatures)[] = [
   "tcx",
   "flowSpreading",
   "decapUdp",
+  "dropEvents",
 ];
 
 /** Everything except what is disabled. */

@@ -12,6 +12,7 @@ import {
   overlayMtu,
   UDP_ENCAPSULATION_BYTES,
 } from "../../net/mtu.ts";
+import type { DropReader } from "../../net/dropped_packet.ts";
 import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
 import type {
@@ -264,6 +265,10 @@ export class UdpBackend implements Backend {
       }],
       devices: this.#path.underlayDevices(),
     };
+  }
+
+  drops(): DropReader | undefined {
+    return this.#path?.drops;
   }
 
   warnings(): readonly BackendWarning[] {

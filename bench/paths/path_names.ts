@@ -42,6 +42,8 @@ export const PATHS = {
   // Their modules are missing from some kernels.
   "loden-ipip": { modes: LINK_MODES, isNamedOnly: true },
   "loden-wireguard": { modes: LINK_MODES, isNamedOnly: true },
+  // While `loden monitor` runs on both hosts: beside udp-ebpf.
+  "udp-ebpf-monitored": { modes: LINK_MODES, isNamedOnly: true },
   // Hosts that carry packets in different ways.
   "udp-ebpf-to-tun": { modes: LINK_MODES, isNamedOnly: true },
   "udp-tun-to-ebpf": { modes: LINK_MODES, isNamedOnly: true },
@@ -82,12 +84,14 @@ export function isKernelBackendPathName(
   return name.startsWith("loden-");
 }
 
-/** A path whose hosts carry packets in different ways. */
-export type MixedPathName = Extract<PathName, `udp-${string}-to-${string}`>;
+/** A path made of others: its hosts may carry packets in different ways. */
+export type MixedPathName =
+  | "udp-ebpf-monitored"
+  | Extract<PathName, `udp-${string}-to-${string}`>;
 
 /** Whether a path is one of those. */
 export function isMixedPathName(name: PathName): name is MixedPathName {
-  return name.includes("-to-");
+  return name.includes("-to-") || name === "udp-ebpf-monitored";
 }
 
 /** The paths that are measured with Docker too. */

@@ -6,7 +6,9 @@
 
 import { delay } from "@std/async/delay";
 import type { Agent } from "../../tests/rig/agent.ts";
+import { Daemon } from "../../tests/rig/daemon.ts";
 import type { LinkMode } from "../../tests/rig/link_mode.ts";
+import { lodenCommand } from "../../tests/rig/loden_program.ts";
 import type { Rig } from "../../tests/rig/rig.ts";
 import { AgentsPath, START_TIMEOUT_MS, startAgents } from "./agents_path.ts";
 import {
@@ -35,6 +37,7 @@ const MIXED_PATHS: Readonly<
 > = {
   "udp-ebpf-to-tun": ["udp-ebpf", "udp-tun"],
   "udp-tun-to-ebpf": ["udp-tun", "udp-ebpf"],
+  "udp-ebpf-monitored": ["udp-ebpf", "udp-ebpf"],
 };
 
 const POLL_MS = 2;
@@ -71,11 +74,32 @@ export class UdpPath extends AgentsPath {
     signal: AbortSignal,
   ): Promise<UdpPath> {
     const flagsOf = (index: number) => lodenFlags(wayOf(name, index));
-    return new UdpPath(
+    const path = new UdpPath(
       name,
       rig,
       await startAgents(rig, undefined, flagsOf, signal),
     );
+    await path.#startMonitors(signal);
+    return path;
+  }
+
+  /** They end with the agents, and with the rig. */
+  async #startMonitors(signal: AbortSignal): Promise<void> {
+    if (this.name !== "udp-ebpf-monitored") return;
+    await Promise.all(this.agents.map(async ({ files }, index) => {
+      const { namespace } = this.rig.host(index);
+      const monitor = new Daemon({
+        name: `monitor of host ${index}`,
+        command: [
+          ...namespace.commandPrefix,
+          ...lodenCommand(),
+          ...["monitor", "--json", `--run-dir=${files.runDirectory}`],
+        ],
+        logFile: `${this.rig.directory}/${crypto.randomUUID()}.log`,
+        env: { DENO_NO_UPDATE_CHECK: "1" },
+      });
+      await monitor.untilLogged(/"source"/, START_TIMEOUT_MS, signal);
+    }));
   }
 
   /**
@@ -92,6 +116,7 @@ export class UdpPath extends AgentsPath {
     // A program in a driver, which an agent has taken away only now, forbids the
     // other end's offloads.
     if (mode === "super") await this.rig.setLinkMode(mode, signal);
+    await this.#startMonitors(signal);
   }
 
   /** What the agent of the second host, which receives, logged when it started. */

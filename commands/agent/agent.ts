@@ -14,7 +14,10 @@ import { probeRoutes } from "../../agent/probe/probe_routes.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
+import { LogObservers } from "../../agent/logging/log_observers.ts";
 import { configureLogging } from "../../agent/logging/logging.ts";
+import { Monitor } from "../../agent/monitor/monitor.ts";
+import { monitorRoute } from "../../agent/monitor/monitor_route.ts";
 import { refuseFilesOfOthers } from "../../agent/instance/other_agents.ts";
 import { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { AgentState } from "../../agent/status/state.ts";
@@ -89,13 +92,14 @@ export async function run(io: CommandContext): Promise<number> {
     perPeer: settings.metricsPeers,
     revision: () => revision ??= buildCommit(),
   });
+  const logObservers = new LogObservers(metrics.events.count);
   configureLogging({
     format: settings.logFormat,
     verbosity: settings.verbosity,
-    observe: metrics.events.count,
+    observe: logObservers.tell,
   });
   try {
-    await runAgent(io, settings, metrics);
+    await runAgent(io, settings, metrics, logObservers.add);
     return exitCodes.ok;
   } catch (error) {
     log.fatal("agent cannot continue", { event: "agent.failed", error });
@@ -128,6 +132,7 @@ async function runAgent(
   io: CommandIo,
   settings: Settings,
   metrics: AgentMetrics,
+  observeLog: LogObservers["add"],
 ): Promise<void> {
   const paths = instancePaths(settings.runDir, settings.etcdPrefix);
   using _lock = InstanceLock.acquire(paths, settings.etcdPrefix);
@@ -160,10 +165,12 @@ async function runAgent(
       metrics,
     );
     agent = parts.agent;
+    const monitor = new Monitor({ state, clock: systemClock, observeLog });
     const probes = probeRoutes(() => parts.agent.probes);
     const status = StatusServer.start(
       paths,
       socketRoutes(state, metrics, probes),
+      new Map([["/monitor", monitorRoute(monitor, paths.socket)]]),
     );
     onceReady(state, ending.signal, releaseProgramPages);
     try {
@@ -173,6 +180,7 @@ async function runAgent(
         feedWatchdogUntil(io.env, state, ending.signal),
       ]);
     } finally {
+      monitor.stop();
       await status.stop();
     }
   } finally {

@@ -15,7 +15,8 @@ import type { Instruction } from "./instructions.ts";
  * The kinds of maps. A `lpmTrie`'s key is the prefix length in bits (u32, the
  * machine's byte order) and the address (network byte order); a lookup finds the
  * longest prefix. An array's key is an index (u32), and all its entries are
- * always there.
+ * always there. A `ringBuffer` (Linux 5.8) has no entries; programs write records
+ * to it, and {@linkcode Bpf.mapRing} reads them.
  */
 export type MapType =
   | "hash"
@@ -23,7 +24,8 @@ export type MapType =
   | "percpuHash"
   | "percpuArray"
   | "lruHash"
-  | "lpmTrie";
+  | "lpmTrie"
+  | "ringBuffer";
 
 /** A map to create. */
 export interface MapSpec {
@@ -33,6 +35,7 @@ export interface MapSpec {
   readonly keyBytes: number;
   /** Of one CPU, in a map per CPU. */
   readonly valueBytes: number;
+  /** Of a `ringBuffer`: its bytes, a power of two and a multiple of a page. */
   readonly maxEntries: number;
   /**
    * BPF_F_NO_PREALLOC: memory only for entries that are there. Always set for a
@@ -87,6 +90,19 @@ export interface BpfMap extends Disposable {
    * the same time.
    */
   entries(): MapEntry[];
+}
+
+/**
+ * The reader's side of a `ringBuffer`, which has one reader at a time.
+ */
+export interface RingReader extends Disposable {
+  /**
+   * Copies of the next records in the order in which they were reserved, `most`
+   * at most. Ends before a record that a program is still writing.
+   */
+  read(most: number): Uint8Array<ArrayBuffer>[];
+  /** Forgets what is there. */
+  skip(): void;
 }
 
 /**
@@ -182,6 +198,8 @@ export interface Bpf extends Disposable {
   loadProgram(spec: ProgramSpec): BpfProgram;
   /** The map with that id; `undefined` if it is gone. */
   openMap(id: number): BpfMap | undefined;
+  /** Maps the memory of a `ringBuffer`; the map may be disposed before it. */
+  mapRing(map: BpfMap): RingReader;
   /** The program with that id; `undefined` if it is gone. */
   openProgram(id: number): BpfProgram | undefined;
   /** Runs a program on data of ours, with all its effects on its maps. */

@@ -23,6 +23,8 @@ const NUMBERS = {
   fib_lookup: 69,
   jiffies64: 118,
   ktime_get_boot_ns: 125,
+  ringbuf_reserve: 131,
+  ringbuf_submit: 132,
   csum_level: 135,
   redirect_neigh: 152,
 } as const;

@@ -22,6 +22,7 @@ import type {
   Direction,
   MapSpec,
   ProgramSpec,
+  RingReader,
   TestRun,
   TestRunResult,
   XdpProgram,
@@ -30,6 +31,7 @@ import { ClsactHooks } from "./clsact.ts";
 import { BpfError } from "./errors.ts";
 import { createKernelMap, openKernelMap } from "./kernel_map.ts";
 import { loadKernelProgram, openKernelProgram } from "./kernel_program.ts";
+import { mapKernelRing } from "./kernel_ring.ts";
 import { attachTcx, detachTcx, tcxProgramIds } from "./tcx.ts";
 import { testRunProgram } from "./test_run.ts";
 
@@ -82,6 +84,10 @@ export class KernelBpf implements Bpf {
 
   openMap(id: number): BpfMap | undefined {
     return openKernelMap(id);
+  }
+
+  mapRing(map: BpfMap): RingReader {
+    return mapKernelRing(map);
   }
 
   openProgram(id: number): BpfProgram | undefined {

@@ -17,6 +17,7 @@ export const MAP_TYPES: Readonly<Record<MapType, number>> = {
   percpuArray: 6,
   lruHash: 9,
   lpmTrie: 11,
+  ringBuffer: 27,
 };
 
 /** `enum bpf_prog_type`. */
@@ -31,6 +32,8 @@ const NO_PREALLOCATE = 1;
 const INDEX_BYTES = 4;
 /** `LPM_DATA_SIZE_MAX`, `linux/bpf.h`: 256 bytes behind the prefix length. */
 const TRIE_KEY_MOST_BYTES = INDEX_BYTES + 256;
+/** Of every page size that Linux has on the two architectures. */
+const RING_MULTIPLE_BYTES = 1 << 16;
 /** MAX_BPF_STACK: a key is no longer than a program's stack. */
 const KEY_MOST_BYTES = 512;
 
@@ -50,6 +53,7 @@ export function checkMapSpec(spec: MapSpec): void {
     "the number of entries must be an integer of 1 or more",
     spec.maxEntries,
   );
+  if (spec.type === "ringBuffer") return checkRing(spec, require);
   require(
     isCount(spec.valueBytes),
     "a value must have 1 byte or more",
@@ -73,6 +77,28 @@ export function checkMapSpec(spec: MapSpec): void {
     isCount(spec.keyBytes) && spec.keyBytes >= least && spec.keyBytes <= most,
     `a key must have ${least} to ${most} bytes`,
     spec.keyBytes,
+  );
+}
+
+function checkRing(
+  { keyBytes, valueBytes, maxEntries, noPreallocate }: MapSpec,
+  require: (holds: boolean, rule: string, value: number | string) => void,
+): void {
+  require(
+    keyBytes === 0 && valueBytes === 0,
+    "a ring buffer must have no keys and no values",
+    `${keyBytes} and ${valueBytes} bytes`,
+  );
+  require(
+    maxEntries % RING_MULTIPLE_BYTES === 0 &&
+      (maxEntries & (maxEntries - 1)) === 0,
+    `the size of a ring buffer must be a power of two and at least ${RING_MULTIPLE_BYTES}`,
+    maxEntries,
+  );
+  require(
+    !noPreallocate,
+    "a ring buffer must have its memory from the start",
+    "noPreallocate",
   );
 }
 

@@ -49,6 +49,7 @@ export interface DataPathTraits {
 const OF_THE_KERNEL: readonly string[] = [
   "tcx",
   "flow-spreading",
+  "drop-events",
 ] satisfies (keyof typeof UDP_FEATURES)[];
 
 const TRAITS: Readonly<Record<DataPath, DataPathTraits>> = {

@@ -18,6 +18,7 @@ import type {
   MapType,
   ProgramSpec,
   ProgramType,
+  RingReader,
   TestRun,
   TestRunResult,
   XdpProgram,
@@ -197,6 +198,26 @@ export class FakeBpf implements Bpf {
       this.#nextDescriptor++,
       () => this.#dropMap(id),
     );
+  }
+
+  mapRing({ id, name }: BpfMap): RingReader {
+    this.#failIfTold("mapRing");
+    const kept = this.#maps.get(id)!;
+    if (kept.value.spec.type !== "ringBuffer") {
+      throw new BpfError(`map the memory of ${name}`, ERRNO.EINVAL);
+    }
+    kept.uses++;
+    const { records } = kept.value;
+    let isOpen = true;
+    return {
+      read: (most) =>
+        isOpen ? records.splice(0, most).map((each) => each.slice()) : [],
+      skip: () => isOpen && records.splice(0),
+      [Symbol.dispose]: () => {
+        if (isOpen) this.#dropMap(id);
+        isOpen = false;
+      },
+    };
   }
 
   openProgram(id: number): BpfProgram | undefined {

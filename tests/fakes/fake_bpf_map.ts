@@ -27,6 +27,8 @@ export interface FakeMapRecord {
   readonly entries: Map<string, MapEntry>;
   /** How many CPUs there are. */
   readonly cpus: number;
+  /** Of a ring buffer: what programs wrote and nobody has read. */
+  readonly records: Uint8Array[];
 }
 
 /** A map with nothing in it; an array is full of zeros. */
@@ -35,7 +37,13 @@ export function newFakeMapRecord(
   spec: MapSpec,
   cpus: number,
 ): FakeMapRecord {
-  const record = { id, spec, cpus, entries: new Map<string, MapEntry>() };
+  const record = {
+    id,
+    spec,
+    cpus,
+    entries: new Map<string, MapEntry>(),
+    records: [],
+  };
   if (isArray(spec.type)) {
     for (let index = 0; index < spec.maxEntries; index++) {
       const key = new Uint8Array(Uint32Array.of(index).buffer);

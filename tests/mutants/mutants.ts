@@ -20,6 +20,7 @@ const PROGRAMS = "backend/udp/ebpf/programs";
 const FATES = ["tests/contract/packet_fates_programs_test.ts"];
 const XDP_FATES = ["tests/contract/packet_fates_xdp_test.ts"];
 const ENTROPY = ["tests/contract/flow_entropy_test.ts"];
+const DROP_EVENTS = ["tests/contract/drop_events_test.ts"];
 const RECEIVE = "backend/udp/tun/wasm/receive.as.ts";
 const RECEIVE_TESTS = ["tests/unit/backend/udp/tun/receive_kernel_test.ts"];
 const PEER_TABLE = "backend/udp/ebpf/peer_table.ts";
@@ -225,15 +226,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "user space believes any length",
     file: RECEIVE,
-    text: "if (load16(ip, 2) != length) return refuse(RX_DROP_BAD_LENGTH);",
+    text: "if (load16(ip, 2) != length) {\n" +
+      "    return refuse(RX_DROP_BAD_LENGTH, ip, length, sender);\n  }",
     change: "",
     tests: RECEIVE_TESTS,
   },
   {
     fault: "user space takes damaged headers",
     file: RECEIVE,
-    text:
-      "if (fold(sum(ip, ihl)) != 0xffff) return refuse(RX_DROP_BAD_CHECKSUM);",
+    text: "return refuse(RX_DROP_BAD_CHECKSUM, ip, length, sender);",
     change: "",
     tests: RECEIVE_TESTS,
   },
@@ -247,7 +248,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "user space delivers packets for other hosts' subnets",
     file: RECEIVE,
-    text: "return refuse(RX_DROP_WRONG_DESTINATION);",
+    text: "return refuse(RX_DROP_WRONG_DESTINATION, ip, length, sender);",
     change: "",
     tests: RECEIVE_TESTS,
   },
@@ -257,6 +258,49 @@ export const MUTANTS: readonly Mutant[] = [
     text: "if (load<u8>(ip, 8) <= 1) {",
     change: "if (load<u8>(ip, 8) < 1) {",
     tests: RECEIVE_TESTS,
+  },
+  {
+    fault: "programs record drops although no agent asks",
+    file: `${PROGRAMS}/record_drop.ts`,
+    text: `    jumpIf(R1, "==", 0, "not recorded"),
+    call("ktime_get_boot_ns"),`,
+    change: `    call("ktime_get_boot_ns"),`,
+    tests: DROP_EVENTS,
+  },
+  {
+    fault: "programs go on recording for an agent that was killed",
+    file: `${PROGRAMS}/record_drop.ts`,
+    text: `jumpIf(R0, ">", R1, "listener gone"),`,
+    change: "",
+    tests: DROP_EVENTS,
+  },
+  {
+    fault: "a flood of drops is recorded whole",
+    file: `${PROGRAMS}/record_drop.ts`,
+    text: `jumpIf(R2, ">=", LISTENER.MOST_PER_WINDOW, "not recorded"),`,
+    change: "",
+    tests: DROP_EVENTS,
+  },
+  {
+    fault: "a listener that does not read fills the agent's memory",
+    file: "agent/monitor/event_queue.ts",
+    text: `const isFull = this.#lost > 0 ||`,
+    change: `const isFull = false && this.#lost > 0 &&`,
+    tests: ["tests/unit/agent/monitor/event_queue_test.ts"],
+  },
+  {
+    fault: "the bytes of packets go to every listener",
+    file: "agent/monitor/monitor.ts",
+    text: `bytes ? news : withoutBytes(news)`,
+    change: `news`,
+    tests: ["tests/unit/agent/monitor/monitor_test.ts"],
+  },
+  {
+    fault: "a capture can be read by others",
+    file: "commands/monitor/capture_file.ts",
+    text: `mode: 0o600,`,
+    change: `mode: 0o644,`,
+    tests: ["tests/unit/commands/monitor/capture_file_test.ts"],
   },
   {
     fault: "a change forgets a peer before its route is gone",

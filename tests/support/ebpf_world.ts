@@ -81,6 +81,7 @@ export const HOST: HostConstants = {
   hop: { interfaceIndex: 10, mac: OWNER.peerMac },
   cutUdp: false,
   decapUdp: false,
+  recordsDrops: true,
 };
 
 /** Peers of a map as text, sorted by subnet. */

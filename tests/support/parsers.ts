@@ -12,6 +12,8 @@
 import fc from "fast-check";
 import { decodeAnswer, decodeQuestion } from "../../agent/explain/question.ts";
 import { parseFootprint } from "../../agent/instance/footprint.ts";
+import { parseMonitorEvent } from "../../agent/monitor/monitor_event.ts";
+import { decodeDropRecord } from "../../backend/udp/ebpf/drop_maps.ts";
 import { parseWireguardKey } from "../../backend/wireguard/wireguard_options.ts";
 import { BACKENDS } from "../../backend/backends.ts";
 import { readCloudConfig } from "../../config/cloud_config.ts";
@@ -73,6 +75,7 @@ import { parseXdp } from "../../linux/netlink/xdp.ts";
 import { parseCpuMask } from "../../linux/packet_steering.ts";
 import { parseProcNetUnix } from "../../linux/unix_sockets.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
+import { readFlow } from "../../net/dropped_packet.ts";
 import { parseIpv4, toIpv4 } from "../../net/ipv4.ts";
 import { parseIpv6 } from "../../net/ipv6.ts";
 import { parseMac } from "../../net/mac.ts";
@@ -533,6 +536,16 @@ export function parsers(): Parser[] {
         "ffff9d0c: 00000002 00000000 00010000 0001 01 23456 @loden/x\n",
       ),
       parseProcNetUnix,
+    ),
+    parser("decodeDropRecord", bytes(200), decodeDropRecord),
+    parser("readFlow", bytes(100), readFlow),
+    parser(
+      "parseMonitorEvent",
+      textLike(
+        '{"type":"suppressed","time":"2026-01-01","reason":"a","count":1}',
+        '{"type":"drop","outer":{"source":"192.0.2.1"},"inner":null}',
+      ),
+      parseMonitorEvent,
     ),
     parser(
       "parseCpuList",

@@ -80,6 +80,7 @@ export const PROGRAM_HOST: HostConstants = {
   hop: { interfaceIndex: 10, mac: macBytes(DEVICE_PEER_MAC) },
   cutUdp: false,
   decapUdp: false,
+  recordsDrops: true,
 };
 
 /** A peer and what the programs shall know of it beside. */
@@ -193,6 +194,11 @@ export class ProgramWorld implements Disposable {
     });
     const counters = growth(before, this.counters());
     return { verdict: returnValue | 0, frame: data, counters };
+  }
+
+  /** Lets a program meet a frame many times in a row. */
+  repeat(role: ProgramRole, frame: Uint8Array, times: number): void {
+    this.#bpf.testRun(this.#programs[role], { data: frame, repeat: times });
   }
 
   /** How long one run takes, by the kernel's clock. */

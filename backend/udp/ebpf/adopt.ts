@@ -11,7 +11,7 @@
 import type { Bpf, BpfMap, MapSpec } from "../../../linux/bpf/bpf.ts";
 import { BadBpfSpecError } from "../../../linux/bpf/errors.ts";
 import { attachedProgram } from "./attachments.ts";
-import { type MapName, MAPS, type Maps } from "./maps.ts";
+import { isForDrops, type MapName, MAPS, type Maps } from "./maps.ts";
 import { programName } from "./programs/programs.ts";
 
 /** What was found, and what had to be created. */
@@ -32,6 +32,7 @@ export function adoptMaps(
   bpf: Bpf,
   hopIndex: number,
   suffix: string,
+  { recordsDrops }: { readonly recordsDrops: boolean } = { recordsDrops: true },
 ): AdoptedMaps {
   const attached = attachedProgram(
     bpf,
@@ -45,12 +46,13 @@ export function adoptMaps(
     : mapsOf(bpf, attached.id, found);
   using used = new DisposableStack();
   const maps = Object.fromEntries(
-    Object.entries(MAPS).map(([name, spec]) => {
-      const like = candidates.find((map) => isLike(map, spec));
-      // Opened again, because what was found is closed here.
-      const map = (like && bpf.openMap(like.id)) ?? bpf.createMap(spec);
-      return [name, used.use(map)];
-    }),
+    Object.entries(MAPS).filter(([name]) => recordsDrops || !isForDrops(name))
+      .map(([name, spec]) => {
+        const like = candidates.find((map) => isLike(map, spec));
+        // Opened again, because what was found is closed here.
+        const map = (like && bpf.openMap(like.id)) ?? bpf.createMap(spec);
+        return [name, used.use(map)];
+      }),
   ) as Record<MapName, BpfMap>;
   const running = attached === undefined
     ? "no"

@@ -66,6 +66,11 @@ export function counterOffset(name: ProgramCounter): number {
   return PROGRAM_COUNTERS.indexOf(name) * WORD_BYTES;
 }
 
+/** By which programs and records name a reason. */
+export function reasonNumber(name: ProgramCounter): number {
+  return PROGRAM_COUNTERS.indexOf(name);
+}
+
 /** Sums the blocks of all CPUs. */
 export function readProgramCounters(
   value: Uint8Array,

@@ -46,6 +46,7 @@ import { hasDecapUdp } from "./decap_udp.ts";
 import { NoEthernetError } from "./errors.ts";
 import type { CpuTraffic } from "./flow_spreading.ts";
 import { HostPrograms } from "./host_programs.ts";
+import { hasRingBuffers, KernelDrops } from "./kernel_drops.ts";
 import type { Maps } from "./maps.ts";
 import {
   ensureOffloads,
@@ -113,6 +114,9 @@ export class EbpfDataPath implements UdpDataPath {
   readonly failed: Promise<void>;
   /** Whether decapsulated super-packets are no longer taken for a tunnel's. */
   readonly decapUdp: boolean;
+  /** Whether programs record what they drop. */
+  readonly #recordsDrops: boolean;
+  readonly drops: KernelDrops | undefined;
   readonly #parts: EbpfDataPathParts;
   readonly #options: UdpDataPathOptions;
   readonly #owner: Ownership;
@@ -192,14 +196,17 @@ export class EbpfDataPath implements UdpDataPath {
       (address, mtuBytes) => this.#claims.believed(address, mtuBytes),
     );
     this.failed = this.#stopped.promise;
-    this.decapUdp = wantedFeatures(options.disabledFeatures).decapUdp &&
-      hasDecapUdp(parts.bpf);
+    const wanted = wantedFeatures(options.disabledFeatures);
+    this.decapUdp = wanted.decapUdp && hasDecapUdp(parts.bpf);
+    this.#recordsDrops = wanted.dropEvents && hasRingBuffers(parts.bpf);
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,
       this.#pair.hop.index,
       this.#owner.suffix,
+      { recordsDrops: this.#recordsDrops },
     );
+    this.drops = this.#makeDrops();
     this.#table = this.#makeTable();
     this.mend();
   }
@@ -429,6 +436,23 @@ export class EbpfDataPath implements UdpDataPath {
     );
   }
 
+  #makeDrops(): KernelDrops | undefined {
+    const { bootTimeNs, bpf, clock } = this.#parts;
+    const { loden_drops, loden_listener } = this.#adopted.maps;
+    if (loden_drops === undefined || loden_listener === undefined) {
+      return undefined;
+    }
+    return new KernelDrops({
+      bpf,
+      maps: { loden_drops, loden_listener },
+      bootTimeNs,
+      now: () => clock.now(),
+      deviceName: (interfaceIndex) =>
+        this.#links.find(({ index }) => index === interfaceIndex)?.name,
+      port: this.#options.port,
+    });
+  }
+
   #makeTable(): KernelPeerTable {
     return new KernelPeerTable(
       this.#adopted.maps,
@@ -541,6 +565,7 @@ export class EbpfDataPath implements UdpDataPath {
         losesUdp(describeDevice(ethtool, link), this.decapUdp)
       ),
       decapUdp: this.decapUdp,
+      recordsDrops: this.#recordsDrops,
     };
   }
 
@@ -642,6 +667,7 @@ export class EbpfDataPath implements UdpDataPath {
   /** Also after a failed start, when there may be fewer. */
   #close(): void {
     this.#isClosed = true;
+    this.drops?.[Symbol.dispose]();
     this.#programs?.[Symbol.dispose]();
     const maps: Partial<Maps> = this.#adopted?.maps ?? {};
     for (const map of Object.values(maps)) map[Symbol.dispose]();

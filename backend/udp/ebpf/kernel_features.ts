@@ -30,7 +30,8 @@ import {
 } from "../../../linux/bpf/instructions.ts";
 import { hasDecapUdp } from "./decap_udp.ts";
 import { FeatureAbsentError, KernelFeatureMissingError } from "./errors.ts";
-import { MAPS } from "./maps.ts";
+import { hasRingBuffers } from "./kernel_drops.ts";
+import { isForDrops, MAPS } from "./maps.ts";
 import {
   ETHERNET,
   ETHERTYPE_IPV4,
@@ -101,7 +102,8 @@ export const KERNEL_FEATURES: readonly KernelFeature[] = [
     "4.11",
     "the tables of peers and counters",
     ({ bpf }) => {
-      for (const spec of Object.values(MAPS)) {
+      for (const [name, spec] of Object.entries(MAPS)) {
+        if (isForDrops(name)) continue;
         using _map = bpf.createMap({ ...spec, maxEntries: 1 });
       }
     },
@@ -189,6 +191,20 @@ export const KERNEL_FEATURES: readonly KernelFeature[] = [
         call("xdp_adjust_head"),
         mov(R0, 2),
       ]);
+    },
+  },
+  {
+    name: "BPF ring buffers",
+    since: "5.8",
+    gives: "dropped packets in loden monitor",
+    without: "loden monitor shows changes only",
+    isRequired: false,
+    try({ bpf }) {
+      if (hasRingBuffers(bpf)) return;
+      throw new FeatureAbsentError(
+        "BPF ring buffers",
+        "the kernel does not know this kind of map",
+      );
     },
   },
   {

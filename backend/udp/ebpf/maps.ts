@@ -12,6 +12,7 @@ import type { BpfMap, MapSpec } from "../../../linux/bpf/bpf.ts";
 import { type Cidr, cidrOf } from "../../../net/cidr.ts";
 import { type Ipv4, ipv4ToBytes, toIpv4 } from "../../../net/ipv4.ts";
 import { COUNTER_BLOCK_BYTES } from "./counters.ts";
+import { DROP_MAPS } from "./drop_maps.ts";
 
 /** Peers with counters of their own; all others share the first slot. */
 export const PEER_SLOTS = 4096;
@@ -111,13 +112,23 @@ export const MAPS = {
     valueBytes: PEER_COUNTER_BYTES,
     maxEntries: PEER_SLOTS,
   },
+  ...DROP_MAPS,
 } as const satisfies Record<string, MapSpec>;
 
 /** The name of one of them. */
 export type MapName = keyof typeof MAPS;
 
-/** All of them, open. */
-export type Maps = Readonly<Record<MapName, BpfMap>>;
+type DropMapName = keyof typeof DROP_MAPS;
+
+/** Whether only programs that record drops have it. */
+export function isForDrops(name: string): name is DropMapName {
+  return Object.hasOwn(DROP_MAPS, name);
+}
+
+/** All of them, open; those for drops only where programs record drops. */
+export type Maps =
+  & Readonly<Record<Exclude<MapName, DropMapName>, BpfMap>>
+  & Readonly<Partial<Record<DropMapName, BpfMap>>>;
 
 /** An entry of `peers`. */
 export interface PeerEntry {

@@ -13,7 +13,14 @@ import { internetChecksum } from "../../../net/checksum.ts";
 import { type Cidr, cidrOf } from "../../../net/cidr.ts";
 import { type Ipv4, toIpv4 } from "../../../net/ipv4.ts";
 import { TestPacketLostError } from "./errors.ts";
-import { encodePeer, type MapName, MAPS, type Maps, peerKey } from "./maps.ts";
+import {
+  encodePeer,
+  isForDrops,
+  type MapName,
+  MAPS,
+  type Maps,
+  peerKey,
+} from "./maps.ts";
 import type { HostConstants } from "./programs/constants.ts";
 import {
   DONT_FRAGMENT,
@@ -56,6 +63,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
     ...host,
     cutUdp: false,
     checksInterface: false,
+    recordsDrops: false,
     device: { ...host.device, mac },
   };
   const egress = opened.use(bpf.loadProgram(egressProgram(copy, maps)));
@@ -91,7 +99,9 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
 /** Small maps, which disappear after the test. */
 function makeMaps(bpf: Bpf, opened: DisposableStack): Maps {
   return Object.fromEntries(
-    Object.entries(MAPS).map(([name, spec]) => [
+    Object.entries(MAPS).filter(([name]) => !isForDrops(name)).map((
+      [name, spec],
+    ) => [
       name,
       opened.use(bpf.createMap({ ...spec, maxEntries: 1 })),
     ]),

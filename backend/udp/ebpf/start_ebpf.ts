@@ -17,6 +17,7 @@ import type { RtnetlinkMonitor } from "../../../linux/netlink/rtnetlink_monitor.
 import type { PacketPort } from "../../../linux/packet_socket.ts";
 import type { PacketSteering } from "../../../linux/packet_steering.ts";
 import type { UnderlaySocket } from "../../../linux/underlay_socket.ts";
+import type { DropReader } from "../../../net/dropped_packet.ts";
 import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
 import type { PeerTrust } from "../../../net/peer_trust.ts";
 import type { PeerDiff, PeerTraffic } from "../../../net/peer.ts";
@@ -225,6 +226,10 @@ class RunningEbpf implements UdpDataPath {
 
   underlayDevices(): readonly string[] {
     return this.#parts.path.underlayDevices();
+  }
+
+  get drops(): DropReader | undefined {
+    return this.#parts.path.drops;
   }
 
   details(): Record<string, string> {

@@ -191,6 +191,44 @@ export const RX_BUFFER_COUNT = 4;
 export const SYSTEM_CALL_AREA = 0x35000;
 export const SYSTEM_CALL_AREA_END = 0x37000;
 
+// --- dropped packets ---------------------------------------------------------
+
+/** Not zero: somebody listens, so drops are recorded. */
+export const CONTROL_RECORD_DROPS = 0x1038;
+/** The device by which the last receive came, or 0. */
+export const RX_INTERFACE = 0x1090;
+/**
+ * u32 for each counter: records since they were last read. The reader sets them
+ * to 0.
+ */
+export const DROPS_TAKEN = 0x37000;
+/** Of one reason between two reads. */
+export const DROPS_MOST_TAKEN = 24;
+/** A ring for each direction, since each has one writer. */
+export const DROPS_TX = 0x38000;
+export const DROPS_RX = 0x3c000;
+export const DROPS_RING_BYTES = 0x4000;
+/** u32: records written; written by the worker. */
+export const DROPS_WRITTEN = 0;
+/** u32: records read; written by the main thread. */
+export const DROPS_READ = 4;
+/** The records follow. */
+export const DROPS_FIRST = 64;
+export const DROP_STRIDE = 160;
+export const DROPS_SLOTS = 96;
+/** u32: the number of the counter. */
+export const DROP_REASON = 0;
+/** u32: bytes of the packet. */
+export const DROP_LENGTH = 4;
+/** u32: how many of them follow. */
+export const DROP_CAPTURED = 8;
+/** u32: underlay address of the other host, host byte order, or 0. */
+export const DROP_PEER = 12;
+/** u32: the device by which it came, or 0. */
+export const DROP_INTERFACE = 16;
+export const DROP_DATA = 20;
+export const DROP_CAPTURE_BYTES = 128;
+
 // --- peer tables -------------------------------------------------------------
 
 /** Two tables, so that one can be rebuilt while the other is in use. */

@@ -33,6 +33,13 @@ export interface PacketKernel {
   peerOf(address: number): number;
   isPeerAddress(address: number): boolean;
   addCount(counter: number, by: number): void;
+  /** Keeps the beginning of a dropped packet, if somebody listens. */
+  recordDrop(
+    counter: number,
+    packet: number,
+    bytes: number,
+    peer: number,
+  ): void;
   setMemoryBase(address: bigint): void;
 }
 

@@ -126,9 +126,16 @@ export class Receiver {
     const from = this.#udp.receivedFrom;
     const segmentBytes = this.#udp.receivedSegmentBytes || bytes;
     const device = this.#udp.receivedInterface;
+    this.#memory.words[layout.RX_INTERFACE >> 2] = device;
     if (this.#arrivals?.mayComeBy(from, device) === false) {
       const datagrams = Math.max(1, Math.ceil(bytes / segmentBytes));
       this.#kernel.addCount(layout.RX_DROP_WRONG_INTERFACE, datagrams);
+      this.#kernel.recordDrop(
+        layout.RX_DROP_WRONG_INTERFACE,
+        at,
+        Math.min(bytes, segmentBytes),
+        from,
+      );
       return;
     }
     let done = this.#kernel.receive(at, bytes, segmentBytes, from);
@@ -162,6 +169,14 @@ export class Receiver {
       words[record + (layout.RECORD_IOV_COUNT >> 2)]!,
     );
     if (written >= 0) return;
+    // The first iovec is the header for the device.
+    const packet = (words[record + (layout.RECORD_IOV >> 2)]! + 16) >> 2;
+    this.#kernel.recordDrop(
+      layout.RX_DROP_DEVICE,
+      (words[packet]! - this.#memory.address) >>> 0,
+      words[packet + 2]!,
+      0,
+    );
     this.#kernel.addCount(
       layout.RX_DROP_DEVICE,
       words[record + (layout.RECORD_PACKETS >> 2)]!,

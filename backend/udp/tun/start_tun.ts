@@ -30,6 +30,7 @@ import {
 import { OverlayKeeper } from "../../overlay_keeper.ts";
 import { UnderlayDevices } from "../../underlay_devices.ts";
 import { TunDataPath } from "./tun_data_path.ts";
+import { TunDrops } from "./tun_drops.ts";
 
 const log = getLogger(["loden", "backend"]);
 
@@ -39,7 +40,7 @@ const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
 /** What the data path needs. */
 export interface TunParts {
   readonly rtnetlink: Rtnetlink;
-  readonly clock: Pick<Clock, "sleep" | "monotonic">;
+  readonly clock: Pick<Clock, "now" | "sleep" | "monotonic">;
 }
 
 /**
@@ -106,11 +107,13 @@ class RunningTun implements UdpDataPath {
   readonly deviceName: string;
   readonly outlivesAgent = false;
   readonly failed: Promise<void>;
+  readonly drops: TunDrops;
   readonly #path: TunDataPath;
   readonly #stopping = new AbortController();
   readonly #keeping: Promise<void>;
   readonly #underlays: UnderlayDevices;
   readonly #peers = new Map<string, Peer>();
+  readonly #underlayNames = new Map<number, string | undefined>();
 
   constructor(
     path: TunDataPath,
@@ -124,6 +127,15 @@ class RunningTun implements UdpDataPath {
       underlay,
     });
     this.deviceName = device.name;
+    this.drops = new TunDrops({
+      take: () => path.takeDrops(),
+      end: () => path.endDrops(),
+      now: () => clock.now(),
+      underlayName: (interfaceIndex) =>
+        this.#underlayName(rtnetlink, interfaceIndex),
+      deviceName: device.name,
+      underlayAddress: underlay.address,
+    });
     this.failed = path.failed.finally(() => this.#stopping.abort());
     this.failed.catch(() => {});
     this.#keeping = new OverlayKeeper(clock, {
@@ -139,6 +151,19 @@ class RunningTun implements UdpDataPath {
 
   get peerCount(): number {
     return this.#path.peerCount;
+  }
+
+  /** To list the devices takes long; each is asked for once. */
+  #underlayName(
+    rtnetlink: Rtnetlink,
+    interfaceIndex: number,
+  ): string | undefined {
+    const names = this.#underlayNames;
+    if (!names.has(interfaceIndex)) {
+      names.set(interfaceIndex, undefined);
+      for (const { index, name } of rtnetlink.links()) names.set(index, name);
+    }
+    return names.get(interfaceIndex);
   }
 
   changePeers(diff: PeerDiff): Promise<void> {

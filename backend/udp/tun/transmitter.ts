@@ -220,7 +220,7 @@ export class Transmitter {
         // requires before Linux 6.2. That will not change, so do not try again.
         this.#segmentSends = false;
       } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
-        return this.#countUnsent(packets, -sent);
+        return this.#countUnsent(packets, -sent, layout.TX_IOV);
       }
     }
     this.#sendOneByOne(packets);
@@ -245,13 +245,14 @@ export class Transmitter {
           if (flow !== answeredFlow) this.#answerTooBig(at, length);
           answeredFlow = flow;
           this.#kernel.addCount(layout.TX_DROP_TOO_BIG, 1);
+          this.#record(layout.TX_DROP_TOO_BIG, iovecs);
           iovecs += pieces * IOVEC_BYTES;
           continue;
         }
         sent = this.#udp.sendFragmentable(this.#batchPeer, iovecs, pieces);
       }
       if (sent >= 0) this.#countSent(1, sent);
-      else this.#countUnsent(1, -sent);
+      else this.#countUnsent(1, -sent, iovecs);
       iovecs += pieces * IOVEC_BYTES;
     }
   }
@@ -342,7 +343,13 @@ export class Transmitter {
     }
   }
 
-  #countUnsent(packets: number, errorNumber: number): void {
+  /** The first packet only: others of a send are like it. */
+  #record(reason: number, iovecs: number): void {
+    const { at, length } = this.#firstPiece(iovecs);
+    this.#kernel.recordDrop(reason, at, length, this.#batchPeer);
+  }
+
+  #countUnsent(packets: number, errorNumber: number, iovecs: number): void {
     let counter: number = layout.TX_DROP_REFUSED;
     switch (errorNumber) {
       case ERRNO.ENETUNREACH:
@@ -357,5 +364,6 @@ export class Transmitter {
         break;
     }
     this.#kernel.addCount(counter, packets);
+    this.#record(counter, iovecs);
   }
 }

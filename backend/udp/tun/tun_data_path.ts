@@ -14,6 +14,7 @@ import type { UdpSocket } from "../../../linux/udp_socket.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
 import { BackendFailedError } from "../../errors.ts";
 import type { DataPathFeatures } from "../features.ts";
+import { recordDrops, type RecordedDrop, takeDrops } from "./drop_rings.ts";
 import { compilePacketKernel } from "./packet_kernel.ts";
 import { SharedState, type SharedStateOptions } from "./shared_state.ts";
 import { WorkerThread } from "./worker_thread.ts";
@@ -183,6 +184,20 @@ export class TunDataPath {
 
   counters(): Record<string, number> {
     return this.#state.counters();
+  }
+
+  /** What was dropped since the last call; records from the first one on. */
+  takeDrops(): RecordedDrop[] {
+    const { buffer } = this.#state.memory;
+    recordDrops(buffer, true);
+    return takeDrops(buffer);
+  }
+
+  /** Records no more, and forgets what is there. */
+  endDrops(): void {
+    const { buffer } = this.#state.memory;
+    recordDrops(buffer, false);
+    takeDrops(buffer);
   }
 
   /** Ends the workers and closes the descriptors; the device stays. */

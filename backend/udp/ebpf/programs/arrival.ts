@@ -41,7 +41,8 @@ import {
 import { PEER } from "../maps.ts";
 import type { HostConstants } from "./constants.ts";
 import { IPV4, networkWord, OUTER_IP, SKB } from "./layout.ts";
-import { dropped, STACK } from "./parts.ts";
+import { STACK } from "./parts.ts";
+import { dropped } from "./record_drop.ts";
 
 /** `struct bpf_fib_lookup` of `linux/bpf.h`. */
 const FIB = {

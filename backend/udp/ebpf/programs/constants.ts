@@ -38,6 +38,8 @@ export interface HostConstants {
   readonly cutUdp: boolean;
   /** Decapsulation resets a super-packet's tunnel state: `decap_udp.ts`. */
   readonly decapUdp: boolean;
+  /** Drops are recorded while the agent asks: `record_drop.ts`. */
+  readonly recordsDrops: boolean;
 }
 
 /** A device of the pair. */

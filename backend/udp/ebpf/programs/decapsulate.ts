@@ -82,8 +82,6 @@ import {
   counters,
   countTraffic,
   DECAPSULATE_UDP,
-  dropped,
-  drops,
   ends,
   FIXED_GSO,
   fold,
@@ -95,6 +93,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { dropped, drops } from "./record_drop.ts";
 import { OTHER_PROTOCOL, restoreQuotedPort } from "./source_port.ts";
 
 /** BPF_F_INGRESS. */
@@ -127,7 +126,8 @@ const SENDER_DROPS = [
 ] as const satisfies readonly ProgramCounter[];
 
 /**
- * R6 must be the context. Ends the program on every path. `hop` is the program
+ * R6 must be the context. Ends the program on every path, together with
+ * `dropEnd`, which must follow. `hop` is the program
  * at the hop, which has the counters in R9 already: a datagram that is not one
  * packet there was not segmented and must not loop.
  */
@@ -159,13 +159,13 @@ export function decapsulate(
     ...setMacs(host.device),
     ...deliver(host, delivery),
     // Off the main path.
-    ...drops(DROPS, VERDICT.DROP),
-    ...(host.senderCheck === "strict" ? drops(SENDER_DROPS, VERDICT.DROP) : []),
+    ...drops(DROPS),
+    ...(host.senderCheck === "strict" ? drops(SENDER_DROPS) : []),
     ...dropShort(),
     ...(place === "underlay" ? checkOtherInterface(host) : []),
     ...(place === "underlay" && host.senderCheck === "strict" &&
         host.checksInterface
-      ? drops(["rx.drop.wrongInterface"], VERDICT.DROP)
+      ? drops(["rx.drop.wrongInterface"])
       : []),
     ...checkOptions(),
     ...(place === "underlay"

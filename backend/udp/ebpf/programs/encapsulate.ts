@@ -66,8 +66,6 @@ import {
 import {
   count,
   countTraffic,
-  dropped,
-  drops,
   ends,
   FIXED_GSO,
   inTime,
@@ -77,6 +75,7 @@ import {
   segments,
   STACK,
 } from "./parts.ts";
+import { dropped, drops } from "./record_drop.ts";
 import { hashSourcePort } from "./source_port.ts";
 
 /** BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP. */
@@ -102,8 +101,9 @@ const DROPS = [
 ] as const;
 
 /**
- * R6 must be the context and R9 the counters. Ends the program on every path;
- * packets to be segmented end with NEXT.
+ * R6 must be the context and R9 the counters. Ends the program on every path,
+ * together with `dropEnd`, which must follow; packets to be segmented end with
+ * NEXT.
  */
 export function encapsulate(
   host: HostConstants,
@@ -128,7 +128,7 @@ export function encapsulate(
     ...send(),
     // Off the main path.
     ...checkVersionAndLength(),
-    ...drops(DROPS, VERDICT.DROP),
+    ...drops(DROPS),
     ...(isDevice
       ? [label("cut"), ...count("tx.cut"), ...ends("pass on", VERDICT.NEXT)]
       : []),

@@ -103,22 +103,6 @@ export function count(
   ];
 }
 
-/** The label of the end that counts with this counter. */
-export const dropped = (name: ProgramCounter): string => `dropped ${name}`;
-
-/** The ends that drop packets, each with its counter. */
-export function drops(
-  names: readonly ProgramCounter[],
-  verdict: number,
-): Instruction[] {
-  return names.flatMap((name) => [
-    label(dropped(name)),
-    ...count(name),
-    mov(R0, verdict),
-    exit(),
-  ]);
-}
-
 /** An end without a counter. */
 export function ends(name: string, verdict: number): Instruction[] {
   return [label(name), mov(R0, verdict), exit()];

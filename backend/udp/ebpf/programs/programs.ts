@@ -33,6 +33,7 @@ import { decapsulate, type Delivery } from "./decapsulate.ts";
 import { encapsulate } from "./encapsulate.ts";
 import { ETHERNET, macParts, VERDICT } from "./layout.ts";
 import { counters, ends, linear } from "./parts.ts";
+import { dropEnd } from "./record_drop.ts";
 import { strip, takeStripped } from "./strip.ts";
 
 const NAMES = {
@@ -61,6 +62,7 @@ export function egressProgram(host: HostConstants, maps: Maps): Spec {
       ...ifForHop(host, "for the hop"),
       ...encapsulate(host, "device"),
       ...ends("for the hop", VERDICT.NEXT),
+      ...dropEnd(host, VERDICT.DROP),
     ],
   };
 }
@@ -80,6 +82,7 @@ export function hopProgram(host: HostConstants, maps: Maps): Spec {
       ...encapsulate(host, "hop"),
       label("decapsulate"),
       ...decapsulate(host, "merge", "hop"),
+      ...dropEnd(host, VERDICT.DROP),
     ],
   };
 }
@@ -100,6 +103,7 @@ export function ingressProgram(
       // still arrive.
       ...takeStripped(host),
       ...decapsulate(host, delivery, "underlay"),
+      ...dropEnd(host, VERDICT.DROP),
     ],
   };
 }

@@ -65,7 +65,8 @@ import {
   PROTOCOL,
   UDP,
 } from "./layout.ts";
-import { dropped, linear, STACK } from "./parts.ts";
+import { linear, STACK } from "./parts.ts";
+import { dropped } from "./record_drop.ts";
 
 /** The dynamic ports of RFC 6335: 49152 to 65535. */
 const FIRST_PORT = 0xc000;

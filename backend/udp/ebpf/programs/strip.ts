@@ -62,16 +62,14 @@ import {
   XDP_VERDICT,
 } from "./layout.ts";
 import {
-  count,
   counters,
   countTraffic,
-  dropped,
-  drops,
   headerSum,
   inTime,
   lookUpPeer,
   STACK,
 } from "./parts.ts";
+import { countDrop, dropEnd, dropped, drops } from "./record_drop.ts";
 
 /** The mark before a stripped frame. */
 const MARK_BYTES = 4;
@@ -177,7 +175,8 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     label(pass),
     mov(R0, XDP_VERDICT.PASS),
     exit(),
-    ...drops(["rx.drop.noRoom"], XDP_VERDICT.DROP),
+    ...drops(["rx.drop.noRoom"]),
+    ...dropEnd(host, XDP_VERDICT.DROP, "xdp"),
   ];
 }
 
@@ -202,9 +201,7 @@ export function takeStripped(host: HostConstants): Instruction[] {
     and(R1, VLAN_ID_MASK),
     jumpIf(R1, "==", 0, "no tag"),
     ...counters(VERDICT.DROP, "tagged "),
-    ...count("rx.drop.vlanTag"),
-    mov(R0, VERDICT.DROP),
-    exit(),
+    ...countDrop("rx.drop.vlanTag"),
     label("no tag"),
     // The driver verified the outer checksum, not the inner one. GRO has
     // verified merged TCP, which keeps its state.

@@ -4,7 +4,7 @@ import { count } from "./shared.as";
 
 export { isPeerAddress, peerOf, useTable } from "./peers.as";
 export { beginReceive, endReceive, receive } from "./receive.as";
-export { gather, setMemoryBase } from "./shared.as";
+export { gather, recordDrop, setMemoryBase } from "./shared.as";
 export { cut, transmit } from "./transmit.as";
 
 /** Adds to a counter, for what happens outside of the module. */

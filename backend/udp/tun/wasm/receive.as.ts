@@ -65,7 +65,7 @@ import {
   sum,
 } from "./checksum.as";
 import { isPeerAddress, peerOf } from "./peers.as";
-import { count, decrementTtl, storeIovec } from "./shared.as";
+import { count, decrementTtl, recordDrop, storeIovec } from "./shared.as";
 
 const NEEDS_CSUM: u8 = 1;
 const GSO_TCPV4: u8 = 1;
@@ -116,7 +116,7 @@ export function receive(
   segment: u32,
   sender: u32,
 ): u32 {
-  if (bytes == 0) count(RX_DROP_EMPTY, 1);
+  if (bytes == 0) refuse(RX_DROP_EMPTY, at, 0, sender);
   let done: u32 = 0;
   let packets: u32 = 0;
   let packetBytes: u32 = 0;
@@ -150,32 +150,41 @@ export function endReceive(): u32 {
 /** Whether a packet may enter this host; counts why not. Mends the TTL. */
 function admit(ip: usize, length: u32, sender: u32): bool {
   if (length < 20) {
-    return refuse(isReceipt(ip, length) ? RX_LEGACY_SIGNALS : RX_DROP_SHORT);
+    const reason = isReceipt(ip, length) ? RX_LEGACY_SIGNALS : RX_DROP_SHORT;
+    return refuse(reason, ip, length, sender);
   }
   const first: u32 = load<u8>(ip);
-  if (first >> 4 != 4) return refuse(RX_DROP_NOT_IPV4);
+  if (first >> 4 != 4) return refuse(RX_DROP_NOT_IPV4, ip, length, sender);
   const ihl = (first & 15) << 2;
-  if (ihl < 20 || ihl > length) return refuse(RX_DROP_BAD_HEADER);
-  if (load16(ip, 2) != length) return refuse(RX_DROP_BAD_LENGTH);
-  if (fold(sum(ip, ihl)) != 0xffff) return refuse(RX_DROP_BAD_CHECKSUM);
+  if (ihl < 20 || ihl > length) {
+    return refuse(RX_DROP_BAD_HEADER, ip, length, sender);
+  }
+  if (load16(ip, 2) != length) {
+    return refuse(RX_DROP_BAD_LENGTH, ip, length, sender);
+  }
+  if (fold(sum(ip, ihl)) != 0xffff) {
+    return refuse(RX_DROP_BAD_CHECKSUM, ip, length, sender);
+  }
 
   const check = load<u32>(CONFIG_SENDER_CHECK);
   if (check != SENDER_CHECK_OFF && peerOf(load32(ip, 12)) != sender) {
     if (check != SENDER_CHECK_STRICT) {
       count(RX_SENDER_MISMATCH_PASSED, 1);
     } else if (isPeerAddress(sender)) {
-      return refuse(RX_DROP_WRONG_SOURCE);
+      return refuse(RX_DROP_WRONG_SOURCE, ip, length, sender);
     } else {
-      return refuse(RX_DROP_UNKNOWN_SENDER);
+      return refuse(RX_DROP_UNKNOWN_SENDER, ip, length, sender);
     }
   }
   if (
     (load32(ip, 16) & load<u32>(CONFIG_OWN_MASK)) !=
       load<u32>(CONFIG_OWN_SUBNET)
   ) {
-    return refuse(RX_DROP_WRONG_DESTINATION);
+    return refuse(RX_DROP_WRONG_DESTINATION, ip, length, sender);
   }
-  if (isProbe(ip, length)) return refuse(RX_LEGACY_SIGNALS);
+  if (isProbe(ip, length)) {
+    return refuse(RX_LEGACY_SIGNALS, ip, length, sender);
+  }
   if (load<u8>(ip, 8) <= 1) {
     if (icmpRequests < <u32> ICMP_MAX_REQUESTS) {
       const request: usize = ICMP_REQUESTS + (icmpRequests << 3);
@@ -183,7 +192,7 @@ function admit(ip: usize, length: u32, sender: u32): bool {
       store<u32>(request, length, 4);
       icmpRequests++;
     }
-    return refuse(RX_DROP_TTL);
+    return refuse(RX_DROP_TTL, ip, length, sender);
   }
   decrementTtl(ip);
   return true;
@@ -206,8 +215,9 @@ function isProbe(ip: usize, length: u32): bool {
     fold(pseudoHeaderSum(ip, TCP, length - IP));
 }
 
-function refuse(reason: u32): bool {
+function refuse(reason: u32, ip: usize, length: u32, sender: u32): bool {
   count(reason, 1);
+  recordDrop(reason, ip, length, sender);
   return false;
 }
 

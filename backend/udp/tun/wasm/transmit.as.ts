@@ -34,7 +34,7 @@ import {
   sum,
 } from "./checksum.as";
 import { peerOf } from "./peers.as";
-import { count, decrementTtl, gather } from "./shared.as";
+import { count, decrementTtl, gather, recordDrop } from "./shared.as";
 
 const NEEDS_CSUM: u32 = 1;
 const GSO_TCPV4: u32 = 1;
@@ -64,20 +64,20 @@ let transportSum: u64 = 0;
  * TRANSMIT_*; the peer is in RESULT_PEER_ADDRESS.
  */
 export function transmit(vnet: usize, ip: usize, bytes: u32): u32 {
-  if (bytes < 20) return drop(TX_DROP_SHORT);
+  if (bytes < 20) return drop(TX_DROP_SHORT, ip, bytes);
   const first: u32 = load<u8>(ip);
-  if (first >> 4 != 4) return drop(TX_DROP_NOT_IPV4);
+  if (first >> 4 != 4) return drop(TX_DROP_NOT_IPV4, ip, bytes);
   const ihl = (first & 15) << 2;
   if (ihl < 20 || ihl > bytes || load16(ip, 2) != bytes) {
-    return drop(TX_DROP_BAD_HEADER);
+    return drop(TX_DROP_BAD_HEADER, ip, bytes);
   }
   const peer = peerOf(load32(ip, 16));
   if (peer == 0) {
-    count(TX_DROP_NO_PEER, 1);
+    drop(TX_DROP_NO_PEER, ip, bytes);
     return TRANSMIT_NO_PEER;
   }
   if (load<u8>(ip, 8) <= 1) {
-    count(TX_DROP_TTL, 1);
+    drop(TX_DROP_TTL, ip, bytes);
     return TRANSMIT_TTL_EXCEEDED;
   }
   decrementTtl(ip);
@@ -89,7 +89,7 @@ export function transmit(vnet: usize, ip: usize, bytes: u32): u32 {
   if (gso == 0) {
     if (load<u8>(vnet) & NEEDS_CSUM) {
       if (start < ihl || start + offset + 2 > bytes) {
-        return drop(TX_DROP_BAD_OFFLOAD);
+        return drop(TX_DROP_BAD_OFFLOAD, ip, bytes);
       }
       // The field holds the pseudo header's sum already.
       const c = fold(sum(ip + start, bytes - start)) ^ 0xffff;
@@ -110,18 +110,18 @@ function beginSuper(
   protocol = load<u8>(ip, 9);
   let transportBytes: u32 = 8;
   if (gsoType == GSO_TCPV4 && protocol == TCP) {
-    if (ihl + 20 > bytes) return drop(TX_DROP_BAD_OFFLOAD);
+    if (ihl + 20 > bytes) return drop(TX_DROP_BAD_OFFLOAD, ip, bytes);
     transportBytes = (<u32> load<u8>(ip + ihl, 12) >> 4) << 2;
-    if (transportBytes < 20) return drop(TX_DROP_BAD_OFFLOAD);
+    if (transportBytes < 20) return drop(TX_DROP_BAD_OFFLOAD, ip, bytes);
   } else if (gsoType != GSO_UDP_L4 || protocol != UDP) {
-    return drop(TX_DROP_BAD_OFFLOAD);
+    return drop(TX_DROP_BAD_OFFLOAD, ip, bytes);
   }
   headerBytes = ihl + transportBytes;
   if (
     headerBytes >= bytes || gsoSize == 0 ||
     headerBytes + gsoSize > <u32> MAX_SEND_BYTES
   ) {
-    return drop(TX_DROP_BAD_OFFLOAD);
+    return drop(TX_DROP_BAD_OFFLOAD, ip, bytes);
   }
   superIp = ip;
   ipHeaderBytes = ihl;
@@ -204,7 +204,8 @@ function writeHeaders(header: usize, payload: u32): void {
   }
 }
 
-function drop(reason: u32): u32 {
+function drop(reason: u32, ip: usize, bytes: u32): u32 {
   count(reason, 1);
+  recordDrop(reason, ip, bytes, 0);
   return TRANSMIT_DROP;
 }

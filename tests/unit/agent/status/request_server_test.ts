@@ -7,6 +7,7 @@ import {
   REQUEST_LIMITS,
   type RequestLimits,
   RequestServer,
+  type StreamAnswer,
 } from "../../../../agent/status/request_server.ts";
 import { FUZZ_CASES } from "../../../support/fuzz_cases.ts";
 
@@ -18,7 +19,7 @@ class World implements AsyncDisposable {
 
   constructor(
     limits: Partial<RequestLimits> = {},
-    answer: (request: PlainRequest) => PlainAnswer = () => ({
+    answer: (request: PlainRequest) => PlainAnswer | StreamAnswer = () => ({
       status: 200,
       body: "yes",
     }),
@@ -250,4 +251,113 @@ Deno.test("a stop ends connections that wait", async () => {
   await delay(50);
   await world.server.stop();
   assertMatch(await readAll(conn), /^(\(reset\))?$/);
+});
+
+/** Lines that a test gives, one by one. */
+class Lines {
+  readonly #waiting: ((line: string | undefined) => void)[] = [];
+  readonly #lines: (string | undefined)[] = [];
+  opened = 0;
+  closed = 0;
+
+  give(line: string | undefined): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting(line);
+    else this.#lines.push(line);
+  }
+
+  readonly answer: StreamAnswer = {
+    contentType: "application/x-ndjson",
+    open: () => {
+      this.opened++;
+      return {
+        next: () =>
+          this.#lines.length > 0
+            ? Promise.resolve(this.#lines.shift())
+            : new Promise((resolve) => this.#waiting.push(resolve)),
+        [Symbol.dispose]: () => this.closed++,
+      };
+    },
+  };
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await delay(2);
+  }
+}
+
+const STREAM_REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n");
+
+Deno.test("a stream is sent as it comes, without a length, until its end", async () => {
+  const lines = new Lines();
+  await using world = new World({}, () => lines.answer);
+  const answer = world.send(STREAM_REQUEST, false);
+  await lines.until(() => lines.opened === 1);
+  lines.give("a\n");
+  lines.give("b\n");
+  lines.give(undefined);
+  assertEquals(
+    await answer,
+    "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n" +
+      "connection: close\r\n\r\na\nb\n",
+  );
+  assertEquals(lines.closed, 1);
+});
+
+Deno.test("a stream ends when its caller has gone, also if nothing is sent", async () => {
+  const lines = new Lines();
+  await using world = new World({}, () => lines.answer);
+  const conn = await world.connect();
+  await conn.write(STREAM_REQUEST);
+  await lines.until(() => lines.opened === 1);
+  conn.close();
+  await lines.until(() => lines.closed === 1);
+});
+
+Deno.test("a caller that does not read is waited for, and asked for nothing more", async () => {
+  const lines = new Lines();
+  const world = new World({}, () => lines.answer);
+  using conn = await world.connect();
+  await conn.write(STREAM_REQUEST);
+  const line = `${"x".repeat(1 << 20)}\n`;
+  for (let count = 0; count < 64; count++) lines.give(line);
+  await lines.until(() => lines.opened === 1);
+  // Others are answered meanwhile.
+  await delay(50);
+  assertEquals(lines.closed, 0);
+  await world.server.stop();
+  assertEquals(lines.closed, 1);
+});
+
+Deno.test("streams do not take the place of requests, and are limited themselves", async () => {
+  const lines = new Lines();
+  await using world = new World(
+    { connections: 2, streams: 2 },
+    ({ path }) =>
+      path === "/stream" ? lines.answer : { status: 200, body: "yes" },
+  );
+  const request = "GET /stream HTTP/1.1\r\n\r\n";
+  const streams = [world.send(request, false), world.send(request, false)];
+  await lines.until(() => lines.opened === 2);
+  for (let count = 0; count < 5; count++) {
+    assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
+  }
+  assertMatch(await world.send(request), /^HTTP\/1\.1 503 /);
+  assertEquals(lines.closed, 0);
+  lines.give(undefined);
+  lines.give(undefined);
+  await Promise.all(streams);
+  await lines.until(() => lines.closed === 2);
+  lines.give(undefined);
+  assertMatch(await world.send(request, false), /^HTTP\/1\.1 200 /);
+});
+
+Deno.test("the head of a stream can be asked for", async () => {
+  const lines = new Lines();
+  await using world = new World({}, () => lines.answer);
+  const answer = await world.send("HEAD / HTTP/1.1\r\n\r\n");
+  assertMatch(
+    answer,
+    /^HTTP\/1\.1 200 OK\r\ncontent-type: application\/x-ndjson/,
+  );
+  assertEquals(lines.opened, 0);
 });

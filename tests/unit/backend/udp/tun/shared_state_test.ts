@@ -131,6 +131,9 @@ Deno.test("the parts of the memory do not overlap", () => {
       layout.SYSTEM_CALL_AREA,
       layout.SYSTEM_CALL_AREA_END - layout.SYSTEM_CALL_AREA,
     ],
+    ["drops of each reason", layout.DROPS_TAKEN, layout.COUNTER_COUNT * 4],
+    ["drops from the TUN", layout.DROPS_TX, layout.DROPS_RING_BYTES],
+    ["drops from peers", layout.DROPS_RX, layout.DROPS_RING_BYTES],
     // The last slot may hold the longest packet.
     [
       "packets from the TUN",

@@ -1,0 +1,172 @@
+/**
+ * `loden monitor`.
+ *
+ * @module
+ */
+
+import { AgentNotRunningError } from "../../agent/errors.ts";
+import { exitCodes } from "../../agent/exit_codes.ts";
+import {
+  type InstancePaths,
+  instancePaths,
+} from "../../agent/instance/instance.ts";
+import {
+  type EventLines,
+  listenToAgent,
+} from "../../agent/monitor/monitor_client.ts";
+import {
+  type EventOf,
+  type MonitorEvent,
+  parseMonitorEvent,
+} from "../../agent/monitor/monitor_event.ts";
+import { fetchStatus } from "../../agent/status/status_client.ts";
+import type { CommandLine } from "../../config/go_flags.ts";
+import { LodenError } from "../../errors.ts";
+import { VERSION } from "../../version.ts";
+import { askAgent } from "../ask_agent.ts";
+import type { CommandContext } from "../command.ts";
+import {
+  isSet,
+  readCommandLine,
+  readSettings,
+  refuseWords,
+} from "../command_line.ts";
+import { CaptureFile } from "./capture_file.ts";
+import { EventFilter } from "./event_filter.ts";
+import { describeDrop, renderEvent } from "./event_text.ts";
+
+/** The agent does not give the bytes of packets to this user. */
+class CaptureRightsError extends LodenError {
+  constructor(path: string) {
+    super(
+      "monitor.rights",
+      `Cannot write ${path}: bytes of packets must be read by root: ` +
+        "the agent does not give them to this user",
+      { hint: "run as root, or leave --pcap out" },
+    );
+  }
+}
+
+/** Prints events until Ctrl-C, or until the agent or the reader has gone. */
+export async function run(io: CommandContext): Promise<number> {
+  const line = readCommandLine(io);
+  if (line === undefined) return exitCodes.ok;
+  refuseWords(io, line);
+  const filter = new EventFilter({
+    peer: textOf(line, "peer"),
+    reasons: textOf(line, "reason")?.split(",").map((word) => word.trim()),
+  });
+  const settings = await readSettings(io, line);
+  const ending = new AbortController();
+  const ends = (["SIGINT", "SIGTERM"] as const).map((name) =>
+    io.onSignal(name, () => ending.abort())
+  );
+  using _signals = { [Symbol.dispose]: () => ends.forEach((end) => end()) };
+  const paths = instancePaths(settings.runDir, settings.etcdPrefix);
+  try {
+    return await follow(io, line, filter, paths, ending.signal);
+  } catch (error) {
+    if (error === ending.signal.reason) return exitCodes.ok;
+    throw error;
+  }
+}
+
+async function follow(
+  io: CommandContext,
+  line: CommandLine,
+  filter: EventFilter,
+  paths: InstancePaths,
+  signal: AbortSignal,
+): Promise<number> {
+  // First, so that events are not lost while the peers are listed.
+  await using events = await connect(paths, signal);
+  if (filter.wantsPeers) {
+    const { peers } = await askAgent(
+      paths,
+      (timeout) => fetchStatus(paths.socket, timeout),
+    );
+    for (const peer of peers) filter.know(peer);
+  }
+  const pcap = textOf(line, "pcap");
+  using capture = pcap === undefined ? undefined : new Capture(pcap);
+  const show = isSet(line, "json")
+    ? (_event: MonitorEvent, text: string) => io.stdout(`${text}\n`)
+    : (event: MonitorEvent) => io.stdout(renderEvent(event, io.terminal()));
+  for await (const text of events.lines) {
+    const event = parseMonitorEvent(text);
+    // Later agents may have more kinds.
+    if (event === undefined) continue;
+    if (event.type === "source") filter.checkReasons(event.reasons);
+    if (!filter.shows(event, text)) continue;
+    capture?.take(event);
+    if (!show(event, text)) return exitCodes.ok;
+  }
+  if (signal.aborted) return exitCodes.ok;
+  throw new AgentNotRunningError(paths.socket);
+}
+
+function textOf({ given }: CommandLine, name: string): string | undefined {
+  const value = given.get(name)?.value;
+  return value === undefined || value === "" ? undefined : String(value);
+}
+
+/** The time for an answer ends with its beginning: events come for as long as you wait. */
+function connect(
+  paths: InstancePaths,
+  signal: AbortSignal,
+): Promise<EventLines> {
+  return askAgent(paths, async (timeout) => {
+    const late = new AbortController();
+    const onLate = () => late.abort();
+    timeout.addEventListener("abort", onLate, { once: true });
+    try {
+      return await listenToAgent(
+        paths.socket,
+        AbortSignal.any([signal, late.signal]),
+      );
+    } finally {
+      timeout.removeEventListener("abort", onLate);
+    }
+  });
+}
+
+/** `--pcap`: the drops of the stream, in a file. */
+class Capture implements Disposable {
+  readonly #path: string;
+  readonly #file: CaptureFile;
+
+  /** @throws {FileWriteError} */
+  constructor(path: string) {
+    this.#path = path;
+    this.#file = CaptureFile.create(path, `loden ${VERSION}`);
+  }
+
+  /** @throws {FileWriteError} and {@linkcode CaptureRightsError}. */
+  take(event: MonitorEvent): void {
+    switch (event.type) {
+      case "start":
+        if (!event.bytes) throw new CaptureRightsError(this.#path);
+        return;
+      case "source":
+        if (event.link !== null) this.#file.begin(event.link);
+        return;
+      case "drop":
+        return this.#add(event);
+    }
+  }
+
+  #add(event: EventOf<"drop">): void {
+    const { bytes = "", lengthBytes, link, time } = event;
+    this.#file.add({
+      timeMs: Date.parse(time),
+      link,
+      bytes: Uint8Array.fromHex(bytes),
+      lengthBytes,
+      comment: describeDrop(event),
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#file[Symbol.dispose]();
+  }
+}

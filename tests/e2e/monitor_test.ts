@@ -1,0 +1,223 @@
+/**
+ * `loden monitor` on both data paths at once: the first host's is in the kernel,
+ * the second one's in user space, and the third host has no lease.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  type EventOf,
+  type MonitorEvent,
+  parseMonitorEvent,
+} from "../../agent/monitor/monitor_event.ts";
+import { LISTENER } from "../../backend/udp/ebpf/drop_maps.ts";
+import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
+import { placedPrograms } from "../rig/bpf_objects.ts";
+import { Daemon } from "../rig/daemon.ts";
+import { lodenCommand } from "../rig/loden_program.ts";
+import { innerPacket } from "../support/inner_packet.ts";
+import { readCapture } from "../support/read_capture.ts";
+import { run } from "../../tools/command.ts";
+import { EACH_PAIR } from "./data_paths.ts";
+import { Injector } from "./injector.ts";
+import { eventually, type Node, SUBNETS } from "./overlay.ts";
+import { OverlaySuite } from "./overlay_suite.ts";
+
+const OVERLAY_PORT = 8285;
+const STRANGERS_CONTAINER = "10.1.200.5";
+const FLOOD = 3_000;
+const PATIENCE_MS = 10_000;
+
+/** From the third host, by the address that they send to. */
+const injectors = new Map<string, Injector>();
+
+const suite = new OverlaySuite("monitor", {
+  hosts: 3,
+  agents: 2,
+  prepare: () => Promise.resolve(injectors.clear()),
+});
+
+/** One that runs. */
+class MonitorRun {
+  readonly daemon: Daemon;
+
+  constructor({ agent, host }: Node, name: string, ...words: string[]) {
+    this.daemon = new Daemon({
+      name: `monitor ${name}`,
+      command: [
+        ...host.namespace.commandPrefix,
+        ...lodenCommand(),
+        "monitor",
+        `--run-dir=${agent.files.runDirectory}`,
+        ...words,
+      ],
+      logFile: `${suite.rig.directory}/${host.name}-${name}.log`,
+      env: { DENO_NO_UPDATE_CHECK: "1" },
+    });
+  }
+
+  events(): MonitorEvent[] {
+    return this.daemon.log().split("\n")
+      .flatMap((line) => parseMonitorEvent(line) ?? []);
+  }
+
+  of<Type extends MonitorEvent["type"]>(type: Type): EventOf<Type>[] {
+    return this.events()
+      .filter((event): event is EventOf<Type> => event.type === type);
+  }
+
+  async until<Type extends MonitorEvent["type"]>(
+    type: Type,
+    condition: (event: EventOf<Type>) => boolean = () => true,
+  ): Promise<EventOf<Type>> {
+    const find = () => this.of(type).find(condition);
+    const found = await eventually(
+      `an event ${type} of ${this.daemon.name}`,
+      () => Promise.resolve(find()),
+      (event) => event !== undefined,
+      PATIENCE_MS,
+    );
+    return found!;
+  }
+}
+
+/** Datagrams of the third host, which has no lease, to a node. */
+async function inject(node: Node, count = 1): Promise<void> {
+  const { address } = node.host;
+  const injector = injectors.get(address) ?? Injector.datagrams(
+    suite.rig.host(2).namespace,
+    address,
+    OVERLAY_PORT,
+  );
+  injectors.set(address, injector);
+  const packet = innerPacket({
+    source: STRANGERS_CONTAINER,
+    destination: node.container.address,
+    port: 7000,
+    payload: new Uint8Array(8),
+  });
+  await injector.send(Array(count).fill(packet));
+}
+
+/** Until when the programs of a host record; 0 if they do not. */
+async function recordsUntilNs({ host }: Node): Promise<bigint> {
+  using bpf = new KernelBpf();
+  for (const { id } of await placedPrograms(host.namespace)) {
+    using program = bpf.openProgram(id);
+    for (const mapId of program?.mapIds ?? []) {
+      using map = bpf.openMap(mapId);
+      if (!map?.name.startsWith("loden_listener")) continue;
+      const value = map.lookup(new Uint8Array(4))!;
+      return new DataView(value.buffer).getBigUint64(LISTENER.UNTIL, true);
+    }
+  }
+  throw new Error(`no program of ${host.name} has a listener`);
+}
+
+const SETUP = EACH_PAIR.filter(({ dataPaths: [first, second] }) =>
+  first === "ebpf" && second === "tun"
+);
+
+suite.each(SETUP, (test) => {
+  test("the programs record while there is a monitor, and no more when it is killed", async () => {
+    const node = suite.node(0);
+    assertEquals(await recordsUntilNs(node), 0n);
+    const monitor = new MonitorRun(node, "killed", "--json");
+    await monitor.until("source");
+    assert(await recordsUntilNs(node) > 0n);
+    monitor.daemon.kill("SIGKILL");
+    await eventually(
+      "the end of recording",
+      () => recordsUntilNs(node),
+      (untilNs) => untilNs === 0n,
+    );
+  });
+
+  test("of a flood, few are shown and the rest is counted, on each path", async () => {
+    for (const node of suite.nodes) {
+      const monitor = new MonitorRun(
+        node,
+        "flood",
+        ...["--json", "--reason=unknownSender"],
+      );
+      await monitor.until("source");
+      await inject(node, FLOOD);
+      const told = () => {
+        const more = monitor.of("suppressed");
+        const shown = monitor.of("drop").length;
+        return {
+          shown,
+          all: more.reduce((sum, { count }) => sum + count, shown),
+        };
+      };
+      const { all, shown } = await eventually(
+        "all drops",
+        () => Promise.resolve(told()),
+        ({ all }) => all >= FLOOD,
+      );
+      assertEquals(all, FLOOD);
+      assert(shown < FLOOD);
+      monitor.daemon.kill("SIGTERM");
+      assertEquals(await monitor.daemon.ended(PATIENCE_MS), 0);
+    }
+  });
+
+  // The last one: the third host has a lease from here on.
+  test("each host's shows what it drops, and a peer that comes, and writes a capture", async () => {
+    const runs = suite.nodes.map((node, index) => {
+      const file = `${suite.rig.directory}/drops-${index}.pcap`;
+      return {
+        node,
+        file,
+        all: new MonitorRun(node, "all", "--json"),
+        some: new MonitorRun(
+          node,
+          "some",
+          ...["--json", "--reason=unknownSender", `--pcap=${file}`],
+        ),
+      };
+    });
+    for (const { all, some } of runs) {
+      assertEquals((await all.until("source")).drops, true);
+      await some.until("source");
+    }
+    const stranger = suite.rig.host(2).address;
+    for (const { all, node, some } of runs) {
+      await inject(node);
+      const drop = await all.until(
+        "drop",
+        ({ reason }) => reason === "rx.drop.unknownSender",
+      );
+      assertEquals(drop.outer!.source, stranger);
+      assertEquals(drop.outer!.destination, node.host.address);
+      assertEquals(drop.inner!.source, STRANGERS_CONTAINER);
+      assertEquals(drop.inner!.destination, node.container.address);
+      assertEquals(drop.device, "eth0");
+      assert(drop.bytes!.length > 0);
+      await some.until("drop");
+    }
+    await suite.rig.etcd.ctl(
+      "put",
+      `${SUBNETS}/10.1.200.0-24`,
+      JSON.stringify({ PublicIP: stranger, PublicIPv6: null }),
+    );
+    for (const { all, file, some } of runs) {
+      const peer = await all.until("peer", ({ change }) => change === "added");
+      assertEquals([peer.subnet, peer.publicIp], ["10.1.200.0/24", stranger]);
+      for (const { daemon } of [all, some]) daemon.kill("SIGTERM");
+      assertEquals(await some.daemon.ended(PATIENCE_MS), 0);
+      assertEquals(await all.daemon.ended(PATIENCE_MS), 0);
+      assertEquals(some.of("peer"), []);
+      const { packets } = readCapture(await Deno.readFile(file));
+      assertStringIncludes(packets[0]!.comment!, "rx.drop.unknownSender");
+      assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
+      // Of root, in a directory of root's: without a change of user.
+      const text = await run(["tcpdump", "-Z", "root", "-nr", file]);
+      assertStringIncludes(
+        text,
+        file.endsWith("-0.pcap") ? `${stranger}.8285` : STRANGERS_CONTAINER,
+      );
+    }
+  });
+});
