@@ -14,6 +14,7 @@ import { dispatch } from "./commands/dispatch.ts";
 import { exitCodeOf, printError } from "./commands/failure.ts";
 import { commandTable } from "./commands/table.ts";
 import { FileWriteError } from "./linux/file_errors.ts";
+import { isDumbTerminal, mayHaveColors } from "./linux/terminal.ts";
 
 const encoder = new TextEncoder();
 let uncaughtHandler: UncaughtHandler | undefined;
@@ -50,7 +51,9 @@ function terminal(): Terminal | undefined {
 }
 
 function errorTerminal(): Terminal | undefined {
-  return Deno.stderr.isTerminal() && !isDumb() ? describeTerminal() : undefined;
+  return Deno.stderr.isTerminal() && !isDumbTerminal()
+    ? describeTerminal()
+    : undefined;
 }
 
 function describeTerminal(): Terminal {
@@ -59,13 +62,8 @@ function describeTerminal(): Terminal {
     // A terminal that does not know its size says 0.
     columns: columns > 0 ? columns : 80,
     rows: rows > 0 ? rows : 24,
-    colors: !Deno.noColor && !isDumb(),
+    colors: mayHaveColors(),
   };
-}
-
-/** Such as the shell of an editor: it has no colours and no cursor. */
-function isDumb(): boolean {
-  return Deno.env.get("TERM") === "dumb";
 }
 
 const io: CommandIo = {

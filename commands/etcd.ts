@@ -81,6 +81,8 @@ const PASSING_FAULTS: readonly RegistryFault[] = [
  * Runs `work` against etcd and repeats it while etcd cannot be reached; says what
  * it waits for.
  *
+ * @param work writes lines for people with `note`.
+ *
  * @throws {EtcdUnavailableError} after that time. Errors that waiting cannot
  * cure (a wrong password, a certificate) are thrown at once.
  */
@@ -88,7 +90,11 @@ export async function withRegistry<T>(
   io: Pick<CommandIo, "stderr" | "errorTerminal">,
   settings: Settings,
   access: RegistryAccess,
-  work: (registry: LeaseRegistry, signal: AbortSignal) => Promise<T>,
+  work: (
+    registry: LeaseRegistry,
+    signal: AbortSignal,
+    note: (text: string) => void,
+  ) => Promise<T>,
 ): Promise<T> {
   const registry = access.open(settings);
   const done = new AbortController();
@@ -98,11 +104,15 @@ export async function withRegistry<T>(
   let reason: string | undefined;
   using progress = new Progress(io, access.clock);
   progress.say("waiting for etcd to answer");
+  const note = (text: string) => {
+    progress.erase();
+    io.stderr(`loden: ${text}\n`);
+  };
   try {
     const outcome = await retryUntilDone<{ value: T } | { error: unknown }>(
       async (signal) => {
         try {
-          return { value: await work(registry, signal) };
+          return { value: await work(registry, signal, note) };
         } catch (error) {
           if (isPassing(error)) throw error;
           return { error };

@@ -11,6 +11,7 @@ import {
   type LineFormatter,
   textFormatter,
 } from "./log_line.ts";
+import { mayHaveColors } from "../../linux/terminal.ts";
 
 /** The values of `--log-format`. */
 const LOG_FORMATS = ["auto", "text", "json"] as const;
@@ -76,7 +77,7 @@ function chooseFormatter(
   if (format === "auto" && output.isJournal()) {
     return journalFormatter({ stacks });
   }
-  const colors = output.isTerminal() && !Deno.noColor;
+  const colors = output.isTerminal() && mayHaveColors();
   return textFormatter({ stacks, colors });
 }
 

@@ -47,7 +47,7 @@ export async function run(
   if (line === undefined) return exitCodes.ok;
   const text = onlyWord(line.words);
   const settings = await readSettings(io, line);
-  let check = (_before: StoredConfig | undefined) => {};
+  let check: Check = () => {};
   if (!isSet(line, "force")) {
     const config = readArgument(text);
     const { ignoredKeys } = config;
@@ -55,15 +55,13 @@ export async function run(
       const guess = near === undefined ? "" : `: did you mean ${near}?`;
       io.stderr(`loden: ${key} is an unknown key and has no effect${guess}\n`);
     }
-    check = (before) => {
+    check = (before, say) => {
       refuseOverlaps(config.pool.network, overlapsOf(config));
-      for (const note of describeBackendChange(before?.text, config)) {
-        io.stderr(`loden: ${note}\n`);
-      }
+      describeBackendChange(before?.text, config).forEach(say);
       for (const { fix, what } of leftoversOf(config, settings)) {
-        io.stderr(
-          `loden: flannel has left a ${what} on this host: ${fix}, or start ` +
-            "the agent with --take-over-devices\n",
+        say(
+          `flannel has left a ${what} on this host: ${fix}, or start the agent ` +
+            "with --take-over-devices",
         );
       }
     };
@@ -73,7 +71,12 @@ export async function run(
     io,
     settings,
     access,
-    (registry, signal) => publish(registry, { text, check }, signal),
+    (registry, signal, note) =>
+      publish(
+        registry,
+        { text, check: (before) => check(before, note) },
+        signal,
+      ),
   );
   io.stdout(
     before === undefined
@@ -86,6 +89,12 @@ export async function run(
   );
   return exitCodes.ok;
 }
+
+/** Throws, or says what a change costs. */
+type Check = (
+  before: StoredConfig | undefined,
+  say: (text: string) => void,
+) => void;
 
 /**
  * @param config.check throws when this host has no room for the network; called
