@@ -32,10 +32,10 @@ export class AgentMetrics {
   readonly clock: Clock;
   readonly facts: MetricFacts;
   readonly startedMs: number;
-  readonly events = new EventCounts();
-  readonly losses = new LeaseLosses();
+  readonly events: EventCounts = new EventCounts();
+  readonly losses: LeaseLosses = new LeaseLosses();
   readonly registry: RegistryCounts;
-  readonly applies = new Durations(APPLY_BUCKETS);
+  readonly applies: Durations = new Durations(APPLY_BUCKETS);
 
   constructor(clock: Clock, facts: MetricFacts) {
     this.clock = clock;

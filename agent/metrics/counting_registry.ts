@@ -47,7 +47,7 @@ export class RegistryCounts {
   readonly #calls = new Map<string, Sample>();
   readonly #renewals = new Map<string, Sample>();
   readonly #resyncs = new Map<string, Sample>();
-  readonly durations = new Durations(CALL_BUCKETS);
+  readonly durations: Durations = new Durations(CALL_BUCKETS);
   #contactMs: number | undefined;
 
   constructor(clock: Pick<Clock, "now">) {
