@@ -1,12 +1,14 @@
 /**
  * How soon a browser shows the page: the time from the navigation to the first
- * paint, by the browser's own clock, with a thousand peers.
+ * paint, by the browser's own clock, with a thousand peers; and what an open page
+ * costs the agent.
  *
  * @module
  */
 
 import { assert } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { processSeconds } from "../../bench/measure/process_cpu.ts";
 import { median } from "../../bench/median.ts";
 import { PREFIX, program } from "../../bench/control/measure_agent.ts";
 import { Chromium } from "../rig/chromium.ts";
@@ -18,6 +20,15 @@ const PORT = 9285;
 const HOSTS = 1_000;
 const LOADS = 20;
 const MOST_MS = 300;
+
+const SECONDS = 10;
+
+/** What a process takes of one processor. */
+async function usedPercent(pid: number): Promise<number> {
+  const before = processSeconds(pid);
+  await delay(SECONDS * 1_000);
+  return (processSeconds(pid) - before) / SECONDS * 100;
+}
 
 /** From the browser; null until it has painted. */
 const PAINT = `performance.getEntriesByName("first-contentful-paint")[0]
@@ -58,12 +69,17 @@ Deno.test(`the page with ${HOSTS} peers is painted within ${MOST_MS} ms`, async 
     paints.push(await tab.evaluate(PAINT));
     await delay(100);
   }
+  const openPercent = await usedPercent(agent.process.pid);
+  await tab.go("about:blank");
+  const closedPercent = await usedPercent(agent.process.pid);
   const { length } = new TextEncoder().encode((await composePage()).html);
   console.log(
     `page: ${length} bytes; first contentful paint of ${LOADS} loads: ` +
       `median ${median(paints).toFixed(0)} ms, ` +
       `most ${Math.max(...paints).toFixed(0)} ms; all ${HOSTS} peers shown ` +
-      `after at most ${median(complete).toFixed(0)} ms (median)`,
+      `after at most ${median(complete).toFixed(0)} ms (median); ` +
+      `the agent uses ${openPercent.toFixed(1)} % of a processor with the ` +
+      `page open, ${closedPercent.toFixed(1)} % without`,
   );
   assert(median(paints) <= MOST_MS, `${median(paints)} ms`);
 });
