@@ -12,7 +12,7 @@ import { parseIpv4 } from "../../net/ipv4.ts";
 import { Chromium, type Tab } from "../rig/chromium.ts";
 import { Rig } from "../rig/rig.ts";
 import { MANY_LEASES_NETWORK } from "../support/many_leases.ts";
-import { join, type Node } from "./overlay.ts";
+import { join, type Node, restart } from "./overlay.ts";
 
 const PORT = 9285;
 const PAGE = `http://127.0.0.1:${PORT}/`;
@@ -254,9 +254,7 @@ Deno.test("the page in a browser", async (test) => {
     assertEquals(await tab.text("#link"), "no answer");
     assertMatch(await tab.text("#away"), /No connection\..*next try is in/s);
     await photograph(tab, "agent-gone");
-    await rig.startAgent(node.host, {
-      flags: [...node.flags],
-    });
+    await restart(rig, node);
     await tab.until(`document.querySelector("#away").hidden`, 20_000);
     assertEquals(await tab.text("#link"), "live");
   });

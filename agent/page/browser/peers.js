@@ -35,16 +35,33 @@ export function cellsOf(peer, nowMs) {
   };
 }
 
-/** Of the last 32 probes, one may be lost by chance. */
-const TOLERATED_LOSS = 0.05;
+/** The loss is that of so many probes at most. */
+const REMEMBERED = 32;
+/** Between two probes of a peer: at least so long, and longer with many peers. */
+const PROBE_PAUSE_MS = 10_000;
+const PAUSE_MS_PER_PEER = 250;
+/** One may be lost by chance, or because the other host has just started. */
+const TOLERATED_LOSSES = 1.5;
 
-/** The peers of a status, each with whether its path is narrower than the overlay. */
-export function peersOf({ overlay, peers }) {
-  return peers.map((peer) => ({
-    ...peer,
-    isNarrow: overlay !== null &&
-      (peer.probe?.mtuBytes ?? Infinity) < overlay.mtuBytes,
-  }));
+/**
+ * The peers of a status, each with what is wrong with its path: whether it loses
+ * probes, and whether it is narrower than the overlay.
+ *
+ * @param {any} status
+ * @returns {any[]}
+ */
+export function peersOf({ overlay, peers, time }) {
+  const pauseMs = Math.max(PROBE_PAUSE_MS, PAUSE_MS_PER_PEER * peers.length);
+  return peers.map((peer) => {
+    const { lossRatio, mtuBytes, since } = peer.probe ?? {};
+    const passedMs = Date.parse(time) - Date.parse(since);
+    const probes = Math.min(REMEMBERED, 1 + passedMs / pauseMs);
+    return {
+      ...peer,
+      isLossy: lossRatio * probes > TOLERATED_LOSSES,
+      isNarrow: (mtuBytes ?? Infinity) < (overlay?.mtuBytes ?? 0),
+    };
+  });
 }
 
 /**
@@ -53,12 +70,10 @@ export function peersOf({ overlay, peers }) {
  * @param {any} peer
  */
 export function reachOf(peer) {
-  const { isNarrow, probe } = peer;
+  const { isLossy, isNarrow, probe } = peer;
   switch (probe?.state) {
     case "reachable":
-      return isNarrow || probe.lossRatio > TOLERATED_LOSS
-        ? "trouble"
-        : "reached";
+      return isLossy || isNarrow ? "trouble" : "reached";
     case "unreachable":
       return "silent";
     default:
@@ -66,14 +81,12 @@ export function reachOf(peer) {
   }
 }
 
-function describeReach({ isNarrow, probe }, nowMs) {
+function describeReach({ isLossy, isNarrow, probe }, nowMs) {
   switch (probe?.state) {
     case "reachable":
       return [
         probe.rttMs === null ? "reached" : roundTrip(probe.rttMs),
-        ...probe.lossRatio > TOLERATED_LOSS
-          ? [`${Math.round(probe.lossRatio * 100)} % lost`]
-          : [],
+        ...isLossy ? [`${Math.round(probe.lossRatio * 100)} % lost`] : [],
         ...isNarrow ? [`at most ${probe.mtuBytes} bytes`] : [],
       ].join(", ");
     case "unreachable":

@@ -9,7 +9,7 @@ const MOST_NAMED = 12;
 /** So many lie on a ring, and each has a line; with more, only trouble has one. */
 const MOST_ON_RING = 48;
 /** More peers share dots. */
-const MOST_DOTS = 1000;
+const MOST_DOTS = 1500;
 /** Each turn of a sunflower's seeds: no two lie in one direction. */
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));
 const WORST_FIRST = ["silent", "trouble", "unknown", "reached"];

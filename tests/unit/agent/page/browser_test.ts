@@ -198,18 +198,38 @@ const PEERS = ["10.1.20.0/24", "10.1.3.0/24", "10.1.100.0/24"].map((
   publicIp: `192.0.2.${index + 1}`,
 }));
 
-const UNKNOWN = { ...PEER, probe: null };
+type JudgedPeer = typeof PEERS[0] & { readonly probe: unknown };
 
-type PeerWithProbe = typeof PEERS[0] & { readonly probe: unknown };
+/** As the page has them at a time. */
+function judged(
+  peers: readonly unknown[],
+  { mtuBytes = 1472, time = "2026-01-01T03:00:00Z" } = {},
+): JudgedPeer[] {
+  return peersOf({ overlay: { mtuBytes }, peers, time });
+}
 
-const [REACHED, LOSSY, SILENT] = [
-  { state: "reachable", lossRatio: 0.03, rttMs: 0.31, mtuBytes: 1472 },
-  { state: "reachable", lossRatio: 0.25, rttMs: 12, mtuBytes: 1400 },
-  { state: "unreachable", lossRatio: 1, rttMs: null, mtuBytes: null },
-].map((probe, index) => ({
-  ...PEERS[index]!,
-  probe: { ...probe, since: "2026-01-01T02:57:00Z" },
-})) as [PeerWithProbe, PeerWithProbe, PeerWithProbe];
+/** A probe that has been in its state for three minutes. */
+function probed(index: number, probe: Record<string, unknown>): unknown {
+  const since = "2026-01-01T02:57:00Z";
+  return { ...PEERS[index]!, probe: { ...probe, since } };
+}
+
+const [REACHED, LOSSY, SILENT, UNKNOWN] = judged([
+  probed(0, {
+    state: "reachable",
+    lossRatio: 0.03,
+    rttMs: 0.31,
+    mtuBytes: 1472,
+  }),
+  probed(1, { state: "reachable", lossRatio: 0.25, rttMs: 12, mtuBytes: 1400 }),
+  probed(2, {
+    state: "unreachable",
+    lossRatio: 1,
+    rttMs: null,
+    mtuBytes: null,
+  }),
+  { ...PEER, probe: null },
+]) as [JudgedPeer, JudgedPeer, JudgedPeer, JudgedPeer];
 
 Deno.test("a peer is found by parts of what is shown, and by an address in its subnet", () => {
   const found = (query: string) =>
@@ -260,10 +280,7 @@ Deno.test("what probes say of a peer is one of four states", () => {
     "unknown",
   ]);
   assertEquals(
-    peersOf({
-      overlay: { mtuBytes: 1472 },
-      peers: [REACHED, LOSSY, SILENT, UNKNOWN],
-    }).map((peer: unknown) => cellsOf(peer, NOW).reach),
+    [REACHED, LOSSY, SILENT, UNKNOWN].map((peer) => cellsOf(peer, NOW).reach),
     [
       "0.31 ms",
       "12 ms, 25 % lost, at most 1400 bytes",
@@ -271,17 +288,31 @@ Deno.test("what probes say of a peer is one of four states", () => {
       "not measured",
     ],
   );
-  const [narrow] = peersOf({
-    overlay: { mtuBytes: 1480 },
-    peers: [REACHED],
-  });
-  assertEquals(reachOf(narrow), "trouble");
   assertEquals(
     [REACHED, LOSSY, SILENT, UNKNOWN, { ...UNKNOWN, stale: true }].map(
       hasTrouble,
     ),
     [false, true, true, false, true],
   );
+});
+
+Deno.test("a path that is narrower than the overlay is trouble", () => {
+  assertEquals(judged([REACHED], { mtuBytes: 1473 }).map(reachOf), ["trouble"]);
+});
+
+Deno.test("one lost probe is not trouble, be it one of the first; two are", () => {
+  /** After so long, with so many peers. */
+  const state = (lossRatio: number, seconds: number, peers = 1) => {
+    const time = new Date(NOW - 180_000 + seconds * 1_000).toISOString();
+    const peer = probed(0, { state: "reachable", lossRatio });
+    return reachOf(judged(Array(peers).fill(peer), { time })[0]);
+  };
+  assertEquals(state(1 / 2, 10), "reached");
+  assertEquals(state(2 / 3, 20), "trouble");
+  assertEquals(state(1 / 32, 900), "reached");
+  assertEquals(state(2 / 32, 900), "trouble");
+  // Each has its turn every 250 seconds.
+  assertEquals(state(1 / 5, 1_000, 1_000), "reached");
 });
 
 Deno.test("the picture says what it shows", () => {
@@ -292,15 +323,15 @@ Deno.test("the picture says what it shows", () => {
   );
 });
 
-Deno.test("a dot stands for so many neighbours that there are at most a thousand, and shows the worst of them", () => {
+Deno.test("a dot stands for so many neighbours that there are at most 1,500, and shows the worst of them", () => {
   const many = Array.from({ length: 2_500 }, (_, index) => ({
     ...PEER,
     subnet: `10.${index >> 8}.${index & 255}.0/24`,
     ...index === 4 ? { probe: SILENT.probe } : {},
   }));
   const { dots, share } = dotsOf(many);
-  assertEquals([share, dots.length], [3, 834]);
-  assertEquals(dots.map(({ state }) => state).indexOf("silent"), 1);
+  assertEquals([share, dots.length], [2, 1_250]);
+  assertEquals(dots.map(({ state }) => state).indexOf("silent"), 2);
 });
 
 Deno.test("all dots are inside the picture, and none lies on this host", () => {
