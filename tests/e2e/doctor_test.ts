@@ -130,6 +130,28 @@ Deno.test("doctor finds what is wrong with a host, and changes nothing", async (
     assert(/^\d+ notes?$/.test(stdout.trimEnd().split("\n").at(-1)!), stdout);
   });
 
+  await t.step(
+    "nothing that a running agent has set up is accused",
+    async () => {
+      const agent = await rig.startAgent(rig.host(0));
+      await agent.ready();
+      const { files } = agent;
+      const { bad, findings } = await doctor({
+        args: [
+          `--subnet-file=${files.subnetFile}`,
+          `--state-dir=${files.stateDirectory}`,
+          `--run-dir=${files.runDirectory}`,
+        ],
+      });
+      assertEquals(bad, []);
+      const [state] = findings.filter(({ code }) => code === "agent.state");
+      assertEquals(state!.severity, "ok");
+      await agent.stop();
+      // It leaves the network in place, and then it is its own leftover.
+      assertEquals((await doctor()).bad, []);
+    },
+  );
+
   await t.step("forwarding is off", async () => {
     await namespace.sysctl({ "net/ipv4/ip_forward": "0" });
     const { bad, exitCode } = await doctor();

@@ -11,6 +11,7 @@ import {
 } from "../../../host/docker/bridge_fit.ts";
 import {
   DAEMON_CONFIG_PATH,
+  type DaemonConfig,
   parseDaemonConfig,
 } from "../../../host/docker/daemon_config.ts";
 import { findDrops } from "../../../host/docker/docker_drops.ts";
@@ -44,6 +45,7 @@ export const dockerCheck: Check = {
     }
     const text = host.readText(DAEMON_CONFIG_PATH) ?? "";
     const options = engineOptions(engine.words, text);
+    const isSeen = engine.words.some((word) => word !== "");
     const [version, known] = await Promise.all([
       host.isRoot ? versionOf(engine) : undefined,
       host.network(signal),
@@ -51,7 +53,7 @@ export const dockerCheck: Check = {
     return [
       engineFinding(host, version),
       ...settings(options),
-      ...await overlay(host, { known, options, text }, signal),
+      ...await overlay(host, { isSeen, known, options, text }, signal),
     ];
   },
 };
@@ -142,12 +144,14 @@ interface Context {
   readonly options: EngineOptions;
   /** Of daemon.json. */
   readonly text: string;
+  /** Whether the daemon's command line can be read: not with `hidepid`. */
+  readonly isSeen: boolean;
 }
 
 /** Whether the containers are on the lease. */
 async function overlay(
   host: DoctorHost,
-  { known, options, text }: Context,
+  { isSeen, known, options, text }: Context,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const { network, subnetEnv: { ipMasq, mtuBytes, subnet } } = known;
@@ -161,6 +165,14 @@ async function overlay(
         "yet",
     }];
   }
+  if (!isSeen) {
+    return [{
+      code: "docker.options",
+      severity: "note",
+      what: "docker options",
+      value: "not compared: the command line of dockerd cannot be read",
+    }];
+  }
   const config = parseDaemonConfig(text);
   const fit = checkBridges(
     { network, subnet, config },
@@ -172,6 +184,7 @@ async function overlay(
   const place = bridge(fit, subnet);
   return [
     ...compared,
+    ...givenTwice(config),
     // Said already, with the same cure.
     ...compared.some(({ fix }) => fix !== undefined && fix === place.fix)
       ? []
@@ -232,6 +245,20 @@ function compareOptions(
       severity: "note",
       value: `${value}; ${onLease} is on the lease nevertheless`,
     }];
+}
+
+/** The agent's file has them as well. */
+function givenTwice({ keys }: DaemonConfig): Finding[] {
+  const twice = ["bip", "mtu", "ip-masq"].filter((key) => keys.has(key))
+    .map((key) => `"${key}"`);
+  return twice.length === 0 ? [] : [{
+    code: "docker.options",
+    severity: "note",
+    what: "docker options",
+    value: `${DAEMON_CONFIG_PATH} sets ${twice.join(" and ")}: with the ` +
+      "agent's options, Docker does not start, because it has them twice",
+    fix: `remove ${twice.join(" and ")} from ${DAEMON_CONFIG_PATH}`,
+  }];
 }
 
 function bridge({ onLease, problem }: BridgeFit, subnet: Cidr): Finding {

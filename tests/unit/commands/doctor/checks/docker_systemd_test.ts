@@ -50,7 +50,14 @@ Deno.test("daemon.json with an option that the agent's file has, too, names it i
   assertEquals(worse(await host.find(dockerCheck)), [
     'problem docker.options: remove "bip" from /etc/docker/daemon.json, then ' +
     "systemctl restart docker",
+    'note docker.options: remove "bip" from /etc/docker/daemon.json',
   ]);
+});
+
+Deno.test("a daemon whose command line cannot be read is not accused", async () => {
+  const host = dockerHost("172.17.0.1/16");
+  host.dockerd = { ...host.dockerd!, words: [""] };
+  assertEquals(worse(await host.find(dockerCheck)), ["note docker.options"]);
 });
 
 Deno.test("Docker that masquerades beside the agent, on the lease, is a warning", async () => {
