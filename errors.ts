@@ -36,10 +36,14 @@ export class LodenError extends Error {
   }
 }
 
-/** One line for a person: the message, and the hint when there is one. */
-export function describeError(error: unknown): string {
-  if (error instanceof LodenError) {
-    return error.hint ? `${error.message} (${error.hint})` : error.message;
-  }
-  return error instanceof Error ? error.message : String(error);
+/**
+ * One line for a person: the message, and the hint when there is one.
+ *
+ * @param otherwise the hint for an error that has none.
+ */
+export function describeError(error: unknown, otherwise?: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = (error instanceof LodenError ? error.hint : undefined) ||
+    otherwise;
+  return hint ? `${message} (${hint})` : message;
 }

@@ -65,7 +65,8 @@ export class BlackholeRoute {
       action();
       state.clear("host.blackhole-route");
     } catch (error) {
-      if (state.raise("host.blackhole-route", describeError(error))) {
+      const reason = describeError(error, "loden doctor");
+      if (state.raise("host.blackhole-route", reason)) {
         log.warn("blackhole route cannot be set", {
           event: "host.blackhole-route-failed",
           error,

@@ -53,6 +53,9 @@ import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);
 
+/** For what the agent cannot explain itself. */
+const DOCTOR = "loden doctor";
+
 /** Interval between two checks of the kernel's settings. */
 const SYSCTL_PAUSE_MS = 5_000;
 /** So many of these checks for one look for what other backends have left. */
@@ -384,7 +387,7 @@ export class Network {
 
   #onWaiting(error: unknown): void {
     const { state } = this.#components;
-    const reason = describeError(error);
+    const reason = describeError(error, DOCTOR);
     state.raise("data-path.not-started", reason);
     if (!state.waitFor("data-path", reason)) return;
     log.error("data path cannot be started yet", {
@@ -395,7 +398,7 @@ export class Network {
 
   #onDown(error: unknown, flowsOn: boolean): void {
     const { state } = this.#components;
-    const reason = describeError(error);
+    const reason = describeError(error, DOCTOR);
     if (flowsOn) {
       if (!state.raise("data-path.unattended", reason)) return;
       log.warn("restarting the data path; packets keep flowing in the kernel", {

@@ -19,6 +19,9 @@ import type { AgentState } from "../status/state.ts";
 
 const log = getLogger(["loden", "agent"]);
 
+/** Where a tool refuses for reasons of its own. */
+const SHOW = "loden firewall show";
+
 /** The keeper of the host's firewall (`host/firewall/firewall_keeper.ts`). */
 export interface FirewallSupervisor {
   ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
@@ -207,7 +210,7 @@ export class NetworkFirewall {
       state.clear(code);
       return;
     }
-    if (!state.raise(code, describeError(error))) return;
+    if (!state.raise(code, describeError(error, SHOW))) return;
     log.warn("rules against spoofing are not in place", {
       event: "firewall.spoofing-open",
       error,
@@ -226,7 +229,7 @@ export class NetworkFirewall {
       state.clear(code);
       return;
     }
-    const reason = describeError(error);
+    const reason = describeError(error, SHOW);
     state.raise(code, reason);
     if (state.phase === "setting-firewall") state.waitFor("firewall", reason);
   }

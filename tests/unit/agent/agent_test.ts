@@ -82,7 +82,10 @@ Deno.test("with --ip-masq no file is written before the rules are in place", () 
     await rig.start();
     await rig.clock.advance(30_000);
     assertEquals(rig.files.size, 0);
-    assertEquals(rig.state.snapshot().waitingFor, "no iptables");
+    assertEquals(
+      rig.state.snapshot().waitingFor,
+      "no iptables (loden firewall show)",
+    );
     assertEquals(named(events, "agent.ready"), []);
     rig.firewall.failure = undefined;
     await rig.clock.advance(10_000);

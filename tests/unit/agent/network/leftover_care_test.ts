@@ -159,7 +159,7 @@ Deno.test("a running network waits for nothing after its new backend has started
   busy = true;
   rig.etcd.putConfig('{"Network":"10.1.0.0/16","Backend":{"Type":"vxlan"}}');
   await rig.clock.advance(10_000);
-  assertEquals(rig.state.snapshot().waitingFor, "busy");
+  assertEquals(rig.state.snapshot().waitingFor, "busy (loden doctor)");
   busy = false;
   await rig.clock.advance(60_000);
   assertEquals(rig.state.snapshot().waitingFor, null);
