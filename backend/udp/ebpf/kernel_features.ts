@@ -28,6 +28,7 @@ import {
   R6,
   store,
 } from "../../../linux/bpf/instructions.ts";
+import { ERRNO } from "../../../linux/errno.ts";
 import { hasDecapUdp } from "./decap_udp.ts";
 import { FeatureAbsentError, KernelFeatureMissingError } from "./errors.ts";
 import { hasRingBuffers } from "./kernel_drops.ts";
@@ -354,7 +355,8 @@ function tryRoom(
     context,
     dataOutBytes: PACKET_BYTES + ROOM_BYTES * Math.max(1, calls),
   });
-  if (returnValue === 0) return;
+  // A lack of memory says nothing about the kernel.
+  if (returnValue === 0 || (returnValue | 0) === -ERRNO.ENOMEM) return;
   throw new FeatureAbsentError(
     "bpf_skb_adjust_room beyond the MTU",
     `the kernel answers ${returnValue | 0}`,

@@ -31,5 +31,8 @@ export function chooseSourcePort(
   }
   return address === publicIp
     ? { sourcePort: "hash", reason: "one per flow" }
-    : { sourcePort: "fixed", reason: "the PublicIP is that of a NAT" };
+    : {
+      sourcePort: "fixed",
+      reason: "the PublicIP is not this host's, as behind a NAT",
+    };
 }

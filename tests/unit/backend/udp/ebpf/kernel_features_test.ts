@@ -109,6 +109,12 @@ for (const [what, refuse, lacks] of REFUSALS) {
   });
 }
 
+Deno.test("a lack of memory says nothing about the kernel", () => {
+  const kernel = newKernel();
+  kernel.answers.room = -12;
+  assertEquals(failing(kernel), []);
+});
+
 Deno.test("modules that cannot be seen count as there", () => {
   const kernel = newKernel();
   kernel.bpf.tcx = false;

@@ -12,7 +12,7 @@ Deno.test("auto is a port per flow, and the network's port behind a NAT", () => 
   assertEquals(chooseSourcePort("auto", DIRECT).sourcePort, "hash");
   assertEquals(chooseSourcePort("auto", BEHIND_NAT), {
     sourcePort: "fixed",
-    reason: "the PublicIP is that of a NAT",
+    reason: "the PublicIP is not this host's, as behind a NAT",
   });
 });
 
