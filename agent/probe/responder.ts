@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Clock } from "../../linux/clock.ts";
+import { type Clock, slept } from "../../linux/clock.ts";
 import type { Peer } from "../../net/peer.ts";
 import {
   encodeProbe,
@@ -23,6 +23,8 @@ const ECHO_LIMIT: RateLimit = { perSecond: 200, burst: 200 };
 const QUESTION_LIMIT: RateLimit = { perSecond: 4, burst: 8 };
 /** What is asked while so many answers are being found is dropped. */
 const QUESTIONS_AT_ONCE = 4;
+/** The asker does not wait longer. */
+const QUESTION_MS = 2_000;
 
 /**
  * Answers a question of another host (`agent/explain/`). `spaceBytes` is the
@@ -36,6 +38,7 @@ export type AnswerQuestion = (
 
 /** See the module. */
 export class Responder {
+  readonly #clock: Clock;
   readonly #answer: AnswerQuestion | undefined;
   readonly #echoLimit: TokenBucket;
   readonly #questionLimit: TokenBucket;
@@ -45,9 +48,10 @@ export class Responder {
   limited = 0;
 
   constructor(
-    clock: Pick<Clock, "monotonic">,
+    clock: Clock,
     answer: AnswerQuestion | undefined,
   ) {
+    this.#clock = clock;
     this.#answer = answer;
     this.#echoLimit = new TokenBucket(clock, ECHO_LIMIT);
     this.#questionLimit = new TokenBucket(clock, QUESTION_LIMIT);
@@ -92,16 +96,26 @@ export class Responder {
     );
     this.#questions++;
     try {
-      const answer = await this.#answer(
-        content.slice(),
-        from.peer,
-        spaceBytes,
+      const answer = await this.#inTime(
+        this.#answer(content.slice(), from.peer, spaceBytes),
       );
       if (answer === undefined || answer.length > spaceBytes) return undefined;
       this.answered++;
       return encodeProbe({ kind: "answer", nonce, content: answer });
     } finally {
       this.#questions--;
+    }
+  }
+
+  async #inTime<Value>(finding: Promise<Value>): Promise<Value | undefined> {
+    const over = new AbortController();
+    try {
+      return await Promise.race([
+        finding,
+        slept(this.#clock, QUESTION_MS, over.signal).then(() => undefined),
+      ]);
+    } finally {
+      over.abort();
     }
   }
 }

@@ -496,6 +496,23 @@ Deno.test("an answer that is too long, missing or fails is not sent", async () =
   });
 });
 
+Deno.test("answers that are never found keep no later question waiting", async () => {
+  let hangs = true;
+  const world = new World(() =>
+    hangs ? new Promise(() => {}) : Promise.resolve(EMPTY)
+  );
+  await world.run(async () => {
+    for (let question = 0; question < 4; question++) {
+      world.bring(message("question", NONCE, EMPTY, 500));
+    }
+    await world.seconds(3);
+    hangs = false;
+    world.bring(message("question", NONCE, EMPTY, 500));
+    await world.settle();
+    assertEquals(replies(world.net).length, 1);
+  });
+});
+
 Deno.test("questions are limited: four at once of one peer, and then one a second", async () => {
   let asked = 0;
   const world = new World(() => {
