@@ -103,12 +103,17 @@ export async function serveHealth(
       maxMs: 30_000,
       onFailure: (error) => {
         if (!state.raise(code, describeError(error))) return;
-        log.warn(
-          code === "health.not-served"
-            ? "health cannot be served"
-            : "metrics cannot be served",
-          { event: code, error },
-        );
+        if (code === "health.not-served") {
+          log.warn("health cannot be served", {
+            event: "health.not-served",
+            error,
+          });
+        } else {
+          log.warn("metrics cannot be served", {
+            event: "metrics.not-served",
+            error,
+          });
+        }
       },
     },
   );
