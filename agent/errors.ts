@@ -169,6 +169,18 @@ export class AgentAccessError extends LodenError {
   }
 }
 
+/** The agent tells its events to so many already. */
+export class TooManyListenersError extends LodenError {
+  constructor(socketPath: string) {
+    super(
+      "agent.listeners",
+      `Cannot listen to the agent: ${socketPath} must have room for one more: ` +
+        "as many commands as it serves listen already",
+      { hint: "end a loden monitor that you do not need" },
+    );
+  }
+}
+
 /** This version does not understand the agent's answer. */
 export class AgentAnswerError extends LodenError {
   constructor(socketPath: string, answer: string) {

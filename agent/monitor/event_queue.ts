@@ -50,10 +50,10 @@ export class EventQueue {
       this.#characters + line.length > characters;
     if (isFull) {
       this.#lost++;
-      return;
+    } else {
+      this.#lines.push(line);
+      this.#characters += line.length;
     }
-    this.#lines.push(line);
-    this.#characters += line.length;
     this.#wake?.();
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AgentAnswerError } from "../errors.ts";
+import { AgentAnswerError, TooManyListenersError } from "../errors.ts";
 import { connectionError } from "../status/status_client.ts";
 
 /** The lines that the agent sends. */
@@ -18,7 +18,8 @@ export interface EventLines extends AsyncDisposable {
  *
  * @throws {AgentNotRunningError} if nothing listens on the socket.
  * @throws {AgentAccessError} if this user may not open it.
- * @throws {AgentAnswerError} if the agent has no events, or too many listeners.
+ * @throws {TooManyListenersError} if there are too many.
+ * @throws {AgentAnswerError} if the agent is of a version without events.
  */
 export async function listenToAgent(
   socketPath: string,
@@ -40,6 +41,7 @@ export async function listenToAgent(
     signal.throwIfAborted();
     throw connectionError(socketPath, error);
   }
+  if (response.status === 503) throw new TooManyListenersError(socketPath);
   if (!response.ok || response.body === null) {
     throw new AgentAnswerError(socketPath, await response.text());
   }

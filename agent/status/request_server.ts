@@ -46,7 +46,7 @@ export interface PlainAnswer {
 export interface StreamAnswer {
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Called when the head is sent. */
+  /** Called before the head is sent. */
   readonly open: () => LineSource;
 }
 
@@ -169,7 +169,7 @@ export class RequestServer {
         : head.kind === "late"
         ? { status: 408, body: "request timeout\n" }
         : { status: 400, body: "bad request\n" };
-      if ("open" in answer) return await this.#stream(connection, answer);
+      if ("source" in answer) return await this.#stream(connection, answer);
       const bytes = encodeAnswer(answer, request?.method !== "HEAD");
       await connection.send(bytes, answerMs);
     } catch {
@@ -185,15 +185,15 @@ export class RequestServer {
    */
   async #stream(
     connection: Connection,
-    { contentType, headers, open }: StreamAnswer,
+    { contentType, headers, source }: OpenStream,
   ): Promise<void> {
+    using _source = source;
     this.#open.delete(connection);
     this.#streams.add(connection);
     try {
       await connection.stream(
         encodeHead(200, { "content-type": contentType, ...headers }),
       );
-      using source = open();
       const gone = connection.untilGone().then(() => undefined);
       for (;;) {
         const lines = await Promise.race([source.next(), gone]);
@@ -209,16 +209,17 @@ export class RequestServer {
     }
   }
 
-  async #ask(request: PlainRequest): Promise<Answer> {
+  async #ask(request: PlainRequest): Promise<PlainAnswer | OpenStream> {
     try {
       const answer = await this.#answer(request);
       if (!("open" in answer)) return answer;
       if (this.#streams.size >= this.#limits.streams) {
         return { status: 503, body: "too many streams\n" };
       }
+      const { contentType, headers = {}, open } = answer;
       return request.method === "HEAD"
-        ? { status: 200, body: "", contentType: answer.contentType }
-        : answer;
+        ? { status: 200, body: "", contentType, headers }
+        : { contentType, headers, source: open() };
     } catch (error) {
       log.error("a request could not be answered", {
         event: "agent.answer-failed",
@@ -227,6 +228,11 @@ export class RequestServer {
       return { status: 500, body: "internal server error\n" };
     }
   }
+}
+
+/** A {@linkcode StreamAnswer} whose lines have begun. */
+interface OpenStream extends Omit<StreamAnswer, "open"> {
+  readonly source: LineSource;
 }
 
 type Head =

@@ -7,6 +7,7 @@
 import { errno, libc } from "../libc.ts";
 import type { BpfMap, RingReader } from "./bpf.ts";
 import { BpfError } from "./errors.ts";
+import { checkRingMap } from "./spec.ts";
 import { RingRecords } from "./ring_records.ts";
 
 const PROT_READ = 1;
@@ -14,8 +15,12 @@ const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_FAILED = 2n ** 64n - 1n;
 
-/** Throws {@linkcode BpfError} if the kernel does not map it. */
+/**
+ * Throws {@linkcode BadBpfSpecError} for a map of another type, and
+ * {@linkcode BpfError} if the kernel does not map it.
+ */
 export function mapKernelRing(map: BpfMap): RingReader {
+  checkRingMap(map);
   using owned = new DisposableStack();
   const pageBytes = libc().getpagesize();
   const dataBytes = 2 * map.maxEntries;

@@ -102,6 +102,16 @@ function checkRing(
   );
 }
 
+/** Throws {@linkcode BadBpfSpecError} if the map has no memory to read from. */
+export function checkRingMap({ name, type }: Pick<MapSpec, "name" | "type">) {
+  if (type === "ringBuffer") return;
+  throw new BadBpfSpecError(
+    `map the memory of ${name}`,
+    "it must be a ring buffer",
+    type,
+  );
+}
+
 /** `map_flags` for {@linkcode MapSpec}. */
 export function mapFlags({ type, noPreallocate }: MapSpec): number {
   return noPreallocate || type === "lpmTrie" ? NO_PREALLOCATE : 0;

@@ -67,6 +67,14 @@ const TRIE: MapSpec = {
   maxEntries: 8,
 };
 
+const RING: MapSpec = {
+  name: "loden_ring",
+  type: "ringBuffer",
+  keyBytes: 0,
+  valueBytes: 0,
+  maxEntries: 1 << 16,
+};
+
 const key = (number: number) => new Uint8Array(Uint32Array.of(number).buffer);
 /** A trie's key: `10.1.2.0/24`. */
 const prefix = (text: string) => {
@@ -420,6 +428,39 @@ function mapTests(test: RegisterTest, trieBatchTest: RegisterTest): void {
       ]
     ) assertEquals(refusal(call), ERRNO.EBADF);
     assertEquals(other.lookup(key(1)), bytes(1, 2));
+  });
+
+  test("reads a ring buffer that is empty, also when its map was given back, and no other map", ({ bpf }) => {
+    const map = bpf.createMap(RING);
+    assertEquals(
+      [map.type, map.keyBytes, map.valueBytes, map.maxEntries],
+      ["ringBuffer", 0, 0, RING.maxEntries],
+    );
+    using ring = bpf.mapRing(map);
+    map[Symbol.dispose]();
+    assertEquals(ring.read(10), []);
+    ring.skip();
+    ring[Symbol.dispose]();
+    assertEquals(ring.read(10), []);
+    using other = bpf.createMap(HASH);
+    assertThrows(() => bpf.mapRing(other), BadBpfSpecError);
+  });
+
+  test("refuses ring buffers that the kernel does not make", ({ bpf }) => {
+    for (
+      const change of [
+        { maxEntries: 3 << 16 },
+        { maxEntries: 1 << 15 },
+        { keyBytes: 4 },
+        { valueBytes: 4 },
+        { noPreallocate: true },
+      ]
+    ) {
+      assertThrows(
+        () => bpf.createMap({ ...RING, ...change }),
+        BadBpfSpecError,
+      );
+    }
   });
 }
 

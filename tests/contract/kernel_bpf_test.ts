@@ -237,6 +237,70 @@ function kernelTests(): void {
     );
   });
 
+  test("reads what programs write to a ring buffer, around its end, and gives the room back", ({ bpf }) => {
+    using records = bpf.createMap({
+      name: "loden_ring",
+      type: "ringBuffer",
+      keyBytes: 0,
+      valueBytes: 0,
+      maxEntries: 1 << 16,
+    });
+    using counter = newCounter(bpf);
+    using program = bpf.loadProgram({
+      name: "loden_test",
+      type: "schedCls",
+      maps: { counter, records },
+      build: () => [
+        ...countAll().slice(0, -2),
+        loadMap(R1, "records"),
+        mov(R2, 1_000),
+        mov(R3, 0),
+        call("ringbuf_reserve"),
+        jumpIf(R0, "==", 0, "full"),
+        mov(R6, R0),
+        store("u32", R10, -4, 0),
+        mov(R2, R10),
+        add(R2, -4),
+        loadMap(R1, "counter"),
+        call("map_lookup_elem"),
+        mov(R1, 0),
+        jumpIf(R0, "==", 0, "submit"),
+        load("u64", R1, R0, 0),
+        label("submit"),
+        store("u64", R6, 0, R1),
+        mov(R1, R6),
+        mov(R2, 1),
+        call("ringbuf_submit"),
+        label("full"),
+        mov(R0, 0),
+        exit(),
+      ],
+    });
+    using ring = bpf.mapRing(records);
+    const numbers: number[] = [];
+    const read = (most: number) => {
+      for (const record of ring.read(most)) {
+        assertEquals(record.length, 1_000);
+        const view = new DataView(record.buffer);
+        numbers.push(Number(view.getBigUint64(0, true)));
+      }
+    };
+    // Twenty at a time, of which 65 have room: several times around.
+    for (let round = 0; round < 20; round++) {
+      bpf.testRun(program, { data: FRAME, repeat: 20 });
+      read(20);
+    }
+    assertEquals(numbers, Array.from({ length: 400 }, (_, index) => index + 1));
+    // What has no room is not written over what is there.
+    bpf.testRun(program, { data: FRAME, repeat: 100 });
+    numbers.length = 0;
+    read(1_000);
+    assertEquals(
+      numbers,
+      Array.from({ length: 65 }, (_, index) => index + 401),
+    );
+  });
+
   test("shows the verifier's reason and the line in the sources", ({ bpf }) => {
     const error = assertThrows(
       () =>

@@ -26,7 +26,7 @@ import type {
 import { BpfError, ProgramRefusedError } from "../../linux/bpf/errors.ts";
 import { type HelperName, helperName } from "../../linux/bpf/helpers.ts";
 import { call, type Instruction } from "../../linux/bpf/instructions.ts";
-import { checkMapSpec, checkName } from "../../linux/bpf/spec.ts";
+import { checkMapSpec, checkName, checkRingMap } from "../../linux/bpf/spec.ts";
 import { withPlaces } from "../../linux/bpf/source_place.ts";
 import { ERRNO } from "../../linux/errno.ts";
 import {
@@ -200,12 +200,11 @@ export class FakeBpf implements Bpf {
     );
   }
 
-  mapRing({ id, name }: BpfMap): RingReader {
+  mapRing(map: BpfMap): RingReader {
     this.#failIfTold("mapRing");
+    checkRingMap(map);
+    const { id } = map;
     const kept = this.#maps.get(id)!;
-    if (kept.value.spec.type !== "ringBuffer") {
-      throw new BpfError(`map the memory of ${name}`, ERRNO.EINVAL);
-    }
     kept.uses++;
     const { records } = kept.value;
     let isOpen = true;

@@ -47,6 +47,13 @@ Deno.test("few long lines fill it as well", async () => {
   assertEquals(await queue.next(), "1234567890\n");
 });
 
+Deno.test("a line that never has room is lost, and a listener that waits is told at once", async () => {
+  const queue = queueOf({ characters: 10 });
+  const next = queue.next();
+  queue.push("12345678901");
+  assertEquals(await next, "lost 1\n");
+});
+
 Deno.test("a closed queue ends after what is in it, and takes nothing more", async () => {
   const queue = queueOf();
   queue.push("a");

@@ -351,6 +351,19 @@ Deno.test("streams do not take the place of requests, and are limited themselves
   assertMatch(await world.send(request, false), /^HTTP\/1\.1 200 /);
 });
 
+Deno.test("a stream that cannot be opened is a failure of the server", async () => {
+  await using world = new World({}, () => ({
+    contentType: "application/x-ndjson",
+    open: () => {
+      throw new Error("no lines");
+    },
+  }));
+  assertMatch(
+    await world.send("GET / HTTP/1.1\r\n\r\n"),
+    /^HTTP\/1\.1 500 /,
+  );
+});
+
 Deno.test("the head of a stream can be asked for", async () => {
   const lines = new Lines();
   await using world = new World({}, () => lines.answer);

@@ -3,6 +3,7 @@ import { exitCodes } from "../../../../agent/exit_codes.ts";
 import { instancePaths } from "../../../../agent/instance/instance.ts";
 import { InstanceLock } from "../../../../agent/instance/instance_lock.ts";
 import { Monitor } from "../../../../agent/monitor/monitor.ts";
+import { REQUEST_LIMITS } from "../../../../agent/status/request_server.ts";
 import { StatusServer } from "../../../../agent/status/status_server.ts";
 import { monitorRoute } from "../../../../agent/monitor/monitor_route.ts";
 import { socketRoutes } from "../../../../commands/agent/routes.ts";
@@ -233,6 +234,27 @@ Deno.test("a reason that the agent does not know is refused", async () => {
   const command = new Command(agent.runDir, "--reason=unknownsender");
   assertEquals(await command.ended, exitCodes.usage);
   assertStringIncludes(command.io.err, "did you mean unknownSender?");
+});
+
+Deno.test("one listener too many is told so, and there is room when one has gone", async () => {
+  await using agent = new Agent();
+  const commands = Array.from(
+    { length: REQUEST_LIMITS.streams },
+    () => new Command(agent.runDir),
+  );
+  for (const command of commands) {
+    await command.until(() => command.io.out.includes("from"));
+  }
+  const late = new Command(agent.runDir);
+  assertEquals(await late.ended, exitCodes.failed);
+  assertStringIncludes(late.io.err, "must have room for one more");
+  commands[0]!.io.send("SIGINT");
+  await commands[0]!.ended;
+  await late.until(() => agent.monitor.listeners < REQUEST_LIMITS.streams);
+  const next = new Command(agent.runDir);
+  await next.until(() => next.io.out.includes("from"));
+  for (const command of [...commands, next]) command.io.send("SIGINT");
+  await Promise.all([...commands, next].map(({ ended }) => ended));
 });
 
 Deno.test("an agent of an earlier version, without events, is named", async () => {
