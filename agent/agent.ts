@@ -179,6 +179,11 @@ export class Agent {
       backend: () => this.#backend?.status(),
       backendRestarts: () => this.#backend?.restarts ?? 0,
       peerCount: () => this.#backend?.peers.size ?? 0,
+      peerStates: () =>
+        [...this.#backend?.peers ?? []].map(([subnet, { stale }]) => ({
+          stale,
+          probed: this.probes?.peers.get(subnet)?.probe.state,
+        })),
       subnetCount: () => {
         const { current } = this.#supervisor;
         return current && poolSize(current.plan.config.pool);

@@ -6,7 +6,7 @@
 
 import type { BackendStatus } from "../../backend/backend.ts";
 import { isShown, warningDefinitions } from "../status/health.ts";
-import type { AgentState, StatusSnapshot } from "../status/state.ts";
+import type { AgentState, StatusSummary } from "../status/state.ts";
 import type { AgentMetrics } from "./agent_metrics.ts";
 import { CATALOGUE, type MetricName } from "./catalogue.ts";
 import { deviceCounters } from "./device_counters.ts";
@@ -31,7 +31,7 @@ export async function collect(
   metrics: AgentMetrics,
   { ofProcess }: CollectOptions,
 ): Promise<Family[]> {
-  const status = state.snapshot();
+  const status = state.summary();
   const samples: Samples = {
     ...await agentSamples(state, status, metrics),
     ...leaseSamples(status, metrics),
@@ -41,7 +41,7 @@ export async function collect(
     ...hostSamples(status, metrics),
     ...metrics.facts.perPeer
       ? {
-        ...probeSamples(status.peers),
+        ...probeSamples(state.peers()),
         ...peerTrafficSamples(state.peerTraffic()),
       }
       : {},
@@ -79,7 +79,7 @@ function each<T extends string>(
 
 async function agentSamples(
   state: AgentState,
-  status: StatusSnapshot,
+  status: StatusSummary,
   { events, facts, startedMs }: AgentMetrics,
 ): Promise<Samples> {
   const { arch, deno, version } = facts;
@@ -106,7 +106,7 @@ async function agentSamples(
 }
 
 function leaseSamples(
-  { lease }: StatusSnapshot,
+  { lease }: StatusSummary,
   { facts, losses, registry }: AgentMetrics,
 ): Samples {
   const isHeld = lease?.state === "held" || lease?.state === "renewing";
@@ -127,7 +127,7 @@ function leaseSamples(
 }
 
 function etcdSamples(
-  { warnings }: StatusSnapshot,
+  { warnings }: StatusSummary,
   { registry }: AgentMetrics,
 ): Samples {
   const { contactMs } = registry;
@@ -146,28 +146,31 @@ function etcdSamples(
 
 function networkSamples(
   state: AgentState,
-  { backend, lease, overlay, peers, underlay }: StatusSnapshot,
+  { backend, lease, overlay, peerCount, underlay }: StatusSummary,
   { applies, events }: AgentMetrics,
 ): Samples {
-  const stale = peers.filter(({ stale }) => stale).length;
-  const unreachable =
-    peers.filter(({ probe, stale }) => probe?.state === "unreachable" && !stale)
-      .length;
-  const ignored = backend === null
-    ? 0
-    : Math.max(0, peers.length - backend.peers);
-  const states: Record<string, number> = {
-    up: Math.max(0, peers.length - stale - unreachable - ignored),
-    stale,
-    unreachable,
-    ignored,
-  };
+  const states = { up: 0, stale: 0, unreachable: 0, ignored: 0 };
+  for (const { probed, stale } of state.peerStates()) {
+    const word = stale
+      ? "stale"
+      : probed === "unreachable"
+      ? "unreachable"
+      : "up";
+    states[word]++;
+  }
+  if (backend !== null) {
+    states.ignored = Math.max(0, peerCount - backend.peers);
+    states.up = Math.max(0, states.up - states.ignored);
+  }
   return {
     loden_network_subnets: one(state.subnetCount()),
     loden_network_subnets_used: one(
-      peers.length + (lease === null || lease.subnet === null ? 0 : 1),
+      peerCount + (lease === null || lease.subnet === null ? 0 : 1),
     ),
-    loden_peers: each("state", Object.keys(states), (word) => states[word]!),
+    loden_peers: Object.entries(states).map(([state, value]) => ({
+      labels: { state },
+      value,
+    })),
     loden_peers_apply_duration_seconds: applies.samples(),
     loden_overlay_mtu_bytes: one(overlay?.mtuBytes),
     loden_underlay_mtu_bytes: one(underlay?.mtuBytes),
@@ -209,7 +212,7 @@ function trafficSamples(backend: BackendStatus | null): Samples {
 }
 
 function hostSamples(
-  { backendRestarts, warnings }: StatusSnapshot,
+  { backendRestarts, warnings }: StatusSummary,
   { events }: AgentMetrics,
 ): Samples {
   const isRefused = warnings.some(({ code }) => code === "config.refused");

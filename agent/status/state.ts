@@ -92,6 +92,12 @@ export interface PeerProbeStatus {
   readonly lastAnswer: string | null;
 }
 
+/** Whether etcd confirms another host, and whether it answers. */
+export interface PeerState {
+  readonly stale: boolean;
+  readonly probed: PeerProbeStatus["state"] | undefined;
+}
+
 /** The probes of this host. */
 export interface ProbesStatus {
   readonly port: number;
@@ -203,6 +209,8 @@ export interface LiveParts {
   backendRestarts(): number;
   peers(): readonly PeerStatus[];
   peerCount(): number;
+  /** What is said of each, without its texts: there may be thousands. */
+  peerStates(): Iterable<PeerState>;
   /** How many subnets the network config allows. */
   subnetCount(): number | undefined;
   /** Of the peers that have counters of their own. */
@@ -217,6 +225,7 @@ const NO_PARTS: LiveParts = {
   backendRestarts: () => 0,
   peers: () => [],
   peerCount: () => 0,
+  peerStates: () => [],
   subnetCount: () => undefined,
   peerTraffic: () => [],
   probes: () => undefined,
@@ -328,6 +337,15 @@ export class AgentState {
 
   unhealthy(): Warning[] {
     return this.#health.unhealthy();
+  }
+
+  /** Of every peer, as of now. */
+  peerStates(): Iterable<PeerState> {
+    return this.#parts.peerStates();
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#parts.peers();
   }
 
   /** How many subnets the network config allows; `undefined` until it is known. */

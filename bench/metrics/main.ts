@@ -1,11 +1,12 @@
 /**
- * What metrics and probes cost an agent with the leases of many hosts: memory, the
- * time of a scrape, and its share of a processor.
+ * What scrapes cost an agent with the leases of many hosts: time, and processor time.
+ * What metrics and probes take together, and memory, is measured by
+ * bench/probes/main.ts.
  *
  *     deno run -A bench/metrics/main.ts [PEERS] [FLAG]...
  *
- * The hosts of the leases do not exist, so that all probes go unanswered: the most
- * that probes cost. Flags are for the agent, for example --metrics-peers.
+ * The hosts of the leases do not exist. Flags are for the agent, for example
+ * --metrics-peers. The agent runs from LODEN_BINARY, or from the sources.
  *
  * @module
  */
@@ -20,14 +21,13 @@ import {
   MANY_LEASES_NETWORK,
 } from "../../tests/support/many_leases.ts";
 import { percentile } from "../control/control_figures.ts";
-import { residentMemory } from "../measure/memory.ts";
 import { processSeconds } from "../measure/process_cpu.ts";
 
 const PREFIX = "/coreos.com/network";
 const PORT = 9285;
 const URL_OF_METRICS = `http://127.0.0.1:${PORT}/metrics`;
 const SETTLE_MS = 8_000;
-const IDLE_SECONDS = 30;
+const IDLE_SECONDS = 20;
 /** Farther apart than a copy is kept. */
 const SCRAPES = 20;
 const SCRAPE_PAUSE_MS = 1_100;
@@ -81,13 +81,8 @@ async function measure(rig: Rig): Promise<void> {
     ...[rig.etcdEndpoint, PREFIX, `${peers}`],
   ]);
 
-  const plain = await start(rig, ["--probe-port=0"]);
-  const without = await idle(plain);
-  await plain.stop();
-  plain[Symbol.dispose]();
-
   const agent = await start(rig, [`--metrics-port=${PORT}`, ...flags]);
-  const before = await idle(agent);
+  const idlePercent = await idle(agent);
   const scrape = async (count: number, pauseMs: number) => {
     const { pid } = agent.process;
     const cpuBefore = processSeconds(pid);
@@ -99,14 +94,12 @@ async function measure(rig: Rig): Promise<void> {
   };
   const first = await scrape(1, 0);
   const scrapes = await scrape(SCRAPES, SCRAPE_PAUSE_MS);
-  await delay(2_000);
-  const after = residentMemory(agent.process.pid);
   const flood = await scrape(FLOOD, 1);
   await agent.stop();
   agent[Symbol.dispose]();
 
   // What the agent does besides in the same time.
-  const idleSeconds = before.cpuPercent / 100 * scrapes.tookMs / 1_000;
+  const idleSeconds = idlePercent / 100 * scrapes.tookMs / 1_000;
   const perScrape = Math.max(0, scrapes.cpuSeconds - idleSeconds) / SCRAPES;
   const share = perScrape / SCRAPE_INTERVAL_SECONDS * 100;
   const lines: [string, string][] = [
@@ -117,20 +110,6 @@ async function measure(rig: Rig): Promise<void> {
     ["later scrapes, worst", `${percentile(scrapes.ms, 1).toFixed(1)} ms`],
     ["processor time of a scrape", `${(perScrape * 1e3).toFixed(1)} ms`],
     ["... every 15 s, of a processor", `${share.toFixed(3)} %`],
-    [
-      "probes, of a processor",
-      `${(before.cpuPercent - without.cpuPercent).toFixed(2)} % ` +
-      `(${before.cpuPercent.toFixed(2)} with, ` +
-      `${without.cpuPercent.toFixed(2)} without)`,
-    ],
-    [
-      "memory (RssAnon), probes",
-      `${(before.rssAnonMb - without.rssAnonMb).toFixed(1)} MB`,
-    ],
-    [
-      "memory (RssAnon), metrics",
-      `${(after.rssAnonMb - before.rssAnonMb).toFixed(1)} MB`,
-    ],
     [
       "1,000 scrapes a second",
       `${flood.ms.length} answered, ${flood.failed} refused in ` +
@@ -151,10 +130,9 @@ async function start(rig: Rig, more: readonly string[]): Promise<Agent> {
   return agent;
 }
 
-async function idle({ process: { pid } }: Agent) {
+/** Of a processor. */
+async function idle({ process: { pid } }: Agent): Promise<number> {
   const before = processSeconds(pid);
   await delay(IDLE_SECONDS * 1_000);
-  const cpuSeconds = processSeconds(pid) - before;
-  const { rssAnonMb } = residentMemory(pid);
-  return { cpuPercent: cpuSeconds / IDLE_SECONDS * 100, rssAnonMb };
+  return (processSeconds(pid) - before) / IDLE_SECONDS * 100;
 }

@@ -74,6 +74,8 @@ export function bringUp(
     backend: () => BACKEND,
     backendRestarts: () => 2,
     peerCount: () => peers.length,
+    peerStates: () =>
+      peers.map(({ probe, stale }) => ({ stale, probed: probe?.state })),
     peers: () => peers,
   });
   state.enter("running");
