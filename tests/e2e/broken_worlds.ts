@@ -140,6 +140,17 @@ export class BreakableWorld implements AsyncDisposable {
     return explained;
   }
 
+  /** Whether a ping from the first container arrives and is answered. */
+  async isAnswered(
+    to = this.there.container.address,
+    sizeBytes = 84,
+  ): Promise<boolean> {
+    const { exitCode } = await this.here.container.namespace.attempt([
+      ...["ping", "-n", "-c1", "-W0.3", "-Mdo", `-s${sizeBytes - 28}`, to],
+    ]);
+    return exitCode === 0;
+  }
+
   /** Packets pass in both directions, and the agents ask each other. */
   async untilWell(): Promise<void> {
     await Promise.all([
@@ -176,6 +187,8 @@ export interface BrokenWorld {
   readonly mends: (world: BreakableWorld) => Promise<void>;
   /** More flags of `explain`. */
   readonly flags?: readonly string[];
+  /** Of the packets that are lost; of a ping by default. */
+  readonly sizeBytes?: number;
   /** Other than between the two containers. */
   readonly from?: (world: BreakableWorld) => string;
   readonly to?: (world: BreakableWorld) => string;
@@ -380,6 +393,7 @@ export const BROKEN_WORLDS: readonly BrokenWorld[] = [
     mends: (world) =>
       world.between("ip link set port1 mtu 1500; ip link set port2 mtu 1500"),
     flags: ["--size=1450", "--send"],
+    sizeBytes: 1450,
     side: "way",
     stage: "way",
     fix: /raise the MTU there/,

@@ -23,13 +23,16 @@ describe("explain", () => {
 
   for (const broken of BROKEN_WORLDS) {
     it(`says what is wrong when ${broken.name}`, async () => {
-      const { fix, flags, from, side, stage, to } = broken;
+      const { fix, flags, from, side, sizeBytes, stage, to } = broken;
       await using cleanup = new AsyncDisposableStack();
       cleanup.defer(async () => {
         await broken.mends(world);
         await world.untilWell();
       });
       await broken.breaks(world);
+      if (from === undefined) {
+        assertEquals(await world.isAnswered(to?.(world), sizeBytes), false);
+      }
       const startedMs = performance.now();
       const explained = await world.explain(
         flags,
@@ -48,6 +51,17 @@ describe("explain", () => {
   }
 
   it("accuses nothing when everything is mended", () => assertWell(world));
+
+  it("accuses nothing when this host's agent hangs", async () => {
+    const { process } = world.here.agent;
+    process.kill("SIGSTOP");
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => process.kill("SIGCONT"));
+    const startedMs = performance.now();
+    const explained = await world.explain();
+    assert(performance.now() - startedMs < ANSWER_MS);
+    assertEquals(explained.verdict, "unknown", JSON.stringify(explained));
+  });
 
   it("takes the addresses of hosts for their addresses in the overlay", async () => {
     const { here, there } = world;

@@ -29,10 +29,7 @@ import {
   passHook,
 } from "../../host/firewall/evaluate/chains.ts";
 import { iptablesBaseChains } from "../../host/firewall/evaluate/iptables_chains.ts";
-import {
-  BadRulesetError,
-  nftBaseChains,
-} from "../../host/firewall/evaluate/nft_chains.ts";
+import { nftBaseChains } from "../../host/firewall/evaluate/nft_chains.ts";
 import { parseIptablesSave } from "../../host/firewall/iptables_text.ts";
 import { parseNftTable } from "../../host/firewall/nftables_text.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
@@ -492,7 +489,6 @@ export function parsers(): Parser[] {
       "nftBaseChains",
       textLike(NFTABLES),
       (text) => walk(nftBaseChains(text)),
-      BadRulesetError,
     ),
     parser(
       "parseDockerContainer",

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { LodenError } from "../../../errors.ts";
 import { type Cidr, contains } from "../../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../../net/ipv4.ts";
 import type { BaseChain, ChainRule, RuleAction } from "./chains.ts";
@@ -27,7 +28,13 @@ type Json = Readonly<Record<string, unknown>>;
 type Condition = (packet: TestPacket, state: PacketState) => Holds;
 
 /** `nft -j` printed something else than a list of its objects. */
-export class BadRulesetError extends TypeError {}
+export class BadRulesetError extends LodenError {
+  constructor(rule: string, cause?: unknown) {
+    super("firewall.bad-ruleset", `Cannot read nft's rules: ${rule}`, {
+      cause,
+    });
+  }
+}
 
 const HOOKS: ReadonlySet<unknown> = new Set<Hook>([
   "prerouting",
@@ -85,11 +92,11 @@ function objectsOf(text: string): Json[] {
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw new BadRulesetError("Cannot read the rules: no JSON", { cause });
+    throw new BadRulesetError("they must be JSON", cause);
   }
   const list = isObject(parsed) ? parsed.nftables : undefined;
   if (!Array.isArray(list)) {
-    throw new BadRulesetError("Cannot read the rules: no list of nftables");
+    throw new BadRulesetError("they must have a list, nftables");
   }
   return list.filter(isObject);
 }

@@ -7,7 +7,9 @@
  * @module
  */
 
+import { describeError, LodenError } from "../../../errors.ts";
 import type { CommandRunner } from "../../../linux/command.ts";
+import { isProcessGone } from "../../../linux/proc_error.ts";
 import { NoFirewallToolError } from "../errors.ts";
 import { runTool } from "../run_tool.ts";
 import type { BaseChain } from "./chains.ts";
@@ -42,8 +44,8 @@ export async function readHostChains(
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof NoFirewallToolError) return undefined;
-      const reason = error instanceof Error ? error.message : `${error}`;
-      unread.push(`${what}: ${reason}`);
+      if (!(error instanceof LodenError) && !isProcessGone(error)) throw error;
+      unread.push(`${what}: ${describeError(error)}`);
       return undefined;
     }
   };
@@ -91,7 +93,8 @@ export async function readHostChains(
     } catch (error) {
       // Without the program its rules are there all the same.
       if (!(error instanceof NoFirewallToolError)) throw error;
-      throw new Error(
+      throw new LodenError(
+        "firewall.unread",
         "its tables are loaded, and there is no program for them",
         {
           cause: error,
