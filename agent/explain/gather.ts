@@ -27,6 +27,7 @@ import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
 import { type Fact, seen, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import type { Looks } from "./looks.ts";
+import { isSilent } from "./neighbour.ts";
 import { isOwn, linkOf, peerOf, wayOf } from "./place.ts";
 import type {
   ContainerLook,
@@ -195,8 +196,8 @@ export function withAnswer(
   echoes: Echoes | undefined,
 ): SendSnapshot {
   const before = snapshot.neighbour && valueOf(snapshot.neighbour);
-  const wasFailed = before?.entry?.state === "failed";
-  const neighbour = nextHop(looks, snapshot, wasFailed);
+  const wasSilent = before?.entry !== undefined && isSilent(before.entry);
+  const neighbour = nextHop(looks, snapshot, wasSilent);
   return { ...snapshot, answer, echoes, neighbour };
 }
 
@@ -207,7 +208,7 @@ function nextHop(
     SendSnapshot,
     "devices" | "outerRoute" | "peer"
   >,
-  wasFailed: boolean,
+  wasSilent: boolean,
 ): SendSnapshot["neighbour"] {
   const route = outerRoute && valueOf(outerRoute);
   if (route?.kind !== "found") return undefined;
@@ -218,7 +219,7 @@ function nextHop(
   );
   if (link === undefined || link.noArp || link.loopback) return undefined;
   return look(() => ({
-    wasFailed,
+    wasSilent,
     entry: rtnetlink.neighbourEntries(link.index)
       .find(({ address }) => address === hop),
   }));

@@ -149,14 +149,14 @@ export interface SendSnapshot {
   readonly outerRoute: Fact<RouteSight> | undefined;
   readonly outerFirewall: Fact<FirewallSight> | undefined;
   /**
-   * Of the host or router to which the outer packet is sent next; `wasFailed`:
-   * whether it was given up before this packet asked for it again.
+   * Of the host or router to which the outer packet is sent next; `wasSilent`:
+   * whether it had not answered before the peer was asked, either.
    */
   readonly neighbour:
     | Fact<
       {
         readonly entry: NeighbourEntry | undefined;
-        readonly wasFailed: boolean;
+        readonly wasSilent: boolean;
       }
     >
     | undefined;

@@ -8,6 +8,7 @@ import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import type { OuterTraffic } from "../../../net/underlay.ts";
 import { valueOf } from "../fact.ts";
+import { isSilent } from "../neighbour.ts";
 import type { PeerSight, SendSnapshot } from "../snapshot.ts";
 import { filterCure } from "./filter_cure.ts";
 import { judgeFirewall } from "./shared.ts";
@@ -78,15 +79,16 @@ export function judgeNeighbour(
     valueOf(devices)?.links.find(({ index }) => index === interfaceIndex)
       ?.name ?? "the underlay";
   const address = gateway === undefined ? peerText(peer) : formatIpv4(gateway);
-  const { entry, wasFailed } = neighbour.value;
+  const { entry, wasSilent } = neighbour.value;
   if (entry === undefined) {
     return ok(`${address} was not asked for yet on ${device}`);
   }
-  const { state } = entry;
-  const isAskedFor = state === "failed" || state === "incomplete";
-  if (!isAskedFor) return ok(`${address} is known on ${device} (${state})`);
-  // What was given up long ago may be there again: only a second time counts.
-  if (!wasFailed || answer === undefined) {
+  if (!isSilent(entry)) {
+    return ok(`${address} is known on ${device} (${entry.state})`);
+  }
+  // What was given up long ago may be there again: only a second time counts, two
+  // seconds later.
+  if (!wasSilent || answer === undefined) {
     return unknown(
       `no machine has answered for ${address} on ${device} yet`,
       "ask again in a few seconds",

@@ -277,6 +277,16 @@ const BROKEN: readonly Broken[] = [
     fix: "look whether that host runs",
   },
   {
+    name: "the peer's machine has not answered ARP for two seconds",
+    breaks: (world) => {
+      const entry = world.here.kernel.learnt[0]!;
+      world.here.kernel.learnt[0] = { ...entry, state: "incomplete" };
+      world.isConnected = false;
+    },
+    place: "this host: neighbour",
+    fix: "look whether that host runs",
+  },
+  {
     name: "the underlay became narrower",
     breaks: ({ here }) => change(here, "eth0", { mtuBytes: 1400 }),
     flow: { sizeBytes: 1450 },
@@ -447,6 +457,19 @@ const UNCLEAR: readonly Unclear[] = [
       world.isConnected = false;
     },
     stage: "way",
+  },
+  {
+    name: "the peer's machine is asked for the first time",
+    breaks: ({ here }) => {
+      const [entry] = here.kernel.learnt.splice(0);
+      const ask = here.kernel.neighbourEntries.bind(here.kernel);
+      let looks = 0;
+      here.kernel.neighbourEntries = (index) =>
+        index === entry!.interfaceIndex && looks++ > 0
+          ? [{ ...entry!, state: "failed" }]
+          : ask(index);
+    },
+    stage: "neighbour",
   },
   {
     name: "the firewall cannot be read",
