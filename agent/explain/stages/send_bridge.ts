@@ -23,6 +23,8 @@ export function judgeBridge(
   if (!link.up) {
     return drop(`${name} is down`, `ip link set ${link.name} up`);
   }
+  // A machine on a link of this host, whose packets it forwards.
+  if (link.kind !== "bridge") return undefined;
   // A packet from one container of this host to another one needs no lease.
   if (linkOf(host, flow.destination)?.index === link.index) {
     return ok(`${name} has both addresses on its link`);

@@ -9,7 +9,7 @@ import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
 import type { SendSnapshot } from "../snapshot.ts";
-import { destinationText } from "./shared.ts";
+import { destinationText, RESTART_DOCKER } from "./shared.ts";
 
 /** Whether the agent knows it, and how sure etcd is of it. */
 export function judgePeer(
@@ -22,6 +22,18 @@ export function judgePeer(
   }
   if (!peers.seen) {
     return unknown(`which hosts have leases cannot be seen: ${peers.why}`);
+  }
+  const lease = valueOf(overlay)?.subnet;
+  if (
+    peer === undefined && lease !== undefined &&
+    contains(lease, flow.destination)
+  ) {
+    return drop(
+      `${destinationText(flow)} is in this host's lease ${
+        formatCidr(lease)
+      }, and no bridge of this host is on it`,
+      RESTART_DOCKER,
+    );
   }
   if (peer === undefined) {
     return drop(

@@ -11,11 +11,16 @@ import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
 import { linkAddressText, linkOf } from "../place.ts";
 import type { PeerSight, SendSnapshot } from "../snapshot.ts";
-import { destinationText, judgeReversePath, RESTART_AGENT } from "./shared.ts";
+import {
+  destinationText,
+  judgeReversePath,
+  RESTART_AGENT,
+  RESTART_DOCKER,
+} from "./shared.ts";
 
 /** The kernel's own answer for a packet of this source, from this bridge. */
 export function judgeRoute(snapshot: SendSnapshot): Judgement {
-  const { flow, overlay, peer, route, way } = snapshot;
+  const { flow, overlay, peer, peers, route, way } = snapshot;
   if (!route.seen) return unknown(`the routes cannot be seen: ${route.why}`);
   const destination = destinationText(flow);
   if (route.value.kind === "refused") {
@@ -36,13 +41,14 @@ export function judgeRoute(snapshot: SendSnapshot): Judgement {
       );
     case "link":
       return peer !== undefined && !isBlind
-        ? takenTwice(snapshot, peer)
+        ? takenTwice(snapshot, peer, way.link.name)
         : ok(`${destination} is on the link of ${way.link.name}`);
     case "router": {
       const text = `${destination} is routed by ${way.link.name} to ${
         formatIpv4(way.gateway)
       }`;
-      if (!overlay.seen) {
+      // A peer whose routes lead to itself cannot be told from a router, then.
+      if (!overlay.seen || !peers.seen) {
         return unknown(`${text}: whether that is right cannot be seen`);
       }
       if (!isInside || isBlind) {
@@ -56,7 +62,7 @@ export function judgeRoute(snapshot: SendSnapshot): Judgement {
       return drop(
         `${text}, outside the overlay`,
         peer === undefined && contains(subnet!, flow.destination)
-          ? "start Docker: this host has the lease, and no bridge is on it"
+          ? `${RESTART_DOCKER}: this host has the lease, and no bridge is on it`
           : RESTART_AGENT,
       );
     }
@@ -67,21 +73,22 @@ export function judgeRoute(snapshot: SendSnapshot): Judgement {
   }
 }
 
-/** A device of this host has an address of another host's lease. */
+/** A device of this host takes packets for another host's lease. */
 function takenTwice(
   { devices, flow }: SendSnapshot,
   { publicIp, subnet }: PeerSight,
+  device: string,
 ): Judgement {
   const host = valueOf(devices)!;
-  const link = linkOf(host, flow.destination);
-  const text = linkAddressText(host, flow.destination);
+  const isOnLink = linkOf(host, flow.destination)?.name === device;
+  const address = linkAddressText(host, flow.destination);
   return drop(
     `${destinationText(flow)} is taken twice: ${formatCidr(subnet)} is the ` +
-      `lease of ${formatIpv4(publicIp)}, and ${link?.name ?? "a device"} of ` +
-      `this host has ${text}`,
-    link === undefined
-      ? "remove the route to it: ip route"
-      : `ip address del ${text} dev ${link.name}`,
+      `lease of ${formatIpv4(publicIp)}, and ${device} of this host ` +
+      (isOnLink ? `has ${address}` : "has a route to it"),
+    isOnLink
+      ? `ip address del ${address} dev ${device}`
+      : `ip route get ${destinationText(flow)}; remove the route by ${device}`,
   );
 }
 
@@ -117,7 +124,7 @@ function judgeRefusal(
     return drop(
       `${destination} is in this host's lease ${formatCidr(subnet)}, and no ` +
         "bridge of this host is on it",
-      "start Docker, or restart it: systemctl restart docker",
+      RESTART_DOCKER,
     );
   }
   if (!contains(network, flow.destination)) {

@@ -220,6 +220,65 @@ const BROKEN: readonly Broken[] = [
     fix: "ip address del 10.1.7.1/24 dev br-1",
   },
   {
+    name: "a route of this host takes the peer's addresses",
+    breaks: ({ here: { kernel } }) => {
+      const { index } = kernel.addLink({ name: "eth1", up: true });
+      kernel.removeRoute({ destination: parseCidr(THERE.subnet)! });
+      kernel.addRoute({
+        destination: parseCidr(THERE.subnet)!,
+        interfaceIndex: index,
+      });
+    },
+    place: "this host: route",
+    fix: "remove the route by eth1",
+  },
+  {
+    name: "this host's lease has no bridge, and the overlay device takes all",
+    breaks: ({ here: { kernel } }) => {
+      const index = (name: string) =>
+        kernel.links().find((link) => link.name === name)!.index;
+      kernel.removeAddress(index("docker0"), {
+        address: ip("10.1.5.1"),
+        prefixLength: 24,
+      });
+      kernel.addRoute({
+        destination: parseCidr("10.1.0.0/16")!,
+        interfaceIndex: index("flannel0"),
+      });
+    },
+    flow: { source: ip("10.1.5.0"), destination: ip("10.1.5.9") },
+    place: "this host: peer",
+    fix: "systemctl restart docker",
+  },
+  {
+    name: "this host's lease has no bridge",
+    breaks: ({ here: { kernel } }) => {
+      const { index } = kernel.links().find(({ name }) => name === "docker0")!;
+      kernel.removeAddress(index, {
+        address: ip("10.1.5.1"),
+        prefixLength: 24,
+      });
+    },
+    flow: { source: ip("10.1.5.0"), destination: ip("10.1.5.9") },
+    place: "this host: route",
+    fix: "systemctl restart docker",
+  },
+  {
+    name: "packets of a peer leave by the default route",
+    breaks: (world) => {
+      addDefaultRoute(world);
+      const { kernel } = world.here;
+      kernel.removeRoute({ destination: parseCidr(THERE.subnet)! });
+      kernel.removeRoute({
+        destination: parseCidr("10.1.0.0/16")!,
+        type: "unreachable",
+        metric: 0x1000_0000,
+      });
+    },
+    place: "this host: route",
+    fix: "systemctl restart loden",
+  },
+  {
     name: "a rule of the host drops it",
     breaks: ({ here }) => {
       here.rules = DROP_FORWARD;
@@ -470,6 +529,32 @@ const UNCLEAR: readonly Unclear[] = [
           : ask(index);
     },
     stage: "neighbour",
+  },
+  {
+    name: "a router is no accusation where the peers are not known",
+    breaks: (world) => {
+      addDefaultRoute(world);
+      const { here } = world;
+      here.snapshot = undefined;
+      here.left = {
+        ...here.left!,
+        backends: [{ type: "host-gw", options: {} }],
+      };
+      here.kernel.removeRoute({ destination: parseCidr(THERE.subnet)! });
+      here.kernel.addRoute({
+        destination: parseCidr(THERE.subnet)!,
+        gateway: ip(THERE.publicIp),
+        interfaceIndex: here.kernel.links()
+          .find(({ name }) => name === "eth0")!.index,
+      });
+    },
+    stage: "route",
+  },
+  {
+    name: "a machine on the underlay sends",
+    breaks: () => {},
+    flow: { source: ip("192.0.2.50") },
+    stage: "source",
   },
   {
     name: "the firewall cannot be read",
