@@ -16,7 +16,7 @@ export interface AgentProcess {
   readonly words: readonly string[];
   /** Where its log goes, if that is a file. */
   readonly logFile: string | undefined;
-  /** Its unit, if systemd has started it. */
+  /** Its unit, if systemd has started it; a shell belongs to that of sshd. */
   readonly unit: string | undefined;
 }
 
@@ -27,17 +27,20 @@ export function findAgentProcess(
   const pid = holderOf(paths);
   if (pid === undefined) return undefined;
   const [, ...words] = nullEnded(read(`/proc/${pid}/cmdline`));
+  const env: Record<string, string> = Object.fromEntries(
+    nullEnded(read(`/proc/${pid}/environ`)).map((entry) => {
+      const [name] = entry.split("=", 1);
+      return [name!, entry.slice(name!.length + 1)];
+    }),
+  );
   return {
     pid,
-    env: Object.fromEntries(
-      nullEnded(read(`/proc/${pid}/environ`)).map((entry) => {
-        const [name] = entry.split("=", 1);
-        return [name!, entry.slice(name!.length + 1)];
-      }),
-    ),
+    env,
     words: flagsOf(words),
     logFile: logFileOf(pid),
-    unit: unitOf(read(`/proc/${pid}/cgroup`)),
+    unit: env.INVOCATION_ID === undefined
+      ? undefined
+      : unitOf(read(`/proc/${pid}/cgroup`)),
   };
 }
 
@@ -70,7 +73,7 @@ function logFileOf(pid: number): string | undefined {
 
 /** The last service in the path of its control group. */
 function unitOf(cgroup: string): string | undefined {
-  return /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroup)?.[1];
+  return [...cgroup.matchAll(/(?<=\/)[^/\n]+\.service(?=\/|$)/gm)].at(-1)?.[0];
 }
 
 function nullEnded(text: string): string[] {

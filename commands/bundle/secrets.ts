@@ -108,8 +108,10 @@ export class Secrets {
       const forms = formsOf(secret, [...this.#users]);
       (secret.length < LEAST_INSIDE ? alone : inside).push(...forms);
     }
+    const ordinary: string[] = [];
     for (const user of this.#users) {
-      if (!ORDINARY_WORDS.has(user.toLowerCase())) alone.push(user);
+      const isOrdinary = ORDINARY_WORDS.has(user.toLowerCase());
+      (isOrdinary ? ordinary : alone).push(user);
     }
     let hidden = text;
     // The longest first: one may be a part of another.
@@ -117,6 +119,8 @@ export class Secrets {
     if (known !== undefined) hidden = hidden.replace(known, REMOVED);
     const words = pattern(alone, "(?<![A-Za-z0-9])", "(?![A-Za-z0-9])");
     if (words !== undefined) hidden = hidden.replace(words, REMOVED);
+    const accounts = pattern(ordinary, ACCOUNT, "(?![A-Za-z0-9])");
+    if (accounts !== undefined) hidden = hidden.replace(accounts, REMOVED);
     return hideByForm(hidden);
   }
 
@@ -128,6 +132,9 @@ export class Secrets {
     }
   }
 }
+
+/** In front of a user's name that is a common word elsewhere. */
+const ACCOUNT = String.raw`(?<=\b(?:user|account|password of|log in as) ["']?)`;
 
 function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !PLACE_NAME.test(name);

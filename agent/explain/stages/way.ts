@@ -17,7 +17,7 @@ export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {
   const address = formatIpv4(peer.publicIp);
   const traffic = valueOf(inspection)?.traffic;
   const carried = traffic === undefined
-    ? "the overlay's packets"
+    ? "the overlay's traffic"
     : trafficText(traffic);
   const largest = peer.probe?.largestBytes;
   if (

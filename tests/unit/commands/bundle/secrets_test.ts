@@ -57,14 +57,17 @@ Deno.test("a short password is removed where it stands alone, and does not break
 });
 
 Deno.test("the user name of etcd is removed, but not the words that it may be", () => {
-  const text = "log in as op7: root qdisc, etcd-username=root, --user root:x";
+  const text =
+    "log in as op7: root qdisc, etcd-username=root, --user root:x, " +
+    "the password of root";
   const shown = hide(text, (secrets) => {
     secrets.addUser("op7");
     secrets.addUser("root");
   });
   assertEquals(
     shown,
-    `log in as ${REMOVED}: root qdisc, etcd-username=${REMOVED}, --user ${REMOVED}`,
+    `log in as ${REMOVED}: root qdisc, etcd-username=${REMOVED}, --user ${REMOVED} ` +
+      `the password of ${REMOVED}`,
   );
 });
 
