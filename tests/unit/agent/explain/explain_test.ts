@@ -712,7 +712,7 @@ const ECHOES: readonly [string, Echoes, boolean, string, string][] = [
     all(true, true, false, false),
     false,
     "dropped",
-    "let the overlay's packets pass",
+    "let the overlay's traffic pass",
   ],
   [
     "only small packets are answered",
