@@ -45,6 +45,7 @@ export interface CallLimits {
 export interface EtcdCalls {
   readonly kv: KVClient;
   readonly lease: LeaseClient;
+  readonly auth: AuthClient;
 }
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -116,7 +117,11 @@ export class EtcdConnection {
         limits,
       )
     );
-    return { kv: new KVClient(callable), lease: new LeaseClient(callable) };
+    return {
+      kv: new KVClient(callable),
+      lease: new LeaseClient(callable),
+      auth: new AuthClient(callable),
+    };
   }
 
   /**

@@ -30,6 +30,8 @@ export interface EndpointReport extends WebAnswers {
   readonly latencyMs?: number;
   /** Rights that the account lacks, each with the command that grants it. */
   readonly denied: readonly RegistryError[];
+  /** A role of the account, to which they can be granted. */
+  readonly role?: string;
 }
 
 /** How to reach it, and what for. */
@@ -64,11 +66,14 @@ export async function reportEndpoint(
   }
 }
 
-type Asked = Pick<EndpointReport, "denied" | "failure" | "latencyMs">;
+type Asked = Pick<
+  EndpointReport,
+  "denied" | "failure" | "latencyMs" | "role"
+>;
 
 async function askCluster(
   cluster: EtcdCluster,
-  { prefix }: EndpointQuestion,
+  { account, prefix }: EndpointQuestion,
   signal: AbortSignal,
 ): Promise<Asked> {
   const attempt = async (
@@ -128,9 +133,37 @@ async function askCluster(
   ]);
   const errors = [first, ...others].filter((error) => error !== undefined);
   const failure = errors.find(({ fault }) => fault !== "permission");
+  const denied = errors.filter(({ fault }) => fault === "permission");
+  const role = denied.length === 0 || account === undefined
+    ? undefined
+    : await roleOf(cluster, account, signal);
   return {
     ...failure === undefined ? {} : { failure },
     latencyMs,
-    denied: errors.filter(({ fault }) => fault === "permission"),
+    denied,
+    ...role === undefined ? {} : { role },
   };
+}
+
+/** A name that a shell takes for one word: it is pasted into a command. */
+const PLAIN = /^[\w.-]+$/;
+
+/** etcd tells everyone about their own account. */
+async function roleOf(
+  cluster: EtcdCluster,
+  { username }: EtcdAccount,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { roles } = await cluster.run(
+      { what: "read the account", signal, repeatable: true },
+      (connection, limits) =>
+        connection.calls(limits).auth.userGet({ name: username }),
+    );
+    return roles.find((role) => PLAIN.test(role));
+  } catch (error) {
+    // Then the command is complete but for the role.
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
 }

@@ -5,7 +5,9 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { TlsFiles } from "../../lease/etcd/credentials.ts";
 import { readEndpointReports } from "../../lease/etcd_reports.ts";
+import { TestAuthority } from "../support/certificates.ts";
 import type { EtcdServer } from "../support/etcd.ts";
 import { startEtcd } from "../support/etcd.ts";
 import { freePort } from "../support/free_port.ts";
@@ -78,6 +80,7 @@ Deno.test("an endpoint is reported with version, health, clock and rights, and n
     `grant the right: etcdctl role grant-permission ROLE readwrite --prefix ${PREFIX}/subnets/`,
     `grant the right: etcdctl role grant-permission ROLE readwrite --prefix ${PREFIX}/loden/roll-call/`,
   ]);
+  assertEquals(denied!.role, "reader");
   assertEquals(await revisionOf(etcd), withAuth);
   const [wrong] = await report(etcd, { ...host, password: "another" });
   assertEquals(wrong!.failure!.fault, "auth");
@@ -95,6 +98,37 @@ Deno.test("an endpoint is reported with version, health, clock and rights, and n
     assert(performance.now() - startedMs < 2_000);
   } finally {
     etcd.resume();
+  }
+});
+
+Deno.test("an endpoint over TLS tells the same, and one that does not trust this host is told apart", async () => {
+  await using authority = await TestAuthority.make();
+  await using stranger = await TestAuthority.make();
+  const server = await authority.issue("server", "IP:127.0.0.1");
+  const client = await authority.issue("client", "DNS:client");
+  await using etcd = await startEtcd({
+    tls: { ...server, clientCaFile: authority.caFile, client },
+  });
+  const ask = (tls: TlsFiles) =>
+    readEndpointReports({
+      endpoints: [etcd.endpoint],
+      prefix: PREFIX,
+      deadlineMs: 3_000,
+      tls,
+    }, NEVER);
+  const [found] = await ask({ caFile: authority.caFile, ...client });
+  assertEquals([found!.failure, found!.healthy], [undefined, true]);
+  assertMatch(found!.version!, /^3\./);
+  assert(found!.aheadMs !== undefined);
+  for (
+    const tls of [
+      { caFile: stranger.caFile, ...client },
+      { caFile: authority.caFile },
+    ]
+  ) {
+    const [refused] = await ask(tls);
+    assertEquals(refused!.failure!.fault, "tls");
+    assertEquals(refused!.version, undefined);
   }
 });
 

@@ -264,7 +264,7 @@ Deno.test("doctor finds what is wrong with a host, and changes nothing", async (
     const { bad, exitCode } = await doctor({
       args: ["--etcd-username=reader", "--etcd-password=secret"],
     });
-    const grant = "etcdctl role grant-permission ROLE readwrite --prefix";
+    const grant = "etcdctl role grant-permission reader readwrite --prefix";
     assert(
       bad.includes(`problem etcd.rights: ${grant} ${SUBNETS}/`),
       bad.join("\n"),

@@ -117,7 +117,8 @@ function rights(reports: readonly EndpointReport[]): Finding[] {
     ...fact,
     severity: "problem",
     value: message,
-    fix: hint?.replace(/^grant the right: /, ""),
+    fix: hint?.replace(/^grant the right: /, "")
+      .replace(" ROLE ", ` ${report.role ?? "ROLE"} `),
   }));
 }
 

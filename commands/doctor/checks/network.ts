@@ -7,12 +7,13 @@
 import { configCommands } from "../../../agent/changes/missing_config.ts";
 import { deviceAlias } from "../../../agent/instance/footprint.ts";
 import { backendsAtStart } from "../../../agent/network/backend_succession.ts";
-import { backendOf } from "../../../backend/backends.ts";
+import { backendOf, BACKENDS } from "../../../backend/backends.ts";
 import {
   findLeftovers,
   type Leftover,
   type LeftoverScope,
 } from "../../../backend/leftovers.ts";
+import { shownConfig } from "../../../config/network/shown_config.ts";
 import type { NetworkConfig } from "../../../config/network/network.ts";
 import { readHostNetworks } from "../../../host/network_fit.ts";
 import { RegistryError } from "../../../lease/errors.ts";
@@ -56,11 +57,14 @@ function configFindings(
         severity: "warning",
         value: `the key ${key} has no effect` +
           (near === undefined ? "" : `; ${near} may have been meant`),
-        fix: configCommands(settings, config.raw)[1],
+        fix: configCommands(
+          settings,
+          shownConfig(withoutKey(config.raw, key, near), BACKENDS),
+        )[1],
       })),
     ];
   }
-  if (failure instanceof RegistryError) {
+  if (failure instanceof RegistryError && failure.fault !== "bad-value") {
     const known = network === undefined
       ? ""
       : `; ${settings.subnetFile} says ${formatCidr(network)}`;
@@ -77,6 +81,28 @@ function configFindings(
       `${settings.etcdPrefix}/config must be in etcd: there is no such key`,
     fix: failure === undefined ? configCommands(settings)[1] : failure.hint,
   }];
+}
+
+/** The config with the key that was meant in its place, or without it. */
+function withoutKey(
+  raw: string,
+  key: string,
+  near: string | undefined,
+): string {
+  const path = key.split(".");
+  const change = (value: unknown, depth: number): unknown =>
+    typeof value !== "object" || value === null ? value : Object.fromEntries(
+      Object.entries(value).flatMap(([name, part]) =>
+        name !== path[depth]
+          ? [[name, part]]
+          : depth < path.length - 1
+          ? [[name, change(part, depth + 1)]]
+          : near === undefined
+          ? []
+          : [[near.split(".")[depth]!, part]]
+      ),
+    );
+  return JSON.stringify(change(JSON.parse(raw), 0));
 }
 
 /** What the administrator does not allow, and what the kernel lacks. */

@@ -69,6 +69,10 @@ Deno.test("a missing right has the command that grants it as its cure, once", as
   assertEquals(worse(await host.find(etcdCheck)), [
     `problem etcd.rights: ${grant}`,
   ]);
+  host.etcd = [{ ...report!, denied: [denied], role: "hosts" }];
+  assertEquals(worse(await host.find(etcdCheck)), [
+    `problem etcd.rights: ${grant.replace("ROLE", "hosts")}`,
+  ]);
 });
 
 Deno.test("a password in clear text is a warning, except on this host", async () => {
@@ -152,6 +156,19 @@ Deno.test("a network config with a key that has no effect", async () => {
   const [, unknown] = await host.find(networkCheck);
   assertEquals(unknown!.severity, "warning");
   assertStringIncludes(unknown!.value, "SubnetLenn");
+  assertEquals(
+    unknown!.fix,
+    `loden config put '{"Network":"10.1.0.0/16","SubnetLen":25}'`,
+  );
+  const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=";
+  host.publish({
+    Backend: { Type: "wireguard", PSK: secret, Quux: 1 },
+  });
+  const findings = await host.find(networkCheck);
+  const backend = findings.find(({ severity }) => severity === "warning");
+  assertStringIncludes(backend!.fix!, '"Type":"wireguard"');
+  assertEquals(backend!.fix!.includes("Quux"), false);
+  assertEquals(JSON.stringify(findings).includes(secret), false);
 });
 
 Deno.test("a network that this host uses already", async () => {
