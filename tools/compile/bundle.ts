@@ -81,7 +81,7 @@ export async function bundle(options: BundleOptions): Promise<void> {
       keepNames: false,
       legalComments: "none",
       logLevel: "silent",
-      plugins: [ownFiles(project), readProtocol()],
+      plugins: [ownFiles(project, sources), readProtocol()],
     });
     inputs = metafile.inputs;
   } catch (error) {
@@ -137,7 +137,14 @@ function workersOf(sources: readonly SourceFile[]): string[] {
 }
 
 /** What differs between a source and its place in the bundle. */
-function ownFiles(project: unknown): esbuild.Plugin {
+function ownFiles(
+  project: unknown,
+  sources: readonly SourceFile[],
+): esbuild.Plugin {
+  const names = sources
+    .filter(({ text }) => [...text.matchAll(WORKER)].length > 0)
+    .map(({ path }) => path.replaceAll(".", "\\."));
+  const starters = new RegExp(`/(?:${names.join("|")})$`);
   return {
     name: "own-files",
     setup(build) {
@@ -145,7 +152,7 @@ function ownFiles(project: unknown): esbuild.Plugin {
         contents: JSON.stringify(project),
         loader: "json",
       }));
-      build.onLoad({ filter: /\/worker_thread\.ts$/ }, async ({ path }) => {
+      build.onLoad({ filter: starters }, async ({ path }) => {
         const text = await Deno.readTextFile(path);
         return {
           contents: text.replaceAll(
