@@ -260,12 +260,14 @@ export const MUTANTS: readonly Mutant[] = [
     tests: RECEIVE_TESTS,
   },
   {
-    fault: "programs record drops although no agent asks",
+    fault: "drops read the clock although no agent asks",
     file: `${PROGRAMS}/record_drop.ts`,
     text: `    jumpIf(R1, "==", 0, "not recorded"),
     call("ktime_get_boot_ns"),`,
     change: `    call("ktime_get_boot_ns"),`,
-    tests: DROP_EVENTS,
+    tests: [
+      "tests/unit/backend/udp/ebpf/programs/record_drop_test.ts",
+    ],
   },
   {
     fault: "programs go on recording for an agent that was killed",

@@ -8,6 +8,7 @@ import {
   xdpProgram,
 } from "../../../../../../backend/udp/ebpf/programs/programs.ts";
 import { assemble, SLOT_BYTES } from "../../../../../../linux/bpf/assemble.ts";
+import { describe } from "../../../../../../linux/bpf/describe.ts";
 import type { Instruction } from "../../../../../../linux/bpf/instructions.ts";
 import { FakeBpf } from "../../../../../fakes/fake_bpf.ts";
 import { HOST, newMaps } from "../../../../../support/ebpf_world.ts";
@@ -37,6 +38,21 @@ function usesMap(instructions: readonly Instruction[], name: string): boolean {
     each.kind === "operation" && each.map?.name === name
   );
 }
+
+Deno.test("while no agent asks, a drop costs a load and a jump to the end", () => {
+  for (const { build } of Object.values(programs(HOST))) {
+    const text = build().map(describe);
+    const [value, load, jump] = text.slice(text.indexOf("drop:") + 1);
+    assertEquals([value, load, jump], [
+      "r7 = value of map loden_listener + 0",
+      "r1 = *(u64 *)(r7 + 0)",
+      "if r1 == 0 goto not recorded",
+    ]);
+    const [verdict, end] = text.slice(text.indexOf("not recorded:") + 1);
+    assert(verdict!.startsWith("r0 = "));
+    assertEquals(end, "exit");
+  }
+});
 
 for (const role of ["tx", "hop", "rx", "xdp"] as const) {
   for (const senderCheck of ["strict", "count", "off"] as const) {
