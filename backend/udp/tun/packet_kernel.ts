@@ -33,11 +33,15 @@ export interface PacketKernel {
   peerOf(address: number): number;
   isPeerAddress(address: number): boolean;
   addCount(counter: number, by: number): void;
-  /** Keeps the beginning of a dropped packet, if somebody listens. */
+  /**
+   * Keeps the beginning of a dropped packet, if somebody listens. `bytes` of its
+   * `length` are at `packet`.
+   */
   recordDrop(
     counter: number,
     packet: number,
     bytes: number,
+    length: number,
     peer: number,
   ): void;
   setMemoryBase(address: bigint): void;

@@ -134,6 +134,7 @@ export class Receiver {
         layout.RX_DROP_WRONG_INTERFACE,
         at,
         Math.min(bytes, segmentBytes),
+        Math.min(bytes, segmentBytes),
         from,
       );
       return;
@@ -171,10 +172,12 @@ export class Receiver {
     if (written >= 0) return;
     // The first iovec is the header for the device.
     const packet = (words[record + (layout.RECORD_IOV >> 2)]! + 16) >> 2;
+    const packetBytes = words[packet + 2]!;
     this.#kernel.recordDrop(
       layout.RX_DROP_DEVICE,
       (words[packet]! - this.#memory.address) >>> 0,
-      words[packet + 2]!,
+      packetBytes,
+      packetBytes,
       0,
     );
     this.#kernel.addCount(

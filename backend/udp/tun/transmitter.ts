@@ -220,7 +220,12 @@ export class Transmitter {
         // requires before Linux 6.2. That will not change, so do not try again.
         this.#segmentSends = false;
       } else if (sent !== -ERRNO.EMSGSIZE && sent !== -ERRNO.EINVAL) {
-        return this.#countUnsent(packets, -sent, layout.TX_IOV);
+        return this.#countUnsent(
+          packets,
+          -sent,
+          layout.TX_IOV,
+          this.#pieces[0]!,
+        );
       }
     }
     this.#sendOneByOne(packets);
@@ -245,14 +250,14 @@ export class Transmitter {
           if (flow !== answeredFlow) this.#answerTooBig(at, length);
           answeredFlow = flow;
           this.#kernel.addCount(layout.TX_DROP_TOO_BIG, 1);
-          this.#record(layout.TX_DROP_TOO_BIG, iovecs);
+          this.#record(layout.TX_DROP_TOO_BIG, iovecs, pieces);
           iovecs += pieces * IOVEC_BYTES;
           continue;
         }
         sent = this.#udp.sendFragmentable(this.#batchPeer, iovecs, pieces);
       }
       if (sent >= 0) this.#countSent(1, sent);
-      else this.#countUnsent(1, -sent, iovecs);
+      else this.#countUnsent(1, -sent, iovecs, pieces);
       iovecs += pieces * IOVEC_BYTES;
     }
   }
@@ -344,12 +349,26 @@ export class Transmitter {
   }
 
   /** The first packet only: others of a send are like it. */
-  #record(reason: number, iovecs: number): void {
+  #record(reason: number, iovecs: number, pieces: number): void {
     const { at, length } = this.#firstPiece(iovecs);
-    this.#kernel.recordDrop(reason, at, length, this.#batchPeer);
+    const payload = pieces > 1
+      ? this.#firstPiece(iovecs + IOVEC_BYTES).length
+      : 0;
+    this.#kernel.recordDrop(
+      reason,
+      at,
+      length,
+      length + payload,
+      this.#batchPeer,
+    );
   }
 
-  #countUnsent(packets: number, errorNumber: number, iovecs: number): void {
+  #countUnsent(
+    packets: number,
+    errorNumber: number,
+    iovecs: number,
+    pieces: number,
+  ): void {
     let counter: number = layout.TX_DROP_REFUSED;
     switch (errorNumber) {
       case ERRNO.ENETUNREACH:
@@ -364,6 +383,6 @@ export class Transmitter {
         break;
     }
     this.#kernel.addCount(counter, packets);
-    this.#record(counter, iovecs);
+    this.#record(counter, iovecs, pieces);
   }
 }

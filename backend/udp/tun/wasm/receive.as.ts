@@ -217,7 +217,7 @@ function isProbe(ip: usize, length: u32): bool {
 
 function refuse(reason: u32, ip: usize, length: u32, sender: u32): bool {
   count(reason, 1);
-  recordDrop(reason, ip, length, sender);
+  recordDrop(reason, ip, length, length, sender);
   return false;
 }
 

@@ -40,11 +40,13 @@ export function count(counter: u32, by: u64): void {
 
 /**
  * Keeps the beginning of a packet that was dropped, if somebody listens and if
- * there is room. `peer` is the other host's address, or 0.
+ * there is room: of `length` bytes, `bytes` are at `at`. `peer` is the other
+ * host's address, or 0.
  */
 export function recordDrop(
   reason: u32,
   at: usize,
+  bytes: u32,
   length: u32,
   peer: u32,
 ): void {
@@ -60,7 +62,7 @@ export function recordDrop(
   store<u32>(taken, records + 1);
   const slot: usize = written % <u32> DROPS_SLOTS;
   const record: usize = ring + DROPS_FIRST + slot * DROP_STRIDE;
-  const captured = min<u32>(length, <u32> DROP_CAPTURE_BYTES);
+  const captured = min<u32>(bytes, <u32> DROP_CAPTURE_BYTES);
   store<u32>(record, reason, DROP_REASON);
   store<u32>(record, length, DROP_LENGTH);
   store<u32>(record, captured, DROP_CAPTURED);

@@ -206,6 +206,6 @@ function writeHeaders(header: usize, payload: u32): void {
 
 function drop(reason: u32, ip: usize, bytes: u32): u32 {
   count(reason, 1);
-  recordDrop(reason, ip, bytes, 0);
+  recordDrop(reason, ip, bytes, bytes, 0);
   return TRANSMIT_DROP;
 }

@@ -18,6 +18,7 @@ import {
 import { socketReceives } from "../../../../support/host_socket.ts";
 import { added, address } from "../../../../support/kernel_world.ts";
 import { takePeerTable } from "../../../../../backend/udp/tun/peer_table_switch.ts";
+import { tcpPacket } from "../../../../support/packet_builder.ts";
 import { SOCKET } from "../../../../support/packet_paths.ts";
 import { PathWorld } from "../../../../support/path_world.ts";
 
@@ -193,6 +194,32 @@ Deno.test("what is larger than the path is told", () => {
   world.udp.mtuBytes.set(PEER, 1_400);
   world.send(outgoing({ payload: new Uint8Array(1_440), fragment: 0x4000 }));
   assertEquals(world.reasons(), ["tx.drop.tooBig"]);
+});
+
+Deno.test("of a super-packet's segment the headers are told, with the length of all of it", () => {
+  const world = new World();
+  world.drops.read();
+  world.udp.makeUnreachable(PEER);
+  const packet = tcpPacket({
+    source: address("10.1.1.7"),
+    destination: address("10.1.2.5"),
+    sourcePort: 1,
+    destinationPort: 2,
+    sequence: 7,
+    payload: new Uint8Array(2_800),
+  });
+  world.tun.enqueue(packet, {
+    needsChecksum: true,
+    gsoType: 1,
+    headerBytes: 40,
+    gsoBytes: 1_400,
+    checksumStart: 20,
+    checksumOffset: 16,
+  });
+  world.transmitAll();
+  const [drop] = world.drops.read();
+  assertEquals(drop!.reason, "tx.drop.unreachable");
+  assertEquals([drop!.bytes.length, drop!.lengthBytes], [40, 1_440]);
 });
 
 Deno.test("what the device does not take is told", () => {
