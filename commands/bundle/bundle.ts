@@ -7,7 +7,7 @@
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import type { CommandLine } from "../../config/go_flags.ts";
-import { resolveSettings, type Settings } from "../../config/settings.ts";
+import type { Settings } from "../../config/settings.ts";
 import { describeError, LodenError } from "../../errors.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { type Clock, systemClock } from "../../linux/clock.ts";
@@ -23,7 +23,7 @@ import {
 } from "../command_line.ts";
 import { reportHost } from "../doctor/doctor.ts";
 import { Progress } from "../terminal/progress.ts";
-import { type AgentProcess, findAgentProcess } from "./agent_process.ts";
+import { findAgentProcess, settingsOf } from "../agent_process.ts";
 import {
   type ArchiveFacts,
   bundleFiles,
@@ -173,24 +173,6 @@ async function usableSettings(
       { ...line, given },
     );
     return { settings, refusal: describeError(error) };
-  }
-}
-
-/** The running agent's own; `undefined` if they cannot be read. */
-async function settingsOf(
-  { env, words }: AgentProcess,
-): Promise<Settings | undefined> {
-  if (words.length === 0 && Object.keys(env).length === 0) return undefined;
-  try {
-    return await resolveSettings({
-      argv: words,
-      env,
-      readFile: (path) => Deno.readTextFile(path),
-    });
-  } catch (error) {
-    // An agent of another version, or its file has changed since it started.
-    if (error instanceof LodenError) return undefined;
-    throw error;
   }
 }
 

@@ -23,7 +23,7 @@ import { FileReadError } from "../../linux/file_errors.ts";
 import { renderSettings } from "../config/settings_text.ts";
 import { renderStatus } from "../status/status_text.ts";
 import { describeVersions } from "../version.ts";
-import type { AgentProcess } from "./agent_process.ts";
+import type { AgentProcess } from "../agent_process.ts";
 import { type Gathered, outputs, type Part } from "./gather.ts";
 import { describePrograms } from "./kernel_programs.ts";
 import { describeWireguard } from "./wireguard_devices.ts";

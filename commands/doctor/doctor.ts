@@ -16,11 +16,12 @@ import {
   refuseWords,
 } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
+import { chooseSettings, type SettingsHost } from "./agent_settings.ts";
 import type { DoctorHost } from "./check.ts";
 import { CHECKS } from "./checks.ts";
 import { renderFindings } from "./doctor_text.ts";
 import type { Finding } from "./finding.ts";
-import { openHost } from "./host.ts";
+import { openHost, settingsHost } from "./host.ts";
 import { runChecks } from "./run_checks.ts";
 
 /** With its own start, the command is done within about three seconds. */
@@ -30,23 +31,37 @@ const LIMIT_MS = 2_500;
 export interface DoctorParts {
   readonly open: (settings: Settings) => DoctorHost & Disposable;
   readonly clock: Clock;
+  readonly settingsHost: SettingsHost;
 }
+
+const realParts: DoctorParts = {
+  open: openHost,
+  clock: systemClock,
+  settingsHost,
+};
 
 /** Prints what the checks find; the exit code says whether there is a problem. */
 export async function run(
   io: CommandContext,
-  { clock, open }: DoctorParts = { open: openHost, clock: systemClock },
+  { clock, open, settingsHost }: DoctorParts = realParts,
 ): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   refuseWords(io, line);
-  using host = open(await readSettings(io, line));
+  const { settings, source } = await chooseSettings(
+    await readSettings(io, line),
+    settingsHost,
+  );
+  using host = open(settings);
   using progress = new Progress(io, clock);
-  const findings = await runChecks(CHECKS, host, {
-    clock,
-    limitMs: LIMIT_MS,
-    onWaiting: (names) => progress.say(describeWait(names)),
-  });
+  const findings = [
+    ...sourceFinding(source),
+    ...await runChecks(CHECKS, host, {
+      clock,
+      limitMs: LIMIT_MS,
+      onWaiting: (names) => progress.say(describeWait(names)),
+    }),
+  ];
   io.stdout(
     isSet(line, "json")
       ? `${JSON.stringify(toJson(findings))}\n`
@@ -55,6 +70,15 @@ export async function run(
   return findings.some(({ severity }) => severity === "problem")
     ? exitCodes.failed
     : exitCodes.ok;
+}
+
+function sourceFinding(source: string | undefined): Finding[] {
+  return source === undefined ? [] : [{
+    code: "settings.source",
+    severity: "ok",
+    what: "settings",
+    value: `those of ${source}`,
+  }];
 }
 
 /** What the command prints in a pipe, for a bundle. */

@@ -10,6 +10,7 @@ export const FINDING_CODES = {
   "doctor.rights": "what an ordinary user cannot see",
   "doctor.late": "a check had no result in time",
   "doctor.failed": "a check could not be made",
+  "settings.source": "whose settings are checked",
   "settings.warning": "a setting without effect, or one that others can see",
   "agent.state": "the agent of this network",
   "agent.warnings": "warnings that the agent has raised",

@@ -29,7 +29,9 @@ import {
   kernelModuleState,
 } from "../../linux/kernel_module.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { type AgentProcess, agentProcess } from "../agent_process.ts";
 import { etcdOptions } from "../etcd.ts";
+import type { SettingsHost } from "./agent_settings.ts";
 import type {
   AgentSight,
   DoctorHost,
@@ -132,6 +134,17 @@ function hostIdIn(state: string): string | undefined {
     throw error;
   }
 }
+
+/** Asked on its socket: to try its lock could hold up one that starts. */
+async function findAgent(
+  settings: Settings,
+): Promise<AgentProcess | undefined> {
+  const sight = await lookAtAgent(settings, new AbortController().signal);
+  return sight.kind === "running" ? agentProcess(sight.status.pid) : undefined;
+}
+
+/** What a real host needs for {@linkcode chooseSettings}. */
+export const settingsHost: SettingsHost = { findAgent, readText };
 
 async function lookAtAgent(
   { etcdPrefix, runDir }: Settings,

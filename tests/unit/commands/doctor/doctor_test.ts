@@ -14,6 +14,10 @@ async function doctor(host: FakeDoctorHost, ...argv: string[]) {
   const code = await run(io.as("doctor"), {
     open: () => opened,
     clock: new FakeClock(),
+    settingsHost: {
+      findAgent: () => Promise.resolve(undefined),
+      readText: () => undefined,
+    },
   });
   return { code, out: io.out, err: io.err };
 }

@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { InstancePaths } from "../../agent/instance/instance.ts";
-import { InstanceLock } from "../../agent/instance/instance_lock.ts";
-import { LodenError } from "../../errors.ts";
+import type { InstancePaths } from "../agent/instance/instance.ts";
+import { InstanceLock } from "../agent/instance/instance_lock.ts";
+import { resolveSettings, type Settings } from "../config/settings.ts";
+import { LodenError } from "../errors.ts";
 
 /** An agent that runs. Empty or `undefined` is what this user may not read. */
 export interface AgentProcess {
@@ -25,7 +26,11 @@ export function findAgentProcess(
   paths: InstancePaths,
 ): AgentProcess | undefined {
   const pid = holderOf(paths);
-  if (pid === undefined) return undefined;
+  return pid === undefined ? undefined : agentProcess(pid);
+}
+
+/** The process that an agent says it is. */
+export function agentProcess(pid: number): AgentProcess {
   const [, ...words] = nullEnded(read(`/proc/${pid}/cmdline`));
   const env: Record<string, string> = Object.fromEntries(
     nullEnded(read(`/proc/${pid}/environ`)).map((entry) => {
@@ -42,6 +47,24 @@ export function findAgentProcess(
       ? undefined
       : unitOf(read(`/proc/${pid}/cgroup`)),
   };
+}
+
+/** `undefined` if they cannot be read, or this version does not know them. */
+export async function settingsOf(
+  { env, words }: Pick<AgentProcess, "env" | "words">,
+): Promise<Settings | undefined> {
+  if (words.length === 0 && Object.keys(env).length === 0) return undefined;
+  try {
+    return await resolveSettings({
+      argv: words,
+      env,
+      readFile: (path) => Deno.readTextFile(path),
+    });
+  } catch (error) {
+    // An agent of another version, or its file has changed since it started.
+    if (error instanceof LodenError) return undefined;
+    throw error;
+  }
 }
 
 function holderOf(paths: InstancePaths): number | undefined {

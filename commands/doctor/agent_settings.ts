@@ -1,0 +1,84 @@
+/**
+ * The settings that are checked: those that the agent has, or would have.
+ *
+ * @module
+ */
+
+import { resolveSettings, type Settings } from "../../config/settings.ts";
+import { parseDotenv } from "../../host/dotenv.ts";
+import { type AgentProcess, settingsOf } from "../agent_process.ts";
+
+/** Settings, and where they are from. */
+export interface ChosenSettings {
+  readonly settings: Settings;
+  /** `undefined`: the command's own command line and environment. */
+  readonly source: string | undefined;
+}
+
+/** What is looked at. */
+export interface SettingsHost {
+  readonly findAgent: (
+    settings: Settings,
+  ) => Promise<AgentProcess | undefined>;
+  /** `undefined`: it is not there, or may not be read. */
+  readonly readText: (path: string) => string | undefined;
+}
+
+/** Where the unit may be, and what it reads: the last one wins. */
+const UNITS = ["/etc", "/usr/lib", "/lib"].map((directory) =>
+  `${directory}/systemd/system/loden.service`
+);
+const UNIT_FILES = [
+  "/run/flannel/options.env",
+  "/etc/loden/options.env",
+  "/etc/default/loden",
+];
+/** Of the unit's command line. */
+const UNIT_WORDS = ["--ip-masq=true"];
+
+/** They say which agent is meant, not how it works. */
+const SELECTING = ["etcd-prefix", "run-dir"];
+
+/**
+ * Who gives the command any of the agent's settings means those. Otherwise the
+ * running agent's are taken, or those with which its unit would start it.
+ *
+ * @throws {SettingsError} for a value with which the unit would not start it.
+ */
+export async function chooseSettings(
+  own: Settings,
+  { findAgent, readText }: SettingsHost,
+): Promise<ChosenSettings> {
+  const given = own.entries.filter(({ provenance }) =>
+    provenance.source !== "default"
+  ).map(({ flag }) => flag.name);
+  if (given.some((name) => !SELECTING.includes(name))) {
+    return { settings: own, source: undefined };
+  }
+  const agent = await findAgent(own);
+  if (agent !== undefined) {
+    const settings = await settingsOf(agent);
+    if (settings !== undefined) {
+      return { settings, source: `process ${agent.pid}, the running agent` };
+    }
+  } else if (given.length === 0) {
+    const unit = UNITS.find((path) => readText(path) !== undefined);
+    if (unit !== undefined) {
+      const settings = await resolveSettings({
+        argv: UNIT_WORDS,
+        env: unitEnvironment(readText),
+        readFile: (path) => Deno.readTextFile(path),
+      });
+      return { settings, source: `${unit} and its files` };
+    }
+  }
+  return { settings: own, source: undefined };
+}
+
+function unitEnvironment(
+  readText: SettingsHost["readText"],
+): Record<string, string> {
+  return Object.fromEntries(
+    UNIT_FILES.flatMap((path) => [...parseDotenv(readText(path) ?? "")]),
+  );
+}
