@@ -222,14 +222,22 @@ class RuleReader {
     if (target === "NOTRACK") return { kind: "untrack" };
     if (target === "CONNMARK") {
       return this.#words[this.#at] === "--restore-mark"
-        // The mark of a new connection.
-        ? { kind: "mark", value: 0, mask: 0xffffffff }
+        ? this.#restoredMark()
         : { kind: "continue" };
     }
     if (REWRITES_SOURCE.test(target)) return { kind: "accept" };
     if (HARMLESS.test(target)) return { kind: "continue" };
     // Of a target that is no chain nothing is known.
     return { kind: "jump", chain: target };
+  }
+
+  /** That of a new connection is 0. */
+  #restoredMark(): RuleAction {
+    const at = this.#words.indexOf("--nfmask", this.#at);
+    const mask = at < 0 ? 0xffffffff : wholeNumber(this.#words[at + 1]);
+    return mask === undefined
+      ? { kind: "unknown" }
+      : { kind: "mark", value: 0, mask };
   }
 
   #markAction(): RuleAction {

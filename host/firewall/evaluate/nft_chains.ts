@@ -235,8 +235,30 @@ function readMatch(match: unknown, sets: TableParts["sets"]): Condition {
   const { left, op, right } = match;
   const condition = compare(left, right, sets, `${op}`);
   return op === "!="
-    ? (packet, state) => negated(condition(packet, state))
+    ? (packet, state) =>
+      hasField(left, packet) ? negated(condition(packet, state)) : false
     : condition;
+}
+
+/**
+ * Whether a packet has what is compared. A rule about a field of another protocol
+ * does not match, whatever it compares: `tcp dport != 22` is about TCP.
+ */
+function hasField(left: unknown, packet: TestPacket): boolean {
+  if (!isObject(left)) return true;
+  if (isObject(left.payload)) {
+    return isOfProtocol(packet, `${left.payload.protocol}`);
+  }
+  if ("tcp option" in left) return isOfProtocol(packet, "tcp");
+  // Of IPv6.
+  if ("exthdr" in left) return false;
+  const parts = [...listOf(left["&"]), ...listOf(left.concat)];
+  return parts.every((part) => hasField(part, packet));
+}
+
+function isOfProtocol({ protocol }: TestPacket, name: string): boolean {
+  if (name === "ip6" || name === "icmpv6") return false;
+  return isProtocol(protocol, name) !== false;
 }
 
 /** What can be compared with values: an address, a name, a number. */
@@ -257,10 +279,12 @@ function compare(
   const isEquality = op === "==" || op === "!=" || op === "in";
   const values = elementsOf(right, sets);
   if (is === undefined || !isEquality || values === undefined) {
-    return () => undefined;
+    return (packet) => hasField(left, packet) ? undefined : false;
   }
   return (packet, state) =>
-    anyHolds(values.map((value) => is(packet, state, unwrapped(value))));
+    hasField(left, packet)
+      ? anyHolds(values.map((value) => is(packet, state, unwrapped(value))))
+      : false;
 }
 
 /** The elements of a set, a list or a single value; `undefined`: no such set. */
@@ -344,26 +368,12 @@ function readPayload(protocol: string, field: string): Compare | undefined {
     }
   }
   if (field === "dport") {
-    return (packet, _state, value) => {
-      const isOther = protocol !== "th" &&
-        isProtocol(packet.protocol, protocol) === false;
-      if (isOther) return false;
-      return packet.port === undefined
-        ? undefined
-        : isNumber(packet.port, value);
-    };
+    return ({ port }, _state, value) =>
+      port === undefined ? undefined : isNumber(port, value);
   }
   // Of ICMP, the packet is an echo request.
-  if (protocol === "icmp" && field === "type") {
-    return (packet, _state, value) =>
-      isProtocol(packet.protocol, protocol) === false
-        ? false
-        : value === "echo-request" || value === 8;
-  }
-  // As nft leaves the match of the protocol out where a field implies it.
-  return protocol === "tcp" || protocol === "udp" || protocol === "icmp"
-    ? (packet) =>
-      isProtocol(packet.protocol, protocol) === false ? false : undefined
+  return protocol === "icmp" && field === "type"
+    ? (_packet, _state, value) => value === "echo-request" || value === 8
     : undefined;
 }
 

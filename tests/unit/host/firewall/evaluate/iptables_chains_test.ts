@@ -168,6 +168,15 @@ const CASES: readonly {
     verdict: "unknown",
   },
   {
+    name: "a mark of which a part is restored",
+    rules: [
+      "-A FORWARD -j MARK --set-xmark 0x11/0xff",
+      "-A FORWARD -j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xf",
+      "-A FORWARD -m mark --mark 0x10/0xff -j DROP",
+    ],
+    verdict: "drop",
+  },
+  {
     name: "a mark of another kind",
     rules: ["-A FORWARD -m connmark --mark 0x10 -j DROP"],
     verdict: "unknown",

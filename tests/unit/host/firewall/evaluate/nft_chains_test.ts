@@ -178,6 +178,45 @@ Deno.test("an unknown expression decides nothing where another condition fails",
   assertEquals(verdictOf(nftBaseChains(text), arriving("forward")), "accept");
 });
 
+Deno.test("a rule about a field of another protocol does not match, whatever it compares", () => {
+  const payload = (protocol: string, field: string) => ({
+    payload: { protocol, field },
+  });
+  for (
+    const left of [
+      payload("tcp", "dport"),
+      payload("udp", "length"),
+      payload("ip6", "saddr"),
+      payload("icmpv6", "type"),
+      { "tcp option": { name: "maxseg", field: "size" } },
+      { exthdr: { name: "frag" } },
+      { "&": [payload("tcp", "flags"), 2] },
+      { concat: [payload("ip", "daddr"), payload("tcp", "dport")] },
+    ]
+  ) {
+    for (const op of ["==", "!=", ">"]) {
+      const text = oneRule([{ match: { op, left, right: 22 } }, {
+        drop: null,
+      }]);
+      assertEquals(
+        verdictOf(nftBaseChains(text), arriving("forward")),
+        "accept",
+        `${op} ${JSON.stringify(left)}`,
+      );
+    }
+  }
+  const others = oneRule([
+    { match: { op: "!=", left: payload("tcp", "dport"), right: 22 } },
+    { drop: null },
+  ]);
+  const tcp = (port: number) =>
+    verdictOf(
+      nftBaseChains(others),
+      arriving("forward", { protocol: 6, port }),
+    );
+  assertEquals([tcp(22), tcp(80)], ["accept", "drop"]);
+});
+
 Deno.test("rules of IPv6 and of bridges say nothing about an IPv4 packet", () => {
   const text = oneRule([{ drop: null }]).replaceAll('"inet"', '"ip6"');
   assertEquals(verdictOf(nftBaseChains(text), arriving("forward")), "accept");
