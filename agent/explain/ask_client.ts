@@ -52,18 +52,18 @@ export async function askPeer(
     throw connectionError(socketPath, error);
   }
   if (!response.ok) throw new CannotAskError(text.trim());
-  const { answer } = readReply(socketPath, text);
-  return answer === null
-    ? undefined
-    : Uint8Array.fromBase64(answer, { alphabet: "base64url" });
+  return readReply(socketPath, text);
 }
 
 function readReply(
   socketPath: string,
   text: string,
-): v.InferOutput<typeof replySchema> {
+): Uint8Array | undefined {
   try {
-    return v.parse(replySchema, JSON.parse(text));
+    const { answer } = v.parse(replySchema, JSON.parse(text));
+    return answer === null
+      ? undefined
+      : Uint8Array.fromBase64(answer, { alphabet: "base64url" });
   } catch (error) {
     if (error instanceof SyntaxError || v.isValiError(error)) {
       throw new AgentAnswerError(socketPath, text);
