@@ -62,10 +62,11 @@ function untilShown() {
   });
 }
 
-async function ask() {
+/** One status. Throws an error whose text says why there is none. */
+export async function ask(get = fetch) {
   let response;
   try {
-    response = await fetch("/status", {
+    response = await get("/status", {
       cache: "no-store",
       credentials: "omit",
       signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { pathOf } from "../../../../agent/page/browser/chart.js";
 import { healthOf } from "../../../../agent/page/browser/health.js";
 import { leaseClock } from "../../../../agent/page/browser/host.js";
@@ -26,7 +26,7 @@ import {
   niceCeiling,
   Rates,
 } from "../../../../agent/page/browser/rates.js";
-import { backOffMs } from "../../../../agent/page/browser/source.js";
+import { ask, backOffMs } from "../../../../agent/page/browser/source.js";
 import {
   age,
   bitRate,
@@ -397,6 +397,26 @@ Deno.test("the lease's clock shows what is left, up to a day", () => {
   assertEquals(left(null), ["no end", 24, ""]);
   assertEquals(left(null, { state: "lost" }), ["lost", 0, "error"]);
   assertEquals(leaseClock(null, NOW).left, "none");
+});
+
+Deno.test("why there is no status is said", async () => {
+  const answer = (body: string, status = 200) => () =>
+    Promise.resolve(new Response(body, { status }));
+  const fail = (error: Error) => () => Promise.reject(error);
+  for (
+    const [get, why] of [
+      [fail(new TypeError("Failed to fetch")), "no connection"],
+      [
+        fail(new DOMException("", "TimeoutError")),
+        "no answer within 8 seconds",
+      ],
+      [answer("", 421), "it answers with HTTP 421"],
+      [answer("<html>"), "its answer is not a status"],
+      [answer("null"), "its answer is not a status"],
+      [answer('{"schema":2}'), "its answer is not a status"],
+    ] as const
+  ) await assertRejects(() => ask(get), Error, why);
+  assertEquals(await ask(answer('{"schema":1}')), { schema: 1 });
 });
 
 Deno.test("the pause grows with each failure, up to half a minute", () => {
