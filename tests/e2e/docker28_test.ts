@@ -6,6 +6,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { type Agent, loden } from "../rig/agent.ts";
 import { Docker28 } from "../rig/docker28.ts";
 import { Rig } from "../rig/rig.ts";
 import {
@@ -15,6 +16,7 @@ import {
   NO_HOSTS,
   reach,
 } from "../support/docker28_world.ts";
+import { eventually } from "./overlay.ts";
 import { assertPings, untilAnswered } from "./traffic.ts";
 
 /** A backend, and what its agents are told. */
@@ -59,6 +61,8 @@ for (const each of CASES) {
       });
     }
 
+    await assertExplained(first, second);
+
     const stranger = rig.switch;
     await stranger.ip([
       `route add ${second.subnet} via ${second.host.address}`,
@@ -83,8 +87,34 @@ for (const each of CASES) {
   });
 }
 
+/** `loden explain` finds nothing wrong, with all rules of a real Docker. */
+async function assertExplained(from: Member, to: Member): Promise<void> {
+  for (const flags of [[], ["--port=80"], ["--proto=udp", "--port=81"]]) {
+    await eventually(
+      "no accusation",
+      async () => {
+        const { files } = from.agent;
+        const { stdout } = await loden(from.host.namespace, [
+          "explain",
+          "--json",
+          `--run-dir=${files.runDirectory}`,
+          `--state-dir=${files.stateDirectory}`,
+          ...flags,
+          from.container.address,
+          to.container.address,
+        ]);
+        return JSON.parse(stdout).findings as Record<string, unknown>[];
+      },
+      (findings) =>
+        findings.every(({ outcome }) => outcome === "ok") &&
+        findings.some(({ side }) => side === "other host"),
+    );
+  }
+}
+
 /** A host with its agent, its Docker and a container. */
 interface Member extends DockerMember {
+  readonly agent: Agent;
   readonly docker: Docker28;
 }
 
@@ -115,7 +145,7 @@ class DockerWorld implements AsyncDisposable {
       );
       const container = await docker.runContainer();
       const subnet = FLANNEL_SUBNET!.replace(/\.1\//, ".0/");
-      return { host, docker, container, subnet };
+      return { agent, host, docker, container, subnet };
     }));
     return new DockerWorld(rig, members, cleanup.move());
   }
