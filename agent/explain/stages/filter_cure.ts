@@ -1,44 +1,87 @@
 /**
- * What to type when a firewall rule drops overlay packets.
+ * What to type when a firewall rule drops packets.
+ *
+ * A rule that names what it drops is to be deleted. Before a rule or a policy that
+ * drops everything, the packets are to be accepted: deleting it would open the
+ * host.
  *
  * @module
  */
 
 import { OVERLAY_OPTIONS } from "../../../host/docker/daemon_options.ts";
 import { DOCKER_TABLE } from "../../../host/firewall/docker_mark_plan.ts";
-import type { HookVerdict } from "../../../host/firewall/evaluate/chains.ts";
+import type {
+  DecidingRule,
+  HookVerdict,
+} from "../../../host/firewall/evaluate/chains.ts";
+import { formatCidr } from "../../../net/cidr.ts";
+import type { OuterTraffic } from "../../../net/underlay.ts";
 import type { OverlaySight } from "../snapshot.ts";
 
 /** Docker's own chains, and where it drops direct access (28 and later). */
 const OF_DOCKER = /^DOCKER/;
 const DIRECT_ACCESS = /(^| )! -i \S+ .*-j DROP$/;
+const POLICY = /^policy /;
+/** A rule of iptables without a condition. */
+const OF_ALL = /^(-m comment --comment ("[^"]*"|\S+) )?-j /;
+const UDP = 17;
 
-/** One command, or what to do. */
+/** @param traffic of outer packets; `undefined` for packets of the overlay. */
 export function filterCure(
   verdict: HookVerdict | undefined,
   overlay: OverlaySight | undefined,
+  traffic?: OuterTraffic,
 ): string {
   const by = verdict?.verdict === "drop" ? verdict.by : undefined;
   if (by === undefined) return "loden firewall show";
-  const { chain, rule, table } = by;
-  if (table === `nft ${DOCKER_TABLE}`) {
+  if (by.table === `nft ${DOCKER_TABLE}`) {
     return `start dockerd with ${OVERLAY_OPTIONS}`;
   }
-  const isDockers = OF_DOCKER.test(chain) ||
-    (table.endsWith(" raw") && DIRECT_ACCESS.test(rule));
-  if (isDockers || rule.startsWith("policy ")) {
+  if (traffic === undefined && isLodens(by)) {
     return overlay?.forwardRules === false
       ? "start the agent with --iptables-forward-rules=true"
       : "loden firewall show says which of Loden's rules are missing; " +
         "systemctl restart loden sets them";
   }
-  const iptables = /^(iptables\S*) (\S+)$/.exec(table);
-  if (iptables !== null) {
-    const [, command, name] = iptables;
-    return `${command} -t ${name} -D ${chain} ${rule}`;
+  const accepted = traffic ?? overlay?.network;
+  if (accepted === undefined) {
+    return "accept the overlay's packets before that rule";
   }
-  const handle = /^rule handle (\d+)/.exec(rule)?.[1];
-  return handle === undefined
-    ? "remove the rule, or accept the overlay's packets before it"
-    : `nft delete rule ${table.replace(/^nft /, "")} ${chain} handle ${handle}`;
+  const [command, name] = by.table.split(" ");
+  if (command === "nft") {
+    return `nft insert rule ${by.table.slice("nft ".length)} ${by.chain} ${
+      nftMatch(accepted)
+    } accept`;
+  }
+  return POLICY.test(by.rule) || OF_ALL.test(by.rule)
+    ? `${command} -t ${name} -I ${by.chain} ${iptablesMatch(accepted)} ` +
+      "-j ACCEPT"
+    : `${command} -t ${name} -D ${by.chain} ${by.rule}`;
+}
+
+/** Whether Loden's own rules let packets pass it. */
+function isLodens({ chain, rule, table }: DecidingRule): boolean {
+  return OF_DOCKER.test(chain) || POLICY.test(rule) ||
+    (table.endsWith(" raw") && DIRECT_ACCESS.test(rule));
+}
+
+type Accepted = OuterTraffic | OverlaySight["network"];
+
+function iptablesMatch(accepted: Accepted): string {
+  if (!("protocol" in accepted)) {
+    return `-s ${formatCidr(accepted)} -d ${formatCidr(accepted)}`;
+  }
+  const { port, protocol } = accepted;
+  const name = protocol === UDP ? "udp" : `${protocol}`;
+  return port === undefined ? `-p ${name}` : `-p ${name} --dport ${port}`;
+}
+
+function nftMatch(accepted: Accepted): string {
+  if (!("protocol" in accepted)) {
+    return `ip saddr ${formatCidr(accepted)} ip daddr ${formatCidr(accepted)}`;
+  }
+  const { port, protocol } = accepted;
+  return port === undefined
+    ? `ip protocol ${protocol}`
+    : `meta l4proto ${protocol} th dport ${port}`;
 }

@@ -93,7 +93,11 @@ function judgeOuterFilter(
   if (traffic === undefined || outerFirewall === undefined) return undefined;
   return judgeFirewall(outerFirewall, {
     subject: trafficText(traffic),
-    cure: filterCure(valueOf(outerFirewall)?.verdict, valueOf(overlay)),
+    cure: filterCure(
+      valueOf(outerFirewall)?.verdict,
+      valueOf(overlay),
+      traffic,
+    ),
   });
 }
 

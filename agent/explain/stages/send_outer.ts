@@ -54,7 +54,11 @@ export function judgeOuterFilter(
   if (traffic === undefined || outerFirewall === undefined) return undefined;
   return judgeFirewall(outerFirewall, {
     subject: trafficText(traffic),
-    cure: filterCure(valueOf(outerFirewall)?.verdict, valueOf(overlay)),
+    cure: filterCure(
+      valueOf(outerFirewall)?.verdict,
+      valueOf(overlay),
+      traffic,
+    ),
   });
 }
 

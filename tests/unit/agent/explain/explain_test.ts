@@ -366,6 +366,28 @@ const BROKEN: readonly Broken[] = [
     fix: "iptables -t filter -D OUTPUT -p udp -m udp --dport 8285 -j DROP",
   },
   {
+    name: "the policy of the other host drops the outer packets",
+    breaks: ({ there }) => {
+      there.inspection = {
+        findings: [],
+        traffic: { protocol: 17, port: 8285 },
+      };
+      there.rules = "*filter\n:INPUT DROP [0:0]\nCOMMIT\n";
+    },
+    place: "other host: outer firewall",
+    fix: "iptables -t filter -I INPUT -p udp --dport 8285 -j ACCEPT",
+  },
+  {
+    name: "a rule drops everything that is forwarded",
+    breaks: ({ here }) => {
+      here.rules = "*filter\n:FORWARD ACCEPT [0:0]\n" +
+        "-A FORWARD -j REJECT --reject-with icmp-host-prohibited\nCOMMIT\n";
+    },
+    place: "this host: firewall",
+    fix:
+      "iptables -t filter -I FORWARD -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT",
+  },
+  {
     name: "the other host drops the outer packets",
     breaks: ({ there }) => {
       there.inspection = {
