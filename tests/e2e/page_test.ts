@@ -122,6 +122,7 @@ Deno.test("the page in a browser", async (test) => {
       `/[1-9].*bit.s/.test(document.querySelector("#traffic .in dd").innerText)`,
     );
     await photograph(tab, "healthy");
+    assertEquals(await unreadable(tab), []);
     await tab.appear({ ...WIDE, dark: true });
     await photograph(tab, "healthy-dark");
     assertEquals(tab.problems, []);
@@ -131,6 +132,7 @@ Deno.test("the page in a browser", async (test) => {
     for (const dark of [false, true]) {
       await tab.appear({ ...TELEPHONE, dark, reducedMotion: true });
       assertEquals(await tab.evaluate(OVERFLOWS), false);
+      assertEquals(await unreadable(tab), []);
       await photograph(tab, `telephone${dark ? "-dark" : ""}`);
     }
     await tab.appear(WIDE);
@@ -259,6 +261,33 @@ Deno.test("the page in a browser", async (test) => {
     assertEquals(await tab.text("#link"), "live");
   });
 });
+
+/** What a page must have for a screen reader. */
+const ROLES = [
+  "banner",
+  "main",
+  "contentinfo",
+  "search",
+  "navigation",
+  "status",
+  "table",
+  "columnheader",
+  "row",
+  "cell",
+];
+/** What is used with the keyboard, or is a picture: it must have a name. */
+const NAMED = ["button", "checkbox", "link", "searchbox", "image", "img"];
+
+/** What a screen reader lacks. */
+async function unreadable(tab: Tab): Promise<string[]> {
+  const nodes = await tab.accessible();
+  const roles = new Set(nodes.map(({ role }) => role));
+  return [
+    ...ROLES.filter((role) => !roles.has(role)).map((role) => `no ${role}`),
+    ...nodes.filter(({ name, role }) => NAMED.includes(role) && name === "")
+      .map(({ role }) => `${role} without a name`),
+  ];
+}
 
 /** The text of the element that has the focus. */
 function focused(tab: Tab): Promise<string> {

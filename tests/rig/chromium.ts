@@ -308,7 +308,17 @@ export class Tab {
     }
   }
 
-  /** Presses a key, as Tab, or types a text. */
+  /** What a screen reader is given: role and name of each element. */
+  async accessible(): Promise<{ role: string; name: string }[]> {
+    const { nodes } = await this.send("Accessibility.getFullAXTree");
+    return nodes.filter(({ ignored }: Json) => !ignored)
+      .map(({ name, role }: Json) => ({
+        role: role.value,
+        name: name?.value ?? "",
+      }));
+  }
+
+  /** Presses a key, as Tab. */
   async press(key: string): Promise<void> {
     const { code, text } = KEYS[key]!;
     const event = { key, code: key, windowsVirtualKeyCode: code };
