@@ -80,6 +80,8 @@ export interface BackendDescriptor {
    * backend could take them.
    */
   readonly encrypts?: boolean;
+  /** The UDP port of the agent's own socket, if it needs one. */
+  socketPort?(options: BackendOptions): number;
   /** Whether `--datapath` chooses between its data paths. */
   readonly hasDataPaths?: boolean;
   /** Kinds of its devices, if a device of another name is its own as well. */

@@ -6,7 +6,10 @@
 
 import * as v from "valibot";
 import { UDP_ENCAPSULATION_BYTES } from "../../net/mtu.ts";
-import type { BackendDescriptor } from "../backend_descriptor.ts";
+import type {
+  BackendDescriptor,
+  BackendOptions,
+} from "../backend_descriptor.ts";
 import { wholeNumber } from "../option_schemas.ts";
 import { udpInspector } from "./inspect_udp.ts";
 import { UdpBackend } from "./udp_backend.ts";
@@ -31,12 +34,16 @@ export const udpDescriptor: BackendDescriptor = {
   overlayMtuBytes: (_options, underlayMtuBytes) =>
     underlayMtuBytes - UDP_ENCAPSULATION_BYTES,
   deviceName: (_options, device) => device,
+  socketPort: portOf,
   hasDataPaths: true,
   deviceKinds: ["veth", "tun"],
-  inspector: (options) =>
-    udpInspector(v.parse(optionsSchema, options).Port ?? DEFAULT_PORT),
+  inspector: (options) => udpInspector(portOf(options)),
   create({ deviceAlias, parts, udp }, options) {
-    const { Port = DEFAULT_PORT } = v.parse(optionsSchema, options);
-    return new UdpBackend(parts, { ...udp, deviceAlias, port: Port });
+    const port = portOf(options);
+    return new UdpBackend(parts, { ...udp, deviceAlias, port });
   },
 };
+
+function portOf(options: BackendOptions): number {
+  return v.parse(optionsSchema, options).Port ?? DEFAULT_PORT;
+}

@@ -57,6 +57,7 @@ export const FINDING_CODES = {
   "underlay.interface": "interface and address to the other hosts",
   "underlay.mtu": "MTU of the underlay and of the overlay",
   "underlay.address": "whether another host has the same address",
+  "underlay.port": "whether the agent's UDP port is free",
   "systemd.manager": "whether systemd runs here",
   "systemd.loden": "the agent's unit",
   "systemd.docker": "Docker's unit, its order and its options",

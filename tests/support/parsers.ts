@@ -70,6 +70,7 @@ import { parseVxlan } from "../../linux/netlink/vxlan.ts";
 import { parseDevice } from "../../linux/netlink/wireguard_messages.ts";
 import { parseXdp } from "../../linux/netlink/xdp.ts";
 import { parseCpuMask } from "../../linux/packet_steering.ts";
+import { parseProcNetUdp } from "../../linux/udp_sockets.ts";
 import { parseProcNetUnix } from "../../linux/unix_sockets.ts";
 import { parseAddressWithPrefix, parseCidr } from "../../net/cidr.ts";
 import { readFlow } from "../../net/dropped_packet.ts";
@@ -471,6 +472,13 @@ export function parsers(): Parser[] {
         textLike('{"live-restore":true,"mtu":1472}'),
       ),
       ([cmdline, config]) => engineOptions(words(cmdline), config),
+    ),
+    parser(
+      "parseProcNetUdp",
+      textLike(
+        " 1: 0B0200C0:205D 00000000:0000 07 0:0 00:0 0 0 0 77119 2 0 0\n",
+      ),
+      parseProcNetUdp,
     ),
     parser("parseVersion", textLike('{"etcdserver":"3.5.16"}'), parseVersion),
     parser(

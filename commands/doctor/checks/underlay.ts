@@ -10,6 +10,7 @@ import { InterfaceError } from "../../../host/underlay/interface_errors.ts";
 import { pickUnderlay } from "../../../host/underlay/interface_picker.ts";
 import { underlayWarnings } from "../../../host/underlay/underlay_warnings.ts";
 import type { RtnetlinkReader } from "../../../linux/netlink/rtnetlink.ts";
+import { parseProcNetUdp } from "../../../linux/udp_sockets.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import type { Underlay } from "../../../net/underlay.ts";
@@ -30,11 +31,16 @@ export const underlayCheck: Check = {
         fix: underlay.hint,
       }];
     }
-    const network = await host.network(signal);
+    const [network, { kind }] = await Promise.all([
+      host.network(signal),
+      host.agent(signal),
+    ]);
     return [
       ...interfaceOf(host, underlay),
       mtu(underlay, network),
       address(underlay, network),
+      // A running agent holds its port itself.
+      ...kind === "absent" ? port(host, underlay, network) : [],
     ];
   },
 };
@@ -109,6 +115,35 @@ function mtu(
     severity: "ok",
     value: `${value}, so the overlay has ${inner} (${type})`,
   };
+}
+
+/** Whether the agent could open its socket. */
+function port(
+  { readText }: DoctorHost,
+  { address }: Underlay,
+  { config }: KnownNetwork,
+): Finding[] {
+  const backend = config?.backend;
+  const wanted = backend &&
+    backendOf(backend.type).socketPort?.(backend.options);
+  const text = readText("/proc/self/net/udp");
+  if (wanted === undefined || text === undefined) return [];
+  const isTaken = parseProcNetUdp(text).some((socket) =>
+    socket.port === wanted &&
+    (socket.address === 0 || socket.address === address)
+  );
+  const fact = { code: "underlay.port", what: "port" } as const;
+  return [
+    isTaken
+      ? {
+        ...fact,
+        severity: "problem",
+        value: `UDP ${wanted} is in use by another program`,
+        fix: `ss -lunp sport = :${wanted}, and stop what it shows, or give ` +
+          "the network another Backend.Port",
+      }
+      : { ...fact, severity: "ok", value: `UDP ${wanted} is free` },
+  ];
 }
 
 /** To ask the link by ARP would mean to send. */

@@ -294,6 +294,33 @@ Deno.test("underlay: the interface that a start would choose, with the overlay's
   ]);
 });
 
+Deno.test("underlay: another program has the agent's port", async () => {
+  const host = new FakeDoctorHost();
+  const listen = (address: string) =>
+    host.files.set(
+      "/proc/self/net/udp",
+      `1: ${address} 00000000:0000 07 0:0 0:0 0 0 0 77119 2 0 0\n`,
+    );
+  const port = async () =>
+    worse(await host.find(underlayCheck)).map((line) => line.split(":")[0]);
+  listen("0100007F:205D");
+  assertEquals(await port(), []);
+  listen("0B0200C0:205D");
+  assertEquals(await port(), ["problem underlay.port"]);
+  listen("00000000:205D");
+  assertEquals(await port(), ["problem underlay.port"]);
+  host.publish({ Backend: { Type: "udp", Port: 9000 } });
+  assertEquals(await port(), []);
+  host.publish({ Backend: { Type: "vxlan" } });
+  listen("00000000:2118");
+  assertEquals(await port(), []);
+  // It is the agent's own.
+  host.publish({});
+  listen("0B0200C0:205D");
+  host.sight = { kind: "unseen", reason: "it hangs" };
+  assertEquals(await port(), []);
+});
+
 Deno.test("underlay: a device that is down", async () => {
   const host = new FakeDoctorHost();
   const eth1 = host.rtnetlink.addLink({ name: "eth1" });
