@@ -26,6 +26,8 @@ async function open(index: number): Promise<Socket> {
   const own = formatIpv4(toIpv4(subnetOfHost(index).address + 1));
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(PORT, own, resolve));
+  // As an agent does.
+  socket.setTTL(255);
   socket.on("message", (message, from) => {
     const request = decodeProbe(message);
     if (request?.kind !== "echo-request") return;
