@@ -161,7 +161,8 @@ function describePacket(): Instruction[] {
     label("seen whole"),
     // The memory has an older record in it.
     store("u32", R7, DROP.CAPTURED, 0),
-    jumpIf(R8, "==", 0, "described"),
+    // Not "== 0": the verifier of Linux 6.1 would not know that it is 1 or more.
+    jumpIf(R8, "<", 1, "described"),
     mov(R1, R6),
     mov(R2, 0),
     mov(R3, R7),
