@@ -245,9 +245,11 @@ export class Tab {
     this.#problems = [];
   }
 
+  /** Waits until the document is complete and its scripts have begun. */
   async go(url: string): Promise<void> {
     const { errorText } = await this.send("Page.navigate", { url });
     if (errorText !== undefined) throw new Error(`${url}: ${errorText}`);
+    await this.until(`document.readyState === "complete"`);
   }
 
   async appear(

@@ -19,7 +19,8 @@ export function places(number) {
   if (number <= MOST_ON_RING) {
     const [ring, radius] = number <= MOST_NAMED ? [70, 5.5] : [98, 4.5];
     return Array.from({ length: number }, (_, index) => {
-      const angle = 2 * Math.PI * (index + 0.5) / number - Math.PI / 2;
+      const turn = number === 1 ? 0.25 : (index + 0.5) / number;
+      const angle = 2 * Math.PI * turn - Math.PI / 2;
       return { x: ring * Math.cos(angle), y: ring * Math.sin(angle), radius };
     });
   }
