@@ -19,18 +19,19 @@ export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {
   const carried = traffic === undefined
     ? "the overlay's traffic"
     : trafficText(traffic);
+  if (echoes !== undefined) {
+    return judgeEchoes(snapshot, echoes, address, carried);
+  }
   const largest = peer.probe?.largestBytes;
   if (
     answer?.seen === true && largest !== undefined && largest < flow.sizeBytes
   ) {
-    return tooLarge(
-      flow.sizeBytes,
-      `probes pass with ${largest} bytes`,
-      largest,
+    // Probes notice late that a path has become wider.
+    return unknown(
+      `of the probes to ${address}, those of ${largest} bytes are the largest ` +
+        "that have passed",
+      "with --send, explain looks whether larger packets pass now",
     );
-  }
-  if (echoes !== undefined) {
-    return judgeEchoes(snapshot, echoes, address, carried);
   }
   if (answer?.seen === true) return ok(`the agent of ${address} answers`);
   const silence = peer.probe?.state === "unreachable"
@@ -99,13 +100,11 @@ function judgeEchoes(
   );
 }
 
-function tooLarge(bytes: number, seen: string, largest?: number): Judgement {
+function tooLarge(bytes: number, seen: string): Judgement {
   return drop(
     `packets of ${bytes} bytes are lost on the way, and ${seen}: the MTU of ` +
       "a network between the hosts is too small",
-    largest === undefined
-      ? "raise the MTU there, or lower that of this host's underlay device " +
-        "and restart the agent, then Docker"
-      : `raise the MTU there, or start Docker with --mtu=${largest}`,
+    "raise the MTU there, or lower that of this host's underlay device and " +
+      "restart the agent, then Docker",
   );
 }

@@ -579,6 +579,18 @@ const UNCLEAR: readonly Unclear[] = [
     stage: "source",
   },
   {
+    name: "no probe of the packet's size has passed so far",
+    breaks: ({ here }) => {
+      const peers = here.snapshot!.peers.map((peer) => ({
+        ...peer,
+        probe: { ...peer.probe!, mtuBytes: 1400 },
+      }));
+      here.snapshot = { ...here.snapshot!, peers };
+    },
+    flow: { sizeBytes: 1450 },
+    stage: "way",
+  },
+  {
     name: "the firewall cannot be read",
     breaks: ({ here }) => {
       here.rules = undefined;
