@@ -71,13 +71,18 @@ function rightValue(
   }
 }
 
-/** The underlay's device and this network's own ones. */
+/** The underlay's device, and this network's that the host routes by. */
 function devicesOf({ rtnetlink, settings }: DoctorHost): string[] {
   const alias = deviceAlias(settings.etcdPrefix);
   const underlay = underlayOf(settings, rtnetlink);
+  // Not the other end of its pair.
+  const holders = new Set(
+    rtnetlink.addresses().map(({ interfaceIndex }) => interfaceIndex),
+  );
   return [
-    ...rtnetlink.links().filter((link) => link.alias === alias)
-      .map(({ name }) => name),
+    ...rtnetlink.links().filter((link) =>
+      link.alias === alias && holders.has(link.index)
+    ).map(({ name }) => name),
     ..."interfaceName" in underlay ? [underlay.interfaceName] : [],
   ];
 }

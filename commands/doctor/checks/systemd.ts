@@ -5,6 +5,7 @@
  */
 
 import { CommandMissingError } from "../../../linux/command.ts";
+import { type Cidr, contains } from "../../../net/cidr.ts";
 import type { Check, DoctorHost } from "../check.ts";
 import type { Fact, Finding } from "../finding.ts";
 
@@ -36,13 +37,15 @@ export const systemdCheck: Check = {
     }
     const [loden, docker, flanneld] = units;
     const isInstalled = isLoaded(loden);
+    const { subnetEnv } = await host.network(signal);
+    const isBeside = hasOtherBridge(host, subnetEnv.subnet);
     return [
       ...lodenUnit(loden).map((fact): Finding => ({
         code: "systemd.loden",
         ...fact,
       })),
       ...isInstalled && isLoaded(docker)
-        ? dockerUnit(docker).map((fact): Finding => ({
+        ? dockerUnit(docker, isBeside).map((fact): Finding => ({
           code: "systemd.docker",
           ...fact,
         }))
@@ -126,7 +129,21 @@ function lodenUnit(unit: Properties): Fact[] {
 /** Names that the options file gives Docker's options. */
 const OPTIONS = /\$\{?(DOCKER_OPT_BIP|DOCKER_NETWORK_OPTIONS|DOCKER_OPTS)\b/;
 
-function dockerUnit(unit: Properties): Fact[] {
+/** A network of its own on the lease needs none of Docker's unit. */
+function hasOtherBridge(
+  { rtnetlink }: DoctorHost,
+  subnet: Cidr | undefined,
+): boolean {
+  if (subnet === undefined) return false;
+  const holders = rtnetlink.addresses()
+    .filter(({ address }) => contains(subnet, address))
+    .map(({ interfaceIndex }) => interfaceIndex);
+  return rtnetlink.links().some(({ index, kind, name }) =>
+    kind === "bridge" && name !== "docker0" && holders.includes(index)
+  );
+}
+
+function dockerUnit(unit: Properties, isBeside: boolean): Fact[] {
   const what = "docker.service";
   const after = (unit.get("After") ?? "").split(" ");
   const isOrdered = ["loden.service", "flanneld.service"]
@@ -144,10 +161,12 @@ function dockerUnit(unit: Properties): Fact[] {
   const facts = reload(unit, what);
   if (faults.length > 0) {
     facts.unshift({
-      severity: "warning",
+      severity: isBeside ? "note" : "warning",
       what,
       value: faults.join(", and "),
-      fix: isOrdered
+      fix: isBeside
+        ? undefined
+        : isOrdered
         ? "systemctl cat docker, and in the last drop-in that sets " +
           "ExecStart= keep $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ"
         : DROP_IN,

@@ -168,6 +168,13 @@ Deno.test("a Docker unit without the drop-in: the cure writes it", async () => {
   );
 });
 
+Deno.test("a Docker network of its own on the lease needs no drop-in", async () => {
+  const host = systemd(LODEN, DOCKER.replace(" $DOCKER_OPT_BIP", ""));
+  const { index } = host.rtnetlink.addLink({ name: "br-1", kind: "bridge" });
+  host.rtnetlink.addAddress(index, "10.1.5.1/24");
+  assertEquals(worse(await host.find(systemdCheck)), ["note systemd.docker"]);
+});
+
 Deno.test("a later drop-in that drops the options", async () => {
   const host = systemd(LODEN, DOCKER.replace(" $DOCKER_OPT_BIP", ""));
   const [line] = worse(await host.find(systemdCheck));

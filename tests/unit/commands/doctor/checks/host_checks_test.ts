@@ -42,6 +42,20 @@ Deno.test("settings: forwarding that is off is a problem, strict sources a note,
   ]);
 });
 
+Deno.test("settings: of the overlay's pair, only the end with the address counts", async () => {
+  const host = new FakeDoctorHost();
+  const alias = "loden:/coreos.com/network";
+  const { index } = host.rtnetlink.addLink({ name: "flannel0", alias });
+  host.rtnetlink.addLink({ name: "flannel0p", alias });
+  host.rtnetlink.addAddress(index, "10.1.5.0/32");
+  for (const name of ["flannel0", "flannel0p"]) {
+    host.files.set(`${SYSCTL}/conf/${name}/rp_filter`, "1\n");
+  }
+  assertEquals(worse(await host.find(sysctlsCheck)), [
+    "note sysctl.rp-filter: sysctl -w net.ipv4.conf.flannel0.rp_filter=2",
+  ]);
+});
+
 Deno.test("settings that the agent sets are no problem", async () => {
   const host = new FakeDoctorHost();
   host.argv = ["--set-sysctls"];
