@@ -46,7 +46,7 @@ import { hasDecapUdp } from "./decap_udp.ts";
 import { NoEthernetError } from "./errors.ts";
 import type { CpuTraffic } from "./flow_spreading.ts";
 import { HostPrograms } from "./host_programs.ts";
-import { hasRingBuffers, KernelDrops } from "./kernel_drops.ts";
+import { canRecordDrops, KernelDrops } from "./kernel_drops.ts";
 import type { Maps } from "./maps.ts";
 import {
   ensureOffloads,
@@ -198,7 +198,7 @@ export class EbpfDataPath implements UdpDataPath {
     this.failed = this.#stopped.promise;
     const wanted = wantedFeatures(options.disabledFeatures);
     this.decapUdp = wanted.decapUdp && hasDecapUdp(parts.bpf);
-    this.#recordsDrops = wanted.dropEvents && hasRingBuffers(parts.bpf);
+    this.#recordsDrops = wanted.dropEvents && canRecordDrops(parts.bpf);
     this.#pair = found ?? this.#makePair();
     this.#adopted = adoptMaps(
       parts.bpf,

@@ -5,7 +5,8 @@
  */
 
 import type { Bpf, RingReader } from "../../../linux/bpf/bpf.ts";
-import { BpfError } from "../../../linux/bpf/errors.ts";
+import { BpfError, ProgramRefusedError } from "../../../linux/bpf/errors.ts";
+import { mov, R1, R6, R8 } from "../../../linux/bpf/instructions.ts";
 import { ERRNO } from "../../../linux/errno.ts";
 import {
   type DroppedPacket,
@@ -23,7 +24,14 @@ import {
   listenerValue,
 } from "./drop_maps.ts";
 import type { Maps } from "./maps.ts";
-import { ETHERNET, ETHERTYPE_IPV4, PROTOCOL, UDP } from "./programs/layout.ts";
+import {
+  ETHERNET,
+  ETHERTYPE_IPV4,
+  PROTOCOL,
+  UDP,
+  VERDICT,
+} from "./programs/layout.ts";
+import { dropEnd } from "./programs/record_drop.ts";
 
 /**
  * So long do programs record after the agent was killed, or has come to a halt.
@@ -120,14 +128,26 @@ export class KernelDrops implements DropReader, Disposable {
 }
 
 /**
- * Whether this kernel has ring buffers. Throws {@linkcode BpfError} if it does
- * not say.
+ * Whether this kernel has ring buffers and its verifier accepts the programs'
+ * part that writes to one. Throws {@linkcode BpfError} if it does not say.
  */
-export function hasRingBuffers(bpf: Bpf): boolean {
+export function canRecordDrops(bpf: Bpf): boolean {
   try {
-    using _map = bpf.createMap(DROP_MAPS.loden_drops);
+    using drops = bpf.createMap(DROP_MAPS.loden_drops);
+    using listener = bpf.createMap(DROP_MAPS.loden_listener);
+    using _program = bpf.loadProgram({
+      name: "loden_record",
+      type: "schedCls",
+      maps: { loden_drops: drops, loden_listener: listener },
+      build: () => [
+        mov(R6, R1),
+        mov(R8, 0),
+        ...dropEnd({ recordsDrops: true }, VERDICT.DROP),
+      ],
+    });
     return true;
   } catch (error) {
+    if (error instanceof ProgramRefusedError) return false;
     if (error instanceof BpfError && error.errno === ERRNO.EINVAL) return false;
     throw error;
   }

@@ -31,7 +31,7 @@ import {
 import { ERRNO } from "../../../linux/errno.ts";
 import { hasDecapUdp } from "./decap_udp.ts";
 import { FeatureAbsentError, KernelFeatureMissingError } from "./errors.ts";
-import { hasRingBuffers } from "./kernel_drops.ts";
+import { canRecordDrops } from "./kernel_drops.ts";
 import { isForDrops, MAPS } from "./maps.ts";
 import {
   ETHERNET,
@@ -201,10 +201,10 @@ export const KERNEL_FEATURES: readonly KernelFeature[] = [
     without: "loden monitor shows changes only",
     isRequired: false,
     try({ bpf }) {
-      if (hasRingBuffers(bpf)) return;
+      if (canRecordDrops(bpf)) return;
       throw new FeatureAbsentError(
         "BPF ring buffers",
-        "the kernel does not know this kind of map",
+        "the kernel has no such maps, or refuses what writes to them",
       );
     },
   },

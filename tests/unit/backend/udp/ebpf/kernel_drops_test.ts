@@ -7,7 +7,7 @@ import {
   LISTENER,
 } from "../../../../../backend/udp/ebpf/drop_maps.ts";
 import {
-  hasRingBuffers,
+  canRecordDrops,
   KernelDrops,
 } from "../../../../../backend/udp/ebpf/kernel_drops.ts";
 import type { BpfMap } from "../../../../../linux/bpf/bpf.ts";
@@ -179,10 +179,10 @@ Deno.test("each reason has a number that the listener's value has room for", () 
 
 Deno.test("a kernel without ring buffers is told from one that refuses for another reason", () => {
   using bpf = new FakeBpf();
-  assertEquals(hasRingBuffers(bpf), true);
+  assertEquals(canRecordDrops(bpf), true);
   assertEquals(bpf.maps, []);
   bpf.failWith("createMap", new BpfError("create a map", ERRNO.EINVAL));
-  assertEquals(hasRingBuffers(bpf), false);
+  assertEquals(canRecordDrops(bpf), false);
   bpf.failWith("createMap", new BpfError("create a map", ERRNO.EPERM));
-  assertThrows(() => hasRingBuffers(bpf), BpfError);
+  assertThrows(() => canRecordDrops(bpf), BpfError);
 });

@@ -50,7 +50,7 @@ Deno.test("a kernel with everything lacks nothing, and trying leaves nothing", (
 
 /** What is taken from the kernel, and what it then lacks. */
 const REFUSALS: readonly [string, (kernel: Kernel) => void, string[]][] = [
-  ["arrays", ({ bpf }) => bpf.refuse("array"), ["bpf"]],
+  ["arrays", ({ bpf }) => bpf.refuse("array"), ["bpf", "BPF ring buffers"]],
   ["tries", ({ bpf }) => bpf.refuse("lpmTrie"), ["maps"]],
   ["counters", ({ bpf }) => bpf.refuse("percpuArray"), ["maps"]],
   [
@@ -71,12 +71,17 @@ const REFUSALS: readonly [string, (kernel: Kernel) => void, string[]][] = [
   ] as const).map((helper): (typeof REFUSALS)[number] => [
     helper,
     ({ bpf }) => bpf.refuse(helper),
-    [`bpf_${helper}`],
+    helper === "ktime_get_boot_ns"
+      ? [`bpf_${helper}`, "BPF ring buffers"]
+      : [`bpf_${helper}`],
   ]),
   ["room", ({ answers }) => answers.room = -524, [
     "bpf_skb_adjust_room beyond the MTU",
   ]],
   ["veth", ({ modules }) => modules.delete("veth"), ["veth"]],
+  ["records in ring buffers", ({ bpf }) => bpf.refuse("ringbuf_reserve"), [
+    "BPF ring buffers",
+  ]],
   ["tcx", ({ bpf }) => bpf.tcx = false, ["tcx"]],
   ["tcx and cls_bpf", ({ bpf, modules }) => {
     bpf.tcx = false;

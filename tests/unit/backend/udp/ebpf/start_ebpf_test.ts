@@ -182,6 +182,17 @@ Deno.test("a kernel without XDP costs the mode xdp alone", async () => {
   await path.stop();
 });
 
+Deno.test("a kernel that refuses to record drops costs the records alone", async () => {
+  for (const what of ["ringBuffer", "ringbuf_reserve"] as const) {
+    const world = new World();
+    world.bpf.refuse(what);
+    const path = world.started();
+    assertEquals(path.drops, undefined);
+    assertEquals(world.attached().length, 3);
+    await path.stop();
+  }
+});
+
 Deno.test("a kernel without tcx uses clsact, whose module is there or cannot be seen", async () => {
   for (const isThere of [true, undefined]) {
     const world = new World();
