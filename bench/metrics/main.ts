@@ -3,10 +3,10 @@
  * What metrics and probes take together, and memory, is measured by
  * bench/probes/main.ts.
  *
- *     deno run -A bench/metrics/main.ts [PEERS] [FLAG]...
+ *     deno run -A bench/metrics/main.ts [PEERS]
  *
- * The hosts of the leases do not exist. Flags are for the agent, for example
- * --metrics-peers. The agent runs from LODEN_BINARY, or from the sources.
+ * First the metrics of the host alone, then those of each peer as well. The hosts of
+ * the leases do not exist. The agent runs from LODEN_BINARY, or from the sources.
  *
  * @module
  */
@@ -37,7 +37,6 @@ const FLOOD = 3_000;
 
 const signal = new AbortController().signal;
 const peers = Number(Deno.args[0] ?? 1_000);
-const flags = Deno.args.slice(1);
 
 interface Scrapes {
   readonly ms: number[];
@@ -80,7 +79,16 @@ async function measure(rig: Rig): Promise<void> {
     ...[Deno.execPath(), "run", "-A", "--no-check", writer],
     ...[rig.etcdEndpoint, PREFIX, `${peers}`],
   ]);
+  for (const flags of [[], ["--metrics-peers"]]) {
+    await measureScrapes(rig, flags);
+  }
+}
 
+async function measureScrapes(
+  rig: Rig,
+  flags: readonly string[],
+): Promise<void> {
+  const host = rig.host(0);
   const agent = await start(rig, [`--metrics-port=${PORT}`, ...flags]);
   const idlePercent = await idle(agent);
   const scrape = async (count: number, pauseMs: number) => {
@@ -103,7 +111,7 @@ async function measure(rig: Rig): Promise<void> {
   const perScrape = Math.max(0, scrapes.cpuSeconds - idleSeconds) / SCRAPES;
   const share = perScrape / SCRAPE_INTERVAL_SECONDS * 100;
   const lines: [string, string][] = [
-    ["peers", `${peers}`],
+    ["peers", `${peers} ${flags.join(" ")}`],
     ["answer", `${(scrapes.bytes / 1e3).toFixed(1)} kB`],
     ["first scrape", `${first.ms[0]!.toFixed(1)} ms`],
     ["later scrapes, median", `${percentile(scrapes.ms, 0.5).toFixed(1)} ms`],
