@@ -38,8 +38,10 @@ export interface InspectedPeer {
 /** What was found. */
 export interface Inspection {
   readonly findings: readonly Finding[];
-  /** Outer packets that pass the chains OUTPUT and INPUT of the hosts. */
+  /** Outer packets; absent where nothing is encapsulated. */
   readonly traffic?: OuterTraffic;
+  /** Whether they do not pass the chains OUTPUT and INPUT of the hosts. */
+  readonly bypassesFirewall?: true;
   /** Whether a packet whose outer source is no peer's is dropped. */
   readonly checksSenders?: boolean;
 }

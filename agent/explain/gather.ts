@@ -6,6 +6,7 @@
  */
 
 import { backendOf, isBackend } from "../../backend/backends.ts";
+import type { Inspection } from "../../backend/inspection.ts";
 import {
   type HookVerdict,
   passHook,
@@ -22,6 +23,7 @@ import type { Link, RouteQuery } from "../../linux/netlink/rtnetlink.ts";
 import { parseCidr } from "../../net/cidr.ts";
 import type { Finding } from "../../net/finding.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
+import type { OuterTraffic } from "../../net/underlay.ts";
 import { deviceAlias, type Footprint } from "../instance/footprint.ts";
 import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
 import { type Fact, seen, unseen, valueOf } from "./fact.ts";
@@ -136,7 +138,7 @@ export async function gatherSending(
   const outerLink = outer?.kind === "found"
     ? host.links.find(({ index }) => index === outer.answer.interfaceIndex)
     : undefined;
-  const traffic = inspection && valueOf(inspection)?.traffic;
+  const traffic = filteredTraffic(inspection && valueOf(inspection));
   const underlayMtu = outer?.kind === "found"
     ? outer.answer.mtuBytes ?? outerLink?.mtuBytes
     : undefined;
@@ -255,7 +257,7 @@ export async function gatherReceiving(
       underlay: underlay?.name ?? sight?.underlay?.interfaceName ?? "",
     })
   );
-  const traffic = inspection && valueOf(inspection)?.traffic;
+  const traffic = filteredTraffic(inspection && valueOf(inspection));
   const isSourceRouted = arrival === undefined
     ? undefined
     : isRoutedBack(looks, flow.source, arrival.index);
@@ -373,6 +375,13 @@ function lookForContainer(
   destination: Ipv4,
 ): Promise<Fact<ContainerLook>> {
   return lookLater(() => looks.container(address, destination));
+}
+
+/** Outer packets that pass the host's own chains. */
+function filteredTraffic(
+  inspection: Inspection | undefined,
+): OuterTraffic | undefined {
+  return inspection?.bypassesFirewall ? undefined : inspection?.traffic;
 }
 
 /** What every packet of the flow has in common at all hooks. */

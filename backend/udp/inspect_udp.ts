@@ -31,10 +31,10 @@ const RESTART = "systemctl restart loden";
 
 /** Both data paths; the device tells which one runs. */
 export function udpInspector(port: number): Inspector {
-  // The programs of the kernel data path are before INPUT and behind OUTPUT.
+  const traffic = { protocol: IPPROTO_UDP, port };
   const inUserSpace: Inspection = {
     findings: [],
-    traffic: { protocol: IPPROTO_UDP, port },
+    traffic,
     checksSenders: true,
   };
   const inKernel = (
@@ -44,7 +44,13 @@ export function udpInspector(port: number): Inspector {
     const pair = findOverlayPair(host.rtnetlink.links(), host.deviceAlias);
     if (pair === undefined) return inUserSpace;
     using bpf = host.openBpf();
-    return { findings: look(bpf, pair), checksSenders: true };
+    return {
+      findings: look(bpf, pair),
+      traffic,
+      // The programs are before INPUT and behind OUTPUT.
+      bypassesFirewall: true,
+      checksSenders: true,
+    };
   };
   return {
     send: (host, peer, destination) =>

@@ -72,11 +72,9 @@ export function renderExplanation(
 
 function verdictLines(explanation: Explanation): Line[] {
   const { fix, side, stage, text, verdict } = explanation.verdict;
-  const where = side === null
+  const where = side === null || stage === null
     ? ""
-    : ` ${SIDES[side]}${
-      side === "other host" ? ` ${otherHost(explanation) ?? ""}` : ""
-    }, ${stage}`;
+    : ` ${placeOf(side, stage, explanation)}`;
   const lines: Line[] = [{
     text: `${verdict}${where}: ${text}`,
     indent: 2,
@@ -88,11 +86,20 @@ function verdictLines(explanation: Explanation): Line[] {
   return lines;
 }
 
-const SIDES: Readonly<Record<Side, string>> = {
-  "this host": "by this host",
-  "way": "on the way",
-  "other host": "by the other host",
-};
+function placeOf(
+  side: Side,
+  stage: string,
+  explanation: Explanation,
+): string {
+  switch (side) {
+    case "this host":
+      return `by this host, ${stage}`;
+    case "way":
+      return "on the way";
+    case "other host":
+      return `by the other host ${otherHost(explanation) ?? ""}, ${stage}`;
+  }
+}
 
 function onHost(explanation: Explanation): string {
   const host = otherHost(explanation);

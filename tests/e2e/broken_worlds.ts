@@ -413,7 +413,7 @@ RULES`),
     flags: ["--send"],
     side: "way",
     stage: "way",
-    fix: /^let .* pass between the hosts/,
+    fix: /^let UDP port 8285 pass between the hosts/,
   },
   {
     name: "the entry of the peer has expired, because no agent runs",

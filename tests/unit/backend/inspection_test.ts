@@ -214,6 +214,7 @@ Deno.test("udp, kernel: programs are attached, and the entry is that of the peer
 
 Deno.test("udp, kernel: a program that is not attached is missed", () => {
   const { kernel } = kernelPath();
+  assertEquals(kernel.receive("udp").bypassesFirewall, true);
   const { bpf, eth0 } = kernel;
   for (const each of bpf.attachedPrograms(eth0, "ingress")) {
     bpf.detach(eth0, "ingress", each);

@@ -353,6 +353,20 @@ const BROKEN: readonly Broken[] = [
     fix: "raise the MTU of the underlay",
   },
   {
+    name: "programs before the firewall do not lose what it drops",
+    breaks: ({ here }) => {
+      here.inspection = {
+        findings: [],
+        traffic: { protocol: 17, port: 8285 },
+        bypassesFirewall: true,
+      };
+      here.rules = "*filter\n:OUTPUT DROP [0:0]\n" +
+        ":FORWARD ACCEPT [0:0]\n-A FORWARD -j DROP\nCOMMIT\n";
+    },
+    place: "this host: firewall",
+    fix: "-I FORWARD",
+  },
+  {
     name: "a firewall of this host drops the outer packets",
     breaks: ({ here }) => {
       here.inspection = {

@@ -59,6 +59,24 @@ Deno.test("on a terminal of 40 columns no line is longer, but for commands and w
   assert(text.split("\n").every((line) => line.length <= 40), text);
 });
 
+Deno.test("the way has no stages", () => {
+  const findings = [{
+    side: "way",
+    stage: "way",
+    outcome: "drop",
+    text: "packets of 1450 bytes are lost",
+    fix: "raise the MTU",
+  }] as const;
+  assertEquals(
+    renderExplanation(explanation(findings), undefined).split("\n").slice(-3),
+    [
+      "dropped on the way: packets of 1450 bytes are lost",
+      "to do: raise the MTU",
+      "",
+    ],
+  );
+});
+
 Deno.test("what is not seen is named at the end", () => {
   const text = renderExplanation(explanation(FINDINGS.slice(0, 2)), undefined);
   assertEquals(
