@@ -222,9 +222,10 @@ function withoutValue(
   between: string,
   value: string,
 ): string {
-  return PLACE_NAME.test(name) || isHarmless(value)
-    ? whole
-    : `${before}${name}${between}${REMOVED}`;
+  if (PLACE_NAME.test(name) || isHarmless(value)) return whole;
+  // What was JSON stays JSON.
+  const [quote = ""] = /^(?:\\?"|')/.exec(value) ?? [];
+  return `${before}${name}${between}${quote}${REMOVED}${quote}`;
 }
 
 /** What says whether there is a secret, and what is no value at all. */
