@@ -245,15 +245,19 @@ if (hasLinkKind("wireguard")) {
     const { members, pings } = await pinging(rig);
     await using _pings = pings;
     const [first, late] = members;
+    // Two seconds of pings, as far as they leave the first host in clear.
+    const inClear = async () => {
+      const { stdout } = await first!.host.namespace.attempt([
+        ...["timeout", "2", "tcpdump", "-Z", "root", "-l", "-n", "-Q", "out"],
+        ...["-i", "eth0", "udp port 8472 or net 10.1.0.0/16"],
+      ]);
+      return stdout.trim();
+    };
+    assertMatch(await inClear(), /\.8472: /);
     late!.agent.process.kill("SIGSTOP");
     await rig.publish(config("wireguard"));
     await untilNamed(rig, [first!], "wireguard");
-    // What leaves the first host in clear, for two seconds of pings.
-    const { stdout } = await first!.host.namespace.attempt([
-      ...["timeout", "2", "tcpdump", "-Z", "root", "-l", "-n", "-Q", "out"],
-      ...["-i", "eth0", "udp port 8472 or net 10.1.0.0/16"],
-    ]);
-    assertEquals(stdout, "");
+    assertEquals(await inClear(), "");
     late!.agent.process.kill("SIGCONT");
     const resumedAtMs = performance.now();
     await untilNamed(rig, members, "wireguard");
