@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { CardName } from "./two_hosts.ts";
+
 /** One kernel, by Debian's names of its packages. */
 export interface Kernel {
   /** What a person calls it: `6.1`. */
@@ -11,7 +13,14 @@ export interface Kernel {
   readonly suite: string;
   /** Regular expressions; the newest package that matches each is taken. */
   readonly packages: readonly string[];
+  /** Cards whose drivers it has. */
+  readonly cards: readonly CardName[];
+  /** Whether it is new enough for the kernel data path. */
+  readonly hasKernelPath: boolean;
 }
+
+/** The kernels for clouds have no driver of a real card. */
+const USUAL = { cards: ["virtio"], hasKernelPath: true } as const;
 
 /** Since 7.2 the image's package is empty, and its parts are two others. */
 export const KERNELS: readonly Kernel[] = [
@@ -19,12 +28,20 @@ export const KERNELS: readonly Kernel[] = [
     "5.10",
     "bullseye-security",
     String.raw`5\.10\.0-[0-9]+(-cloud)?-amd64`,
+    { hasKernelPath: false },
   ),
   image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`),
   image(
     "6.12",
     "trixie-security",
     String.raw`6\.12\.[0-9]+\+deb13-cloud-amd64`,
+    { cards: ["virtio", "vmxnet3"] },
+  ),
+  image(
+    "6.12-full",
+    "trixie-security",
+    String.raw`6\.12\.[0-9]+\+deb13-amd64`,
+    { cards: ["e1000e"] },
   ),
   parts("7.3", "trixie-backports", String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`),
 ];
@@ -32,13 +49,19 @@ export const KERNELS: readonly Kernel[] = [
 /** All suites of {@linkcode KERNELS}. */
 export const SUITES: readonly string[] = KERNELS.map(({ suite }) => suite);
 
-function image(name: string, suite: string, version: string): Kernel {
-  return { name, suite, packages: [`linux-image-${version}(-unsigned)?`] };
+function image(
+  name: string,
+  suite: string,
+  version: string,
+  options: Partial<Kernel> = {},
+): Kernel {
+  const packages = [`linux-image-${version}(-unsigned)?`];
+  return { ...USUAL, name, suite, packages, ...options };
 }
 
 function parts(name: string, suite: string, version: string): Kernel {
   const packages = ["binary", "modules"].map((part) =>
     `linux-${part}-${version}`
   );
-  return { name, suite, packages };
+  return { ...USUAL, name, suite, packages };
 }

@@ -24,6 +24,7 @@ import { Interrupted, onInterrupt } from "../../tools/interrupt.ts";
 import { parseJunit, type TestReport } from "../../tools/junit.ts";
 import { requireLinuxRoot } from "../../tools/linux_root.ts";
 import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
+import { compileHere } from "../../tools/compile.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
 import { cacheDirectory } from "../support/cache.ts";
 import { copyTree } from "../support/copy_tree.ts";
@@ -32,6 +33,7 @@ import { makeDisk, temporaryDirectory } from "./disk.ts";
 import { guestRoot } from "./guest_root.ts";
 import { kernelImage } from "./kernel_image.ts";
 import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
+import { brokenRow, type Row, runTwoHosts, tableOf } from "./two_hosts.ts";
 import { VirtualMachine } from "./virtual_machine.ts";
 
 /** What is worth a look on each kernel. */
@@ -50,11 +52,13 @@ const FILES = [
 ];
 
 const USAGE =
-  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]
+  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT | --hosts]
 
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
   FILE    a test file (${FILES.length} that touch the kernel)
   --run   a shell script to run instead of tests
+  --hosts instead of tests: two hosts on one cable, in each receive mode, with
+          each card that the kernel knows
   --help  this text
 `;
 
@@ -63,6 +67,7 @@ interface Request {
   readonly kernels: readonly Kernel[];
   readonly files: readonly string[];
   readonly script: string | undefined;
+  readonly hosts: boolean;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -101,6 +106,7 @@ function parseRequest(args: string[]): Request | string {
   const words = parseArgs(args, {
     // Without "_" the kernel 5.10 would be the number 5.1.
     string: ["_", "run"],
+    boolean: ["hosts"],
     unknown: (word: string) => {
       if (word.startsWith("-")) refused ??= `there is no ${word}`;
       return !word.startsWith("-");
@@ -119,11 +125,12 @@ function parseRequest(args: string[]): Request | string {
     kernels: kernels.length > 0 ? kernels : KERNELS,
     files: files.length > 0 ? files : FILES,
     script: words.run,
+    hosts: words.hosts,
   };
 }
 
 async function runAll(
-  { files, kernels, script }: Request,
+  { files, hosts, kernels, script }: Request,
   signal: AbortSignal,
 ): Promise<number> {
   say("Debian's package lists");
@@ -136,7 +143,8 @@ async function runAll(
   const root = await guestRoot(signal);
   await using work = await temporaryDirectory();
   const project = `${work.path}/project.ext4`;
-  await makeProjectDisk(project, signal);
+  await makeProjectDisk(project, hosts, signal);
+  const rows: (Row & { kernel: string })[] = [];
   let passed = 0;
   let failed = 0;
   for (const kernel of kernels) {
@@ -144,12 +152,28 @@ async function runAll(
     say(`\nLinux ${image.release}`);
     const directory = `${work.path}/${kernel.name}`;
     await Deno.mkdir(directory);
+    if (hosts) {
+      for (const card of kernel.cards) {
+        const found = await runTwoHosts(
+          image,
+          { project, root },
+          { card, directory, hasKernelPath: kernel.hasKernelPath },
+          say,
+          signal,
+        ).catch((error): Row[] => {
+          signal.throwIfAborted();
+          return [brokenRow(card, describeError(error))];
+        });
+        rows.push(...found.map((row) => ({ ...row, kernel: image.release })));
+      }
+      continue;
+    }
     const startedAtMs = performance.now();
     const seconds = () => Math.round((performance.now() - startedAtMs) / 1000);
     await using machine = await VirtualMachine.boot(
       image,
       { project, root },
-      directory,
+      { directory },
       signal,
     );
     say(`booted after ${seconds()} s`);
@@ -166,6 +190,11 @@ async function runAll(
     );
     passed += totals.passed;
     failed += totals.failed;
+  }
+  if (hosts) {
+    say(`\n${tableOf(rows)}`);
+    failed += rows.filter(({ faults }) => faults.length > 0).length;
+    passed += rows.filter(({ faults }) => faults.length === 0).length;
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
@@ -195,13 +224,19 @@ deno test --allow-all --cached-only --no-check --junit-path=/tmp/junit.xml ${
   return { ...report, failed };
 }
 
-/** The files of the tree as they are, without what git ignores. */
+/** The files of the tree as they are, without what git ignores but the binary. */
 async function makeProjectDisk(
   image: string,
+  withBinary: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   await using work = await temporaryDirectory();
   await copyTree(work.path, signal);
+  if (withBinary) {
+    const { path } = await compileHere(say, signal);
+    await Deno.mkdir(`${work.path}/dist`);
+    await Deno.copyFile(path, `${work.path}/dist/loden`);
+  }
   await makeDisk(work.path, image, signal);
 }
 

@@ -18,6 +18,23 @@ export interface Disks {
   readonly project: string;
 }
 
+/** An Ethernet card, whose cable leads to another machine. */
+export interface Card {
+  /** As QEMU calls it: `virtio-net-pci`, `e1000e`, `vmxnet3`. */
+  readonly model: string;
+  /** A path for a socket, which both machines are given. */
+  readonly cable: string;
+  /** The machine that boots first must be 1, the other 2. */
+  readonly end: 1 | 2;
+}
+
+/** What a machine may have besides its disks. */
+export interface MachineOptions {
+  /** For its sockets and its console, `console.log`. */
+  readonly directory: string;
+  readonly card?: Card;
+}
+
 /** Boots at once; ends with the scope. */
 export class VirtualMachine implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -38,13 +55,12 @@ export class VirtualMachine implements AsyncDisposable {
   /**
    * Returns when the guest takes commands.
    *
-   * @param directory for its sockets and its console, `console.log`.
    * @throws when it has not booted after three minutes, with its console's end.
    */
   static async boot(
     { initramfs, kernel, modules }: KernelImage,
     { project, root }: Disks,
-    directory: string,
+    { card, directory }: MachineOptions,
     signal: AbortSignal,
   ): Promise<VirtualMachine> {
     const socket = `${directory}/control`;
@@ -55,6 +71,7 @@ export class VirtualMachine implements AsyncDisposable {
         ...["-m", `${MEMORY_MEGABYTES}`, "-smp", "1", "-no-reboot"],
         ...["-nodefaults", "-display", "none", "-monitor", "none"],
         ...[root, modules, project].flatMap(drive),
+        ...card === undefined ? [] : network(card),
         ...["-kernel", kernel, "-initrd", initramfs],
         ...["-append", "console=ttyS0 panic=-1 quiet net.ifnames=0"],
         ...["-serial", `file:${console}`],
@@ -159,6 +176,17 @@ function drive(image: string, index: number): string[] {
     `file=${image},format=raw,if=none,id=disk${index},readonly=on`,
     "-device",
     `virtio-blk-pci,drive=disk${index}`,
+  ];
+}
+
+/** No offload of the host passes such a cable: packets cross one by one. */
+function network({ cable, end, model }: Card): string[] {
+  const server = end === 1 ? "on" : "off";
+  return [
+    "-netdev",
+    `stream,id=net0,server=${server},addr.type=unix,addr.path=${cable}`,
+    "-device",
+    `${model},netdev=net0,mac=02:00:00:00:00:0${end}`,
   ];
 }
 
