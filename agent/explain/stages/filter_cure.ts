@@ -59,9 +59,10 @@ export function filterCure(
     : `${command} -t ${name} -D ${by.chain} ${by.rule}`;
 }
 
-/** Whether Loden's own rules let packets pass it. */
+/** Whether Loden's own rules let packets pass it: not a chain of another program. */
 function isLodens({ chain, rule, table }: DecidingRule): boolean {
-  return OF_DOCKER.test(chain) || POLICY.test(rule) ||
+  const isForward = chain === "FORWARD" && table.endsWith(" filter");
+  return OF_DOCKER.test(chain) || (isForward && POLICY.test(rule)) ||
     (table.endsWith(" raw") && DIRECT_ACCESS.test(rule));
 }
 

@@ -54,6 +54,10 @@ Deno.test("a rule or policy that drops everything stays, and packets are accepte
     "nft insert rule inet fw forward ip saddr 10.1.0.0/16 ip daddr 10.1.0.0/16 accept",
   );
   assertEquals(
+    cure("nft inet fw", "forward", "policy DROP"),
+    "nft insert rule inet fw forward ip saddr 10.1.0.0/16 ip daddr 10.1.0.0/16 accept",
+  );
+  assertEquals(
     cure("nft inet fw", "input", "policy DROP", VXLAN),
     "nft insert rule inet fw input meta l4proto 17 th dport 8472 accept",
   );
