@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CardName } from "./two_hosts.ts";
+import type { CardName } from "./cards.ts";
 
 /** One kernel, by Debian's names of its packages. */
 export interface Kernel {

@@ -5,18 +5,9 @@
  * @module
  */
 
+import { type CardName, CARDS } from "./cards.ts";
 import type { KernelImage } from "./kernel_image.ts";
 import { type Disks, VirtualMachine } from "./virtual_machine.ts";
-
-/** The cards that QEMU has and Debian's kernels know. */
-export const CARDS = {
-  virtio: "virtio-net-pci",
-  e1000e: "e1000e",
-  vmxnet3: "vmxnet3",
-} as const;
-
-/** One of {@linkcode CARDS}. */
-export type CardName = keyof typeof CARDS;
 
 /** How the agents are started: `--datapath` and `--ebpf-receive`. */
 const MODES = [
