@@ -27,7 +27,18 @@ export function inNetworkNamespace<T>(path: string, look: () => T): T {
   try {
     return look();
   } finally {
+    goBack(own);
+  }
+}
+
+/** What follows would be done in the wrong namespace: no caller expects that. */
+function goBack(own: NamespaceFile): void {
+  try {
     own.enter();
+  } catch (cause) {
+    throw new Error("Cannot go back to this thread's network namespace", {
+      cause,
+    });
   }
 }
 
