@@ -5,21 +5,24 @@
  * @module
  */
 
+import { contains } from "../../net/cidr.ts";
 import type { Finding } from "../../net/finding.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { type Fact, seen, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import {
   gatherLocal,
+  gatherReceiving,
   gatherSending,
   type HostSight,
   lookLater,
   withAnswer,
 } from "./gather.ts";
 import type { Looks } from "./looks.ts";
+import { isOwn, linkOf, peerOf } from "./place.ts";
 import { decodeAnswer, encodeQuestion } from "./question.ts";
 import type { Echoes, PeerSight, SendSnapshot } from "./snapshot.ts";
-import { judgeLocal } from "./stages/receive.ts";
+import { judgeLocal, judgeReceiving } from "./stages/receive.ts";
 import { judgeSending } from "./stages/send.ts";
 import { judgeWay } from "./stages/way.ts";
 import type { Side, SidedFinding } from "./verdict.ts";
@@ -56,6 +59,16 @@ export async function explain(
   const first = await gatherSending(looks, host, flow, signal);
   const findings = judgeSending(first);
   if (isDropped(findings)) return on("this host", findings);
+  if (isFromPeer(first)) {
+    const receiving = await gatherReceiving(
+      looks,
+      host,
+      flow,
+      undefined,
+      signal,
+    );
+    return on("this host", [...findings, ...judgeReceiving(receiving)]);
+  }
   const { peer } = first;
   if (first.inspection === undefined || peer === undefined) {
     return on("this host", [...findings, ...await judgeEnd(looks, first)]);
@@ -77,6 +90,16 @@ export async function explain(
   return way?.outcome === "drop"
     ? here
     : [...here, ...on("other host", valueOf(answer) ?? [])];
+}
+
+/** Whether another host sends it to this one. */
+function isFromPeer({ devices, flow, overlay, peers }: SendSnapshot): boolean {
+  const host = valueOf(devices);
+  const subnet = valueOf(overlay)?.subnet;
+  return host !== undefined && subnet !== undefined &&
+    linkOf(host, flow.source) === undefined && !isOwn(host, flow.source) &&
+    peerOf(valueOf(peers) ?? [], flow.source) !== undefined &&
+    contains(subnet, flow.destination);
 }
 
 /** Between two addresses of this host. */

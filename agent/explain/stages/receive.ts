@@ -144,7 +144,7 @@ function judgeRoute(snapshot: ReceiveSnapshot): Judgement {
     }
     switch (way.kind) {
       case "here":
-        return ok(`${destination} is that host`);
+        return ok(`${destination} is the receiving host itself`);
       case "link":
         return ok(`${destination} is on the link of ${way.link.name}`);
       default:
@@ -162,7 +162,7 @@ function judgeRoute(snapshot: ReceiveSnapshot): Judgement {
   const host = valueOf(devices) ?? { addresses: [], links: [] };
   if (errno === ERRNO.EINVAL && isOwn(host, flow.source)) {
     return drop(
-      `${sourceText(flow)} is taken twice: that host has it, too`,
+      `${sourceText(flow)} is taken twice: the receiving host has it, too`,
       `ip address; remove ${sourceText(flow)}`,
     );
   }
@@ -174,8 +174,9 @@ function judgeRoute(snapshot: ReceiveSnapshot): Judgement {
     return unknown(`the kernel refuses the route: ${text}`);
   }
   return drop(
-    `${destination} is in the lease ${formatCidr(subnet)}, and no bridge of ` +
-      "that host is on it",
+    `${destination} is in the lease ${
+      formatCidr(subnet)
+    }, and no bridge is on it`,
     noBridge(snapshot),
   );
 }

@@ -43,6 +43,32 @@ Deno.test("in a healthy world a packet is delivered, and nothing is accused", as
   ]);
 });
 
+Deno.test("on the receiving host its own side is explained, and the sender's is not seen", async () => {
+  const world = healthyWorld();
+  const reversed = { ...world, here: world.there, there: world.here };
+  const asked = () => explainWorld(reversed);
+  const well = await asked();
+  assertEquals(well.verdict, "unknown");
+  assertEquals(
+    well.findings.map(({ outcome, side, stage }) =>
+      `${side}: ${stage}: ${outcome}`
+    ),
+    [
+      "this host: source: unknown",
+      "this host: sender check: ok",
+      "this host: program: ok",
+      "this host: forwarding: ok",
+      "this host: route: ok",
+      "this host: firewall: ok",
+      "this host: bridge: ok",
+      "this host: container: ok",
+    ],
+  );
+  world.there.rules = DROP_FORWARD;
+  const { side, stage } = await asked();
+  assertEquals([side, stage], ["this host", "firewall"]);
+});
+
 Deno.test("the host itself sends without a container and a bridge", async () => {
   const world = healthyWorld();
   const { findings, verdict } = await explainWorld(world, {
