@@ -1,6 +1,7 @@
 /**
  * `loden monitor` on both data paths at once: the first host's is in the kernel,
- * the second one's in user space, and the third host has no lease.
+ * the second one's in user space. Two more hosts have no lease; each sends to one
+ * of them.
  *
  * @module
  */
@@ -29,13 +30,16 @@ const STRANGERS_CONTAINER = "10.1.200.5";
 const FLOOD = 3_000;
 const PATIENCE_MS = 10_000;
 
-/** From the third host, by the address that they send to. */
-const injectors = new Map<string, Injector>();
+/** Of the strangers, by the node that they send to. */
+const injectors: (Injector | undefined)[] = [];
 
 const suite = new OverlaySuite("monitor", {
-  hosts: 3,
+  hosts: 4,
   agents: 2,
-  prepare: () => Promise.resolve(injectors.clear()),
+  prepare: () => {
+    injectors.length = 0;
+    return Promise.resolve();
+  },
 });
 
 /** One that runs. */
@@ -82,15 +86,17 @@ class MonitorRun {
   }
 }
 
-/** Datagrams of the third host, which has no lease, to a node. */
-async function inject(node: Node, count = 1): Promise<void> {
-  const { address } = node.host;
-  const injector = injectors.get(address) ?? Injector.datagrams(
-    suite.rig.host(2).namespace,
-    address,
+/** The host without a lease that sends to a node. */
+const strangerOf = (index: number) => suite.rig.host(2 + index);
+
+/** Datagrams of a node's stranger. */
+async function inject(index: number, count = 1): Promise<void> {
+  const node = suite.node(index);
+  const injector = injectors[index] ??= Injector.datagrams(
+    strangerOf(index).namespace,
+    node.host.address,
     OVERLAY_PORT,
   );
-  injectors.set(address, injector);
   const packet = innerPacket({
     source: STRANGERS_CONTAINER,
     destination: node.container.address,
@@ -135,14 +141,14 @@ suite.each(SETUP, (test) => {
   });
 
   test("of a flood, few are shown and the rest is counted, on each path", async () => {
-    for (const node of suite.nodes) {
+    for (const [index, node] of suite.nodes.entries()) {
       const monitor = new MonitorRun(
         node,
         "flood",
         ...["--json", "--reason=unknownSender"],
       );
       await monitor.until("source");
-      await inject(node, FLOOD);
+      await inject(index, FLOOD);
       const told = () => {
         const more = monitor.of("suppressed");
         const shown = monitor.of("drop").length;
@@ -163,7 +169,7 @@ suite.each(SETUP, (test) => {
     }
   });
 
-  // The last one: the third host has a lease from here on.
+  // The last one: a stranger has a lease from here on.
   test("each host's shows what it drops, and a peer that comes, and writes a capture", async () => {
     const runs = suite.nodes.map((node, index) => {
       const file = `${suite.rig.directory}/drops-${index}.pcap`;
@@ -182,14 +188,13 @@ suite.each(SETUP, (test) => {
       assertEquals((await all.until("source")).drops, true);
       await some.until("source");
     }
-    const stranger = suite.rig.host(2).address;
-    for (const { all, node, some } of runs) {
-      await inject(node);
+    for (const [index, { all, node, some }] of runs.entries()) {
+      await inject(index);
       const drop = await all.until(
         "drop",
         ({ reason }) => reason === "rx.drop.unknownSender",
       );
-      assertEquals(drop.outer!.source, stranger);
+      assertEquals(drop.outer!.source, strangerOf(index).address);
       assertEquals(drop.outer!.destination, node.host.address);
       assertEquals(drop.inner!.source, STRANGERS_CONTAINER);
       assertEquals(drop.inner!.destination, node.container.address);
@@ -197,14 +202,15 @@ suite.each(SETUP, (test) => {
       assert(drop.bytes!.length > 0);
       await some.until("drop");
     }
+    const [first, second] = [strangerOf(0).address, strangerOf(1).address];
     await suite.rig.etcd.ctl(
       "put",
       `${SUBNETS}/10.1.200.0-24`,
-      JSON.stringify({ PublicIP: stranger, PublicIPv6: null }),
+      JSON.stringify({ PublicIP: second, PublicIPv6: null }),
     );
     for (const { all, file, some } of runs) {
       const peer = await all.until("peer", ({ change }) => change === "added");
-      assertEquals([peer.subnet, peer.publicIp], ["10.1.200.0/24", stranger]);
+      assertEquals([peer.subnet, peer.publicIp], ["10.1.200.0/24", second]);
       for (const { daemon } of [all, some]) daemon.kill("SIGTERM");
       assertEquals(await some.daemon.ended(PATIENCE_MS), 0);
       assertEquals(await all.daemon.ended(PATIENCE_MS), 0);
@@ -216,7 +222,7 @@ suite.each(SETUP, (test) => {
       const text = await run(["tcpdump", "-Z", "root", "-nr", file]);
       assertStringIncludes(
         text,
-        file.endsWith("-0.pcap") ? `${stranger}.8285` : STRANGERS_CONTAINER,
+        file.endsWith("-0.pcap") ? `${first}.8285` : STRANGERS_CONTAINER,
       );
     }
   });
