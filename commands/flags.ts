@@ -85,9 +85,9 @@ export const PORT_FLAG: IntFlag = {
   name: "port",
   type: "int",
   default: 0,
-  min: 1,
+  min: 0,
   max: 65_535,
-  help: "the packet's destination port",
+  help: "the packet's destination port; 0: any",
 };
 
 /** `explain`: the size of the packet. */

@@ -41,7 +41,7 @@ export function readRequest({ given, words }: CommandLine): ExplainRequest {
       { hint: "loden explain 10.1.5.2 10.1.7.2" },
     );
   }
-  const port = given.get("port")?.value as number | undefined;
+  const port = Number(given.get("port")?.value ?? 0) || undefined;
   const proto = given.get("proto")?.value as
     | keyof typeof FLOW_PROTOCOLS
     | undefined;

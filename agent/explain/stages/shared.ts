@@ -103,7 +103,7 @@ export function judgeFirewall(
     return unread.length === 0
       ? ok(`the firewall accepts ${subject}`)
       : unknown(
-        `rules that may drop ${subject} are not read: ${unread.join()}`,
+        `rules that may drop ${subject} are not read: ${unread.join("; ")}`,
       );
   }
   const { chain, rule, table } = verdict.by;

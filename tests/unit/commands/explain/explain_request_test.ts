@@ -24,6 +24,11 @@ Deno.test("without flags the packet is a ping", () => {
   assertEquals([protocol, port, sizeBytes, send], [1, undefined, 84, false]);
 });
 
+Deno.test("port 0 is any port", () => {
+  const { port, protocol } = request("--port=0", "10.1.5.2", "10.1.7.2");
+  assertEquals([protocol, port], [1, undefined]);
+});
+
 Deno.test("a port alone means TCP", () => {
   const { port, protocol } = request("--port=80", "10.1.5.2", "10.1.7.2");
   assertEquals([protocol, port], [6, 80]);
@@ -37,7 +42,7 @@ Deno.test("a command line that says nothing clear is refused", () => {
       ["10.1.5.2", "10.1.7.2", "10.1.9.2"],
       ["--proto=icmp", "--port=80", "10.1.5.2", "10.1.7.2"],
       ["--proto=sctp", "10.1.5.2", "10.1.7.2"],
-      ["--port=0", "10.1.5.2", "10.1.7.2"],
+      ["--port=-1", "10.1.5.2", "10.1.7.2"],
       ["--port=65536", "10.1.5.2", "10.1.7.2"],
       ["--size=27", "10.1.5.2", "10.1.7.2"],
     ]
