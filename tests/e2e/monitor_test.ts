@@ -19,7 +19,6 @@ import { Daemon } from "../rig/daemon.ts";
 import { lodenCommand } from "../rig/loden_program.ts";
 import { innerPacket } from "../support/inner_packet.ts";
 import { readCapture } from "../support/read_capture.ts";
-import { run } from "../../tools/command.ts";
 import { EACH_PAIR } from "./data_paths.ts";
 import { Injector } from "./injector.ts";
 import { eventually, type Node, SUBNETS } from "./overlay.ts";
@@ -202,7 +201,7 @@ suite.each(SETUP, (test) => {
       assert(drop.bytes!.length > 0);
       await some.until("drop");
     }
-    const [first, second] = [strangerOf(0).address, strangerOf(1).address];
+    const second = strangerOf(1).address;
     await suite.rig.etcd.ctl(
       "put",
       `${SUBNETS}/10.1.200.0-24`,
@@ -218,12 +217,6 @@ suite.each(SETUP, (test) => {
       const { packets } = readCapture(await Deno.readFile(file));
       assertStringIncludes(packets[0]!.comment!, "rx.drop.unknownSender");
       assertEquals(Deno.statSync(file).mode! & 0o777, 0o600);
-      // Of root, in a directory of root's: without a change of user.
-      const text = await run(["tcpdump", "-Z", "root", "-nr", file]);
-      assertStringIncludes(
-        text,
-        file.endsWith("-0.pcap") ? `${first}.8285` : STRANGERS_CONTAINER,
-      );
     }
   });
 });
