@@ -77,7 +77,7 @@ Deno.test(`the page with ${HOSTS} peers is painted within ${MOST_MS} ms`, async 
     `page: ${length} bytes; first contentful paint of ${LOADS} loads: ` +
       `median ${median(paints).toFixed(0)} ms, ` +
       `most ${Math.max(...paints).toFixed(0)} ms; all ${HOSTS} peers shown ` +
-      `after at most ${median(complete).toFixed(0)} ms (median); ` +
+      `after ${median(complete).toFixed(0)} ms (median); ` +
       `the agent uses ${openPercent.toFixed(1)} % of a processor with the ` +
       `page open, ${closedPercent.toFixed(1)} % without`,
   );
