@@ -7,7 +7,8 @@
 import { contains } from "../../net/cidr.ts";
 import type { Peer } from "../../net/peer.ts";
 import { valueOf } from "./fact.ts";
-import { gatherReceiving, lookAtHost } from "./gather.ts";
+import { gatherReceiving } from "./gather_receiving.ts";
+import { lookAtHost } from "./host_sight.ts";
 import type { Looks } from "./looks.ts";
 import { decodeQuestion, encodeAnswer } from "./question.ts";
 import { judgeReceiving } from "./stages/receive.ts";

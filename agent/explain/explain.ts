@@ -10,14 +10,10 @@ import type { Finding } from "../../net/finding.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { type Fact, seen, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
-import {
-  gatherLocal,
-  gatherReceiving,
-  gatherSending,
-  type HostSight,
-  lookLater,
-  withAnswer,
-} from "./gather.ts";
+import { gatherLocal, gatherReceiving } from "./gather_receiving.ts";
+import { gatherSending, withAnswer } from "./gather_sending.ts";
+import type { HostSight } from "./host_sight.ts";
+import { lookLater } from "./look.ts";
 import type { Looks } from "./looks.ts";
 import { isOwn, linkOf, peerOf } from "./place.ts";
 import { decodeAnswer, encodeQuestion } from "./question.ts";

@@ -7,7 +7,7 @@
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { probeAddress } from "../probe/probe_address.ts";
 import { valueOf } from "./fact.ts";
-import type { HostSight } from "./gather.ts";
+import type { HostSight } from "./host_sight.ts";
 import type { PeerSight } from "./snapshot.ts";
 
 /**

@@ -8,7 +8,7 @@ import { AgentSilentError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { askPeer } from "../../agent/explain/ask_client.ts";
 import { explain } from "../../agent/explain/explain.ts";
-import { lookAtHost } from "../../agent/explain/gather.ts";
+import { lookAtHost } from "../../agent/explain/host_sight.ts";
 import { hostLooks } from "../../agent/explain/host_looks.ts";
 import { type Verdict, verdictOf } from "../../agent/explain/verdict.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";

@@ -9,7 +9,7 @@ import {
   FLOW_PROTOCOLS,
   hasPorts,
 } from "../../agent/explain/flow.ts";
-import type { HostSight } from "../../agent/explain/gather.ts";
+import type { HostSight } from "../../agent/explain/host_sight.ts";
 import { overlayAddress } from "../../agent/explain/host_address.ts";
 import { valueOf } from "../../agent/explain/fact.ts";
 import { UsageError } from "../../config/errors.ts";

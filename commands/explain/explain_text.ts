@@ -6,7 +6,7 @@
 
 import { valueOf } from "../../agent/explain/fact.ts";
 import { type Flow, FLOW_PROTOCOLS } from "../../agent/explain/flow.ts";
-import type { HostSight } from "../../agent/explain/gather.ts";
+import type { HostSight } from "../../agent/explain/host_sight.ts";
 import { peerOf } from "../../agent/explain/place.ts";
 import type {
   Side,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { lookLater } from "../../agent/explain/gather.ts";
+import { lookLater } from "../../agent/explain/look.ts";
 import type { Fact } from "../../agent/explain/fact.ts";
 import { valueOf } from "../../agent/explain/fact.ts";
 import type { Flow } from "../../agent/explain/flow.ts";

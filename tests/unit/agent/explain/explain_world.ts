@@ -12,7 +12,7 @@ import {
 } from "../../../../agent/explain/explain.ts";
 import type { Flow } from "../../../../agent/explain/flow.ts";
 import { seen } from "../../../../agent/explain/fact.ts";
-import { lookAtHost } from "../../../../agent/explain/gather.ts";
+import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
 import {
   type SidedFinding,
   type Verdict,

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { lookAtHost } from "../../../../agent/explain/gather.ts";
+import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
 import {
   readRequest,
   resolveFlow,

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { lookAtHost } from "../../../../agent/explain/gather.ts";
+import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
 import {
   type SidedFinding,
   verdictOf,

@@ -1,0 +1,151 @@
+/**
+ * What both sides look at first: devices, the overlay and its peers.
+ *
+ * @module
+ */
+
+import { backendOf, isBackend } from "../../backend/backends.ts";
+import type { Link } from "../../linux/netlink/rtnetlink.ts";
+import { parseCidr } from "../../net/cidr.ts";
+import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
+import { deviceAlias, type Footprint } from "../instance/footprint.ts";
+import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
+import { type Fact, seen, unseen, valueOf } from "./fact.ts";
+import { look, lookLater } from "./look.ts";
+import type { Looks } from "./looks.ts";
+import type { Devices, OverlaySight, PeerSight } from "./snapshot.ts";
+
+/** What both sides look at first. */
+export interface HostSight {
+  readonly devices: Fact<Devices>;
+  readonly overlay: Fact<OverlaySight>;
+  readonly peers: Fact<readonly PeerSight[]>;
+}
+
+/** Devices, the overlay and its peers. */
+export async function lookAtHost(looks: Looks): Promise<HostSight> {
+  const devices = look(() => ({
+    links: looks.rtnetlink.links(),
+    addresses: looks.rtnetlink.addresses(),
+  }));
+  const [status, footprint] = await Promise.all([
+    lookLater(() => looks.status()),
+    lookLater(() => looks.footprint()),
+  ]);
+  return {
+    devices,
+    overlay: overlaySight(status, footprint, devices),
+    peers: status.seen ? seen(peerSights(status.value)) : await savedPeers(
+      looks,
+      status.why,
+    ),
+  };
+}
+
+function overlaySight(
+  status: Fact<StatusSnapshot>,
+  footprint: Fact<Footprint | undefined>,
+  devices: Fact<Devices>,
+): Fact<OverlaySight> {
+  const left = valueOf(footprint);
+  const { backend, network, overlay, subnet, underlay } = valueOf(status) ?? {};
+  const networkCidr = (network && parseCidr(network)) || left?.network;
+  const subnetCidr = (subnet && parseCidr(subnet)) || left?.subnet;
+  const backendType = backend?.type ?? left?.backends?.[0]?.type;
+  if (
+    networkCidr === undefined || subnetCidr === undefined ||
+    backendType === undefined
+  ) {
+    return unseen(
+      status.seen ? "the agent has no network yet" : `${status.why}` +
+        (footprint.seen ? "" : `; ${footprint.why}`),
+    );
+  }
+  const prefix = valueOf(status)?.etcdPrefix ?? left?.etcdPrefix;
+  const ours = prefix === undefined
+    ? []
+    : (valueOf(devices)?.links ?? []).filter(({ alias }) =>
+      alias === deviceAlias(prefix)
+    );
+  return seen({
+    network: networkCidr,
+    subnet: subnetCidr,
+    backendType,
+    device: overlay?.device ?? ownDevice(ours, subnetCidr.address, devices),
+    devices: [
+      ...new Set([
+        ...overlay?.device ? [overlay.device] : [],
+        ...ours.map(({ name }) => name),
+      ]),
+    ],
+    isBlind: isBlind(backendType),
+    underlay: underlay === undefined || underlay === null ? undefined : {
+      interfaceName: underlay.interface,
+      address: parseIpv4(underlay.address)!,
+      publicIp: parseIpv4(underlay.publicIp)!,
+    },
+    masquerade: left?.firewall?.masquerade,
+    forwardRules: left?.firewall?.forward,
+  });
+}
+
+/** Without an agent: the one of the network's devices that has the address. */
+function ownDevice(
+  ours: readonly Link[],
+  address: Ipv4,
+  devices: Fact<Devices>,
+): string | undefined {
+  const { addresses = [] } = valueOf(devices) ?? {};
+  return ours.find(({ index }) =>
+    addresses.some((each) =>
+      each.interfaceIndex === index && each.address === address
+    )
+  )?.name;
+}
+
+/** Whether it has no device and no routes by the underlay. */
+function isBlind(backendType: string): boolean {
+  if (!isBackend(backendType)) return true;
+  const { deviceName, routesByUnderlay } = backendOf(backendType);
+  return deviceName({}, "flannel0") === undefined &&
+    routesByUnderlay === undefined;
+}
+
+function peerSights({ peers }: StatusSnapshot): PeerSight[] {
+  return peers.flatMap((peer): PeerSight[] => {
+    const subnet = parseCidr(peer.subnet);
+    const publicIp = parseIpv4(peer.publicIp);
+    if (subnet === undefined || publicIp === undefined) return [];
+    const { backendType, confirmed, stale } = peer;
+    const probe = probeSight(peer);
+    return [{ subnet, publicIp, backendType, stale, confirmed, probe }];
+  });
+}
+
+function probeSight({ probe }: PeerStatus): PeerSight["probe"] {
+  return probe
+    ? {
+      state: probe.state,
+      hasAnswered: probe.lastAnswer !== null,
+      largestBytes: probe.mtuBytes ?? undefined,
+    }
+    : undefined;
+}
+
+/** @param why there is no agent to ask. */
+async function savedPeers(
+  looks: Looks,
+  why: string,
+): Promise<Fact<readonly PeerSight[]>> {
+  const saved = await lookLater(() => looks.savedPeers());
+  if (!saved.seen) return unseen(why);
+  return seen(saved.value.map((peer): PeerSight => {
+    const { backendType, publicIp, stale, subnet } = peer;
+    return {
+      ...{ subnet, publicIp, backendType, stale },
+      confirmed: null,
+      isSaved: true,
+      probe: undefined,
+    };
+  }));
+}
