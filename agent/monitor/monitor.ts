@@ -186,8 +186,12 @@ class Watching implements Disposable {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
     for (let reads = 1; await slept(clock, READ_EVERY_MS, signal); reads++) {
+      // Before the records: what is counted by then has been recorded, if it is.
+      const counters = reads % READS_PER_COUNT === 0
+        ? this.#counters()
+        : undefined;
       this.#read();
-      if (reads % READS_PER_COUNT === 0) this.#count();
+      if (counters !== undefined) this.#count(counters);
     }
   }
 
@@ -231,8 +235,8 @@ class Watching implements Disposable {
     });
   }
 
-  #count(): void {
-    for (const [reason, count] of this.#uncounted.next(this.#counters())) {
+  #count(counters: Readonly<Record<string, number>>): void {
+    for (const [reason, count] of this.#uncounted.next(counters)) {
       this.#send({ type: "suppressed", time: this.#time(), reason, count });
     }
   }

@@ -29,12 +29,16 @@ class FakeDrops implements DropReader {
   reads = 0;
   isRecording = false;
   failure: Error | undefined;
+  onRead = () => {};
 
   read(): DroppedPacket[] {
     this.reads++;
     this.isRecording = true;
     if (this.failure) throw this.failure;
-    return this.pending.splice(0);
+    const packets = this.pending.splice(0);
+    // The tenth after the one at the beginning: then drops are counted, too.
+    if (this.reads === 11) this.onRead();
+    return packets;
   }
 
   end(): void {
@@ -244,6 +248,18 @@ Deno.test("a drop that is shown before its counter is read is not counted twice"
   await world.clock.advance(SECOND_MS);
   world.counters = { "rx.drop.short": 1 };
   await world.clock.advance(SECOND_MS);
+  assertEquals(types(await eventsOf(stream)), ["drop"]);
+});
+
+Deno.test("a drop between the two looks is shown, and not counted beside", async () => {
+  const world = new World();
+  using stream = world.listen();
+  await eventsOf(stream);
+  world.drops.onRead = () => {
+    world.counters = { "rx.drop.short": 1 };
+    world.drops.pending = [PACKET];
+  };
+  await world.clock.advance(3 * SECOND_MS);
   assertEquals(types(await eventsOf(stream)), ["drop"]);
 });
 
