@@ -29,7 +29,11 @@ import {
   kernelModuleState,
 } from "../../linux/kernel_module.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import { type AgentProcess, agentProcess } from "../agent_process.ts";
+import {
+  type AgentProcess,
+  agentProcess,
+  findAgentProcess,
+} from "../agent_process.ts";
 import { etcdOptions } from "../etcd.ts";
 import type { SettingsHost } from "./agent_settings.ts";
 import type {
@@ -135,12 +139,24 @@ function hostIdIn(state: string): string | undefined {
   }
 }
 
-/** Asked on its socket: to try its lock could hold up one that starts. */
+/**
+ * Asked on its socket: to try its lock could hold up one that starts. One that
+ * hangs holds it.
+ */
 async function findAgent(
   settings: Settings,
 ): Promise<AgentProcess | undefined> {
   const sight = await lookAtAgent(settings, new AbortController().signal);
-  return sight.kind === "running" ? agentProcess(sight.status.pid) : undefined;
+  switch (sight.kind) {
+    case "running":
+      return agentProcess(sight.status.pid);
+    case "unseen":
+      return findAgentProcess(
+        instancePaths(settings.runDir, settings.etcdPrefix),
+      );
+    case "absent":
+      return undefined;
+  }
 }
 
 /** What a real host needs for {@linkcode chooseSettings}. */

@@ -146,6 +146,21 @@ Deno.test("doctor finds what is wrong with a host, and changes nothing", async (
       assertEquals(bad, []);
       const [state] = findings.filter(({ code }) => code === "agent.state");
       assertEquals(state!.severity, "ok");
+      // Without flags, its own settings are looked at, also while it hangs.
+      const own = () =>
+        attempt([
+          ...namespace.commandPrefix,
+          ...lodenCommand(),
+          ...["doctor", `--run-dir=${files.runDirectory}`],
+        ]);
+      const { exitCode, stdout } = await own();
+      assertEquals(exitCode, 0, stdout);
+      const { pid } = agent.process;
+      Deno.kill(pid, "SIGSTOP");
+      const hung = await own().finally(() => Deno.kill(pid, "SIGCONT"));
+      assertStringIncludes(hung.stdout, `those of process ${pid}`);
+      assertStringIncludes(hung.stdout, "\nwarning  agent");
+      assertEquals(hung.exitCode, 0, hung.stdout);
       await agent.stop();
       // It leaves the network in place, and then it is its own leftover.
       assertEquals((await doctor()).bad, []);
