@@ -505,7 +505,7 @@ export const AGENT_FLAGS = [
     group: "Health and logs",
     origin: "loden",
     status: ACTIVE,
-    help: "address at which /metrics is served",
+    help: "address at which /metrics and the page are served",
   },
   {
     name: "metrics-port",
@@ -516,7 +516,7 @@ export const AGENT_FLAGS = [
     group: "Health and logs",
     origin: "loden",
     status: ACTIVE,
-    help: "TCP port of /metrics; 0 for that of the health server",
+    help: "TCP port of /metrics and the page; 0 for that of the health server",
   },
   {
     name: "metrics-peers",

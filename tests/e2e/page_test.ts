@@ -66,6 +66,15 @@ function spoil(value: unknown, name = ""): unknown {
   return typeof value === "string" && !hasMeaning ? HOSTILE : value;
 }
 
+/** The name of the error that it meets. */
+const ASSIGN_HTML = `(() => {
+  try {
+    document.querySelector("#place").innerHTML = "<b>x</b>";
+  } catch (error) {
+    return error.name;
+  }
+})()`;
+
 /** Whether something is wider than the window. */
 const OVERFLOWS =
   "document.documentElement.scrollWidth > document.documentElement.clientWidth";
@@ -196,6 +205,24 @@ Deno.test("the page in a browser", async (test) => {
     );
     assertEquals(tab.problems, []);
     await tab.letThrough();
+  });
+
+  await test.step("the browser keeps to the policy: no HTML from text, no cookies, nothing stored", async () => {
+    const headers: (string | null)[] = await tab.evaluate(
+      `fetch("/").then(({ headers }) => [
+        "content-security-policy",
+        "x-content-type-options",
+        "cache-control",
+        "access-control-allow-origin",
+        "set-cookie",
+      ].map((name) => headers.get(name)))`,
+    );
+    const [policy, ...others] = headers;
+    assertMatch(policy ?? "", /^default-src 'none'; script-src 'sha256-/);
+    assertEquals(others, ["nosniff", "no-store", null, null]);
+    assertEquals(await tab.evaluate(ASSIGN_HTML), "TypeError");
+    assertMatch(tab.problems.join(), /TrustedHTML/);
+    tab.forgetProblems();
   });
 
   await test.step("a thousand peers are found and ordered with the keyboard", async () => {
