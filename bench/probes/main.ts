@@ -30,6 +30,7 @@ const METRICS_PORT = "8480";
 /** As Prometheus does by default. */
 const SCRAPE_MS = 15_000;
 const READY_MS = 60_000;
+/** At most; a short measurement is only to see that it works. */
 const SETTLE_MS = 35_000;
 const WITHOUT = ["--probe-port=0"];
 const WITH_BOTH = [`--metrics-port=${METRICS_PORT}`];
@@ -57,12 +58,13 @@ const hostsOf = (index: number) => `10.250.${index}.1`;
 async function start(
   rig: Rig,
   index: number,
+  name: string,
   flags: readonly string[],
 ): Promise<Agent> {
   const agent = await rig.startAgent(rig.host(index), {
     flags,
     // Files of its own, so that no round begins with the state of another.
-    instance: crypto.randomUUID(),
+    instance: name,
   });
   await agent.ready(READY_MS);
   while ((await agent.status()).peers.length < peers) await delay(200);
@@ -110,10 +112,15 @@ async function round(rig: Rig, withBoth: 0 | 1): Promise<[Cost, Cost]> {
   await echoes.untilLogged(/^listening$/m, READY_MS);
   const agents = await Promise.all(
     [0, 1].map((index) =>
-      start(rig, index, index === withBoth ? WITH_BOTH : WITHOUT)
+      start(
+        rig,
+        index,
+        `round${withBoth}`,
+        index === withBoth ? WITH_BOTH : WITHOUT,
+      )
     ),
   );
-  await delay(SETTLE_MS);
+  await delay(Math.min(SETTLE_MS, seconds * 1_000));
   const [costs] = await Promise.all([
     Promise.all(agents.map(cost)),
     scrape(rig, withBoth),
