@@ -205,6 +205,8 @@ const KEYS: Readonly<Record<string, { code: number; text?: string }>> = {
 export class Tab {
   readonly #browser: Chromium;
   readonly #session: string;
+  /** Documents, by the loader's id. */
+  readonly #loaded = new Set<string>();
   #problems: string[] = [];
   #answers: ((url: string) => string | undefined) | undefined;
 
@@ -228,6 +230,7 @@ export class Tab {
     for (const domain of ["Page", "Runtime", "Log"]) {
       await tab.send(`${domain}.enable`);
     }
+    await tab.send("Page.setLifecycleEventsEnabled", { enabled: true });
     return tab;
   }
 
@@ -245,11 +248,18 @@ export class Tab {
     this.#problems = [];
   }
 
-  /** Waits until the document is complete and its scripts have begun. */
+  /** Waits until the document is loaded and its scripts have begun. */
   async go(url: string): Promise<void> {
-    const { errorText } = await this.send("Page.navigate", { url });
+    const { errorText, loaderId } = await this.send("Page.navigate", { url });
     if (errorText !== undefined) throw new Error(`${url}: ${errorText}`);
-    await this.until(`document.readyState === "complete"`);
+    // Until then, what is evaluated may meet the document before.
+    const deadline = performance.now() + ANSWER_MS;
+    while (!this.#loaded.has(loaderId)) {
+      if (performance.now() > deadline) {
+        throw new Error(`Cannot load ${url} within ${ANSWER_MS} ms`);
+      }
+      await delay(5);
+    }
   }
 
   async appear(
@@ -366,6 +376,9 @@ export class Tab {
 
   #notice({ method, params }: Event): void {
     switch (method) {
+      case "Page.lifecycleEvent":
+        if (params.name === "load") this.#loaded.add(params.loaderId);
+        return;
       case "Runtime.exceptionThrown": {
         const { exception, text } = params.exceptionDetails;
         this.#problems.push(exception?.description ?? text);
