@@ -75,6 +75,7 @@ describe("the operator's page", () => {
 
   for (
     const [name, broken] of Object.entries({
+      "explain-forwarding": "this host does not forward",
       "explain-firewall":
         "a rule of this host's FORWARD chain drops the packet",
       "explain-mtu": "a network on the way has a smaller MTU",
