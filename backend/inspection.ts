@@ -9,7 +9,13 @@ import type { Bpf } from "../linux/bpf/bpf.ts";
 import type { Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import type { Wireguard } from "../linux/netlink/wireguard.ts";
 import type { Cidr } from "../net/cidr.ts";
-import { drop, type Finding, ok, unknown } from "../net/finding.ts";
+import {
+  drop,
+  type Finding,
+  type Judgement,
+  ok,
+  unknown,
+} from "../net/finding.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import type { OuterTraffic } from "../net/underlay.ts";
 
@@ -33,6 +39,19 @@ export interface InspectionHost {
 export interface InspectedPeer {
   readonly subnet: Cidr;
   readonly publicIp: Ipv4;
+  /** As saved by an agent that does not run: the kernel may know better. */
+  readonly isSaved?: true;
+}
+
+/** The kernel sends to another address than the peer's. */
+export function misdirected(
+  { publicIp, isSaved }: InspectedPeer,
+  what: string,
+): Judgement {
+  const text = `${what}, and the peer is at ${formatIpv4(publicIp)}`;
+  return isSaved
+    ? unknown(`${text}, as far as is saved`)
+    : drop(text, "systemctl restart loden");
 }
 
 /** What was found. */
@@ -66,28 +85,25 @@ export interface Inspector {
 export function gatewayInspector(traffic?: OuterTraffic): Inspector {
   const outer = traffic === undefined ? {} : { traffic };
   return {
-    send: ({ rtnetlink }, { publicIp }, destination) => {
+    send: ({ rtnetlink }, peer, destination) => {
       const { gateway } = rtnetlink.routeTo(destination);
-      return { findings: [gatewayFinding(gateway, publicIp)], ...outer };
+      return { findings: [gatewayFinding(gateway, peer)], ...outer };
     },
     receive: () => ({ findings: [], ...outer }),
   };
 }
 
-function gatewayFinding(gateway: Ipv4 | undefined, publicIp: Ipv4): Finding {
-  const stage = "peer entry";
-  const address = formatIpv4(publicIp);
-  return gateway === publicIp
-    ? { stage, ...ok(`the route leads to ${address}`) }
-    : {
-      stage,
-      ...drop(
-        `the route leads to ${
-          gateway === undefined ? "no gateway" : formatIpv4(gateway)
-        }, and the peer is at ${address}`,
-        "systemctl restart loden",
-      ),
-    };
+function gatewayFinding(
+  gateway: Ipv4 | undefined,
+  peer: InspectedPeer,
+): Finding {
+  const leads = `the route leads to ${
+    gateway === undefined ? "no gateway" : formatIpv4(gateway)
+  }`;
+  return {
+    stage: "peer entry",
+    ...gateway === peer.publicIp ? ok(leads) : misdirected(peer, leads),
+  };
 }
 
 /** Of a backend whose packets are carried by what Loden cannot see. */

@@ -35,7 +35,7 @@ export async function lookAtHost(looks: Looks): Promise<HostSight> {
   return {
     devices,
     overlay: overlaySight(status, footprint, devices),
-    peers: status.seen ? seen(peerSights(status.value)) : await savedPeers(
+    peers: status.seen ? knownPeers(status.value) : await savedPeers(
       looks,
       status.why,
     ),
@@ -109,6 +109,16 @@ function isBlind(backendType: string): boolean {
   const { deviceName, routesByUnderlay } = backendOf(backendType);
   return deviceName({}, "flannel0") === undefined &&
     routesByUnderlay === undefined;
+}
+
+/** An agent that has just started does not know them all. */
+function knownPeers(status: StatusSnapshot): Fact<readonly PeerSight[]> {
+  const { phase, warnings } = status;
+  const isEarly = phase !== "running" ||
+    warnings.some(({ code }) => code === "peers.unknown");
+  return isEarly && status.peers.length === 0
+    ? unseen("the agent does not know them yet")
+    : seen(peerSights(status));
 }
 
 function peerSights({ peers }: StatusSnapshot): PeerSight[] {

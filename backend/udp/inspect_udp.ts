@@ -8,11 +8,12 @@ import type { Bpf } from "../../linux/bpf/bpf.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { drop, type Finding, ok, unknown } from "../../net/finding.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import type {
-  InspectedPeer,
-  Inspection,
-  InspectionHost,
-  Inspector,
+import {
+  type InspectedPeer,
+  type Inspection,
+  type InspectionHost,
+  type Inspector,
+  misdirected,
 } from "../inspection.ts";
 import { attachedProgram } from "./ebpf/attachments.ts";
 import {
@@ -95,9 +96,10 @@ function entryFinding(
   bpf: Bpf,
   { bootTimeNs, deviceAlias }: InspectionHost,
   { hop }: OverlayPair,
-  { publicIp, subnet }: InspectedPeer,
+  peer: InspectedPeer,
   address: Ipv4,
 ): Finding {
+  const { publicIp, subnet } = peer;
   const stage = "peer entry";
   const program = programName("hop", ownershipOf(deviceAlias).suffix);
   const attached = attachedProgram(bpf, hop.index, "ingress", program);
@@ -130,14 +132,8 @@ function entryFinding(
     };
   }
   if (entry.address !== publicIp) {
-    return {
-      stage,
-      ...drop(
-        `the programs send to ${formatIpv4(entry.address)}, and the peer is ` +
-          `at ${formatIpv4(publicIp)}`,
-        RESTART,
-      ),
-    };
+    const what = `the programs send to ${formatIpv4(entry.address)}`;
+    return { stage, ...misdirected(peer, what) };
   }
   return {
     stage,

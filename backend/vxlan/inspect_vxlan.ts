@@ -8,10 +8,11 @@ import { formatCidr } from "../../net/cidr.ts";
 import { drop, type Finding, ok } from "../../net/finding.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import { formatMac } from "../../net/mac.ts";
-import type {
-  InspectedPeer,
-  InspectionHost,
-  Inspector,
+import {
+  type InspectedPeer,
+  type InspectionHost,
+  type Inspector,
+  misdirected,
 } from "../inspection.ts";
 
 const IPPROTO_UDP = 17;
@@ -37,9 +38,10 @@ export function vxlanInspector(device: string, port: number): Inspector {
 /** The neighbour and the forwarding entry of a peer. */
 function entryFinding(
   { rtnetlink }: InspectionHost,
-  { publicIp, subnet }: InspectedPeer,
+  peer: InspectedPeer,
   device: string,
 ): Finding {
+  const { publicIp, subnet } = peer;
   const stage = "peer entry";
   const index = rtnetlink.links().find(({ name }) => name === device)?.index;
   const neighbour = index === undefined
@@ -57,14 +59,9 @@ function entryFinding(
   const remote = rtnetlink.forwardingEntries(index)
     .find((entry) => formatMac(entry.mac) === mac)?.remote;
   const found = remote === undefined ? "no host" : formatIpv4(remote);
+  const what = `${device} sends ${formatCidr(subnet)} to ${found}`;
   return {
     stage,
-    ...remote === publicIp
-      ? ok(`${device} sends ${formatCidr(subnet)} to ${found}`)
-      : drop(
-        `${device} sends ${formatCidr(subnet)} to ${found}, and the peer is ` +
-          `at ${formatIpv4(publicIp)}`,
-        RESTART,
-      ),
+    ...remote === publicIp ? ok(what) : misdirected(peer, what),
   };
 }

@@ -9,7 +9,7 @@ import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
 import type { SendSnapshot } from "../snapshot.ts";
-import { destinationText, RESTART_DOCKER } from "./shared.ts";
+import { destinationText, isServed, RESTART_DOCKER } from "./shared.ts";
 
 /** Whether the agent knows it, and how sure etcd is of it. */
 export function judgePeer(
@@ -33,6 +33,12 @@ export function judgePeer(
         formatCidr(lease)
       }, and no bridge of this host is on it`,
       RESTART_DOCKER,
+    );
+  }
+  if (peer === undefined && !isServed(overlay)) {
+    return unknown(
+      `as far as is saved, no host holds a lease for ${destinationText(flow)}`,
+      "systemctl status loden",
     );
   }
   if (peer === undefined) {

@@ -13,6 +13,7 @@ import { linkAddressText, linkOf } from "../place.ts";
 import type { PeerSight, SendSnapshot } from "../snapshot.ts";
 import {
   destinationText,
+  isServed,
   judgeReversePath,
   RESTART_AGENT,
   RESTART_DOCKER,
@@ -48,7 +49,8 @@ export function judgeRoute(snapshot: SendSnapshot): Judgement {
         formatIpv4(way.gateway)
       }`;
       // A peer whose routes lead to itself cannot be told from a router, then.
-      if (!overlay.seen || !peers.seen) {
+      const isKnown = peer !== undefined || (peers.seen && isServed(overlay));
+      if (!overlay.seen || !isKnown) {
         return unknown(`${text}: whether that is right cannot be seen`);
       }
       if (!isInside || isBlind) {
@@ -135,10 +137,10 @@ function judgeRefusal(
       "give an address of the overlay, or add a route",
     );
   }
-  if (!peers.seen) {
+  if (!peers.seen || !isServed(overlay)) {
     return drop(
-      `there is no route to ${destination}; which hosts have leases cannot ` +
-        `be seen: ${peers.why}`,
+      `there is no route to ${destination}, and no agent that knows which ` +
+        "host has a lease for it",
       "start the agent (systemctl start loden)",
     );
   }

@@ -9,7 +9,7 @@ import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import type { Fact } from "../fact.ts";
 import type { Flow } from "../flow.ts";
-import type { FirewallSight, SendSnapshot } from "../snapshot.ts";
+import type { FirewallSight, OverlaySight, SendSnapshot } from "../snapshot.ts";
 
 /** What to type when the agent's own work is missing. */
 export const RESTART_AGENT = "systemctl restart loden";
@@ -24,6 +24,11 @@ export function sourceText({ source }: Flow): string {
 /** `10.1.7.2`. */
 export function destinationText({ destination }: Flow): string {
   return formatIpv4(destination);
+}
+
+/** Whether an agent runs; without one, the peers are those that were saved. */
+export function isServed(overlay: Fact<OverlaySight>): boolean {
+  return overlay.seen && overlay.value.underlay !== undefined;
 }
 
 /** Whether the kernel forwards what arrives on a device. */

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { backendOf } from "../../../backend/backends.ts";
 import type {
+  InspectedPeer,
   Inspection,
   InspectionHost,
 } from "../../../backend/inspection.ts";
@@ -55,8 +56,8 @@ class Kernel {
     };
   }
 
-  send(type: string): Inspection {
-    return backendOf(type).inspector({}).send(this.host, PEER, DESTINATION);
+  send(type: string, peer: InspectedPeer = PEER): Inspection {
+    return backendOf(type).inspector({}).send(this.host, peer, DESTINATION);
   }
 
   receive(type: string): Inspection {
@@ -210,6 +211,10 @@ Deno.test("udp, kernel: programs are attached, and the entry is that of the peer
   ]);
   put({ address: OTHER });
   assertEquals(both()[0], ["program: ok", "peer entry: drop"]);
+  assertEquals(outcomes(kernel.send("udp", { ...PEER, isSaved: true })), [
+    "program: ok",
+    "peer entry: unknown",
+  ]);
 });
 
 Deno.test("udp, kernel: a program that is not attached is missed", () => {

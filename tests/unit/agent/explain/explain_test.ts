@@ -631,6 +631,13 @@ const UNCLEAR: readonly Unclear[] = [
     stage: "way",
   },
   {
+    name: "the agent does not know the peers yet",
+    breaks: ({ here }) => {
+      here.snapshot = { ...here.snapshot!, phase: "starting", peers: [] };
+    },
+    stage: "peer",
+  },
+  {
     name: "the firewall cannot be read",
     breaks: ({ here }) => {
       here.rules = undefined;
@@ -745,6 +752,22 @@ Deno.test("without an agent the peers are those that it has saved, and not sure"
   const peer = findings.find(({ stage }) => stage === "peer");
   assertEquals(peer?.outcome, "unknown");
   assertStringIncludes(peer!.text, "192.0.2.12");
+});
+
+Deno.test("without an agent a peer that is not saved may be one all the same", async () => {
+  const world = healthyWorld();
+  const { here } = world;
+  here.snapshot = undefined;
+  here.saved = [];
+  here.left = {
+    ...here.left!,
+    etcdPrefix: "/a",
+    backends: [{ type: "udp", options: {} }],
+  };
+  const device = here.kernel.links().find(({ name }) => name === "flannel0")!;
+  here.kernel.changeLink(device.index, { alias: "loden:/a" });
+  const { findings, verdict } = await explainWorld(world);
+  assertEquals(verdict, "unknown", JSON.stringify(findings));
 });
 
 Deno.test("without an agent and its traces nothing is accused", async () => {
