@@ -13,18 +13,28 @@ import {
 } from "../../backend/udp/ebpf/counters.ts";
 import { decodePeer, MAPS, subnetOfKey } from "../../backend/udp/ebpf/maps.ts";
 import type { Ownership } from "../../backend/udp/ebpf/ownership.ts";
+import type { RemovalParts } from "../../backend/udp/ebpf/remove.ts";
 import { ownXdp } from "../../backend/udp/ebpf/attachments.ts";
-import type { Bpf, BpfMap } from "../../linux/bpf/bpf.ts";
+import { describeError, LodenError } from "../../errors.ts";
+import type { Bpf, BpfMap, MapType } from "../../linux/bpf/bpf.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Link } from "../../linux/netlink/rtnetlink.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 
-/** The first places of all programs, then the maps that those of Loden use. */
-export function describePrograms({ suffix }: Ownership): string {
+/** Of this host. */
+export function describePrograms(ownership: Ownership): string {
   using rtnetlink = new KernelRtnetlink();
   using bpf = new KernelBpf();
+  return describeKernel({ rtnetlink, bpf }, ownership);
+}
+
+/** First the places of all programs, then the maps that those of Loden use. */
+export function describeKernel(
+  { bpf, rtnetlink }: RemovalParts,
+  { suffix }: Ownership,
+): string {
   const links = rtnetlink.links();
   const places = links.flatMap((link) => placesAt(bpf, link, suffix));
   const maps = new Set(
@@ -73,17 +83,31 @@ function placeOf(bpf: Bpf, id: number, where: string, known?: string): Place {
   return { name, mapIds, text: `${where}: program ${id} ${name}${rest}` };
 }
 
+/** In the others, all entries are always there, or they have none. */
+const COUNTED: readonly MapType[] = [
+  "hash",
+  "percpuHash",
+  "lruHash",
+  "lpmTrie",
+];
+
+/** A map that cannot be read does not hide the others. */
 function describeMap(bpf: Bpf, id: number, links: readonly Link[]): string[] {
-  using map = bpf.openMap(id);
-  if (map === undefined) return ["", `# map ${id}: gone`];
-  const { keyBytes, maxEntries, name, type, valueBytes } = map;
-  const entries = type.endsWith("rray") ? "" : `, ${map.entries().length} used`;
-  return [
-    "",
-    `# map ${id} ${name}: ${type}, key ${keyBytes} bytes, value ${valueBytes} ` +
-    `bytes, at most ${maxEntries} entries${entries}`,
-    ...describeEntries(map, links),
-  ];
+  try {
+    using map = bpf.openMap(id);
+    if (map === undefined) return ["", `# map ${id}: gone`];
+    const { keyBytes, maxEntries, name, type, valueBytes } = map;
+    const used = COUNTED.includes(type) ? `, ${map.entries().length} used` : "";
+    return [
+      "",
+      `# map ${id} ${name}: ${type}, key ${keyBytes} bytes, value ` +
+      `${valueBytes} bytes, at most ${maxEntries} entries${used}`,
+      ...describeEntries(map, links),
+    ];
+  } catch (error) {
+    if (!(error instanceof LodenError)) throw error;
+    return ["", `# map ${id}: ${describeError(error)}`];
+  }
 }
 
 /** Of another layout, nothing is known about the bytes. */

@@ -29,6 +29,7 @@ describe("loden bundle", () => {
   let rig: Rig;
   let host: RigHost;
   let flags: string[];
+  let type: "udp" | "wireguard";
 
   before(async () => {
     secured = made.use(await SecuredEtcd.make());
@@ -37,7 +38,7 @@ describe("loden bundle", () => {
     const etcd = await rig.startEtcd(options);
     await prepareEtcd!(etcd);
     // Elsewhere, the secret key is still in the config, which is then refused.
-    const type = hasLinkKind("wireguard") ? "wireguard" : "udp";
+    type = hasLinkKind("wireguard") ? "wireguard" : "udp";
     await rig.publish({ ...CONFIG, Backend: { Type: type, PSK } });
     host = rig.host(0);
     const agents = await Promise.all(
@@ -100,7 +101,9 @@ describe("loden bundle", () => {
       "links.txt": /192\.0\.2\.11/,
       "routes.txt": /default via 192\.0\.2\.1/,
       "neighbours.txt": /192\.0\.2\.1/,
-      "programs.txt": /# programs at devices/,
+      "programs.txt": type === "udp"
+        ? /^eth0 ingress [^]*^10\.1\..* by 192\.0\.2\.12 over eth0/m
+        : /# programs at devices/,
       "kernel.txt": /net\/ipv4\/ip_forward = 1/,
     };
     for (const [file, pattern] of Object.entries(wanted)) {
