@@ -6,7 +6,13 @@ import {
 } from "../../../../backend/udp/ebpf/maps.ts";
 import { ownershipOf } from "../../../../backend/udp/ebpf/ownership.ts";
 import { describeKernel } from "../../../../commands/bundle/kernel_programs.ts";
-import { exit, mov, R0 } from "../../../../linux/bpf/instructions.ts";
+import {
+  exit,
+  loadMap,
+  mov,
+  R0,
+  R1,
+} from "../../../../linux/bpf/instructions.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { parseIpv4 } from "../../../../net/ipv4.ts";
 import { FakeBpf } from "../../../fakes/fake_bpf.ts";
@@ -39,7 +45,12 @@ Deno.test("programs are listed with their places, and maps of every kind are des
   const program = bpf.loadProgram({
     name: `loden_rx_${OWNERSHIP.suffix}`,
     type: "schedCls",
-    build: () => [mov(R0, 0), exit()],
+    build: () => [
+      loadMap(R1, "peers"),
+      loadMap(R1, "ring"),
+      mov(R0, 0),
+      exit(),
+    ],
     maps: { peers, ring },
   });
   bpf.attach(index, "ingress", program);
