@@ -11,6 +11,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
+import { slept, systemClock } from "../../linux/clock.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -93,6 +94,9 @@ export const REQUEST_LIMITS: RequestLimits = {
 /** Then what these ask is answered, and the rest of the agent has its turn. */
 const ACCEPTED_AT_ONCE = 16;
 
+/** Until the next attempt, where the process has no more descriptors. */
+const ACCEPT_AGAIN_MS = 1_000;
+
 /** What a body that follows the headers may be, before the connection is reset. */
 const DRAINED_BYTES = 65_536;
 
@@ -104,6 +108,7 @@ export class RequestServer {
   /** The oldest first. */
   readonly #open = new Set<Connection>();
   readonly #streams = new Set<Connection>();
+  readonly #ending = new AbortController();
   readonly #accepting: Promise<void>;
 
   /** Closes the listener when it is stopped. */
@@ -125,6 +130,7 @@ export class RequestServer {
 
   /** Ends connections that are open, too. */
   async stop(): Promise<void> {
+    this.#ending.abort();
     this.#listener.close();
     for (const connection of this.#open) connection.close();
     for (const connection of this.#streams) connection.close();
@@ -134,10 +140,12 @@ export class RequestServer {
   async #accept(): Promise<void> {
     const serving = new Set<Promise<void>>();
     let accepted = 0;
-    for await (const conn of this.#listener) {
+    while (!this.#ending.signal.aborted) {
+      const conn = await this.#next();
       // Those that wait would be accepted at a stretch: none would be answered in
       // between, and the agent would stand still.
       if (++accepted % ACCEPTED_AT_ONCE === 0) await delay(0);
+      if (conn === undefined) continue;
       if (this.#open.size >= this.#limits.connections) {
         const [oldest] = this.#open;
         this.#open.delete(oldest!);
@@ -152,6 +160,27 @@ export class RequestServer {
       serving.add(served);
     }
     await Promise.all(serving);
+  }
+
+  /**
+   * `undefined` if there is none. Never throws: a caller that resets its connection
+   * while it waits must not end the server, and with it the agent.
+   */
+  async #next(): Promise<Deno.Conn | undefined> {
+    const { signal } = this.#ending;
+    try {
+      return await this.#listener.accept();
+    } catch (error) {
+      const isReset = error instanceof Deno.errors.NotConnected ||
+        error instanceof Deno.errors.ConnectionAborted;
+      if (isReset || signal.aborted) return undefined;
+      log.error("a request could not be answered", {
+        event: "agent.answer-failed",
+        error,
+      });
+      await slept(systemClock, ACCEPT_AGAIN_MS, signal);
+      return undefined;
+    }
   }
 
   /** Never throws: whatever happens is between the caller and its connection. */

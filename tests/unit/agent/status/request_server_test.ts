@@ -9,6 +9,9 @@ import {
   RequestServer,
   type StreamAnswer,
 } from "../../../../agent/status/request_server.ts";
+import { AF_INET, socketAddress } from "../../../../linux/inet_socket.ts";
+import { addressOf, libc } from "../../../../linux/libc.ts";
+import { parseIpv4 } from "../../../../net/ipv4.ts";
 import { FUZZ_CASES } from "../../../support/fuzz_cases.ts";
 
 /** A server on a free port, and what it was asked. */
@@ -232,6 +235,75 @@ Deno.test("callers that come at once are answered in turn, however many they are
   await server.stop();
   assertEquals(answered.length, conns.length);
 });
+
+Deno.test("a caller that resets its connection while it waits ends nothing", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  resetConnections(listener.addr.port, 20);
+  const server = new RequestServer(listener, () => ({
+    status: 200,
+    body: "yes",
+  }));
+  try {
+    using conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: listener.addr.port,
+    });
+    await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await conn.closeWrite();
+    assertMatch(await readAll(conn), /yes$/);
+  } finally {
+    await server.stop();
+  }
+});
+
+Deno.test("a server that cannot accept for a while goes on afterwards", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accept = listener.accept.bind(listener);
+  let failures = 0;
+  listener.accept = () =>
+    failures++ === 0
+      ? Promise.reject(new Error("Too many open files (os error 24)"))
+      : accept();
+  const server = new RequestServer(listener, () => ({
+    status: 200,
+    body: "yes",
+  }));
+  try {
+    using conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: listener.addr.port,
+    });
+    await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await conn.closeWrite();
+    assertMatch(await readAll(conn), /yes$/);
+  } finally {
+    await server.stop();
+  }
+});
+
+/** Connections that are reset before they are accepted: SO_LINGER, zero seconds. */
+function resetConnections(port: number, count: number): void {
+  const [SOL_SOCKET, SO_LINGER, SOCK_STREAM] = [1, 13, 1];
+  const linger = new Int32Array([1, 0]);
+  const address = socketAddress(parseIpv4("127.0.0.1")!, port);
+  for (let number = 0; number < count; number++) {
+    const descriptor = libc().socket(AF_INET, SOCK_STREAM, 0);
+    const result = libc().connect(
+      descriptor,
+      addressOf(address),
+      address.length,
+    );
+    assertEquals(result, 0);
+    libc().setsockopt(
+      descriptor,
+      SOL_SOCKET,
+      SO_LINGER,
+      addressOf(linger),
+      linger.byteLength,
+    );
+    libc().close(descriptor);
+  }
+}
 
 Deno.test("an answer that cannot be made is 500, and the server goes on", async () => {
   await using world = new World({}, ({ path }) => {
