@@ -143,7 +143,8 @@ class Watching implements Disposable {
   /** Those that record because of this. */
   readonly #readers = new Set<DropReader>();
   #warnings: ReadonlyMap<string, Warning>;
-  #sourceKey: string;
+  /** As last told. */
+  #told: readonly DropSource[];
   readonly #uncounted: UncountedDrops;
   /** A lasting failure is logged once. */
   #failure: string | undefined;
@@ -156,7 +157,7 @@ class Watching implements Disposable {
     this.#components = components;
     this.#listeners = listeners;
     this.#warnings = byCode(state.warnings());
-    this.#sourceKey = JSON.stringify(this.#describeSource());
+    this.#told = this.#sources();
     this.#owned.defer(state.onChange(() => this.#onChange()));
     this.#owned.defer(state.onPeers((diff) => this.#onPeers(diff)));
     this.#owned.defer(observeLog((record) => this.#onLog(record)));
@@ -196,10 +197,9 @@ class Watching implements Disposable {
   }
 
   #read(): void {
-    this.#tellSource();
-    const readers = new Set(
-      this.#sources().flatMap(({ reader }) => reader ?? []),
-    );
+    const sources = this.#sources();
+    this.#tellSource(sources);
+    const readers = new Set(sources.flatMap(({ reader }) => reader ?? []));
     for (const former of this.#readers) {
       if (!readers.has(former)) this.#end(former);
     }
@@ -263,10 +263,16 @@ class Watching implements Disposable {
     };
   }
 
-  #tellSource(): void {
-    const key = JSON.stringify(this.#describeSource());
-    if (key === this.#sourceKey) return;
-    this.#sourceKey = key;
+  /** A data path that changes has another reader: its status need not be asked. */
+  #tellSource(sources: readonly DropSource[]): void {
+    const before = this.#told;
+    const isSame = sources.length === before.length &&
+      sources.every(({ backendType, reader }, index) =>
+        backendType === before[index]!.backendType &&
+        reader === before[index]!.reader
+      );
+    if (isSame) return;
+    this.#told = sources;
     this.#send(this.source());
   }
 
