@@ -15,12 +15,10 @@ export interface Kernel {
   readonly packages: readonly string[];
   /** Cards whose drivers it has. */
   readonly cards: readonly CardName[];
-  /** Whether it is new enough for the kernel data path. */
-  readonly hasKernelPath: boolean;
 }
 
 /** The kernels for clouds have no driver of a real card. */
-const USUAL = { cards: ["virtio"], hasKernelPath: true } as const;
+const USUAL = { cards: ["virtio"] } as const;
 
 /** Since 7.2 the image's package is empty, and its parts are two others. */
 export const KERNELS: readonly Kernel[] = [
@@ -28,7 +26,6 @@ export const KERNELS: readonly Kernel[] = [
     "5.10",
     "bullseye-security",
     String.raw`5\.10\.0-[0-9]+(-cloud)?-amd64`,
-    { hasKernelPath: false },
   ),
   image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`),
   image(

@@ -157,7 +157,7 @@ async function runAll(
         const found = await runTwoHosts(
           image,
           { project, root },
-          { card, directory, hasKernelPath: kernel.hasKernelPath },
+          { card, directory },
           say,
           signal,
         ).catch((error): Row[] => {

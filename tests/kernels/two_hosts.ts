@@ -36,16 +36,13 @@ const HOST = "sh /opt/loden/tests/kernels/guest/two_hosts.sh";
 
 /**
  * Boots two machines and measures each mode.
- *
- * @param hasKernelPath whether the kernel is new enough for the programs.
  */
 export async function runTwoHosts(
   image: KernelImage,
   disks: Disks,
-  { card, directory, hasKernelPath }: {
+  { card, directory }: {
     readonly card: CardName;
     readonly directory: string;
-    readonly hasKernelPath: boolean;
   },
   say: (line: string) => void,
   signal: AbortSignal,
@@ -69,7 +66,6 @@ export async function runTwoHosts(
   await ask(second, "up 2");
   const rows: Row[] = [];
   for (const [dataPath, receive] of MODES) {
-    if (dataPath === "ebpf" && !hasKernelPath) continue;
     const agent = `agent ${dataPath} ${receive}`;
     const here = await ask(first, agent);
     const { container } = await ask(second, agent);
