@@ -8,6 +8,7 @@ import type { InstancePaths } from "../agent/instance/instance.ts";
 import { InstanceLock } from "../agent/instance/instance_lock.ts";
 import { resolveSettings, type Settings } from "../config/settings.ts";
 import { LodenError } from "../errors.ts";
+import { readIfThere } from "../linux/read_if_there.ts";
 
 /** An agent that runs. Empty or `undefined` is what this user may not read. */
 export interface AgentProcess {
@@ -31,9 +32,9 @@ export function findAgentProcess(
 
 /** The process that an agent says it is. */
 export function agentProcess(pid: number): AgentProcess {
-  const [, ...words] = nullEnded(read(`/proc/${pid}/cmdline`));
+  const [, ...words] = nullEnded(readIfThere(`/proc/${pid}/cmdline`));
   const env: Record<string, string> = Object.fromEntries(
-    nullEnded(read(`/proc/${pid}/environ`)).map((entry) => {
+    nullEnded(readIfThere(`/proc/${pid}/environ`)).map((entry) => {
       const [name] = entry.split("=", 1);
       return [name!, entry.slice(name!.length + 1)];
     }),
@@ -45,7 +46,7 @@ export function agentProcess(pid: number): AgentProcess {
     logFile: logFileOf(pid),
     unit: env.INVOCATION_ID === undefined
       ? undefined
-      : unitOf(read(`/proc/${pid}/cgroup`)),
+      : unitOf(readIfThere(`/proc/${pid}/cgroup`) ?? ""),
   };
 }
 
@@ -99,16 +100,7 @@ function unitOf(cgroup: string): string | undefined {
   return [...cgroup.matchAll(/(?<=\/)[^/\n]+\.service(?=\/|$)/gm)].at(-1)?.[0];
 }
 
-function nullEnded(text: string): string[] {
+/** Nothing of a process that has ended, or belongs to another user. */
+function nullEnded(text = ""): string[] {
   return text.split("\0").slice(0, -1);
-}
-
-function read(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    // It has ended, or belongs to another user.
-    if (error instanceof Error && "code" in error) return "";
-    throw error;
-  }
 }

@@ -8,6 +8,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import { readSysctl } from "../linux/sysctl.ts";
 
 /** A setting that blocks packets, or may affect them. */
 export interface SysctlFinding {
@@ -49,7 +50,7 @@ export type SysctlReader = (path: string) => string | undefined;
  */
 export function checkSysctls(
   devices: readonly string[],
-  read: SysctlReader = readProcSys,
+  read: SysctlReader = readSysctl,
 ): SysctlFinding[] {
   return [
     ...checkForwarding(devices, read),
@@ -124,17 +125,6 @@ function finding(
   // sysctl(8) needs slashes if a device's name has a dot, as for a VLAN.
   const name = path.includes(".") ? path : path.replaceAll("/", ".");
   return { name, path, ...rest, fix: `sysctl -w ${name}=${rest.wanted}` };
-}
-
-function readProcSys(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(`/proc/sys/${path}`).trim();
-  } catch (error) {
-    // The module is not loaded, the device is gone, or the permission is
-    // missing.
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }
 
 const log = getLogger(["loden", "host"]);

@@ -22,6 +22,7 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import { KernelWireguard } from "../../linux/netlink/kernel_wireguard.ts";
 import type { Link, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { inNetworkNamespace } from "../../linux/network_namespace.ts";
+import { readSysctl } from "../../linux/sysctl.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { deviceAlias, readFootprint } from "../instance/footprint.ts";
 import { type InstancePaths, stateFile } from "../instance/instance.ts";
@@ -64,7 +65,7 @@ export function hostLooks(
   return {
     status,
     rtnetlink,
-    setting,
+    setting: readSysctl,
     chains: (signal) => readHostChains(runner, signal),
     async footprint() {
       const footprint = await readFootprint(paths);
@@ -118,15 +119,6 @@ function inspect(
   return request.direction === "send"
     ? inspector.send(host, peer, request.destination)
     : inspector.receive(host, peer, request.underlay);
-}
-
-function setting(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(`/proc/sys/${path}`).trim();
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 
 import type { Settings } from "../../config/settings.ts";
+import { readIfThere } from "../../linux/read_if_there.ts";
 
 /** Names to replace. */
 export interface KnownNames {
@@ -21,10 +22,10 @@ export function knownNames(settings: readonly Settings[]): KnownNames {
       ...settings.flatMap(({ etcdEndpoints }) =>
         etcdEndpoints.map((endpoint) => new URL(endpoint).hostname)
       ),
-      ...namesInHosts(read("/etc/hosts")),
-      read("/etc/hostname").trim(),
+      ...namesInHosts(readIfThere("/etc/hosts") ?? ""),
+      readIfThere("/etc/hostname")?.trim() ?? "",
     ].filter((name) => name !== ""),
-    domains: domainsInResolver(read("/etc/resolv.conf")),
+    domains: domainsInResolver(readIfThere("/etc/resolv.conf") ?? ""),
   };
 }
 
@@ -38,13 +39,4 @@ function namesInHosts(text: string): string[] {
 function domainsInResolver(text: string): string[] {
   return [...text.matchAll(/^(?:search|domain)\s+(.*)$/gm)]
     .flatMap(([, domains]) => domains!.trim().split(/\s+/));
-}
-
-function read(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return "";
-    throw error;
-  }
 }

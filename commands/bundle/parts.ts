@@ -20,6 +20,8 @@ import { LodenError } from "../../errors.ts";
 import { describeEngine, isEngineRunning } from "../../host/docker/engine.ts";
 import type { CommandRunner } from "../../linux/command.ts";
 import { FileReadError } from "../../linux/file_errors.ts";
+import { readIfThere } from "../../linux/read_if_there.ts";
+import { readSysctl } from "../../linux/sysctl.ts";
 import { renderSettings } from "../config/settings_text.ts";
 import { renderStatus } from "../status/status_text.ts";
 import { describeVersions } from "../version.ts";
@@ -378,7 +380,9 @@ function describeKernel(): Gathered {
       DEVICE_SYSCTLS.map((name) => `net/ipv4/conf/${device}/${name}`)
     ),
   ];
-  const values = names.map((name) => `${name} = ${readSysctl(name)}\n`);
+  const values = names.map((name) =>
+    `${name} = ${readSysctl(name) ?? "no such setting"}\n`
+  );
   const modules = readIfThere("/proc/modules")?.split("\n")
     // The addresses in the kernel would help an attacker.
     .map((line) => line.split(" ")[0]).filter((name) => name !== "").sort();
@@ -390,19 +394,6 @@ function describeKernel(): Gathered {
       ...counters,
     ].join("\n"),
   };
-}
-
-function readSysctl(name: string): string {
-  return readIfThere(`/proc/sys/${name}`)?.trim() ?? "no such setting";
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }
 
 async function describeTools(

@@ -29,6 +29,7 @@ import {
   kernelModuleState,
 } from "../../linux/kernel_module.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { readIfThere } from "../../linux/read_if_there.ts";
 import {
   type AgentProcess,
   agentProcess,
@@ -57,7 +58,7 @@ export function openHost(settings: Settings): DoctorHost & Disposable {
     kernelRelease: Deno.osRelease(),
     rtnetlink,
     runner: new HostCommandRunner(),
-    readText,
+    readText: readIfThere,
     exists,
     moduleState: kernelModuleState,
     canLoadModules: canLoadModules(),
@@ -95,9 +96,9 @@ export async function readNetwork(
   signal: AbortSignal,
 ): Promise<KnownNetwork> {
   const paths = instancePaths(runDir, etcdPrefix);
-  const subnetEnv = parseSubnetEnv(readText(subnetFile) ?? "");
-  const footprint = parseFootprint(readText(footprintPath(paths)) ?? "");
-  const state = readText(stateFile(stateDir, paths.name));
+  const subnetEnv = parseSubnetEnv(readIfThere(subnetFile) ?? "");
+  const footprint = parseFootprint(readIfThere(footprintPath(paths)) ?? "");
+  const state = readIfThere(stateFile(stateDir, paths.name));
   const known = {
     subnetEnv,
     backends: footprint?.backends?.filter(({ type }) => isBackend(type)) ?? [],
@@ -160,7 +161,7 @@ async function findAgent(
 }
 
 /** What a real host needs for {@linkcode chooseSettings}. */
-export const settingsHost: SettingsHost = { findAgent, readText };
+export const settingsHost: SettingsHost = { findAgent, readText: readIfThere };
 
 async function lookAtAgent(
   { etcdPrefix, runDir }: Settings,
@@ -189,17 +190,8 @@ async function lookAtAgent(
 async function engine(): Promise<RunningEngine | undefined> {
   const pid = await findEngine();
   if (pid === undefined) return undefined;
-  const words = readText(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
+  const words = readIfThere(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
   return { words, describe: () => describeEngine() };
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }
 
 function exists(path: string): boolean {

@@ -18,8 +18,7 @@ import { valueOf } from "../fact.ts";
 import { isOwn, linkAddressText, linkOf, peerOf } from "../place.ts";
 import type { ReceiveSnapshot } from "../snapshot.ts";
 import { filterCure } from "./filter_cure.ts";
-import { untilDropped } from "./send.ts";
-import { trafficText } from "./send_outer.ts";
+import { judgeOuterFilter } from "./outer_firewall.ts";
 import {
   destinationText,
   judgeFirewall,
@@ -29,76 +28,42 @@ import {
   RESTART_DOCKER,
   sourceText,
 } from "./shared.ts";
-
-type Stage = (snapshot: ReceiveSnapshot) => Judgement | undefined;
+import {
+  backendFindings,
+  findings,
+  type Stages,
+  untilDropped,
+} from "./stage.ts";
 
 /** The names are an interface: docs/explain.md. */
-const BEFORE_BACKEND: Readonly<Record<string, Stage>> = {
+const BEFORE_BACKEND: Stages<ReceiveSnapshot> = {
   "outer firewall": judgeOuterFilter,
   "sender check": judgeSender,
 };
-const BEHIND_BACKEND: Readonly<Record<string, Stage>> = {
+const LOCAL: Stages<ReceiveSnapshot> = {
+  "bridge": judgeBridge,
+  "container": judgeContainer,
+};
+const BEHIND_BACKEND: Stages<ReceiveSnapshot> = {
   "forwarding": ({ arrivesOn, settings }) =>
     arrivesOn === undefined ? undefined : judgeForwarding(settings, arrivesOn),
   "route": judgeRoute,
   "firewall": judgeFilter,
-  "bridge": judgeBridge,
-  "container": judgeContainer,
+  ...LOCAL,
 };
 
 /** What the packet meets on this host, up to the stage that drops it. */
 export function judgeReceiving(snapshot: ReceiveSnapshot): Finding[] {
   return untilDropped([
     ...findings(BEFORE_BACKEND, snapshot),
-    ...backendFindings(snapshot),
+    ...backendFindings(snapshot.inspection),
     ...findings(BEHIND_BACKEND, snapshot),
   ]);
 }
 
 /** The last part of a way that ends on the sending host. */
 export function judgeLocal(snapshot: ReceiveSnapshot): Finding[] {
-  const { bridge, container } = {
-    bridge: judgeBridge(snapshot),
-    container: judgeContainer(snapshot),
-  };
-  return untilDropped([
-    ...bridge === undefined ? [] : [{ stage: "bridge", ...bridge }],
-    ...container === undefined ? [] : [{ stage: "container", ...container }],
-  ]);
-}
-
-function findings(
-  stages: Readonly<Record<string, Stage>>,
-  snapshot: ReceiveSnapshot,
-): Finding[] {
-  return Object.entries(stages).flatMap(([stage, judge]) => {
-    const judgement = judge(snapshot);
-    return judgement === undefined ? [] : [{ stage, ...judgement }];
-  });
-}
-
-function backendFindings({ inspection }: ReceiveSnapshot): readonly Finding[] {
-  if (inspection === undefined) return [];
-  return inspection.seen ? inspection.value.findings : [{
-    stage: "peer entry",
-    outcome: "unknown",
-    text: `what the backend has set up cannot be seen: ${inspection.why}`,
-  }];
-}
-
-function judgeOuterFilter(
-  { inspection, outerFirewall, overlay }: ReceiveSnapshot,
-): Judgement | undefined {
-  const traffic = inspection && valueOf(inspection)?.traffic;
-  if (traffic === undefined || outerFirewall === undefined) return undefined;
-  return judgeFirewall(outerFirewall, {
-    subject: trafficText(traffic),
-    cure: filterCure(
-      valueOf(outerFirewall)?.verdict,
-      valueOf(overlay),
-      traffic,
-    ),
-  });
+  return untilDropped(findings(LOCAL, snapshot));
 }
 
 /** What the data path compares the outer source with. */

@@ -5,29 +5,28 @@
  */
 
 import type { Finding, Judgement } from "../../../net/finding.ts";
+import { valueOf } from "../fact.ts";
+import { isOwn, linkOf } from "../place.ts";
 import type { SendSnapshot } from "../snapshot.ts";
+import { judgeOuterFilter } from "./outer_firewall.ts";
 import { judgeBridge } from "./send_bridge.ts";
 import { judgeContainer } from "./send_container.ts";
 import { judgeDevice } from "./send_device.ts";
 import { judgeFilter } from "./send_firewall.ts";
-import {
-  judgeNeighbour,
-  judgeOuterFilter,
-  judgeOuterRoute,
-  judgeSize,
-} from "./send_outer.ts";
+import { judgeNeighbour, judgeOuterRoute, judgeSize } from "./send_outer.ts";
 import { judgePeer } from "./send_peer.ts";
 import { judgeRoute } from "./send_route.ts";
 import { judgeSource } from "./send_source.ts";
 import { judgeForwarding } from "./shared.ts";
-import { isOwn, linkOf } from "../place.ts";
-import { valueOf } from "../fact.ts";
-
-/** `undefined`: the packet does not meet this stage. */
-type Stage = (snapshot: SendSnapshot) => Judgement | undefined;
+import {
+  backendFindings,
+  findings,
+  type Stages,
+  untilDropped,
+} from "./stage.ts";
 
 /** The names are an interface: docs/explain.md. */
-const BEFORE_BACKEND: Readonly<Record<string, Stage>> = {
+const BEFORE_BACKEND: Stages<SendSnapshot> = {
   "source": judgeSource,
   "container": judgeContainer,
   "bridge": judgeBridge,
@@ -37,7 +36,7 @@ const BEFORE_BACKEND: Readonly<Record<string, Stage>> = {
   "overlay device": judgeDevice,
   "peer": judgePeer,
 };
-const BEHIND_BACKEND: Readonly<Record<string, Stage>> = {
+const BEHIND_BACKEND: Stages<SendSnapshot> = {
   "underlay route": judgeOuterRoute,
   "outer firewall": judgeOuterFilter,
   "neighbour": judgeNeighbour,
@@ -53,34 +52,9 @@ export function judgeSending(snapshot: SendSnapshot): Finding[] {
   if (!isHere) return [{ stage: "source", ...judgeSource(snapshot) }];
   return untilDropped([
     ...findings(BEFORE_BACKEND, snapshot),
-    ...backendFindings(snapshot),
+    ...backendFindings(snapshot.inspection),
     ...findings(BEHIND_BACKEND, snapshot),
   ]);
-}
-
-/** A packet that is dropped meets nothing more. */
-export function untilDropped(findings: readonly Finding[]): Finding[] {
-  const end = findings.findIndex(({ outcome }) => outcome === "drop");
-  return end < 0 ? [...findings] : findings.slice(0, end + 1);
-}
-
-function findings(
-  stages: Readonly<Record<string, Stage>>,
-  snapshot: SendSnapshot,
-): Finding[] {
-  return Object.entries(stages).flatMap(([stage, judge]) => {
-    const judgement = judge(snapshot);
-    return judgement === undefined ? [] : [{ stage, ...judgement }];
-  });
-}
-
-function backendFindings({ inspection }: SendSnapshot): readonly Finding[] {
-  if (inspection === undefined) return [];
-  return inspection.seen ? inspection.value.findings : [{
-    stage: "peer entry",
-    outcome: "unknown",
-    text: `what the backend has set up cannot be seen: ${inspection.why}`,
-  }];
 }
 
 function judgeArrival(

@@ -6,12 +6,9 @@
 
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
-import type { OuterTraffic } from "../../../net/underlay.ts";
 import { valueOf } from "../fact.ts";
 import { isSilent } from "../neighbour.ts";
 import type { PeerSight, SendSnapshot } from "../snapshot.ts";
-import { filterCure } from "./filter_cure.ts";
-import { judgeFirewall } from "./shared.ts";
 
 /** The route to the peer's PublicIP. */
 export function judgeOuterRoute(
@@ -44,28 +41,6 @@ export function judgeOuterRoute(
   }
   const via = gateway === undefined ? "" : ` via ${formatIpv4(gateway)}`;
   return ok(`${address} is reached by ${link?.name ?? "a device"}${via}`);
-}
-
-/** The chains that the outer packet passes on this host. */
-export function judgeOuterFilter(
-  { inspection, outerFirewall, overlay }: SendSnapshot,
-): Judgement | undefined {
-  const traffic = inspection && valueOf(inspection)?.traffic;
-  if (traffic === undefined || outerFirewall === undefined) return undefined;
-  return judgeFirewall(outerFirewall, {
-    subject: trafficText(traffic),
-    cure: filterCure(
-      valueOf(outerFirewall)?.verdict,
-      valueOf(overlay),
-      traffic,
-    ),
-  });
-}
-
-/** `UDP 8285`, for people. */
-export function trafficText({ port, protocol }: OuterTraffic): string {
-  const name = protocol === 17 ? "UDP" : `IP protocol ${protocol}`;
-  return port === undefined ? name : `${name} port ${port}`;
 }
 
 /** The Ethernet address of the next machine. */

@@ -1,0 +1,34 @@
+/**
+ * The chains that the outer packet passes, on either host.
+ *
+ * @module
+ */
+
+import type { Judgement } from "../../../net/finding.ts";
+import type { OuterTraffic } from "../../../net/underlay.ts";
+import { valueOf } from "../fact.ts";
+import type { ReceiveSnapshot, SendSnapshot } from "../snapshot.ts";
+import { filterCure } from "./filter_cure.ts";
+import { judgeFirewall } from "./shared.ts";
+
+/** See the module. */
+export function judgeOuterFilter(
+  { inspection, outerFirewall, overlay }: SendSnapshot | ReceiveSnapshot,
+): Judgement | undefined {
+  const traffic = inspection && valueOf(inspection)?.traffic;
+  if (traffic === undefined || outerFirewall === undefined) return undefined;
+  return judgeFirewall(outerFirewall, {
+    subject: trafficText(traffic),
+    cure: filterCure(
+      valueOf(outerFirewall)?.verdict,
+      valueOf(overlay),
+      traffic,
+    ),
+  });
+}
+
+/** `UDP port 8285`, for people. */
+export function trafficText({ port, protocol }: OuterTraffic): string {
+  const name = protocol === 17 ? "UDP" : `IP protocol ${protocol}`;
+  return port === undefined ? name : `${name} port ${port}`;
+}
