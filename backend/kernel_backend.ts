@@ -209,7 +209,9 @@ export class KernelBackend implements Backend {
       mend: () => this.#mend(running),
     });
     const monitor = this.#parts.openMonitor(
-      () => running.deviceIndex,
+      // Without a device of its own it has no entries, and the underlay's
+      // neighbours change with each packet to another host.
+      () => deviceName === undefined ? undefined : running.deviceIndex,
       () => this.#isOwnEntry(),
     );
     this.#loops = [

@@ -47,6 +47,22 @@ Deno.test("host-gw routes a peer's subnet to the peer, and keeps the rest from l
   await backend.stop();
 });
 
+Deno.test("host-gw does not look at its routes when a neighbour of the underlay changes", async () => {
+  const world = kernelWorld();
+  let watched: (() => number | undefined) | undefined;
+  const backend = createHostGwBackend({
+    ...world.parts,
+    openMonitor: (neighboursOf) => {
+      watched = neighboursOf;
+      return world.monitor;
+    },
+  });
+  await startWith(backend, world, [NEAR]);
+  assertEquals(typeof watched, "function");
+  assertEquals(watched!(), undefined);
+  await backend.stop();
+});
+
 Deno.test("host-gw names a peer that is not on the link, and serves the others", async () => {
   const world = kernelWorld();
   const backend = createHostGwBackend(world.parts);
