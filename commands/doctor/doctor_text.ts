@@ -41,7 +41,7 @@ function wide(
     painted({ text: head + value, indent: indent + 2 }, severity),
     ...fix === undefined
       ? []
-      : [{ text: `${" ".repeat(indent)}cure: ${fix}`, indent: indent + 2 }],
+      : [{ text: `${" ".repeat(indent)}to do: ${fix}`, indent: indent + 2 }],
   ];
 }
 
@@ -49,7 +49,7 @@ function narrow({ fix, severity, value, what }: Finding): Line[] {
   return [
     painted({ text: `${severity} ${what}`, indent: 2 }, severity),
     { text: `  ${value}`, indent: 2 },
-    ...fix === undefined ? [] : [{ text: `  cure: ${fix}`, indent: 4 }],
+    ...fix === undefined ? [] : [{ text: `  to do: ${fix}`, indent: 4 }],
   ];
 }
 

@@ -196,7 +196,7 @@ export function leaseOf(
   };
 }
 
-/** Those that are not ok: `severity code: cure`. */
+/** Those that are not ok: `severity code: fix`. */
 export function worse(findings: readonly Finding[]): string[] {
   return findings.filter(({ severity }) => severity !== "ok")
     .map(({ code, fix, severity }) =>

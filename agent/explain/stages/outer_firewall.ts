@@ -8,7 +8,7 @@ import type { Judgement } from "../../../net/finding.ts";
 import type { OuterTraffic } from "../../../net/underlay.ts";
 import { valueOf } from "../fact.ts";
 import type { ReceiveSnapshot, SendSnapshot } from "../snapshot.ts";
-import { filterCure } from "./filter_cure.ts";
+import { filterFix } from "./filter_fix.ts";
 import { judgeFirewall } from "./shared.ts";
 
 /** See the module. */
@@ -19,7 +19,7 @@ export function judgeOuterFilter(
   if (traffic === undefined || outerFirewall === undefined) return undefined;
   return judgeFirewall(outerFirewall, {
     subject: trafficText(traffic),
-    cure: filterCure(
+    fix: filterFix(
       valueOf(outerFirewall)?.verdict,
       valueOf(overlay),
       traffic,

@@ -17,7 +17,7 @@ import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
 import { isOwn, linkAddressText, linkOf, peerOf } from "../place.ts";
 import type { ReceiveSnapshot } from "../snapshot.ts";
-import { filterCure } from "./filter_cure.ts";
+import { filterFix } from "./filter_fix.ts";
 import { judgeOuterFilter } from "./outer_firewall.ts";
 import {
   destinationText,
@@ -159,7 +159,7 @@ function judgeFilter(
   if (valueOf(route)?.kind !== "found") return undefined;
   return judgeFirewall(firewall, {
     subject: "the packet",
-    cure: filterCure(valueOf(firewall)?.verdict, valueOf(overlay)),
+    fix: filterFix(valueOf(firewall)?.verdict, valueOf(overlay)),
   });
 }
 

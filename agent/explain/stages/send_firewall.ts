@@ -7,7 +7,7 @@
 import type { Judgement } from "../../../net/finding.ts";
 import { valueOf } from "../fact.ts";
 import type { SendSnapshot } from "../snapshot.ts";
-import { filterCure } from "./filter_cure.ts";
+import { filterFix } from "./filter_fix.ts";
 import { judgeFirewall } from "./shared.ts";
 
 /** The chains that an inner packet passes. */
@@ -20,6 +20,6 @@ export function judgeFilter(
   const verdict = valueOf(firewall)?.verdict;
   return judgeFirewall(firewall, {
     subject: "the packet",
-    cure: filterCure(verdict, valueOf(overlay)),
+    fix: filterFix(verdict, valueOf(overlay)),
   });
 }

@@ -95,9 +95,9 @@ function settingName(device: string, name: string): string {
 /** What became of a packet in the chains of a firewall. */
 export function judgeFirewall(
   fact: Fact<FirewallSight>,
-  { cure, subject }: {
+  { fix, subject }: {
     /** Of a drop, if it is not one that Loden passes. */
-    readonly cure: string;
+    readonly fix: string;
     /** `the packet`, `UDP 8285`. */
     readonly subject: string;
   },
@@ -118,5 +118,5 @@ export function judgeFirewall(
       `whether a rule of ${hook} drops ${subject} cannot be told: ${place}`,
     );
   }
-  return drop(`the firewall drops ${subject}: ${place}`, cure);
+  return drop(`the firewall drops ${subject}: ${place}`, fix);
 }

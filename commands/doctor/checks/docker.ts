@@ -185,7 +185,7 @@ async function overlay(
   return [
     ...compared,
     ...givenTwice(config),
-    // Said already, with the same cure.
+    // Said already, with the same fix.
     ...compared.some(({ fix }) => fix !== undefined && fix === place.fix)
       ? []
       : [place],

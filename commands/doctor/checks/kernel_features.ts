@@ -227,7 +227,7 @@ function describe(
         severity,
         what,
         value: `missing: ${state.reason}; without it ${without}`,
-        ...severity === "note" ? {} : cureOf(feature),
+        ...severity === "note" ? {} : fixOf(feature),
       };
     }
   }
@@ -270,7 +270,7 @@ function severityOf(
   return dataPath === "ebpf" || !has("tun") ? "problem" : "warning";
 }
 
-function cureOf(feature: Feature): Pick<Finding, "fix"> {
+function fixOf(feature: Feature): Pick<Finding, "fix"> {
   const [module] = FEATURE_MODULES[feature].slice(-1);
   return module === undefined ? {} : {
     fix: `modprobe ${module}; if there is no such module, install the ` +

@@ -40,7 +40,7 @@ Deno.test("with a problem the exit code is 1; warnings alone leave it 0", async 
   assertEquals(out.trimEnd().split("\n").slice(-3), [
     "problem  forwarding                  net.ipv4.ip_forward is 0: the kernel " +
     "forwards nothing between containers and other hosts",
-    "           cure: sysctl -w net.ipv4.ip_forward=1",
+    "           to do: sysctl -w net.ipv4.ip_forward=1",
     "1 problem, 1 warning, 3 notes",
   ]);
 });

@@ -28,9 +28,9 @@ Deno.test("a fact is a line, with its cure beneath and the number of problems at
   assertEquals(renderFindings(FINDINGS, undefined).split("\n"), [
     "ok       TUN         works",
     "warning  clock       no time server sets it",
-    "           cure: timedatectl set-ntp true",
+    "           to do: timedatectl set-ntp true",
     "problem  forwarding  net.ipv4.ip_forward is 0: the kernel forwards nothing",
-    "           cure: sysctl -w net.ipv4.ip_forward=1",
+    "           to do: sysctl -w net.ipv4.ip_forward=1",
     "1 problem, 1 warning",
     "",
   ]);
@@ -43,7 +43,7 @@ Deno.test("on 40 columns no line is longer, and a fact has its words on lines of
     "problem forwarding",
     "  net.ipv4.ip_forward is 0: the kernel",
     "  forwards nothing",
-    "  cure: sysctl -w net.ipv4.ip_forward=1",
+    "  to do: sysctl -w net.ipv4.ip_forward=1",
     "1 problem, 1 warning",
     "",
   ]);

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { filterCure } from "../../../../agent/explain/stages/filter_cure.ts";
+import { filterFix } from "../../../../agent/explain/stages/filter_fix.ts";
 import type { OverlaySight } from "../../../../agent/explain/snapshot.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 
@@ -17,13 +17,13 @@ const OVERLAY: OverlaySight = {
 const VXLAN = { protocol: 17, port: 8472 };
 const IPIP = { protocol: 4 };
 
-const cure = (
+const fix = (
   table: string,
   chain: string,
   rule: string,
   traffic?: typeof VXLAN | typeof IPIP,
 ) =>
-  filterCure(
+  filterFix(
     { verdict: "drop", by: { table, chain, rule } },
     OVERLAY,
     traffic,
@@ -31,14 +31,14 @@ const cure = (
 
 Deno.test("a rule that names what it drops is to be deleted", () => {
   assertEquals(
-    cure("iptables-legacy mangle", "FORWARD", "-d 10.1.7.0/24 -j DROP"),
+    fix("iptables-legacy mangle", "FORWARD", "-d 10.1.7.0/24 -j DROP"),
     "iptables-legacy -t mangle -D FORWARD -d 10.1.7.0/24 -j DROP",
   );
 });
 
 Deno.test("a rule or policy that drops everything stays, and packets are accepted before", () => {
   assertEquals(
-    cure(
+    fix(
       "iptables filter",
       "FORWARD",
       '-m comment --comment "all else" -j DROP',
@@ -46,19 +46,19 @@ Deno.test("a rule or policy that drops everything stays, and packets are accepte
     "iptables -t filter -I FORWARD -s 10.1.0.0/16 -d 10.1.0.0/16 -j ACCEPT",
   );
   assertEquals(
-    cure("iptables filter", "INPUT", "policy DROP", IPIP),
+    fix("iptables filter", "INPUT", "policy DROP", IPIP),
     "iptables -t filter -I INPUT -p 4 -j ACCEPT",
   );
   assertEquals(
-    cure("nft inet fw", "forward", "rule handle 7"),
+    fix("nft inet fw", "forward", "rule handle 7"),
     "nft insert rule inet fw forward ip saddr 10.1.0.0/16 ip daddr 10.1.0.0/16 accept",
   );
   assertEquals(
-    cure("nft inet fw", "forward", "policy DROP"),
+    fix("nft inet fw", "forward", "policy DROP"),
     "nft insert rule inet fw forward ip saddr 10.1.0.0/16 ip daddr 10.1.0.0/16 accept",
   );
   assertEquals(
-    cure("nft inet fw", "input", "policy DROP", VXLAN),
+    fix("nft inet fw", "input", "policy DROP", VXLAN),
     "nft insert rule inet fw input meta l4proto 17 th dport 8472 accept",
   );
 });
@@ -70,5 +70,5 @@ Deno.test("what Loden's own rules pass is Loden's work", () => {
       ["iptables raw", "PREROUTING", "-d 10.1.5.2/32 ! -i docker0 -j DROP"],
       ["iptables filter", "FORWARD", "policy DROP"],
     ] as const
-  ) assertStringIncludes(cure(table, chain, rule), "loden firewall show");
+  ) assertStringIncludes(fix(table, chain, rule), "loden firewall show");
 });

@@ -27,7 +27,7 @@ const OF_ALL = /^(-m comment --comment ("[^"]*"|\S+) )?-j /;
 const UDP = 17;
 
 /** @param traffic of outer packets; `undefined` for packets of the overlay. */
-export function filterCure(
+export function filterFix(
   verdict: HookVerdict | undefined,
   overlay: OverlaySight | undefined,
   traffic?: OuterTraffic,
