@@ -97,6 +97,12 @@ const ACCEPTED_AT_ONCE = 16;
 /** Until the next attempt, where the process has no more descriptors. */
 const ACCEPT_AGAIN_MS = 1_000;
 
+/**
+ * A larger body is not copied behind its head: many callers that do not read may
+ * wait for one that is kept for all.
+ */
+const COPIED_BYTES = 65_536;
+
 /** What a body that follows the headers may be, before the connection is reset. */
 const DRAINED_BYTES = 65_536;
 
@@ -199,8 +205,8 @@ export class RequestServer {
         ? { status: 408, body: "request timeout\n" }
         : { status: 400, body: "bad request\n" };
       if ("source" in answer) return await this.#stream(connection, answer);
-      const bytes = encodeAnswer(answer, request?.method !== "HEAD");
-      await connection.send(bytes, answerMs);
+      const parts = encodeAnswer(answer, request?.method !== "HEAD");
+      await connection.send(parts, answerMs);
     } catch {
       // The caller has gone or was cut off by a limit, so there is no one to answer.
     } finally {
@@ -317,7 +323,7 @@ class Connection {
    * Sends, says that this is the end, and reads past what still comes: closing with
    * unread bytes would reset the connection before the caller has the answer.
    */
-  async send(bytes: Uint8Array, limitMs: number): Promise<void> {
+  async send(parts: readonly Uint8Array[], limitMs: number): Promise<void> {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       this.close();
@@ -325,7 +331,7 @@ class Connection {
     }, limitMs);
     try {
       // Before Deno 2.9 a write that waits outlives the connection's close.
-      const sending = this.#sendAll(bytes);
+      const sending = this.#sendAll(parts);
       sending.catch(() => {});
       await Promise.race([sending, late.promise]);
     } finally {
@@ -350,8 +356,8 @@ class Connection {
     }
   }
 
-  async #sendAll(bytes: Uint8Array): Promise<void> {
-    await this.stream(bytes);
+  async #sendAll(parts: readonly Uint8Array[]): Promise<void> {
+    for (const bytes of parts) await this.stream(bytes);
     await this.#conn.closeWrite();
     const rest = new Uint8Array(4_096);
     for (let drained = 0; drained < DRAINED_BYTES;) {
@@ -433,10 +439,11 @@ function encodeHead(
   return new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
+/** What is sent one after the other. */
 function encodeAnswer(
   { status, body, contentType, headers }: PlainAnswer,
   withBody: boolean,
-): Uint8Array {
+): Uint8Array[] {
   const text = new TextEncoder();
   const bytes = typeof body === "string" ? text.encode(body) : body;
   const first = encodeHead(status, {
@@ -444,9 +451,10 @@ function encodeAnswer(
     "content-length": String(bytes.length),
     ...headers,
   });
-  if (!withBody) return first;
+  if (!withBody) return [first];
+  if (bytes.length > COPIED_BYTES) return [first, bytes];
   const whole = new Uint8Array(first.length + bytes.length);
   whole.set(first);
   whole.set(bytes, first.length);
-  return whole;
+  return [whole];
 }

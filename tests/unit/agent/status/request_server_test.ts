@@ -236,6 +236,40 @@ Deno.test("callers that come at once are answered in turn, however many they are
   assertEquals(answered.length, conns.length);
 });
 
+Deno.test("a large body that is kept for many callers is sent without a copy", async () => {
+  const body = new Uint8Array(1_000_000).fill(0x61);
+  const written: Uint8Array[] = [];
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accept = listener.accept.bind(listener);
+  listener.accept = async () => {
+    const conn = await accept();
+    const write = conn.write.bind(conn);
+    conn.write = (bytes) => {
+      written.push(bytes);
+      return write(bytes);
+    };
+    return conn;
+  };
+  const server = new RequestServer(listener, () => ({ status: 200, body }));
+  try {
+    using conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: listener.addr.port,
+    });
+    await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await conn.closeWrite();
+    const answer = await readAll(conn);
+    assertEquals(answer.split("\r\n\r\n")[1]?.length, body.length);
+  } finally {
+    await server.stop();
+  }
+  assertEquals(
+    written.filter(({ buffer }) => buffer !== body.buffer).length,
+    1,
+    "the head only",
+  );
+});
+
 Deno.test("a caller that resets its connection while it waits ends nothing", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   resetConnections(listener.addr.port, 20);
