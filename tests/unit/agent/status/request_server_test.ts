@@ -263,11 +263,9 @@ Deno.test("a large body that is kept for many callers is sent without a copy", a
   } finally {
     await server.stop();
   }
-  assertEquals(
-    written.filter(({ buffer }) => buffer !== body.buffer).length,
-    1,
-    "the head only",
-  );
+  const [head, ...rest] = written;
+  assert(head!.length < 1_000, "the head is sent first");
+  assert(rest.every(({ buffer }) => buffer === body.buffer));
 });
 
 Deno.test("a caller that resets its connection while it waits ends nothing", async () => {
