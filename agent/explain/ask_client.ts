@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { LodenError } from "../../errors.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import { AgentAnswerError } from "../errors.ts";
-import { connectionError } from "../status/status_client.ts";
+import { fetchPath } from "../status/status_client.ts";
 
 /** The agent cannot ask: probes are off, or the network does not run. */
 export class CannotAskError extends LodenError {
@@ -32,26 +32,11 @@ export async function askPeer(
   question: Uint8Array,
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
-  using client = Deno.createHttpClient({
-    proxy: { transport: "unix", path: socketPath },
+  const { isOk, text } = await fetchPath(socketPath, "/ask", signal, {
+    peer: formatCidr(subnet),
+    question: question.toBase64({ alphabet: "base64url" }),
   });
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch("http://127.0.0.1/ask", {
-      client,
-      signal,
-      headers: {
-        peer: formatCidr(subnet),
-        question: question.toBase64({ alphabet: "base64url" }),
-      },
-    });
-    text = await response.text();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw connectionError(socketPath, error);
-  }
-  if (!response.ok) throw new CannotAskError(text.trim());
+  if (!isOk) throw new CannotAskError(text.trim());
   return readReply(socketPath, text);
 }
 

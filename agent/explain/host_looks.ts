@@ -29,7 +29,8 @@ import { type InstancePaths, stateFile } from "../instance/instance.ts";
 import type { StatusSnapshot } from "../status/state.ts";
 import { seen, unseen } from "./fact.ts";
 import type { InspectionRequest, Looks } from "./looks.ts";
-import type { ContainerSight, RouteSight } from "./snapshot.ts";
+import { routeSight } from "./sights.ts";
+import type { ContainerSight } from "./snapshot.ts";
 
 /** Where the agent's traces are. */
 export interface HostLooksOptions {
@@ -138,7 +139,7 @@ function lookInside(
       return {
         links: rtnetlink.links(),
         addresses: rtnetlink.addresses(),
-        route: routeFrom(rtnetlink, address, destination),
+        route: routeSight({ rtnetlink }, destination, { source: address }),
       };
     });
     const index = inside.addresses.find((each) => each.address === address)
@@ -170,20 +171,4 @@ function isBehind(device: Link, links: readonly Link[]): boolean {
     links.some((link) =>
       link.index === device.remoteIndex && link.remoteIndex === device.index
     );
-}
-
-function routeFrom(
-  rtnetlink: Rtnetlink,
-  source: Ipv4,
-  destination: Ipv4,
-): RouteSight {
-  try {
-    return {
-      kind: "found",
-      answer: rtnetlink.routeTo(destination, { source }),
-    };
-  } catch (error) {
-    if (!(error instanceof SystemCallError)) throw error;
-    return { kind: "refused", errno: error.errno, text: error.message };
-  }
 }

@@ -15,7 +15,7 @@ import {
   type TestPacket,
 } from "../../host/firewall/evaluate/test_packet.ts";
 import { SystemCallError } from "../../linux/errno.ts";
-import type { RouteQuery } from "../../linux/netlink/rtnetlink.ts";
+import type { RouteQuery, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
 import { type Fact, seen, valueOf } from "./fact.ts";
@@ -121,7 +121,7 @@ export function isRoutedBack(
 
 /** The kernel's answer, a refusal included. */
 export function routeSight(
-  { rtnetlink }: Looks,
+  { rtnetlink }: { readonly rtnetlink: Pick<Rtnetlink, "routeTo"> },
   destination: Ipv4,
   query: RouteQuery,
 ): RouteSight {

@@ -9,7 +9,7 @@ import { isShown, warningDefinitions } from "../status/health.ts";
 import type { AgentState, StatusSummary } from "../status/state.ts";
 import type { AgentMetrics } from "./agent_metrics.ts";
 import { CATALOGUE, type MetricName } from "./catalogue.ts";
-import { deviceCounters } from "./device_counters.ts";
+import { trafficCounters } from "./device_counters.ts";
 import { dropLabels } from "./drop_reasons.ts";
 import { LOG_LEVELS } from "./event_counts.ts";
 import { LOSS_CAUSES } from "./lease_losses.ts";
@@ -180,10 +180,8 @@ function networkSamples(
 
 function trafficSamples(backend: BackendStatus | null): Samples {
   if (backend === null) return {};
-  const { counters, dataPath, device, type } = backend;
-  const values = Object.keys(counters).length > 0
-    ? counters
-    : deviceCounters(device);
+  const { dataPath, device, type } = backend;
+  const values = trafficCounters(backend);
   const directions = (name: string) =>
     [["transmit", `tx.${name}`], ["receive", `rx.${name}`]].flatMap(
       ([direction, counter]) =>

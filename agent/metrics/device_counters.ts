@@ -1,6 +1,6 @@
 /**
- * What the kernel has counted at an overlay device, for backends whose packets pass
- * only through the kernel.
+ * The counters of a backend, or of its device, if the packets pass only through the
+ * kernel.
  *
  * @module
  */
@@ -33,4 +33,18 @@ export function deviceCounters(
     // EINVAL). What is not known has no samples, and the other metrics stay.
     return {};
   }
+}
+
+/** A backend's own counters; of one that counts nothing, those of its device. */
+export function trafficCounters(
+  backend:
+    | {
+      readonly counters: Readonly<Record<string, number>>;
+      readonly device?: string | undefined;
+    }
+    | null,
+  ofDevice: typeof deviceCounters = deviceCounters,
+): Readonly<Record<string, number>> {
+  const own = backend?.counters ?? {};
+  return Object.keys(own).length > 0 ? own : ofDevice(backend?.device);
 }

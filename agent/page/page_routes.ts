@@ -5,7 +5,10 @@
  */
 
 import type { Clock } from "../../linux/clock.ts";
-import { deviceCounters } from "../metrics/device_counters.ts";
+import {
+  type deviceCounters,
+  trafficCounters,
+} from "../metrics/device_counters.ts";
 import type { Handler, PlainAnswer } from "../status/request_server.ts";
 import type { AgentState, StatusSnapshot } from "../status/state.ts";
 
@@ -39,7 +42,7 @@ async function makeAnswer(): Promise<PlainAnswer> {
 export function dataHandler(
   state: Pick<AgentState, "snapshot">,
   clock: Pick<Clock, "monotonic">,
-  countersOf: typeof deviceCounters = deviceCounters,
+  countersOf?: typeof deviceCounters,
 ): Handler {
   let copy:
     | { readonly madeAtMs: number; readonly body: Uint8Array }
@@ -57,12 +60,7 @@ export function dataHandler(
 
 function pageData(
   status: StatusSnapshot,
-  countersOf: typeof deviceCounters,
+  countersOf: typeof deviceCounters | undefined,
 ): PageData {
-  const { backend } = status;
-  const own = backend?.counters ?? {};
-  return {
-    ...status,
-    counters: Object.keys(own).length > 0 ? own : countersOf(backend?.device),
-  };
+  return { ...status, counters: trafficCounters(status.backend, countersOf) };
 }

@@ -49,10 +49,16 @@ export async function fetchMetrics(
   return text;
 }
 
-async function fetchPath(
+/**
+ * What the agent answers at a path.
+ *
+ * @throws {AgentNotRunningError | AgentAccessError}
+ */
+export async function fetchPath(
   socketPath: string,
   path: string,
   signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly isOk: boolean; readonly text: string }> {
   using client = Deno.createHttpClient({
     proxy: { transport: "unix", path: socketPath },
@@ -62,6 +68,7 @@ async function fetchPath(
     // it; without DNS that takes too long.
     const response = await fetch(`http://127.0.0.1${path}`, {
       client,
+      headers,
       signal,
     });
     return { isOk: response.ok, text: await response.text() };

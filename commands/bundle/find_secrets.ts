@@ -10,6 +10,7 @@
 
 import type { Settings } from "../../config/settings.ts";
 import { parseDotenv } from "../../host/dotenv.ts";
+import { ENVIRONMENT_FILES } from "../environment_files.ts";
 import { Secrets } from "./secrets.ts";
 
 /** What may know some. */
@@ -24,13 +25,6 @@ export interface SecretSources {
   /** With saved states, records and keys of all networks. */
   readonly directories: readonly string[];
 }
-
-/** The environment files of `loden.service`. */
-export const ENVIRONMENT_FILES: readonly string[] = [
-  "/run/flannel/options.env",
-  "/etc/loden/options.env",
-  "/etc/default/loden",
-];
 
 export async function findSecrets(sources: SecretSources): Promise<Secrets> {
   const secrets = new Secrets();

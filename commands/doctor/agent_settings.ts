@@ -7,6 +7,7 @@
 import { resolveSettings, type Settings } from "../../config/settings.ts";
 import { parseDotenv } from "../../host/dotenv.ts";
 import { type AgentProcess, settingsOf } from "../agent_process.ts";
+import { ENVIRONMENT_FILES } from "../environment_files.ts";
 
 /** Settings, and where they are from. */
 export interface ChosenSettings {
@@ -24,15 +25,10 @@ export interface SettingsHost {
   readonly readText: (path: string) => string | undefined;
 }
 
-/** Where the unit may be, and what it reads: the last one wins. */
+/** Where the unit may be. */
 const UNITS = ["/etc", "/usr/lib", "/lib"].map((directory) =>
   `${directory}/systemd/system/loden.service`
 );
-const UNIT_FILES = [
-  "/run/flannel/options.env",
-  "/etc/loden/options.env",
-  "/etc/default/loden",
-];
 /** Of the unit's command line. */
 const UNIT_WORDS = ["--ip-masq=true"];
 
@@ -79,6 +75,6 @@ function unitEnvironment(
   readText: SettingsHost["readText"],
 ): Record<string, string> {
   return Object.fromEntries(
-    UNIT_FILES.flatMap((path) => [...parseDotenv(readText(path) ?? "")]),
+    ENVIRONMENT_FILES.flatMap((path) => [...parseDotenv(readText(path) ?? "")]),
   );
 }
