@@ -218,7 +218,8 @@ export class PeerProbe {
     const isLarge = phase.kind === "doubt" && phase.lostBytes > SMALL_BYTES;
     if (!isLarge || ++this.#largeLosses < LARGE_LOSSES) return;
     this.#largeLosses = 0;
-    this.#search(SMALL_BYTES, phase.lostBytes, nowMs);
+    // The lost size is tried once more: an agent that ends loses it, too.
+    this.#search(SMALL_BYTES, phase.lostBytes + 1, nowMs);
   }
 
   #miss(phase: Phase, turn: Turn, icmp: boolean, nowMs: number): void {

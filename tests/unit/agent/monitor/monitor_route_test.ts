@@ -9,7 +9,8 @@ const REQUEST = "GET /monitor HTTP/1.1\\r\\n\\r\\n";
 
 /** A server of the route, and what listeners were given. */
 class World implements AsyncDisposable {
-  readonly directory = Deno.makeTempDirSync();
+  /** Where another user may go: the tests' own directory is not open to any. */
+  readonly directory = Deno.makeTempDirSync({ dir: "/tmp" });
   readonly paths = instancePaths(this.directory, "/a");
   readonly asked: boolean[] = [];
   readonly server = StatusServer.start(

@@ -175,3 +175,15 @@ Deno.test("another MTU of the overlay is measured again", () => {
   assertEquals(world.turn(), [{ way: "udp", packetBytes: 1_372 }]);
   assertEquals(world.probe.mtuBytes, 1_372);
 });
+
+Deno.test("large packets that were lost by chance are no narrow path: not one byte less", () => {
+  const world = new World();
+  world.turn();
+  // As when an agent ends, twice.
+  world.passes = ({ packetBytes }) => packetBytes === SMALL_BYTES;
+  world.turns(4);
+  assertEquals(world.probe.purpose, "find out");
+  world.passes = () => true;
+  world.turns(12);
+  assertEquals([world.probe.purpose, world.probe.mtuBytes], ["confirm", MTU]);
+});

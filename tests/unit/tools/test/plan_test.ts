@@ -11,7 +11,7 @@ const ROOT = new URL("../../../../", import.meta.url);
 const PARTS = [...Deno.readDirSync(new URL("tests/unit/", ROOT))]
   .map(({ name }) => name)
   .filter((name) =>
-    !["bench", "fakes", "rig", "support", "tools"].includes(name)
+    !["bench", "fakes", "kernels", "rig", "support", "tools"].includes(name)
   )
   .filter((name) => !name.endsWith(".ts")).sort();
 const OTHER_DENO = { deno: "/cache/deno", denoVersion: "0.0.1" };
