@@ -343,7 +343,12 @@ function hostComplaints(
       : [`it must have ${subnet}, and has ${lease?.subnet}`],
     ...others.filter((other) => !fresh.has(other))
       .map((other) => `${other} is no fresh peer of it`),
-    ...warnings.map(({ code }) => `warning ${code}`),
+    ...peers.filter(({ probe, subnet }) =>
+      others.includes(subnet) && probe?.state === "unreachable"
+    ).map(({ subnet }) => `${subnet} does not answer probes`),
+    // A fault may leave the lease of a host that it made up: it is unreachable.
+    ...warnings.filter(({ code }) => code !== "peers.unreachable")
+      .map(({ code, text }) => `warning ${code}: ${text}`),
   ];
 }
 
