@@ -50,6 +50,8 @@ agent each, and packets from container to container. Needs root and Linux.
 const KEPT_NAME = "loden-demo";
 const PINGS = 1_000;
 const TCP_SECONDS = 3;
+/** An emulated processor takes half a minute. */
+const READY_MS = 120_000;
 
 interface Figures {
   readonly path: string;
@@ -273,7 +275,7 @@ async function show(
 async function startAgents(rig: Rig, signal: AbortSignal): Promise<Agent[]> {
   const agents = [];
   for (const host of rig.hosts) agents.push(await rig.startAgent(host));
-  for (const agent of agents) await agent.ready(undefined, signal);
+  for (const agent of agents) await agent.ready(READY_MS, signal);
   return agents;
 }
 
