@@ -187,13 +187,20 @@ class Watching implements Disposable {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#components;
     for (let reads = 1; await slept(clock, READ_EVERY_MS, signal); reads++) {
-      // Before the records: what is counted by then has been recorded, if it is.
-      const counters = reads % READS_PER_COUNT === 0
-        ? this.#counters()
-        : undefined;
-      this.#read();
-      if (counters !== undefined) this.#count(counters);
+      try {
+        this.#look(reads % READS_PER_COUNT === 0);
+      } catch (error) {
+        // A data path whose counters cannot be read must not end the agent.
+        this.#report(describeError(error));
+      }
     }
+  }
+
+  #look(countsToo: boolean): void {
+    // Before the records: what is counted by then has been recorded, if it is.
+    const counters = countsToo ? this.#counters() : undefined;
+    this.#read();
+    if (counters !== undefined) this.#count(counters);
   }
 
   #read(): void {

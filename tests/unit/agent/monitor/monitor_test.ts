@@ -69,6 +69,8 @@ class World {
     { backendType: "udp", reader: this.drops, kernelAlone: false },
   ];
   counters: Record<string, number> = {};
+  /** Why the backend's counters cannot be read. */
+  failure: Error | undefined;
 
   constructor() {
     this.state.attach({
@@ -78,6 +80,7 @@ class World {
   }
 
   get backend(): BackendStatus {
+    if (this.failure) throw this.failure;
     return {
       type: this.sources[0]?.backendType ?? "none",
       dataPath: "tun",
@@ -377,6 +380,17 @@ Deno.test("a data path that cannot be read ends nothing, and is logged once", as
   world.drops.failure = new Error("no ring");
   await world.clock.advance(SECOND_MS);
   world.drops.failure = undefined;
+  world.drops.pending = [PACKET];
+  await world.clock.advance(READ_MS);
+  assertEquals(types(await eventsOf(stream)), ["start", "source", "drop"]);
+});
+
+Deno.test("counters that cannot be read end nothing", async () => {
+  const world = new World();
+  using stream = world.listen();
+  world.failure = new Error("no counters");
+  await world.clock.advance(SECOND_MS);
+  world.failure = undefined;
   world.drops.pending = [PACKET];
   await world.clock.advance(READ_MS);
   assertEquals(types(await eventsOf(stream)), ["start", "source", "drop"]);
