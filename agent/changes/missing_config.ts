@@ -7,6 +7,7 @@
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import type { Settings } from "../../config/settings.ts";
 import { LodenError } from "../../errors.ts";
+import { shellWord } from "../../linux/shell_word.ts";
 
 const EXAMPLE = '{ "Network": "10.1.0.0/16" }';
 
@@ -55,8 +56,8 @@ export function configCommands(
     option("--key", etcdKeyFile),
     option("--user", etcdUsername),
     "put",
-    quote(`${settings.etcdPrefix}/config`),
-    quote(value),
+    shellWord(`${settings.etcdPrefix}/config`),
+    shellWord(value),
   ];
   const loden = [
     "loden config put",
@@ -67,13 +68,13 @@ export function configCommands(
     option("--etcd-keyfile", etcdKeyFile),
     option("--etcd-username", etcdUsername),
     option("--etcd-password-file", settings.etcdPasswordFile),
-    quote(value),
+    shellWord(value),
   ];
   return [join(etcdctl), join(loden)];
 }
 
 function option(name: string, value: string): string {
-  return value === "" ? "" : `${name}=${quote(value)}`;
+  return value === "" ? "" : `${name}=${shellWord(value)}`;
 }
 
 function optionUnlessDefault(name: string, value: string): string {
@@ -83,11 +84,4 @@ function optionUnlessDefault(name: string, value: string): string {
 
 function join(words: readonly string[]): string {
   return words.filter((word) => word !== "").join(" ");
-}
-
-/** For a POSIX shell. */
-function quote(word: string): string {
-  return /^[A-Za-z0-9_.,:\/@%+-]+$/.test(word)
-    ? word
-    : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { shellWord } from "../../../linux/shell_word.ts";
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
@@ -38,7 +39,7 @@ export function judgeContainer(
   if (!isUp) {
     return drop(
       `${deviceName} of the container is down`,
-      `${enter} ip link set ${deviceName} up`,
+      `${enter} ip link set ${shellWord(deviceName)} up`,
     );
   }
   const { gateway, mtuBytes: routeMtu } = route.answer;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { seen } from "../../../../agent/explain/fact.ts";
+import { seen, valueOf } from "../../../../agent/explain/fact.ts";
 import type { Flow } from "../../../../agent/explain/flow.ts";
 import type { Echoes } from "../../../../agent/explain/snapshot.ts";
 import { ERRNO } from "../../../../linux/errno.ts";
@@ -153,6 +153,23 @@ const BROKEN: readonly Broken[] = [
       }),
     place: "this host: container",
     fix: "nsenter --target=812 --net ip route add default via 10.1.5.1",
+  },
+  {
+    name: "the container's device is down, and its name is a command",
+    breaks: ({ here }) => {
+      const look = here.containers.get(ip(HERE.container))!;
+      const container = look.container!;
+      const inside = valueOf(container.inside)!;
+      here.containers.set(ip(HERE.container), {
+        ...look,
+        container: {
+          ...container,
+          inside: seen({ ...inside, deviceName: "x;reboot", isUp: false }),
+        },
+      });
+    },
+    place: "this host: container",
+    fix: "nsenter --target=812 --net ip link set 'x;reboot' up",
   },
   {
     name: "the packet is larger than the container's MTU",
