@@ -6,6 +6,7 @@
 
 import type { LogRecord } from "@logtape/logtape";
 import { bold, cyan, dim, red, yellow } from "@std/fmt/colors";
+import { UNSAFE_CHARACTERS } from "../../linux/terminal.ts";
 import { logFields, type LogValue } from "./log_fields.ts";
 
 /** The levels that a line shows. */
@@ -117,16 +118,10 @@ function quote(text: string): string {
   return escapeControls(JSON.stringify(text));
 }
 
-/**
- * Characters that would break a line (control characters, U+2028, U+2029) or
- * make a terminal show other text than is there (writing direction).
- */
-const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
-
-/** JSON escapes for the same characters. */
+/** JSON escapes for what is unsafe on a terminal. */
 function escapeControls(text: string): string {
   return text.replace(
-    UNSAFE,
+    UNSAFE_CHARACTERS,
     (character) =>
       `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -190,7 +190,7 @@ class Watching implements Disposable {
       try {
         this.#look(reads % READS_PER_COUNT === 0);
       } catch (error) {
-        // A data path whose counters cannot be read must not end the agent.
+        // Counters that cannot be read now must not end the streams.
         this.#report(describeError(error));
       }
     }

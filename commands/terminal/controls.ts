@@ -4,13 +4,12 @@
  * @module
  */
 
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+import { UNSAFE_CHARACTERS } from "../../linux/terminal.ts";
 
 /**
- * A line without control characters, which could move the cursor, set colours
- * or trigger answers; each becomes `?`.
+ * A line without characters that could move the cursor, set colours, trigger
+ * answers or turn the writing direction; each becomes `?`.
  */
 export function withoutControls(line: string): string {
-  return line.replaceAll(CONTROL, "?");
+  return line.replaceAll(UNSAFE_CHARACTERS, "?");
 }
