@@ -13,8 +13,8 @@ export const exitCodes = {
   /** An invalid flag, environment variable, file or argument. */
   usage: 2,
   /**
-   * `loden status`: no agent of this network is running (as in LSB's `status`), or
-   * it does not answer.
+   * `loden status`, `metrics`, `monitor`: no agent of this network is running (as
+   * in LSB's `status`), or it does not answer.
    */
   notRunning: 3,
   /** Another agent of the same network, or flannel's flanneld, runs on this host. */

@@ -78,7 +78,7 @@ export const commandTable: readonly CommandEntry[] = [
     synopsis:
       "[--proto=WORD] [--port=N] [--size=N] [--send] [--json] [FLAG]... FROM TO",
     help:
-      "say what becomes of a packet between two containers or hosts, and why",
+      "say what happens to a packet between two containers or hosts, and why",
     flags: [
       PROTO_FLAG,
       PORT_FLAG,

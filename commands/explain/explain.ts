@@ -45,7 +45,7 @@ async function askAgent(socketPath: string): Promise<StatusSnapshot> {
   }
 }
 
-/** Prints what becomes of a packet; the exit code says it, too. */
+/** Prints what happens to a packet; the exit code says it, too. */
 export async function run(io: CommandContext): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;

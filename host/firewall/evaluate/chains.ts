@@ -58,7 +58,7 @@ export interface DecidingRule {
   readonly rule: string;
 }
 
-/** What becomes of a packet at a hook. */
+/** What happens to a packet at a hook. */
 export type HookVerdict =
   | { readonly verdict: "accept" }
   | { readonly verdict: "drop"; readonly by: DecidingRule }

@@ -1,9 +1,9 @@
 /**
  * The chains of `iptables-save` for the evaluation.
  *
- * Known are the matches and targets of Docker's, flannel's and Loden's rules, and
- * those that are common on hosts. Any other match holds perhaps, and any other
- * target may do anything.
+ * It knows the matches and targets of Docker's, flannel's and Loden's rules, and
+ * those that are common on hosts. Any other match may hold, and any other target
+ * may do anything.
  *
  * @module
  */
@@ -35,6 +35,7 @@ const PRIORITIES: ReadonlyMap<string, number> = new Map([
   ["security", 50],
 ]);
 const NAT_PRIORITY = { destination: -100, source: 100 };
+
 /** @param tool `iptables` or `iptables-legacy`, for people. */
 export function iptablesBaseChains(text: string, tool: string): BaseChain[] {
   return [...tablesOf(text)].flatMap(([name, { chains, policies }]) => {

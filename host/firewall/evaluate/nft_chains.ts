@@ -1,9 +1,9 @@
 /**
  * The chains of `nft -j list ruleset` for the evaluation.
  *
- * Known are the expressions of Docker's, flannel's and Loden's rules, and those
- * that are common on hosts (libnftables-json(5)). Any other condition holds
- * perhaps, and any other statement may do anything.
+ * It knows the expressions of Docker's, flannel's and Loden's rules, and those
+ * that are common on hosts (libnftables-json(5)). Any other condition may hold,
+ * and any other statement may do anything.
  *
  * @module
  */
