@@ -46,7 +46,7 @@ export const FEATURE_MODULES: Readonly<Record<Feature, readonly string[]>> = {
   wireguard: ["wireguard"],
 };
 
-/** What came out of it. */
+/** The result of one. */
 export interface FeatureTrial {
   readonly feature: Feature;
   readonly works: boolean;

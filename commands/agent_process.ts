@@ -8,6 +8,7 @@ import type { InstancePaths } from "../agent/instance/instance.ts";
 import { InstanceLock } from "../agent/instance/instance_lock.ts";
 import { resolveSettings, type Settings } from "../config/settings.ts";
 import { LodenError } from "../errors.ts";
+import { ifThere } from "../linux/proc.ts";
 import { readIfThere } from "../linux/read_if_there.ts";
 
 /** An agent that runs. Empty or `undefined` is what this user may not read. */
@@ -86,13 +87,10 @@ function flagsOf(words: readonly string[]): string[] {
 }
 
 function logFileOf(pid: number): string | undefined {
-  try {
+  return ifThere(() => {
     const path = Deno.readLinkSync(`/proc/${pid}/fd/2`);
     return Deno.statSync(path).isFile ? path : undefined;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
+  });
 }
 
 /** The last service in the path of its control group. */

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { isProcessGone } from "../linux/proc_error.ts";
+import { isProcessGone, processIds } from "../linux/proc.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
 import { networkNamespaceOf } from "./network_namespace.ts";
 
@@ -73,9 +73,7 @@ function hasAddress(trie: string, address: Ipv4): boolean {
 const NAMED = ["/run/netns", "/var/run/netns"];
 
 const hostProcesses: ProcessTable = {
-  pids: () =>
-    [...Deno.readDirSync("/proc")].map(({ name }) => name)
-      .filter((name) => /^\d+$/.test(name)).map(Number),
+  pids: processIds,
   namespaceOf: networkNamespaceOf,
   read: (pid, name) => Deno.readTextFileSync(`/proc/${pid}/${name}`),
   hasNamedNamespaces: () =>
@@ -84,7 +82,7 @@ const hostProcesses: ProcessTable = {
         return [...Deno.readDirSync(path)].length > 0;
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return false;
-        // Who may not look cannot say that there are none.
+        // There may be some that this user may not see.
         if (isProcessGone(error)) return true;
         throw error;
       }

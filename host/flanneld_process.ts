@@ -5,7 +5,7 @@
  */
 
 import { basename } from "node:path/posix";
-import { isProcessGone } from "../linux/proc_error.ts";
+import { ifThere, processIds } from "../linux/proc.ts";
 import { networkNamespaceOf } from "./network_namespace.ts";
 
 /**
@@ -114,10 +114,7 @@ function valueOf(
 }
 
 const procProcesses: ProcessTable = {
-  pids: () =>
-    [...Deno.readDirSync("/proc")]
-      .map(({ name }) => Number(name))
-      .filter((pid) => Number.isInteger(pid)),
+  pids: processIds,
   words: (pid, file) =>
     ifThere(() => Deno.readTextFileSync(`/proc/${pid}/${file}`))
       ?.split("\0").filter((word) => word !== "") ?? [],
@@ -131,12 +128,3 @@ const procProcesses: ProcessTable = {
   },
   network: (pid) => ifThere(() => networkNamespaceOf(pid)),
 };
-
-function ifThere<Value>(look: () => Value): Value | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (isProcessGone(error)) return undefined;
-    throw error;
-  }
-}

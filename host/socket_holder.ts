@@ -5,7 +5,7 @@
  */
 
 import { basename } from "node:path/posix";
-import { isProcessGone } from "../linux/proc_error.ts";
+import { ifThere, processIds } from "../linux/proc.ts";
 
 /** What the kernel shows of processes. Every call may find that one has ended. */
 export interface HolderProcesses {
@@ -67,10 +67,7 @@ const procProcesses: HolderProcesses = {
     ifThere(() => Deno.readLinkSync("/proc/self/ns/pid")) ===
       FIRST_PID_NAMESPACE &&
     ifThere(() => Deno.readTextFileSync("/proc/1/status")) !== undefined,
-  pids: () =>
-    [...Deno.readDirSync("/proc")]
-      .map(({ name }) => Number(name))
-      .filter((pid) => Number.isInteger(pid)),
+  pids: processIds,
   status: (pid) => ifThere(() => Deno.readTextFileSync(`/proc/${pid}/status`)),
   sockets: (pid) =>
     ifThere(() => {
@@ -88,12 +85,3 @@ const procProcesses: HolderProcesses = {
     ifThere(() => Deno.readTextFileSync(`/proc/${pid}/cmdline`))?.split("\0") ??
       [],
 };
-
-function ifThere<Value>(look: () => Value): Value | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (isProcessGone(error)) return undefined;
-    throw error;
-  }
-}

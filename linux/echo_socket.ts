@@ -7,20 +7,15 @@
 import { internetChecksum } from "../net/checksum.ts";
 import { type Ipv4, ipv4FromBytes } from "../net/ipv4.ts";
 import { ERRNO, SystemCallError } from "./errno.ts";
+import { openIcmpSocket } from "./icmp_socket.ts";
 import {
-  AF_INET,
   IPPROTO_IP,
+  sendTo,
   setSocketOption,
   socketAddress,
 } from "./inet_socket.ts";
 import { addressOf, checked, errno, libc } from "./libc.ts";
 
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0x800;
-const SOCK_CLOEXEC = 0x80000;
-const IPPROTO_ICMP = 1;
-const SOL_RAW = 255;
-const ICMP_FILTER = 1;
 const MSG_DONTWAIT = 0x40;
 const IP_MTU_DISCOVER = 10;
 /** DF is set, and what the kernel has learned of the path is not asked. */
@@ -72,22 +67,8 @@ export class KernelEchoSocket implements EchoSocket {
    * @throws {SystemCallError} without CAP_NET_RAW or that address.
    */
   constructor(address?: Ipv4) {
-    this.descriptor = checked(
-      libc().socket(
-        AF_INET,
-        SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
-        IPPROTO_ICMP,
-      ),
-      "create an ICMP socket",
-      "run as root or with CAP_NET_RAW",
-    );
+    this.descriptor = openIcmpSocket(~(1 << ECHO_REPLY));
     try {
-      setSocketOption(
-        this.descriptor,
-        SOL_RAW,
-        ICMP_FILTER,
-        ~(1 << ECHO_REPLY),
-      );
       setSocketOption(
         this.descriptor,
         IPPROTO_IP,
@@ -114,16 +95,7 @@ export class KernelEchoSocket implements EchoSocket {
     message.set(nonce.subarray(0, 4), 4);
     message.set(nonce, ICMP_HEADER_BYTES);
     new DataView(message.buffer).setUint16(2, internetChecksum(message));
-    const name = socketAddress(destination, 0);
-    const sent = libc().sendto(
-      this.descriptor,
-      addressOf(message),
-      message.length,
-      0,
-      addressOf(name),
-      name.length,
-    );
-    return sent < 0 ? -errno() : sent;
+    return sendTo(this.descriptor, destination, 0, message);
   }
 
   receive(): EchoReply | undefined {

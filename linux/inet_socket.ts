@@ -5,7 +5,7 @@
  */
 
 import { type Ipv4, ipv4FromBytes, ipv4ToBytes } from "../net/ipv4.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf, errno, libc } from "./libc.ts";
 
 /** `linux/socket.h`. */
 export const AF_INET = 2;
@@ -61,4 +61,23 @@ export function setSocketOption(
 ): number {
   const buffer = Int32Array.of(value);
   return libc().setsockopt(descriptor, level, option, addressOf(buffer), 4);
+}
+
+/** Sends one datagram: sendto(2). Returns its bytes or a negative errno. */
+export function sendTo(
+  descriptor: number,
+  address: Ipv4,
+  port: number,
+  payload: Uint8Array,
+): number {
+  const name = socketAddress(address, port);
+  const sent = libc().sendto(
+    descriptor,
+    addressOf(payload),
+    payload.length,
+    0,
+    addressOf(name),
+    name.length,
+  );
+  return sent < 0 ? -errno() : sent;
 }

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { ifThere } from "./proc.ts";
+import { readIfThere } from "./read_if_there.ts";
+
 /** `present`: loaded or built in; `loadable`: the kernel can load it. */
 export type ModuleState = "present" | "loadable" | "absent";
 
@@ -48,18 +51,5 @@ export function canLoadModules(root = ""): boolean {
 }
 
 function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
-  }
+  return ifThere(() => Deno.statSync(path)) !== undefined;
 }

@@ -1,5 +1,6 @@
 /**
- * Who has connected to a unix socket of this process: SO_PEERCRED, unix(7).
+ * The users that are connected to a unix socket of this process: SO_PEERCRED,
+ * unix(7).
  *
  * `Deno.Conn` has no descriptor to ask about, so all descriptors of the process
  * are looked at. An answer is about all connections to a path together.

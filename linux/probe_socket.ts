@@ -6,8 +6,8 @@
  */
 
 import type { Ipv4 } from "../net/ipv4.ts";
-import { IPPROTO_IP, setSocketOption, socketAddress } from "./inet_socket.ts";
-import { addressOf, checked, errno, libc } from "./libc.ts";
+import { IPPROTO_IP, sendTo, setSocketOption } from "./inet_socket.ts";
+import { addressOf, checked, libc } from "./libc.ts";
 import { KernelUnderlaySocket } from "./underlay_socket.ts";
 
 const IP_TTL = 2;
@@ -81,16 +81,7 @@ export class KernelProbeSocket implements ProbeSocket {
   }
 
   send(address: Ipv4, port: number, payload: Uint8Array): number {
-    const name = socketAddress(address, port);
-    const sent = libc().sendto(
-      this.descriptor,
-      addressOf(payload),
-      payload.length,
-      0,
-      addressOf(name),
-      name.length,
-    );
-    return sent < 0 ? -errno() : sent;
+    return sendTo(this.descriptor, address, port, payload);
   }
 
   receive(): ProbeDatagram | undefined {

@@ -4,12 +4,9 @@
  * @module
  */
 
+import { ifThere } from "./proc.ts";
+
 /** Its text; `undefined` if it is missing or this user may not read it. */
 export function readIfThere(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
+  return ifThere(() => Deno.readTextFileSync(path));
 }

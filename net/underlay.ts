@@ -30,6 +30,12 @@ export interface OuterTraffic {
   readonly sourcePorts?: string;
 }
 
+/** `UDP port 8285`, for people. */
+export function trafficText({ port, protocol }: OuterTraffic): string {
+  const name = protocol === 17 ? "UDP" : `IP protocol ${protocol}`;
+  return port === undefined ? name : `${name} port ${port}`;
+}
+
 /** Where outer packets may come from and leave by on this host. */
 export interface UnderlayUse {
   readonly traffic: readonly OuterTraffic[];

@@ -143,7 +143,7 @@ export async function gatherSending(
 }
 
 /**
- * The same with what came back from the peer, and with the neighbour, whom the
+ * The same with what came back from the peer, and with the neighbour, which the
  * kernel has asked for by now.
  */
 export function withAnswer(

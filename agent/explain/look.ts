@@ -5,7 +5,7 @@
  */
 
 import { describeError, LodenError } from "../../errors.ts";
-import { isProcessGone } from "../../linux/proc_error.ts";
+import { isProcessGone } from "../../linux/proc.ts";
 import { type Fact, seen, unseen } from "./fact.ts";
 
 /** What a look shows, or what the system answers in its place. */

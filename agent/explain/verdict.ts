@@ -1,5 +1,5 @@
 /**
- * What becomes of the packet, and which side is to blame.
+ * What happens to the packet, and which side drops it.
  *
  * @module
  */

@@ -27,9 +27,7 @@ export const REGISTRY_CALLS = [
 export type RegistryCall = typeof REGISTRY_CALLS[number];
 
 /** Upper bounds of the durations, in seconds. A call ends after five at most. */
-export const CALL_BUCKETS: readonly number[] = [
-  ...[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-];
+const CALL_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** How a renewal ends; `changed`: another program has changed the key. */
 export const RENEWAL_RESULTS = ["ok", "changed", "failed"] as const;

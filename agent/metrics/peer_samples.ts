@@ -1,5 +1,5 @@
 /**
- * Metrics of single peers, for those who ask for them.
+ * Metrics of single peers, with `--metrics-peers`.
  *
  * @module
  */

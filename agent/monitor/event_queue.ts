@@ -12,7 +12,7 @@ export interface EventQueueLimits {
 }
 
 /** About a second of all that there can be. */
-export const EVENT_QUEUE_LIMITS: EventQueueLimits = {
+const EVENT_QUEUE_LIMITS: EventQueueLimits = {
   lines: 4_096,
   characters: 1 << 20,
 };

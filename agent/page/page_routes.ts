@@ -9,11 +9,9 @@ import {
   type deviceCounters,
   trafficCounters,
 } from "../metrics/device_counters.ts";
+import { keepAnswer } from "../status/kept_answer.ts";
 import type { Handler, PlainAnswer } from "../status/request_server.ts";
 import type { AgentState, StatusSnapshot } from "../status/state.ts";
-
-/** However many pages are open, the state is read once in this time. */
-const COPY_MS = 1_000;
 
 /** The state as the page shows it. */
 export interface PageData extends StatusSnapshot {
@@ -44,18 +42,14 @@ export function dataHandler(
   clock: Pick<Clock, "monotonic">,
   countersOf?: typeof deviceCounters,
 ): Handler {
-  let copy:
-    | { readonly madeAtMs: number; readonly body: Uint8Array }
-    | undefined;
-  return () => {
-    const nowMs = clock.monotonic();
-    if (copy === undefined || nowMs - copy.madeAtMs >= COPY_MS) {
-      const data = pageData(state.snapshot(), countersOf);
-      const body = new TextEncoder().encode(JSON.stringify(data));
-      copy = { madeAtMs: nowMs, body };
-    }
-    return { status: 200, body: copy.body, contentType: "application/json" };
-  };
+  return keepAnswer(clock, () =>
+    Promise.resolve({
+      status: 200,
+      body: new TextEncoder().encode(
+        JSON.stringify(pageData(state.snapshot(), countersOf)),
+      ),
+      contentType: "application/json",
+    }));
 }
 
 function pageData(

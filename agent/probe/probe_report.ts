@@ -8,7 +8,11 @@ import { getLogger } from "@logtape/logtape";
 import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
-import type { Underlay, UnderlayUse } from "../../net/underlay.ts";
+import {
+  trafficText,
+  type Underlay,
+  type UnderlayUse,
+} from "../../net/underlay.ts";
 import {
   type AgentState,
   formatTime,
@@ -154,13 +158,13 @@ export class ProbeReport {
       return;
     }
     const outer = (this.#surroundings.underlayUse()?.traffic ?? [])
-      .map(({ port, protocol, sourcePorts }) =>
-        port === undefined
-          ? `IP protocol ${protocol}`
-          : `UDP port ${port}${
-            sourcePorts === undefined ? "" : ` from ports ${sourcePorts}`
-          }`
-      );
+      .map((traffic) => {
+        const { sourcePorts } = traffic;
+        const from = sourcePorts === undefined
+          ? ""
+          : ` from ports ${sourcePorts}`;
+        return trafficText(traffic) + from;
+      });
     const fix = decided > 1 && peers.length === decided
       ? "check this host's own underlay and firewall first"
       : "check that the host is up";

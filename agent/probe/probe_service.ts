@@ -39,7 +39,7 @@ const TICK_MS = 1_000;
 const TRAFFIC_TICKS = 30;
 /** All of fewer have their turns in time anyway. */
 const MANY_PEERS = 50;
-/** Datagrams that are read, whoever sends them; the rest is lost in the kernel. */
+/** Datagrams that are read, of all senders; the rest is lost in the kernel. */
 const READ_LIMIT: RateLimit = { perSecond: 400, burst: 400 };
 /** Then the rest of the agent has its turn. */
 const READS_AT_ONCE = 32;
@@ -90,7 +90,7 @@ export interface ProbeCounters {
   readonly limited: number;
   /** Datagrams of senders that are no peer's host, or by another device. */
   readonly refused: number;
-  /** Datagrams of peers that are no message, and responses nobody waits for. */
+  /** Datagrams of peers that are no message, and unexpected responses. */
   readonly unexpected: number;
 }
 

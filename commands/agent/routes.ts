@@ -5,7 +5,7 @@
  */
 
 import type { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
-import { MetricsRoute } from "../../agent/metrics/metrics_route.ts";
+import { metricsHandler } from "../../agent/metrics/metrics_route.ts";
 import { dataHandler, documentHandler } from "../../agent/page/page_routes.ts";
 import type { Handler } from "../../agent/status/request_server.ts";
 import type { Routes } from "../../agent/status/routes.ts";
@@ -33,7 +33,7 @@ export function socketRoutes(
   if (metrics) {
     routes.set(
       "/metrics",
-      metricsHandler(state, metrics, { ofProcess: false }),
+      metricsRoute(state, metrics, { ofProcess: false }),
     );
   }
   return routes;
@@ -45,20 +45,19 @@ export function listenerRoutes(
   metrics: AgentMetrics,
 ): Routes {
   return new Map<string, Handler>([
-    ["/metrics", metricsHandler(state, metrics, { ofProcess: true })],
+    ["/metrics", metricsRoute(state, metrics, { ofProcess: true })],
     ["/", documentHandler()],
     ["/status", dataHandler(state, metrics.clock)],
   ]);
 }
 
-function metricsHandler(
+function metricsRoute(
   state: AgentState,
   metrics: AgentMetrics,
   options: { readonly ofProcess: boolean },
 ): Handler {
-  const route = new MetricsRoute(metrics.clock, async () => {
+  return metricsHandler(metrics.clock, async () => {
     const { collect } = await import("../../agent/metrics/collect.ts");
     return await collect(state, metrics, options);
   });
-  return (request) => route.answer(request);
 }

@@ -26,6 +26,7 @@ import { renderSettings } from "../config/settings_text.ts";
 import { renderStatus } from "../status/status_text.ts";
 import { describeVersions } from "../version.ts";
 import type { AgentProcess } from "../agent_process.ts";
+import { once } from "../once.ts";
 import { type Gathered, outputs, type Part } from "./gather.ts";
 import { describePrograms } from "./kernel_programs.ts";
 import { describeWireguard } from "./wireguard_devices.ts";
@@ -216,14 +217,6 @@ const UNIT_PROPERTIES = [
 
 function alias({ etcdPrefix }: Settings): string {
   return deviceAlias(etcdPrefix);
-}
-
-/** Two parts need it; the second gets what the first got. */
-function once<T>(
-  ask: (signal: AbortSignal) => Promise<T>,
-): (signal: AbortSignal) => Promise<T> {
-  let answer: Promise<T> | undefined;
-  return (signal) => answer ??= ask(signal);
 }
 
 /** What the agent answers, if it does. */

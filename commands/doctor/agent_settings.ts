@@ -36,7 +36,7 @@ const UNIT_WORDS = ["--ip-masq=true"];
 const SELECTING = ["etcd-prefix", "run-dir"];
 
 /**
- * Who gives the command any of the agent's settings means those. Otherwise the
+ * The command's own, if it has any of the agent's settings. Otherwise the
  * running agent's are taken, or those with which its unit would start it.
  *
  * @throws {SettingsError} for a value with which the unit would not start it.

@@ -29,6 +29,7 @@ import {
   kernelModuleState,
 } from "../../linux/kernel_module.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { ifThere } from "../../linux/proc.ts";
 import { readIfThere } from "../../linux/read_if_there.ts";
 import {
   type AgentProcess,
@@ -36,6 +37,7 @@ import {
   findAgentProcess,
 } from "../agent_process.ts";
 import { etcdOptions } from "../etcd.ts";
+import { once } from "../once.ts";
 import type { SettingsHost } from "./agent_settings.ts";
 import type {
   AgentSight,
@@ -79,14 +81,6 @@ export function openHost(settings: Settings): DoctorHost & Disposable {
     findFlanneld: () => findFlanneld(settings),
     [Symbol.dispose]: () => rtnetlink[Symbol.dispose](),
   };
-}
-
-/** Several checks want it. */
-function once<T>(
-  read: (signal: AbortSignal) => Promise<T>,
-): (signal: AbortSignal) => Promise<T> {
-  let result: Promise<T> | undefined;
-  return (signal) => result ??= read(signal);
 }
 
 /** From etcd, and from what the last start has left. */
@@ -195,11 +189,5 @@ async function engine(): Promise<RunningEngine | undefined> {
 }
 
 function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return false;
-    throw error;
-  }
+  return ifThere(() => Deno.statSync(path)) !== undefined;
 }

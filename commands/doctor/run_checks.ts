@@ -9,7 +9,7 @@ import type { Clock } from "../../linux/clock.ts";
 import type { Check, DoctorHost } from "./check.ts";
 import { type Finding, rankOf } from "./finding.ts";
 
-/** How long to wait, and whom to tell. */
+/** How long to wait, and what to call meanwhile. */
 export interface RunChecksOptions {
   readonly clock: Clock;
   /** For each check. */

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { isProcessGone } from "../../linux/proc_error.ts";
+import { isProcessGone } from "../../linux/proc.ts";
 import { networkNamespaceOf } from "../network_namespace.ts";
 
 /** What the daemon says about itself. */

@@ -439,9 +439,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "each request of a page makes the agent read its whole state",
-    file: "agent/page/page_routes.ts",
-    text: "nowMs - copy.madeAtMs >= COPY_MS",
-    change: "nowMs - copy.madeAtMs >= 0",
+    file: "agent/status/kept_answer.ts",
+    text: "nowMs - kept.madeAtMs < KEPT_MS",
+    change: "nowMs - kept.madeAtMs < 0",
     tests: ["tests/unit/agent/page/page_routes_test.ts"],
   },
   {

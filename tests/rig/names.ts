@@ -8,7 +8,7 @@
  * @module
  */
 
-import { isProcessGone } from "../../linux/proc_error.ts";
+import { isProcessGone } from "../../linux/proc.ts";
 
 const PATTERN = /^loden-(\d+)-([0-9a-z]+)-\d+(-|$)/;
 

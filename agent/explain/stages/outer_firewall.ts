@@ -5,7 +5,7 @@
  */
 
 import type { Judgement } from "../../../net/finding.ts";
-import type { OuterTraffic } from "../../../net/underlay.ts";
+import { trafficText } from "../../../net/underlay.ts";
 import { valueOf } from "../fact.ts";
 import type { ReceiveSnapshot, SendSnapshot } from "../snapshot.ts";
 import { filterFix } from "./filter_fix.ts";
@@ -25,10 +25,4 @@ export function judgeOuterFilter(
       traffic,
     ),
   });
-}
-
-/** `UDP port 8285`, for people. */
-export function trafficText({ port, protocol }: OuterTraffic): string {
-  const name = protocol === 17 ? "UDP" : `IP protocol ${protocol}`;
-  return port === undefined ? name : `${name} port ${port}`;
 }

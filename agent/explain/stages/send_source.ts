@@ -1,5 +1,5 @@
 /**
- * Who sends.
+ * The sender.
  *
  * @module
  */

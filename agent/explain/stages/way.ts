@@ -6,9 +6,9 @@
 
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
+import { trafficText } from "../../../net/underlay.ts";
 import { valueOf } from "../fact.ts";
 import type { Echoes, SendSnapshot } from "../snapshot.ts";
-import { trafficText } from "./outer_firewall.ts";
 
 /** By the other agent's answer, probes and the packets of `--send`. */
 export function judgeWay(snapshot: SendSnapshot): Judgement | undefined {

@@ -1,4 +1,4 @@
-// The picture of the peers: this host in the middle, and whom it reaches.
+// The picture of the peers: this host in the middle, and the hosts that it reaches.
 
 import { setText, svgElement } from "./dom.js";
 import { cellsOf, hasTrouble, ordered, reachCounts, reachOf } from "./peers.js";

@@ -50,7 +50,7 @@ export function followStatus(onStatus, onFailure) {
   return () => wake();
 }
 
-/** Nobody looks at a hidden page, so it does not ask. */
+/** A hidden page does not ask. */
 function untilShown() {
   return new Promise((resolve) => {
     if (!document.hidden) return resolve();

@@ -1,6 +1,6 @@
 /**
  * The main thread's side of the rings in which workers keep the beginnings of
- * packets that they drop, while somebody listens.
+ * packets that they drop, while there is a listener.
  *
  * @module
  */

@@ -193,7 +193,7 @@ export const SYSTEM_CALL_AREA_END = 0x37000;
 
 // --- dropped packets ---------------------------------------------------------
 
-/** Not zero: somebody listens, so drops are recorded. */
+/** Not zero: there is a listener, so drops are recorded. */
 export const CONTROL_RECORD_DROPS = 0x1038;
 /** The device by which the last receive came, or 0. */
 export const RX_INTERFACE = 0x1090;

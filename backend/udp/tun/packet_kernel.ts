@@ -34,7 +34,7 @@ export interface PacketKernel {
   isPeerAddress(address: number): boolean;
   addCount(counter: number, by: number): void;
   /**
-   * Keeps the beginning of a dropped packet, if somebody listens. `bytes` of its
+   * Keeps the beginning of a dropped packet, if there is a listener. `bytes` of its
    * `length` are at `packet`.
    */
   recordDrop(

@@ -9,7 +9,7 @@
 
 import { describeError, LodenError } from "../../../errors.ts";
 import type { CommandRunner } from "../../../linux/command.ts";
-import { isProcessGone } from "../../../linux/proc_error.ts";
+import { isProcessGone } from "../../../linux/proc.ts";
 import { NoFirewallToolError } from "../errors.ts";
 import { runTool } from "../run_tool.ts";
 import type { BaseChain } from "./chains.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { MetricsRoute } from "../../../../agent/metrics/metrics_route.ts";
+import { metricsHandler } from "../../../../agent/metrics/metrics_route.ts";
 import type { Family } from "../../../../agent/metrics/metric.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 
@@ -16,31 +16,31 @@ const FAMILY: Family = {
 Deno.test("a thousand scrapes in a second read the values once, and the next second once more", async () => {
   const clock = new FakeClock();
   let reads = 0;
-  const route = new MetricsRoute(clock, () => {
+  const route = metricsHandler(clock, () => {
     reads++;
     return Promise.resolve([FAMILY]);
   });
   const answers = await Promise.all(
-    Array.from({ length: 1_000 }, () => route.answer(PLAIN)),
+    Array.from({ length: 1_000 }, () => route(PLAIN)),
   );
   assertEquals(reads, 1);
   assertEquals(new Set(answers).size, 1);
   await clock.advance(999);
-  await route.answer(PLAIN);
+  await route(PLAIN);
   assertEquals(reads, 1);
   await clock.advance(1);
-  await route.answer(PLAIN);
+  await route(PLAIN);
   assertEquals(reads, 2);
 });
 
 Deno.test("each format has its own copy", async () => {
-  const route = new MetricsRoute(
+  const route = metricsHandler(
     new FakeClock(),
     () => Promise.resolve([FAMILY]),
   );
   const [plain, open] = await Promise.all([
-    route.answer(PLAIN),
-    route.answer(OPEN),
+    route(PLAIN),
+    route(OPEN),
   ]);
   assertEquals(
     [plain.contentType, open.contentType].map((type) => type!.split(";")[0]),
@@ -50,11 +50,11 @@ Deno.test("each format has its own copy", async () => {
 
 Deno.test("a failure is not kept for the next scrape", async () => {
   let fails = true;
-  const route = new MetricsRoute(
+  const route = metricsHandler(
     new FakeClock(),
     () => fails ? Promise.reject(new Error("gone")) : Promise.resolve([FAMILY]),
   );
-  await assertRejects(() => route.answer(PLAIN), Error, "gone");
+  await assertRejects(() => route(PLAIN), Error, "gone");
   fails = false;
-  assertEquals((await route.answer(PLAIN)).status, 200);
+  assertEquals((await route(PLAIN)).status, 200);
 });
