@@ -7,8 +7,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { get as getHttp, type IncomingMessage } from "node:http";
-import { get as getHttps } from "node:https";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import * as v from "valibot";
 import { readTlsFiles, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -43,7 +43,7 @@ export async function askWeb(
 ): Promise<WebAnswers> {
   const [version, health] = await Promise.all(
     ["/version", "/health"].map((path) =>
-      ask(endpoint, tls, path, signal).catch(() => undefined)
+      Promise.try(() => ask(endpoint, tls, path, signal)).catch(() => undefined)
     ),
   );
   return {
@@ -90,42 +90,51 @@ export function clockOf(
   };
 }
 
-async function ask(
+/**
+ * One question in HTTP/1.0, which ends with the connection. Neither `fetch`, which
+ * would use a web proxy, nor `node:http`, whose answers the signal does not end in
+ * Deno 2.7.
+ */
+function ask(
   { host, port, tls: isTls }: Endpoint,
   tls: TlsFiles,
   path: string,
   signal: AbortSignal,
 ): Promise<DatedAnswer & { readonly text: string }> {
-  const options = {
-    host,
-    port,
-    path,
-    signal,
-    // One question a connection: an idle one would keep the process.
-    agent: false as const,
-    ...isTls ? readTlsFiles(tls) : {},
-  };
   const sentMs = Date.now();
-  const answer = Promise.withResolvers<IncomingMessage>();
-  // Not `fetch`: it would use a web proxy.
-  const request = (isTls ? getHttps : getHttp)(options, answer.resolve);
-  request.on("error", answer.reject);
-  const response = await answer.promise;
-  const receivedMs = Date.now();
+  const { promise, reject, resolve } = Promise.withResolvers<
+    DatedAnswer & { readonly text: string }
+  >();
+  const socket = isTls
+    ? connectTls({ host, port, ...readTlsFiles(tls) })
+    : connect({ host, port });
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.length;
-    if (bytes > MOST_BYTES) break;
-    chunks.push(chunk);
-  }
-  request.destroy();
-  return {
-    text: Buffer.concat(chunks).toString(),
-    date: response.headers.date,
-    sentMs,
-    receivedMs,
+  let receivedMs = 0;
+  const fail = (reason: unknown) => {
+    socket.destroy();
+    reject(reason);
   };
+  const abort = () => fail(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  socket.once(isTls ? "secureConnect" : "connect", () => {
+    socket.write(`GET ${path} HTTP/1.0\r\nHost: ${host}:${port}\r\n\r\n`);
+  });
+  socket.on("data", (chunk: Uint8Array) => {
+    receivedMs ||= Date.now();
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) fail(new Error("the answer is too long"));
+  });
+  socket.once("error", fail);
+  socket.once("end", () => {
+    socket.destroy();
+    const [head = "", ...body] = Buffer.concat(chunks).toString()
+      .split("\r\n\r\n");
+    const date = /^date: *(.+)$/im.exec(head)?.[1];
+    resolve({ text: body.join("\r\n\r\n"), date, sentMs, receivedMs });
+  });
+  return promise.finally(() => signal.removeEventListener("abort", abort));
 }
 
 function parseJson(text: string): unknown {
