@@ -60,6 +60,8 @@ export async function attachContainer(
   const address = `${a}.${b}.${c}.${Number(d) + number}`;
   const { mtuBytes } = options;
   const port = `${bridge}.${number}`;
+  // Of a former container: the kernel takes down a namespace when it has time.
+  await host.attempt(["ip", "link", "delete", port]);
   await host.ip([
     `link add ${port} mtu ${mtuBytes} type veth ` +
     `peer name eth0 mtu ${mtuBytes} netns ${namespace.name}`,
