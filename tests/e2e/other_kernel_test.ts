@@ -1,6 +1,7 @@
 /**
- * The oldest kernel that Debian has and the kernel data path takes, in a virtual
- * machine; `deno task test:kernels` tries the others.
+ * The kernel data path on an older kernel, in a virtual machine; `deno task
+ * test:kernels` tries the others. No agent runs: an emulated processor beside
+ * other tests is too slow for two of them and etcd.
  *
  * @module
  */
@@ -8,17 +9,18 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { attempt } from "../../tools/command.ts";
 
-const SCRIPT = `set -e
-export DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
-deno test -A --cached-only --no-check tests/contract/packet_fates_programs_test.ts
-deno run -A --cached-only --no-check tools/demo.ts`;
+const FILES = [
+  "tests/contract/kernel_features_test.ts",
+  "tests/contract/packet_fates_programs_test.ts",
+  // Packets through a pair of devices with four queues.
+  "tests/contract/flow_queues_test.ts",
+];
 
-Deno.test("on Linux 6.1 the programs judge packets as here, and the demonstration carries packets by them", async () => {
+Deno.test("on Linux 6.1 the kernel data path has what it needs, judges packets as here and carries them", async () => {
   const { exitCode, stderr, stdout } = await attempt([
     ...[Deno.execPath(), "run", "-A", "tests/kernels/main.ts", "6.1"],
-    `--run=${SCRIPT}`,
+    ...FILES,
   ]);
   assertEquals(exitCode, 0, stdout + stderr);
-  assertMatch(stdout, /ok \| \d{2,} passed \| 0 failed/);
-  assertEquals(stdout.match(/: \d+ packets by .*\(ebpf\)/g)?.length, 2, stdout);
+  assertMatch(stdout, /^[1-9]\d* passed, 0 failed$/m);
 });
