@@ -102,7 +102,7 @@ export interface RingReader extends Disposable {
    */
   read(most: number): Uint8Array<ArrayBuffer>[];
   /** Forgets what is there. */
-  skip(): void;
+  discard(): void;
 }
 
 /**

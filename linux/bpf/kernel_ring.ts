@@ -58,8 +58,8 @@ class KernelRing implements RingReader {
     return this.#records?.read(most) ?? [];
   }
 
-  skip(): void {
-    this.#records?.skip();
+  discard(): void {
+    this.#records?.discard();
   }
 
   [Symbol.dispose](): void {

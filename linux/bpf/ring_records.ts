@@ -74,7 +74,7 @@ export class RingRecords {
   }
 
   /** Forgets what is there. */
-  skip(): void {
+  discard(): void {
     const { consumer, producer } = this.#memory;
     Atomics.store(consumer, 0, Atomics.load(producer, 0));
   }

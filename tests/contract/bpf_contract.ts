@@ -439,7 +439,7 @@ function mapTests(test: RegisterTest, trieBatchTest: RegisterTest): void {
     using ring = bpf.mapRing(map);
     map[Symbol.dispose]();
     assertEquals(ring.read(10), []);
-    ring.skip();
+    ring.discard();
     ring[Symbol.dispose]();
     assertEquals(ring.read(10), []);
     using other = bpf.createMap(HASH);

@@ -211,7 +211,7 @@ export class FakeBpf implements Bpf {
     return {
       read: (most) =>
         isOpen ? records.splice(0, most).map((each) => each.slice()) : [],
-      skip: () => isOpen && records.splice(0),
+      discard: () => isOpen && records.splice(0),
       [Symbol.dispose]: () => {
         if (isOpen) this.#dropMap(id);
         isOpen = false;

@@ -74,8 +74,8 @@ export class KernelDrops implements DropReader, Disposable {
     const nowNs = bootTimeNs();
     if (this.#ring === undefined) {
       this.#ring = bpf.mapRing(maps.loden_drops);
-      // Of an earlier listener.
-      this.#ring.skip();
+      // What was recorded for an earlier listener.
+      this.#ring.discard();
     }
     if (nowNs + ASKS_AGAIN_NS > this.#askedUntilNs) {
       this.#askedUntilNs = nowNs + ASKS_NS;

@@ -122,7 +122,7 @@ Deno.test("room is given back only when the records were copied", () => {
 Deno.test("what is there can be forgotten", () => {
   const ring = new KernelSide();
   ring.write(bytes(1));
-  ring.records.skip();
+  ring.records.discard();
   ring.write(bytes(2));
   assertEquals(ring.records.read(MOST), [bytes(2)]);
 });
