@@ -18,6 +18,39 @@ import {
 /** Lines with an IPv6 address and its device each; a kernel may be without IPv6. */
 const IPV6_ADDRESSES = "/proc/net/if_inet6";
 
+/** A network namespace that a device of this one was moved to. */
+class OtherNamespace implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly path: string;
+
+  private constructor(
+    child: Deno.ChildProcess,
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+  ) {
+    this.#child = child;
+    this.#reader = reader;
+    this.path = `/proc/${child.pid}/ns/net`;
+  }
+
+  static async with(deviceName: string): Promise<OtherNamespace> {
+    const child = new Deno.Command("unshare", {
+      args: ["--net", "sh", "-c", "echo ready; exec sleep 60"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    runSync("ip", ["link", "set", deviceName, "netns", String(child.pid)]);
+    return new OtherNamespace(child, reader);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel();
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+}
+
 function hasIpv6(): boolean {
   return [...Deno.readDirSync("/proc/self/net")]
     .some(({ name }) => name === "if_inet6");
@@ -136,19 +169,10 @@ function kernelTests(): void {
   Deno.test("KernelRtnetlink knows no peer of a device whose peer is elsewhere", async () => {
     using world = kernelWorld();
     const { link, peer } = world.rtnetlink.createVethPair(PAIR);
-    const child = new Deno.Command("unshare", {
-      args: ["--net", "sh", "-c", "echo ready; exec sleep 60"],
-      stdout: "piped",
-    }).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read();
-    runSync("ip", ["link", "set", peer.name, "netns", String(child.pid)]);
+    await using _other = await OtherNamespace.with(peer.name);
     const found = world.rtnetlink.links().find(({ index }) =>
       index === link.index
     );
-    await reader.cancel();
-    child.kill("SIGKILL");
-    await child.status;
     assertEquals(found?.peerIndex, undefined);
   });
 
@@ -226,22 +250,13 @@ function kernelTests(): void {
   Deno.test("a look into another network namespace leaves this thread where it was", async () => {
     using world = kernelWorld();
     const { link, peer } = world.rtnetlink.createVethPair(PAIR);
-    const child = new Deno.Command("unshare", {
-      args: ["--net", "sh", "-c", "echo ready; exec sleep 60"],
-      stdout: "piped",
-    }).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read();
-    runSync("ip", ["link", "set", peer.name, "netns", String(child.pid)]);
-    const there = inNetworkNamespace(`/proc/${child.pid}/ns/net`, () => {
+    await using other = await OtherNamespace.with(peer.name);
+    const there = inNetworkNamespace(other.path, () => {
       using rtnetlink = new KernelRtnetlink();
       return rtnetlink.links().find(({ name }) => name === peer.name);
     });
     using again = new KernelRtnetlink();
     const here = again.links().find(({ index }) => index === link.index);
-    await reader.cancel();
-    child.kill("SIGKILL");
-    await child.status;
     assertEquals(
       [there?.remoteIndex, here?.remoteIndex],
       [link.index, there?.index],

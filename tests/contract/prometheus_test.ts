@@ -5,29 +5,22 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { BackendStatus } from "../../backend/backend.ts";
-import { PROGRAM_COUNTERS } from "../../backend/udp/ebpf/counters.ts";
 import { run } from "../../tools/command.ts";
 import { bringUp, newAgentState } from "../support/agent_state.ts";
 import { unknownIn } from "../support/metric_names.ts";
-import { metricsText, newMetrics } from "../support/metrics_text.ts";
+import {
+  COUNTING_BACKEND,
+  metricsText,
+  newMetrics,
+} from "../support/metrics_text.ts";
 
 const PACKAGING = new URL("../../packaging/prometheus/", import.meta.url)
   .pathname;
 const RULES = `${PACKAGING}loden.rules.yml`;
 
-const BACKEND: BackendStatus = {
-  type: "udp",
-  dataPath: "ebpf",
-  reason: "",
-  device: "flannel0",
-  peers: 1,
-  counters: Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 1])),
-};
-
 Deno.test("promtool finds nothing wrong with the metrics, in names, types and text", async () => {
   const state = bringUp(newAgentState());
-  state.attach({ backend: () => BACKEND, subnetCount: () => 255 });
+  state.attach({ backend: () => COUNTING_BACKEND, subnetCount: () => 255 });
   const metrics = newMetrics(undefined, { perPeer: true });
   metrics.registry.onCall("list", "ok", 0.01);
   metrics.registry.onRenewal("ok");

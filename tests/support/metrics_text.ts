@@ -7,8 +7,20 @@
 import { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { collect } from "../../agent/metrics/collect.ts";
 import { expose, type Format } from "../../agent/metrics/exposition.ts";
+import type { BackendStatus } from "../../backend/backend.ts";
+import { PROGRAM_COUNTERS } from "../../backend/udp/ebpf/counters.ts";
 import type { AgentState } from "../../agent/status/state.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
+
+/** A backend each of whose counters stands at 1. */
+export const COUNTING_BACKEND: BackendStatus = {
+  type: "udp",
+  dataPath: "ebpf",
+  reason: "",
+  device: "flannel0",
+  peers: 1,
+  counters: Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 1])),
+};
 
 /** The counts of an agent that has just started. */
 export function newMetrics(

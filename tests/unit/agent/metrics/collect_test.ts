@@ -2,12 +2,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CATALOGUE } from "../../../../agent/metrics/catalogue.ts";
 import { collect } from "../../../../agent/metrics/collect.ts";
 import type { Metric } from "../../../../agent/metrics/metric.ts";
-import { PROGRAM_COUNTERS } from "../../../../backend/udp/ebpf/counters.ts";
-import type { BackendStatus } from "../../../../backend/backend.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { bringUp, newAgentState, PEER } from "../../../support/agent_state.ts";
 import {
+  COUNTING_BACKEND,
   declaredTypes,
   metricsText,
   newMetrics,
@@ -53,18 +52,9 @@ Deno.test("every metric is declared with its type, before the agent has anything
   assertEquals(values(text, "loden_lease_expiry_timestamp_seconds"), {});
 });
 
-const BACKEND: BackendStatus = {
-  type: "udp",
-  dataPath: "ebpf",
-  reason: "",
-  device: "flannel0",
-  peers: 1,
-  counters: Object.fromEntries(PROGRAM_COUNTERS.map((name) => [name, 1])),
-};
-
 Deno.test("every series has the labels of its metric, and values from its closed sets", async () => {
   const state = bringUp(newAgentState());
-  state.attach({ backend: () => BACKEND });
+  state.attach({ backend: () => COUNTING_BACKEND });
   const metrics = newMetrics();
   metrics.registry.onCall("list", "no-leader", 0.2);
   metrics.registry.onResync("compacted");
@@ -176,7 +166,7 @@ Deno.test("what probes say of each peer has series of its own only where they ar
   ]);
   const subnet = parseCidr("10.1.6.0/24")!;
   state.attach({
-    backend: () => ({ ...BACKEND, peers: 3 }),
+    backend: () => ({ ...COUNTING_BACKEND, peers: 3 }),
     peerTraffic: () => [
       { subnet, txPackets: 1, txBytes: 2, rxPackets: 3, rxBytes: 4 },
     ],
