@@ -24,6 +24,11 @@ import { hostIdOf } from "../../../support/host_ids.ts";
 const TTL_SECONDS = 600;
 /** Shorter than what is left of a TTL when its renewal is due. */
 const SHORT_OUTAGE_SECONDS = 200;
+/**
+ * Between two outages of a host: enough for a renewal that is due, also after
+ * lost answers. Without it two short outages make one that outlasts the TTL.
+ */
+const RECOVERY_SECONDS = 60;
 const HOSTS = 6;
 const SPOILT = "garbage";
 /** So few subnets that hosts meet; in some runs more hosts than subnets. */
@@ -44,6 +49,8 @@ class Host {
   #running: Promise<unknown> = Promise.resolve();
   keeper: LeaseKeeper | undefined;
   isCutOff = false;
+  /** Monotonic clock, milliseconds: the end of the last outage. */
+  connectedSinceMs = -Infinity;
 
   constructor(
     readonly world: World,
@@ -211,10 +218,7 @@ class World {
         this.hosts[event.host]!.forget();
         break;
       case "cut-off":
-        this.hosts[event.host]!.isCutOff = true;
-        etcd.breakWatches("unreachable");
-        await this.pass(event.seconds);
-        this.hosts[event.host]!.isCutOff = false;
+        await this.#cutOff(this.hosts[event.host]!, event.seconds);
         break;
       case "lose-answers":
         this.#lostAnswers = event.count;
@@ -257,6 +261,17 @@ class World {
         break;
     }
     await this.pass(event.thenSeconds);
+  }
+
+  async #cutOff(host: Host, seconds: number): Promise<void> {
+    const connectedSeconds = (this.clock.monotonic() - host.connectedSinceMs) /
+      1_000;
+    await this.pass(Math.max(0, RECOVERY_SECONDS - connectedSeconds));
+    host.isCutOff = true;
+    this.etcd.breakWatches("unreachable");
+    await this.pass(seconds);
+    host.isCutOff = false;
+    host.connectedSinceMs = this.clock.monotonic();
   }
 
   /** etcd starts again, on other data than before. */
