@@ -13,6 +13,8 @@ import type { Looks } from "./looks.ts";
 import { decodeQuestion, encodeAnswer } from "./question.ts";
 import { judgeReceiving } from "./stages/receive.ts";
 
+export { hostLooks } from "./host_looks.ts";
+
 /** A tool that hangs must not keep the agent busy; the asker waits two seconds. */
 const LIMIT_MS = 1_500;
 

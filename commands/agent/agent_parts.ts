@@ -4,8 +4,6 @@
  * @module
  */
 
-import { answerQuestion } from "../../agent/explain/answer.ts";
-import { hostLooks } from "../../agent/explain/host_looks.ts";
 import { Agent } from "../../agent/agent.ts";
 import {
   deviceAlias,
@@ -138,11 +136,6 @@ export async function composeAgent(
   });
   const former = await readSubnetEnv(settings.subnetFile);
   const footprint = await readFootprint(paths);
-  const looks = hostLooks(rtnetlink, {
-    ...{ etcdPrefix: settings.etcdPrefix, stateDir: settings.stateDir, paths },
-    status: () => Promise.resolve(state.snapshot()),
-    entersContainers: false,
-  });
   const agent = new Agent({
     clock: systemClock,
     random: systemRandom,
@@ -233,8 +226,18 @@ export async function composeAgent(
       openSocket: (address, port) => new KernelProbeSocket(address, port),
       openEcho: (address) => new KernelEchoSocket(address),
       watch: (descriptors) => new DescriptorWatch(descriptors),
-      answerQuestion: (question, asker, spaceBytes) =>
-        answerQuestion(looks, question, asker, spaceBytes),
+      answerQuestion: async (question, asker, spaceBytes) => {
+        const { answerQuestion, hostLooks } = await import(
+          "../../agent/explain/answer.ts"
+        );
+        const { etcdPrefix, stateDir } = settings;
+        const looks = hostLooks(rtnetlink, {
+          ...{ etcdPrefix, stateDir, paths },
+          status: () => Promise.resolve(state.snapshot()),
+          entersContainers: false,
+        });
+        return await answerQuestion(looks, question, asker, spaceBytes);
+      },
     },
   }, {
     probePort: settings.probePort,
