@@ -4,12 +4,58 @@
  * @module
  */
 
+/** One kind of card, and what its driver can do. */
+export interface CardKind {
+  /** QEMU's device with its properties. */
+  readonly model: string;
+  /** Receive queues. */
+  readonly queues: 1 | 2;
+  /** What the two cards are connected by: see `cables.ts`. */
+  readonly cable: "socket" | "taps";
+  /** The first Linux whose driver runs XDP programs; `undefined`: none does. */
+  readonly xdpSince: string | undefined;
+}
+
+/** What the hypervisor would do for the guest. */
+const NO_OFFLOADS = [
+  ...["csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn"],
+  ...["guest_ufo", "guest_uso4", "guest_uso6", "host_tso4", "host_tso6"],
+  ...["host_ecn", "host_ufo", "host_uso"],
+].map((name) => `${name}=off`).join();
+
+const VIRTIO: CardKind = {
+  model: "virtio-net-pci",
+  queues: 1,
+  cable: "socket",
+  xdpSince: "4.10",
+};
+
 /** The cards that QEMU has and Debian's kernels know. */
 export const CARDS = {
-  virtio: "virtio-net-pci",
-  e1000e: "e1000e",
-  vmxnet3: "vmxnet3",
-} as const;
+  /** A socket passes no super-packets, whatever the card would take. */
+  "virtio": VIRTIO,
+  "virtio-2-queues": {
+    ...VIRTIO,
+    model: "virtio-net-pci,mq=on",
+    queues: 2,
+    cable: "taps",
+  },
+  "virtio-2-queues-plain": {
+    ...VIRTIO,
+    model: `virtio-net-pci,mq=on,${NO_OFFLOADS}`,
+    queues: 2,
+    cable: "taps",
+  },
+  "e1000e": { ...VIRTIO, model: "e1000e", xdpSince: undefined },
+  "vmxnet3": { ...VIRTIO, model: "vmxnet3", xdpSince: "6.6" },
+  /** Over a socket, QEMU's loses most of a TCP stream, VXLAN's too. */
+  "igb": { ...VIRTIO, model: "igb", cable: "taps", xdpSince: "5.10" },
+} as const satisfies Readonly<Record<string, CardKind>>;
 
 /** One of {@linkcode CARDS}. */
 export type CardName = keyof typeof CARDS;
+
+/** Whether there is such a card. */
+export function isCardName(name: string): name is CardName {
+  return Object.hasOwn(CARDS, name);
+}

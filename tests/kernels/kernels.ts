@@ -32,13 +32,20 @@ export const KERNELS: readonly Kernel[] = [
     "6.12",
     "trixie-security",
     String.raw`6\.12\.[0-9]+\+deb13-cloud-amd64`,
-    { cards: ["virtio", "vmxnet3"] },
+    {
+      cards: [
+        "virtio",
+        "vmxnet3",
+        "virtio-2-queues",
+        "virtio-2-queues-plain",
+      ],
+    },
   ),
   image(
     "6.12-full",
     "trixie-security",
     String.raw`6\.12\.[0-9]+\+deb13-amd64`,
-    { cards: ["e1000e"] },
+    { cards: ["e1000e", "igb"] },
   ),
   parts("7.3", "trixie-backports", String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`),
 ];

@@ -4,8 +4,9 @@
  * `deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]`: boots each
  * kernel and runs the test files in it; without words, all kernels and the files
  * that touch the kernel most. `--run` runs a shell script instead, in the
- * project's directory, and shows its output. The last line is
- * `N passed, N failed`.
+ * project's directory, and shows its output. `--hosts` boots two machines on one
+ * cable instead and prints a table, a row for each way to receive packets. The
+ * last line is `N passed, N failed`.
  *
  * The first run downloads about 30 MB a kernel and makes a root file system,
  * which takes a minute or two; both are kept in the cache directory. Nothing but
@@ -25,6 +26,7 @@ import { parseJunit, type TestReport } from "../../tools/junit.ts";
 import { requireLinuxRoot } from "../../tools/linux_root.ts";
 import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
 import { compileHere } from "../../tools/compile.ts";
+import { markdownTable } from "../../tools/docs/markdown_table.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
 import { cacheDirectory } from "../support/cache.ts";
 import { copyTree } from "../support/copy_tree.ts";
@@ -33,8 +35,20 @@ import { makeDisk, temporaryDirectory } from "./disk.ts";
 import { guestRoot } from "./guest_root.ts";
 import { kernelImage } from "./kernel_image.ts";
 import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
-import { brokenRow, type Row, runTwoHosts, tableOf } from "./two_hosts.ts";
-import { VirtualMachine } from "./virtual_machine.ts";
+import { type CardName, CARDS, isCardName } from "./cards.ts";
+import { type RanKernel, updatePage } from "./kernels_page.ts";
+import {
+  brokenRow,
+  cellsOf,
+  HEAD,
+  type KernelRow,
+  type Mode,
+  MODES,
+  type Row,
+  startedWith,
+} from "./rows.ts";
+import { runTwoHosts } from "./two_hosts.ts";
+import { type Disks, VirtualMachine } from "./virtual_machine.ts";
 
 /** What is worth a look on each kernel. */
 const FILES = [
@@ -52,13 +66,19 @@ const FILES = [
 ];
 
 const USAGE =
-  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT | --hosts]
+  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]
+       deno task test:kernels [KERNEL]... --hosts [--cards=LIST] [--modes=LIST] [--write]
 
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
   FILE    a test file (${FILES.length} that touch the kernel)
   --run   a shell script to run instead of tests
   --hosts instead of tests: two hosts on one cable, in each receive mode, with
           each card that the kernel knows
+  --cards ${Object.keys(CARDS).join(", ")}
+          (those that are listed with the kernel)
+  --modes some of auto, xdp, direct, tun (all of them)
+  --write writes the rows into docs/kernels.md; those of other kernels and cards
+          stay
   --help  this text
 `;
 
@@ -68,7 +88,13 @@ interface Request {
   readonly files: readonly string[];
   readonly script: string | undefined;
   readonly hosts: boolean;
+  /** Only these. */
+  readonly cards: readonly CardName[] | undefined;
+  readonly modes: readonly Mode[];
+  readonly write: boolean;
 }
+
+const PAGE = "docs/kernels.md";
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -105,8 +131,8 @@ function parseRequest(args: string[]): Request | string {
   let refused: string | undefined;
   const words = parseArgs(args, {
     // Without "_" the kernel 5.10 would be the number 5.1.
-    string: ["_", "run"],
-    boolean: ["hosts"],
+    string: ["_", "cards", "modes", "run"],
+    boolean: ["hosts", "write"],
     unknown: (word: string) => {
       if (word.startsWith("-")) refused ??= `there is no ${word}`;
       return !word.startsWith("-");
@@ -121,18 +147,28 @@ function parseRequest(args: string[]): Request | string {
     if (kernel === undefined) return `there is no kernel ${name}`;
     kernels.push(kernel);
   }
+  const cards: string[] | undefined = words.cards?.split(",");
+  const unknown = cards?.find((name) => !isCardName(name));
+  if (unknown !== undefined) return `there is no card ${unknown}`;
+  const modes: string[] | undefined = words.modes?.split(",");
   return {
     kernels: kernels.length > 0 ? kernels : KERNELS,
     files: files.length > 0 ? files : FILES,
     script: words.run,
     hosts: words.hosts,
+    cards: cards?.filter(isCardName),
+    modes: MODES.filter((mode) =>
+      modes === undefined || modes.includes(startedWith(mode).split("=")[1]!)
+    ),
+    write: words.write,
   };
 }
 
 async function runAll(
-  { files, hosts, kernels, script }: Request,
+  request: Request,
   signal: AbortSignal,
 ): Promise<number> {
+  const { files, hosts, kernels, script } = request;
   say("Debian's package lists");
   const archive = await DebianArchive.open(
     `${cacheDirectory()}/debian`,
@@ -144,35 +180,44 @@ async function runAll(
   await using work = await temporaryDirectory();
   const project = `${work.path}/project.ext4`;
   await makeProjectDisk(project, hosts, signal);
-  const rows: (Row & { kernel: string })[] = [];
+  const disks: Disks = { project, root };
+  const rows: KernelRow[] = [];
+  const ran: RanKernel[] = [];
   let passed = 0;
   let failed = 0;
   for (const kernel of kernels) {
+    const cards = kernel.cards.filter((card) =>
+      request.cards?.includes(card) ?? true
+    );
+    if (hosts && cards.length === 0) continue;
     const image = await kernelImage(kernel, archive, signal);
     say(`\nLinux ${image.release}`);
     const directory = `${work.path}/${kernel.name}`;
     await Deno.mkdir(directory);
+    const startedAtMs = performance.now();
+    const seconds = () => Math.round((performance.now() - startedAtMs) / 1000);
     if (hosts) {
-      for (const card of kernel.cards) {
+      for (const card of cards) {
         const found = await runTwoHosts(
           image,
-          { project, root },
-          { card, directory },
+          disks,
+          { card, directory, modes: request.modes },
           say,
           signal,
         ).catch((error): Row[] => {
           signal.throwIfAborted();
-          return [brokenRow(card, describeError(error))];
+          return [brokenRow(card, undefined, describeError(error))];
         });
-        rows.push(...found.map((row) => ({ ...row, kernel: image.release })));
+        rows.push(...found.map((row) => ({ ...row, kernel: kernel.name })));
+        say(`  after ${seconds()} s`);
       }
+      const date = new Date().toISOString().slice(0, 10);
+      ran.push({ name: kernel.name, release: image.release, date });
       continue;
     }
-    const startedAtMs = performance.now();
-    const seconds = () => Math.round((performance.now() - startedAtMs) / 1000);
     await using machine = await VirtualMachine.boot(
       image,
-      { project, root },
+      disks,
       { directory },
       signal,
     );
@@ -192,9 +237,13 @@ async function runAll(
     failed += totals.failed;
   }
   if (hosts) {
-    say(`\n${tableOf(rows)}`);
+    say(`\n${markdownTable(HEAD, rows.map(cellsOf))}`);
     failed += rows.filter(({ faults }) => faults.length > 0).length;
     passed += rows.filter(({ faults }) => faults.length === 0).length;
+  }
+  if (request.write) {
+    const page = await Deno.readTextFile(PAGE);
+    await Deno.writeTextFile(PAGE, updatePage(page, ran, rows));
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;

@@ -5,93 +5,125 @@
  * @module
  */
 
+import { describeError } from "../../errors.ts";
+import { type CableEnd, makeCable } from "./cables.ts";
 import { type CardName, CARDS } from "./cards.ts";
 import type { KernelImage } from "./kernel_image.ts";
+import {
+  brokenRow,
+  type Mode,
+  MODES,
+  type Origin,
+  type Results,
+  type Row,
+  rowOf,
+} from "./rows.ts";
 import { type Disks, VirtualMachine } from "./virtual_machine.ts";
 
-/** How the agents are started: `--datapath` and `--ebpf-receive`. */
-const MODES = [
-  ["ebpf", "gro"],
-  ["ebpf", "xdp"],
-  ["ebpf", "direct"],
-  ["tun", "auto"],
-] as const;
-
-/** One mode on one card. Losses are in percent, rates in Mbit/s. */
-export interface Row {
-  readonly card: CardName;
-  /** What was asked for: `ebpf gro`. */
-  readonly mode: string;
-  /** What the agent says that it does: `gro by tcx`, `tun`. */
-  readonly runs: string;
-  readonly tcp: string;
-  readonly udp: string;
-  /** Pings that were lost while an agent was killed and started. */
-  readonly lostInRestart: string;
-  /** What is not as it must be; empty if all is well. */
-  readonly faults: readonly string[];
-}
+/** Longer than this, a card has hung. */
+const CARD_MS = 12 * 60_000;
 
 const HOST = "sh /opt/loden/tests/kernels/guest/two_hosts.sh";
 
+/** Runs words of the guest's script in a machine. */
+type Ask = (machine: VirtualMachine, words: string) => Promise<Results>;
+
 /**
- * Boots two machines and measures each mode.
+ * Boots two machines and tries each mode.
+ *
+ * @param modes those of {@linkcode MODES} that are wanted.
  */
 export async function runTwoHosts(
   image: KernelImage,
   disks: Disks,
-  { card, directory }: {
+  { card, directory, modes = MODES }: {
     readonly card: CardName;
     readonly directory: string;
+    readonly modes?: readonly Mode[];
   },
   say: (line: string) => void,
-  signal: AbortSignal,
+  stop: AbortSignal,
 ): Promise<Row[]> {
-  const boot = async (end: 1 | 2) => {
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(CARD_MS)]);
+  await using cable = await makeCable(card, `${directory}/${card}`, signal);
+  const boot = async (end: CableEnd) => {
     const own = `${directory}/${card}-${end}`;
     await Deno.mkdir(own);
-    const cable = `${directory}/${card}`;
     return await VirtualMachine.boot(
       image,
       disks,
-      { directory: own, card: { model: CARDS[card], cable, end } },
+      { directory: own, card: cable.card(end) },
       signal,
     );
   };
   await using first = await boot(1);
   await using second = await boot(2);
-  const ask = (machine: VirtualMachine, words: string) =>
-    results(machine, words, say, signal);
-  await ask(first, "up 1");
-  await ask(second, "up 2");
+  const machines = [first, second] as const;
+  const ask: Ask = (machine, words) => results(machine, words, say, signal);
+  const { queues } = CARDS[card];
+  for (const [index, machine] of machines.entries()) {
+    await ask(machine, `up ${index + 1} ${queues}`);
+  }
   const rows: Row[] = [];
-  for (const [dataPath, receive] of MODES) {
-    const agent = `agent ${dataPath} ${receive}`;
-    const here = await ask(first, agent);
-    const { container } = await ask(second, agent);
-    const probe = await ask(first, `probe ${container}`);
-    const life = await ask(first, `life ${container}`);
-    const row = rowOf(card, [dataPath, receive], {
-      ...here,
-      ...probe,
-      ...life,
+  for (const mode of modes) {
+    const origin: Origin = { card, mode, release: image.release };
+    const row = await tryMode(machines, origin, ask).catch((error): Row => {
+      signal.throwIfAborted();
+      return brokenRow(card, mode, describeError(error));
     });
     say(
-      `  ${row.mode} on ${card}: ${row.runs}, ${row.faults.join(", ") || "ok"}`,
+      `  ${row.startedWith} on ${card}: ${row.runs}, ${
+        row.faults.join(", ") || "ok"
+      }`,
     );
     rows.push(row);
   }
-  for (const machine of [first, second]) {
+  for (const machine of machines) {
     const { left } = await ask(machine, "cleanup");
+    if (left === "") continue;
     const last = rows.at(-1)!;
-    if (left !== "") {
-      rows[rows.length - 1] = {
-        ...last,
-        faults: [...last.faults, `cleanup left ${left}`],
-      };
-    }
+    rows[rows.length - 1] = {
+      ...last,
+      faults: [...last.faults, `cleanup left ${left}`],
+    };
   }
   return rows;
+}
+
+async function tryMode(
+  [first, second]: readonly [VirtualMachine, VirtualMachine],
+  origin: Origin,
+  ask: Ask,
+): Promise<Row> {
+  const agent = (end: CableEnd) => `agent ${end} ${origin.mode.join(" ")}`;
+  const [here, there] = await both(
+    ask(first, agent(1)),
+    ask(second, agent(2)),
+  );
+  const peer = there.container;
+  const found = [here, await ask(first, `probe ${peer}`)];
+  if (CARDS[origin.card].queues > 1) {
+    const before = await ask(second, "interrupts");
+    await ask(first, `flows ${peer}`);
+    const after = await ask(second, "interrupts");
+    found.push({ queues: difference(after.queues!, before.queues!) });
+  }
+  found.push(await ask(first, `life ${peer}`));
+  found.push(await ask(first, `reset ${peer}`));
+  return rowOf(origin, Object.assign({}, ...found));
+}
+
+/** Waits for both, also if one fails: a machine runs one script at a time. */
+async function both<T>(left: Promise<T>, right: Promise<T>): Promise<[T, T]> {
+  await Promise.allSettled([left, right]);
+  return [await left, await right];
+}
+
+/** Counters that are separated by blanks. */
+function difference(after: string, before: string): string {
+  const earlier = before.split(" ").map(Number);
+  return after.split(" ").map((count, index) => Number(count) - earlier[index]!)
+    .join(" ");
 }
 
 /** Runs the guest's script. @throws if it fails, with its last words. */
@@ -100,7 +132,7 @@ async function results(
   words: string,
   say: (line: string) => void,
   signal: AbortSignal,
-): Promise<Record<string, string>> {
+): Promise<Results> {
   const lines: string[] = [];
   const code = await machine.run(
     `${HOST} ${words}\n`,
@@ -118,78 +150,4 @@ async function results(
       match !== null
     ).map(([, name, value]) => [name!, value!.trim()]),
   );
-}
-
-/** What a packet must do, by the script's names of its results. */
-const WANTED: Readonly<Record<string, string>> = {
-  ping: "0",
-  largest: "0",
-  larger: "refused",
-  fragments: "0",
-};
-
-/** A row of the table. */
-export function rowOf(
-  card: CardName,
-  [dataPath, receive]: readonly [string, string],
-  found: Readonly<Record<string, string>>,
-): Row {
-  const faults = Object.entries(WANTED)
-    .filter(([name, value]) => found[name] !== value)
-    .map(([name]) => `${name}: ${found[name] ?? "none"}`);
-  for (const name of ["tcp", "tcp_back", "udp", "udp_back"]) {
-    if (!(Number(found[name]) > 0)) faults.push(`${name}: nothing arrived`);
-  }
-  // Without the programs, no packet passes while no agent runs.
-  if (dataPath === "ebpf" && found.life !== "0") {
-    faults.push(`kill and start: ${found.life ?? "all"} % lost`);
-  }
-  if (found.path !== dataPath) faults.push(`data path: ${found.path}`);
-  return {
-    card,
-    mode: dataPath === "ebpf" ? `ebpf ${receive}` : dataPath,
-    runs: dataPath === "ebpf"
-      ? `${found.receive} by ${found.attach}`
-      : dataPath,
-    tcp: `${found.tcp} / ${found.tcp_back}`,
-    udp: `${found.udp} / ${found.udp_back}`,
-    lostInRestart: `${found.life} %`,
-    faults,
-  };
-}
-
-/** The row of hosts that could not be tried to the end. */
-export function brokenRow(card: CardName, fault: string): Row {
-  return {
-    ...{ card, mode: "", runs: "", tcp: "", udp: "", lostInRestart: "" },
-    faults: [fault],
-  };
-}
-
-/** The rows as a table in Markdown, for docs/kernels.md. */
-export function tableOf(
-  rows: readonly (Row & { readonly kernel: string })[],
-): string {
-  const head = [
-    "kernel",
-    "card",
-    "started as",
-    "receives",
-    "TCP there / back",
-    "UDP there / back",
-    "lost in a restart",
-    "result",
-  ];
-  const cells = rows.map((row) => [
-    row.kernel,
-    row.card,
-    row.mode,
-    row.runs,
-    row.tcp,
-    row.udp,
-    row.lostInRestart,
-    row.faults.length === 0 ? "passed" : row.faults.join("; "),
-  ]);
-  return [head, head.map(() => "---"), ...cells]
-    .map((line) => `| ${line.join(" | ")} |`).join("\n");
 }

@@ -18,14 +18,12 @@ export interface Disks {
   readonly project: string;
 }
 
-/** An Ethernet card, whose cable leads to another machine. */
+/** An Ethernet card with its cable: see `cables.ts`. */
 export interface Card {
-  /** As QEMU calls it: `virtio-net-pci`, `e1000e`, `vmxnet3`. */
-  readonly model: string;
-  /** A path for a socket, which both machines are given. */
-  readonly cable: string;
-  /** The machine that boots first must be 1, the other 2. */
-  readonly end: 1 | 2;
+  /** QEMU's. */
+  readonly arguments: readonly string[];
+  /** What stands before QEMU's command line: `ip netns exec NAME`. */
+  readonly commandPrefix: readonly string[];
 }
 
 /** What a machine may have besides its disks. */
@@ -65,13 +63,18 @@ export class VirtualMachine implements AsyncDisposable {
   ): Promise<VirtualMachine> {
     const socket = `${directory}/control`;
     const console = `${directory}/console.log`;
-    const process = new Deno.Command("qemu-system-x86_64", {
+    const [program, ...words] = [
+      ...card?.commandPrefix ?? [],
+      "qemu-system-x86_64",
+    ];
+    const process = new Deno.Command(program!, {
       args: [
+        ...words,
         ...["-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max"],
         ...["-m", `${MEMORY_MEGABYTES}`, "-smp", "1", "-no-reboot"],
         ...["-nodefaults", "-display", "none", "-monitor", "none"],
         ...[root, modules, project].flatMap(drive),
-        ...card === undefined ? [] : network(card),
+        ...card?.arguments ?? [],
         ...["-kernel", kernel, "-initrd", initramfs],
         ...["-append", "console=ttyS0 panic=-1 quiet net.ifnames=0"],
         ...["-serial", `file:${console}`],
@@ -176,17 +179,6 @@ function drive(image: string, index: number): string[] {
     `file=${image},format=raw,if=none,id=disk${index},readonly=on`,
     "-device",
     `virtio-blk-pci,drive=disk${index}`,
-  ];
-}
-
-/** No offload of the host passes such a cable: packets cross one by one. */
-function network({ cable, end, model }: Card): string[] {
-  const server = end === 1 ? "on" : "off";
-  return [
-    "-netdev",
-    `stream,id=net0,server=${server},addr.type=unix,addr.path=${cable}`,
-    "-device",
-    `${model},netdev=net0,mac=02:00:00:00:00:0${end}`,
   ];
 }
 

@@ -15,7 +15,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf 2>/dev/null
 # Nothing here waits for a device to ask for its driver.
-for module in tun veth bridge vxlan sch_ingress cls_bpf virtio_net e1000e vmxnet3 \
+for module in tun veth bridge vxlan sch_ingress cls_bpf virtio_net e1000e igb vmxnet3 \
   nf_tables nft_compat nft_chain_nat ip_tables iptable_nat iptable_filter; do
   modprobe --quiet "$module"
 done

@@ -1,10 +1,13 @@
 #!/bin/sh
 # One of two hosts on one cable, as the runner asks for it by words:
 #
-#   up N                   host N (1 or 2) gets its address; host 1 runs etcd
-#   agent DATAPATH RECEIVE starts the agent, or replaces the one that runs
+#   up N QUEUES            host N (1 or 2) gets its address; host 1 runs etcd
+#   agent N DATAPATH MODE  starts the agent, or replaces the one that runs
 #   probe PEER-CONTAINER   sends to a container of the other host
+#   flows PEER-CONTAINER   sends 16 flows there
+#   interrupts             says how many each receive queue of a virtio card had
 #   life PEER-CONTAINER    kills and starts the agent under a ping
+#   reset PEER-CONTAINER   takes the card's link away, and its rings
 #   cleanup                stops the agent and removes what is left
 #
 # A result is a line `name=value`; a failure ends with another code than 0.
@@ -33,8 +36,18 @@ start_agent() {
   wait_for 120 "$LODEN" status --check=ready
 }
 
+stop_agent() {
+  [ -s /tmp/loden.pid ] || return 0
+  kill "$(cat /tmp/loden.pid)" 2>/dev/null || true
+  wait_for 20 sh -c "! kill -0 $(cat /tmp/loden.pid)"
+}
+
 up() {
   wait_for 20 ip link show eth0
+  if [ "$2" -gt 1 ]; then
+    # A machine with one processor takes one queue by itself.
+    ethtool -L eth0 combined "$2"
+  fi
   ip address add "192.0.2.1$1/24" dev eth0
   ip link set eth0 up
   # As Docker does.
@@ -47,11 +60,14 @@ up() {
 }
 
 agent() {
-  if [ -s /tmp/loden.pid ]; then
-    kill "$(cat /tmp/loden.pid)"
-    wait_for 20 sh -c "! kill -0 $(cat /tmp/loden.pid)"
-  fi
-  start_agent "--datapath=$1" "--ebpf-receive=$2"
+  stop_agent
+  # Attaching XDP sets up the rings of many cards: what does the host lose?
+  ping -n -D -i 0.1 "192.0.2.1$((3 - $1))" >/tmp/underlay &
+  pinging=$!
+  start_agent "--datapath=$2" "--ebpf-receive=$3"
+  end_ping $pinging
+  echo "attach_lost=$(missing /tmp/underlay)"
+  echo "attach_gap=$(longest_gap /tmp/underlay)"
   . /run/flannel/subnet.env
   network=${FLANNEL_SUBNET%.1/24}
   if ! ip link show docker0 >/dev/null 2>&1; then
@@ -72,10 +88,38 @@ agent() {
   echo "path=$(sed -n 's/.*"dataPath": *"\([a-z-]*\)".*/\1/p' /tmp/status | head -n 1)"
   echo "receive=$(sed -n 's/.*"receive on eth0": *"\([a-z]*\) by .*/\1/p' /tmp/status)"
   echo "attach=$(sed -n 's/.*"receive on eth0": *"[a-z]* by \([^:]*\):.*/\1/p' /tmp/status)"
+  echo "reason=$(sed -n 's/.*"receive on eth0": *"[^:]*: \(.*\)",*$/\1/p' /tmp/status)"
 }
 
 # The share of its packets that a ping lost, in percent.
 lost() { sed -n 's/.* \([0-9.]*\)% packet loss.*/\1/p' "$1"; }
+
+# The next two read what `ping -D` printed. What it sent last may have had no
+# time to come back, so only what lies between two answers counts.
+
+# How many answers are missing.
+missing() {
+  awk 'match($0, /icmp_seq=[0-9]+/) && /bytes from/ {
+    sequence = substr($0, RSTART + 9, RLENGTH - 9) + 0
+    if (answers++ == 0) first = sequence
+    if (sequence > last) last = sequence
+  } END { print answers == 0 ? "all" : last - first + 1 - answers }' "$1"
+}
+
+# The longest time between two answers, in seconds.
+longest_gap() {
+  awk '/bytes from/ {
+    at = substr($1, 2) + 0
+    if (before > 0 && at - before > gap) gap = at - before
+    before = at
+  } END { if (before > 0) printf "%.1f", gap; else printf "all" }' "$1"
+}
+
+end_ping() {
+  sleep 1
+  kill -INT "$1"
+  wait "$1" || true
+}
 
 in_container() { ip netns exec c "$@"; }
 
@@ -92,10 +136,11 @@ probe() {
   echo "ping=$(lost /tmp/ping)"
   in_container ping -n -c 3 -i 0.2 -M "do" -s $largest "$1" >/tmp/ping || true
   echo "largest=$(lost /tmp/ping)"
-  if in_container ping -n -c 1 -W 1 -M "do" -s $((largest + 1)) "$1" >/tmp/ping 2>&1; then
-    echo "larger=answered"
-  else
+  in_container ping -n -c 1 -W 1 -M "do" -s $((largest + 1)) "$1" >/tmp/ping 2>&1 || true
+  if grep -q -i -E 'message too long|frag needed' /tmp/ping; then
     echo "larger=refused"
+  else
+    echo "larger=$(lost /tmp/ping) % lost"
   fi
   in_container ping -n -c 3 -i 0.2 -s 4000 "$1" >/tmp/ping || true
   echo "fragments=$(lost /tmp/ping)"
@@ -105,8 +150,17 @@ probe() {
   echo "udp_back=$(megabits --client "$1" --udp --bitrate 2M --length 1000 --reverse)"
 }
 
+flows() {
+  in_container iperf3 --client "$1" --udp --parallel 16 --bitrate 200K \
+    --length 500 --time 3 --connect-timeout 5000 >/tmp/flows
+}
+
+interrupts() {
+  echo "queues=$(awk '/virtio[0-9]+-input\.[0-9]+$/ { printf "%s ", $2 }' /proc/interrupts)"
+}
+
 life() {
-  in_container ping -n -i 0.1 -c 100 "$1" >/tmp/life &
+  ip netns exec c ping -n -D -i 0.1 "$1" >/tmp/life &
   pinging=$!
   sleep 2
   arguments=$(tr '\0' '\n' <"/proc/$(cat /tmp/loden.pid)/cmdline" | grep -E '^--(datapath|ebpf-receive)=')
@@ -114,19 +168,62 @@ life() {
   sleep 1
   # shellcheck disable=SC2086 # two words
   start_agent $arguments
-  wait $pinging || true
-  echo "life=$(lost /tmp/life)"
+  end_ping $pinging
+  echo "life=$(missing /tmp/life)"
+  wait_for 30 in_container ping -n -c 1 -W 1 "$1"
+  in_container ping -n -c 5 -i 0.2 "$1" >/tmp/ping || true
+  echo "after_life=$(lost /tmp/ping)"
+}
+
+reset() {
+  ip netns exec c ping -n -D -i 0.1 "$1" >/tmp/reset &
+  pinging=$!
+  sleep 1
+  ip link set eth0 down
+  sleep 2
+  ip link set eth0 up
+  wait_for 30 in_container ping -n -c 1 -W 1 "$1"
+  end_ping $pinging
+  echo "down_gap=$(longest_gap /tmp/reset)"
+  # The driver takes the card apart and puts it together again, as many do when
+  # an XDP program is attached.
+  ip netns exec c ping -n -D -i 0.1 "$1" >/tmp/reset &
+  pinging=$!
+  sleep 1
+  size=$(ethtool -g eth0 2>/dev/null | awk '/^RX:/ { size = $2 } END { print size + 0 }')
+  if [ "$size" -gt 64 ] && ethtool -G eth0 rx $((size / 2)) >/dev/null 2>&1; then
+    wait_for 30 in_container ping -n -c 1 -W 1 "$1"
+    end_ping $pinging
+    echo "rings_gap=$(longest_gap /tmp/reset)"
+    ethtool -G eth0 rx "$size"
+  else
+    end_ping $pinging
+    echo "rings_gap=refused"
+  fi
+  wait_for 30 in_container ping -n -c 1 -W 1 "$1"
+}
+
+left() {
+  {
+    ip -o link show | grep -o 'flannel[^:@]*' || true
+    ip link show eth0 | grep -o 'prog/xdp' || true
+    tc qdisc show dev eth0 | grep -o clsact || true
+    ip route show table all | grep '^10\.1\.0\.0/16' || true
+    { bpftool prog show && bpftool map show; } 2>/dev/null | grep -o 'name loden_[a-z0-9]*' || true
+    { iptables-save || true; nft list ruleset || true; } 2>/dev/null | grep -o -i 'flannel[^ ]*' || true
+  } | sort -u | tr '\n' ' '
 }
 
 cleanup() {
-  kill "$(cat /tmp/loden.pid)"
-  wait_for 20 sh -c "! kill -0 $(cat /tmp/loden.pid)"
+  stop_agent
   "$LODEN" cleanup
-  echo "left=$({
-    ip -o link show | grep -o 'flannel[^:@]*' || true
-    ip route show table all | grep '^10\.1\.0\.0/16' || true
-    bpftool prog show 2>/dev/null | grep -o 'name loden_[a-z]*' || true
-  } | tr '\n' ' ')"
+  # The kernel frees programs a moment later.
+  tries=20
+  while [ -n "$(left)" ] && [ $tries -gt 0 ]; do
+    sleep 0.5
+    tries=$((tries - 1))
+  done
+  echo "left=$(left)"
 }
 
 "$@"
