@@ -222,9 +222,9 @@ async function report(
   restart: ReadonlyMap<PathName, RestartFigures[]>,
   { runs, seconds }: BenchOptions,
 ): Promise<BenchReport> {
-  const base = RATIO_BASES.map((name) =>
-    entries.find(({ path }) => path.name === name)
-  ).find((entry) => entry !== undefined);
+  const entryOf = (name: PathName) =>
+    entries.find(({ path }) => path.name === name);
+  const base = RATIO_BASES.map(entryOf).find((entry) => entry !== undefined);
   const versions: [PathName, string][] = [];
   for (const { path } of entries) {
     const version = await peerVersion(path.name);
@@ -238,14 +238,8 @@ async function report(
     seconds,
     paths: perPath(entries, ({ runs }) => perMode(runs, medianFigures)),
     ratiosTo: base?.path.name ?? null,
-    ratios: base === undefined ? {} : perPath(
-      entries.filter((entry) => entry !== base),
-      (entry) =>
-        perMode(
-          entry.runs,
-          (runs, mode) => ratiosTo(base.runs.get(mode) ?? [], runs),
-        ),
-    ),
+    ratios: ratiosOf(entries, base),
+    underlayRatios: ratiosOf(entries, entryOf("underlay")),
     receive: perPath(
       entries.filter(({ receive }) => receive.size > 0),
       ({ receive }) => perMode(receive, (mode) => mode),
@@ -261,6 +255,19 @@ async function report(
     restart: Object.fromEntries(restart),
     versions: Object.fromEntries(versions),
   };
+}
+
+/** Of the others to `base`; none if it was not measured. */
+function ratiosOf(
+  entries: readonly Entry[],
+  base: Entry | undefined,
+): BenchReport["ratios"] {
+  if (base === undefined) return {};
+  return perPath(
+    entries.filter((entry) => entry !== base),
+    ({ runs }) =>
+      perMode(runs, (own, mode) => ratiosTo(base.runs.get(mode) ?? [], own)),
+  );
 }
 
 function perPath<Value>(

@@ -1,5 +1,6 @@
 /**
- * Figures as multiples of another path's: VXLAN's, if that is measured.
+ * Figures as multiples of another path's: VXLAN's and the bare underlay's, if
+ * they are measured.
  *
  * A ratio is taken within a run, where the two were measured seconds apart, and
  * its median over the runs counts: what drifts on the machine drifts for both.

@@ -43,6 +43,8 @@ export interface BenchReport {
   readonly ratiosTo: PathName | null;
   /** To that path in the same run. */
   readonly ratios: PerPath<PerMode<PathRatios>>;
+  /** To the path `underlay` in the same run; empty when it was not measured. */
+  readonly underlayRatios: PerPath<PerMode<PathRatios>>;
   /** How the kernel data path took packets from the underlay. */
   readonly receive: PerPath<PerMode<string>>;
   readonly agents: PerPath<AgentFigures>;

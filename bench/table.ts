@@ -40,7 +40,8 @@ export function renderReport(report: BenchReport): string {
     `${host.congestionControl}; median of ${runs} x ${seconds} s; ` +
     "container to container",
     ...LINK_MODES.flatMap((mode) => renderMode(report, mode)),
-    ...renderRatios(report),
+    ...renderRatios(report.ratiosTo, report.ratios),
+    ...renderRatios("underlay", report.underlayRatios),
     ...renderRestarts(report),
     ...renderAgents(report),
     ...renderVersions(report),
@@ -79,14 +80,17 @@ function renderFigure(
   ];
 }
 
-function renderRatios({ ratios, ratiosTo }: BenchReport): string[] {
+function renderRatios(
+  base: PathName | null,
+  ratios: BenchReport["ratios"],
+): string[] {
   const modes = LINK_MODES.filter((mode) =>
     PATH_NAMES.some((name) => Object.keys(ratios[name]?.[mode] ?? {}).length)
   );
   if (modes.length === 0) return [];
   return [
     "",
-    `ratios to ${ratiosTo} in the same run: median, lowest - highest`,
+    `ratios to ${base} in the same run: median, lowest - highest`,
     `    ${" ".repeat(NAME_WIDTH)}  ` +
     modes.map((mode) => mode.padEnd(RATIO_WIDTH)).join("").trimEnd(),
     ...COMPARED.flatMap((figure) => {

@@ -46,6 +46,7 @@ const REPORT: BenchReport = {
       software: { tcpGbps: { median: 1.1, least: 1, most: 1.25 } },
     },
   },
+  underlayRatios: {},
   receive: { "udp-ebpf-xdp": { software: "xdp" } },
   agents: {
     "udp-tun": { startMs: 250, loadMs: null, rssMb: 80, rssAnonMb: 40 },
@@ -130,6 +131,18 @@ Deno.test("the table of ratios says to what they are", () => {
   assertEquals(said(REPORT), "vxlan");
   assertEquals(said({ ...REPORT, ratiosTo: "udp-tun" }), "udp-tun");
   assertEquals(said({ ...REPORT, ratiosTo: null, ratios: {} }), undefined);
+});
+
+Deno.test("the ratios to the bare underlay are a table of their own", () => {
+  const text = renderReport({
+    ...REPORT,
+    underlayRatios: {
+      vxlan: { super: { tcpGbps: { median: 0.81, least: 0.8, most: 0.9 } } },
+    },
+  });
+  const [, , own] = text.split(/^ratios to /m);
+  assert(own!.startsWith("underlay in the same run"), text);
+  assert(/^ +vxlan +0\.81 {2}0\.80 - 0\.90$/m.test(own!), own);
 });
 
 Deno.test("a disturbance shows what was lost", () => {
