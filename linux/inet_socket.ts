@@ -49,6 +49,22 @@ export function readSocketAddress(
   };
 }
 
+/** Sets an option that is a structure; the result of setsockopt(2). */
+export function setSocketOptionBytes(
+  descriptor: number,
+  level: number,
+  option: number,
+  value: DataView<ArrayBuffer>,
+): number {
+  return libc().setsockopt(
+    descriptor,
+    level,
+    option,
+    addressOf(value),
+    value.byteLength,
+  );
+}
+
 /**
  * Sets an option that is an `int`; the result of setsockopt(2), negative when the
  * kernel does not take it.

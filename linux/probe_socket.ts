@@ -8,20 +8,26 @@
 import type { Ipv4 } from "../net/ipv4.ts";
 import { IPPROTO_IP, sendTo, setSocketOption } from "./inet_socket.ts";
 import { addressOf, checked, libc } from "./libc.ts";
+import { filterDatagrams } from "./socket_filter.ts";
 import { KernelUnderlaySocket } from "./underlay_socket.ts";
 
+const SOL_SOCKET = 1;
+const SO_MEMINFO = 55;
+/** Its array of numbers (u32), and the one of drops (`linux/sock_diag.h`). */
+const MEMINFO_COUNT = 9;
+const MEMINFO_DROPS = 8;
 const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 /** DF is set, and what the kernel has learned of the path is not asked. */
 const IP_PMTUDISC_PROBE = 3;
 const SIOCGIFNAME = 0x8910;
+const SIOCGIFINDEX = 0x8933;
 /** struct ifreq: the name, and a union of 24 bytes, here the index. */
 const IFREQ_BYTES = 40;
 const NAME_BYTES = 16;
 /** Of what is sent: the largest there is (RFC 5082). */
 export const PROBE_TTL = 255;
-/** A flood fills it and is lost in the kernel. */
 const BUFFER_BYTES = 128 * 1024;
 
 /** A datagram that has arrived. */
@@ -36,6 +42,15 @@ export interface ProbeDatagram {
   readonly ttl: number;
 }
 
+/** What a datagram must have to be received. */
+export interface ProbeFilter {
+  /** The names of devices by which it may come. */
+  readonly devices: readonly string[];
+  /** The sender's. */
+  readonly port: number;
+  readonly leastTtl: number;
+}
+
 /** It does not wait: `descriptor` is for a `DescriptorWatch`. */
 export interface ProbeSocket extends Disposable {
   readonly descriptor: number;
@@ -43,6 +58,13 @@ export interface ProbeSocket extends Disposable {
   send(address: Ipv4, port: number, payload: Uint8Array): number;
   /** The next datagram. Throws {@linkcode SystemCallError}. */
   receive(): ProbeDatagram | undefined;
+  /**
+   * The kernel drops others from now on, before they fill the buffer. Call it again
+   * when devices may have changed. Throws {@linkcode SystemCallError}.
+   */
+  setFilter(filter: ProbeFilter): void;
+  /** Datagrams that the kernel has dropped: by the filter, or for a full buffer. */
+  readonly dropped: number;
 }
 
 /** The kernel's. Its owner stops every `DescriptorWatch` of it before disposing. */
@@ -50,6 +72,7 @@ export class KernelProbeSocket implements ProbeSocket {
   readonly descriptor: number;
   readonly #socket: KernelUnderlaySocket;
   readonly #request = new DataView(new ArrayBuffer(IFREQ_BYTES));
+  #filter = "";
 
   /** Throws {@linkcode SystemCallError}: the port is taken, or the address gone. */
   constructor(address: Ipv4, port: number) {
@@ -92,8 +115,50 @@ export class KernelProbeSocket implements ProbeSocket {
     return { address, port, payload, device, ttl };
   }
 
+  setFilter({ devices, leastTtl, port }: ProbeFilter): void {
+    const filter = {
+      interfaceIndexes: devices.map((name) => this.#indexOf(name))
+        .filter((index) => index !== undefined),
+      sourcePort: port,
+      leastTtl,
+    };
+    const text = JSON.stringify(filter);
+    if (text === this.#filter) return;
+    filterDatagrams(this.descriptor, filter);
+    this.#filter = text;
+  }
+
+  get dropped(): number {
+    const numbers = new Uint32Array(MEMINFO_COUNT);
+    const length = Uint32Array.of(numbers.byteLength);
+    checked(
+      libc().getsockopt(
+        this.descriptor,
+        SOL_SOCKET,
+        SO_MEMINFO,
+        addressOf(numbers),
+        addressOf(length),
+      ),
+      "read what a UDP socket has dropped",
+    );
+    return numbers[MEMINFO_DROPS]!;
+  }
+
   [Symbol.dispose](): void {
     this.#socket[Symbol.dispose]();
+  }
+
+  #indexOf(device: string): number | undefined {
+    const name = new Uint8Array(this.#request.buffer, 0, NAME_BYTES);
+    name.fill(0);
+    const { written } = new TextEncoder().encodeInto(device, name);
+    if (written === NAME_BYTES) return undefined;
+    const result = libc().ioctl(
+      this.descriptor,
+      SIOCGIFINDEX,
+      addressOf(this.#request),
+    );
+    return result < 0 ? undefined : this.#request.getInt32(NAME_BYTES, true);
   }
 
   #nameOf(interfaceIndex: number): string | undefined {

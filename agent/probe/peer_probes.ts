@@ -18,7 +18,7 @@ import type { RandomSource } from "../../linux/random.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { PeerProbe, type ProbeConditions } from "./peer_probe.ts";
 import { peerProbeAddress } from "./probe_address.ts";
-import { type RateLimit, TokenBucket } from "./token_bucket.ts";
+import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
 
 /** Packets that the prober sends in a second, at most. */
 export const PROBES_PER_TICK = 5;
@@ -27,9 +27,12 @@ export const ROTATION_SHARE = 2;
 const ROWS = 4;
 const FIRST_ROW = 0;
 
-/** What a peer may ask this host: all hosts together ask a host less. */
+/**
+ * What a peer may ask this host: all hosts together ask a host less. A few peers
+ * must not use up what all have (`responder.ts`).
+ */
 const PEER_ECHO_LIMIT: RateLimit = { perSecond: 10, burst: 20 };
-const PEER_QUESTION_LIMIT: RateLimit = { perSecond: 1, burst: 4 };
+const PEER_QUESTION_LIMIT: RateLimit = { perSecond: 0.5, burst: 10 };
 
 /** A peer and its probes. */
 export interface ProbedPeer {

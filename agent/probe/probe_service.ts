@@ -7,43 +7,29 @@
 
 import { getLogger } from "@logtape/logtape";
 import { describeError, LodenError } from "../../errors.ts";
-import { type Clock, slept } from "../../linux/clock.ts";
-import type { DescriptorWaiter } from "../../linux/descriptor_watch.ts";
-import type { EchoSocket } from "../../linux/echo_socket.ts";
+import { slept } from "../../linux/clock.ts";
 import { ERRNO, SystemCallError } from "../../linux/errno.ts";
-import {
-  PROBE_TTL,
-  type ProbeDatagram,
-  type ProbeSocket,
-} from "../../linux/probe_socket.ts";
+import { PROBE_TTL, type ProbeDatagram } from "../../linux/probe_socket.ts";
 import type { RandomSource } from "../../linux/random.ts";
-import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
+import type { Ipv4 } from "../../net/ipv4.ts";
+import type { Peer, PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
 import { BusyPeers } from "./busy_peers.ts";
 import { ProbeAddressError, ProbePortError } from "./errors.ts";
 import { PeerProbes, type ProbedPeer } from "./peer_probes.ts";
-import {
-  type ProbeAnswer,
-  Prober,
-  type ProbeResult,
-  type ProbeSender,
-} from "./prober.ts";
+import { type ProbeSocketParts, ProbeSockets } from "./probe_sockets.ts";
+import { type ProbeAnswer, Prober, type ProbeResult } from "./prober.ts";
 import { type AnswerQuestion, Responder } from "./responder.ts";
-import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 
 const log = getLogger(["loden", "probe"]);
 
 const TICK_MS = 1_000;
+/** Until the next attempt, where the system refuses something. */
+const RETRY_MS = 10_000;
 /** Between two looks at the peers' traffic, each of a system call for a peer. */
 const TRAFFIC_TICKS = 30;
 /** All of fewer have their turns in time anyway. */
 const MANY_PEERS = 50;
-/** Datagrams that are read, of all senders; the rest is lost in the kernel. */
-const READ_LIMIT: RateLimit = { perSecond: 400, burst: 400 };
-/** Then the rest of the agent has its turn. */
-const READS_AT_ONCE = 32;
-const READ_PAUSE_MS = 100;
 
 /** Where this host stands in the overlay, as of now. */
 export interface ProbeTarget {
@@ -59,13 +45,8 @@ export interface ProbeTarget {
 }
 
 /** What it needs. */
-export interface ProbeComponents {
-  readonly clock: Clock;
+export interface ProbeComponents extends ProbeSocketParts {
   readonly random: RandomSource;
-  /** Throw {@linkcode SystemCallError}. */
-  readonly openSocket: (address: Ipv4, port: number) => ProbeSocket;
-  readonly openEcho: (address: Ipv4) => EchoSocket;
-  readonly watch: (descriptors: readonly number[]) => DescriptorWaiter;
   readonly answerQuestion?: AnswerQuestion | undefined;
 }
 
@@ -88,21 +69,13 @@ export interface ProbeCounters {
   readonly answered: number;
   /** Requests of peers beyond the limits. */
   readonly limited: number;
-  /** Datagrams of senders that are no peer's host, or by another device. */
+  /**
+   * Datagrams of senders that are no peer's host, or by another device, and what
+   * the socket's full buffer has lost.
+   */
   readonly refused: number;
   /** Datagrams of peers that are no message, and unexpected responses. */
   readonly unexpected: number;
-}
-
-interface Sockets {
-  readonly address: Ipv4;
-  readonly udp: ProbeSocket;
-  /** Absent without CAP_NET_RAW. */
-  readonly echo: EchoSocket | undefined;
-  readonly watch: DescriptorWaiter;
-  readonly ending: AbortController;
-  reading: Promise<void>;
-  isBroken: boolean;
 }
 
 /** See the module. */
@@ -113,10 +86,10 @@ export class ProbeService {
   readonly #events: ProbeEvents;
   readonly #prober: Prober;
   readonly #responder: Responder;
-  readonly #readLimit: TokenBucket;
   readonly #busy = new BusyPeers();
+  #isTrafficUnread = false;
   #ticks = 0;
-  #sockets: Sockets | undefined;
+  #sockets: ProbeSockets | undefined;
   #target: ProbeTarget | undefined;
   /** Why there are no sockets. */
   #failure: LodenError | undefined;
@@ -136,7 +109,6 @@ export class ProbeService {
     this.peers = new PeerProbes(clock, random);
     this.#prober = new Prober(clock, random, this.peers);
     this.#responder = new Responder(clock, answerQuestion);
-    this.#readLimit = new TokenBucket(clock, READ_LIMIT);
   }
 
   /** Where it listens; `undefined` if it does not. */
@@ -160,7 +132,7 @@ export class ProbeService {
       responses: this.#responses,
       answered: this.#responder.answered,
       limited: this.#responder.limited,
-      refused: this.#refused,
+      refused: this.#refused + (this.#sockets?.dropped ?? 0),
       unexpected: this.#unexpected,
     };
   }
@@ -170,14 +142,31 @@ export class ProbeService {
     this.peers.apply(diff);
   }
 
-  /** Runs until aborted. */
+  /** Runs until aborted, whatever the system answers in between. */
   async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components;
     try {
-      do await this.#tick(); while (
-        await slept(this.#components.clock, TICK_MS, signal)
+      let pauseMs: number;
+      do pauseMs = await this.#attempt() ? TICK_MS : RETRY_MS; while (
+        await slept(clock, pauseMs, signal)
       );
     } finally {
       await this.#close();
+    }
+  }
+
+  async #attempt(): Promise<boolean> {
+    try {
+      await this.#tick();
+      return true;
+    } catch (error) {
+      if (!(error instanceof LodenError)) throw error;
+      this.#prober.pause();
+      await this.#close();
+      this.#failure = error;
+      return false;
+    } finally {
+      this.#events.onTick(this);
     }
   }
 
@@ -189,8 +178,7 @@ export class ProbeService {
   ): Promise<ProbeResult | undefined> {
     const [probed, sockets] = [this.peers.get(key), this.#sockets];
     if (probed === undefined || sockets === undefined) return undefined;
-    const sender = this.#sender(sockets);
-    return await this.#prober.probeNow(probed, packetBytes, sender, signal);
+    return await this.#prober.probeNow(probed, packetBytes, sockets, signal);
   }
 
   /** See {@linkcode Prober.ask}. */
@@ -201,8 +189,7 @@ export class ProbeService {
   ): Promise<ProbeAnswer | undefined> {
     const [probed, sockets] = [this.peers.get(key), this.#sockets];
     if (probed === undefined || sockets === undefined) return undefined;
-    const sender = this.#sender(sockets);
-    return await this.#prober.ask(probed, question, sender, signal);
+    return await this.#prober.ask(probed, question, sockets, signal);
   }
 
   async #tick(): Promise<void> {
@@ -216,22 +203,44 @@ export class ProbeService {
       this.peers.setOwnType(target.backendType);
       this.#sockets ??= this.#open(target.address);
       if (this.#sockets !== undefined) {
+        this.#sockets.setFilter({
+          devices: target.devices,
+          leastTtl: this.#leastTtl(target),
+        });
         // What waits in the sockets would count as lost otherwise.
-        this.#drain(this.#sockets);
+        this.#sockets.drain();
         this.#lookAtTraffic();
-        this.#prober.tick(this.#sender(this.#sockets), target.mtuBytes);
+        this.#prober.tick(this.#sockets, target.mtuBytes);
       }
     } else {
       this.#failure = undefined;
     }
-    this.#events.onTick(this);
   }
 
   #lookAtTraffic(): void {
     if (this.peers.size <= MANY_PEERS || this.#ticks++ % TRAFFIC_TICKS > 0) {
       return;
     }
-    this.peers.setTraffic(this.#busy.look(this.#events.traffic()));
+    this.peers.setTraffic(this.#busy.look(this.#traffic()));
+  }
+
+  /** Without it, peers with traffic have no precedence. */
+  #traffic(): readonly PeerTraffic[] {
+    try {
+      const traffic = this.#events.traffic();
+      this.#isTrafficUnread = false;
+      return traffic;
+    } catch (error) {
+      if (!(error instanceof LodenError)) throw error;
+      if (!this.#isTrafficUnread) {
+        log.warn("the traffic of peers cannot be read for their probes", {
+          event: "probe.traffic-unread",
+          error,
+        });
+      }
+      this.#isTrafficUnread = true;
+      return [];
+    }
   }
 
   #needsOther({ address }: ProbeTarget): boolean {
@@ -240,11 +249,20 @@ export class ProbeService {
       (sockets.isBroken || sockets.address !== address);
   }
 
-  #open(address: Ipv4): Sockets | undefined {
-    const { openSocket, watch } = this.#components;
-    let udp: ProbeSocket;
+  #open(address: Ipv4): ProbeSockets | undefined {
     try {
-      udp = openSocket(address, this.port);
+      const sockets = new ProbeSockets(address, this.port, this.#components, {
+        datagram: (sockets, datagram) => this.#receive(sockets, datagram),
+        reply: (reply) =>
+          this.#count(this.#prober.accept({
+            ...reply,
+            way: "icmp",
+            kind: "echo",
+            content: new Uint8Array(),
+          })),
+      });
+      this.#failure = undefined;
+      return sockets;
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       this.#failure = error.errno === ERRNO.EADDRINUSE
@@ -254,106 +272,15 @@ export class ProbeService {
         : error;
       return undefined;
     }
-    this.#failure = undefined;
-    const echo = this.#openEcho(address);
-    const sockets: Sockets = {
-      address,
-      udp,
-      echo,
-      watch: watch(
-        echo ? [udp.descriptor, echo.descriptor] : [udp.descriptor],
-      ),
-      ending: new AbortController(),
-      reading: Promise.resolve(),
-      isBroken: false,
-    };
-    sockets.reading = this.#read(sockets);
-    log.debug("probes are answered", {
-      event: "probe.listening",
-      address: formatIpv4(address),
-      port: this.port,
-      icmp: echo !== undefined,
-    });
-    return sockets;
-  }
-
-  #openEcho(address: Ipv4): EchoSocket | undefined {
-    try {
-      return this.#components.openEcho(address);
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      log.debug("hosts are not probed by ICMP", {
-        event: "probe.no-icmp",
-        error,
-      });
-      return undefined;
-    }
   }
 
   async #close(): Promise<void> {
-    const sockets = this.#sockets;
-    if (sockets === undefined) return;
+    await using sockets = this.#sockets;
     this.#sockets = undefined;
-    sockets.ending.abort();
-    await sockets.watch.stop();
-    await sockets.reading;
-    sockets.udp[Symbol.dispose]();
-    sockets.echo?.[Symbol.dispose]();
+    this.#refused += sockets?.dropped ?? 0;
   }
 
-  async #read(sockets: Sockets): Promise<void> {
-    const { clock } = this.#components;
-    try {
-      while (!sockets.watch.stopped) {
-        await sockets.watch.wait();
-        if (sockets.watch.stopped) return;
-        if (this.#drain(sockets)) continue;
-        if (sockets.isBroken) return;
-        if (!await slept(clock, READ_PAUSE_MS, sockets.ending.signal)) return;
-      }
-    } catch (error) {
-      if (!(error instanceof LodenError)) throw error;
-      this.#onBroken(sockets, error);
-    }
-  }
-
-  /** @returns whether everything that had arrived was read. */
-  #drain(sockets: Sockets): boolean {
-    try {
-      for (let read = 0; read < READS_AT_ONCE; read++) {
-        if (this.#readLimit.isEmpty) return false;
-        const datagram = sockets.udp.receive();
-        if (datagram !== undefined) this.#receive(sockets, datagram);
-        const reply = sockets.echo?.receive();
-        if (reply !== undefined) {
-          this.#count(this.#prober.accept({
-            ...reply,
-            way: "icmp",
-            kind: "echo",
-            content: new Uint8Array(),
-          }));
-        }
-        if (datagram === undefined && reply === undefined) return true;
-        this.#readLimit.take();
-      }
-      return false;
-    } catch (error) {
-      if (!(error instanceof LodenError)) throw error;
-      this.#onBroken(sockets, error);
-      return false;
-    }
-  }
-
-  /** The next tick opens others. */
-  #onBroken(sockets: Sockets, error: LodenError): void {
-    sockets.isBroken = true;
-    log.warn("probes cannot be received; opening the sockets again", {
-      event: "probe.socket-broken",
-      error,
-    });
-  }
-
-  #receive(sockets: Sockets, datagram: ProbeDatagram): void {
+  #receive(sockets: ProbeSockets, datagram: ProbeDatagram): void {
     const from = this.#senderOf(datagram);
     if (from === undefined) {
       this.#refused++;
@@ -404,51 +331,39 @@ export class ProbeService {
     if (port !== this.port || device === undefined) return undefined;
     if (!target?.devices.includes(device)) return undefined;
     const from = this.peers.at(address);
-    if (from === undefined || target.dataPath === undefined) return from;
-    const leastTtl = PROBE_TTL - ttlTakenBy(target.dataPath) -
-      ttlTakenBy(from.peer.dataPath);
-    return ttl < leastTtl ? undefined : from;
+    if (from === undefined) return undefined;
+    return ttl < leastTtl(target, from.peer) ? undefined : from;
+  }
+
+  /** Of all peers: the filter knows no addresses, of which there may be thousands. */
+  #leastTtl(target: ProbeTarget): number {
+    let least = PROBE_TTL;
+    for (const { peer } of this.peers.values()) {
+      least = Math.min(least, leastTtl(target, peer));
+    }
+    return least;
   }
 
   #reply(
-    sockets: Sockets,
+    sockets: ProbeSockets,
     { address }: ProbedPeer,
     bytes: Uint8Array | undefined,
   ): void {
-    if (bytes === undefined || sockets !== this.#sockets) return;
     // A reply that cannot be sent is lost, as one on its way would be.
-    sockets.udp.send(address, this.port, bytes);
+    if (bytes !== undefined) sockets.udp(address, bytes);
   }
 
   #count(isExpected: boolean): void {
     if (isExpected) this.#responses++;
     else this.#unexpected++;
   }
+}
 
-  #sender(sockets: Sockets): ProbeSender {
-    // A closed descriptor may be another file's by then.
-    const ifOpen = (send: () => number | undefined) =>
-      sockets === this.#sockets ? send() ?? 0 : -ERRNO.EBADF;
-    return {
-      hasIcmp: sockets.echo !== undefined,
-      udp: (address, payload) =>
-        ifOpen(() => sockets.udp.send(address, this.port, payload)),
-      icmp: (address, nonce, packetBytes) =>
-        ifOpen(() => sockets.echo?.send(address, nonce, packetBytes)),
-      hasAddress: () => this.#hasAddress(sockets.address),
-    };
-  }
-
-  /** Any port can be bound to an address that is there. */
-  #hasAddress(address: Ipv4): boolean {
-    try {
-      this.#components.openSocket(address, 0)[Symbol.dispose]();
-      return true;
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      return error.errno !== ERRNO.EADDRNOTAVAIL;
-    }
-  }
+/** With `alloc` and `extension`, any routers may be on the way. */
+function leastTtl({ dataPath }: ProbeTarget, peer: Peer): number {
+  return dataPath === undefined
+    ? 0
+    : PROBE_TTL - ttlTakenBy(dataPath) - ttlTakenBy(peer.dataPath);
 }
 
 /** As flannel, the user-space data path takes one at each end (compat 7.5). */

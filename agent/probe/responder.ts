@@ -16,12 +16,12 @@ import {
   type ProbeMessage,
 } from "../../net/probe_message.ts";
 import type { ProbedPeer } from "./peer_probes.ts";
-import { type RateLimit, TokenBucket } from "./token_bucket.ts";
+import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
 
 /** Of all hosts together. */
 const ECHO_LIMIT: RateLimit = { perSecond: 200, burst: 200 };
 const QUESTION_LIMIT: RateLimit = { perSecond: 4, burst: 8 };
-/** What is asked while so many answers are being found is dropped. */
+/** Of as many peers, one each; what is asked meanwhile is dropped. */
 const QUESTIONS_AT_ONCE = 4;
 /** The asker does not wait longer. */
 const QUESTION_MS = 2_000;
@@ -42,7 +42,8 @@ export class Responder {
   readonly #answer: AnswerQuestion | undefined;
   readonly #echoLimit: TokenBucket;
   readonly #questionLimit: TokenBucket;
-  #questions = 0;
+  /** Peers whose question is being answered. */
+  readonly #asking = new Set<string>();
   answered = 0;
   /** Not answered, because of a limit. */
   limited = 0;
@@ -84,8 +85,8 @@ export class Responder {
   ): Promise<Uint8Array | undefined> {
     if (this.#answer === undefined) return undefined;
     if (
-      this.#questions >= QUESTIONS_AT_ONCE || !from.questionLimit.take() ||
-      !this.#questionLimit.take()
+      this.#asking.size >= QUESTIONS_AT_ONCE || this.#asking.has(from.key) ||
+      !from.questionLimit.take() || !this.#questionLimit.take()
     ) {
       this.limited++;
       return undefined;
@@ -94,7 +95,7 @@ export class Responder {
       requestBytes - PROBE_HEADER_BYTES,
       MOST_CONTENT_BYTES,
     );
-    this.#questions++;
+    this.#asking.add(from.key);
     try {
       const answer = await this.#inTime(
         this.#answer(content.slice(), from.peer, spaceBytes),
@@ -103,7 +104,7 @@ export class Responder {
       this.answered++;
       return encodeProbe({ kind: "answer", nonce, content: answer });
     } finally {
-      this.#questions--;
+      this.#asking.delete(from.key);
     }
   }
 

@@ -8,7 +8,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { DescriptorWatch } from "../../linux/descriptor_watch.ts";
 import { KernelEchoSocket } from "../../linux/echo_socket.ts";
 import { ERRNO, SystemCallError } from "../../linux/errno.ts";
-import { KernelProbeSocket } from "../../linux/probe_socket.ts";
+import { IPPROTO_IP, setSocketOption } from "../../linux/inet_socket.ts";
+import {
+  KernelProbeSocket,
+  type ProbeFilter,
+  type ProbeSocket,
+} from "../../linux/probe_socket.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
@@ -16,12 +21,14 @@ const OWN = parseIpv4("192.0.2.1")!;
 const OTHER = parseIpv4("192.0.2.2")!;
 const FAR = parseIpv4("198.51.100.1")!;
 const PORT = 8_286;
+const IP_TTL = 2;
 const NONCE = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 
 testInNamespace("sockets of probes", import.meta.url, () => {
   const ip = (line: string) => runSync("ip", line.split(" "));
   ip("address add 192.0.2.1/32 dev lo");
   ip("address add 192.0.2.2/32 dev lo");
+  ip("link add d1 type veth peer name d2");
 
   Deno.test("a datagram comes with its sender and its device", async () => {
     using one = new KernelProbeSocket(OWN, PORT);
@@ -38,6 +45,44 @@ testInNamespace("sockets of probes", import.meta.url, () => {
       device: "lo",
       ttl: 255,
     });
+  });
+
+  Deno.test("what does not pass the filter does not reach the buffer", () => {
+    using one = new KernelProbeSocket(OWN, PORT);
+    using other = new KernelProbeSocket(OTHER, PORT);
+    using strange = new KernelProbeSocket(OTHER, PORT + 1);
+    const passes = (
+      filter: Partial<ProbeFilter>,
+      sender: Pick<ProbeSocket, "send"> = other,
+    ) => {
+      one.setFilter({ devices: ["lo"], port: PORT, leastTtl: 255, ...filter });
+      sender.send(OWN, PORT, NONCE);
+      return one.receive() !== undefined;
+    };
+    assertEquals(passes({}), true);
+    assertEquals(passes({}, strange), false);
+    assertEquals(passes({ port: PORT + 1 }, strange), true);
+    assertEquals(passes({ devices: [] }), false);
+    assertEquals(passes({ devices: ["no-such-device", "d1"] }), false);
+    assertEquals(passes({ devices: ["d1", "lo", "d1"] }), true);
+    assertEquals(one.dropped, 3);
+    // As a host on the way would have left it.
+    setSocketOption(other.descriptor, IPPROTO_IP, IP_TTL, 254);
+    assertEquals(passes({}), false);
+    assertEquals(passes({ leastTtl: 254 }), true);
+    assertEquals(passes({ leastTtl: 0 }), true);
+    assertEquals(one.dropped, 4);
+  });
+
+  Deno.test("a flood of others leaves room for a peer", () => {
+    using one = new KernelProbeSocket(OWN, PORT);
+    using other = new KernelProbeSocket(OTHER, PORT);
+    using strange = new KernelProbeSocket(OTHER, PORT + 1);
+    one.setFilter({ devices: ["lo"], port: PORT, leastTtl: 255 });
+    for (let sent = 0; sent < 2_000; sent++) strange.send(OWN, PORT, NONCE);
+    other.send(OWN, PORT, NONCE);
+    assertEquals(one.receive()?.port, PORT);
+    assertEquals([one.receive(), one.dropped], [undefined, 2_000]);
   });
 
   Deno.test("nothing is fragmented", () => {

@@ -7,7 +7,11 @@
 
 import type { EchoReply, EchoSocket } from "../../linux/echo_socket.ts";
 import { ERRNO, SystemCallError } from "../../linux/errno.ts";
-import type { ProbeDatagram, ProbeSocket } from "../../linux/probe_socket.ts";
+import type {
+  ProbeDatagram,
+  ProbeFilter,
+  ProbeSocket,
+} from "../../linux/probe_socket.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { FakeDescriptorWatch } from "./fake_descriptor_watch.ts";
 
@@ -38,6 +42,10 @@ export class FakeProbeNet {
   /** How often a socket for the port was opened. */
   opened = 0;
   receiveError: number | undefined;
+  /** Of the socket that is open; it is not applied. */
+  filter: ProbeFilter | undefined;
+  /** What the kernel says that the open socket has dropped. */
+  dropped = 0;
   readonly #datagrams: ProbeDatagram[] = [];
   readonly #replies: EchoReply[] = [];
   #watch: FakeDescriptorWatch | undefined;
@@ -67,6 +75,7 @@ export class FakeProbeNet {
     ) throw new SystemCallError("listen on UDP", error);
     this.open++;
     if (isForPort) this.opened++;
+    const dropped = () => this.dropped;
     return {
       descriptor: 3,
       send: (to, toPort, payload) =>
@@ -83,6 +92,10 @@ export class FakeProbeNet {
           throw new SystemCallError("receive", this.receiveError);
         }
         return this.#take(this.#datagrams);
+      },
+      setFilter: (filter) => void (this.filter = filter),
+      get dropped() {
+        return dropped();
       },
       [Symbol.dispose]: () => void this.open--,
     };

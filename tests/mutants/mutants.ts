@@ -440,8 +440,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "each request of a page makes the agent read its whole state",
     file: "agent/status/kept_answer.ts",
-    text: "nowMs - kept.madeAtMs < KEPT_MS",
-    change: "nowMs - kept.madeAtMs < 0",
+    text: "beganMs < kept.untilMs",
+    change: "beganMs < 0",
     tests: ["tests/unit/agent/page/page_routes_test.ts"],
   },
   {
@@ -781,7 +781,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "a probe is answered to a container that is masqueraded as its host",
     file: "agent/probe/probe_service.ts",
-    text: "ttl < leastTtl ? undefined : from",
+    text: "ttl < leastTtl(target, from.peer) ? undefined : from",
     change: "from",
     tests: PROBE_TESTS,
   },
@@ -793,9 +793,16 @@ export const MUTANTS: readonly Mutant[] = [
     tests: PROBE_TESTS,
   },
   {
+    fault: "four peers use up the questions of all",
+    file: "agent/probe/peer_probes.ts",
+    text: "{ perSecond: 0.5, burst: 10 }",
+    change: "{ perSecond: 1, burst: 4 }",
+    tests: PROBE_TESTS,
+  },
+  {
     fault: "a flood of probes takes the agent's time",
-    file: "agent/probe/probe_service.ts",
-    text: "if (this.#readLimit.isEmpty) return false;",
+    file: "agent/probe/probe_sockets.ts",
+    text: "if (this.#limit.isEmpty) return false;",
     change: "",
     tests: PROBE_TESTS,
   },

@@ -4,9 +4,10 @@ import {
   type ProbeTarget,
 } from "../../../../agent/probe/probe_service.ts";
 import type { AnswerQuestion } from "../../../../agent/probe/responder.ts";
-import { ERRNO } from "../../../../linux/errno.ts";
+import { BpfError } from "../../../../linux/bpf/errors.ts";
+import { ERRNO, SystemCallError } from "../../../../linux/errno.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
-import { parseIpv4 } from "../../../../net/ipv4.ts";
+import { type Ipv4, parseIpv4 } from "../../../../net/ipv4.ts";
 import type { Peer, PeerTraffic } from "../../../../net/peer.ts";
 import {
   decodeProbe,
@@ -234,6 +235,71 @@ Deno.test("the TTL that a host's own packet may have is what the data paths leav
       assertEquals([answered, refused], isAny ? [2, 0] : [1, 1]);
     });
   }
+});
+
+Deno.test("the kernel is told what may pass to the socket, and what it drops counts", async () => {
+  const world = new World();
+  await world.run(async () => {
+    const filter = { devices: ["flannel0"], port: PORT, leastTtl: 255 };
+    assertEquals(world.net.filter, filter);
+    const changed: Peer[] = [{ ...PEER, dataPath: "tun" }];
+    world.service.apply({ added: [], changed, removed: [] });
+    world.target = { ...TARGET, devices: ["flannel0", "eth0"] };
+    world.net.dropped = 5;
+    await world.seconds(1);
+    const devices = ["flannel0", "eth0"];
+    assertEquals(world.net.filter, { ...filter, devices, leastTtl: 254 });
+    assertEquals(world.service.counters.refused, 5);
+    // Other sockets count from 0.
+    world.target = { ...TARGET, address: OTHER };
+    await world.seconds(1);
+    world.net.dropped = 0;
+    assertEquals(world.service.counters.refused, 5);
+  });
+});
+
+Deno.test("what the system refuses is a failure for ten seconds, and then tried again", async () => {
+  const world = new World();
+  await world.run(async () => {
+    const { target } = world;
+    Object.defineProperty(world, "target", {
+      configurable: true,
+      get() {
+        throw new SystemCallError("list routes", ERRNO.ENOBUFS);
+      },
+    });
+    await world.seconds(1);
+    assertEquals(world.service.failure?.code, "linux.ENOBUFS");
+    assertEquals([world.net.open, world.service.address], [0, undefined]);
+    Object.defineProperty(world, "target", { value: target });
+    await world.seconds(9);
+    assertEquals(world.net.open, 0);
+    await world.seconds(1);
+    assertEquals(world.service.failure, undefined);
+    assertEquals(world.service.address, OWN);
+  });
+});
+
+Deno.test("probes go on while the traffic of the peers cannot be read", async () => {
+  const world = new World();
+  const added = Array.from({ length: 60 }, (_, index): Peer => ({
+    ...PEER,
+    subnet: parseCidr(`10.2.${index}.0/24`)!,
+  }));
+  world.service.apply({ added, changed: [], removed: [] });
+  Object.defineProperty(world, "traffic", {
+    get() {
+      throw new BpfError(
+        "look up a key in the map loden_traffic",
+        ERRNO.ENOMEM,
+      );
+    },
+  });
+  await world.run(async () => {
+    await world.seconds(40);
+    assertEquals(world.service.failure, undefined);
+    assert(world.service.counters.sent > 150);
+  });
 });
 
 Deno.test("garbage, and answers to another host's probes or to an old one, change nothing", async () => {
@@ -490,21 +556,31 @@ Deno.test("an answer that is too long, missing or fails is not sent", async () =
   await world.run(async () => {
     for (let question = 0; question < 3; question++) {
       world.bring(message("question", NONCE, EMPTY, 500));
+      await world.settle();
     }
-    await world.settle();
     assertEquals([answers.length, replies(world.net)], [0, []]);
   });
 });
+
+/** Hosts that ask beside the first one. */
+const ASKERS = Array.from({ length: 5 }, (_, index): Peer => ({
+  ...PEER,
+  subnet: parseCidr(`10.3.${index}.0/24`)!,
+}));
 
 Deno.test("answers that are never found keep no later question waiting", async () => {
   let hangs = true;
   const world = new World(() =>
     hangs ? new Promise(() => {}) : Promise.resolve(EMPTY)
   );
+  world.service.apply({ added: ASKERS, changed: [], removed: [] });
   await world.run(async () => {
-    for (let question = 0; question < 4; question++) {
-      world.bring(message("question", NONCE, EMPTY, 500));
+    for (const { subnet: { address } } of ASKERS) {
+      world.bring(message("question", NONCE, EMPTY, 500), { address });
     }
+    await world.settle();
+    // Four at once.
+    assertEquals(world.service.counters.limited, 1);
     await world.seconds(3);
     hangs = false;
     world.bring(message("question", NONCE, EMPTY, 500));
@@ -513,18 +589,46 @@ Deno.test("answers that are never found keep no later question waiting", async (
   });
 });
 
-Deno.test("questions are limited: four at once of one peer, and then one a second", async () => {
+Deno.test("a peer has one question at a time", async () => {
   let asked = 0;
   const world = new World(() => {
     asked++;
-    return Promise.resolve(EMPTY);
+    return new Promise(() => {});
   });
   await world.run(async () => {
-    for (let question = 0; question < 30; question++) {
+    for (let question = 0; question < 3; question++) {
       world.bring(message("question", NONCE, EMPTY, 500));
     }
     await world.settle();
-    assertEquals([asked, world.service.counters.limited], [4, 26]);
+    assertEquals([asked, world.service.counters.limited], [1, 2]);
+  });
+});
+
+Deno.test("peers that ask all the time leave questions to another one", async () => {
+  const askers: number[] = [];
+  const world = new World((_question, { subnet }) => {
+    askers.push(subnet.address);
+    return Promise.resolve(EMPTY);
+  });
+  world.service.apply({ added: ASKERS, changed: [], removed: [] });
+  const ask = async (address: Ipv4) => {
+    world.bring(message("question", NONCE, EMPTY, 500), { address });
+    await world.settle();
+  };
+  const [honest, ...hostile] = ASKERS.map(({ subnet }) => subnet.address);
+  await world.run(async () => {
+    for (let second = 0; second < 60; second++) {
+      for (const address of hostile) await ask(address);
+      await world.seconds(1);
+    }
+    askers.length = 0;
+    for (let second = 0; second < 10; second++) {
+      for (const address of [...hostile, ...hostile]) await ask(address);
+      await ask(honest!);
+      await world.seconds(1);
+    }
+    const own = askers.filter((address) => address === honest);
+    assertEquals([own.length, askers.length], [10, 30]);
   });
 });
 
