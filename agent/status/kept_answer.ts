@@ -1,5 +1,6 @@
 /**
- * Answers that are made once a second, however many ask.
+ * Answers that are made once a second, however many ask, and more seldom where
+ * making them takes long.
  *
  * @module
  */
@@ -8,23 +9,29 @@ import type { Clock } from "../../linux/clock.ts";
 import type { PlainAnswer } from "./request_server.ts";
 
 const KEPT_MS = 1_000;
+/** Of a processor, at most: any user of the host may ask all the time. */
+const LARGEST_SHARE = 0.02;
 
-/** The last answer of `make`, at most one second old. A failure is not kept. */
+interface Kept {
+  readonly answer: Promise<PlainAnswer>;
+  untilMs: number;
+}
+
+/** The last answer of `make`, for as long as it is kept. A failure is not kept. */
 export function keepAnswer(
   clock: Pick<Clock, "monotonic">,
   make: () => Promise<PlainAnswer>,
 ): () => Promise<PlainAnswer> {
-  let kept:
-    | { readonly madeAtMs: number; readonly answer: Promise<PlainAnswer> }
-    | undefined;
+  let kept: Kept | undefined;
   return () => {
-    const nowMs = clock.monotonic();
-    if (kept !== undefined && nowMs - kept.madeAtMs < KEPT_MS) {
-      return kept.answer;
-    }
-    const made = { madeAtMs: nowMs, answer: make() };
+    const beganMs = clock.monotonic();
+    if (kept !== undefined && beganMs < kept.untilMs) return kept.answer;
+    const made: Kept = { answer: make(), untilMs: beganMs + KEPT_MS };
     kept = made;
-    made.answer.catch(() => {
+    made.answer.then(() => {
+      const tookMs = clock.monotonic() - beganMs;
+      made.untilMs = beganMs + Math.max(KEPT_MS, tookMs / LARGEST_SHARE);
+    }, () => {
       if (kept === made) kept = undefined;
     });
     return made.answer;

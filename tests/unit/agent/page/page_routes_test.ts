@@ -73,3 +73,24 @@ Deno.test("/status reads the state once a second, however many ask", async () =>
   await handler(REQUEST);
   assertEquals(reads, 2);
 });
+
+Deno.test("a state that takes long to read is kept longer: a fiftieth of a processor at most", async () => {
+  let nowMs = 0;
+  let reads = 0;
+  const state = newAgentState();
+  const handler = dataHandler({
+    snapshot() {
+      reads++;
+      // As with thousands of peers.
+      nowMs += 60;
+      return state.snapshot();
+    },
+  }, { monotonic: () => nowMs });
+  await handler(REQUEST);
+  nowMs = 2_999;
+  await handler(REQUEST);
+  assertEquals(reads, 1);
+  nowMs = 3_000;
+  await handler(REQUEST);
+  assertEquals(reads, 2);
+});
