@@ -9,7 +9,14 @@ import type { InstancePaths } from "../agent/instance/instance.ts";
 import { InstanceLock } from "../agent/instance/instance_lock.ts";
 
 /** With its own start, a command that only asks is done within a second. */
-const ANSWER_TIMEOUT_MS = 800;
+const LIMIT_MS = 800;
+
+/** How long to wait. */
+export interface AskOptions {
+  readonly limitMs?: number;
+  /** Ends the wait before; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Runs `ask`, which throws what is wrong with the answer.
@@ -20,15 +27,17 @@ const ANSWER_TIMEOUT_MS = 800;
 export async function askAgent<T>(
   paths: InstancePaths,
   ask: (signal: AbortSignal) => Promise<T>,
+  { limitMs = LIMIT_MS, signal }: AskOptions = {},
 ): Promise<T> {
-  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const limit = AbortSignal.timeout(limitMs);
   try {
-    return await ask(timeout);
+    return await ask(signal ? AbortSignal.any([signal, limit]) : limit);
   } catch (error) {
-    if (!timeout.aborted) throw error;
+    signal?.throwIfAborted();
+    if (!limit.aborted) throw error;
     const holder = InstanceLock.holder(paths);
     throw holder === undefined
       ? new AgentNotRunningError(paths.socket)
-      : new AgentSilentError(paths.socket, ANSWER_TIMEOUT_MS, holder.pid);
+      : new AgentSilentError(paths.socket, limitMs, holder.pid);
   }
 }

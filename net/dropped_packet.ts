@@ -52,7 +52,10 @@ export interface DropReader {
   end(): void;
 }
 
-/** Whether a counter of this name counts packets that were dropped. */
+/**
+ * Whether a counter of this name counts packets that were dropped: for
+ * `loden monitor`, metrics and the page (`agent/page/browser/rates.js`).
+ */
 export function isDropCounter(name: string): boolean {
   return name.includes(".drop.") || name === "rx.legacySignals";
 }

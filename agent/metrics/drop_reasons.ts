@@ -1,5 +1,5 @@
 /**
- * Which of the data path's counters are drops, and how metrics call them.
+ * How metrics call the drops that the data path counts.
  *
  * The words are those of the counters (docs/datapath.md), so that `loden status`,
  * the log and the metrics use one vocabulary: `rx.drop.wrongSource` is
@@ -7,6 +7,8 @@
  *
  * @module
  */
+
+import { isDropCounter } from "../../net/dropped_packet.ts";
 
 /** OpenTelemetry's `network.io.direction`. */
 export const DIRECTIONS = ["transmit", "receive"] as const;
@@ -19,12 +21,11 @@ export interface DropLabels {
 
 /** The labels of a counter of drops; `undefined` for other counters. */
 export function dropLabels(counter: string): DropLabels | undefined {
-  const match = /^(tx|rx)\.(slow\.)?drop\.(\w+)$/.exec(counter);
-  if (match === null) return undefined;
-  const [, direction, slow, name] = match;
+  if (!isDropCounter(counter)) return undefined;
+  const [direction, ...words] = counter.split(".");
   return {
     direction: direction === "tx" ? "transmit" : "receive",
-    reason: (slow === undefined ? "" : "slow_") + snakeCase(name!),
+    reason: snakeCase(words.filter((word) => word !== "drop").join("_")),
   };
 }
 

@@ -20,6 +20,8 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
 /** Writes all families, also those without samples. */
 export function expose(families: readonly Family[], format: Format): string {
   let text = "";
+  // Metrics of a peer share its labels, and there may be thousands of peers.
+  const written = new Map<Sample["labels"], string>();
   for (const { metric: { help, name, type }, samples } of families) {
     // OpenMetrics names a counter without its suffix, and its samples with it.
     const family = format === "openmetrics" && type === "counter"
@@ -27,19 +29,20 @@ export function expose(families: readonly Family[], format: Format): string {
       : name;
     text += `# HELP ${family} ${escapeText(help)}\n`;
     text += `# TYPE ${family} ${type}\n`;
-    for (const sample of samples) text += line(name, sample);
+    for (const { labels, suffix = "", value } of samples) {
+      let set = written.get(labels);
+      if (set === undefined) written.set(labels, set = labelSet(labels));
+      text += `${name}${suffix}${set} ${value}\n`;
+    }
   }
   return format === "openmetrics" ? `${text}# EOF\n` : text;
 }
 
-function line(name: string, { labels = {}, suffix = "", value }: Sample) {
-  let words = "";
-  for (const label in labels) {
-    const comma = words === "" ? "" : ",";
-    words += `${comma}${label}="${escapeLabel(labels[label]!)}"`;
-  }
-  const set = words === "" ? "" : `{${words}}`;
-  return `${name}${suffix}${set} ${value}\n`;
+function labelSet(labels: Sample["labels"]): string {
+  const words = Object.entries(labels ?? {}).map(([label, value]) =>
+    `${label}="${escapeLabel(value)}"`
+  );
+  return words.length === 0 ? "" : `{${words.join()}}`;
 }
 
 function escapeText(text: string): string {

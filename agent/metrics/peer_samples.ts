@@ -11,12 +11,16 @@ import type { Sample } from "./metric.ts";
 
 /** What probes say of each peer that they have something to say of. */
 export function probeSamples(peers: readonly PeerStatus[]) {
+  // One object of labels for all metrics of a peer: `exposition.ts`.
+  const probed = peers.flatMap(({ probe, subnet }) =>
+    probe === null ? [] : [{ probe, labels: { peer: subnet } }]
+  );
   const each = (
     value: (probe: NonNullable<PeerStatus["probe"]>) => number | null,
   ): Sample[] =>
-    peers.flatMap(({ probe, subnet }) => {
-      const found = probe === null ? null : value(probe);
-      return found === null ? [] : [{ labels: { peer: subnet }, value: found }];
+    probed.flatMap(({ labels, probe }) => {
+      const found = value(probe);
+      return found === null ? [] : [{ labels, value: found }];
     });
   return {
     loden_peer_up: each(({ state }) =>
@@ -33,15 +37,22 @@ export function probeSamples(peers: readonly PeerStatus[]) {
 
 /** What the kernel has counted for each peer that has counters of its own. */
 export function peerTrafficSamples(traffic: readonly PeerTraffic[]) {
+  const counted = traffic.map((counts) => {
+    const peer = formatCidr(counts.subnet);
+    return {
+      counts,
+      transmit: { peer, direction: "transmit" },
+      receive: { peer, direction: "receive" },
+    };
+  });
   const both = (
     value: (peer: PeerTraffic) => readonly [transmit: number, receive: number],
   ): Sample[] =>
-    traffic.flatMap((each) => {
-      const [transmit, receive] = value(each);
-      const peer = formatCidr(each.subnet);
+    counted.flatMap(({ counts, receive, transmit }) => {
+      const [sent, received] = value(counts);
       return [
-        { labels: { peer, direction: "transmit" }, value: transmit },
-        { labels: { peer, direction: "receive" }, value: receive },
+        { labels: transmit, value: sent },
+        { labels: receive, value: received },
       ];
     });
   return {

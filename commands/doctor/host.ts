@@ -36,6 +36,7 @@ import {
   agentProcess,
   findAgentProcess,
 } from "../agent_process.ts";
+import { askAgent } from "../ask_agent.ts";
 import { etcdOptions } from "../etcd.ts";
 import { once } from "../once.ts";
 import type { SettingsHost } from "./agent_settings.ts";
@@ -46,9 +47,8 @@ import type {
   RunningEngine,
 } from "./check.ts";
 
-/** How long etcd, and the agent, may take to answer. */
+/** How long etcd may take to answer. */
 const ETCD_LIMIT_MS = 1_500;
-const AGENT_LIMIT_MS = 800;
 
 /** Opened until it is disposed. */
 export function openHost(settings: Settings): DoctorHost & Disposable {
@@ -161,18 +161,15 @@ async function lookAtAgent(
   { etcdPrefix, runDir }: Settings,
   signal: AbortSignal,
 ): Promise<AgentSight> {
-  const { socket } = instancePaths(runDir, etcdPrefix);
-  const limit = AbortSignal.timeout(AGENT_LIMIT_MS);
+  const paths = instancePaths(runDir, etcdPrefix);
   try {
-    const status = await fetchStatus(socket, AbortSignal.any([signal, limit]));
+    const status = await askAgent(
+      paths,
+      (limit) => fetchStatus(paths.socket, limit),
+      { signal },
+    );
     return { kind: "running", status };
   } catch (error) {
-    if (limit.aborted) {
-      return {
-        kind: "unseen",
-        reason: `it does not answer within ${AGENT_LIMIT_MS / 1000} s`,
-      };
-    }
     if (error instanceof AgentNotRunningError) return { kind: "absent" };
     if (error instanceof LodenError) {
       return { kind: "unseen", reason: describeError(error) };

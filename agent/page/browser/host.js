@@ -58,7 +58,7 @@ export function showHost(status, nowMs) {
 }
 
 /** The lines of `loden status`. */
-function hostFacts(status, nowMs) {
+export function hostFacts(status, nowMs) {
   const { backend, docker, files, overlay, underlay } = status;
   return [
     ["Network", status.network ?? "not known yet"],
@@ -97,7 +97,10 @@ function hostFacts(status, nowMs) {
         ? ""
         : `, restarted ${status.backendRestarts} times`),
     ],
-    ...Object.entries(backend?.details ?? {}),
+    ...Object.entries(backend?.details ?? {}).map(([name, value]) => [
+      name.replace(/^./, (letter) => letter.toUpperCase()),
+      value,
+    ]),
     ["Firewall", status.firewall ?? "–"],
     [
       "Docker",

@@ -5,7 +5,8 @@ export const WINDOW_MS = 300_000;
 /** Beyond this pause the line of a chart has a gap: the page was asleep. */
 const LONGEST_PAUSE_MS = 15_000;
 
-export const DROP = /(^|\.)drop\./;
+/** As `isDropCounter` of net/dropped_packet.ts. */
+export const DROP = /\.drop\.|^rx\.legacySignals$/;
 
 /** Drops by reason, and their sum. */
 export function dropsOf(counters) {

@@ -14,6 +14,10 @@ Deno.test("a counter of drops has a direction and its own name as the reason", (
     direction: "receive",
     reason: "slow_too_big",
   });
+  assertEquals(dropLabels("rx.legacySignals"), {
+    direction: "receive",
+    reason: "legacy_signals",
+  });
 });
 
 Deno.test("other counters are no drops", () => {

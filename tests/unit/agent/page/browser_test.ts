@@ -7,7 +7,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { pathOf } from "../../../../agent/page/browser/chart.js";
 import { healthOf } from "../../../../agent/page/browser/health.js";
-import { leaseClock } from "../../../../agent/page/browser/host.js";
+import { hostFacts, leaseClock } from "../../../../agent/page/browser/host.js";
 import {
   cellsOf,
   hasTrouble,
@@ -22,6 +22,7 @@ import {
   places,
 } from "../../../../agent/page/browser/picture.js";
 import {
+  DROP,
   dropsOf,
   niceCeiling,
   Rates,
@@ -36,8 +37,11 @@ import {
   packetRate,
   roundTrip,
 } from "../../../../agent/page/browser/text.js";
+import { PROGRAM_COUNTERS } from "../../../../backend/udp/ebpf/counters.ts";
+import { COUNTER_NAMES } from "../../../../backend/udp/tun/counters.ts";
 import { describeAge } from "../../../../commands/status/age.ts";
 import { renderStatus } from "../../../../commands/status/status_text.ts";
+import { isDropCounter } from "../../../../net/dropped_packet.ts";
 import { bringUp, newAgentState, PEER } from "../../../support/agent_state.ts";
 
 const NOW = Date.parse("2026-01-01T03:00:00Z");
@@ -427,4 +431,19 @@ Deno.test("the pause grows with each failure, up to half a minute", () => {
     30_000,
     30_000,
   ]);
+});
+
+Deno.test("a drop is what it is for loden monitor and metrics", () => {
+  const names = [...PROGRAM_COUNTERS, ...Object.keys(COUNTER_NAMES)];
+  assertEquals(
+    names.filter((name) => DROP.test(name)),
+    names.filter(isDropCounter),
+  );
+});
+
+Deno.test("every fact of the host has a label that begins like the others", () => {
+  const labels = hostFacts(bringUp(newAgentState()).snapshot(), 0)
+    .map(([name]) => name as string);
+  assertEquals(labels.filter((name) => /^[a-z]/.test(name)), ["etcd"]);
+  assertEquals(labels.includes("Receive on eth0"), true);
 });

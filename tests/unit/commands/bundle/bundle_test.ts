@@ -149,7 +149,7 @@ Deno.test("an agent that answers is in it; one that hangs is a note", async () =
   using _socket = Deno.listen({ transport: "unix", path: paths.socket });
   const io = world.io();
   assertEquals(await world.bundle(io), 0);
-  assertMatch(io.out, /status\.txt: .*4711, has not answered within 3 seconds/);
+  assertMatch(io.out, /status\.txt: .*4711 must answer on .* within 3 s:/);
 });
 
 Deno.test("settings that cannot be used are a note, and the bundle is made", async () => {
