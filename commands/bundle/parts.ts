@@ -7,7 +7,6 @@
  * @module
  */
 
-import { AgentNotRunningError } from "../../agent/errors.ts";
 import { deviceAlias, footprintPath } from "../../agent/instance/footprint.ts";
 import {
   type InstancePaths,
@@ -16,19 +15,19 @@ import {
 import { fetchMetrics, fetchStatus } from "../../agent/status/status_client.ts";
 import { ownershipOf } from "../../backend/udp/ebpf/ownership.ts";
 import type { Settings } from "../../config/settings.ts";
-import { LodenError } from "../../errors.ts";
 import { describeEngine, isEngineRunning } from "../../host/docker/engine.ts";
 import type { CommandRunner } from "../../linux/command.ts";
-import { FileReadError } from "../../linux/file_errors.ts";
 import { readIfThere } from "../../linux/read_if_there.ts";
-import { readSysctl } from "../../linux/sysctl.ts";
 import { renderSettings } from "../config/settings_text.ts";
 import { renderStatus } from "../status/status_text.ts";
 import { describeVersions } from "../version.ts";
 import type { AgentProcess } from "../agent_process.ts";
+import { askAgent } from "../ask_agent.ts";
 import { once } from "../once.ts";
+import { readEnd, readFiles } from "./files.ts";
 import { type Gathered, outputs, type Part } from "./gather.ts";
 import { describePrograms } from "./kernel_programs.ts";
+import { describeKernel } from "./kernel_state.ts";
 import { describeWireguard } from "./wireguard_devices.ts";
 
 /** What the parts are gathered from. */
@@ -47,8 +46,8 @@ export interface BundleSources {
   readonly nowMs: number;
 }
 
-/** `loden status` gives it less; a bundle is worth a moment. */
-const STATUS_MS = 3_000;
+/** `loden status` gives the agent less; a bundle is worth a moment. */
+const AGENT_LIMIT_MS = 3_000;
 const LOG_LINES = 5_000;
 const LOG_BYTES = 4 * 1024 * 1024;
 const UNIT = "loden.service";
@@ -60,9 +59,15 @@ export function bundleParts(sources: BundleSources): Part[] {
   const commands = (...lines: string[]) => (signal: AbortSignal) =>
     outputs(runner, lines, signal);
   const unit = agent?.unit ?? UNIT;
-  const status = once((signal: AbortSignal) =>
-    ofAgent(sources, signal, (signal) => fetchStatus(paths.socket, signal))
-  );
+  const asked = <T>(
+    fetch: (socket: string, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ) =>
+    askAgent(paths, (limit) => fetch(paths.socket, limit), {
+      limitMs: AGENT_LIMIT_MS,
+      signal,
+    });
+  const status = once((signal: AbortSignal) => asked(fetchStatus, signal));
   return [
     {
       file: "status.txt",
@@ -81,9 +86,7 @@ export function bundleParts(sources: BundleSources): Part[] {
     {
       file: "metrics.txt",
       about: "the agent's metrics for Prometheus",
-      gather: (signal) =>
-        ofAgent(sources, signal, (signal) => fetchMetrics(paths.socket, signal))
-          .then((text) => ({ text })),
+      gather: async (signal) => ({ text: await asked(fetchMetrics, signal) }),
     },
     {
       file: "doctor.txt",
@@ -219,26 +222,6 @@ function alias({ etcdPrefix }: Settings): string {
   return deviceAlias(etcdPrefix);
 }
 
-/** What the agent answers, if it does. */
-async function ofAgent<T>(
-  { agent, paths }: BundleSources,
-  signal: AbortSignal,
-  ask: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const late = AbortSignal.timeout(STATUS_MS);
-  try {
-    return await ask(AbortSignal.any([signal, late]));
-  } catch (error) {
-    if (!late.aborted) throw error;
-    if (agent === undefined) throw new AgentNotRunningError(paths.socket);
-    throw new LodenError(
-      "bundle.agent-silent",
-      `the agent, process ${agent.pid}, has not answered within ` +
-        `${STATUS_MS / 1_000} seconds`,
-    );
-  }
-}
-
 function describeSettings(
   { agent, agentSettings, commandSettings, refusal }: BundleSources,
 ): Gathered {
@@ -285,108 +268,6 @@ async function readLog(
     `journalctl --no-pager --no-hostname --output=short-iso-precise ` +
     `--lines=${LOG_LINES} --unit=${unit}`,
   ], signal);
-}
-
-async function readEnd(path: string, bytes: number): Promise<string> {
-  try {
-    using file = await Deno.open(path);
-    const { size } = await file.stat();
-    const start = Math.max(0, size - bytes);
-    await file.seek(start, Deno.SeekMode.Start);
-    const text = await new Response(file.readable).text();
-    // Half of a secret would not be recognised.
-    return start === 0 ? text : text.slice(text.indexOf("\n") + 1);
-  } catch (error) {
-    throw new FileReadError(path, error);
-  }
-}
-
-/** The content of files, and a list of those in directories. */
-async function readFiles(
-  files: readonly string[],
-  directories: readonly string[],
-): Promise<Gathered> {
-  const blocks: string[] = [];
-  const missing: string[] = [];
-  const attempt = async (
-    what: string,
-    read: () => Promise<string> | string,
-  ) => {
-    try {
-      blocks.push(`# ${what}\n${await read()}`);
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error)) throw error;
-      missing.push(`${what}: ${error.message.split(" (os error")[0]}`);
-    }
-  };
-  for (const path of directories) await attempt(path, () => listFiles(path));
-  for (const path of files) {
-    await attempt(path, () => Deno.readTextFile(path));
-  }
-  return { text: blocks.join("\n"), missing };
-}
-
-function listFiles(directory: string): string {
-  return [...Deno.readDirSync(directory)].map(({ name }) => {
-    const { mode, mtime, size, uid } = Deno.lstatSync(`${directory}/${name}`);
-    const bits = ((mode ?? 0) & 0o7777).toString(8).padStart(4, "0");
-    return `${bits} ${uid} ${size} ${mtime?.toISOString()} ${name}\n`;
-  }).sort().join("");
-}
-
-/** Those that decide about the overlay's packets. */
-const SYSCTLS: readonly string[] = [
-  "kernel/osrelease",
-  "kernel/unprivileged_bpf_disabled",
-  "net/core/bpf_jit_enable",
-  "net/core/rmem_max",
-  "net/core/wmem_max",
-  "net/core/netdev_max_backlog",
-  "net/ipv4/ip_forward",
-  "net/ipv4/ip_no_pmtu_disc",
-  "net/ipv4/icmp_ratelimit",
-  "net/ipv4/neigh/default/gc_thresh1",
-  "net/ipv4/neigh/default/gc_thresh2",
-  "net/ipv4/neigh/default/gc_thresh3",
-  "net/bridge/bridge-nf-call-iptables",
-  "net/netfilter/nf_conntrack_max",
-  "net/netfilter/nf_conntrack_count",
-  "user/max_net_namespaces",
-];
-/** Of each device. */
-const DEVICE_SYSCTLS: readonly string[] = [
-  "forwarding",
-  "rp_filter",
-  "accept_local",
-  "arp_ignore",
-  "arp_announce",
-  "promote_secondaries",
-];
-const COUNTERS: readonly string[] = ["/proc/net/snmp", "/proc/net/netstat"];
-
-function describeKernel(): Gathered {
-  const devices = [...Deno.readDirSync("/proc/sys/net/ipv4/conf")]
-    .map(({ name }) => name).sort();
-  const names = [
-    ...SYSCTLS,
-    ...devices.flatMap((device) =>
-      DEVICE_SYSCTLS.map((name) => `net/ipv4/conf/${device}/${name}`)
-    ),
-  ];
-  const values = names.map((name) =>
-    `${name} = ${readSysctl(name) ?? "no such setting"}\n`
-  );
-  const modules = readIfThere("/proc/modules")?.split("\n")
-    // The addresses in the kernel would help an attacker.
-    .map((line) => line.split(" ")[0]).filter((name) => name !== "").sort();
-  const counters = COUNTERS.map((path) => `# ${path}\n${readIfThere(path)}`);
-  return {
-    text: [
-      `# /proc/sys\n${values.join("")}`,
-      `# modules\n${(modules ?? ["unknown"]).join(" ")}\n`,
-      ...counters,
-    ].join("\n"),
-  };
 }
 
 async function describeTools(

@@ -15,14 +15,11 @@ import {
   listenToAgent,
 } from "../../agent/monitor/monitor_client.ts";
 import {
-  type EventOf,
   type MonitorEvent,
   parseMonitorEvent,
 } from "../../agent/monitor/monitor_event.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 import type { CommandLine } from "../../config/go_flags.ts";
-import { LodenError } from "../../errors.ts";
-import { VERSION } from "../../version.ts";
 import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
 import {
@@ -31,21 +28,9 @@ import {
   readSettings,
   refuseWords,
 } from "../command_line.ts";
-import { CaptureFile } from "./capture_file.ts";
+import { Capture } from "./capture.ts";
 import { EventFilter } from "./event_filter.ts";
-import { describeDrop, renderEvent } from "./event_text.ts";
-
-/** The agent does not give the bytes of packets to this user. */
-class CaptureRightsError extends LodenError {
-  constructor(path: string) {
-    super(
-      "monitor.rights",
-      `Cannot write ${path}: bytes of packets must be read by root: ` +
-        "the agent does not give them to this user",
-      { hint: "run as root, or leave --pcap out" },
-    );
-  }
-}
+import { renderEvent } from "./event_text.ts";
 
 /** Prints events until Ctrl-C, or until the agent or the reader has gone. */
 export async function run(io: CommandContext): Promise<number> {
@@ -128,45 +113,4 @@ function connect(
       timeout.removeEventListener("abort", onLate);
     }
   });
-}
-
-/** `--pcap`: the drops of the stream, in a file. */
-class Capture implements Disposable {
-  readonly #path: string;
-  readonly #file: CaptureFile;
-
-  /** @throws {FileWriteError} */
-  constructor(path: string) {
-    this.#path = path;
-    this.#file = CaptureFile.create(path, `loden ${VERSION}`);
-  }
-
-  /** @throws {FileWriteError} and {@linkcode CaptureRightsError}. */
-  take(event: MonitorEvent): void {
-    switch (event.type) {
-      case "start":
-        if (!event.bytes) throw new CaptureRightsError(this.#path);
-        return;
-      case "source":
-        if (event.link !== null) this.#file.begin(event.link);
-        return;
-      case "drop":
-        return this.#add(event);
-    }
-  }
-
-  #add(event: EventOf<"drop">): void {
-    const { bytes = "", lengthBytes, link, time } = event;
-    this.#file.add({
-      timeMs: Date.parse(time),
-      link,
-      bytes: Uint8Array.fromHex(bytes),
-      lengthBytes,
-      comment: describeDrop(event),
-    });
-  }
-
-  [Symbol.dispose](): void {
-    this.#file[Symbol.dispose]();
-  }
 }

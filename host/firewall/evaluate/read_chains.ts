@@ -26,8 +26,8 @@ export interface HostChains {
 /** Names of the tables that the old iptables has loaded; throws if unreadable. */
 export type LegacyTables = () => string;
 
-/** Tables that iptables on nf_tables keeps. */
-const IPTABLES_TABLES = /^(filter|nat|mangle|raw|security)$/;
+/** Tables that iptables on nf_tables keeps, in the family `ip`. */
+export const IPTABLES_TABLES = /^(filter|nat|mangle|raw|security)$/;
 /** iptables-save cannot print what nft has put into such a table. */
 const INCOMPATIBLE = /^# Table `([^']+)' is incompatible, use 'nft' tool\.$/gm;
 
