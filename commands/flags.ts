@@ -107,8 +107,8 @@ export const SIZE_FLAG: IntFlag = {
 export const SEND_FLAG: BoolFlag = {
   ...OWN,
   name: "send",
-  help: "send pings to the other host, too, on the underlay and through the " +
-    "overlay",
+  help: "send pings to the other host, too, and a packet through this host's " +
+    "rules, which are traced",
 };
 
 /** `status`: where a browser finds it. */

@@ -8,12 +8,12 @@ import { contains } from "../../net/cidr.ts";
 import type { Peer } from "../../net/peer.ts";
 import { valueOf } from "./fact.ts";
 import { gatherReceiving } from "./gather_receiving.ts";
-import { lookAtHost } from "./host_sight.ts";
-import type { Looks } from "./looks.ts";
+import { gatherHost } from "./gather_host.ts";
+import type { HostReader } from "./host_reader.ts";
 import { decodeQuestion, encodeAnswer } from "./question.ts";
 import { judgeReceiving } from "./stages/receive.ts";
 
-export { hostLooks } from "./host_looks.ts";
+export { hostReader } from "./kernel_host_reader.ts";
 
 /** A tool that hangs must not keep the agent busy; the asker waits two seconds. */
 const LIMIT_MS = 1_500;
@@ -25,7 +25,7 @@ const LIMIT_MS = 1_500;
  * @returns `undefined`: no answer.
  */
 export async function answerQuestion(
-  looks: Looks,
+  reader: HostReader,
   content: Uint8Array,
   asker: Pick<Peer, "subnet">,
   spaceBytes: number,
@@ -34,13 +34,13 @@ export async function answerQuestion(
   if (question === undefined) return undefined;
   const { flow, outerSource } = question;
   if (!contains(asker.subnet, flow.source)) return undefined;
-  const host = await lookAtHost(looks);
+  const host = await gatherHost(reader);
   const subnet = valueOf(host.overlay)?.subnet;
   if (subnet === undefined || !contains(subnet, flow.destination)) {
     return undefined;
   }
   const snapshot = await gatherReceiving(
-    looks,
+    reader,
     host,
     flow,
     outerSource,

@@ -6,58 +6,70 @@
  */
 
 import { contains } from "../../net/cidr.ts";
+import type { PacketFate } from "../../host/firewall/trace/parse_trace.ts";
 import type { Finding } from "../../net/finding.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
-import { type Fact, seen, unseen, valueOf } from "./fact.ts";
+import { asyncFactOf, type Fact, seen, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import { gatherLocal, gatherReceiving } from "./gather_receiving.ts";
 import { gatherSending, withAnswer } from "./gather_sending.ts";
-import type { HostSight } from "./host_sight.ts";
-import { lookLater } from "./look.ts";
-import type { Looks } from "./looks.ts";
+import type { HostFacts } from "./gather_host.ts";
+import type { HostReader } from "./host_reader.ts";
 import { isOwn, linkOf, peerOf } from "./place.ts";
 import { decodeAnswer, encodeQuestion } from "./question.ts";
-import type { Echoes, PeerSight, SendSnapshot } from "./snapshot.ts";
+import type { Echoes, PeerFacts, SendSnapshot } from "./snapshot.ts";
 import { judgeLocal, judgeReceiving } from "./stages/receive.ts";
 import { judgeSending } from "./stages/send.ts";
 import { judgeWay } from "./stages/way.ts";
 import type { Side, SidedFinding } from "./verdict.ts";
 
-/** What an explanation needs beside {@linkcode Looks}. */
+/** What an explanation needs beside {@linkcode HostReader}. */
 export interface ExplainParts {
-  readonly looks: Looks;
+  readonly reader: HostReader;
   /**
    * Asks the agent of a peer; `undefined` if no answer came in time.
    *
    * @throws {LodenError} if nothing could be asked.
    */
   readonly askPeer: (
-    peer: PeerSight,
+    peer: PeerFacts,
     question: Uint8Array,
     signal: AbortSignal,
   ) => Promise<Uint8Array | undefined>;
-  /** Sends packets to a peer; absent without `--send`. */
-  readonly sendEchoes?: (
-    peer: PeerSight,
+  /** Absent without `--send`. */
+  readonly sender?: PacketSender;
+}
+
+/** Sends packets, to see what becomes of them. */
+export interface PacketSender {
+  /** To a peer. */
+  echoes(
+    peer: PeerFacts,
     flow: Flow,
     snapshot: SendSnapshot,
-  ) => Promise<Echoes>;
+  ): Promise<Echoes>;
+  /** Through the rules of this host. */
+  trace(
+    flow: Flow,
+    snapshot: SendSnapshot,
+    signal: AbortSignal,
+  ): Promise<Fact<PacketFate>>;
 }
 
 /** All stages that the packet meets, up to the one that drops it. */
 export async function explain(
   parts: ExplainParts,
-  host: HostSight,
+  host: HostFacts,
   flow: Flow,
   signal: AbortSignal,
 ): Promise<SidedFinding[]> {
-  const { looks } = parts;
-  const first = await gatherSending(looks, host, flow, signal);
+  const { reader } = parts;
+  const first = await gatherSending(reader, host, flow, signal);
   const findings = judgeSending(first);
   if (isDropped(findings)) return on("this host", findings);
   if (isFromPeer(first)) {
     const receiving = await gatherReceiving(
-      looks,
+      reader,
       host,
       flow,
       undefined,
@@ -67,15 +79,16 @@ export async function explain(
   }
   const { peer } = first;
   if (first.inspection === undefined || peer === undefined) {
-    return on("this host", [...findings, ...await judgeEnd(looks, first)]);
+    return on("this host", [...findings, ...await judgeEnd(reader, first)]);
   }
-  const [answer, echoes] = await Promise.all([
+  const [answer, echoes, trace] = await Promise.all([
     peer.isSaved
       ? unseen("no agent of this host can ask it")
       : ask(parts, peer, first, signal),
-    parts.sendEchoes?.(peer, flow, first),
+    parts.sender?.echoes(peer, flow, first),
+    parts.sender?.trace(flow, first, signal),
   ]);
-  const snapshot = withAnswer(looks, first, answer, echoes);
+  const snapshot = withAnswer(reader, { ...first, answer, echoes, trace });
   const sending = judgeSending(snapshot);
   if (isDropped(sending)) return on("this host", sending);
   const way = judgeWay(snapshot);
@@ -100,17 +113,17 @@ function isFromPeer({ devices, flow, overlay, peers }: SendSnapshot): boolean {
 
 /** Between two addresses of this host. */
 async function judgeEnd(
-  looks: Looks,
+  reader: HostReader,
   snapshot: SendSnapshot,
 ): Promise<Finding[]> {
   return snapshot.way?.kind === "link"
-    ? judgeLocal(await gatherLocal(looks, snapshot))
+    ? judgeLocal(await gatherLocal(reader, snapshot))
     : [];
 }
 
 async function ask(
   { askPeer }: ExplainParts,
-  peer: PeerSight,
+  peer: PeerFacts,
   { flow, overlay }: SendSnapshot,
   signal: AbortSignal,
 ): Promise<Fact<readonly Finding[]>> {
@@ -118,7 +131,7 @@ async function ask(
     flow,
     outerSource: outerSourceOf(valueOf(overlay)?.underlay),
   });
-  const content = await lookLater(() => askPeer(peer, question, signal));
+  const content = await asyncFactOf(() => askPeer(peer, question, signal));
   if (!content.seen) return content;
   if (content.value === undefined) return unseen("no answer within 2 s");
   const findings = decodeAnswer(content.value);

@@ -1,66 +1,63 @@
 /**
- * Gathers what the receiving host looks like. What cannot be looked at becomes an
+ * Gathers the facts about the receiving host. What cannot be read becomes an
  * unseen fact.
  *
  * @module
  */
 
 import type { Ipv4 } from "../../net/ipv4.ts";
-import { unseen, valueOf } from "./fact.ts";
+import { asyncFactOf, factOf, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
-import type { HostSight } from "./host_sight.ts";
-import { look, lookLater } from "./look.ts";
-import type { Looks } from "./looks.ts";
-import { isOwn, peerOf, wayOf } from "./place.ts";
+import type { HostFacts } from "./gather_host.ts";
+import type { HostReader } from "./host_reader.ts";
+import { isOwn, linkOfRoute, peerOf, wayOf } from "./place.ts";
 import {
   filteredTraffic,
-  firewallSight,
+  firewallFacts,
+  gatherBehind,
   innerPacket,
   isRoutedBack,
-  lookBehind,
-  routeSight,
+  routeFacts,
   settingsOf,
-} from "./sights.ts";
+} from "./gather_parts.ts";
 import type { ReceiveSnapshot, SendSnapshot } from "./snapshot.ts";
 
 /** @param outerSource from where the sender says that its outer packets come. */
 export async function gatherReceiving(
-  looks: Looks,
-  { devices, overlay, peers }: HostSight,
+  reader: HostReader,
+  { devices, overlay, peers }: HostFacts,
   flow: Flow,
   outerSource: Ipv4 | undefined,
   signal: AbortSignal,
 ): Promise<ReceiveSnapshot> {
   const host = valueOf(devices) ?? { links: [], addresses: [] };
-  const sight = valueOf(overlay);
+  const own = valueOf(overlay);
   const peer = peerOf(valueOf(peers) ?? [], flow.source);
   const outer = peer &&
-    valueOf(look(() => routeSight(looks, peer.publicIp, {})));
-  const underlay = outer?.kind === "found"
-    ? host.links.find(({ index }) => index === outer.answer.interfaceIndex)
-    : undefined;
-  const back = valueOf(look(() => routeSight(looks, flow.source, {})));
-  const wayBack = wayOf(back, host.links, sight?.devices ?? [], peer);
+    valueOf(factOf(() => routeFacts(reader, peer.publicIp, {})));
+  const underlay = linkOfRoute(host, outer);
+  const back = valueOf(factOf(() => routeFacts(reader, flow.source, {})));
+  const wayBack = wayOf(back, host.links, own?.devices ?? [], peer);
   // Without a device of its own, the overlay's packets come by the underlay.
   const arrival = wayBack?.kind === "direct"
     ? wayBack.link
-    : host.links.find(({ name }) => name === sight?.device) ?? underlay;
-  const inspection = peer && look(() =>
-    looks.inspect({
+    : host.links.find(({ name }) => name === own?.device) ?? underlay;
+  const inspection = peer && factOf(() =>
+    reader.inspect({
       direction: "receive",
       backendType: peer.backendType,
       peer,
-      underlay: underlay?.name ?? sight?.underlay?.interfaceName ?? "",
+      underlay: underlay?.name ?? own?.underlay?.interfaceName ?? "",
     })
   );
   const traffic = filteredTraffic(inspection && valueOf(inspection));
   const isSourceRouted = arrival === undefined
     ? undefined
-    : isRoutedBack(looks, flow.source, arrival.index);
+    : isRoutedBack(reader, flow.source, arrival.index);
   const route = arrival === undefined
     ? unseen("the device on which the packet arrives is not known")
-    : look(() =>
-      routeSight(looks, flow.destination, {
+    : factOf(() =>
+      routeFacts(reader, flow.destination, {
         source: flow.source,
         arrivesByIndex: arrival.index,
       })
@@ -68,26 +65,26 @@ export async function gatherReceiving(
   const way = wayOf(
     valueOf(route),
     host.links,
-    sight?.devices ?? [],
+    own?.devices ?? [],
     undefined,
   );
-  const chains = await lookLater(() => looks.chains(signal));
+  const chains = await asyncFactOf(() => reader.chains(signal));
   return {
     flow,
     outerSource,
     devices,
     overlay,
     peers,
-    settings: settingsOf(looks, arrival?.name),
+    settings: settingsOf(reader, arrival?.name),
     isSourceRouted,
     arrivesOn: arrival?.name,
     inspection,
     outerFirewall: traffic === undefined || wayBack?.kind === "direct"
       ? undefined
-      : firewallSight(chains, {
+      : firewallFacts(chains, {
         packet: {
           source: outerSource ?? peer!.publicIp,
-          destination: sight?.underlay?.address ?? peer!.publicIp,
+          destination: own?.underlay?.address ?? peer!.publicIp,
           protocol: traffic.protocol,
           port: traffic.port,
           sizeBytes: flow.sizeBytes,
@@ -100,7 +97,7 @@ export async function gatherReceiving(
       }),
     route,
     way,
-    firewall: firewallSight(chains, {
+    firewall: firewallFacts(chains, {
       packet: {
         ...innerPacket(flow, host),
         arrivesOn: arrival?.name,
@@ -111,8 +108,8 @@ export async function gatherReceiving(
         ? ["prerouting", "input"]
         : ["prerouting", "forward"],
     }),
-    ...await lookBehind(
-      looks,
+    ...await gatherBehind(
+      reader,
       flow,
       way?.kind === "link" ? way.link : undefined,
     ),
@@ -121,7 +118,7 @@ export async function gatherReceiving(
 
 /** The end of a way between two addresses of one host. */
 export async function gatherLocal(
-  looks: Looks,
+  reader: HostReader,
   sending: SendSnapshot,
 ): Promise<ReceiveSnapshot> {
   const { devices, flow, isSourceRouted, overlay, peers, route } = sending;
@@ -140,8 +137,8 @@ export async function gatherLocal(
     route,
     way,
     firewall: sending.firewall ?? unseen("a bridge carries the packet"),
-    ...await lookBehind(
-      looks,
+    ...await gatherBehind(
+      reader,
       flow,
       way?.kind === "link" ? way.link : undefined,
     ),

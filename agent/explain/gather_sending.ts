@@ -1,34 +1,38 @@
 /**
- * Gathers what the sending host looks like. What cannot be looked at becomes an
+ * Gathers the facts about the sending host. What cannot be read becomes an
  * unseen fact.
  *
  * @module
  */
 
-import type { Finding } from "../../net/finding.ts";
-import { type Fact, unseen, valueOf } from "./fact.ts";
+import { asyncFactOf, factOf, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
-import type { HostSight } from "./host_sight.ts";
-import { look, lookLater } from "./look.ts";
-import type { Looks } from "./looks.ts";
-import { isSilent } from "./neighbour.ts";
-import { isOwn, linkOf, peerOf, wayOf } from "./place.ts";
+import type { HostFacts } from "./gather_host.ts";
+import type { HostReader } from "./host_reader.ts";
+import {
+  isOwn,
+  isSilent,
+  linkOf,
+  linkOfRoute,
+  peerOf,
+  wayOf,
+} from "./place.ts";
 import {
   BRIDGE_NETFILTER,
   filteredTraffic,
-  firewallSight,
+  findContainer,
+  firewallFacts,
   innerPacket,
   isRoutedBack,
-  lookForContainer,
-  routeSight,
+  routeFacts,
   settingsOf,
-} from "./sights.ts";
-import type { Echoes, SendSnapshot } from "./snapshot.ts";
+} from "./gather_parts.ts";
+import type { SendSnapshot } from "./snapshot.ts";
 
 /** Everything about the sending side but what the peer answers. */
 export async function gatherSending(
-  looks: Looks,
-  { devices, overlay, peers }: HostSight,
+  reader: HostReader,
+  { devices, overlay, peers }: HostFacts,
   flow: Flow,
   signal: AbortSignal,
 ): Promise<SendSnapshot> {
@@ -42,8 +46,8 @@ export async function gatherSending(
     linkOf(host, flow.destination)?.index === bridge.index;
   const route = isForwarded && bridge === undefined
     ? unseen("the source is not on this host")
-    : look(() =>
-      routeSight(looks, flow.destination, {
+    : factOf(() =>
+      routeFacts(reader, flow.destination, {
         source: flow.source,
         ...bridge !== undefined && !isBridged && {
           arrivesByIndex: bridge.index,
@@ -51,20 +55,20 @@ export async function gatherSending(
       })
     );
   const peer = peerOf(valueOf(peers) ?? [], flow.destination);
-  const sight = valueOf(overlay);
-  const way = wayOf(valueOf(route), host.links, sight?.devices ?? [], peer);
+  const own = valueOf(overlay);
+  const way = wayOf(valueOf(route), host.links, own?.devices ?? [], peer);
   const isCarried = way?.kind === "overlay" || way?.kind === "direct";
-  const chains = await lookLater(() => looks.chains(signal));
+  const chains = await asyncFactOf(() => reader.chains(signal));
   const leavesBy = way !== undefined && way.kind !== "here"
     ? way.link.name
     : undefined;
-  const settings = settingsOf(looks, bridge?.name);
+  const settings = settingsOf(reader, bridge?.name);
   const isSourceRouted = bridge === undefined
     ? undefined
-    : isRoutedBack(looks, flow.source, bridge.index);
+    : isRoutedBack(reader, flow.source, bridge.index);
   const isFiltered = !isBridged || settings.get(BRIDGE_NETFILTER) === "1";
   const firewall = isFiltered
-    ? firewallSight(chains, {
+    ? firewallFacts(chains, {
       packet: {
         ...innerPacket(flow, host),
         arrivesOn: bridge?.name,
@@ -79,8 +83,8 @@ export async function gatherSending(
     })
     : undefined;
   const carried = isCarried && peer !== undefined ? peer : undefined;
-  const inspection = carried && look(() =>
-    looks.inspect({
+  const inspection = carried && factOf(() =>
+    reader.inspect({
       direction: "send",
       backendType: carried.backendType,
       peer: carried,
@@ -88,11 +92,9 @@ export async function gatherSending(
     })
   );
   const outerRoute = carried &&
-    look(() => routeSight(looks, carried.publicIp, {}));
+    factOf(() => routeFacts(reader, carried.publicIp, {}));
   const outer = outerRoute && valueOf(outerRoute);
-  const outerLink = outer?.kind === "found"
-    ? host.links.find(({ index }) => index === outer.answer.interfaceIndex)
-    : undefined;
+  const outerLink = linkOfRoute(host, outer);
   const traffic = filteredTraffic(inspection && valueOf(inspection));
   const underlayMtu = outer?.kind === "found"
     ? outer.answer.mtuBytes ?? outerLink?.mtuBytes
@@ -104,7 +106,7 @@ export async function gatherSending(
     peers,
     peer,
     container: isForwarded && bridge !== undefined
-      ? await lookForContainer(looks, flow.source, flow.destination)
+      ? await findContainer(reader, flow.source, flow.destination)
       : undefined,
     isBridged,
     settings,
@@ -116,10 +118,10 @@ export async function gatherSending(
     outerRoute,
     outerFirewall: traffic === undefined || way?.kind !== "overlay"
       ? undefined
-      : firewallSight(chains, {
+      : firewallFacts(chains, {
         packet: {
           source: (outer?.kind === "found" ? outer.answer.source : undefined) ??
-            sight?.underlay?.address ?? carried!.publicIp,
+            own?.underlay?.address ?? carried!.publicIp,
           destination: carried!.publicIp,
           protocol: traffic.protocol,
           port: traffic.port,
@@ -131,36 +133,35 @@ export async function gatherSending(
         },
         hooks: ["output", "postrouting"],
       }),
-    neighbour: nextHop(looks, { devices, outerRoute, peer }, false),
+    neighbour: nextHop(reader, { devices, outerRoute, peer }, false),
     mostBytes: carried === undefined || underlayMtu === undefined
       ? undefined
       : way?.kind === "direct"
       ? underlayMtu
-      : looks.mostBytes(carried.backendType, underlayMtu),
+      : reader.mostBytes(carried.backendType, underlayMtu),
     echoes: undefined,
+    trace: undefined,
     answer: undefined,
   };
 }
 
 /**
- * The same with what came back from the peer, and with the neighbour, which the
- * kernel has asked for by now.
+ * What came back from the peer, with the neighbour, which the kernel has asked for by
+ * now.
  */
 export function withAnswer(
-  looks: Looks,
+  reader: HostReader,
   snapshot: SendSnapshot,
-  answer: Fact<readonly Finding[]> | undefined,
-  echoes: Echoes | undefined,
 ): SendSnapshot {
   const before = snapshot.neighbour && valueOf(snapshot.neighbour);
   const wasSilent = before?.entry !== undefined && isSilent(before.entry);
-  const neighbour = nextHop(looks, snapshot, wasSilent);
-  return { ...snapshot, answer, echoes, neighbour };
+  const neighbour = nextHop(reader, snapshot, wasSilent);
+  return { ...snapshot, neighbour };
 }
 
 /** `undefined` where there is none to be asked for. */
 function nextHop(
-  { rtnetlink }: Looks,
+  { rtnetlink }: HostReader,
   { devices, outerRoute, peer }: Pick<
     SendSnapshot,
     "devices" | "outerRoute" | "peer"
@@ -169,13 +170,10 @@ function nextHop(
 ): SendSnapshot["neighbour"] {
   const route = outerRoute && valueOf(outerRoute);
   if (route?.kind !== "found") return undefined;
-  const { gateway, interfaceIndex } = route.answer;
-  const hop = gateway ?? peer?.publicIp;
-  const link = valueOf(devices)?.links.find(({ index }) =>
-    index === interfaceIndex
-  );
+  const hop = route.answer.gateway ?? peer?.publicIp;
+  const link = linkOfRoute(valueOf(devices) ?? { links: [] }, route);
   if (link === undefined || link.noArp || link.loopback) return undefined;
-  return look(() => ({
+  return factOf(() => ({
     wasSilent,
     entry: rtnetlink.neighbourEntries(link.index)
       .find(({ address }) => address === hop),

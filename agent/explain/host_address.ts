@@ -7,15 +7,15 @@
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { probeAddress } from "../probe/probe_address.ts";
 import { valueOf } from "./fact.ts";
-import type { HostSight } from "./host_sight.ts";
-import type { PeerSight } from "./snapshot.ts";
+import type { HostFacts } from "./gather_host.ts";
+import type { PeerFacts } from "./snapshot.ts";
 
 /**
  * An underlay address of a host of the overlay becomes its address in the overlay,
  * because the underlay is not Loden's. Any other address stays.
  */
 export function overlayAddress(
-  { overlay, peers }: HostSight,
+  { overlay, peers }: HostFacts,
   address: Ipv4,
 ): Ipv4 {
   const own = valueOf(overlay);
@@ -29,6 +29,6 @@ export function overlayAddress(
 }
 
 /** A peer's address in the overlay. */
-export function hostAddress({ backendType, subnet }: PeerSight): Ipv4 {
+export function hostAddress({ backendType, subnet }: PeerFacts): Ipv4 {
   return probeAddress(subnet, backendType);
 }

@@ -1,5 +1,5 @@
 /**
- * Where an address is, and which way a packet takes.
+ * Where an address is, and which way a packet takes from there.
  *
  * @module
  */
@@ -7,11 +7,12 @@
 import type {
   Link,
   LinkAddress,
+  NeighbourEntry,
   RouteAnswer,
 } from "../../linux/netlink/rtnetlink.ts";
 import { cidrOf, contains } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import type { Devices, PeerSight, RouteSight, Way } from "./snapshot.ts";
+import type { Devices, PeerFacts, RouteFacts, Way } from "./snapshot.ts";
 
 /** Whether an address is one of this host's own. */
 export function isOwn({ addresses }: Devices, address: Ipv4): boolean {
@@ -35,6 +36,16 @@ export function linkOf(devices: Devices, address: Ipv4): Link | undefined {
   return devices.links.find(({ index }) => index === found?.interfaceIndex);
 }
 
+/** The device of a route; `undefined` if there is no route or device. */
+export function linkOfRoute(
+  { links }: Pick<Devices, "links">,
+  route: RouteFacts | undefined,
+): Link | undefined {
+  return route?.kind === "found"
+    ? links.find(({ index }) => index === route.answer.interfaceIndex)
+    : undefined;
+}
+
 /** `10.1.5.1/24` of the device on whose link an address is. */
 export function linkAddressText(devices: Devices, address: Ipv4): string {
   const found = linkAddressOf(devices, address);
@@ -45,9 +56,9 @@ export function linkAddressText(devices: Devices, address: Ipv4): string {
 
 /** The peer in whose subnet an address lies. */
 export function peerOf(
-  peers: readonly PeerSight[],
+  peers: readonly PeerFacts[],
   address: Ipv4,
-): PeerSight | undefined {
+): PeerFacts | undefined {
   return peers.filter(({ subnet }) => contains(subnet, address))
     .toSorted((a, b) => b.subnet.prefixLength - a.subnet.prefixLength)[0];
 }
@@ -59,15 +70,15 @@ export function peerOf(
  * @returns `undefined` if there is no route or it names an unknown device.
  */
 export function wayOf(
-  route: RouteSight | undefined,
+  route: RouteFacts | undefined,
   links: readonly Link[],
   overlays: readonly string[],
-  peer: Pick<PeerSight, "publicIp"> | undefined,
+  peer: Pick<PeerFacts, "publicIp"> | undefined,
 ): Way | undefined {
   if (route?.kind !== "found") return undefined;
   const { answer } = route;
   if (answer.isLocal) return { kind: "here" };
-  const link = links.find(({ index }) => index === answer.interfaceIndex);
+  const link = linkOfRoute({ links }, route);
   if (link === undefined) return undefined;
   if (overlays.includes(link.name)) return { kind: "overlay", link };
   return throughOther(answer, link, peer);
@@ -76,10 +87,15 @@ export function wayOf(
 function throughOther(
   { gateway }: RouteAnswer,
   link: Link,
-  peer: Pick<PeerSight, "publicIp"> | undefined,
+  peer: Pick<PeerFacts, "publicIp"> | undefined,
 ): Way {
   if (gateway === undefined) return { kind: "link", link };
   return gateway === peer?.publicIp
     ? { kind: "direct", link, gateway }
     : { kind: "router", link, gateway };
+}
+
+/** Whether a machine was asked for its Ethernet address and has not answered so far. */
+export function isSilent({ state }: NeighbourEntry): boolean {
+  return state === "failed" || state === "incomplete";
 }

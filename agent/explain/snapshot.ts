@@ -1,12 +1,13 @@
 /**
- * What a host looks like at one moment, as far as a packet needs it. Stages judge
- * it and look at nothing else.
+ * The facts about a host at one moment, as far as a packet needs them. Stages judge
+ * them and read nothing else.
  *
  * @module
  */
 
 import type { Inspection } from "../../backend/inspection.ts";
 import type { HookVerdict } from "../../host/firewall/evaluate/chains.ts";
+import type { PacketFate } from "../../host/firewall/trace/parse_trace.ts";
 import type {
   Link,
   LinkAddress,
@@ -26,7 +27,7 @@ export interface Devices {
 }
 
 /** The overlay as this host's agent, or what it left, describes it. */
-export interface OverlaySight {
+export interface OverlayFacts {
   readonly network: Cidr;
   readonly subnet: Cidr;
   readonly backendType: string;
@@ -62,7 +63,7 @@ export type Way =
   | { readonly kind: "router"; readonly link: Link; readonly gateway: Ipv4 };
 
 /** Another host, as the agent knows it. */
-export interface PeerSight {
+export interface PeerFacts {
   readonly subnet: Cidr;
   readonly publicIp: Ipv4;
   readonly backendType: string;
@@ -72,11 +73,11 @@ export interface PeerSight {
   /** As an agent that does not run has saved it. */
   readonly isSaved?: true;
   /** What probes of this host have seen of it. */
-  readonly probe: ProbeSight | undefined;
+  readonly probe: ProbeFacts | undefined;
 }
 
 /** What probes say of a peer. */
-export interface ProbeSight {
+export interface ProbeFacts {
   readonly state: "unknown" | "reachable" | "unreachable";
   /** Whether it has ever answered: some hosts answer no probes. */
   readonly hasAnswered: boolean;
@@ -85,7 +86,7 @@ export interface ProbeSight {
 }
 
 /** What the kernel answers to the question for a route. */
-export type RouteSight =
+export type RouteFacts =
   | { readonly kind: "found"; readonly answer: RouteAnswer }
   | {
     readonly kind: "refused";
@@ -94,13 +95,13 @@ export type RouteSight =
   };
 
 /** The network namespace that has an address. */
-export interface ContainerSight {
+export interface ContainerFacts {
   readonly pid: number;
   /** `web` or the command's name. */
   readonly name: string;
   /** From inside, if this user may enter it. */
   readonly inside: Fact<{
-    readonly route: RouteSight;
+    readonly route: RouteFacts;
     /** Of the device by which it leaves. */
     readonly mtuBytes: number | undefined;
     readonly deviceName: string;
@@ -108,46 +109,46 @@ export interface ContainerSight {
   }>;
 }
 
-/** A look for the process with an address. */
-export interface ContainerLook {
-  readonly container: ContainerSight | undefined;
-  /** Whether no namespace has escaped the look. */
+/** The process with an address, if one was found. */
+export interface ContainerSearch {
+  readonly container: ContainerFacts | undefined;
+  /** Whether every namespace could be searched. */
   readonly isComplete: boolean;
 }
 
 /** What the firewall does with the packet, before and behind the route. */
-export interface FirewallSight {
+export interface FirewallFacts {
   readonly verdict: HookVerdict;
   readonly hook: string;
   /** Rules that exist, or may, and could not be read. */
   readonly unread: readonly string[];
 }
 
-/** What the sending host looks like. */
+/** The facts about the sending host. */
 export interface SendSnapshot {
   readonly flow: Flow;
   readonly devices: Fact<Devices>;
-  readonly overlay: Fact<OverlaySight>;
-  readonly peers: Fact<readonly PeerSight[]>;
+  readonly overlay: Fact<OverlayFacts>;
+  readonly peers: Fact<readonly PeerFacts[]>;
   /** The one that has the lease of the destination. */
-  readonly peer: PeerSight | undefined;
+  readonly peer: PeerFacts | undefined;
   /** `undefined`: the source is the host itself. */
-  readonly container: Fact<ContainerLook> | undefined;
+  readonly container: Fact<ContainerSearch> | undefined;
   /** Whether a bridge carries it from one port to another, without a route. */
   readonly isBridged: boolean;
   /** By their names below /proc/sys; absent ones could not be read. */
   readonly settings: ReadonlyMap<string, string>;
   /** Whether the route to the source uses the device of the packet's arrival. */
   readonly isSourceRouted: boolean | undefined;
-  readonly route: Fact<RouteSight>;
+  readonly route: Fact<RouteFacts>;
   /** Where it leads; `undefined` without one. */
   readonly way: Way | undefined;
   /** `undefined`: it passes no rules. */
-  readonly firewall: Fact<FirewallSight> | undefined;
+  readonly firewall: Fact<FirewallFacts> | undefined;
   /** `undefined`: no backend carries the packet. */
   readonly inspection: Fact<Inspection> | undefined;
-  readonly outerRoute: Fact<RouteSight> | undefined;
-  readonly outerFirewall: Fact<FirewallSight> | undefined;
+  readonly outerRoute: Fact<RouteFacts> | undefined;
+  readonly outerFirewall: Fact<FirewallFacts> | undefined;
   /**
    * Of the host or router to which the outer packet is sent next; `wasSilent`:
    * whether it had not answered before the peer was asked, either.
@@ -164,6 +165,8 @@ export interface SendSnapshot {
   readonly mostBytes: number | undefined;
   /** With `--send`. */
   readonly echoes: Echoes | undefined;
+  /** The same: of a packet that was sent as the flow's. */
+  readonly trace: Fact<PacketFate> | undefined;
   /** What the other host's agent says; `undefined`: it was not asked. */
   readonly answer: Fact<readonly Finding[]> | undefined;
 }
@@ -180,23 +183,23 @@ export interface Echoes {
   readonly overlayLarge: Fact<boolean>;
 }
 
-/** What the receiving host looks like. */
+/** The facts about the receiving host. */
 export interface ReceiveSnapshot {
   readonly flow: Flow;
   /** From where the sender says that its outer packets come. */
   readonly outerSource: Ipv4 | undefined;
   readonly devices: Fact<Devices>;
-  readonly overlay: Fact<OverlaySight>;
-  readonly peers: Fact<readonly PeerSight[]>;
+  readonly overlay: Fact<OverlayFacts>;
+  readonly peers: Fact<readonly PeerFacts[]>;
   readonly settings: ReadonlyMap<string, string>;
   readonly isSourceRouted: boolean | undefined;
   /** The device on which the inner packet arrives. */
   readonly arrivesOn: string | undefined;
   readonly inspection: Fact<Inspection> | undefined;
-  readonly outerFirewall: Fact<FirewallSight> | undefined;
-  readonly route: Fact<RouteSight>;
+  readonly outerFirewall: Fact<FirewallFacts> | undefined;
+  readonly route: Fact<RouteFacts>;
   readonly way: Way | undefined;
-  readonly firewall: Fact<FirewallSight>;
-  readonly container: Fact<ContainerLook> | undefined;
+  readonly firewall: Fact<FirewallFacts>;
+  readonly container: Fact<ContainerSearch> | undefined;
   readonly neighbour: Fact<NeighbourEntry | undefined> | undefined;
 }

@@ -227,16 +227,16 @@ export async function composeAgent(
       openEcho: (address) => new KernelEchoSocket(address),
       watch: (descriptors) => new DescriptorWatch(descriptors),
       answerQuestion: async (question, asker, spaceBytes) => {
-        const { answerQuestion, hostLooks } = await import(
+        const { answerQuestion, hostReader } = await import(
           "../../agent/explain/answer.ts"
         );
         const { etcdPrefix, stateDir } = settings;
-        const looks = hostLooks(rtnetlink, {
+        const reader = hostReader(rtnetlink, {
           ...{ etcdPrefix, stateDir, paths },
           status: () => Promise.resolve(state.snapshot()),
           entersContainers: false,
         });
-        return await answerQuestion(looks, question, asker, spaceBytes);
+        return await answerQuestion(reader, question, asker, spaceBytes);
       },
     },
   }, {

@@ -4,28 +4,25 @@
  * @module
  */
 
-import { AgentSilentError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { askPeer } from "../../agent/explain/ask_client.ts";
 import { explain } from "../../agent/explain/explain.ts";
-import { lookAtHost } from "../../agent/explain/host_sight.ts";
-import { hostLooks } from "../../agent/explain/host_looks.ts";
+import { gatherHost } from "../../agent/explain/gather_host.ts";
+import { hostReader } from "../../agent/explain/kernel_host_reader.ts";
 import { type Verdict, verdictOf } from "../../agent/explain/verdict.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 import { findDockerContainer } from "../../host/docker/docker_container.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
+import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
 import { isSet, readCommandLine, readSettings } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
 import { renderExplanation, toJson } from "./explain_text.ts";
 import { readRequest, resolveFlow } from "./explain_request.ts";
-import { sendEchoes } from "./send_echoes.ts";
+import { packetSender } from "./send_packets.ts";
 
-/** An agent that hangs is one that cannot be seen. */
-const STATUS_TIMEOUT_MS = 600;
 /** Of everything that can wait. */
 const LIMIT_MS = 2_800;
 
@@ -34,16 +31,6 @@ const EXIT_CODES: Readonly<Record<Verdict["verdict"], number>> = {
   dropped: exitCodes.failed,
   unknown: exitCodes.undecided,
 };
-
-async function askAgent(socketPath: string): Promise<StatusSnapshot> {
-  const timeout = AbortSignal.timeout(STATUS_TIMEOUT_MS);
-  try {
-    return await fetchStatus(socketPath, timeout);
-  } catch (error) {
-    if (!timeout.aborted) throw error;
-    throw new AgentSilentError(socketPath, STATUS_TIMEOUT_MS, undefined);
-  }
-}
 
 /** Prints what happens to a packet; the exit code says it, too. */
 export async function run(io: CommandContext): Promise<number> {
@@ -54,23 +41,24 @@ export async function run(io: CommandContext): Promise<number> {
   const paths = instancePaths(runDir, etcdPrefix);
   const signal = AbortSignal.timeout(LIMIT_MS);
   using rtnetlink = new KernelRtnetlink();
-  const looks = hostLooks(rtnetlink, {
+  const reader = hostReader(rtnetlink, {
     etcdPrefix,
     paths,
     stateDir,
-    status: () => askAgent(paths.socket),
+    status: () =>
+      askAgent(paths, (limit) => fetchStatus(paths.socket, limit), { signal }),
     entersContainers: true,
   });
   using progress = new Progress(io, systemClock);
   progress.say("looking at this host, and asking the other one");
-  const host = await lookAtHost(looks);
+  const host = await gatherHost(reader);
   const flow = await resolveFlow(request, host, findDockerContainer);
   const findings = await explain(
     {
-      looks,
+      reader,
       askPeer: ({ subnet }, question, signal) =>
         askPeer(paths.socket, subnet, question, signal),
-      ...request.send && { sendEchoes },
+      ...request.send && { sender: packetSender },
     },
     host,
     flow,

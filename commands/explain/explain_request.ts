@@ -9,7 +9,7 @@ import {
   FLOW_PROTOCOLS,
   hasPorts,
 } from "../../agent/explain/flow.ts";
-import type { HostSight } from "../../agent/explain/host_sight.ts";
+import type { HostFacts } from "../../agent/explain/gather_host.ts";
 import { overlayAddress } from "../../agent/explain/host_address.ts";
 import { valueOf } from "../../agent/explain/fact.ts";
 import { UsageError } from "../../config/errors.ts";
@@ -75,7 +75,7 @@ export type FindContainer = (
  */
 export async function resolveFlow(
   { from, port, protocol, sizeBytes, to }: ExplainRequest,
-  host: HostSight,
+  host: HostFacts,
   find: FindContainer,
 ): Promise<Flow> {
   return {
@@ -89,7 +89,7 @@ export async function resolveFlow(
 
 async function resolve(
   word: string,
-  host: HostSight,
+  host: HostFacts,
   find: FindContainer,
 ): Promise<Ipv4> {
   const address = parseIpv4(word);

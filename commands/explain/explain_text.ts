@@ -6,7 +6,7 @@
 
 import { valueOf } from "../../agent/explain/fact.ts";
 import { type Flow, FLOW_PROTOCOLS } from "../../agent/explain/flow.ts";
-import type { HostSight } from "../../agent/explain/host_sight.ts";
+import type { HostFacts } from "../../agent/explain/gather_host.ts";
 import { peerOf } from "../../agent/explain/place.ts";
 import type {
   Side,
@@ -23,7 +23,7 @@ export interface Explanation {
   readonly flow: Flow;
   readonly findings: readonly SidedFinding[];
   readonly verdict: Verdict;
-  readonly host: HostSight;
+  readonly host: HostFacts;
 }
 
 const WORDS: Readonly<Record<Outcome, string>> = {

@@ -416,6 +416,23 @@ RULES`),
     fix: /^let UDP port 8285 pass between the hosts/,
   },
   {
+    name: "a rule that cannot be evaluated drops what is forwarded",
+    breaks: (world) =>
+      world.on(
+        world.here,
+        `iptables -I FORWARD -d ${world.subnets[1]} -m dscp --dscp 0 -j DROP`,
+      ),
+    mends: (world) =>
+      world.on(
+        world.here,
+        `iptables -D FORWARD -d ${world.subnets[1]} -m dscp --dscp 0 -j DROP`,
+      ),
+    flags: ["--send"],
+    side: "this host",
+    stage: "firewall",
+    fix: /^nft insert rule ip filter FORWARD /,
+  },
+  {
     name: "the entry of the peer has expired, because no agent runs",
     breaks: async ({ here }) => {
       here.agent.process.kill("SIGKILL");

@@ -8,7 +8,6 @@
 
 import { run } from "../../tools/command.ts";
 import { cached } from "../support/cache.ts";
-import { mmdebstrap } from "../support/mmdebstrap.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 
 /** What the tests run. */
@@ -44,10 +43,15 @@ export async function guestRoot(signal: AbortSignal): Promise<string> {
   return await cached("guest-root", key, async (image) => {
     await using work = await temporaryDirectory();
     const root = `${work.path}/root`;
-    await mmdebstrap(
-      [`--include=${PACKAGES.join()}`, CODENAME, root, SOURCES],
-      signal,
-    );
+    await run([
+      "mmdebstrap",
+      "--quiet",
+      "--variant=minbase",
+      `--include=${PACKAGES.join()}`,
+      CODENAME,
+      root,
+      SOURCES,
+    ], { signal });
     await Deno.writeTextFile(`${root}/usr/local/sbin/guest-init`, init, {
       mode: 0o755,
     });

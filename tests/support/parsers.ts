@@ -30,6 +30,7 @@ import {
 } from "../../host/firewall/evaluate/chains.ts";
 import { iptablesBaseChains } from "../../host/firewall/evaluate/iptables_chains.ts";
 import { nftBaseChains } from "../../host/firewall/evaluate/nft_chains.ts";
+import { parseTrace } from "../../host/firewall/trace/parse_trace.ts";
 import { parseIptablesSave } from "../../host/firewall/iptables_text.ts";
 import { parseNftTable } from "../../host/firewall/nftables_text.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
@@ -79,6 +80,7 @@ import { parseIpv6 } from "../../net/ipv6.ts";
 import { parseMac } from "../../net/mac.ts";
 import { overlayMtu } from "../../net/mtu.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
+import { TRACE } from "./nft_trace.ts";
 import { DOCKER28_WITH_LODEN, NFTABLES } from "./rule_sets/rule_sets.ts";
 
 /** A parser, and what it is given. */
@@ -488,6 +490,11 @@ export function parsers(): Parser[] {
     ),
     parser("parseIptablesSave", textLike(IPTABLES), parseIptablesSave),
     parser("parseNftTable", textLike(NFT), parseNftTable),
+    parser(
+      "parseTrace",
+      textLike(TRACE),
+      (text) => parseTrace(text, "loden_explain_812"),
+    ),
     parser(
       "iptablesBaseChains",
       textLike(IPTABLES, DOCKER28_WITH_LODEN),

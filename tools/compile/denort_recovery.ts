@@ -142,7 +142,7 @@ async function provide(
       [
         "npm",
         "pack",
-        "--loglevel=error",
+        "--silent",
         part.npmPackage,
         "--pack-destination",
         directory,

@@ -16,7 +16,7 @@ import type {
 } from "../../../host/firewall/evaluate/chains.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import type { OuterTraffic } from "../../../net/underlay.ts";
-import type { OverlaySight } from "../snapshot.ts";
+import type { OverlayFacts } from "../snapshot.ts";
 
 /** Docker's own chains, and where it drops direct access (28 and later). */
 const OF_DOCKER = /^DOCKER/;
@@ -29,7 +29,7 @@ const UDP = 17;
 /** @param traffic of outer packets; `undefined` for packets of the overlay. */
 export function filterFix(
   verdict: HookVerdict | undefined,
-  overlay: OverlaySight | undefined,
+  overlay: OverlayFacts | undefined,
   traffic?: OuterTraffic,
 ): string {
   const by = verdict?.verdict === "drop" ? verdict.by : undefined;
@@ -66,7 +66,7 @@ function isLodens({ chain, rule, table }: DecidingRule): boolean {
     (table.endsWith(" raw") && DIRECT_ACCESS.test(rule));
 }
 
-type Accepted = OuterTraffic | OverlaySight["network"];
+type Accepted = OuterTraffic | OverlayFacts["network"];
 
 function iptablesMatch(accepted: Accepted): string {
   if (!("protocol" in accepted)) {

@@ -7,8 +7,8 @@
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
-import { isSilent } from "../neighbour.ts";
-import type { PeerSight, SendSnapshot } from "../snapshot.ts";
+import { isSilent, linkOfRoute } from "../place.ts";
+import type { PeerFacts, SendSnapshot } from "../snapshot.ts";
 
 /** The route to the peer's PublicIP. */
 export function judgeOuterRoute(
@@ -26,15 +26,16 @@ export function judgeOuterRoute(
     );
   }
   const { answer } = outerRoute.value;
-  const { gateway, interfaceIndex, isLocal } = answer;
+  const { gateway, isLocal } = answer;
   if (isLocal) {
     return drop(
       `${address} is an address of this host: two hosts have leases with it`,
       "give each host its own address, or set --public-ip",
     );
   }
-  const link = valueOf(devices)?.links.find(({ index }) =>
-    index === interfaceIndex
+  const link = linkOfRoute(
+    valueOf(devices) ?? { links: [] },
+    outerRoute.value,
   );
   if (link !== undefined && !link.up) {
     return drop(`${link.name} is down`, `ip link set ${link.name} up`);
@@ -53,10 +54,9 @@ export function judgeNeighbour(
   }
   const route = valueOf(outerRoute);
   if (route?.kind !== "found") return undefined;
-  const { gateway, interfaceIndex } = route.answer;
-  const device =
-    valueOf(devices)?.links.find(({ index }) => index === interfaceIndex)
-      ?.name ?? "the underlay";
+  const { gateway } = route.answer;
+  const device = linkOfRoute(valueOf(devices) ?? { links: [] }, route)?.name ??
+    "the underlay";
   const address = gateway === undefined ? peerText(peer) : formatIpv4(gateway);
   const { entry, wasSilent } = neighbour.value;
   if (entry === undefined) {
@@ -101,6 +101,6 @@ export function judgeSize(
   );
 }
 
-function peerText(peer: PeerSight | undefined): string {
+function peerText(peer: PeerFacts | undefined): string {
   return peer === undefined ? "the peer" : formatIpv4(peer.publicIp);
 }

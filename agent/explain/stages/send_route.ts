@@ -10,7 +10,7 @@ import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import { valueOf } from "../fact.ts";
 import { linkAddressText, linkOf } from "../place.ts";
-import type { PeerSight, SendSnapshot } from "../snapshot.ts";
+import type { PeerFacts, SendSnapshot } from "../snapshot.ts";
 import {
   destinationText,
   isServed,
@@ -78,7 +78,7 @@ export function judgeRoute(snapshot: SendSnapshot): Judgement {
 /** A device of this host takes packets for another host's lease. */
 function takenTwice(
   { devices, flow }: SendSnapshot,
-  { publicIp, subnet }: PeerSight,
+  { publicIp, subnet }: PeerFacts,
   device: string,
 ): Judgement {
   const host = valueOf(devices)!;

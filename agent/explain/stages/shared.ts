@@ -4,12 +4,13 @@
  * @module
  */
 
+import type { DecidingRule } from "../../../host/firewall/evaluate/chains.ts";
 import { ERRNO } from "../../../linux/errno.ts";
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import type { Fact } from "../fact.ts";
 import type { Flow } from "../flow.ts";
-import type { FirewallSight, OverlaySight, SendSnapshot } from "../snapshot.ts";
+import type { FirewallFacts, OverlayFacts, SendSnapshot } from "../snapshot.ts";
 
 /** What to type when the agent's own work is missing. */
 export const RESTART_AGENT = "systemctl restart loden";
@@ -27,7 +28,7 @@ export function destinationText({ destination }: Flow): string {
 }
 
 /** Whether an agent runs; without one, the peers are those that were saved. */
-export function isServed(overlay: Fact<OverlaySight>): boolean {
+export function isServed(overlay: Fact<OverlayFacts>): boolean {
   return overlay.seen && overlay.value.underlay !== undefined;
 }
 
@@ -94,7 +95,7 @@ function settingName(device: string, name: string): string {
 
 /** What became of a packet in the chains of a firewall. */
 export function judgeFirewall(
-  fact: Fact<FirewallSight>,
+  fact: Fact<FirewallFacts>,
   { fix, subject }: {
     /** Of a drop, if it is not one that Loden passes. */
     readonly fix: string;
@@ -111,12 +112,16 @@ export function judgeFirewall(
         `rules that may drop ${subject} are not read: ${unread.join("; ")}`,
       );
   }
-  const { chain, rule, table } = verdict.by;
-  const place = `${table}, chain ${chain}: ${rule}`;
+  const place = ruleText(verdict.by);
   if (verdict.verdict === "unknown") {
     return unknown(
       `whether a rule of ${hook} drops ${subject} cannot be told: ${place}`,
     );
   }
   return drop(`the firewall drops ${subject}: ${place}`, fix);
+}
+
+/** `iptables filter, chain FORWARD: policy DROP`. */
+export function ruleText({ chain, rule, table }: DecidingRule): string {
+  return `${table}, chain ${chain}: ${rule}`;
 }

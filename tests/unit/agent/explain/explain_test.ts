@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { seen, valueOf } from "../../../../agent/explain/fact.ts";
+import { seen, unseen, valueOf } from "../../../../agent/explain/fact.ts";
+import type { PacketSender } from "../../../../agent/explain/explain.ts";
 import type { Flow } from "../../../../agent/explain/flow.ts";
 import type { Echoes } from "../../../../agent/explain/snapshot.ts";
+import type { PacketFate } from "../../../../host/firewall/trace/parse_trace.ts";
 import { ERRNO } from "../../../../linux/errno.ts";
 import type { LinkChange } from "../../../../linux/netlink/rtnetlink.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
-import type { FakeLooks } from "../../../fakes/fake_looks.ts";
+import type { FakeHostReader } from "../../../fakes/fake_host_reader.ts";
 import {
   explainWorld,
   healthyWorld,
@@ -110,9 +112,9 @@ Deno.test("a bridge carries packets between its ports without the host's forward
 });
 
 /** A device of a host, changed. */
-function change(looks: FakeLooks, name: string, to: LinkChange): void {
-  const { index } = looks.kernel.links().find((link) => link.name === name)!;
-  looks.kernel.changeLink(index, to);
+function change(reader: FakeHostReader, name: string, to: LinkChange): void {
+  const { index } = reader.kernel.links().find((link) => link.name === name)!;
+  reader.kernel.changeLink(index, to);
 }
 
 const DROP_FORWARD = `*filter
@@ -601,9 +603,9 @@ const UNCLEAR: readonly Unclear[] = [
     breaks: ({ here }) => {
       const [entry] = here.kernel.learnt.splice(0);
       const ask = here.kernel.neighbourEntries.bind(here.kernel);
-      let looks = 0;
+      let reader = 0;
       here.kernel.neighbourEntries = (index) =>
-        index === entry!.interfaceIndex && looks++ > 0
+        index === entry!.interfaceIndex && reader++ > 0
           ? [{ ...entry!, state: "failed" }]
           : ask(index);
     },
@@ -851,12 +853,19 @@ const ECHOES: readonly [string, Echoes, boolean, string, string][] = [
   ],
 ];
 
+function senderOf(echoes: Echoes, fate: PacketFate): PacketSender {
+  return {
+    echoes: () => Promise.resolve(echoes),
+    trace: () => Promise.resolve(seen(fate)),
+  };
+}
+
 for (const [name, echoes, isConnected, verdict, fix] of ECHOES) {
   Deno.test(`with --send, ${name}: ${verdict}`, async () => {
     const world = healthyWorld();
     world.isConnected = isConnected;
     if (name.includes("never answers")) forgetProbes(world);
-    world.sendEchoes = () => Promise.resolve(echoes);
+    world.sender = senderOf(echoes, { kind: "left" });
     const found = await explainWorld(world, { sizeBytes: 1472 });
     assertEquals(found.verdict, verdict, JSON.stringify(found.findings));
     if (verdict === "dropped") {
@@ -865,3 +874,52 @@ for (const [name, echoes, isConnected, verdict, fix] of ECHOES) {
     }
   });
 }
+
+const ANSWERED = all(true, true, true, true);
+
+Deno.test("with --send, the rule that has dropped a packet decides", async () => {
+  const world = healthyWorld();
+  const by = {
+    table: "nft ip mine",
+    chain: "forward",
+    rule: "meta pkttype host drop",
+  };
+  world.sender = senderOf(ANSWERED, { kind: "dropped", by });
+  const found = await explainWorld(world);
+  assertEquals(
+    [found.verdict, found.side, found.stage],
+    ["dropped", "this host", "firewall"],
+  );
+  assertStringIncludes(found.text, "chain forward: meta pkttype host drop");
+  assertStringIncludes(found.fix!, "nft insert rule ip mine forward");
+});
+
+Deno.test("with --send, a packet that has left decides about rules that cannot be read", async () => {
+  const world = healthyWorld();
+  world.here.rules = undefined;
+  assertEquals((await explainWorld(world)).verdict, "unknown");
+  world.sender = senderOf(ANSWERED, { kind: "left" });
+  assertEquals((await explainWorld(world)).verdict, "delivered");
+});
+
+Deno.test("with --send, a packet that is lost without a rule accuses none", async () => {
+  const world = healthyWorld();
+  world.sender = senderOf(ANSWERED, { kind: "lost", chains: ["ip raw A"] });
+  const found = await explainWorld(world);
+  assertEquals(found.verdict, "unknown");
+  assertStringIncludes(JSON.stringify(found.findings), "it passed ip raw A");
+});
+
+Deno.test("with --send, a packet that cannot be followed leaves what was evaluated, and why", async () => {
+  const world = healthyWorld();
+  world.sender = {
+    echoes: () => Promise.resolve(ANSWERED),
+    trace: () => Promise.resolve(unseen("there is no nft")),
+  };
+  const found = await explainWorld(world);
+  assertEquals(found.verdict, "delivered");
+  assertStringIncludes(
+    JSON.stringify(found.findings),
+    "none was followed: there is no nft",
+  );
+});

@@ -8,11 +8,11 @@
 import { answerQuestion } from "../../../../agent/explain/answer.ts";
 import {
   explain,
-  type ExplainParts,
+  type PacketSender,
 } from "../../../../agent/explain/explain.ts";
 import type { Flow } from "../../../../agent/explain/flow.ts";
 import { seen } from "../../../../agent/explain/fact.ts";
-import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
+import { gatherHost } from "../../../../agent/explain/gather_host.ts";
 import {
   type SidedFinding,
   type Verdict,
@@ -20,7 +20,7 @@ import {
 } from "../../../../agent/explain/verdict.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../../../net/ipv4.ts";
-import { FakeLooks } from "../../../fakes/fake_looks.ts";
+import { FakeHostReader } from "../../../fakes/fake_host_reader.ts";
 import { bringUp, newAgentState, PEER } from "../../../support/agent_state.ts";
 
 /** One of the two. */
@@ -51,9 +51,9 @@ export const FLOW: Flow = {
 };
 
 /** The host `own` beside `other`. */
-export function healthyHost(own: WorldHost, other: WorldHost): FakeLooks {
-  const looks = new FakeLooks();
-  const { kernel } = looks;
+export function healthyHost(own: WorldHost, other: WorldHost): FakeHostReader {
+  const reader = new FakeHostReader();
+  const { kernel } = reader;
   const eth0 = kernel.addLink({ name: "eth0", up: true });
   kernel.addAddress(eth0.index, `${own.publicIp}/24`);
   const flannel0 = kernel.addLink({
@@ -86,11 +86,11 @@ export function healthyHost(own: WorldHost, other: WorldHost): FakeLooks {
     mac: Uint8Array.of(2, 0, 0, 0, 0, 9),
   });
   for (const device of ["eth0", "flannel0", "docker0"]) {
-    looks.settings.set(`net/ipv4/conf/${device}/forwarding`, "1");
+    reader.settings.set(`net/ipv4/conf/${device}/forwarding`, "1");
   }
-  looks.settings.set("net/ipv4/ip_forward", "1");
+  reader.settings.set("net/ipv4/ip_forward", "1");
   const state = bringUp(newAgentState(), [{ ...PEER, ...other }]);
-  looks.snapshot = {
+  reader.snapshot = {
     ...state.snapshot(),
     subnet: own.subnet,
     underlay: {
@@ -100,7 +100,7 @@ export function healthyHost(own: WorldHost, other: WorldHost): FakeLooks {
       mtuBytes: 1500,
     },
   };
-  looks.left = {
+  reader.left = {
     network: parseCidr("10.1.0.0/16")!,
     subnet: parseCidr(own.subnet)!,
     files: [],
@@ -111,11 +111,11 @@ export function healthyHost(own: WorldHost, other: WorldHost): FakeLooks {
       enableNftables: false,
     },
   };
-  looks.inspection = {
+  reader.inspection = {
     findings: [{ stage: "program", outcome: "ok", text: "it is attached" }],
     checksSenders: true,
   };
-  looks.containers.set(ip(own.container), {
+  reader.containers.set(ip(own.container), {
     container: {
       pid: 812,
       name: "web",
@@ -136,16 +136,16 @@ export function healthyHost(own: WorldHost, other: WorldHost): FakeLooks {
     },
     isComplete: true,
   });
-  return looks;
+  return reader;
 }
 
 /** What may be broken. */
 export interface World {
-  readonly here: FakeLooks;
-  readonly there: FakeLooks;
+  readonly here: FakeHostReader;
+  readonly there: FakeHostReader;
   /** Whether the question arrives. */
   isConnected: boolean;
-  sendEchoes: ExplainParts["sendEchoes"] | undefined;
+  sender: PacketSender | undefined;
 }
 
 export function healthyWorld(): World {
@@ -153,19 +153,19 @@ export function healthyWorld(): World {
     here: healthyHost(HERE, THERE),
     there: healthyHost(THERE, HERE),
     isConnected: true,
-    sendEchoes: undefined,
+    sender: undefined,
   };
 }
 
 /** Where a packet ends, and all that was found. */
 export async function explainWorld(
-  { here, isConnected, sendEchoes, there }: World,
+  { here, isConnected, sender, there }: World,
   flow: Partial<Flow> = {},
 ): Promise<Verdict & { readonly findings: readonly SidedFinding[] }> {
   const { signal } = new AbortController();
   const findings = await explain(
     {
-      looks: here,
+      reader: here,
       askPeer: (peer, question) =>
         isConnected && formatIpv4(peer.publicIp) === THERE.publicIp
           ? answerQuestion(
@@ -175,9 +175,9 @@ export async function explainWorld(
             1_186,
           )
           : Promise.resolve(undefined),
-      ...sendEchoes && { sendEchoes },
+      ...sender && { sender },
     },
-    await lookAtHost(here),
+    await gatherHost(here),
     { ...FLOW, ...flow },
     signal,
   );

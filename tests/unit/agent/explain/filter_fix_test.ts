@@ -1,9 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { filterFix } from "../../../../agent/explain/stages/filter_fix.ts";
-import type { OverlaySight } from "../../../../agent/explain/snapshot.ts";
+import type { OverlayFacts } from "../../../../agent/explain/snapshot.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 
-const OVERLAY: OverlaySight = {
+const OVERLAY: OverlayFacts = {
   network: parseCidr("10.1.0.0/16")!,
   subnet: parseCidr("10.1.5.0/24")!,
   backendType: "vxlan",

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
+import { gatherHost } from "../../../../agent/explain/gather_host.ts";
 import {
   readRequest,
   resolveFlow,
@@ -7,7 +7,7 @@ import {
 import { readCommandLine } from "../../../../commands/command_line.ts";
 import { UsageError } from "../../../../config/errors.ts";
 import { FakeCommandIo } from "../../../fakes/fake_command_io.ts";
-import { FakeLooks } from "../../../fakes/fake_looks.ts";
+import { FakeHostReader } from "../../../fakes/fake_host_reader.ts";
 import {
   healthyHost,
   HERE,
@@ -49,7 +49,7 @@ Deno.test("a command line that says nothing clear is refused", () => {
   ) assertThrows(() => request(...argv), UsageError, "", argv.join(" "));
 });
 
-const HOST = await lookAtHost(healthyHost(HERE, THERE));
+const HOST = await gatherHost(healthyHost(HERE, THERE));
 const NO_DOCKER = () => Promise.resolve(undefined);
 
 Deno.test("an address of a host is its address in the overlay", async () => {
@@ -76,7 +76,7 @@ Deno.test("a container's name is its address in the overlay", async () => {
 });
 
 Deno.test("without an agent a container has its first address", async () => {
-  const host = await lookAtHost(new FakeLooks());
+  const host = await gatherHost(new FakeHostReader());
   const { source } = await resolveFlow(
     request("web", "10.1.7.2"),
     host,

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { lookAtHost } from "../../../../agent/explain/host_sight.ts";
+import { gatherHost } from "../../../../agent/explain/gather_host.ts";
 import {
   type SidedFinding,
   verdictOf,
@@ -26,7 +26,7 @@ const FINDINGS: readonly SidedFinding[] = [
     fix: "ip link set docker0 up",
   },
 ];
-const HOST = await lookAtHost(healthyHost(HERE, THERE));
+const HOST = await gatherHost(healthyHost(HERE, THERE));
 const explanation = (findings: readonly SidedFinding[]) => ({
   flow: { ...FLOW, protocol: 6, port: 80 },
   findings,

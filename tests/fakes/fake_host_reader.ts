@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Looks } from "../../agent/explain/looks.ts";
-import type { ContainerLook } from "../../agent/explain/snapshot.ts";
+import type { HostReader } from "../../agent/explain/host_reader.ts";
+import type { ContainerSearch } from "../../agent/explain/snapshot.ts";
 import type { Footprint } from "../../agent/instance/footprint.ts";
 import type { StatusSnapshot } from "../../agent/status/state.ts";
 import type { Inspection } from "../../backend/inspection.ts";
@@ -19,12 +19,12 @@ import type { Peer } from "../../net/peer.ts";
 import { FakeRtnetlink } from "./fake_rtnetlink.ts";
 
 /** Shows nothing until it is told. */
-export class FakeLooks implements Looks {
+export class FakeHostReader implements HostReader {
   readonly kernel = new FakeRtnetlink();
   /** Of packets to an address that arrive on a device, instead of a route. */
   readonly refusals = new Map<string, number>();
   readonly settings = new Map<string, string>();
-  readonly containers = new Map<Ipv4, ContainerLook>();
+  readonly containers = new Map<Ipv4, ContainerSearch>();
   snapshot: StatusSnapshot | undefined;
   left: Footprint | undefined;
   saved: readonly Peer[] | undefined;
@@ -32,7 +32,7 @@ export class FakeLooks implements Looks {
   rules: string | undefined = "";
   inspection: Inspection | undefined;
 
-  readonly rtnetlink: Looks["rtnetlink"] = {
+  readonly rtnetlink: HostReader["rtnetlink"] = {
     links: () => this.kernel.links(),
     addresses: () => this.kernel.addresses(),
     neighbourEntries: (index) => this.kernel.neighbourEntries(index),
@@ -70,7 +70,7 @@ export class FakeLooks implements Looks {
     });
   }
 
-  container(address: Ipv4): Promise<ContainerLook> {
+  container(address: Ipv4): Promise<ContainerSearch> {
     return Promise.resolve(
       this.containers.get(address) ??
         { container: undefined, isComplete: true },

@@ -1,5 +1,5 @@
 /**
- * What both sides look at first: devices, the overlay and its peers.
+ * Gathers what both sides need first: devices, the overlay and its peers.
  *
  * @module
  */
@@ -10,43 +10,49 @@ import { parseCidr } from "../../net/cidr.ts";
 import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import { deviceAlias, type Footprint } from "../instance/footprint.ts";
 import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
-import { type Fact, seen, unseen, valueOf } from "./fact.ts";
-import { look, lookLater } from "./look.ts";
-import type { Looks } from "./looks.ts";
-import type { Devices, OverlaySight, PeerSight } from "./snapshot.ts";
+import {
+  asyncFactOf,
+  type Fact,
+  factOf,
+  seen,
+  unseen,
+  valueOf,
+} from "./fact.ts";
+import type { HostReader } from "./host_reader.ts";
+import type { Devices, OverlayFacts, PeerFacts } from "./snapshot.ts";
 
-/** What both sides look at first. */
-export interface HostSight {
+/** See the module. */
+export interface HostFacts {
   readonly devices: Fact<Devices>;
-  readonly overlay: Fact<OverlaySight>;
-  readonly peers: Fact<readonly PeerSight[]>;
+  readonly overlay: Fact<OverlayFacts>;
+  readonly peers: Fact<readonly PeerFacts[]>;
 }
 
 /** Devices, the overlay and its peers. */
-export async function lookAtHost(looks: Looks): Promise<HostSight> {
-  const devices = look(() => ({
-    links: looks.rtnetlink.links(),
-    addresses: looks.rtnetlink.addresses(),
+export async function gatherHost(reader: HostReader): Promise<HostFacts> {
+  const devices = factOf(() => ({
+    links: reader.rtnetlink.links(),
+    addresses: reader.rtnetlink.addresses(),
   }));
   const [status, footprint] = await Promise.all([
-    lookLater(() => looks.status()),
-    lookLater(() => looks.footprint()),
+    asyncFactOf(() => reader.status()),
+    asyncFactOf(() => reader.footprint()),
   ]);
   return {
     devices,
-    overlay: overlaySight(status, footprint, devices),
+    overlay: overlayFacts(status, footprint, devices),
     peers: status.seen ? knownPeers(status.value) : await savedPeers(
-      looks,
+      reader,
       status.why,
     ),
   };
 }
 
-function overlaySight(
+function overlayFacts(
   status: Fact<StatusSnapshot>,
   footprint: Fact<Footprint | undefined>,
   devices: Fact<Devices>,
-): Fact<OverlaySight> {
+): Fact<OverlayFacts> {
   const left = valueOf(footprint);
   const { backend, network, overlay, subnet, underlay } = valueOf(status) ?? {};
   const networkCidr = (network && parseCidr(network)) || left?.network;
@@ -112,27 +118,27 @@ function isBlind(backendType: string): boolean {
 }
 
 /** An agent that has just started does not know them all. */
-function knownPeers(status: StatusSnapshot): Fact<readonly PeerSight[]> {
+function knownPeers(status: StatusSnapshot): Fact<readonly PeerFacts[]> {
   const { phase, warnings } = status;
   const isEarly = phase !== "running" ||
     warnings.some(({ code }) => code === "peers.unknown");
   return isEarly && status.peers.length === 0
     ? unseen("the agent does not know them yet")
-    : seen(peerSights(status));
+    : seen(peerFacts(status));
 }
 
-function peerSights({ peers }: StatusSnapshot): PeerSight[] {
-  return peers.flatMap((peer): PeerSight[] => {
+function peerFacts({ peers }: StatusSnapshot): PeerFacts[] {
+  return peers.flatMap((peer): PeerFacts[] => {
     const subnet = parseCidr(peer.subnet);
     const publicIp = parseIpv4(peer.publicIp);
     if (subnet === undefined || publicIp === undefined) return [];
     const { backendType, confirmed, stale } = peer;
-    const probe = probeSight(peer);
+    const probe = probeFacts(peer);
     return [{ subnet, publicIp, backendType, stale, confirmed, probe }];
   });
 }
 
-function probeSight({ probe }: PeerStatus): PeerSight["probe"] {
+function probeFacts({ probe }: PeerStatus): PeerFacts["probe"] {
   return probe
     ? {
       state: probe.state,
@@ -144,12 +150,12 @@ function probeSight({ probe }: PeerStatus): PeerSight["probe"] {
 
 /** @param why there is no agent to ask. */
 async function savedPeers(
-  looks: Looks,
+  reader: HostReader,
   why: string,
-): Promise<Fact<readonly PeerSight[]>> {
-  const saved = await lookLater(() => looks.savedPeers());
+): Promise<Fact<readonly PeerFacts[]>> {
+  const saved = await asyncFactOf(() => reader.savedPeers());
   if (!saved.seen) return unseen(why);
-  return seen(saved.value.map((peer): PeerSight => {
+  return seen(saved.value.map((peer): PeerFacts => {
     const { backendType, publicIp, stale, subnet } = peer;
     return {
       ...{ subnet, publicIp, backendType, stale },

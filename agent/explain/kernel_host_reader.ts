@@ -1,5 +1,5 @@
 /**
- * Looks at the real host.
+ * Reads the real host.
  *
  * @module
  */
@@ -28,12 +28,12 @@ import { deviceAlias, readFootprint } from "../instance/footprint.ts";
 import { type InstancePaths, stateFile } from "../instance/instance.ts";
 import type { StatusSnapshot } from "../status/state.ts";
 import { seen, unseen } from "./fact.ts";
-import type { InspectionRequest, Looks } from "./looks.ts";
-import { routeSight } from "./sights.ts";
-import type { ContainerSight } from "./snapshot.ts";
+import type { HostReader, InspectionRequest } from "./host_reader.ts";
+import { routeFacts } from "./gather_parts.ts";
+import type { ContainerFacts } from "./snapshot.ts";
 
 /** Where the agent's traces are. */
-export interface HostLooksOptions {
+export interface HostReaderOptions {
   readonly etcdPrefix: string;
   readonly paths: InstancePaths;
   readonly stateDir: string;
@@ -47,10 +47,10 @@ export interface HostLooksOptions {
 }
 
 /** See the module. @param rtnetlink of the caller. */
-export function hostLooks(
+export function hostReader(
   rtnetlink: Rtnetlink,
-  options: HostLooksOptions,
-): Looks {
+  options: HostReaderOptions,
+): HostReader {
   const { entersContainers, etcdPrefix, paths, stateDir, status } = options;
   const runner = new HostCommandRunner();
   let backends: readonly BackendConfig[] = [];
@@ -86,7 +86,7 @@ export function hostLooks(
       const { holders, isComplete } = findNamespaces(address);
       const enter = (holder: NamespaceHolder) =>
         entersContainers
-          ? lookInside(rtnetlink.links(), holder, address, destination)
+          ? readInside(rtnetlink.links(), holder, address, destination)
           : {
             pid: holder.pid,
             name: holder.command,
@@ -126,12 +126,12 @@ function inspect(
  * `undefined` if the namespace is not behind a device of this host, but of another
  * one with the same process ids, such as a virtual host.
  */
-function lookInside(
+function readInside(
   links: readonly Link[],
   { command, pid }: NamespaceHolder,
   address: Ipv4,
   destination: Ipv4,
-): ContainerSight | undefined {
+): ContainerFacts | undefined {
   const found = { pid, name: command };
   try {
     const inside = inNetworkNamespace(`/proc/${pid}/ns/net`, () => {
@@ -139,7 +139,7 @@ function lookInside(
       return {
         links: rtnetlink.links(),
         addresses: rtnetlink.addresses(),
-        route: routeSight({ rtnetlink }, destination, { source: address }),
+        route: routeFacts({ rtnetlink }, destination, { source: address }),
       };
     });
     const index = inside.addresses.find((each) => each.address === address)

@@ -12,10 +12,10 @@ import type { Ipv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
 import type { Footprint } from "../instance/footprint.ts";
 import type { StatusSnapshot } from "../status/state.ts";
-import type { ContainerLook } from "./snapshot.ts";
+import type { ContainerSearch } from "./snapshot.ts";
 
 /** What a method cannot see, it throws. */
-export interface Looks {
+export interface HostReader {
   /** Of the running agent. */
   status(): Promise<StatusSnapshot>;
   /** What the last agent has left; `undefined` if there is none. */
@@ -36,7 +36,7 @@ export interface Looks {
    *
    * @param destination to which its route is looked up.
    */
-  container(address: Ipv4, destination: Ipv4): Promise<ContainerLook>;
+  container(address: Ipv4, destination: Ipv4): Promise<ContainerSearch>;
   /** What the backend of that type has set up. */
   inspect(request: InspectionRequest): Inspection;
   /** The largest inner packet that an underlay of that MTU carries. */

@@ -18,22 +18,21 @@ import { SystemCallError } from "../../linux/errno.ts";
 import type { RouteQuery, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
-import { type Fact, seen, valueOf } from "./fact.ts";
+import { asyncFactOf, type Fact, factOf, seen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
-import { look, lookLater } from "./look.ts";
-import type { Looks } from "./looks.ts";
+import type { HostReader } from "./host_reader.ts";
 import { isOwn } from "./place.ts";
 import type {
-  ContainerLook,
+  ContainerSearch,
   Devices,
-  FirewallSight,
+  FirewallFacts,
   ReceiveSnapshot,
-  RouteSight,
+  RouteFacts,
 } from "./snapshot.ts";
 
 /** Who has the destination, on the link of a bridge. */
-export async function lookBehind(
-  looks: Looks,
+export async function gatherBehind(
+  reader: HostReader,
   { destination, source }: Flow,
   bridge: Devices["links"][number] | undefined,
 ): Promise<Pick<ReceiveSnapshot, "container" | "neighbour">> {
@@ -41,21 +40,21 @@ export async function lookBehind(
     return { container: undefined, neighbour: undefined };
   }
   return {
-    container: await lookForContainer(looks, destination, source),
-    neighbour: look(() =>
-      looks.rtnetlink.neighbourEntries(bridge.index)
+    container: await findContainer(reader, destination, source),
+    neighbour: factOf(() =>
+      reader.rtnetlink.neighbourEntries(bridge.index)
         .find(({ address }) => address === destination)
     ),
   };
 }
 
 /** The process with an address, seen from where it sends to `destination`. */
-export function lookForContainer(
-  looks: Looks,
+export function findContainer(
+  reader: HostReader,
   address: Ipv4,
   destination: Ipv4,
-): Promise<Fact<ContainerLook>> {
-  return lookLater(() => looks.container(address, destination));
+): Promise<Fact<ContainerSearch>> {
+  return asyncFactOf(() => reader.container(address, destination));
 }
 
 /** Outer packets that pass the host's own chains. */
@@ -84,13 +83,13 @@ export function innerPacket(
  * The hooks one after the other, with the marks that the first ones set. If the
  * first may change the packet, what the next one drops is not sure.
  */
-export function firewallSight(
+export function firewallFacts(
   chains: Fact<HostChains>,
   { hooks, packet }: {
     readonly packet: Omit<TestPacket, "hook">;
     readonly hooks: readonly TestPacket["hook"][];
   },
-): Fact<FirewallSight> {
+): Fact<FirewallFacts> {
   if (!chains.seen) return chains;
   const { chains: all, unread } = chains.value;
   const state = freshState();
@@ -110,21 +109,21 @@ export function firewallSight(
 
 /** Whether the kernel routes to the source by the device of its arrival. */
 export function isRoutedBack(
-  looks: Looks,
+  reader: HostReader,
   source: Ipv4,
   arrivalIndex: number,
 ): boolean | undefined {
-  const route = valueOf(look(() => routeSight(looks, source, {})));
+  const route = valueOf(factOf(() => routeFacts(reader, source, {})));
   if (route === undefined) return undefined;
   return route.kind === "found" && route.answer.interfaceIndex === arrivalIndex;
 }
 
 /** The kernel's answer, a refusal included. */
-export function routeSight(
+export function routeFacts(
   { rtnetlink }: { readonly rtnetlink: Pick<Rtnetlink, "routeTo"> },
   destination: Ipv4,
   query: RouteQuery,
-): RouteSight {
+): RouteFacts {
   try {
     return { kind: "found", answer: rtnetlink.routeTo(destination, query) };
   } catch (error) {
@@ -138,7 +137,7 @@ export const BRIDGE_NETFILTER = "net/bridge/bridge-nf-call-iptables";
 
 /** The kernel's settings for packets that arrive on a device. */
 export function settingsOf(
-  looks: Looks,
+  reader: HostReader,
   device: string | undefined,
 ): ReadonlyMap<string, string> {
   const paths = [
@@ -151,7 +150,7 @@ export function settingsOf(
     ],
   ];
   return new Map(paths.flatMap((path) => {
-    const value = looks.setting(path);
+    const value = reader.setting(path);
     return value === undefined ? [] : [[path, value]];
   }));
 }

@@ -1,0 +1,63 @@
+/**
+ * Reads what `nft monitor trace` prints about one packet.
+ *
+ * Its lines, by chains in the order in which the packet meets them:
+ *
+ *     trace id 556be3e1 ip filter FORWARD packet: iif "docker0" oif …
+ *     trace id 556be3e1 ip filter FORWARD rule ip daddr 10.1.7.2 drop (verdict drop)
+ *     trace id 556be3e1 ip filter FORWARD policy drop
+ *
+ * @module
+ */
+
+import type { DecidingRule } from "../evaluate/chains.ts";
+import { IPTABLES_TABLES } from "../evaluate/read_chains.ts";
+
+/** What became of a packet that was sent, as far as nf_tables has seen it. */
+export type PacketFate =
+  /** It has passed all rules of this host. */
+  | { readonly kind: "left" }
+  | { readonly kind: "dropped"; readonly by: DecidingRule }
+  /** Something else has taken it, after these chains; none: it never came. */
+  | { readonly kind: "lost"; readonly chains: readonly string[] };
+
+const LINE =
+  /^trace id (\w+) (\w+) (\S+) (\S+) (packet:|(?:unknown )?rule|verdict|policy) ?(.*)$/;
+const DROP = /\(verdict drop\)\s*$/;
+
+/**
+ * @param own the table that has marked the packet, so that others are told from it.
+ * One that reaches its chain `last` has passed all others.
+ */
+export function parseTrace(text: string, own: string): PacketFate {
+  const lines = text.split("\n").map((line) => LINE.exec(line))
+    .filter((match) => match !== null)
+    .map(([, id, family, table, chain, kind, rest]) => ({
+      ...{ id: id!, family: family!, table: table!, chain: chain! },
+      ...{ kind: kind!, rest: rest!.trim() },
+    }));
+  const ids = new Set(
+    lines.filter(({ table }) => table === own).map(({ id }) => id),
+  );
+  const chains = new Set<string>();
+  for (const { chain, family, id, kind, rest, table } of lines) {
+    if (!ids.has(id)) continue;
+    if (table === own) {
+      if (chain === "last") return { kind: "left" };
+      continue;
+    }
+    chains.add(`${family} ${table} ${chain}`);
+    if (kind === "policy" && rest === "drop") {
+      const isIptables = family === "ip" && IPTABLES_TABLES.test(table);
+      const name = isIptables ? `iptables ${table}` : `nft ${family} ${table}`;
+      const by = { table: name, chain, rule: "policy DROP" };
+      return { kind: "dropped", by };
+    }
+    if (DROP.test(rest)) {
+      const rule = rest.replace(DROP, "").trim();
+      const by = { table: `nft ${family} ${table}`, chain, rule };
+      return { kind: "dropped", by };
+    }
+  }
+  return { kind: "lost", chains: [...chains] };
+}

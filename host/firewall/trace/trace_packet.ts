@@ -1,0 +1,162 @@
+/**
+ * Follows one real packet through the rules of this host: a table of our own marks
+ * it for nf_tables' trace, which names the rule that drops it.
+ *
+ * The table belongs to the nft that has made it (`flags owner`, Linux 5.12) and
+ * goes with it, however this process ends.
+ *
+ * @module
+ */
+
+import { LodenError } from "../../../errors.ts";
+import { childEnvironment } from "../../../linux/child_environment.ts";
+import type { Clock } from "../../../linux/clock.ts";
+import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
+import { type PacketFate, parseTrace } from "./parse_trace.ts";
+
+/** By which the packet is known. */
+export interface TracedPacket {
+  readonly source: Ipv4;
+  readonly destination: Ipv4;
+  /** Of its IPv4 header. */
+  readonly id: number;
+}
+
+/** The packet cannot be followed here. Its code is `firewall.no-trace`. */
+export class NoTraceError extends LodenError {
+  constructor(reason: string) {
+    super("firewall.no-trace", `Cannot follow a packet: ${reason}`);
+  }
+}
+
+/** Of everything; nft is ended then, even if this process has gone. */
+const LIMIT_SECONDS = 3;
+const READY_MS = 1_000;
+const ATTEMPTS = 4;
+const ATTEMPT_MS = 200;
+const LOOK_MS = 20;
+
+/**
+ * Sends it up to four times, until its fate is known.
+ *
+ * @throws {NoTraceError} and what `send` throws.
+ */
+export async function tracePacket(
+  clock: Clock,
+  packet: TracedPacket,
+  send: () => void,
+  signal: AbortSignal,
+): Promise<PacketFate> {
+  const table = `loden_explain_${Deno.pid}`;
+  await using nft = new Nft();
+  await nft.write(commands(table, packet));
+  // The list of the table, which comes when it is there.
+  const isListed = () => nft.output.includes("\n}");
+  await until(() => isListed() || nft.error !== "", READY_MS);
+  if (!isListed()) throw new NoTraceError(nft.error || "nft does not answer");
+  const fate = () => parseTrace(nft.output, table);
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    send();
+    if (await until(() => fate().kind !== "lost", ATTEMPT_MS)) break;
+  }
+  return fate();
+
+  async function until(isDone: () => boolean, limitMs: number) {
+    const endMs = clock.monotonic() + limitMs;
+    while (!isDone() && !nft.hasEnded && clock.monotonic() < endMs) {
+      await clock.sleep(LOOK_MS, signal);
+    }
+    return isDone();
+  }
+}
+
+function commands(
+  table: string,
+  { destination, id, source }: TracedPacket,
+): string {
+  const chain = (name: string, hook: string, priority: number) =>
+    `add chain ip ${table} ${name} ` +
+    `{ type filter hook ${hook} priority ${priority}; }`;
+  const mark = (name: string) =>
+    `add rule ip ${table} ${name} ip id ${id} ip saddr ${
+      formatIpv4(source)
+    } ip daddr ${formatIpv4(destination)} meta nftrace set 1`;
+  return [
+    `add table ip ${table} { flags owner; }`,
+    chain("first", "prerouting", -400),
+    chain("local", "output", -400),
+    chain("last", "postrouting", 400),
+    mark("first"),
+    mark("local"),
+    `list table ip ${table}`,
+    "monitor trace",
+    "",
+  ].join("\n");
+}
+
+/** `nft -i`. */
+class Nft implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  output = "";
+  #errors = "";
+  hasEnded = false;
+
+  /** @throws {NoTraceError} */
+  constructor() {
+    try {
+      this.#child = new Deno.Command("timeout", {
+        args: ["--foreground", `${LIMIT_SECONDS}`, "nft", "-i"],
+        env: childEnvironment(),
+        clearEnv: true,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new NoTraceError("there is no program timeout");
+    }
+    this.#reading = Promise.all([
+      read(this.#child.stdout, (text) => this.output += text),
+      read(this.#child.stderr, (text) => this.#errors += text),
+    ]).then(() => void (this.hasEnded = true));
+  }
+
+  /** The first line of what it has complained about. */
+  get error(): string {
+    return this.#errors.trim().split("\n", 1)[0]!;
+  }
+
+  async write(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    try {
+      await writer.write(new TextEncoder().encode(text));
+    } catch {
+      // It has ended, and its error says why.
+    } finally {
+      writer.releaseLock();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch (error) {
+      // It has ended.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await this.#reading;
+    await this.#child.status;
+    await this.#child.stdin.close().catch(() => {});
+  }
+}
+
+async function read(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  take: (text: string) => void,
+): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    take(text);
+  }
+}
