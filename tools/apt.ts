@@ -56,7 +56,8 @@ export class AptHost implements PackageHost {
     this.#refuseServiceStarts();
     try {
       this.#report("apt-get update");
-      await aptGet(["update", "-q"], signal);
+      const said = await aptGet(["update", "-q"], signal);
+      for (const line of failuresOfUpdate(said)) this.#report(line);
       const args = ["install", "-y", "--no-install-recommends", ...packages];
       this.#report(`apt-get ${args.join(" ")}`);
       await aptGet(args, signal);
@@ -122,6 +123,14 @@ async function disable(services: readonly string[]): Promise<void> {
 }
 
 /**
+ * The mirrors that did not answer. `apt-get update` ends with code 0 all the same
+ * and keeps the former lists, which may be enough.
+ */
+export function failuresOfUpdate(said: string): string[] {
+  return said.split("\n").filter((line) => line.startsWith("W: Failed to"));
+}
+
+/**
  * Ctrl-C must not reach dpkg half way through a package: apt-get runs in a
  * session of its own, and an abort asks it alone to stop, which it does after
  * the step that it is at.
@@ -129,7 +138,7 @@ async function disable(services: readonly string[]): Promise<void> {
 async function aptGet(
   args: readonly string[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   signal.throwIfAborted();
   const child = new Deno.Command("apt-get", {
     args: [...args],
@@ -144,9 +153,9 @@ async function aptGet(
   try {
     const { code, stdout, stderr } = await child.output();
     signal.throwIfAborted();
-    if (code === 0) return;
     const text = new TextDecoder();
     const said = text.decode(stdout) + text.decode(stderr);
+    if (code === 0) return said;
     throw new AptError(
       args,
       code,

@@ -38,7 +38,8 @@ export class DebianArchive {
     const lines = suites.map((suite) => sourceLine(machine, suite));
     await Deno.writeTextFile(`${directory}/sources.list`, lines.join(""));
     const archive = new DebianArchive(directory, signal);
-    await archive.#apt(["apt-get", "--quiet", "update"]);
+    // Without the option, a mirror that does not answer is a warning.
+    await archive.#apt(["apt-get", "--quiet", "--error-on=any", "update"]);
     return archive;
   }
 

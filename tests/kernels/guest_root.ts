@@ -8,6 +8,7 @@
 
 import { run } from "../../tools/command.ts";
 import { cached } from "../support/cache.ts";
+import { mmdebstrap } from "../support/mmdebstrap.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 
 /** What the tests run. */
@@ -43,15 +44,10 @@ export async function guestRoot(signal: AbortSignal): Promise<string> {
   return await cached("guest-root", key, async (image) => {
     await using work = await temporaryDirectory();
     const root = `${work.path}/root`;
-    await run([
-      "mmdebstrap",
-      "--quiet",
-      "--variant=minbase",
-      `--include=${PACKAGES.join()}`,
-      CODENAME,
-      root,
-      SOURCES,
-    ], { signal });
+    await mmdebstrap(
+      [`--include=${PACKAGES.join()}`, CODENAME, root, SOURCES],
+      signal,
+    );
     await Deno.writeTextFile(`${root}/usr/local/sbin/guest-init`, init, {
       mode: 0o755,
     });

@@ -8,6 +8,7 @@
 
 import { attempt, run } from "../../tools/command.ts";
 import { cached } from "../support/cache.ts";
+import { mmdebstrap } from "../support/mmdebstrap.ts";
 import { debianMirror } from "./booted/debian_mirror.ts";
 import type { Container } from "./container.ts";
 import { Daemon } from "./daemon.ts";
@@ -70,10 +71,7 @@ function ensureRoot(): Promise<string> {
     "docker28",
     [RECIPE, SUITE, PACKAGES],
     async (path) => {
-      await run([
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
+      await mmdebstrap([
         // A snapshot of a suite that changes is past its date soon.
         '--aptopt=Acquire::Check-Valid-Until "false"',
         '--aptopt=APT::Install-Recommends "false"',

@@ -142,7 +142,7 @@ async function provide(
       [
         "npm",
         "pack",
-        "--silent",
+        "--loglevel=error",
         part.npmPackage,
         "--pack-destination",
         directory,

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { attempt, CommandError, run } from "../../../tools/command.ts";
+import { attempt, CommandError } from "../../../tools/command.ts";
 import { cached, exists } from "../../support/cache.ts";
+import { mmdebstrap } from "../../support/mmdebstrap.ts";
 
 /** What a booted host has beyond Debian's minimum. */
 const PACKAGES = [
@@ -66,15 +67,10 @@ export async function ensureRootImage(signal?: AbortSignal): Promise<string> {
   const { codename, sources } = await findDebian();
   const key = [RECIPE, codename, PACKAGES];
   return await cached("booted-host", key, async (directory) => {
-    await run([
-      "mmdebstrap",
-      "--quiet",
-      "--variant=minbase",
-      `--include=${PACKAGES.join()}`,
-      codename,
-      directory,
-      sources,
-    ], signal ? { signal } : {});
+    await mmdebstrap(
+      [`--include=${PACKAGES.join()}`, codename, directory, sources],
+      signal,
+    );
     await prepare(directory);
   });
 }
