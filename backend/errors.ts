@@ -35,6 +35,30 @@ export class BackendStartError extends LodenError {
   }
 }
 
+/**
+ * Neither data path of the `udp` backend works here. Its code is
+ * `backend.no-data-path`.
+ */
+export class NoDataPathError extends LodenError {
+  readonly retryable: boolean;
+
+  /** @param kernelPath why the kernel data path cannot be used, for people. */
+  constructor(kernelPath: string, userSpace: BackendStartError) {
+    const others =
+      "the backends vxlan, host-gw, ipip and wireguard need neither";
+    super(
+      "backend.no-data-path",
+      `Cannot carry packets by either data path. In user space: ${userSpace.message}. ` +
+        `In the kernel: ${kernelPath}`,
+      {
+        cause: userSpace,
+        hint: [userSpace.hint, others].filter((each) => each).join("; "),
+      },
+    );
+    this.retryable = userSpace.retryable;
+  }
+}
+
 /** The overlay does not fit the host. Its code is `backend.mtu`. */
 export class UnderlayMtuError extends LodenError {
   readonly retryable = false;

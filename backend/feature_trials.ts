@@ -52,6 +52,8 @@ export interface FeatureTrial {
   readonly works: boolean;
   /** What it has, or why it does not work. */
   readonly detail: string;
+  /** What to do, if that is known. */
+  readonly fix?: string;
   /** Of `bpf`: everything that the kernel data path uses, by name. */
   readonly parts?: readonly PartTrial[];
 }
@@ -150,7 +152,8 @@ export function tryFeatures(
         : { feature, ...ofParts(result.parts) };
     } catch (error) {
       if (!(error instanceof LodenError)) throw error;
-      return { feature, works: false, detail: describeError(error) };
+      const { hint: fix, message: detail } = error;
+      return { feature, works: false, detail, ...fix && { fix } };
     }
   });
 }

@@ -7,7 +7,7 @@
 import { describeError } from "../errors.ts";
 import { ERRNO } from "../linux/errno.ts";
 import { hasKernelModule } from "../linux/kernel_module.ts";
-import { NetlinkError } from "../linux/netlink/errors.ts";
+import { moduleMissing, NetlinkError } from "../linux/netlink/errors.ts";
 import type { Link, Rtnetlink } from "../linux/netlink/rtnetlink.ts";
 import { contains } from "../net/cidr.ts";
 import type { OverlayMtu } from "../net/mtu.ts";
@@ -122,10 +122,8 @@ export function tunnelModuleMissing(
   cause?: NetlinkError,
 ): BackendStartError {
   return new BackendStartError(
-    new NetlinkError(`create the device ${name}`, ERRNO.EOPNOTSUPP, {
-      detail: `the kernel must have the module ${kind}`,
-      hint: `modprobe ${kind}; if there is no such module, install the ` +
-        `distribution's full kernel package, or use another backend`,
+    moduleMissing(`create the device ${name}`, ERRNO.EOPNOTSUPP, kind, {
+      hint: ", or use another backend",
       ...cause === undefined ? {} : { cause },
     }),
   );

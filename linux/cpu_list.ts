@@ -6,6 +6,8 @@
 
 import { LodenError } from "../errors.ts";
 
+const ONLINE_CPUS_FILE = "/sys/devices/system/cpu/online";
+
 /** Linux can be built for 8192 processors at most (NR_CPUS). */
 const LAST_CPU = 8_191;
 
@@ -28,4 +30,14 @@ export function parseCpuList(text: string, file: string): number[] {
     const count = Number(last) - Number(first) + 1;
     return Array.from({ length: count }, (_, n) => Number(first) + n);
   });
+}
+
+/**
+ * How many processors run. `navigator.hardwareConcurrency` is less where this
+ * process may use some of them only, but the kernel's packets use all.
+ */
+export function onlineCpus(
+  list: string = Deno.readTextFileSync(ONLINE_CPUS_FILE),
+): number {
+  return parseCpuList(list, ONLINE_CPUS_FILE).length;
 }

@@ -50,6 +50,12 @@ export function canLoadModules(root = ""): boolean {
     readIfThere(`${root}/proc/sys/kernel/modules_disabled`)?.trim() !== "1";
 }
 
+/** What to do where a module is missing. */
+export function moduleHint(name: string): string {
+  return `modprobe ${name}; if there is no such module, install the ` +
+    "distribution's full kernel package";
+}
+
 function exists(path: string): boolean {
   return ifThere(() => Deno.statSync(path)) !== undefined;
 }

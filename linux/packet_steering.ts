@@ -10,6 +10,7 @@
 
 import { LodenError } from "../errors.ts";
 import { parseCpuList } from "./cpu_list.ts";
+import { readIfThere } from "./read_if_there.ts";
 
 /** Processors as bits: bit 0 is CPU 0. None: each packet stays where it came. */
 export type CpuMask = bigint;
@@ -22,7 +23,7 @@ export interface SteeredDevice {
 
 /** Of devices whose receive queues are all alike, as a veth's. */
 export interface PacketSteering {
-  /** The processors that are online now. */
+  /** The processors that may share: online now, and not isolated. */
   readonly allCpus: CpuMask;
   /**
    * Those that share what the device receives.
@@ -50,16 +51,17 @@ export class SteeringError extends LodenError {
   }
 }
 
-const ONLINE_CPUS_FILE = "/sys/devices/system/cpu/online";
+/** What the kernel does not accept in `rps_cpus`: `isolcpus=`, `nohz_full=`. */
+const ISOLATED = ["isolated", "nohz_full"];
 /** Of a number in hexadecimal, between two commas. */
 const DIGITS = 8;
 
 /** By sysfs, which must be that of the network namespace of this process. */
 export class KernelPacketSteering implements PacketSteering {
   get allCpus(): CpuMask {
-    const list = Deno.readTextFileSync(ONLINE_CPUS_FILE);
-    return parseCpuList(list, ONLINE_CPUS_FILE)
-      .reduce((cpus, cpu) => cpus | 1n << BigInt(cpu), 0n);
+    return sharingCpus((name) =>
+      readIfThere(`/sys/devices/system/cpu/${name}`)
+    );
   }
 
   cpus(device: SteeredDevice): CpuMask {
@@ -75,6 +77,28 @@ export class KernelPacketSteering implements PacketSteering {
       }
     });
   }
+}
+
+/**
+ * The processors that are online and not isolated.
+ *
+ * @param read a file of sysfs's `devices/system/cpu`; `undefined` if there is none.
+ */
+export function sharingCpus(
+  read: (name: string) => string | undefined,
+): CpuMask {
+  const isolated = ISOLATED.map((name) => cpusIn(name, read(name)));
+  return isolated.reduce(
+    (cpus, some) => cpus & ~some,
+    cpusIn("online", read("online")),
+  );
+}
+
+/** A file that is empty, or that says `(null)`, names none. */
+function cpusIn(name: string, list = ""): CpuMask {
+  const text = list.trim();
+  return text === "" || text === "(null)" ? 0n : parseCpuList(text, name)
+    .reduce((cpus, cpu) => cpus | 1n << BigInt(cpu), 0n);
 }
 
 /**

@@ -156,6 +156,11 @@ const QEMU: Requirement = {
   programs: ["qemu-system-x86_64"],
   debianPackage: "qemu-system-x86",
 };
+const ENOSYS: Requirement = {
+  purpose: "a kernel that lacks a system call",
+  programs: ["enosys"],
+  debianPackage: "util-linux-extra",
+};
 const KMOD: Requirement = {
   purpose: "which modules a kernel's disks need",
   programs: ["depmod", "modprobe"],
@@ -257,6 +262,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
     BPFTOOL,
     PROMETHEUS,
     FAKETIME,
+    ENOSYS,
     ...BOOTED_HOST_REQUIREMENTS,
     ...KERNELS_REQUIREMENTS,
     SYSTEMD,

@@ -159,10 +159,10 @@ export class ProbeReport {
     }
     const outer = (this.#surroundings.underlayUse()?.traffic ?? [])
       .map((traffic) => {
-        const { sourcePorts } = traffic;
+        const { port, sourcePorts } = traffic;
         const from = sourcePorts === undefined
           ? ""
-          : ` from ports ${sourcePorts}`;
+          : ` from ports ${sourcePorts} (with --source-port=fixed, from ${port} only)`;
         return trafficText(traffic) + from;
       });
     const fix = decided > 1 && peers.length === decided

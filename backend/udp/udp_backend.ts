@@ -22,7 +22,11 @@ import type {
   BackendStatus,
   BackendWarning,
 } from "../backend.ts";
-import { UnderlayMtuError } from "../errors.ts";
+import {
+  BackendStartError,
+  NoDataPathError,
+  UnderlayMtuError,
+} from "../errors.ts";
 import type {
   DataPathChoice,
   ReceiveChoice,
@@ -110,9 +114,9 @@ export class UdpBackend implements Backend {
    * Throws {@linkcode UnderlayMtuError}, {@linkcode BackendStartError} if the
    * port, the device or a permission is not available, and
    * {@linkcode KernelPathUnavailableError} if only the kernel data path was
-   * requested. In user space also {@linkcode BackendFailedError} if the device
-   * or the worker fails, and {@linkcode NetlinkError} if the kernel refuses the
-   * device's address or routes.
+   * requested, and {@linkcode NoDataPathError} if neither works. In user space
+   * also {@linkcode BackendFailedError} if the device or the worker fails, and
+   * {@linkcode NetlinkError} if the kernel refuses the device's address or routes.
    */
   async start(context: BackendContext, signal: AbortSignal): Promise<Overlay> {
     const mtuBytes = overlayMtuOf(context);
@@ -174,9 +178,14 @@ export class UdpBackend implements Backend {
         },
       );
       if (error.cause instanceof IpsecPoliciesError) this.#ipsec = error.cause;
-      const path = await this.#startTun(options, signal);
-      this.#reason = `the kernel data path cannot be used: ${reason}`;
-      return path;
+      try {
+        const path = await this.#startTun(options, signal);
+        this.#reason = `the kernel data path cannot be used: ${reason}`;
+        return path;
+      } catch (tunError) {
+        if (!(tunError instanceof BackendStartError)) throw tunError;
+        throw new NoDataPathError(reason, tunError);
+      }
     }
   }
 

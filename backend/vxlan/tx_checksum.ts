@@ -34,21 +34,21 @@ export interface TxChecksumPlan {
   readonly text: string;
 }
 
-/** @param underlay name of the device that carries the outer packets. */
+/** @param cards names of the devices at the bottom of the underlay. */
 export function planTxChecksum(
   ethtool: Pick<Ethtool, "driver">,
   choice: TxChecksumChoice,
-  underlay: string,
+  cards: readonly string[],
 ): TxChecksumPlan {
   if (choice !== "auto") {
     const text = `${choice} (--vxlan-tx-checksum=${choice})`;
     return { wanted: choice === "on", text };
   }
-  const driver = driverOf(ethtool, underlay);
-  if (driver !== undefined && SPOILING_DRIVERS.has(driver)) {
-    return { wanted: false, text: `off (driver ${driver})` };
-  }
-  return { wanted: undefined, text: "not changed" };
+  const spoiling = cards.map((name) => driverOf(ethtool, name))
+    .find((driver) => driver !== undefined && SPOILING_DRIVERS.has(driver));
+  return spoiling === undefined
+    ? { wanted: undefined, text: "not changed" }
+    : { wanted: false, text: `off (driver ${spoiling})` };
 }
 
 /**

@@ -15,6 +15,7 @@ import type {
 import { formatMac } from "../../net/mac.ts";
 import { type OverlayMtu, overlayMtu } from "../../net/mtu.ts";
 import type { BackendContext } from "../backend.ts";
+import { bottomDevices } from "../bottom_devices.ts";
 import { BackendStartError } from "../errors.ts";
 import {
   createTunnelDevice,
@@ -66,7 +67,7 @@ export class VxlanDevice {
     this.#txChecksum = planTxChecksum(
       ethtool,
       options.txChecksum,
-      underlay.interfaceName,
+      cardsOf(rtnetlink, underlay.interfaceIndex),
     );
     this.#tunnel = {
       name: options.name,
@@ -192,4 +193,16 @@ export class VxlanDevice {
       () => this.#rtnetlink.createVxlan(this.#wanted),
     );
   }
+}
+
+/** Names of the devices at the bottom of the underlay. */
+function cardsOf(
+  rtnetlink: Pick<Rtnetlink, "links">,
+  interfaceIndex: number,
+): string[] {
+  const links = rtnetlink.links();
+  const underlay = links.find(({ index }) => index === interfaceIndex);
+  return underlay === undefined
+    ? []
+    : bottomDevices(underlay, links).map(({ name }) => name);
 }

@@ -13,7 +13,7 @@
  */
 
 import { ERRNO } from "../errno.ts";
-import { NetlinkError } from "../netlink/errors.ts";
+import { moduleMissing, NetlinkError } from "../netlink/errors.ts";
 import type { NetlinkClient } from "../netlink/netlink_client.ts";
 import {
   addClsactRequest,
@@ -99,7 +99,8 @@ export class ClsactHooks {
       );
     } catch (error) {
       if (madeHere) this.#removeUnusedDiscipline(interfaceIndex);
-      throw error;
+      if (replaced !== undefined) throw error;
+      throw withModule(what, error, "cls_bpf");
     }
   }
 
@@ -156,10 +157,16 @@ export class ClsactHooks {
   }
 
   #payloads(interfaceIndex: number, direction: Direction): Uint8Array[] {
-    return this.#client.list(
-      `list the ${direction} filters of interface ${interfaceIndex}`,
-      listFiltersRequest(interfaceIndex, direction),
-    );
+    try {
+      return this.#client.list(
+        `list the ${direction} filters of interface ${interfaceIndex}`,
+        listFiltersRequest(interfaceIndex, direction),
+      );
+    } catch (error) {
+      // A kernel without any kind of filter (CONFIG_NET_CLS).
+      if (isErrno(error, ERRNO.EOPNOTSUPP)) return [];
+      throw error;
+    }
   }
 
   /** Whether a filter says so. */
@@ -175,17 +182,13 @@ export class ClsactHooks {
 
   /** Whether there was none. */
   #addDiscipline(interfaceIndex: number): boolean {
+    const what = `add the clsact discipline to interface ${interfaceIndex}`;
     try {
-      this.#client.request(
-        `add the clsact discipline to interface ${interfaceIndex}`,
-        addClsactRequest(interfaceIndex),
-      );
+      this.#client.request(what, addClsactRequest(interfaceIndex));
       return true;
     } catch (error) {
-      if (!(error instanceof NetlinkError && error.errno === ERRNO.EEXIST)) {
-        throw error;
-      }
-      return false;
+      if (isErrno(error, ERRNO.EEXIST)) return false;
+      throw withModule(what, error, "sch_ingress");
     }
   }
 
@@ -199,6 +202,18 @@ export class ClsactHooks {
       removeClsactRequest(interfaceIndex),
     );
   }
+}
+
+function isErrno(error: unknown, ...errnos: readonly number[]): boolean {
+  return error instanceof NetlinkError && errnos.includes(error.errno);
+}
+
+/** Names the module that the kernel lacks if that is the reason of an error. */
+function withModule(what: string, error: unknown, module: string): unknown {
+  return error instanceof NetlinkError &&
+      isErrno(error, ERRNO.ENOENT, ERRNO.EOPNOTSUPP)
+    ? moduleMissing(what, error.errno, module, { cause: error })
+    : error;
 }
 
 function isOurs(priority: number): boolean {

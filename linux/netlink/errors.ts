@@ -4,12 +4,13 @@
  * @module
  */
 
-import { LodenError } from "../../errors.ts";
+import { LodenError, type LodenErrorOptions } from "../../errors.ts";
 import {
   ERRNO,
   SystemCallError,
   type SystemCallErrorOptions,
 } from "../errno.ts";
+import { moduleHint } from "../kernel_module.ts";
 
 /**
  * The kernel refused a netlink request. The message ends with the kernel's own
@@ -30,6 +31,25 @@ export class NetlinkError extends SystemCallError {
         : options,
     );
   }
+}
+
+/**
+ * The kernel refused a request because it lacks a module.
+ *
+ * @param what What was attempted, after "Cannot".
+ * @param hint more than {@linkcode moduleHint} says.
+ */
+export function moduleMissing(
+  what: string,
+  errno: number,
+  module: string,
+  { hint = "", ...options }: LodenErrorOptions = {},
+): NetlinkError {
+  return new NetlinkError(what, errno, {
+    ...options,
+    detail: `the kernel must have the module ${module}`,
+    hint: moduleHint(module) + hint,
+  });
 }
 
 /** Bytes that are not a netlink message; the kernel does not send such. */

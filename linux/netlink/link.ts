@@ -42,6 +42,7 @@ export const IFLA = {
   IFNAME: 3,
   MTU: 4,
   LINK: 5,
+  MASTER: 10,
   OPERSTATE: 16,
   LINKINFO: 18,
   IFALIAS: 20,
@@ -219,6 +220,7 @@ export function parseLink(payload: Uint8Array): Link {
   const kind = info && decodeAttributes(info).get(INFO.KIND);
   const statistics = attributes.get(IFLA.STATS64);
   const peer = attributes.get(IFLA.LINK);
+  const master = attributes.get(IFLA.MASTER);
   const gso = attributes.get(IFLA.GSO_IPV4_MAX_SIZE) ??
     attributes.get(IFLA.GSO_MAX_SIZE);
   return {
@@ -240,6 +242,7 @@ export function parseLink(payload: Uint8Array): Link {
       : readU32(peer) || undefined,
     ...peer !== undefined && attributes.has(IFLA.LINK_NETNSID) &&
       { remoteIndex: readU32(peer) },
+    ...master !== undefined && { masterIndex: readU32(master) },
     gsoMaxBytes: gso === undefined ? 0 : readU32(gso),
     alias: text(IFLA.IFALIAS),
     rxDropped: counter(statistics, RX_DROPPED_OFFSET),

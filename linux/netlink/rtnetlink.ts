@@ -39,6 +39,8 @@ export interface Link {
   readonly peerIndex: number | undefined;
   /** The same in another network namespace, where the index counts. */
   readonly remoteIndex?: number;
+  /** IFLA_MASTER: the bond, bridge or team of which the device is a port. */
+  readonly masterIndex?: number;
   /** Largest packet that the device is given to cut, 0 where it is unknown. */
   readonly gsoMaxBytes: number;
   /** IFLA_IFALIAS, empty when there is none. Loden marks its devices with it. */

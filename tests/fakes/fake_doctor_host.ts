@@ -50,6 +50,8 @@ export class FakeDoctorHost {
   readonly modules = new Map<string, ModuleState>();
   /** Features that do not work, and why. */
   readonly broken = new Map<string, string>();
+  /** What to do about them, where a trial knows it. */
+  readonly fixes = new Map<string, string>();
   trialFailure: Error | undefined;
   parts: readonly PartTrial[] | undefined;
   /** Features that were tried. */
@@ -147,6 +149,7 @@ export class FakeDoctorHost {
             feature,
             works: reason === undefined,
             detail: reason ?? "",
+            ...this.fixes.has(feature) && { fix: this.fixes.get(feature)! },
             ...feature === "bpf" && this.parts && { parts: this.parts },
           };
         }));

@@ -23,6 +23,7 @@ import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Link } from "../../linux/netlink/rtnetlink.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { underlayMtu } from "../../net/mtu.ts";
+import { formatIpv4 } from "../../net/ipv4.ts";
 import type { DataPathName, Peer } from "../../net/peer.ts";
 import { runSync } from "../contract/in_namespace.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
@@ -57,6 +58,9 @@ export const PEERS: readonly Peer[] = [
   { ...peer("10.1.2.0/24", REMOTE), dataPath: "ebpf" },
   { ...peer("10.1.3.0/24", "192.0.2.3"), dataPath: "ebpf" },
 ];
+
+/** Kinds of devices above `eth0`. */
+export type StackKind = "bond" | "bridge" | "vlan" | "macvlan";
 
 /** What came out of a wire. */
 export interface OuterDatagram {
@@ -237,6 +241,43 @@ export class KernelPathHost {
     return this.link(name);
   }
 
+  /**
+   * Puts another device above `eth0`: `uplink`, which takes over its address and
+   * its neighbours. With a bond, a bridge or a macvlan the wire is that of
+   * `eth0`.
+   */
+  stack(kind: StackKind): Link {
+    const wire = kind === "vlan" ? "eth0w7" : "eth0w";
+    ip("address flush dev eth0");
+    switch (kind) {
+      case "bond":
+        ip("link add uplink type bond mode active-backup miimon 100");
+        ip("link set eth0 down");
+        ip("link set eth0 master uplink");
+        break;
+      case "bridge":
+        ip("link add uplink type bridge");
+        ip("link set eth0 master uplink");
+        break;
+      case "vlan":
+        ip("link add link eth0 name uplink type vlan id 7");
+        ip(`link add link eth0w name ${wire} type vlan id 7`);
+        ip(`link set ${wire} up`);
+        break;
+      case "macvlan":
+        ip("link add link eth0 name uplink type macvlan mode bridge");
+    }
+    ip(`address add ${OWN_ADDRESS}/24 dev uplink`);
+    ip("link set uplink up");
+    for (const { publicIp } of PEERS) {
+      this.addNeighbour("uplink", formatIpv4(publicIp));
+    }
+    const links = [this.link("uplink"), this.link(wire)];
+    untilOperUp(this.rtnetlink, links.map(({ index }) => index));
+    this.#wires.set("uplink", new Wire(links[1]!));
+    return this.link("uplink");
+  }
+
   addNeighbour(device: string, neighbour: string): void {
     ip(
       `neighbour replace ${neighbour} lladdr ${NEIGHBOUR_MAC} dev ${device} nud permanent`,
@@ -334,11 +375,12 @@ export class KernelPathHost {
     device = "eth0",
     of: OverlayOf = FIRST,
     fromPort = 2_000,
+    payloadBytes = 500,
   ): Promise<OuterDatagram> {
     using socket = new HostSocket(`${of.net}.1.0`, fromPort);
     const wire = this.#wires.get(device)!;
     while (wire.read(of.port) !== undefined);
-    const payload = somePayload(500, Math.floor(Math.random() * 250));
+    const payload = somePayload(payloadBytes, Math.floor(Math.random() * 250));
     socket.send(to, 2_000, payload);
     const outer = await eventually(
       `a packet to ${to} at ${device}`,
@@ -357,9 +399,10 @@ export class KernelPathHost {
     holder = REMOTE,
     device = "eth0",
     of: OverlayOf = FIRST,
+    payloadBytes = 300,
   ): Promise<boolean> {
     using socket = new HostSocket(`${of.net}.1.0`, 2_000);
-    const payload = somePayload(300, 3);
+    const payload = somePayload(payloadBytes, 3);
     this.inject(from, holder, payload, device, of);
     for (let round = 0; round < 100; round++) {
       const got = socket.receive();

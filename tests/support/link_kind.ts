@@ -9,8 +9,18 @@
  * module if there is one; `words` follow the kind. For kinds whose absence is no defect of Loden's.
  */
 export function hasLinkKind(kind: string, ...words: string[]): boolean {
+  return makesLink(["probe0", "type", kind, ...words]);
+}
+
+/** The same of kinds that are made above another device, such as `vlan`. */
+export function hasUpperKind(kind: string, ...words: string[]): boolean {
+  return makesLink(["link", "base0", "name", "probe0", "type", kind, ...words]);
+}
+
+function makesLink(words: readonly string[]): boolean {
+  const script = 'ip link add base0 type bridge && ip link add "$@"';
   const { success } = new Deno.Command("unshare", {
-    args: ["--net", "ip", "link", "add", "probe0", "type", kind, ...words],
+    args: ["--net", "sh", "-c", script, "sh", ...words],
     stdout: "null",
     stderr: "null",
   }).outputSync();

@@ -30,6 +30,7 @@ import { formatCidr } from "../../../net/cidr.ts";
 import type { PeerTrust } from "../../../net/peer_trust.ts";
 import type { UdpDataPath, UdpDataPathOptions } from "../data_path.ts";
 import { wantedFeatures } from "../features.ts";
+import { bottomDevices } from "../../bottom_devices.ts";
 import {
   configureOverlayDevice,
   isOverlayDeviceRight,
@@ -562,7 +563,12 @@ export class EbpfDataPath implements UdpDataPath {
       device: { interfaceIndex: device.index, mac: device.mac },
       hop: { interfaceIndex: hop.index, mac: hop.mac },
       cutUdp: devices.some((link) =>
-        losesUdp(describeDevice(ethtool, link), this.decapUdp)
+        losesUdp(
+          describeDevice(ethtool, link),
+          bottomDevices(link, this.#links)
+            .map((lower) => describeDevice(ethtool, lower)),
+          this.decapUdp,
+        )
       ),
       decapUdp: this.decapUdp,
       recordsDrops: this.#recordsDrops,

@@ -120,10 +120,11 @@ export class FlowSpreading {
     this.#attempt(() => {
       const { allCpus } = steering;
       const cpus = steering.cpus(device);
-      this.#spreads = cpus === allCpus && allCpus !== 1n;
+      const isOne = (allCpus & (allCpus - 1n)) === 0n;
+      this.#spreads = cpus === allCpus && !isOne;
       if (this.#spreads) return;
       if (cpus !== 0n) this.#leftAlone = "set by another program";
-      else if (allCpus === 1n) this.#leftAlone = "one processor";
+      else if (isOne) this.#leftAlone = "one processor";
     });
   }
 

@@ -11,8 +11,9 @@
  */
 
 import type { DeviceFeature, Ethtool } from "../../../linux/ethtool.ts";
+import { onlineCpus } from "../../../linux/cpu_list.ts";
 import { ERRNO } from "../../../linux/errno.ts";
-import { NetlinkError } from "../../../linux/netlink/errors.ts";
+import { moduleMissing, NetlinkError } from "../../../linux/netlink/errors.ts";
 import type { Link, Rtnetlink } from "../../../linux/netlink/rtnetlink.ts";
 import type { OverlayMtu } from "../../../net/mtu.ts";
 import { BackendStartError } from "../../errors.ts";
@@ -67,6 +68,7 @@ export function makeOverlayPair(
   owner: Ownership,
   pattern: string,
   mtuBytes: OverlayMtu,
+  processors: number = onlineCpus(),
 ): OverlayPair {
   const { alias, mac, peerMac } = owner;
   removeHalfMade(rtnetlink, owner);
@@ -80,7 +82,7 @@ export function makeOverlayPair(
         peerMac,
         mtuBytes,
         peerMtuBytes: OTHER_END_MTU_BYTES,
-        queues: Math.min(navigator.hardwareConcurrency, MOST_QUEUES),
+        queues: Math.min(processors, MOST_QUEUES),
         alias,
       });
       return { device: link, hop: peer };
@@ -89,7 +91,10 @@ export function makeOverlayPair(
       const isTaken = error.errno === ERRNO.EEXIST;
       if (isTaken && pattern !== name && number < PATTERN_ATTEMPTS) continue;
       // The kernel has no veth: another data path may work.
-      if (error.errno === ERRNO.EOPNOTSUPP) throw error;
+      if (error.errno === ERRNO.EOPNOTSUPP) {
+        const what = `create the device ${name}`;
+        throw moduleMissing(what, error.errno, "veth", { cause: error });
+      }
       throw new BackendStartError(error);
     }
   }

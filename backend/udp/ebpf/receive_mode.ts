@@ -25,6 +25,12 @@ export interface ReceiveDecision {
 }
 
 /**
+ * A bond takes a program and gives it to its ports. What it sees there has come
+ * by other interfaces than the peers are reached by.
+ */
+const BOND_REASON = "a bond runs XDP programs at its ports, not at itself";
+
+/**
  * `gro` works everywhere. Attaching a native XDP program resets the queues of
  * many drivers, and some refuse it, so on hardware it must be requested; a veth
  * whose packets arrive one by one has no such queues. `direct` is the fastest
@@ -36,6 +42,9 @@ export function chooseReceiveMode(
   device: UnderlayDevice,
   wanted: ReceiveChoice,
 ): ReceiveDecision {
+  if (wanted === "xdp" && device.kind === "bond") {
+    return { mode: "gro", reason: BOND_REASON };
+  }
   if (wanted !== "auto") {
     return { mode: wanted, reason: `set by --ebpf-receive=${wanted}` };
   }
@@ -58,9 +67,19 @@ function passesWhole(device: UnderlayDevice): boolean {
 /**
  * Whether UDP super-packets that leave by a device reach the peer whole and are
  * lost there. Behind a veth, the peer's kernel is this one.
+ *
+ * @param bottom the devices at the bottom of a bond, bridge or VLAN, which pass
+ * on what they get; otherwise the device itself.
  */
-export function losesUdp(device: UnderlayDevice, decapUdp: boolean): boolean {
-  return passesWhole(device) && !(decapUdp && device.kind === "veth");
+export function losesUdp(
+  device: UnderlayDevice,
+  bottom: readonly UnderlayDevice[],
+  decapUdp: boolean,
+): boolean {
+  return passesWhole(device) &&
+    bottom.some((lower) =>
+      passesWhole(lower) && !(decapUdp && lower.kind === "veth")
+    );
 }
 
 function isActive({ features }: UnderlayDevice, name: string): boolean {

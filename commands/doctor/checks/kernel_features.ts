@@ -11,6 +11,7 @@ import {
   type FeatureTrial,
 } from "../../../backend/feature_trials.ts";
 import { TrialFailedError } from "../../../backend/run_feature_trials.ts";
+import { moduleHint } from "../../../linux/kernel_module.ts";
 import type { Check, DoctorHost } from "../check.ts";
 import type { FindingCode } from "../finding_codes.ts";
 import type { Finding, Severity } from "../finding.ts";
@@ -88,7 +89,11 @@ type FeatureState =
     readonly parts?: FeatureTrial["parts"];
   }
   | { readonly kind: "loadable" | "untried" }
-  | { readonly kind: "missing"; readonly reason: string };
+  | {
+    readonly kind: "missing";
+    readonly reason: string;
+    readonly fix?: string;
+  };
 
 type FeatureStates = ReadonlyMap<Feature, FeatureState>;
 
@@ -166,10 +171,10 @@ function beforeTrial(
   return states.includes(undefined) ? { kind: "untried" } : undefined;
 }
 
-function afterTrial({ detail, parts, works }: FeatureTrial): FeatureState {
+function afterTrial({ detail, fix, parts, works }: FeatureTrial): FeatureState {
   return works
     ? { kind: "works", detail, ...parts === undefined ? {} : { parts } }
-    : { kind: "missing", reason: detail };
+    : { kind: "missing", reason: detail, ...fix === undefined ? {} : { fix } };
 }
 
 /** What the network is to use. */
@@ -227,7 +232,7 @@ function describe(
         severity,
         what,
         value: `missing: ${state.reason}; without it ${without}`,
-        ...severity === "note" ? {} : fixOf(feature),
+        ...severity === "note" ? {} : fixOf(feature, state.fix),
       };
     }
   }
@@ -270,12 +275,10 @@ function severityOf(
   return dataPath === "ebpf" || !has("tun") ? "problem" : "warning";
 }
 
-function fixOf(feature: Feature): Pick<Finding, "fix"> {
+function fixOf(feature: Feature, known?: string): Pick<Finding, "fix"> {
+  if (known !== undefined) return { fix: known };
   const [module] = FEATURE_MODULES[feature].slice(-1);
-  return module === undefined ? {} : {
-    fix: `modprobe ${module}; if there is no such module, install the ` +
-      "distribution's full kernel package",
-  };
+  return module === undefined ? {} : { fix: moduleHint(module) };
 }
 
 function nfTables({ canLoadModules, moduleState }: DoctorHost): Finding {

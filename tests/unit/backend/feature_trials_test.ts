@@ -69,3 +69,20 @@ Deno.test("a TUN says which offloads it has", () => {
     detail: "with TCP offload",
   });
 });
+
+Deno.test("what the error advises is told beside it", () => {
+  const [tun] = tryFeatures(["tun"], {
+    ...parts(),
+    openTun: () => {
+      throw new SystemCallError("open /dev/net/tun", ERRNO.ENOENT, {
+        hint: "modprobe tun",
+      });
+    },
+  });
+  assertEquals(tun, {
+    feature: "tun",
+    works: false,
+    detail: "Cannot open /dev/net/tun: the kernel answered ENOENT",
+    fix: "modprobe tun",
+  });
+});

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { LodenError } from "../../../errors.ts";
-import { parseCpuList } from "../../../linux/cpu_list.ts";
+import { onlineCpus, parseCpuList } from "../../../linux/cpu_list.ts";
 
 Deno.test("processors are read from ranges and single numbers", () => {
   assertEquals(parseCpuList("0\n", "list"), [0]);
@@ -15,4 +15,9 @@ Deno.test("what is no list of processors is refused with its file", () => {
     assertThrows(() => parseCpuList(text, "online"), LodenError);
   }
   assertEquals(parseCpuList("3-0", "online"), []);
+});
+
+Deno.test("processors that run are counted, whatever this process may use", () => {
+  assertEquals(onlineCpus("0-63\n"), 64);
+  assertEquals(onlineCpus("0-2,4\n"), 4);
 });

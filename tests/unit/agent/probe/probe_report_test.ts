@@ -108,7 +108,7 @@ Deno.test("the warning names the source ports that must pass", () => {
   world.update();
   assertMatch(
     world.warning("peers.unreachable")!,
-    /passes UDP port 8285 from ports 49152-65535 both ways$/,
+    /passes UDP port 8285 from ports 49152-65535 \(with --source-port=fixed, from 8285 only\) both ways$/,
   );
 });
 

@@ -374,6 +374,35 @@ Deno.test("vxlan switches the card's inner checksums as the flag says; auto, for
   }
 });
 
+Deno.test("vxlan sees the driver of the card below a VLAN, too", async () => {
+  const world = kernelWorld();
+  const card = world.rtnetlink.addLink({ name: "card", up: true });
+  const vlan = world.rtnetlink.addLink({
+    name: "card.7",
+    kind: "vlan",
+    peerIndex: card.index,
+    up: true,
+  });
+  world.ethtool.plugIn("card", "vmxnet3");
+  world.ethtool.plugIn("card.7", "802.1Q VLAN Support");
+  world.ethtool.plugIn("flannel.1", "vxlan");
+  const backend = createVxlanBackend(world.parts, OPTIONS);
+  const { index, mac, name } = vlan;
+  const { context } = world;
+  await backend.start({
+    ...context,
+    underlay: {
+      ...context.underlay,
+      ...{ interfaceName: name, interfaceIndex: index, mac },
+    },
+  }, new AbortController().signal);
+  assertEquals(
+    backend.status().details!["inner checksums by the card"],
+    "off (driver vmxnet3)",
+  );
+  await backend.stop();
+});
+
 Deno.test("vxlan says why the card computes no inner checksums, and keeps it so", async () => {
   const { active, backend, world } = await txChecksumAfter("auto", "vmxnet3");
   assertEquals(

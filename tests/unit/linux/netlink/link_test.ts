@@ -179,6 +179,13 @@ Deno.test("the other end of a veth is unknown when it is gone or elsewhere", () 
   );
 });
 
+Deno.test("a port names the device that it is a port of", () => {
+  const { masterIndex } = parseLink(
+    fromHex(`${HEADER} 08 00 0a 00 05 00 00 00`),
+  );
+  assertEquals(masterIndex, 5);
+});
+
 Deno.test("a kernel before 6.3 has one limit of GSO for all protocols", () => {
   const { gsoMaxBytes } = parseLink(
     fromHex(`${HEADER} 08 00 29 00 00 00 01 00`),

@@ -641,6 +641,39 @@ Deno.test("of a route with several next hops each one's device has programs and 
   assertEquals(arrivals(), []);
 });
 
+Deno.test("below a bond, the ports decide whether UDP is cut, also when they change", async () => {
+  const world = new EbpfWorld();
+  const on = { active: true, requested: true, changeable: true };
+  const offloads = {
+    "tx-udp-segmentation": on,
+    "tx-udp_tnl-segmentation": on,
+  };
+  const bond = world.addUnderlay("bond0", "198.51.100.1/24", "bond");
+  const addPort = (name: string, kind: string) => {
+    world.rtnetlink.addLink({
+      name,
+      kind,
+      up: true,
+      masterIndex: bond.index,
+    });
+    world.ethtool.plugIn(name, kind || "mlx5_core", offloads);
+  };
+  world.ethtool.plugIn("bond0", "bonding", offloads);
+  addPort("port0", "");
+  world.rtnetlink.replaceRoute({
+    destination: network("198.51.100.0/24"),
+    interfaceIndex: bond.index,
+  });
+  const path = await running(world, [peer("10.1.4.0/24", "198.51.100.4")]);
+  const before = idsOf(world);
+  path.mend();
+  assertEquals(idsOf(world), before);
+  // Behind it is a machine of this host.
+  addPort("tap0", "tun");
+  path.mend();
+  assert(idsOf(world)[TX] !== before[TX]);
+});
+
 Deno.test("a device that leaves the set of underlays at the moment in which other programs are needed loses its own, and it is said", async () => {
   const world = new EbpfWorld();
   const one = world.addUnderlay("one", "198.51.100.1/24", "veth");

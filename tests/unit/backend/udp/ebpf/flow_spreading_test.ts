@@ -107,9 +107,11 @@ Deno.test("another program's packet steering is left alone", async () => {
 });
 
 Deno.test("a machine with one processor has nothing to share with", async () => {
-  const world = new World(0n, 1n);
-  assertEquals(await world.take(GIGABIT_HALF), false);
-  assertEquals(world.steering.settings, []);
+  for (const allCpus of [1n, 0b100n]) {
+    const world = new World(0n, allCpus);
+    assertEquals(await world.take(GIGABIT_HALF), false);
+    assertEquals(world.steering.settings, []);
+  }
 });
 
 Deno.test("steering is set again on a device that was created again", async () => {

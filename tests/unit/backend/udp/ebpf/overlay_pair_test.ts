@@ -278,3 +278,17 @@ Deno.test("an offload that is needed and cannot be switched is an error", () => 
     "tx-udp-segmentation",
   );
 });
+
+Deno.test("the pair has a queue for each processor, and 64 at most", () => {
+  for (const [processors, queues] of [[1, 1], [64, 64], [96, 64]] as const) {
+    const rtnetlink = new FakeRtnetlink();
+    const create = rtnetlink.createVethPair.bind(rtnetlink);
+    const asked: (number | undefined)[] = [];
+    rtnetlink.createVethPair = (pair) => {
+      asked.push(pair.queues);
+      return create(pair);
+    };
+    makeOverlayPair(rtnetlink, OWNER, "flannel%d", MTU, processors);
+    assertEquals(asked, [queues]);
+  }
+});

@@ -61,6 +61,7 @@ for (const [what, underlay, mode] of AUTO) {
 Deno.test("what a person asks for is done on every device, and named as the reason", () => {
   for (const [, underlay] of AUTO) {
     for (const wanted of ["xdp", "gro", "direct"] as const) {
+      if (wanted === "xdp" && underlay.kind === "bond") continue;
       assertEquals(chooseReceiveMode(underlay, wanted), {
         mode: wanted,
         reason: `set by --ebpf-receive=${wanted}`,
@@ -69,8 +70,25 @@ Deno.test("what a person asks for is done on every device, and named as the reas
   }
 });
 
+Deno.test("a bond's packets are not taken by xdp, whatever a person asks for", () => {
+  assertEquals(chooseReceiveMode(device("bond", "bonding", []), "xdp"), {
+    mode: "gro",
+    reason: "a bond runs XDP programs at its ports, not at itself",
+  });
+});
+
+const VETH = device("veth", "veth", TUNNEL_UDP);
+const HARDWARE = device("", "mlx5_core", TUNNEL_UDP);
+const BOND = device("bond", "bonding", TUNNEL_UDP);
+
 /** Whether UDP super-packets are lost, without and with the flag of the kernel. */
-const LOSSES: readonly [string, UnderlayDevice, boolean, boolean][] = [
+const LOSSES: readonly [
+  string,
+  UnderlayDevice,
+  boolean,
+  boolean,
+  bottom?: readonly UnderlayDevice[],
+][] = [
   ["a veth that cuts nothing", device("veth", "veth", TUNNEL_UDP), true, false],
   [
     "a hypervisor's card, behind which is another kernel",
@@ -96,10 +114,15 @@ const LOSSES: readonly [string, UnderlayDevice, boolean, boolean][] = [
     false,
     false,
   ],
+  ["a bond of hardware", BOND, false, false, [HARDWARE, HARDWARE]],
+  ["a bond of which one port is a veth", BOND, true, false, [HARDWARE, VETH]],
+  ["a bond that cuts", device("bond", "bonding", []), false, false, [VETH]],
+  ["a bond whose ports cannot be seen", BOND, true, true],
 ];
-for (const [what, underlay, without, withFlag] of LOSSES) {
+for (const [what, underlay, without, withFlag, bottom] of LOSSES) {
   Deno.test(`behind ${what}, a peer ${without ? "loses" : "gets"} UDP super-packets, and ${withFlag ? "loses" : "gets"} them where decap-udp is used`, () => {
-    assertEquals(losesUdp(underlay, false), without);
-    assertEquals(losesUdp(underlay, true), withFlag);
+    const below = bottom ?? [underlay];
+    assertEquals(losesUdp(underlay, below, false), without);
+    assertEquals(losesUdp(underlay, below, true), withFlag);
   });
 }

@@ -148,6 +148,16 @@ const LACKING: readonly [string, (world: World) => void, RegExp][] = [
     /needs veth .*no module veth/,
   ],
   [
+    "no veth, and modules that cannot be seen",
+    (world) => {
+      world.modules.set("veth", undefined);
+      world.rtnetlink.createVethPair = () => {
+        throw new NetlinkError("create a veth pair", ERRNO.EOPNOTSUPP);
+      };
+    },
+    /create the device flannel0: .*must have the module veth/,
+  ],
+  [
     "neither tcx nor cls_bpf",
     (world) => {
       world.bpf.tcx = false;

@@ -3,6 +3,7 @@ import type { ReceiveChoice } from "../../../../../backend/udp/data_path.ts";
 import { Underlays } from "../../../../../backend/udp/ebpf/underlays.ts";
 import { BpfError } from "../../../../../linux/bpf/errors.ts";
 import { ERRNO } from "../../../../../linux/errno.ts";
+import { NetlinkError } from "../../../../../linux/netlink/errors.ts";
 import type { Link } from "../../../../../linux/netlink/rtnetlink.ts";
 import { CapturedLogs } from "../../../../support/capture_logs.ts";
 import {
@@ -280,4 +281,24 @@ Deno.test("the program that decides for the slow path is that of mode gro", () =
   using underlays = world.underlays("gro");
   underlays.set([world.eth0]);
   assertEquals(underlays.ingress.id, world.idAt(world.eth0));
+});
+
+Deno.test("a driver that refuses to replace its program is left in mode gro, with nothing of the former agent", () => {
+  const world = new World();
+  {
+    using earlier = world.underlays("xdp");
+    earlier.set([world.eth0]);
+  }
+  const setXdp = world.bpf.setXdp.bind(world.bpf);
+  world.bpf.setXdp = (index, program, options) => {
+    if (program !== undefined && options?.replaceId !== undefined) {
+      throw new NetlinkError("attach to XDP", ERRNO.EBUSY);
+    }
+    setXdp(index, program, options);
+  };
+  using underlays = world.underlays("xdp");
+  underlays.set([world.eth0]);
+  assertEquals(world.attached(), [`eth0 ingress ${RX} tcx`]);
+  const [detail] = Object.values(underlays.details());
+  assert(/^gro by tcx: native XDP was refused: .*EBUSY/.test(detail!), detail);
 });

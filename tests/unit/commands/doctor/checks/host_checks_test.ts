@@ -125,6 +125,16 @@ Deno.test("what the udp backend needs depends on the data path that is asked for
   assertEquals(await severities(["xdp"]), ["note kernel.xdp"]);
 });
 
+Deno.test("what a trial knows to do comes before the name of a module", async () => {
+  const host = new FakeDoctorHost();
+  host.argv = ["--datapath=tun"];
+  host.broken.set("tun", "ENOENT");
+  host.fixes.set("tun", "pass --device /dev/net/tun");
+  assertEquals(worse(await host.find(kernelFeaturesCheck)), [
+    "problem kernel.tun: pass --device /dev/net/tun",
+  ]);
+});
+
 Deno.test("no feature is tried whose module that would load", async () => {
   const host = new FakeDoctorHost();
   host.modules.set("vxlan", "loadable");
