@@ -18,7 +18,7 @@ import type { RandomSource } from "../../linux/random.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { PeerProbe, type ProbeConditions } from "./peer_probe.ts";
 import { peerProbeAddress } from "./probe_address.ts";
-import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
+import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 
 /** Packets that the prober sends in a second, at most. */
 export const PROBES_PER_TICK = 5;

@@ -18,7 +18,7 @@ import type {
 } from "../../linux/probe_socket.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import type { ProbeSender } from "./prober.ts";
-import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
+import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 
 const log = getLogger(["loden", "probe"]);
 

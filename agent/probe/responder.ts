@@ -16,7 +16,7 @@ import {
   type ProbeMessage,
 } from "../../net/probe_message.ts";
 import type { ProbedPeer } from "./peer_probes.ts";
-import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
+import { type RateLimit, TokenBucket } from "./token_bucket.ts";
 
 /** Of all hosts together. */
 const ECHO_LIMIT: RateLimit = { perSecond: 200, burst: 200 };

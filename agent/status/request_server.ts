@@ -12,7 +12,6 @@
 import { getLogger } from "@logtape/logtape";
 import { delay } from "@std/async/delay";
 import { slept, systemClock } from "../../linux/clock.ts";
-import { type RateLimit, TokenBucket } from "../tasks/token_bucket.ts";
 
 const log = getLogger(["loden", "agent"]);
 
@@ -81,8 +80,6 @@ export interface RequestLimits {
   readonly connections: number;
   /** Streams at once, which are not among those; one more gets 503. */
   readonly streams: number;
-  /** Bytes of large answers, to all callers together; then 503. */
-  readonly largeBytes: RateLimit;
 }
 
 /** More than any probe needs. */
@@ -92,8 +89,6 @@ export const REQUEST_LIMITS: RequestLimits = {
   answerMs: 10_000,
   connections: 64,
   streams: 8,
-  // Three a second for 10,000 peers, and a few hundred microseconds of each.
-  largeBytes: { perSecond: 10_000_000, burst: 64_000_000 },
 };
 
 /** Then what these ask is answered, and the rest of the agent has its turn. */
@@ -104,7 +99,7 @@ const ACCEPT_AGAIN_MS = 1_000;
 
 /**
  * A larger body is not copied behind its head: many callers that do not read may
- * wait for one that is kept for all. To send it costs more than to answer.
+ * wait for one that is kept for all.
  */
 const COPIED_BYTES = 65_536;
 
@@ -116,7 +111,6 @@ export class RequestServer {
   readonly #listener: Deno.Listener<Deno.Conn>;
   readonly #answer: (request: PlainRequest) => Answer | Promise<Answer>;
   readonly #limits: RequestLimits;
-  readonly #largeBytes: TokenBucket;
   /** The oldest first. */
   readonly #open = new Set<Connection>();
   readonly #streams = new Set<Connection>();
@@ -132,7 +126,6 @@ export class RequestServer {
     this.#listener = listener;
     this.#answer = answer;
     this.#limits = limits;
-    this.#largeBytes = new TokenBucket(systemClock, limits.largeBytes);
     this.#accepting = this.#accept();
   }
 
@@ -213,12 +206,7 @@ export class RequestServer {
         : { status: 400, body: "bad request\n" };
       if ("source" in answer) return await this.#stream(connection, answer);
       const parts = encodeAnswer(answer, request?.method !== "HEAD");
-      const [, large] = parts;
-      const isSent = large === undefined || this.#largeBytes.take(large.length);
-      await connection.send(
-        isSent ? parts : encodeAnswer(BUSY, true),
-        answerMs,
-      );
+      await connection.send(parts, answerMs);
     } catch {
       // The caller has gone or was cut off by a limit, so there is no one to answer.
     } finally {
@@ -451,12 +439,7 @@ function encodeHead(
   return new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);
 }
 
-const BUSY: PlainAnswer = {
-  status: 503,
-  body: "too many large answers: ask again in some seconds\n",
-};
-
-/** What is sent one after the other: the head with a small body, or both. */
+/** What is sent one after the other. */
 function encodeAnswer(
   { status, body, contentType, headers }: PlainAnswer,
   withBody: boolean,

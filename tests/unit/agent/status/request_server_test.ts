@@ -268,22 +268,6 @@ Deno.test("a large body that is kept for many callers is sent without a copy", a
   assert(rest.every(({ buffer }) => buffer === body.buffer));
 });
 
-Deno.test("large answers are limited, and small ones go on", async () => {
-  await using world = new World(
-    { largeBytes: { perSecond: 0.001, burst: 250_000 } },
-    ({ path }) => ({
-      status: 200,
-      body: path === "/large" ? "a".repeat(100_000) : "yes",
-    }),
-  );
-  const large = "GET /large HTTP/1.1\r\n\r\n";
-  assertMatch(await world.send(large), /a$/);
-  assertMatch(await world.send("HEAD /large HTTP/1.1\r\n\r\n"), / 200 /);
-  assertMatch(await world.send(large), /a$/);
-  assertMatch(await world.send(large), /^HTTP\/1\.1 503 /);
-  assertMatch(await world.send("GET / HTTP/1.1\r\n\r\n"), /yes$/);
-});
-
 Deno.test("a caller that resets its connection while it waits ends nothing", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   resetConnections(listener.addr.port, 20);

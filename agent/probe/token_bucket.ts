@@ -32,11 +32,10 @@ export class TokenBucket {
     return this.#tokens < 1;
   }
 
-  /** @returns whether there were so many tokens. */
-  take(count = 1): boolean {
-    this.#fill();
-    if (this.#tokens < count) return false;
-    this.#tokens -= count;
+  /** @returns whether there was a token. */
+  take(): boolean {
+    if (this.isEmpty) return false;
+    this.#tokens--;
     return true;
   }
 
