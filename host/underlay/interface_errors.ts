@@ -84,12 +84,17 @@ export class CannotReachError extends InterfaceError {
 
 /** The interface has no address that other hosts can send to. */
 export class NoInterfaceAddressError extends InterfaceError {
-  constructor(name: string) {
+  /** @param master the bond or bridge of which it is a port. */
+  constructor(name: string, master?: string) {
     super(
       "host.interface-no-address",
       `Cannot use interface ${name}: it must have an IPv4 address that is ` +
         "neither loopback nor deprecated: it has none",
-      { hint: `give ${name} one or name another interface with --iface` },
+      {
+        hint: master === undefined
+          ? `give ${name} one or name another interface with --iface`
+          : `${name} is a port of ${master}: use --iface=${master}`,
+      },
     );
   }
 }

@@ -207,7 +207,10 @@ function underlayOf(
   host: InterfaceList,
 ): Underlay {
   const own = address ?? host.usable(link)[0]?.address;
-  if (own === undefined) throw new NoInterfaceAddressError(link.name);
+  if (own === undefined) {
+    const master = host.byIndex(link.masterIndex ?? 0);
+    throw new NoInterfaceAddressError(link.name, master?.name);
+  }
   if (link.mtuBytes < LEAST_MTU_BYTES) {
     throw new InterfaceMtuError(link.name, link.mtuBytes, LEAST_MTU_BYTES);
   }

@@ -237,6 +237,17 @@ Deno.test("an interface without a usable address is refused, to be tried again",
   }
 });
 
+Deno.test("of a port without an address, the bond that may have one is named", () => {
+  const rtnetlink = host();
+  const bond = rtnetlink.addLink({ name: "bond0", kind: "bond", up: true });
+  rtnetlink.addLink({ name: "port0", masterIndex: bond.index, up: true });
+  const error = assertThrows(
+    () => pickUnderlay(given({ iface: ["port0"] }), rtnetlink),
+    NoInterfaceAddressError,
+  );
+  assertEquals(error.hint, "port0 is a port of bond0: use --iface=bond0");
+});
+
 Deno.test("options are tried in order: names, patterns, then the route", () => {
   const all = {
     iface: ["eth9", "eth1"],
