@@ -17,6 +17,7 @@ import {
   FIRST,
   ip,
   KernelPathHost,
+  OTHER_MAC,
   OWN_ADDRESS,
   peerOf,
   PEERS,
@@ -133,6 +134,37 @@ testInNamespace(
       assert(await host.takesIn("10.1.4.7", "198.51.100.4"));
       await host.proveThatPacketsFlow();
     });
+
+    for (const agent of ["an agent that runs", "no agent"]) {
+      test(`with ${agent}, packets follow a neighbour and a gateway that have another hardware address within a second`, async (host) => {
+        const backend = await host.start();
+        await host.proveThatPacketsFlow();
+        if (agent === "no agent") await host.stop(backend);
+        const goesToOther = async () =>
+          (await host.sendOut()).destinationMac === OTHER_MAC;
+        const follows = async () => {
+          for (const end = Date.now() + 1_000; Date.now() < end;) {
+            if (await goesToOther()) return true;
+          }
+          return false;
+        };
+        assert(!await goesToOther());
+        host.addNeighbour("eth0", REMOTE, OTHER_MAC);
+        assert(await follows());
+        host.addNeighbour("eth0", REMOTE);
+        host.addNeighbour("eth0", "192.0.2.254");
+        ip(`route add ${REMOTE} via 192.0.2.254 dev eth0`);
+        assert(!await goesToOther());
+        // The next gateway takes over its address, or another one is used.
+        host.addNeighbour("eth0", "192.0.2.254", OTHER_MAC);
+        assert(await follows());
+        ip(`route replace ${REMOTE} via 192.0.2.3 dev eth0`);
+        assert(!await goesToOther());
+        host.addNeighbour("eth0", "192.0.2.253", OTHER_MAC);
+        ip(`route replace ${REMOTE} via 192.0.2.253 dev eth0`);
+        assert(await follows());
+      });
+    }
 
     for (const name of ["eth0", "uplink"]) {
       test(`a card that is replaced by one of the name ${name} and of another index carries packets at the next look`, async (host) => {

@@ -24,6 +24,7 @@ import type { Link } from "../../linux/netlink/rtnetlink.ts";
 import { KernelPacketPort } from "../../linux/packet_socket.ts";
 import { underlayMtu } from "../../net/mtu.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
+import { formatMac } from "../../net/mac.ts";
 import type { DataPathName, Peer } from "../../net/peer.ts";
 import { runSync } from "../contract/in_namespace.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
@@ -40,6 +41,8 @@ export const PORT = 8285;
 export const OWN_ADDRESS = "192.0.2.1";
 /** What neighbours have on every wire. */
 const NEIGHBOUR_MAC = "02:00:5e:00:53:99";
+/** What one can be given in its place. */
+export const OTHER_MAC = "02:00:5e:00:53:98";
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -67,6 +70,8 @@ export interface OuterDatagram {
   readonly source: string;
   readonly destination: string;
   readonly sourcePort: number;
+  /** Of the neighbour that it is for. */
+  readonly destinationMac: string;
   readonly payload: Uint8Array;
 }
 
@@ -104,16 +109,17 @@ class Wire implements Disposable {
       if (length < 0) return undefined;
       const frame = this.#buffer.slice(0, length);
       const view = new DataView(frame.buffer);
-      const toNeighbour = frame.subarray(0, 6).toHex() ===
-        NEIGHBOUR_MAC.replaceAll(":", "");
+      const destinationMac = formatMac(frame.subarray(0, 6));
       if (
-        !toNeighbour || view.getUint16(12) !== 0x0800 || frame[23] !== 17 ||
+        ![NEIGHBOUR_MAC, OTHER_MAC].includes(destinationMac) ||
+        view.getUint16(12) !== 0x0800 || frame[23] !== 17 ||
         view.getUint16(36) !== port
       ) continue;
       return {
         source: [...frame.subarray(26, 30)].join("."),
         destination: [...frame.subarray(30, 34)].join("."),
         sourcePort: view.getUint16(34),
+        destinationMac,
         payload: frame.slice(ETHERNET_BYTES + OUTER_BYTES),
       };
     }
@@ -278,9 +284,13 @@ export class KernelPathHost {
     return this.link("uplink");
   }
 
-  addNeighbour(device: string, neighbour: string): void {
+  addNeighbour(
+    device: string,
+    neighbour: string,
+    mac: string = NEIGHBOUR_MAC,
+  ): void {
     ip(
-      `neighbour replace ${neighbour} lladdr ${NEIGHBOUR_MAC} dev ${device} nud permanent`,
+      `neighbour replace ${neighbour} lladdr ${mac} dev ${device} nud permanent`,
     );
   }
 
