@@ -181,8 +181,11 @@ export class Agent {
       peerCount: () => this.#backend?.peers.size ?? 0,
       peerStates: () =>
         [...this.#backend?.peers ?? []].map(([subnet, { stale }]) => ({
+          subnet,
           stale,
-          probed: this.probes?.peers.get(subnet)?.probe.state,
+          probe: this.probes?.peers.get(subnet)?.probe.figures(
+            components.clock.monotonic(),
+          ),
         })),
       subnetCount: () => {
         const { current } = this.#supervisor;

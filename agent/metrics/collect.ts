@@ -41,7 +41,7 @@ export async function collect(
     ...hostSamples(status, metrics),
     ...metrics.facts.perPeer
       ? {
-        ...probeSamples(state.peers()),
+        ...probeSamples(state.peerStates(), Date.parse(status.time)),
         ...peerTrafficSamples(state.peerTraffic()),
       }
       : {},
@@ -150,10 +150,10 @@ function networkSamples(
   { applies, events }: AgentMetrics,
 ): Samples {
   const states = { up: 0, stale: 0, unreachable: 0, ignored: 0 };
-  for (const { probed, stale } of state.peerStates()) {
+  for (const { probe, stale } of state.peerStates()) {
     const word = stale
       ? "stale"
-      : probed === "unreachable"
+      : probe?.state === "unreachable"
       ? "unreachable"
       : "up";
     states[word]++;

@@ -6,31 +6,37 @@
 
 import { formatCidr } from "../../net/cidr.ts";
 import type { PeerTraffic } from "../../net/peer.ts";
-import type { PeerStatus } from "../status/state.ts";
+import type { PeerProbeState, PeerState } from "../status/state.ts";
 import type { Sample } from "./metric.ts";
 
 /** What probes say of each peer that they have something to say of. */
-export function probeSamples(peers: readonly PeerStatus[]) {
+export function probeSamples(peers: Iterable<PeerState>, nowMs: number) {
   // One object of labels for all metrics of a peer: `exposition.ts`.
-  const probed = peers.flatMap(({ probe, subnet }) =>
-    probe === null ? [] : [{ probe, labels: { peer: subnet } }]
+  const probed = [...peers].flatMap(({ probe, subnet }) =>
+    probe === undefined ? [] : [{ probe, labels: { peer: subnet } }]
   );
   const each = (
-    value: (probe: NonNullable<PeerStatus["probe"]>) => number | null,
+    value: (probe: PeerProbeState) => number | undefined,
   ): Sample[] =>
     probed.flatMap(({ labels, probe }) => {
       const found = value(probe);
-      return found === null ? [] : [{ labels, value: found }];
+      return found === undefined ? [] : [{ labels, value: found }];
     });
   return {
     loden_peer_up: each(({ state }) =>
-      state === "unknown" ? null : state === "reachable" ? 1 : 0
+      state === "unknown" ? undefined : state === "reachable" ? 1 : 0
     ),
-    loden_peer_rtt_seconds: each(({ rttMs }) => rttMs && rttMs / 1_000),
-    loden_peer_loss_ratio: each(({ lossRatio }) => lossRatio),
+    loden_peer_rtt_seconds: each(({ rttMs }) =>
+      rttMs && Math.round(rttMs * 1_000) / 1e6
+    ),
+    loden_peer_loss_ratio: each(({ lossRatio }) =>
+      lossRatio && Math.round(lossRatio * 1_000) / 1_000
+    ),
     loden_peer_mtu_bytes: each(({ mtuBytes }) => mtuBytes),
-    loden_peer_last_seen_timestamp_seconds: each(({ lastAnswer }) =>
-      lastAnswer === null ? null : Date.parse(lastAnswer) / 1_000
+    loden_peer_last_seen_timestamp_seconds: each(({ answerAgeMs }) =>
+      answerAgeMs === undefined
+        ? undefined
+        : Math.round(nowMs - answerAgeMs) / 1_000
     ),
   };
 }

@@ -16,6 +16,8 @@
  * @module
  */
 
+import type { PeerProbeState } from "../status/state.ts";
+
 /** `unknown`: not probed yet, or silent to the only kind of probe that there is. */
 export type ProbeState = "unknown" | "reachable" | "unreachable";
 
@@ -122,6 +124,15 @@ export class PeerProbe {
     let answered = 0;
     for (let bits = this.#history; bits !== 0; bits &= bits - 1) answered++;
     return 1 - answered / this.#historyTurns;
+  }
+
+  /** What is known of it, as of now. */
+  figures(nowMs: number): PeerProbeState {
+    const { lastAnswerMs, lossRatio, mtuBytes, rttMs, state } = this;
+    const answerAgeMs = lastAnswerMs === undefined
+      ? undefined
+      : nowMs - lastAnswerMs;
+    return { state, rttMs, lossRatio, mtuBytes, answerAgeMs };
   }
 
   /** How many packets the next turn takes. */

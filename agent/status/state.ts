@@ -92,10 +92,22 @@ export interface PeerProbeStatus {
   readonly lastAnswer: string | null;
 }
 
-/** Whether etcd confirms another host, and whether it answers. */
+/** Another host as numbers, which cost less than texts: there may be thousands. */
 export interface PeerState {
+  readonly subnet: string;
   readonly stale: boolean;
-  readonly probed: PeerProbeStatus["state"] | undefined;
+  /** As in {@linkcode PeerStatus}; `undefined` without probes. */
+  readonly probe: PeerProbeState | undefined;
+}
+
+/** See {@linkcode PeerProbeStatus}. */
+export interface PeerProbeState {
+  readonly state: PeerProbeStatus["state"];
+  readonly rttMs: number | undefined;
+  readonly lossRatio: number | undefined;
+  readonly mtuBytes: number | undefined;
+  /** Before how long the last answer came. */
+  readonly answerAgeMs: number | undefined;
 }
 
 /** The probes of this host. */
@@ -209,7 +221,6 @@ export interface LiveParts {
   backendRestarts(): number;
   peers(): readonly PeerStatus[];
   peerCount(): number;
-  /** What is said of each, without its texts: there may be thousands. */
   peerStates(): Iterable<PeerState>;
   /** How many subnets the network config allows. */
   subnetCount(): number | undefined;
@@ -342,10 +353,6 @@ export class AgentState {
   /** Of every peer, as of now. */
   peerStates(): Iterable<PeerState> {
     return this.#parts.peerStates();
-  }
-
-  peers(): readonly PeerStatus[] {
-    return this.#parts.peers();
   }
 
   /** How many subnets the network config allows; `undefined` until it is known. */

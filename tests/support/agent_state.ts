@@ -75,7 +75,19 @@ export function bringUp(
     backendRestarts: () => 2,
     peerCount: () => peers.length,
     peerStates: () =>
-      peers.map(({ probe, stale }) => ({ stale, probed: probe?.state })),
+      peers.map(({ probe, stale, subnet }) => ({
+        subnet,
+        stale,
+        probe: probe === null ? undefined : {
+          state: probe.state,
+          rttMs: probe.rttMs ?? undefined,
+          lossRatio: probe.lossRatio ?? undefined,
+          mtuBytes: probe.mtuBytes ?? undefined,
+          answerAgeMs: probe.lastAnswer === null
+            ? undefined
+            : Date.parse(state.summary().time) - Date.parse(probe.lastAnswer),
+        },
+      })),
     peers: () => peers,
   });
   state.enter("running");
