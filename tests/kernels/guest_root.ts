@@ -7,6 +7,7 @@
  */
 
 import { run } from "../../tools/command.ts";
+import { download } from "../../tools/download.ts";
 import { cached } from "../support/cache.ts";
 import { mmdebstrap } from "../support/mmdebstrap.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
@@ -64,7 +65,7 @@ async function installPackages(
   directory: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await run([Deno.execPath(), "install", "--quiet"], {
+  await download([Deno.execPath(), "install", "--quiet"], {
     env: { DENO_DIR: directory },
     signal,
   });

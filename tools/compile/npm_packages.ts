@@ -5,7 +5,7 @@
  */
 
 import { LodenError } from "../../errors.ts";
-import { run } from "../command.ts";
+import { download } from "../download.ts";
 import type { SourceFile } from "../check_imports.ts";
 
 /** The parts of `deno.json` that matter here. */
@@ -85,7 +85,7 @@ export async function installPackages(
   );
   const lock = `${directory}/deno.lock`;
   await Deno.copyFile(lockFile, lock);
-  await run(
+  await download(
     [Deno.execPath(), "install", "--quiet", `--config=${directory}/deno.json`],
     { signal },
   );

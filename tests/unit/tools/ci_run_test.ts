@@ -4,8 +4,16 @@ import { fromFileUrl } from "@std/path";
 const ROOT = new URL("../../../", import.meta.url);
 const SCRIPT = fromFileUrl(new URL(".ci/run", ROOT));
 
-/** `.ci/run` with tasks that end as given: exit codes, and the tests' output. */
-async function ciRun(checks: number, tests: number, output: string) {
+/**
+ * `.ci/run` with tasks that end as given: exit codes, and the tests' output.
+ * `installs`: at which attempt the downloads succeed.
+ */
+async function ciRun(
+  checks: number,
+  tests: number,
+  output: string,
+  installs = 1,
+) {
   const directory = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${directory}/output`, output);
@@ -13,6 +21,8 @@ async function ciRun(checks: number, tests: number, output: string) {
       `${directory}/npx`,
       `#!/bin/sh
 case "$*" in
+*" install --quiet") echo >>${directory}/installs
+  [ $(wc -l <${directory}/installs) -eq ${installs} ]; exit ;;
 *"task ok:static") exit ${checks} ;;
 *"task test") cat ${directory}/output; exit ${tests} ;;
 *) echo "unknown: $*"; exit 99 ;;
@@ -20,12 +30,14 @@ esac
 `,
       { mode: 0o755 },
     );
+    await Deno.symlink("/bin/true", `${directory}/sleep`);
     const { code, stdout } = await new Deno.Command(SCRIPT, {
       env: { PATH: `${directory}:${Deno.env.get("PATH")}`, TMPDIR: directory },
       stderr: "inherit",
     }).output();
     const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
-    return { code, last: lines.at(-1) };
+    const installed = await Deno.readTextFile(`${directory}/installs`);
+    return { code, last: lines.at(-1), attempts: installed.length };
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -48,7 +60,19 @@ Deno.test(".ci/run ends with the tests' totals, and counts checks that fail", as
       [0, 1, `${good}panic\n`, 1, "0 passed, 1 failed"],
     ] as const
   ) {
-    assertEquals(await ciRun(checks, tests, output), { code, last });
+    assertEquals(await ciRun(checks, tests, output), {
+      code,
+      last,
+      attempts: 1,
+    });
+  }
+});
+
+Deno.test(".ci/run repeats downloads that fail, and goes on in any case: the tests say what is missing", async () => {
+  const last = "12 passed, 0 failed";
+  for (const [installs, attempts] of [[2, 2], [3, 3], [4, 3]] as const) {
+    const result = await ciRun(0, 0, `${last}\n`, installs);
+    assertEquals(result, { code: 0, last, attempts });
   }
 });
 
