@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type Mode, MODES } from "./modes.ts";
+
 /** One kind of card, and what its driver can do. */
 export interface CardKind {
   /** QEMU's device with its properties. */
@@ -14,6 +16,8 @@ export interface CardKind {
   readonly cable: "socket" | "taps";
   /** The first Linux whose driver runs XDP programs; `undefined`: none does. */
   readonly xdpSince: string | undefined;
+  /** What is tried with it. */
+  readonly modes: readonly Mode[];
 }
 
 /** What the hypervisor would do for the guest. */
@@ -28,7 +32,10 @@ const VIRTIO: CardKind = {
   queues: 1,
   cable: "socket",
   xdpSince: "4.10",
+  modes: MODES,
 };
+
+const [AUTO, XDP, , TUN] = MODES;
 
 /** The cards that QEMU has and Debian's kernels know. */
 export const CARDS = {
@@ -39,17 +46,25 @@ export const CARDS = {
     model: "virtio-net-pci,mq=on",
     queues: 2,
     cable: "taps",
+    modes: [AUTO, XDP, TUN],
   },
   "virtio-2-queues-plain": {
     ...VIRTIO,
     model: `virtio-net-pci,mq=on,${NO_OFFLOADS}`,
     queues: 2,
     cable: "taps",
+    modes: [AUTO, XDP],
   },
   "e1000e": { ...VIRTIO, model: "e1000e", xdpSince: undefined },
   "vmxnet3": { ...VIRTIO, model: "vmxnet3", xdpSince: "6.6" },
   /** Over a socket, QEMU's loses most of a TCP stream, VXLAN's too. */
-  "igb": { ...VIRTIO, model: "igb", cable: "taps", xdpSince: "5.10" },
+  "igb": {
+    ...VIRTIO,
+    model: "igb",
+    cable: "taps",
+    xdpSince: "5.10",
+    modes: [AUTO, XDP],
+  },
 } as const satisfies Readonly<Record<string, CardKind>>;
 
 /** One of {@linkcode CARDS}. */

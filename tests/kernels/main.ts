@@ -42,11 +42,10 @@ import {
   cellsOf,
   HEAD,
   type KernelRow,
-  type Mode,
-  MODES,
   type Row,
   startedWith,
 } from "./rows.ts";
+import { type Mode, MODES } from "./modes.ts";
 import { runTwoHosts } from "./two_hosts.ts";
 import { type Disks, VirtualMachine } from "./virtual_machine.ts";
 

@@ -6,17 +6,7 @@
 
 import { linuxSince } from "../support/kernel_release.ts";
 import { type CardName, CARDS } from "./cards.ts";
-
-/** How the agents are started: `--datapath` and `--ebpf-receive`. */
-export const MODES = [
-  ["auto", "auto"],
-  ["ebpf", "xdp"],
-  ["ebpf", "direct"],
-  ["tun", "auto"],
-] as const;
-
-/** One of {@linkcode MODES}. */
-export type Mode = typeof MODES[number];
+import type { Mode } from "./modes.ts";
 
 /** What the machines said, by the names that the guest's script has. */
 export type Results = Readonly<Record<string, string>>;
@@ -88,7 +78,9 @@ export function rowOf(origin: Origin, found: Results): Row {
       : found.queues.split(" ").join(" / "),
     lostAtStart: `${found.attach_lost} in ${found.attach_gap} s`,
     lostInRestart: `${found.life}`,
-    gaps: `${found.down_gap} / ${found.rings_gap}`,
+    gaps: found.down_gap === undefined
+      ? "-"
+      : `${found.down_gap} / ${found.rings_gap}`,
     faults: [
       ...pathFaults(origin, found),
       ...packetFaults(found),
@@ -141,7 +133,10 @@ function packetFaults(found: Results): string[] {
   }
   for (const name of ["down_gap", "rings_gap"]) {
     const gap = found[name];
-    if (gap === "refused" || Number(gap) < LONGEST_GAP_SECONDS) continue;
+    if (
+      gap === undefined || gap === "refused" ||
+      Number(gap) < LONGEST_GAP_SECONDS
+    ) continue;
     faults.push(`${name}: no packet for ${gap} s`);
   }
   return faults;

@@ -1,12 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { CardName } from "../../kernels/cards.ts";
-import {
-  brokenRow,
-  cellsOf,
-  HEAD,
-  type Mode,
-  rowOf,
-} from "../../kernels/rows.ts";
+import type { Mode } from "../../kernels/modes.ts";
+import { brokenRow, cellsOf, HEAD, rowOf } from "../../kernels/rows.ts";
 
 const GOOD = {
   container: "10.1.5.2",
