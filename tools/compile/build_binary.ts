@@ -16,6 +16,7 @@ import {
   type RuntimeKind,
 } from "./compile_runtime.ts";
 import { DENO_FLAGS } from "./deno_flags.ts";
+import { denoReason } from "./deno_reason.ts";
 import { recoverRuntime } from "./denort_recovery.ts";
 import {
   aliasesOf,
@@ -173,7 +174,7 @@ async function compile(
     const why = `it must be done within ${COMPILE_LIMIT_MS / 1000} s`;
     throw new CompileError(runtime, why);
   });
-  if (exitCode !== 0) throw new CompileError(runtime, reasonIn(stderr));
+  if (exitCode !== 0) throw new CompileError(runtime, denoReason(stderr));
 }
 
 /** Only what the program names itself is embedded without being asked for. */
@@ -181,14 +182,6 @@ async function workersIn(program: string): Promise<string[]> {
   const files = await Array.fromAsync(Deno.readDir(program));
   return files.map(({ name }) => name)
     .filter((name) => name.endsWith(".js") && name !== "cli.js").sort();
-}
-
-/** Deno's last words, without the stack that follows them. */
-function reasonIn(stderr: string): string {
-  const [words] = stderr.split("\n\nStack backtrace");
-  const lines = words!.split("\n").map((line) => line.trim());
-  return lines.filter((line) => line !== "").slice(-2).join(": ") ||
-    "it gave no reason";
 }
 
 async function sizeOfFiles(directory: string): Promise<number> {
