@@ -6,6 +6,11 @@
  * constants come from the kernel's `asm-generic`. The numbers of system calls
  * differ.
  *
+ * Much is written for little endian machines only: structures of system calls,
+ * netlink messages, eBPF instructions, the values of eBPF maps, and the memory
+ * that the workers of the user-space data path share. All of it goes to the
+ * kernel through `libc()`, which refuses other machines.
+ *
  * @module
  */
 
@@ -45,21 +50,20 @@ export class UnsupportedArchitectureError extends LodenError {
  * The architecture of that name, of this machine by default.
  *
  * Throws {@linkcode UnsupportedArchitectureError} if it is neither of the two,
- * or if the processor runs big endian (which no 64-bit Linux for Deno does).
+ * or if the processor runs big endian.
  */
 export function architecture(
   name: string = Deno.build.arch,
-  littleEndian: boolean = isLittleEndian(),
 ): Architecture {
   const found = ARCHITECTURES.find((candidate) => candidate.name === name);
   if (found === undefined) throw new UnsupportedArchitectureError(name);
-  if (!littleEndian) {
+  if (!isLittleEndian()) {
     throw new UnsupportedArchitectureError(`${name}, big endian`);
   }
   return found;
 }
 
 /** Whether the lowest byte of a number comes first in memory. */
-export function isLittleEndian(): boolean {
+function isLittleEndian(): boolean {
   return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 }

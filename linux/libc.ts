@@ -12,6 +12,7 @@
  * @module
  */
 
+import { architecture } from "./arch.ts";
 import { SystemCallError } from "./errno.ts";
 
 const SYMBOLS = {
@@ -95,9 +96,13 @@ let errnoView: Deno.UnsafePointerView | undefined;
 /**
  * The C library of this thread, opened at the first use: programs that never
  * touch the kernel (`loden docker-opts`) need no FFI permission.
+ *
+ * @throws {UnsupportedArchitectureError} where the structures that the kernel is
+ * given are not known.
  */
 export function libc(): Libc {
   if (library !== undefined) return library;
+  architecture();
   const opened = Deno.dlopen("libc.so.6", SYMBOLS).symbols as unknown as Libc;
   // Before any call can fail: to find the place allocates memory, which may set
   // `errno` itself.

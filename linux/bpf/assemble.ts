@@ -2,9 +2,8 @@
  * Assembles instructions into bytes for the kernel.
  *
  * Each instruction is 8 bytes: opcode, two registers of 4 bits, a 16-bit offset
- * and a 32-bit number. The machine's byte order decides on the order of the
- * bytes of numbers and on which half of the second byte is `dst`. Source: RFC
- * 9669, section 3.
+ * and a 32-bit number. On machines with the other byte order (`linux/arch.ts`) the
+ * halves of the second byte change places, too. Source: RFC 9669, section 3.
  *
  * @module
  */
@@ -16,11 +15,10 @@ import { type Instruction, LOAD_64, type Operation } from "./instructions.ts";
 /** Bytes of one slot. */
 export const SLOT_BYTES = 8;
 
-/** The values of a program's symbols, and the target machine. */
+/** The values of a program's symbols. */
 export interface AssembleOptions {
   /** Descriptors of the maps, by the names that the program gives them. */
   readonly maps?: Readonly<Record<string, number>>;
-  readonly byteOrder: "little" | "big";
 }
 
 /** How many slots an instruction takes: a label none, a 64-bit load two. */
@@ -37,12 +35,11 @@ function slotsOf(instruction: Instruction): number {
  */
 export function assemble(
   instructions: readonly Instruction[],
-  { maps = {}, byteOrder }: AssembleOptions,
+  { maps = {} }: AssembleOptions = {},
 ): Uint8Array<ArrayBuffer> {
   const { slotOfLabel, slots } = layOut(instructions);
   const bytes = new Uint8Array(slots * SLOT_BYTES);
   const view = new DataView(bytes.buffer);
-  const little = byteOrder === "little";
   const putSlot = (
     slot: number,
     { opcode, dst, src }: Pick<Operation, "opcode" | "dst" | "src">,
@@ -51,9 +48,9 @@ export function assemble(
   ) => {
     const at = slot * SLOT_BYTES;
     bytes[at] = opcode;
-    bytes[at + 1] = little ? src << 4 | dst : dst << 4 | src;
-    view.setInt16(at + 2, offset, little);
-    view.setInt32(at + 4, immediate, little);
+    bytes[at + 1] = src << 4 | dst;
+    view.setInt16(at + 2, offset, true);
+    view.setInt32(at + 4, immediate, true);
   };
 
   let slot = 0;

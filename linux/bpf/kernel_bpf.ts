@@ -4,7 +4,6 @@
  * @module
  */
 
-import { architecture } from "../arch.ts";
 import { ERRNO } from "../errno.ts";
 import { NetlinkClient } from "../netlink/netlink_client.ts";
 import { NetlinkSocket } from "../netlink/netlink_socket.ts";
@@ -63,12 +62,8 @@ export class KernelBpf implements Bpf {
   readonly #clsact: ClsactHooks;
   readonly #tcxAllowed: boolean;
 
-  /**
-   * Throws {@linkcode SystemCallError} when there can be no netlink socket, and
-   * {@linkcode UnsupportedArchitectureError} where the layouts are unknown.
-   */
+  /** Throws {@linkcode SystemCallError} when there can be no netlink socket. */
   constructor({ tcx = true }: KernelBpfOptions = {}) {
-    architecture();
     this.#client = new NetlinkClient(new NetlinkSocket());
     this.#clsact = new ClsactHooks(this.#client);
     this.#tcxAllowed = tcx;

@@ -4,14 +4,12 @@
  * @module
  */
 
-import { isLittleEndian } from "../arch.ts";
 import { ERRNO } from "../errno.ts";
 import { cString, libc } from "../libc.ts";
 import { assemble, instructionAt, SLOT_BYTES } from "./assemble.ts";
 import type { BpfProgram, ProgramSpec } from "./bpf.ts";
 import { describe } from "./describe.ts";
 import { BpfError, ProgramRefusedError } from "./errors.ts";
-import type { Instruction } from "./instructions.ts";
 import { openById, owned } from "./kernel_object.ts";
 import {
   COMMAND,
@@ -44,10 +42,10 @@ export function loadKernelProgram(spec: ProgramSpec): KernelProgram {
   const maps = descriptorsOf(spec);
   let code: Uint8Array<ArrayBuffer>;
   try {
-    code = assembleHere(spec.build(), maps);
+    code = assemble(spec.build(), { maps });
   } catch {
     // Build again with source places: this throws the better error.
-    code = assembleHere(withPlaces(spec.build), maps);
+    code = assemble(withPlaces(spec.build), { maps });
   }
   const attributes = new Structure(PROGRAM_LOAD)
     .set("type", PROGRAM_TYPES[spec.type])
@@ -116,14 +114,6 @@ function descriptorsOf({ maps = {} }: ProgramSpec): Record<string, number> {
   return Object.fromEntries(
     Object.entries(maps).map(([name, map]) => [name, map.descriptor]),
   );
-}
-
-function assembleHere(
-  instructions: readonly Instruction[],
-  maps: Record<string, number>,
-): Uint8Array<ArrayBuffer> {
-  const byteOrder = isLittleEndian() ? "little" : "big";
-  return assemble(instructions, { maps, byteOrder });
 }
 
 /** Loads the program again to get the reason of the refusal. */

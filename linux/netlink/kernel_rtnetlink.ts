@@ -7,7 +7,6 @@
 import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import { formatMac } from "../../net/mac.ts";
-import { architecture } from "../arch.ts";
 import { ERRNO } from "../errno.ts";
 import {
   addAddressRequest,
@@ -87,12 +86,8 @@ export class KernelRtnetlink implements Rtnetlink {
   readonly #socket = new NetlinkSocket();
   readonly #client: NetlinkClient;
 
-  /**
-   * Throws {@linkcode SystemCallError} when there can be no socket, and
-   * {@linkcode UnsupportedArchitectureError} where the layouts are unknown.
-   */
+  /** Throws {@linkcode SystemCallError} when there can be no socket. */
   constructor() {
-    architecture();
     this.#client = new NetlinkClient(this.#socket);
   }
 

@@ -156,7 +156,7 @@ export class FakeBpf implements Bpf {
     ]));
     const instructions = spec.build();
     this.#refuseProgram(spec, instructions);
-    const options = { byteOrder: "little", maps: descriptors } as const;
+    const options = { maps: descriptors };
     try {
       assemble(instructions, options);
     } catch {
@@ -179,7 +179,6 @@ export class FakeBpf implements Bpf {
       spec,
       instructions,
       tag: tagOf(assemble(instructions, {
-        byteOrder: "little",
         maps: Object.fromEntries(maps.map(([name]) => [name, 0])),
       })),
       mapIds,

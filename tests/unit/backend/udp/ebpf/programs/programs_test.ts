@@ -41,7 +41,7 @@ function bytesOf(host: HostConstants, mac = MAC): Record<Role, string> {
   return Object.fromEntries(
     Object.entries(specs(host, mac)).map(([role, { build }]) => [
       role,
-      assemble(build(), { byteOrder: "little", maps: DESCRIPTORS }).toHex(),
+      assemble(build(), { maps: DESCRIPTORS }).toHex(),
     ]),
   ) as Record<Role, string>;
 }

@@ -31,7 +31,7 @@ function programs(host: HostConstants) {
 }
 
 const bytesOf = (instructions: readonly Instruction[]) =>
-  assemble(instructions, { byteOrder: "little", maps: DESCRIPTORS });
+  assemble(instructions, { maps: DESCRIPTORS });
 
 function usesMap(instructions: readonly Instruction[], name: string): boolean {
   return instructions.some((each) =>
