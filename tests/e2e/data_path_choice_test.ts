@@ -125,6 +125,27 @@ for (const [what, options, why] of OBSTACLES) {
   });
 }
 
+Deno.test("without the system call bpf and without /dev/net/tun, the agent names both, and what needs neither", async () => {
+  await using rig = await network(1);
+  const agent = await rig.startAgent(rig.host(0), {
+    flags: ["--datapath=auto"],
+    prepare: ["mount -t tmpfs none /dev/net"],
+    wrapper: ["enosys", "--syscall=bpf"],
+  });
+  const [said] = await agent.process.untilLogged(
+    /^.*"errorCode":"backend\.no-data-path".*$/m,
+    REFUSED_MS,
+  );
+  for (
+    const words of [
+      /Cannot open \/dev\/net\/tun: .*ENOENT/,
+      /it needs bpf \(since Linux 4\.1\): .*ENOSYS .*CONFIG_BPF_SYSCALL/,
+      /modprobe tun.*vxlan.*need neither/,
+    ]
+  ) assertMatch(said, words);
+  assert(!agent.notifications().includes("READY=1"));
+});
+
 Deno.test("on an underlay without Ethernet headers, auto takes the user-space data path and names the device", async () => {
   await using rig = await network(1);
   const host = rig.host(0);
