@@ -20,7 +20,7 @@ export class AgentRunningError extends LodenError {
     const who = pid === undefined ? "another process" : `process ${pid}`;
     super(
       "agent.already-running",
-      `Cannot run the agent: no other agent of ${prefix} may run on this host: ` +
+      `Cannot continue: no agent of ${prefix} may be running on this host: ` +
         `${who} holds ${lockPath}`,
       {
         hint: "stop it first; an agent of another network needs its own " +
@@ -36,7 +36,7 @@ export class AgentInNamespaceError extends LodenError {
   constructor(prefix: string, runDir: string) {
     super(
       "agent.already-running",
-      `Cannot run the agent: no other agent of ${prefix} may run in this ` +
+      `Cannot continue: no agent of ${prefix} may be running in this ` +
         `network namespace: one runs with a --run-dir other than ${runDir}`,
       { hint: "stop it first: ss -xap | grep @loden/ shows it" },
     );

@@ -5,8 +5,11 @@
  * @module
  */
 
-import { createTarGzip } from "nanotar";
+import { createTar } from "nanotar";
 import type { GatheredPart } from "./gather.ts";
+
+/** An archive ends with two blocks of zeros, tar(5); nanotar may write none. */
+const END_BYTES = 1_024;
 
 /** What the README and the manifest say about the whole. */
 export interface ArchiveFacts {
@@ -105,7 +108,7 @@ export function packFiles(
   { createdMs, name }: Pick<ArchiveFacts, "createdMs" | "name">,
 ): Promise<Uint8Array> {
   const attributes = { mtime: createdMs, uid: 0, gid: 0 };
-  return createTarGzip([
+  const archive = createTar([
     { name: `${name}/`, attrs: { ...attributes, mode: "700" } },
     ...files.map(([file, text]) => ({
       name: `${name}/${file}`,
@@ -113,4 +116,9 @@ export function packFiles(
       attrs: { ...attributes, mode: "600" },
     })),
   ]);
+  const bytes = new Blob([
+    new Uint8Array(archive),
+    new Uint8Array(END_BYTES),
+  ]).stream();
+  return new Response(bytes.pipeThrough(new CompressionStream("gzip"))).bytes();
 }

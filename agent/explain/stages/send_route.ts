@@ -145,7 +145,7 @@ function judgeRefusal(
     );
   }
   return drop(
-    `no host holds a lease for ${destination}: it is the address of no one`,
+    `no host holds a lease for ${destination}`,
     "loden status lists the subnets; start the agent on the host that should " +
       "have it",
   );

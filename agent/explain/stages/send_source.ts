@@ -48,7 +48,7 @@ export function judgeSource(
   const isInside = network !== undefined && contains(network, flow.source);
   return unknown(
     isInside && peers.seen
-      ? `${source} is the address of no one: no host holds a lease for it`
+      ? `no host holds a lease for ${source}`
       : `${source} is not on this host`,
     "give the address of a container or host: loden status lists the subnets",
   );

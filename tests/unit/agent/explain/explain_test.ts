@@ -690,7 +690,7 @@ const UNCLEAR: readonly Unclear[] = [
     stage: "source",
   },
   {
-    name: "the source is the address of no one",
+    name: "no host holds a lease for the source",
     breaks: () => {},
     flow: { source: ip("10.1.66.2") },
     stage: "source",
