@@ -63,7 +63,8 @@ function arrives(address: Ipv4, bytes: number): Promise<Fact<boolean>> {
 
 /**
  * The packet of the flow, from its sender's own network namespace, through the rules
- * of this host. Its TTL ends on the other host: nothing there receives it.
+ * of this host. Its TTL ends on the other host: only that host itself receives it, if
+ * it is the destination.
  */
 function trace(
   { destination, port, protocol, sizeBytes, source }: Flow,
@@ -80,12 +81,13 @@ function trace(
     return Promise.resolve(unseen("no process here has the sender's address"));
   }
   const id = 1 + systemRandom.below(WORD - 1);
+  const ttl = pid === undefined ? 1 : 2;
   const packet = buildFirstPacket({
     source,
     destination,
     protocol,
     ports: [FIRST_PORT + systemRandom.below(PORTS), port ?? 1],
-    ttl: pid === undefined ? 1 : 2,
+    ttl,
     id,
     sizeBytes,
   });
@@ -93,7 +95,7 @@ function trace(
   return asyncFactOf(() =>
     tracePacket(
       systemClock,
-      { source, destination, id },
+      { source, destination, id, ttl },
       pid === undefined
         ? send
         : () => inNetworkNamespace(`/proc/${pid}/ns/net`, send),

@@ -4,8 +4,11 @@
  * @module
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
-import { tracePacket } from "../../host/firewall/trace/trace_packet.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  NoTraceError,
+  tracePacket,
+} from "../../host/firewall/trace/trace_packet.ts";
 import { systemClock } from "../../linux/clock.ts";
 import { sendPacket } from "../../linux/raw_packet.ts";
 import { buildFirstPacket } from "../../net/first_packet.ts";
@@ -16,6 +19,7 @@ const PACKET = {
   source: parseIpv4("127.0.0.1")!,
   destination: parseIpv4("127.0.0.9")!,
   id: 4_711,
+  ttl: 1,
 };
 const { signal } = new AbortController();
 
@@ -25,7 +29,6 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
     ...PACKET,
     protocol: 17,
     ports: [50_000, 53],
-    ttl: 1,
     sizeBytes: 84,
   });
   const send = () => sendPacket(packet, PACKET.destination);
@@ -54,6 +57,37 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
     nft("delete table ip mine");
   });
 
+  Deno.test("another packet with the same id is not taken for it", async () => {
+    const other = buildFirstPacket({
+      ...PACKET,
+      protocol: 17,
+      ports: [50_000, 53],
+      ttl: 64,
+      sizeBytes: 84,
+    });
+    assertEquals(
+      await tracePacket(
+        systemClock,
+        PACKET,
+        () => sendPacket(other, PACKET.destination),
+        signal,
+      ),
+      { kind: "lost", chains: [] },
+    );
+  });
+
+  Deno.test("an nft that ends early is the reason that is given", async () => {
+    using _nft = fakeNft(`printf 'table ip x {\n}\n'; exec sleep 0.1`);
+    await assertRejects(() => trace(), NoTraceError, "nft has ended");
+  });
+
+  Deno.test("an nft that hangs is ended", async () => {
+    using _nft = fakeNft("trap '' TERM INT HUP; exec sleep 60");
+    const beganMs = performance.now();
+    await assertRejects(() => trace(), NoTraceError, "nft does not answer");
+    assert(performance.now() - beganMs < 10_000);
+  });
+
   Deno.test("a packet that is not sent is lost", async () => {
     assertEquals(
       await tracePacket(systemClock, PACKET, () => {}, signal),
@@ -78,3 +112,18 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
     assertEquals(tables(), "");
   });
 });
+
+/** Programs started meanwhile find a shell script in place of nft. */
+function fakeNft(script: string): Disposable {
+  const directory = Deno.makeTempDirSync();
+  const path = Deno.env.get("PATH")!;
+  Deno.writeTextFileSync(`${directory}/nft`, `#!/bin/sh\n${script}\n`);
+  Deno.chmodSync(`${directory}/nft`, 0o755);
+  Deno.env.set("PATH", `${directory}:${path}`);
+  return {
+    [Symbol.dispose]() {
+      Deno.env.set("PATH", path);
+      Deno.removeSync(directory, { recursive: true });
+    },
+  };
+}

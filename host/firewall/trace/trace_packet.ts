@@ -18,8 +18,10 @@ import { type PacketFate, parseTrace } from "./parse_trace.ts";
 export interface TracedPacket {
   readonly source: Ipv4;
   readonly destination: Ipv4;
-  /** Of its IPv4 header. */
+  /** Both of its IPv4 header. */
   readonly id: number;
+  /** When it is sent. It tells the packet from others of a busy flow. */
+  readonly ttl: number;
 }
 
 /** The packet cannot be followed here. Its code is `firewall.no-trace`. */
@@ -31,6 +33,8 @@ export class NoTraceError extends LodenError {
 
 /** Of everything; nft is ended then, even if this process has gone. */
 const LIMIT_SECONDS = 3;
+/** For an nft that does not end when it is told to. */
+const KILL_SECONDS = 0.5;
 const READY_MS = 1_000;
 const ATTEMPTS = 4;
 const ATTEMPT_MS = 200;
@@ -57,7 +61,8 @@ export async function tracePacket(
   const fate = () => parseTrace(nft.output, table);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     send();
-    if (await until(() => fate().kind !== "lost", ATTEMPT_MS)) break;
+    if (await until(() => fate().kind !== "lost", ATTEMPT_MS)) return fate();
+    if (nft.hasEnded) throw new NoTraceError(nft.error || "nft has ended");
   }
   return fate();
 
@@ -72,13 +77,13 @@ export async function tracePacket(
 
 function commands(
   table: string,
-  { destination, id, source }: TracedPacket,
+  { destination, id, source, ttl }: TracedPacket,
 ): string {
   const chain = (name: string, hook: string, priority: number) =>
     `add chain ip ${table} ${name} ` +
     `{ type filter hook ${hook} priority ${priority}; }`;
   const mark = (name: string) =>
-    `add rule ip ${table} ${name} ip id ${id} ip saddr ${
+    `add rule ip ${table} ${name} ip id ${id} ip ttl ${ttl} ip saddr ${
       formatIpv4(source)
     } ip daddr ${formatIpv4(destination)} meta nftrace set 1`;
   return [
@@ -106,7 +111,12 @@ class Nft implements AsyncDisposable {
   constructor() {
     try {
       this.#child = new Deno.Command("timeout", {
-        args: ["--foreground", `${LIMIT_SECONDS}`, "nft", "-i"],
+        args: [
+          "--foreground",
+          `--kill-after=${KILL_SECONDS}`,
+          `${LIMIT_SECONDS}`,
+          ...["nft", "-i"],
+        ],
         env: childEnvironment(),
         clearEnv: true,
         stdin: "piped",
