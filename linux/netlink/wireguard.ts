@@ -8,9 +8,6 @@
 import type { Cidr } from "../../net/cidr.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 
-/** Bytes of each key: X25519 keys and preshared keys. */
-export const WIREGUARD_KEY_BYTES = 32;
-
 /** Where the outer packets to a peer go. */
 export interface WireguardEndpoint {
   readonly address: Ipv4;
