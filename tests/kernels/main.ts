@@ -58,6 +58,7 @@ const FILES = [
   "tests/contract/flow_entropy_test.ts",
   "tests/contract/flow_queues_test.ts",
   "tests/contract/ebpf_data_path_test.ts",
+  "tests/contract/underlay_devices_test.ts",
   "tests/contract/kernel_ipip_test.ts",
   "tests/contract/kernel_wireguard_test.ts",
   "tests/e2e/wireguard_test.ts",
