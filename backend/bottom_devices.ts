@@ -4,10 +4,7 @@
  * @module
  */
 
-import type { Link } from "../linux/netlink/rtnetlink.ts";
-
-/** Kinds whose devices have ports. */
-const WITH_PORTS: readonly string[] = ["bond", "bridge", "team"];
+import { KINDS_WITH_PORTS, type Link } from "../linux/netlink/rtnetlink.ts";
 
 /**
  * Those through which its packets leave the host in the end: itself, if there is
@@ -31,7 +28,7 @@ function lowerDevices(
   { index, kind, peerIndex }: Link,
   links: readonly Link[],
 ): Link[] {
-  if (WITH_PORTS.includes(kind)) {
+  if (KINDS_WITH_PORTS.includes(kind)) {
     return links.filter(({ masterIndex }) => masterIndex === index);
   }
   return kind === "vlan"

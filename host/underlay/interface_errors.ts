@@ -84,7 +84,7 @@ export class CannotReachError extends InterfaceError {
 
 /** The interface has no address that other hosts can send to. */
 export class NoInterfaceAddressError extends InterfaceError {
-  /** @param master the bond or bridge of which it is a port. */
+  /** @param master the bond, bridge or team of which it is a port. */
   constructor(name: string, master?: string) {
     super(
       "host.interface-no-address",

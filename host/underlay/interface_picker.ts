@@ -7,7 +7,11 @@
 import { getLogger } from "@logtape/logtape";
 import { NetlinkError } from "../../linux/netlink/errors.ts";
 import { MAIN_TABLE } from "../../linux/netlink/route.ts";
-import type { Link, RtnetlinkReader } from "../../linux/netlink/rtnetlink.ts";
+import {
+  KINDS_WITH_PORTS,
+  type Link,
+  type RtnetlinkReader,
+} from "../../linux/netlink/rtnetlink.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import {
   LEAST_OVERLAY_MTU_BYTES,
@@ -209,7 +213,11 @@ function underlayOf(
   const own = address ?? host.usable(link)[0]?.address;
   if (own === undefined) {
     const master = host.byIndex(link.masterIndex ?? 0);
-    throw new NoInterfaceAddressError(link.name, master?.name);
+    const isPort = KINDS_WITH_PORTS.includes(master?.kind ?? "");
+    throw new NoInterfaceAddressError(
+      link.name,
+      isPort ? master?.name : undefined,
+    );
   }
   if (link.mtuBytes < LEAST_MTU_BYTES) {
     throw new InterfaceMtuError(link.name, link.mtuBytes, LEAST_MTU_BYTES);

@@ -10,6 +10,9 @@
 import type { Cidr } from "../../net/cidr.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 
+/** Kinds of devices that send and receive through ports, and have their addresses. */
+export const KINDS_WITH_PORTS: readonly string[] = ["bond", "bridge", "team"];
+
 /** A network device. Source: `linux/if_link.h`. */
 export interface Link {
   readonly index: number;
@@ -39,7 +42,7 @@ export interface Link {
   readonly peerIndex: number | undefined;
   /** The same in another network namespace, where the index counts. */
   readonly remoteIndex?: number;
-  /** IFLA_MASTER: the bond, bridge or team of which the device is a port. */
+  /** IFLA_MASTER: what the device is a port of, or the VRF that it belongs to. */
   readonly masterIndex?: number;
   /** Largest packet that the device is given to cut, 0 where it is unknown. */
   readonly gsoMaxBytes: number;

@@ -248,6 +248,20 @@ Deno.test("of a port without an address, the bond that may have one is named", (
   assertEquals(error.hint, "port0 is a port of bond0: use --iface=bond0");
 });
 
+Deno.test("a VRF is not named in place of an interface that belongs to it", () => {
+  const rtnetlink = host();
+  const vrf = rtnetlink.addLink({ name: "blue", kind: "vrf", up: true });
+  rtnetlink.addLink({ name: "port0", masterIndex: vrf.index, up: true });
+  const error = assertThrows(
+    () => pickUnderlay(given({ iface: ["port0"] }), rtnetlink),
+    NoInterfaceAddressError,
+  );
+  assertEquals(
+    error.hint,
+    "give port0 one or name another interface with --iface",
+  );
+});
+
 Deno.test("options are tried in order: names, patterns, then the route", () => {
   const all = {
     iface: ["eth9", "eth1"],
