@@ -11,7 +11,7 @@ import { prefersOpenMetrics } from "./accept.ts";
 import { CONTENT_TYPES, expose, type Format } from "./exposition.ts";
 import type { Family } from "./metric.ts";
 
-/** The route; `collect` reads the values, once a second for each format. */
+/** The route; `collect` reads the values for each format: {@linkcode keepAnswer}. */
 export function metricsHandler(
   clock: Pick<Clock, "monotonic">,
   collect: () => Promise<readonly Family[]>,

@@ -36,7 +36,7 @@ async function makeAnswer(): Promise<PlainAnswer> {
   };
 }
 
-/** Answers `/status` with a copy that is at most one second old. */
+/** Answers `/status` with a copy, see {@linkcode keepAnswer}. */
 export function dataHandler(
   state: Pick<AgentState, "snapshot">,
   clock: Pick<Clock, "monotonic">,

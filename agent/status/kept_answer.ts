@@ -11,6 +11,8 @@ import type { PlainAnswer } from "./request_server.ts";
 const KEPT_MS = 1_000;
 /** Of a processor, at most: any user of the host may ask all the time. */
 const LARGEST_SHARE = 0.02;
+/** What took long because the host was busy must not hide what happens then. */
+const LONGEST_KEPT_MS = 10_000;
 
 interface Kept {
   readonly answer: Promise<PlainAnswer>;
@@ -30,7 +32,8 @@ export function keepAnswer(
     kept = made;
     made.answer.then(() => {
       const tookMs = clock.monotonic() - beganMs;
-      made.untilMs = beganMs + Math.max(KEPT_MS, tookMs / LARGEST_SHARE);
+      const keptMs = Math.min(tookMs / LARGEST_SHARE, LONGEST_KEPT_MS);
+      made.untilMs = beganMs + Math.max(KEPT_MS, keptMs);
     }, () => {
       if (kept === made) kept = undefined;
     });

@@ -94,3 +94,24 @@ Deno.test("a state that takes long to read is kept longer: a fiftieth of a proce
   await handler(REQUEST);
   assertEquals(reads, 2);
 });
+
+Deno.test("a state that took very long to read is kept for ten seconds", async () => {
+  let nowMs = 0;
+  let reads = 0;
+  const state = newAgentState();
+  const handler = dataHandler({
+    snapshot() {
+      reads++;
+      // As on a host that hung for a moment.
+      nowMs += 8_000;
+      return state.snapshot();
+    },
+  }, { monotonic: () => nowMs });
+  await handler(REQUEST);
+  nowMs = 9_999;
+  await handler(REQUEST);
+  assertEquals(reads, 1);
+  nowMs = 10_000;
+  await handler(REQUEST);
+  assertEquals(reads, 2);
+});
