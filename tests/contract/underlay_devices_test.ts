@@ -11,6 +11,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ReceiveChoice } from "../../backend/udp/data_path.ts";
 import type { UdpBackend } from "../../backend/udp/udp_backend.ts";
+import { underlayMtu } from "../../net/mtu.ts";
 import { setKernel } from "../rig/kernel_settings.ts";
 import { hasLinkKind, hasUpperKind } from "../support/link_kind.ts";
 import {
@@ -105,6 +106,35 @@ testInNamespace(
           );
         });
       }
+    }
+
+    for (const [mtu, mode] of [[1_280, "xdp"], [9_000, "gro"]] as const) {
+      test(`a veth of ${mtu} bytes that receives packets one by one uses mode ${mode}, and packets up to the MTU cross`, async (host) => {
+        for (const end of ["eth0", "eth0w"]) {
+          ip(`link set ${end} mtu ${mtu}`);
+        }
+        host.ethtool.setFeatures("eth0", {
+          "rx-gro": true,
+          "tx-tcp-segmentation": false,
+        });
+        const context = host.context();
+        const backend = host.backend();
+        const { mtuBytes } = await backend.start({
+          ...context,
+          underlay: { ...context.underlay, mtuBytes: underlayMtu(mtu) },
+        }, signal);
+        await backend.apply({ added: PEERS, changed: [], removed: [] });
+        assertEquals(mtuBytes, mtu - 28);
+        const { details } = backend.status();
+        assert(
+          details!["receive on eth0"]?.startsWith(mode),
+          JSON.stringify(details),
+        );
+        const most = mtuBytes - 28;
+        await host.proveThatPacketsFlow();
+        await host.sendOut("10.1.2.7", "eth0", FIRST, 2_000, most);
+        assert(await host.takesIn("10.1.2.7", REMOTE, "eth0", FIRST, most));
+      });
     }
 
     test("with several addresses on the underlay, packets leave from the lease's, whatever the routes prefer", async (host) => {
