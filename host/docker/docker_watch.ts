@@ -21,6 +21,11 @@ const log = getLogger(["loden", "docker"]);
 /** Interval between two checks. */
 const PAUSE_MS = 10_000;
 /**
+ * The same while Docker runs and no bridge is on the lease: an operator who has
+ * just restarted Docker must not be told to do so.
+ */
+const UNFIT_PAUSE_MS = 1_000;
+/**
  * When Docker starts, its rules come first for a moment, until ours are back in
  * front of them.
  */
@@ -75,10 +80,7 @@ export interface DockerWatchSubject {
   readonly directDevices: () => readonly string[];
 }
 
-/**
- * Checks at once and every ten seconds, and reports each result; returns when
- * aborted.
- */
+/** Checks at once and again and again, and reports each result, until aborted. */
 export async function watchDocker(
   components: DockerWatchComponents,
   subject: DockerWatchSubject,
@@ -87,10 +89,12 @@ export async function watchDocker(
 ): Promise<void> {
   const watch = new DockerWatch(components, subject);
   try {
+    let pauseMs: number;
     do {
       const look = await watch.look(signal);
       if (look !== undefined) onLook(look);
-    } while (await slept(components.clock, PAUSE_MS, signal));
+      pauseMs = look?.status?.bridge === null ? UNFIT_PAUSE_MS : PAUSE_MS;
+    } while (await slept(components.clock, pauseMs, signal));
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -388,4 +388,5 @@ Deno.test("an installation from the tarball is removed by the documented command
   const [, command] = /^cd \/ && (cut [^]*?)\nsystemctl/m.exec(document)!;
   await run(["env", "-C", root, "sh", "-ec", command!]);
   assertEquals(await run(["find", root, "!", "-type", "d"]), "");
+  assertEquals(await run(["find", `${root}/usr`, "-name", "*loden*"]), "");
 });

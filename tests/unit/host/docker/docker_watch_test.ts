@@ -104,6 +104,20 @@ Deno.test("a bridge elsewhere is reported while a daemon runs, but not one that 
   await host.end();
 });
 
+Deno.test("a bridge that moves to the lease is seen within a second", async () => {
+  const host = new Watched();
+  host.addBridge("172.17.0.1/16");
+  await host.clock.settle();
+  assertEquals(host.codes, ["docker.bridge-elsewhere"]);
+  host.addBridge("10.1.5.1/24");
+  await host.clock.advance(1_000);
+  assertEquals(host.codes, []);
+  const { length } = host.looks;
+  await host.clock.advance(9_000);
+  assertEquals(host.looks.length, length);
+  await host.end();
+});
+
 Deno.test("drops that are gone two seconds later are those of a Docker that starts", async () => {
   const host = new Watched();
   host.addBridge("10.1.5.1/24");
