@@ -107,8 +107,8 @@ export const SIZE_FLAG: IntFlag = {
 export const SEND_FLAG: BoolFlag = {
   ...OWN,
   name: "send",
-  help: "send pings to the other host, too, and a packet through this host's " +
-    "rules, which are traced",
+  help: "also send pings to the other host, and trace a packet through this " +
+    "host's firewall",
 };
 
 /** `status`: where a browser finds it. */

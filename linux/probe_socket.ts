@@ -49,6 +49,8 @@ export interface ProbeFilter {
   /** The sender's. */
   readonly port: number;
   readonly leastTtl: number;
+  /** Bits that the sender's address must not have. */
+  readonly clearSourceBits: Ipv4;
 }
 
 /** It does not wait: `descriptor` is for a `DescriptorWatch`. */
@@ -115,12 +117,12 @@ export class KernelProbeSocket implements ProbeSocket {
     return { address, port, payload, device, ttl };
   }
 
-  setFilter({ devices, leastTtl, port }: ProbeFilter): void {
+  setFilter({ devices, port, ...others }: ProbeFilter): void {
     const filter = {
       interfaceIndexes: devices.map((name) => this.#indexOf(name))
         .filter((index) => index !== undefined),
       sourcePort: port,
-      leastTtl,
+      ...others,
     };
     const text = JSON.stringify(filter);
     if (text === this.#filter) return;

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Ipv4 } from "../net/ipv4.ts";
 import { setSocketOptionBytes } from "./inet_socket.ts";
 import { addressOf, checked } from "./libc.ts";
 
@@ -17,6 +18,8 @@ export interface DatagramFilter {
   readonly sourcePort: number;
   /** The least TTL with which it may arrive. */
   readonly leastTtl: number;
+  /** Bits that its source address must not have. */
+  readonly clearSourceBits: Ipv4;
 }
 
 const SOL_SOCKET = 1;
@@ -28,13 +31,15 @@ const LOAD_BYTE = 0x30;
 const JUMP = 0x05;
 const JUMP_IF_EQUAL = 0x15;
 const JUMP_IF_AT_LEAST = 0x35;
+const JUMP_IF_ANY_BIT = 0x45;
 const RETURN = 0x06;
 /** SKF_AD_OFF + SKF_AD_IFINDEX. */
 const INTERFACE_INDEX = -0x1000 + 8;
 /** The filter of a UDP socket sees the datagram from its UDP header on. */
 const SOURCE_PORT = 0;
-/** SKF_NET_OFF, and the offset in the IPv4 header. */
+/** SKF_NET_OFF, and the offsets in the IPv4 header. */
 const TTL = -0x100000 + 8;
+const SOURCE_ADDRESS = -0x100000 + 12;
 const WHOLE = 0xffff_ffff;
 
 /** struct sock_filter: code (u16), jt, jf (u8 each), k (u32). */
@@ -74,7 +79,7 @@ export function filterDatagrams(
 }
 
 function program(
-  { interfaceIndexes, leastTtl, sourcePort }: DatagramFilter,
+  { clearSourceBits, interfaceIndexes, leastTtl, sourcePort }: DatagramFilter,
 ): Instruction[] {
   const drop: Instruction = [RETURN, 0];
   return [
@@ -90,6 +95,9 @@ function program(
     drop,
     [LOAD_BYTE, TTL],
     [JUMP_IF_AT_LEAST, leastTtl, 1, 0],
+    drop,
+    [LOAD_WORD, SOURCE_ADDRESS],
+    [JUMP_IF_ANY_BIT, clearSourceBits, 0, 1],
     drop,
     [RETURN, WHOLE],
   ];

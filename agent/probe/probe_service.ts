@@ -9,14 +9,15 @@ import { getLogger } from "@logtape/logtape";
 import { describeError, LodenError } from "../../errors.ts";
 import { slept } from "../../linux/clock.ts";
 import { ERRNO, SystemCallError } from "../../linux/errno.ts";
-import { PROBE_TTL, type ProbeDatagram } from "../../linux/probe_socket.ts";
+import type { ProbeDatagram } from "../../linux/probe_socket.ts";
 import type { RandomSource } from "../../linux/random.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
-import type { Peer, PeerDiff, PeerTraffic } from "../../net/peer.ts";
+import type { PeerDiff, PeerTraffic } from "../../net/peer.ts";
 import { decodeProbe } from "../../net/probe_message.ts";
 import { BusyPeers } from "./busy_peers.ts";
 import { ProbeAddressError, ProbePortError } from "./errors.ts";
 import { PeerProbes, type ProbedPeer } from "./peer_probes.ts";
+import { filterFor, leastTtl } from "./probe_filter.ts";
 import { type ProbeSocketParts, ProbeSockets } from "./probe_sockets.ts";
 import { type ProbeAnswer, Prober, type ProbeResult } from "./prober.ts";
 import { type AnswerQuestion, Responder } from "./responder.ts";
@@ -203,10 +204,7 @@ export class ProbeService {
       this.peers.setOwnType(target.backendType);
       this.#sockets ??= this.#open(target.address);
       if (this.#sockets !== undefined) {
-        this.#sockets.setFilter({
-          devices: target.devices,
-          leastTtl: this.#leastTtl(target),
-        });
+        this.#sockets.setFilter(filterFor(target, this.peers.values()));
         // What waits in the sockets would count as lost otherwise.
         this.#sockets.drain();
         this.#lookAtTraffic();
@@ -335,15 +333,6 @@ export class ProbeService {
     return ttl < leastTtl(target, from.peer) ? undefined : from;
   }
 
-  /** Of all peers: the filter knows no addresses, of which there may be thousands. */
-  #leastTtl(target: ProbeTarget): number {
-    let least = PROBE_TTL;
-    for (const { peer } of this.peers.values()) {
-      least = Math.min(least, leastTtl(target, peer));
-    }
-    return least;
-  }
-
   #reply(
     sockets: ProbeSockets,
     { address }: ProbedPeer,
@@ -357,16 +346,4 @@ export class ProbeService {
     if (isExpected) this.#responses++;
     else this.#unexpected++;
   }
-}
-
-/** With `alloc` and `extension`, any routers may be on the way. */
-function leastTtl({ dataPath }: ProbeTarget, peer: Peer): number {
-  return dataPath === undefined
-    ? 0
-    : PROBE_TTL - ttlTakenBy(dataPath) - ttlTakenBy(peer.dataPath);
-}
-
-/** As flannel, the user-space data path takes one at each end (compat 7.5). */
-function ttlTakenBy(dataPath: string | undefined): number {
-  return dataPath === "tun" ? 1 : 0;
 }

@@ -14,7 +14,7 @@ import {
   type ProbeFilter,
   type ProbeSocket,
 } from "../../linux/probe_socket.ts";
-import { parseIpv4 } from "../../net/ipv4.ts";
+import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 
 const OWN = parseIpv4("192.0.2.1")!;
@@ -22,6 +22,12 @@ const OTHER = parseIpv4("192.0.2.2")!;
 const FAR = parseIpv4("198.51.100.1")!;
 const PORT = 8_286;
 const IP_TTL = 2;
+const FROM_LO: ProbeFilter = {
+  devices: ["lo"],
+  port: PORT,
+  leastTtl: 255,
+  clearSourceBits: 0 as Ipv4,
+};
 const NONCE = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 
 testInNamespace("sockets of probes", import.meta.url, () => {
@@ -55,7 +61,7 @@ testInNamespace("sockets of probes", import.meta.url, () => {
       filter: Partial<ProbeFilter>,
       sender: Pick<ProbeSocket, "send"> = other,
     ) => {
-      one.setFilter({ devices: ["lo"], port: PORT, leastTtl: 255, ...filter });
+      one.setFilter({ ...FROM_LO, ...filter });
       sender.send(OWN, PORT, NONCE);
       return one.receive() !== undefined;
     };
@@ -65,20 +71,24 @@ testInNamespace("sockets of probes", import.meta.url, () => {
     assertEquals(passes({ devices: [] }), false);
     assertEquals(passes({ devices: ["no-such-device", "d1"] }), false);
     assertEquals(passes({ devices: ["d1", "lo", "d1"] }), true);
-    assertEquals(one.dropped, 3);
+    // 192.0.2.2.
+    assertEquals(passes({ clearSourceBits: parseIpv4("0.0.0.253")! }), true);
+    assertEquals(passes({ clearSourceBits: parseIpv4("0.0.0.2")! }), false);
+    assertEquals(passes({ clearSourceBits: parseIpv4("128.0.0.1")! }), false);
+    assertEquals(one.dropped, 5);
     // As a host on the way would have left it.
     setSocketOption(other.descriptor, IPPROTO_IP, IP_TTL, 254);
     assertEquals(passes({}), false);
     assertEquals(passes({ leastTtl: 254 }), true);
     assertEquals(passes({ leastTtl: 0 }), true);
-    assertEquals(one.dropped, 4);
+    assertEquals(one.dropped, 6);
   });
 
   Deno.test("a flood of others leaves room for a peer", () => {
     using one = new KernelProbeSocket(OWN, PORT);
     using other = new KernelProbeSocket(OTHER, PORT);
     using strange = new KernelProbeSocket(OTHER, PORT + 1);
-    one.setFilter({ devices: ["lo"], port: PORT, leastTtl: 255 });
+    one.setFilter(FROM_LO);
     for (let sent = 0; sent < 2_000; sent++) strange.send(OWN, PORT, NONCE);
     other.send(OWN, PORT, NONCE);
     assertEquals(one.receive()?.port, PORT);

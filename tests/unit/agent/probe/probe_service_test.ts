@@ -240,7 +240,12 @@ Deno.test("the TTL that a host's own packet may have is what the data paths leav
 Deno.test("the kernel is told what may pass to the socket, and what it drops counts", async () => {
   const world = new World();
   await world.run(async () => {
-    const filter = { devices: ["flannel0"], port: PORT, leastTtl: 255 };
+    const filter = {
+      devices: ["flannel0"],
+      port: PORT,
+      leastTtl: 255,
+      clearSourceBits: parseIpv4("0.0.0.255"),
+    };
     assertEquals(world.net.filter, filter);
     const changed: Peer[] = [{ ...PEER, dataPath: "tun" }];
     world.service.apply({ added: [], changed, removed: [] });
