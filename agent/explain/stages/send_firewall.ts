@@ -27,7 +27,7 @@ export function judgeFilter(
   });
   if (trace === undefined) return evaluated;
   if (!trace.seen) {
-    const text = `${evaluated.text}; none was followed: ${trace.why}`;
+    const text = `${evaluated.text}; --send: ${trace.why}`;
     return { ...evaluated, text };
   }
   const fate = trace.value;

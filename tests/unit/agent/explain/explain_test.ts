@@ -920,6 +920,6 @@ Deno.test("with --send, a packet that cannot be followed leaves what was evaluat
   assertEquals(found.verdict, "delivered");
   assertStringIncludes(
     JSON.stringify(found.findings),
-    "none was followed: there is no nft",
+    "; --send: there is no nft",
   );
 });
