@@ -17,6 +17,8 @@ export interface ShownSettings {
 /** The form of `loden config show --json`; `schema` grows when a field changes. */
 export interface SettingsReport {
   readonly schema: 1;
+  /** Whose settings they are; `null`: those that the command was given. */
+  readonly of: string | null;
   readonly settings: Readonly<
     Record<string, {
       readonly value: FlagValue;
@@ -30,23 +32,30 @@ export interface SettingsReport {
 /**
  * Three columns for people, then the warnings, lines ended by LF. Flags without
  * effect are omitted unless they were given.
+ *
+ * @param of Whose settings they are; not said if the command was given them.
  */
-export function renderSettings(settings: ShownSettings): string {
+export function renderSettings(settings: ShownSettings, of?: string): string {
   const rows = settings.entries.filter(isShown).map((entry) => [
     entry.flag.name,
     renderValue(entry.value),
     renderSource(entry),
   ]);
   const lines = alignColumns([["SETTING", "VALUE", "FROM"], ...rows]);
+  if (of !== undefined) lines.unshift(`settings of ${of}`);
   for (const { text } of settings.warnings) lines.push(`warning: ${text}`);
   return lines.map((line) => `${line}\n`).join("");
 }
 
 /** The same as JSON. */
-export function reportSettings(settings: ShownSettings): SettingsReport {
+export function reportSettings(
+  settings: ShownSettings,
+  of?: string,
+): SettingsReport {
   const shown = settings.entries.filter(isShown);
   return {
     schema: 1,
+    of: of ?? null,
     settings: Object.fromEntries(
       shown.map(({ flag, value, provenance: { source, detail } }) => [
         flag.name,

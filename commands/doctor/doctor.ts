@@ -16,7 +16,7 @@ import {
   refuseWords,
 } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
-import { chooseSettings, type SettingsHost } from "./agent_settings.ts";
+import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { DoctorHost } from "./check.ts";
 import { CHECKS } from "./checks.ts";
 import { renderFindings } from "./doctor_text.ts";

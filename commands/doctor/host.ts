@@ -39,7 +39,7 @@ import {
 import { askAgent } from "../ask_agent.ts";
 import { etcdOptions } from "../etcd.ts";
 import { once } from "../once.ts";
-import type { SettingsHost } from "./agent_settings.ts";
+import type { SettingsHost } from "../agent_settings.ts";
 import type {
   AgentSight,
   DoctorHost,

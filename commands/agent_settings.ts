@@ -1,13 +1,14 @@
 /**
- * The settings that are checked: those that the agent has, or would have.
+ * The settings that an operator asks about: those that the agent has, or would
+ * have.
  *
  * @module
  */
 
-import { resolveSettings, type Settings } from "../../config/settings.ts";
-import { parseDotenv } from "../../host/dotenv.ts";
-import { type AgentProcess, settingsOf } from "../agent_process.ts";
-import { ENVIRONMENT_FILES } from "../environment_files.ts";
+import { resolveSettings, type Settings } from "../config/settings.ts";
+import { parseDotenv } from "../host/dotenv.ts";
+import { type AgentProcess, settingsOf } from "./agent_process.ts";
+import { ENVIRONMENT_FILES } from "./environment_files.ts";
 
 /** Settings, and where they are from. */
 export interface ChosenSettings {

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { chooseSettings } from "../../../../commands/doctor/agent_settings.ts";
-import { SettingsError } from "../../../../config/errors.ts";
-import { resolveSettings } from "../../../../config/settings.ts";
+import { chooseSettings } from "../../../commands/agent_settings.ts";
+import { SettingsError } from "../../../config/errors.ts";
+import { resolveSettings } from "../../../config/settings.ts";
 
 const UNIT = "/usr/lib/systemd/system/loden.service";
 const AGENT = {
@@ -95,7 +95,7 @@ Deno.test("a value with which the unit would not start is an error", async () =>
 Deno.test("the unit's command line is that of the package", async () => {
   const text = await Deno.readTextFile(
     new URL(
-      "../../../../packaging/systemd/loden.service",
+      "../../../packaging/systemd/loden.service",
       import.meta.url,
     ),
   );
