@@ -27,7 +27,7 @@ import type { Ipv4 } from "../../net/ipv4.ts";
 
 /** As ping's. */
 const SMALL_BYTES = 84;
-/** Ports of connections that programs begin, most of which nobody has. */
+/** Dynamic ports (RFC 6335), most of which no program has. */
 const FIRST_PORT = 49_152;
 const PORTS = 16_384;
 const WORD = 65_536;

@@ -87,7 +87,7 @@ export interface EbpfDataPathParts {
    * {@linkcode DEFAULT_TRUST}.
    */
   readonly trust?: PeerTrust;
-  /** Whether packets of a size reach a peer; absent: nobody can tell. */
+  /** Whether packets of a size reach a peer; absent: that cannot be told. */
   readonly probePath?: (address: Ipv4, bytes: number) => Promise<EchoAnswer>;
 }
 
