@@ -8,9 +8,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { KernelPathUnavailableError } from "../../backend/udp/ebpf/errors.ts";
-import { MAPS } from "../../backend/udp/ebpf/maps.ts";
+import { MAPS, type Maps } from "../../backend/udp/ebpf/maps.ts";
 import { ownershipOf } from "../../backend/udp/ebpf/ownership.ts";
-import { programName } from "../../backend/udp/ebpf/programs/programs.ts";
+import {
+  programName,
+  xdpProgram,
+} from "../../backend/udp/ebpf/programs/programs.ts";
 import type { Bpf, BpfMap } from "../../linux/bpf/bpf.ts";
 import { BpfError } from "../../linux/bpf/errors.ts";
 import {
@@ -44,8 +47,9 @@ import {
   REMOTE,
   SECOND,
 } from "../support/kernel_path_host.ts";
-import { address } from "../support/kernel_world.ts";
+import { address, network, OWN_SUBNET } from "../support/kernel_world.ts";
 import { fragmentationNeeded } from "../support/outer_packet.ts";
+import { PROGRAM_HOST } from "../support/program_world.ts";
 import { setKernel } from "../rig/kernel_settings.ts";
 import { testInNamespace } from "./in_namespace.ts";
 
@@ -61,6 +65,8 @@ const PEER_ROUTES = [
 const UNREACHABLE = "unreachable 10.1.0.0/16";
 const ROUTES = [...PEER_ROUTES, UNREACHABLE];
 const { suffix } = ownershipOf(PREFIX_ALIAS);
+/** In frames that earlier versions have stripped; no device's. */
+const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
 
 /** A host with `eth0`, which is removed afterwards. */
 function test(
@@ -265,6 +271,35 @@ testInNamespace("The kernel data path on the kernel", import.meta.url, () => {
       Object.values(backend.status().details!)[0]?.startsWith("xdp"),
       true,
     );
+  });
+
+  test("frames that the driver's program of an earlier version has stripped for no device are accepted", async (host) => {
+    await host.start({ receive: "xdp" });
+    const { bpf } = host;
+    const underlay = host.link("eth0");
+    const [device, hop] = [host.link("flannel0"), host.link("flannel0p")];
+    const { id: replaceId } = bpf.xdp(underlay.index)!;
+    using opened = new DisposableStack();
+    const maps = opened.use(bpf.openProgram(replaceId)!).mapIds
+      .map((id) => opened.use(bpf.openMap(id)!));
+    const named = Object.entries(MAPS).flatMap(([key, { name }]) => {
+      const map = maps.find((each) => each.name === name);
+      return map === undefined ? [] : [[key, map]];
+    });
+    const earlier = opened.use(bpf.loadProgram(xdpProgram(
+      {
+        ...PROGRAM_HOST,
+        mark: ownershipOf(PREFIX_ALIAS).mark,
+        subnet: network(OWN_SUBNET),
+        underlayAddress: address(OWN_ADDRESS),
+        device: { interfaceIndex: device.index, mac: NOWHERE_MAC },
+        hop: { interfaceIndex: hop.index, mac: hop.mac },
+      },
+      underlay.mac,
+      Object.fromEntries(named) as Maps,
+    )));
+    bpf.setXdp(underlay.index, earlier, { replaceId });
+    await host.proveThatPacketsFlow();
   });
 
   test("after a kill packets flow on, and the next agent takes over devices, maps and counters", async (host) => {

@@ -6,10 +6,10 @@
  * the overlay's TCP and merges it; a mark before the frame tells `loden_rx`.
  * All other packets continue unchanged, and `loden_rx` judges and counts them.
  *
- * A stripped frame has a destination MAC that no host accepts: if `loden_rx` is
- * missing, such packets are dropped instead of entering the host as the
- * underlay's traffic. For the same reason `loden_rx` is attached first and
- * detached last.
+ * A stripped frame has the overlay device's MAC, which the underlay device does
+ * not accept: if `loden_rx` is missing, such packets are dropped instead of
+ * entering the host as the underlay's traffic. For the same reason `loden_rx` is
+ * attached first and detached last.
  *
  * @module
  */
@@ -75,13 +75,11 @@ import { countDrop, dropEnd, dropped, drops } from "./record_drop.ts";
 const MARK_BYTES = 4;
 /** BPF_CSUM_LEVEL_RESET. */
 const CHECKSUM_UNKNOWN = 3;
-/** Locally administered, unicast, used by no host. */
-const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
 
 /** The complete XDP program; `mac` is the underlay device's. */
 export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
   const [macWord, macHalf] = macParts(mac);
-  const [nowhereWord, nowhereHalf] = macParts(NOWHERE_MAC);
+  const [deviceWord, deviceHalf] = macParts(host.device.mac);
   const pass = "pass";
   return [
     mov(R6, R1),
@@ -136,11 +134,6 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
         jumpIf(R1, "!=", R2, pass),
       ]
       : []),
-    // The source MAC, which is kept, on the stack.
-    load("u32", R1, R7, ETHERNET.SOURCE),
-    store("u32", R10, STACK.HEADERS, R1),
-    load("u16", R1, R7, ETHERNET.SOURCE + 4),
-    store("u32", R10, STACK.HEADERS + 4, R1),
     // First, because some drivers (vmxnet3) have no room for a mark: `loden_rx`
     // can still take the whole packet.
     mov(R1, R6),
@@ -158,12 +151,10 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
     mov(R1, R7),
     add(R1, ETHERNET.BYTES),
     jumpIf(R1, ">", R2, dropped("rx.drop.noRoom")),
-    store("u32", R7, ETHERNET.DESTINATION, nowhereWord),
-    store("u16", R7, ETHERNET.DESTINATION + 4, nowhereHalf),
-    load("u32", R1, R10, STACK.HEADERS),
-    store("u32", R7, ETHERNET.SOURCE, R1),
-    load("u32", R1, R10, STACK.HEADERS + 4),
-    store("u16", R7, ETHERNET.SOURCE + 4, R1),
+    store("u32", R7, ETHERNET.DESTINATION, deviceWord),
+    store("u16", R7, ETHERNET.DESTINATION + 4, deviceHalf),
+    store("u32", R7, ETHERNET.SOURCE, deviceWord),
+    store("u16", R7, ETHERNET.SOURCE + 4, deviceHalf),
     store("u16", R7, ETHERNET.TYPE, networkHalf(ETHERTYPE_IPV4)),
     load("u32", R1, R6, XDP.DATA_META),
     mov(R2, R1),
@@ -185,6 +176,7 @@ export function strip(host: HostConstants, mac: Uint8Array): Instruction[] {
  * counted. R6 is the context.
  */
 export function takeStripped(host: HostConstants): Instruction[] {
+  const [deviceWord, deviceHalf] = macParts(host.device.mac);
   return [
     load("u32", R1, R6, SKB.DATA_META),
     load("u32", R2, R6, SKB.DATA),
@@ -208,7 +200,20 @@ export function takeStripped(host: HostConstants): Instruction[] {
     mov(R1, R6),
     mov(R2, CHECKSUM_UNKNOWN),
     call("csum_level"),
+    // The driver's program of an earlier version leaves the addresses to this
+    // one.
+    load("u32", R1, R6, SKB.DATA),
+    load("u32", R2, R6, SKB.DATA_END),
+    mov(R3, R1),
+    add(R3, ETHERNET.BYTES),
+    jumpIf(R3, ">", R2, "not addressed"),
+    load("u32", R2, R1, ETHERNET.DESTINATION),
+    jumpIf32(R2, "!=", deviceWord, "not addressed"),
+    load("u16", R2, R1, ETHERNET.DESTINATION + 4),
+    jumpIf(R2, "==", deviceHalf, "addressed"),
+    label("not addressed"),
     ...setMacs(host.device, "stripped without room"),
+    label("addressed"),
     ...enter(host),
     label("stripped without room"),
     mov(R0, VERDICT.DROP),

@@ -113,7 +113,7 @@ const CONSTANTS: readonly [string, Partial<HostConstants>, readonly Role[]][] =
     [
       "device's address",
       { device: { ...HOST.device, mac: MAC } },
-      ["hop", "rxDirect", "rxMerge"],
+      ["hop", "rxDirect", "rxMerge", "xdp"],
     ],
     [
       "other end's index",
