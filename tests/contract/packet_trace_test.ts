@@ -88,6 +88,18 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
     assert(performance.now() - beganMs < 10_000);
   });
 
+  Deno.test("packets that others trace are not taken for it", async () => {
+    nft("add table ip mine");
+    nft("add chain ip mine out { type filter hook output priority -500; }");
+    nft("add rule ip mine out meta nftrace set 1");
+    assertEquals(
+      await tracePacket(systemClock, { ...PACKET, id: 4_712 }, send, signal),
+      { kind: "lost", chains: [] },
+    );
+    assertEquals(await trace(), { kind: "left" });
+    nft("delete table ip mine");
+  });
+
   Deno.test("a packet that is not sent is lost", async () => {
     assertEquals(
       await tracePacket(systemClock, PACKET, () => {}, signal),

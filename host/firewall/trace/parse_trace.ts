@@ -26,8 +26,9 @@ const LINE =
 const DROP = /\(verdict drop\)\s*$/;
 
 /**
- * @param own the table that has marked the packet, so that others are told from it.
- * One that reaches its chain `last` has passed all others.
+ * @param own the table whose only rules mark the packet. Others that are traced meet
+ * its chains, too, but not these rules. A packet that reaches its chain `last` has
+ * passed all others.
  */
 export function parseTrace(text: string, own: string): PacketFate {
   const lines = text.split("\n").map((line) => LINE.exec(line))
@@ -37,7 +38,8 @@ export function parseTrace(text: string, own: string): PacketFate {
       ...{ kind: kind!, rest: rest!.trim() },
     }));
   const ids = new Set(
-    lines.filter(({ table }) => table === own).map(({ id }) => id),
+    lines.filter(({ kind, table }) => table === own && kind.endsWith("rule"))
+      .map(({ id }) => id),
   );
   const chains = new Set<string>();
   for (const { chain, family, id, kind, rest, table } of lines) {

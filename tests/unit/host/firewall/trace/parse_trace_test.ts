@@ -3,6 +3,9 @@ import { parseTrace } from "../../../../../host/firewall/trace/parse_trace.ts";
 import { TRACE } from "../../../../support/nft_trace.ts";
 
 const OWN = "loden_explain_812";
+const MARKED =
+  `trace id 1 ip ${OWN} first packet: iif "docker0" ip saddr 10.1.5.2
+trace id 1 ip ${OWN} first rule ip id 7 meta nftrace set 1 (verdict continue)`;
 
 Deno.test("the rule that has dropped the packet is named", () => {
   assertEquals(parseTrace(TRACE, OWN), {
@@ -17,7 +20,7 @@ Deno.test("the rule that has dropped the packet is named", () => {
 
 Deno.test("a policy of iptables is named as iptables does", () => {
   const lines = [
-    `trace id 1 ip ${OWN} first packet: iif "docker0" ip saddr 10.1.5.2`,
+    MARKED,
     "trace id 1 ip filter FORWARD packet: iif docker0",
     "trace id 1 ip filter FORWARD rule counter jump A (verdict jump A)",
     "trace id 1 ip filter FORWARD policy drop ",
@@ -34,7 +37,7 @@ Deno.test("a policy of iptables is named as iptables does", () => {
 });
 
 Deno.test("a packet that reaches the last chain has left", () => {
-  const text = `trace id 1 ip ${OWN} first packet: iif "docker0"
+  const text = `${MARKED}
 trace id 1 ip filter FORWARD policy accept
 trace id 1 ip ${OWN} last packet: oif "flannel0"
 trace id 1 ip outer OUT policy drop`;
@@ -42,7 +45,7 @@ trace id 1 ip outer OUT policy drop`;
 });
 
 Deno.test("what no rule has dropped is lost behind the chains that it passed", () => {
-  const text = `trace id 1 ip ${OWN} first packet: iif "docker0"
+  const text = `${MARKED}
 trace id 1 ip raw PREROUTING policy accept
 trace id 1 ip filter FORWARD rule ip daddr 10.1.7.2 accept (verdict accept)`;
   assertEquals(parseTrace(text, OWN), {
@@ -53,9 +56,12 @@ trace id 1 ip filter FORWARD rule ip daddr 10.1.7.2 accept (verdict accept)`;
 });
 
 Deno.test("packets that others trace do not count", () => {
-  const text = `trace id 1 ip ${OWN} first packet: iif "docker0"
+  const text = `${MARKED}
 trace id 2 ip filter FORWARD policy drop
 trace id 2 ip other last packet: oif eth0
+trace id 3 ip ${OWN} first packet: iif "docker0"
+trace id 3 ip ${OWN} first policy accept
+trace id 3 ip ${OWN} last packet: oif "eth0"
 trace id 1 ip nat POSTROUTING rule comment "(verdict drop)" (verdict accept)`;
   assertEquals(parseTrace(text, OWN), {
     kind: "lost",
