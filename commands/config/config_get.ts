@@ -8,8 +8,10 @@ import { BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
+import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { CommandContext } from "../command.ts";
 import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
+import { settingsHost } from "../doctor/host.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 
 /**
@@ -19,11 +21,13 @@ import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 export async function run(
   io: CommandContext,
   access: RegistryAccess = etcdAccess,
+  host: SettingsHost = settingsHost,
 ): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   refuseWords(io, line);
-  const settings = await readSettings(io, line);
+  const own = await readSettings(io, line);
+  const { settings } = await chooseSettings(own, host);
   const stored = await withRegistry(
     io,
     settings,

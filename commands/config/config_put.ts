@@ -29,8 +29,10 @@ import type { Settings } from "../../config/settings.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { hostLeftovers } from "../agent/host_leftovers.ts";
+import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { CommandContext } from "../command.ts";
 import { isSet, readCommandLine, readSettings } from "../command_line.ts";
+import { settingsHost } from "../doctor/host.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 import { withoutControls } from "../terminal/controls.ts";
 import { describeBackendChange } from "./backend_change.ts";
@@ -42,11 +44,13 @@ export async function run(
   overlapsOf: (config: NetworkConfig) => NetworkOverlap[] = overlapsOnThisHost,
   leftoversOf: (config: NetworkConfig, settings: Settings) => Leftover[] =
     leftoversOnThisHost,
+  host: SettingsHost = settingsHost,
 ): Promise<number> {
   const line = readCommandLine(io);
   if (line === undefined) return exitCodes.ok;
   const text = onlyWord(line.words);
-  const settings = await readSettings(io, line);
+  const own = await readSettings(io, line);
+  const { settings } = await chooseSettings(own, host);
   let check: Check = () => {};
   if (!isSet(line, "force")) {
     const config = readArgument(text);

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConfigMissingError } from "../../../../agent/changes/missing_config.ts";
+import type { SettingsHost } from "../../../../commands/agent_settings.ts";
 import type { RegistryAccess } from "../../../../commands/etcd.ts";
 import { EtcdUnavailableError } from "../../../../commands/failure.ts";
 import { run as get } from "../../../../commands/config/config_get.ts";
@@ -19,6 +20,10 @@ const CONFIG = '{ "Network": "10.1.0.0/16" }';
 
 /** What this machine has must not matter. */
 const noOverlaps = () => [];
+const NO_AGENT: SettingsHost = {
+  findAgent: () => Promise.resolve(undefined),
+  readText: () => undefined,
+};
 
 function rig() {
   const clock = new FakeClock();
@@ -35,7 +40,7 @@ Deno.test("a config is created once, and a repetition writes nothing", async () 
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
   assertEquals(
-    await put(first.as("config put"), access, noOverlaps, noOverlaps),
+    await put(first.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertEquals(first.out, "created /coreos.com/network/config\n");
@@ -43,7 +48,7 @@ Deno.test("a config is created once, and a repetition writes nothing", async () 
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
   assertEquals(
-    await put(again.as("config put"), access, noOverlaps, noOverlaps),
+    await put(again.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertStringIncludes(again.out, "nothing is written");
@@ -55,7 +60,7 @@ Deno.test("another config replaces the one that is there, and names it", async (
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
   const io = new FakeCommandIo([CONFIG]);
   assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
@@ -68,7 +73,7 @@ Deno.test("what a config was does not show its preshared key", async () => {
     '{"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"c2VjcmV0"}}',
   );
   const io = new FakeCommandIo([CONFIG]);
-  await put(io.as("config put"), access, noOverlaps, noOverlaps);
+  await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT);
   assertStringIncludes(
     io.out,
     'it was {"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"hidden"}}',
@@ -80,7 +85,7 @@ Deno.test("what a config was cannot talk to the terminal", async () => {
   etcd.putConfig("\x1b[31m\n");
   const io = new FakeCommandIo([CONFIG]);
   assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertStringIncludes(io.out, "it was ?[31m?\n");
@@ -96,7 +101,7 @@ Deno.test("two hosts that publish at once: the second sees the first one's", asy
   };
   const io = new FakeCommandIo([CONFIG]);
   assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertStringIncludes(io.out, "nothing is written");
@@ -112,6 +117,7 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
         access,
         noOverlaps,
         noOverlaps,
+        NO_AGENT,
       ),
     SettingsError,
     "SubnetLen",
@@ -134,7 +140,7 @@ Deno.test("a key without a meaning is pointed out", async () => {
     '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
   ]);
   assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   assertStringIncludes(
@@ -153,6 +159,7 @@ Deno.test("the config is exactly one word", async () => {
           access,
           noOverlaps,
           noOverlaps,
+          NO_AGENT,
         ),
       UsageError,
       "one word",
@@ -164,7 +171,13 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
   const { clock, etcd, access } = rig();
   etcd.fault = "refused";
   const io = new FakeCommandIo([CONFIG]);
-  const running = put(io.as("config put"), access, noOverlaps, noOverlaps);
+  const running = put(
+    io.as("config put"),
+    access,
+    noOverlaps,
+    noOverlaps,
+    NO_AGENT,
+  );
   await clock.advance(8_000);
   etcd.fault = undefined;
   await clock.advance(8_000);
@@ -196,6 +209,7 @@ Deno.test("a wrong password is no matter of waiting", async () => {
         access,
         noOverlaps,
         noOverlaps,
+        NO_AGENT,
       ),
     RegistryError,
   );
@@ -205,12 +219,12 @@ Deno.test("get prints the config, then its errors", async () => {
   const { etcd, access } = rig();
   etcd.putConfig(CONFIG);
   const io = new FakeCommandIo();
-  assertEquals(await get(io.as("config get"), access), 0);
+  assertEquals(await get(io.as("config get"), access, NO_AGENT), 0);
   assertEquals(io.out, `${CONFIG}\n`);
   etcd.putConfig('{ "Network": "10.1.0.0/30" }');
   const bad = new FakeCommandIo();
   await assertRejects(
-    () => get(bad.as("config get"), access),
+    () => get(bad.as("config get"), access, NO_AGENT),
     NetworkConfigError,
     "Network",
   );
@@ -221,7 +235,7 @@ Deno.test("get without a config names the commands that would put one", async ()
   const { access } = rig();
   const io = new FakeCommandIo(["--etcd-endpoints=http://192.0.2.1:2379"]);
   const error = await assertRejects(
-    () => get(io.as("config get"), access),
+    () => get(io.as("config get"), access, NO_AGENT),
     ConfigMissingError,
   );
   assertStringIncludes(
@@ -257,12 +271,24 @@ Deno.test("a network that this host has no room for is not written, unless force
   assertEquals(etcd.config, undefined);
   const forced = new FakeCommandIo(["--force", CONFIG]);
   assertEquals(
-    await put(forced.as("config put"), access, () => [overlap], noOverlaps),
+    await put(
+      forced.as("config put"),
+      access,
+      () => [overlap],
+      noOverlaps,
+      NO_AGENT,
+    ),
     0,
   );
   const again = new FakeCommandIo([CONFIG]);
   assertEquals(
-    await put(again.as("config put"), access, () => [overlap], noOverlaps),
+    await put(
+      again.as("config put"),
+      access,
+      () => [overlap],
+      noOverlaps,
+      NO_AGENT,
+    ),
     0,
   );
   assertStringIncludes(again.out, "nothing is written");
@@ -273,7 +299,7 @@ async function notesOf(before: string, after: string): Promise<string> {
   etcd.putConfig(before);
   const io = new FakeCommandIo([after]);
   assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps),
+    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
     0,
   );
   return io.err;
@@ -302,7 +328,47 @@ Deno.test("what flannel has left on this host is named when a config is publishe
     fix: "ip link delete flannel.1",
     remove: () => {},
   } as const;
-  await put(io.as("config put"), access, noOverlaps, () => [leftover]);
+  await put(
+    io.as("config put"),
+    access,
+    noOverlaps,
+    () => [leftover],
+    NO_AGENT,
+  );
   assertStringIncludes(io.err, "device flannel.1 with 2 routes");
   assertStringIncludes(io.err, "ip link delete flannel.1");
+});
+
+Deno.test("without settings of their own, the commands use the etcd of the running agent", async () => {
+  const { access } = rig();
+  const opened: [string | undefined, string][] = [];
+  const watched: RegistryAccess = {
+    ...access,
+    open: (settings) => {
+      opened.push([settings.etcdEndpoints[0], settings.etcdPrefix]);
+      return access.open(settings);
+    },
+  };
+  const agent: SettingsHost = {
+    findAgent: () =>
+      Promise.resolve({
+        pid: 7,
+        env: { FLANNELD_ETCD_ENDPOINTS: "http://192.0.2.7:2379" },
+        words: ["--etcd-prefix=/a"],
+        logFile: undefined,
+        unit: undefined,
+      }),
+    readText: () => undefined,
+  };
+  const io = new FakeCommandIo([CONFIG]);
+  await put(io.as("config put"), watched, noOverlaps, noOverlaps, agent);
+  assertEquals(io.out, "created /a/config\n");
+  await get(new FakeCommandIo().as("config get"), watched, agent);
+  const given = new FakeCommandIo(["--etcd-endpoints=http://192.0.2.1:2379"]);
+  await get(given.as("config get"), watched, agent);
+  assertEquals(opened, [
+    ["http://192.0.2.7:2379", "/a"],
+    ["http://192.0.2.7:2379", "/a"],
+    ["http://192.0.2.1:2379", "/coreos.com/network"],
+  ]);
 });
