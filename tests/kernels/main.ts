@@ -36,7 +36,7 @@ import { guestRoot } from "./guest_root.ts";
 import { kernelImage } from "./kernel_image.ts";
 import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
 import { type CardName, CARDS, isCardName } from "./cards.ts";
-import { type RanKernel, updatePage } from "./kernels_page.ts";
+import { updatePage } from "./kernels_page.ts";
 import {
   brokenRow,
   cellsOf,
@@ -182,7 +182,6 @@ async function runAll(
   await makeProjectDisk(project, hosts, signal);
   const disks: Disks = { project, root };
   const rows: KernelRow[] = [];
-  const ran: RanKernel[] = [];
   let passed = 0;
   let failed = 0;
   for (const kernel of kernels) {
@@ -208,11 +207,15 @@ async function runAll(
           signal.throwIfAborted();
           return [brokenRow(card, undefined, describeError(error))];
         });
-        rows.push(...found.map((row) => ({ ...row, kernel: kernel.name })));
+        const named = found.map((row) => ({ ...row, kernel: kernel.name }));
+        rows.push(...named);
         say(`  after ${seconds()} s`);
+        if (!request.write) continue;
+        const date = new Date().toISOString().slice(0, 10);
+        const ran = { name: kernel.name, release: image.release, date };
+        const page = await Deno.readTextFile(PAGE);
+        await Deno.writeTextFile(PAGE, updatePage(page, [ran], named));
       }
-      const date = new Date().toISOString().slice(0, 10);
-      ran.push({ name: kernel.name, release: image.release, date });
       continue;
     }
     await using machine = await VirtualMachine.boot(
@@ -240,10 +243,6 @@ async function runAll(
     say(`\n${markdownTable(HEAD, rows.map(cellsOf))}`);
     failed += rows.filter(({ faults }) => faults.length > 0).length;
     passed += rows.filter(({ faults }) => faults.length === 0).length;
-  }
-  if (request.write) {
-    const page = await Deno.readTextFile(PAGE);
-    await Deno.writeTextFile(PAGE, updatePage(page, ran, rows));
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
