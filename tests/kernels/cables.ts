@@ -14,7 +14,6 @@ export type CableEnd = 1 | 2;
 
 /** Disposed after the machines. */
 export interface Cable extends AsyncDisposable {
-  /** The machine with end 1 must boot first. */
   card(end: CableEnd): Card;
 }
 
@@ -47,9 +46,9 @@ function socketCable(
     card: (end) => ({
       arguments: [
         "-netdev",
-        `stream,id=net0,server=${
-          end === 1 ? "on" : "off"
-        },addr.type=unix,addr.path=${path}`,
+        `stream,id=net0,addr.type=unix,addr.path=${path},` +
+        // The machines boot together, in either order.
+        (end === 1 ? "server=on" : "server=off,reconnect-ms=200"),
         ...device(end),
       ],
       commandPrefix: [],

@@ -58,14 +58,12 @@ export async function runTwoHosts(
       signal,
     );
   };
-  await using first = await boot(1);
-  await using second = await boot(2);
+  await using pair = await bootPair(boot);
+  const { first, second } = pair;
   const machines = [first, second] as const;
   const ask: Ask = (machine, words) => results(machine, words, say, signal);
   const { modes: ofCard, queues }: CardKind = CARDS[card];
-  for (const [index, machine] of machines.entries()) {
-    await ask(machine, `up ${index + 1} ${queues}`);
-  }
+  await both(ask(first, `up 1 ${queues}`), ask(second, `up 2 ${queues}`));
   const rows: Row[] = [];
   for (const mode of modes.filter((mode) => ofCard.includes(mode))) {
     const origin: Origin = { card, mode, release: image.release };
@@ -81,8 +79,12 @@ export async function runTwoHosts(
     );
     rows.push(row);
   }
-  for (const machine of machines) {
-    const { left } = await ask(machine, "cleanup");
+  for (
+    const { left } of await both(
+      ask(first, "cleanup"),
+      ask(second, "cleanup"),
+    )
+  ) {
     if (left === "") continue;
     const last = rows.at(-1)!;
     rows[rows.length - 1] = {
@@ -91,6 +93,28 @@ export async function runTwoHosts(
     };
   }
   return rows;
+}
+
+/** Two machines, of which none is left if the other one does not boot. */
+async function bootPair(
+  boot: (end: CableEnd) => Promise<VirtualMachine>,
+): Promise<
+  AsyncDisposable & { first: VirtualMachine; second: VirtualMachine }
+> {
+  const booting = [boot(1), boot(2)] as const;
+  const booted = await Promise.allSettled(booting);
+  const off = async () => {
+    for (const each of booted) {
+      if (each.status === "fulfilled") await each.value[Symbol.asyncDispose]();
+    }
+  };
+  try {
+    const [first, second] = await Promise.all(booting);
+    return { first, second, [Symbol.asyncDispose]: off };
+  } catch (error) {
+    await off();
+    throw error;
+  }
 }
 
 async function tryMode(
