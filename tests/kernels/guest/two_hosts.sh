@@ -87,7 +87,8 @@ agent() {
   fi
   echo "container=$network.2"
   [ "$1" = 1 ] || return 0
-  "$LODEN" status --json >/tmp/status
+  # An agent that has just started may be too slow for the first question.
+  wait_for 60 sh -c "'$LODEN' status --json >/tmp/status"
   echo "path=$(sed -n 's/.*"dataPath": *"\([a-z-]*\)".*/\1/p' /tmp/status | head -n 1)"
   echo "receive=$(sed -n 's/.*"receive on eth0": *"\([a-z]*\) by .*/\1/p' /tmp/status)"
   echo "attach=$(sed -n 's/.*"receive on eth0": *"[a-z]* by \([^:]*\):.*/\1/p' /tmp/status)"
