@@ -786,6 +786,27 @@ export const MUTANTS: readonly Mutant[] = [
     tests: PROBE_TESTS,
   },
   {
+    fault: "a container of another host fills the buffer for probes",
+    file: "agent/probe/probe_filter.ts",
+    text: "clearBits &= ~netmask(peer.subnet.prefixLength) & ~address",
+    change: "clearBits = peer.subnet.address & address & 0",
+    tests: PROBE_TESTS,
+  },
+  {
+    fault: "the kernel lets any address pass to the socket for probes",
+    file: "linux/socket_filter.ts",
+    text: "[JUMP_IF_ANY_BIT, clearSourceBits, 0, 1]",
+    change: "[JUMP_IF_ANY_BIT, clearSourceBits, 1, 1]",
+    tests: ["tests/contract/probe_socket_test.ts"],
+  },
+  {
+    fault: "explain takes a packet that others trace for its own",
+    file: "host/firewall/trace/parse_trace.ts",
+    text: 'table === own && kind.endsWith("rule")',
+    change: "table === own",
+    tests: ["tests/unit/host/firewall/trace/parse_trace_test.ts"],
+  },
+  {
     fault: "one peer's probes use up what all peers have",
     file: "agent/probe/responder.ts",
     text: "!from.echoLimit.take() || ",
