@@ -304,7 +304,7 @@ function nfTables({ canLoadModules, moduleState }: DoctorHost): Finding {
       return {
         ...fact,
         severity: canLoadModules ? "note" : "ok",
-        value: "not seen by itself: see firewall",
+        value: "not checked separately: see firewall",
       };
   }
 }
