@@ -37,15 +37,8 @@ import { kernelImage } from "./kernel_image.ts";
 import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
 import { type CardName, CARDS, isCardName } from "./cards.ts";
 import { updatePage } from "./kernels_page.ts";
-import {
-  brokenRow,
-  cellsOf,
-  HEAD,
-  type KernelRow,
-  type Row,
-  startedWith,
-} from "./rows.ts";
-import { type Mode, MODES } from "./modes.ts";
+import { brokenRow, cellsOf, HEAD, type KernelRow, type Row } from "./rows.ts";
+import { type Mode, modeName, modeNamed, MODES } from "./modes.ts";
 import { runTwoHosts } from "./two_hosts.ts";
 import { type Disks, VirtualMachine } from "./virtual_machine.ts";
 
@@ -76,7 +69,7 @@ const USAGE =
           each card that the kernel knows
   --cards ${Object.keys(CARDS).join(", ")}
           (those that are listed with the kernel)
-  --modes some of auto, xdp, direct, tun (all of them)
+  --modes some of ${MODES.map(modeName).join(", ")} (all of them)
   --write writes the rows into docs/kernels.md; those of other kernels and cards
           stay
   --help  this text
@@ -150,16 +143,19 @@ function parseRequest(args: string[]): Request | string {
   const cards: string[] | undefined = words.cards?.split(",");
   const unknown = cards?.find((name) => !isCardName(name));
   if (unknown !== undefined) return `there is no card ${unknown}`;
-  const modes: string[] | undefined = words.modes?.split(",");
+  const modes: Mode[] = [];
+  for (const name of words.modes?.split(",") ?? MODES.map(modeName)) {
+    const mode = modeNamed(name);
+    if (mode === undefined) return `there is no mode ${name}`;
+    modes.push(mode);
+  }
   return {
     kernels: kernels.length > 0 ? kernels : KERNELS,
     files: files.length > 0 ? files : FILES,
     script: words.run,
     hosts: words.hosts,
     cards: cards?.filter(isCardName),
-    modes: MODES.filter((mode) =>
-      modes === undefined || modes.includes(startedWith(mode).split("=")[1]!)
-    ),
+    modes,
     write: words.write,
   };
 }

@@ -14,3 +14,13 @@ export const MODES = [
 
 /** One of {@linkcode MODES}. */
 export type Mode = typeof MODES[number];
+
+/** One word for it: `auto`, `xdp`, `direct`, `tun`. */
+export function modeName([dataPath, receive]: Mode): string {
+  return dataPath === "ebpf" ? receive : dataPath;
+}
+
+/** The mode of that name. */
+export function modeNamed(name: string): Mode | undefined {
+  return MODES.find((mode) => modeName(mode) === name);
+}
