@@ -318,7 +318,7 @@ export const BROKEN_WORLDS: readonly BrokenWorld[] = [
     to: (world) => `${goneSubnet(world)}.2`,
     side: "this host",
     stage: "neighbour",
-    fix: /look whether that host runs/,
+    fix: /check that the host is up/,
   },
   {
     name: "the other host does not forward",

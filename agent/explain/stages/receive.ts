@@ -78,7 +78,7 @@ function judgeSender(
     return drop(
       `this host knows no lease for ${source}: it drops the packet, or sends ` +
         "no answer",
-      "look whether both hosts use the same etcd and prefix: loden status",
+      "check that both hosts use the same etcd and prefix: loden status",
     );
   }
   const lease = `${formatCidr(peer.subnet)} is the lease of ${

@@ -76,9 +76,9 @@ export function judgeNeighbour(
   return drop(
     `no machine answers for ${address} on ${device}`,
     gateway === undefined
-      ? `look whether that host runs and still has ${address}; if it is gone ` +
+      ? `check that the host is up and still has ${address}; if it is gone ` +
         "for good, its lease ends by itself"
-      : `look at the router ${address}`,
+      : `check the router ${address}`,
   );
 }
 

@@ -79,7 +79,7 @@ function judgeEchoes(
     return unknown(
       `${address} answers a ping on the underlay, and has never answered through ` +
         "the overlay: it may be a host that does not",
-      `on ${address}: look whether ${carried} arrives (tcpdump)`,
+      `on ${address}: check with tcpdump whether ${carried} arrives`,
     );
   }
   if (underlay === true && largeOutside !== false) {
@@ -96,7 +96,7 @@ function judgeEchoes(
   return unknown(
     `${address} answers neither on the underlay nor through the overlay: it ` +
       "may be down, or drop pings",
-    `look whether ${address} runs`,
+    `check that ${address} is up`,
   );
 }
 

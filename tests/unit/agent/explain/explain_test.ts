@@ -378,7 +378,7 @@ const BROKEN: readonly Broken[] = [
       here.kernel.learnt[0] = { ...entry, state: "failed" };
     },
     place: "this host: neighbour",
-    fix: "look whether that host runs",
+    fix: "check that the host is up",
   },
   {
     name: "the peer's machine has not answered ARP for two seconds",
@@ -388,7 +388,7 @@ const BROKEN: readonly Broken[] = [
       world.isConnected = false;
     },
     place: "this host: neighbour",
-    fix: "look whether that host runs",
+    fix: "check that the host is up",
   },
   {
     name: "the underlay became narrower",
