@@ -14,9 +14,9 @@ import { eventually, type Node, restart, statusOf } from "./overlay.ts";
 import { OverlaySuite } from "./overlay_suite.ts";
 import { assertPings, untilAnswered } from "./traffic.ts";
 
-const REPAIR_MS = 15_000;
+const REPAIR_MS = 30_000;
 /** From when a card is there until packets cross. */
-const FOLLOW_MS = 5_000;
+const FOLLOW_MS = 10_000;
 const CABLE_OUT_MS = 2_000;
 const suite = new OverlaySuite("underlay changes", {
   // Where `eth0` is not there any more.
