@@ -30,18 +30,25 @@ const USAGE =
   --output   the file to make (dist/loden)
 `;
 
-/**
- * The binary of this machine, in `dist/`, for tests: with the official runtime
- * where that can be had.
- */
-export async function compileHere(
+/** The binary of this machine for tests, `dist/loden`. */
+export function compileHere(
+  report: (line: string) => void,
+  signal: AbortSignal,
+): Promise<BuiltBinary> {
+  return compileForTests(Deno.build.target, DEFAULT_OUTPUT, report, signal);
+}
+
+/** A binary for tests: with the official runtime where that can be had. */
+export async function compileForTests(
+  target: string,
+  output: string,
   report: (line: string) => void,
   signal: AbortSignal,
 ): Promise<BuiltBinary> {
   return buildBinary({
-    target: Deno.build.target,
-    runtime: await findTestRuntime(report, signal),
-    output: resolve(DEFAULT_OUTPUT),
+    target,
+    runtime: await findTestRuntime(target, report, signal),
+    output: resolve(output),
     cache: cacheDirectory(),
     signal,
   });

@@ -151,10 +151,17 @@ const CHROMIUM: Requirement = {
   programs: ["chromium"],
   debianPackage: "chromium",
 };
-const QEMU: Requirement = {
-  purpose: "virtual machines",
-  programs: ["qemu-system-x86_64"],
-  debianPackage: "qemu-system-x86",
+const QEMU: Readonly<Record<"amd64" | "arm64", Requirement>> = {
+  amd64: {
+    purpose: "virtual machines",
+    programs: ["qemu-system-x86_64"],
+    debianPackage: "qemu-system-x86",
+  },
+  arm64: {
+    purpose: "virtual machines with arm64 processors",
+    programs: ["qemu-system-aarch64"],
+    debianPackage: "qemu-system-arm",
+  },
 };
 const ENOSYS: Requirement = {
   purpose: "a kernel that lacks a system call",
@@ -187,17 +194,13 @@ const E2FSPROGS: Requirement = {
   debianPackage: "e2fsprogs",
 };
 
-/** What `deno task test:kernels` runs. */
-export const KERNELS_REQUIREMENTS: readonly Requirement[] = [
-  QEMU,
-  KMOD,
-  CPIO,
-  XZ,
-  ZSTD,
-  E2FSPROGS,
-  BUSYBOX,
-  MMDEBSTRAP,
-];
+/** What `deno task test:kernels` runs for machines of these architectures. */
+export function requirementsOfKernels(
+  architectures: Iterable<"amd64" | "arm64">,
+): Requirement[] {
+  const machines = [...new Set(architectures)].map((name) => QEMU[name]);
+  return [...machines, KMOD, CPIO, XZ, ZSTD, E2FSPROGS, MMDEBSTRAP];
+}
 
 /** What `deno task demo` runs. */
 export const DEMO_REQUIREMENTS: readonly Requirement[] = [
@@ -264,7 +267,7 @@ export const TEST_REQUIREMENTS: readonly Requirement[] = [
     FAKETIME,
     ENOSYS,
     ...BOOTED_HOST_REQUIREMENTS,
-    ...KERNELS_REQUIREMENTS,
+    ...requirementsOfKernels(["amd64"]),
     SYSTEMD,
     DEBHELPER,
     SSH_KEYGEN,

@@ -18,17 +18,28 @@ const MIRRORS = {
 /** An apt of its own in a directory. */
 export class DebianArchive {
   readonly #directory: string;
+  readonly #architecture: string;
   readonly #signal: AbortSignal;
 
-  private constructor(directory: string, signal: AbortSignal) {
+  private constructor(
+    directory: string,
+    architecture: string,
+    signal: AbortSignal,
+  ) {
     this.#directory = directory;
+    this.#architecture = architecture;
     this.#signal = signal;
   }
 
-  /** Fetches the lists of `suites` into `directory`: some ten seconds. */
+  /**
+   * Fetches the lists of `suites` into `directory`: some ten seconds.
+   *
+   * @param architecture Debian's name: `arm64`.
+   */
   static async open(
     directory: string,
     suites: readonly string[],
+    architecture: string,
     signal: AbortSignal,
   ): Promise<DebianArchive> {
     for (const name of ["lists/partial", "archives/partial", "parts"]) {
@@ -37,7 +48,7 @@ export class DebianArchive {
     const machine = await Deno.readTextFile(SOURCES);
     const lines = suites.map((suite) => sourceLine(machine, suite));
     await Deno.writeTextFile(`${directory}/sources.list`, lines.join(""));
-    const archive = new DebianArchive(directory, signal);
+    const archive = new DebianArchive(directory, architecture, signal);
     // Without the option, a mirror that does not answer is a warning.
     await archive.#apt(["apt-get", "--quiet", "--error-on=any", "update"]);
     return archive;
@@ -98,6 +109,8 @@ export class DebianArchive {
   ): Promise<string> {
     const own = this.#directory;
     const settings = [
+      `APT::Architecture=${this.#architecture}`,
+      `APT::Architectures=${this.#architecture}`,
       `Dir::Etc::SourceList=${own}/sources.list`,
       `Dir::Etc::SourceParts=${own}/parts`,
       `Dir::Etc::PreferencesParts=${own}/parts`,

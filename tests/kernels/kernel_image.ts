@@ -7,19 +7,20 @@
 
 import { attempt, run } from "../../tools/command.ts";
 import { cached, exists } from "../support/cache.ts";
+import type { Architecture } from "./architecture.ts";
 import type { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
 import type { Kernel } from "./kernels.ts";
 
 /** Raised whenever this module makes something else of the same packages. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** What the initramfs loads, in this order; a kernel may have one built in. */
 const BOOT_MODULES = [
   // ext4 asks for its checksum by the name of an algorithm, which busybox's
   // modprobe does not resolve.
   ...["crc32c_generic", "crc32c_cryptoapi", "libcrc32c"],
-  ...["virtio_pci", "virtio_blk", "ext4", "overlay"],
+  ...["virtio_pci", "virtio_blk", "virtio_console", "ext4", "overlay"],
 ];
 
 const DECOMPRESSORS: Readonly<Record<string, string[]>> = {
@@ -29,6 +30,7 @@ const DECOMPRESSORS: Readonly<Record<string, string[]>> = {
 
 /** Paths of files. */
 export interface KernelImage {
+  readonly architecture: Architecture;
   /** `uname -r`. */
   readonly release: string;
   readonly kernel: string;
@@ -37,10 +39,15 @@ export interface KernelImage {
   readonly modules: string;
 }
 
-/** Fetches and builds it once: some ten seconds and 30 MB of packages. */
+/**
+ * Fetches and builds it once: some ten seconds and 30 MB of packages.
+ *
+ * @param busybox a static one for the kernel's architecture.
+ */
 export async function kernelImage(
   kernel: Kernel,
   archive: DebianArchive,
+  busybox: string,
   signal: AbortSignal,
 ): Promise<KernelImage> {
   const packages = await Promise.all(
@@ -56,10 +63,11 @@ export async function kernelImage(
     for (const candidates of packages) {
       await archive.unpackFirst(candidates, work.path);
     }
-    await build(work.path, path, init, signal);
+    await build(work.path, path, { busybox, init }, signal);
   });
   const release = await Deno.readTextFile(`${directory}/release`);
   return {
+    architecture: kernel.architecture,
     release,
     kernel: `${directory}/kernel`,
     initramfs: `${directory}/initramfs`,
@@ -67,10 +75,18 @@ export async function kernelImage(
   };
 }
 
+/** What an initramfs has besides modules. */
+interface Boot {
+  /** The path of a static busybox. */
+  readonly busybox: string;
+  /** The text of `/init`. */
+  readonly init: string;
+}
+
 async function build(
   unpacked: string,
   target: string,
-  init: string,
+  boot: Boot,
   signal: AbortSignal,
 ): Promise<void> {
   // Older packages have /lib, newer ones /usr/lib.
@@ -88,7 +104,7 @@ async function build(
     ? inModules
     : `${unpacked}/boot/vmlinuz-${release}`;
   await Deno.copyFile(kernel, `${target}/kernel`);
-  await makeInitramfs(base, release, init, `${target}/initramfs`, signal);
+  await makeInitramfs(base, release, boot, `${target}/initramfs`, signal);
   await makeDisk(`${base}/lib/modules`, `${target}/modules.ext4`, signal);
   await Deno.writeTextFile(`${target}/release`, release);
 }
@@ -97,7 +113,7 @@ async function build(
 async function makeInitramfs(
   base: string,
   release: string,
-  init: string,
+  { busybox, init }: Boot,
   target: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -105,7 +121,7 @@ async function makeInitramfs(
   for (const name of ["bin", "dev", "lower", "new", "proc", "sys", "upper"]) {
     await Deno.mkdir(`${work.path}/${name}`);
   }
-  await Deno.copyFile("/bin/busybox", `${work.path}/bin/busybox`);
+  await Deno.copyFile(busybox, `${work.path}/bin/busybox`);
   await Deno.writeTextFile(`${work.path}/init`, init, { mode: 0o755 });
   const files: string[] = [];
   for (const name of BOOT_MODULES) {

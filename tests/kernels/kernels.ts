@@ -1,15 +1,17 @@
 /**
- * The kernels that tests can run on: Debian's, for x86-64.
+ * The kernels that tests can run on: Debian's.
  *
  * @module
  */
 
+import { AMD64, type Architecture, ARM64 } from "./architecture.ts";
 import type { CardName } from "./cards.ts";
 
 /** One kernel, by Debian's names of its packages. */
 export interface Kernel {
   /** What a person calls it: `6.1`. */
   readonly name: string;
+  readonly architecture: Architecture;
   readonly suite: string;
   /** Regular expressions; the newest package that matches each is taken. */
   readonly packages: readonly string[];
@@ -18,7 +20,7 @@ export interface Kernel {
 }
 
 /** The kernels for clouds have no driver of a real card. */
-const USUAL = { cards: ["virtio"] } as const;
+const USUAL = { architecture: AMD64, cards: ["virtio"] } as const;
 
 /** Since 7.2 the image's package is empty, and its parts are two others. */
 export const KERNELS: readonly Kernel[] = [
@@ -48,10 +50,21 @@ export const KERNELS: readonly Kernel[] = [
     { cards: ["e1000e", "igb"] },
   ),
   parts("7.3", "trixie-backports", String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`),
+  image(
+    "6.12-arm64",
+    "trixie-security",
+    String.raw`6\.12\.[0-9]+\+deb13-cloud-arm64`,
+    { architecture: ARM64 },
+  ),
 ];
 
-/** All suites of {@linkcode KERNELS}. */
-export const SUITES: readonly string[] = KERNELS.map(({ suite }) => suite);
+/** The suites that have the kernels of an architecture. */
+export function suitesOf(architecture: Architecture): string[] {
+  const kernels = KERNELS.filter((kernel) =>
+    kernel.architecture === architecture
+  );
+  return [...new Set(kernels.map(({ suite }) => suite))];
+}
 
 function image(
   name: string,

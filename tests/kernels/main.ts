@@ -8,9 +8,9 @@
  * cable instead and prints a table, a row for each way to receive packets. The
  * last line is `N passed, N failed`.
  *
- * The first run downloads about 30 MB a kernel and makes a root file system,
- * which takes a minute or two; both are kept in the cache directory. Nothing but
- * QEMU is installed on this machine.
+ * The first run downloads about 30 MB a kernel and makes a root file system for
+ * each architecture, which takes a minute or two; both are kept in the cache
+ * directory. Nothing but QEMU is installed on this machine.
  *
  * Exit codes: 0, 1 when a test failed or none ran, 2 for bad usage, 128 + n when
  * signal n ended it.
@@ -24,17 +24,23 @@ import { AptHost } from "../../tools/apt.ts";
 import { Interrupted, onInterrupt } from "../../tools/interrupt.ts";
 import { parseJunit, type TestReport } from "../../tools/junit.ts";
 import { requireLinuxRoot } from "../../tools/linux_root.ts";
-import { ensurePackages, KERNELS_REQUIREMENTS } from "../../tools/packages.ts";
-import { compileHere } from "../../tools/compile.ts";
+import {
+  ensurePackages,
+  requirementsOfDist,
+  requirementsOfKernels,
+} from "../../tools/packages.ts";
+import { compileForTests } from "../../tools/compile.ts";
+import { makeDist } from "../../tools/dist/make_dist.ts";
 import { markdownTable } from "../../tools/docs/markdown_table.ts";
 import { extendSystemPath } from "../../tools/system_path.ts";
 import { cacheDirectory } from "../support/cache.ts";
 import { copyTree } from "../support/copy_tree.ts";
+import { type Architecture, isNative } from "./architecture.ts";
 import { DebianArchive } from "./debian_archive.ts";
 import { makeDisk, temporaryDirectory } from "./disk.ts";
-import { guestRoot } from "./guest_root.ts";
+import { type GuestRoot, guestRoot } from "./guest_root.ts";
 import { kernelImage } from "./kernel_image.ts";
-import { type Kernel, KERNELS, SUITES } from "./kernels.ts";
+import { type Kernel, KERNELS, suitesOf } from "./kernels.ts";
 import { type CardName, CARDS, isCardName } from "./cards.ts";
 import { updatePage } from "./kernels_page.ts";
 import { brokenRow, cellsOf, HEAD, type KernelRow, type Row } from "./rows.ts";
@@ -58,18 +64,24 @@ const FILES = [
   "tests/e2e/wireguard_life_test.ts",
 ];
 
+/** What may differ from this machine's: structures, numbers of system calls. */
+const OTHER_ARCHITECTURE_FILES = ["tests/unit/linux"];
+
 const USAGE =
   `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]
-       deno task test:kernels [KERNEL]... --hosts [--cards=LIST] [--modes=LIST] [--write]
+       deno task test:kernels [KERNEL]... --hosts [--cards=LIST] [--modes=LIST] [--package | --write]
 
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
-  FILE    a test file (${FILES.length} that touch the kernel)
+  FILE    a test file or a folder of them (${FILES.length} that touch the kernel)
   --run   a shell script to run instead of tests
   --hosts instead of tests: two hosts on one cable, in each receive mode, with
           each card that the kernel knows
   --cards ${Object.keys(CARDS).join(", ")}
           (those that are listed with the kernel)
   --modes some of ${MODES.map(modeName).join(", ")} (all of them)
+  --package
+          both hosts install the Debian package, which is built first, and start
+          what its unit starts
   --write writes the rows into docs/kernels.md; those of other kernels and cards
           stay
   --help  this text
@@ -78,9 +90,12 @@ const USAGE =
 /** What the command line asks for. */
 interface Request {
   readonly kernels: readonly Kernel[];
-  readonly files: readonly string[];
+  /** `undefined`: the usual ones. */
+  readonly files: readonly string[] | undefined;
   readonly script: string | undefined;
   readonly hosts: boolean;
+  /** Whether the hosts install the Debian package. */
+  readonly packaged: boolean;
   /** Only these. */
   readonly cards: readonly CardName[] | undefined;
   readonly modes: readonly Mode[];
@@ -107,7 +122,14 @@ async function main(args: string[]): Promise<number> {
   const { signal } = interrupt;
   try {
     requireLinuxRoot("run tests on other kernels");
-    await ensurePackages(KERNELS_REQUIREMENTS, apt, say, signal);
+    const architectures = request.kernels.map(({ architecture }) =>
+      architecture.debian
+    );
+    const requirements = [
+      ...requirementsOfKernels(architectures),
+      ...requirementsOfDist({ formats: request.packaged ? ["deb"] : [] }),
+    ];
+    await ensurePackages(requirements, apt, say, signal);
     return await runAll(request, signal);
   } catch (error) {
     if (signal.reason instanceof Interrupted) {
@@ -125,7 +147,7 @@ function parseRequest(args: string[]): Request | string {
   const words = parseArgs(args, {
     // Without "_" the kernel 5.10 would be the number 5.1.
     string: ["_", "cards", "modes", "run"],
-    boolean: ["hosts", "write"],
+    boolean: ["hosts", "package", "write"],
     unknown: (word: string) => {
       if (word.startsWith("-")) refused ??= `there is no ${word}`;
       return !word.startsWith("-");
@@ -133,9 +155,10 @@ function parseRequest(args: string[]): Request | string {
   });
   if (refused !== undefined) return refused;
   const names: string[] = words._ as string[];
-  const files = names.filter((name) => name.endsWith(".ts"));
+  const isFile = (name: string) => name.includes("/");
+  const files = names.filter(isFile);
   const kernels: Kernel[] = [];
-  for (const name of names.filter((name) => !name.endsWith(".ts"))) {
+  for (const name of names.filter((name) => !isFile(name))) {
     const kernel = KERNELS.find((each) => each.name === name);
     if (kernel === undefined) return `there is no kernel ${name}`;
     kernels.push(kernel);
@@ -151,9 +174,10 @@ function parseRequest(args: string[]): Request | string {
   }
   return {
     kernels: kernels.length > 0 ? kernels : KERNELS,
-    files: files.length > 0 ? files : FILES,
+    files: files.length > 0 ? files : undefined,
     script: words.run,
     hosts: words.hosts,
+    packaged: words.package,
     cards: cards?.filter(isCardName),
     modes,
     write: words.write,
@@ -165,18 +189,9 @@ async function runAll(
   signal: AbortSignal,
 ): Promise<number> {
   const { files, hosts, kernels, script } = request;
-  say("Debian's package lists");
-  const archive = await DebianArchive.open(
-    `${cacheDirectory()}/debian`,
-    SUITES,
-    signal,
-  );
-  say("the root file system");
-  const root = await guestRoot(signal);
   await using work = await temporaryDirectory();
-  const project = `${work.path}/project.ext4`;
-  await makeProjectDisk(project, hosts, signal);
-  const disks: Disks = { project, root };
+  const program = request.packaged ? "package" : hosts ? "binary" : undefined;
+  const supplies = new Map<Architecture, Supplies>();
   const rows: KernelRow[] = [];
   let passed = 0;
   let failed = 0;
@@ -185,7 +200,13 @@ async function runAll(
       request.cards?.includes(card) ?? true
     );
     if (hosts && cards.length === 0) continue;
-    const image = await kernelImage(kernel, archive, signal);
+    const { architecture } = kernel;
+    const shared = supplies.get(architecture) ??
+      await supply(architecture, program, work.path, signal);
+    supplies.set(architecture, shared);
+    const { archive, project, root } = shared;
+    const image = await kernelImage(kernel, archive, root.busybox, signal);
+    const disks: Disks = { project, root: root.image };
     say(`\nLinux ${image.release}`);
     const directory = `${work.path}/${kernel.name}`;
     await Deno.mkdir(directory);
@@ -227,7 +248,10 @@ async function runAll(
       else failed += 1;
       continue;
     }
-    const totals = await runTests(machine, files, signal);
+    const usual = isNative(architecture)
+      ? FILES
+      : [...OTHER_ARCHITECTURE_FILES, ...FILES];
+    const totals = await runTests(machine, files ?? usual, signal);
     say(
       `Linux ${image.release}: ${totals.passed} passed, ${totals.failed} ` +
         `failed, ${totals.notRun} not for this kernel, ${seconds()} s`,
@@ -242,6 +266,38 @@ async function runAll(
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** In what form the agents come to the hosts. */
+type Program = "binary" | "package";
+
+/** What all kernels of an architecture share. */
+interface Supplies {
+  readonly archive: DebianArchive;
+  readonly root: GuestRoot;
+  /** The path of the disk with the tree. */
+  readonly project: string;
+}
+
+async function supply(
+  architecture: Architecture,
+  program: Program | undefined,
+  directory: string,
+  signal: AbortSignal,
+): Promise<Supplies> {
+  const { debian } = architecture;
+  say(`Debian's package lists for ${debian}`);
+  const archive = await DebianArchive.open(
+    `${cacheDirectory()}/debian-${debian}`,
+    suitesOf(architecture),
+    debian,
+    signal,
+  );
+  say(`the root file system for ${debian}`);
+  const root = await guestRoot(architecture, signal);
+  const project = `${directory}/project-${debian}.ext4`;
+  await makeProjectDisk(architecture, project, program, signal);
+  return { archive, root, project };
 }
 
 /** A file that fails outside its tests has failed once. */
@@ -268,18 +324,28 @@ deno test --allow-all --cached-only --no-check --junit-path=/tmp/junit.xml ${
   return { ...report, failed };
 }
 
-/** The files of the tree as they are, without what git ignores but the binary. */
+/** The files of the tree as they are, without what git ignores but the program. */
 async function makeProjectDisk(
+  { target }: Architecture,
   image: string,
-  withBinary: boolean,
+  program: Program | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   await using work = await temporaryDirectory();
   await copyTree(work.path, signal);
-  if (withBinary) {
-    const { path } = await compileHere(say, signal);
-    await Deno.mkdir(`${work.path}/dist`);
-    await Deno.copyFile(path, `${work.path}/dist/loden`);
+  const binary = `${work.path}/dist/loden`;
+  if (program !== undefined) {
+    await compileForTests(target, binary, say, signal);
+  }
+  if (program === "package") {
+    await makeDist({
+      binary,
+      formats: ["deb"],
+      out: `${work.path}/dist`,
+      runtime: "recovered",
+      signal,
+    });
+    await Deno.remove(binary);
   }
   await makeDisk(work.path, image, signal);
 }

@@ -56,7 +56,7 @@ export class VirtualMachine implements AsyncDisposable {
    * @throws when it has not booted after three minutes, with its console's end.
    */
   static async boot(
-    { initramfs, kernel, modules }: KernelImage,
+    { architecture, initramfs, kernel, modules }: KernelImage,
     { project, root }: Disks,
     { card, directory }: MachineOptions,
     signal: AbortSignal,
@@ -65,20 +65,21 @@ export class VirtualMachine implements AsyncDisposable {
     const console = `${directory}/console.log`;
     const [program, ...words] = [
       ...card?.commandPrefix ?? [],
-      "qemu-system-x86_64",
+      architecture.qemu,
     ];
     const process = new Deno.Command(program!, {
       args: [
         ...words,
-        ...["-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max"],
+        ...["-accel", "tcg,thread=multi", ...architecture.machine],
         ...["-m", `${MEMORY_MEGABYTES}`, "-smp", "1", "-no-reboot"],
         ...["-nodefaults", "-display", "none", "-monitor", "none"],
+        ...controlPort(socket),
         ...[root, modules, project].flatMap(drive),
         ...card?.arguments ?? [],
         ...["-kernel", kernel, "-initrd", initramfs],
-        ...["-append", "console=ttyS0 panic=-1 quiet net.ifnames=0"],
+        "-append",
+        `console=${architecture.console} panic=-1 quiet net.ifnames=0`,
         ...["-serial", `file:${console}`],
-        ...["-serial", `unix:${socket},server=on,wait=off`],
       ],
       stdin: "null",
       stdout: "null",
@@ -171,6 +172,15 @@ export class VirtualMachine implements AsyncDisposable {
       signal.removeEventListener("abort", abort);
     }
   }
+}
+
+/** A port without a terminal's rules: lines of any length pass as they are. */
+function controlPort(socket: string): string[] {
+  return [
+    ...["-chardev", `socket,id=control,path=${socket},server=on,wait=off`],
+    ...["-device", "virtio-serial-pci"],
+    ...["-device", "virtserialport,chardev=control"],
+  ];
 }
 
 function drive(image: string, index: number): string[] {

@@ -14,7 +14,11 @@ const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** Compiles the tree at `root` as it is. @returns what that prints. */
 export async function compile(root: string, output: string): Promise<string> {
   const { signal } = new AbortController();
-  const runtime = await findTestRuntime((line) => console.log(line), signal);
+  const runtime = await findTestRuntime(
+    Deno.build.target,
+    (line) => console.log(line),
+    signal,
+  );
   return await run([
     ...["env", "-C", root, Deno.execPath(), "run", "-A", "tools/compile.ts"],
     ...[`--output=${output}`, `--runtime=${runtime}`],

@@ -12,7 +12,7 @@
  */
 
 import { LodenError } from "../../errors.ts";
-import { run } from "../command.ts";
+import { unpackNpmArchive } from "../npm_archive.ts";
 import type { CompileRuntime } from "./compile_runtime.ts";
 
 /** The one version that can be had this way. */
@@ -138,22 +138,7 @@ async function provide(
   if (await hasChecksum(path, { sha256 })) return path;
   const directory = await Deno.makeTempDir();
   try {
-    await run(
-      [
-        "npm",
-        "pack",
-        "--loglevel=error",
-        part.npmPackage,
-        "--pack-destination",
-        directory,
-      ],
-      { signal },
-    );
-    const [archive] = [...Deno.readDirSync(directory)];
-    await run(
-      ["tar", "-xzf", `${directory}/${archive!.name}`, "-C", directory],
-      { signal },
-    );
+    await unpackNpmArchive(part.npmPackage, directory, signal);
     // Under its name only when it is whole.
     const fresh = `${path}.${Deno.pid}`;
     const bytes = await Deno.readFile(`${directory}/${part.path}`);

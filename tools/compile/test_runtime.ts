@@ -19,16 +19,17 @@ export interface RuntimeSources {
 }
 
 /**
- * The official runtime of this Deno for this machine; only where neither Deno's
- * cache nor its site has it, the recovered one. That is reported: such tests run
- * another Deno than a release has.
+ * The official runtime of this Deno for `target`; only where neither Deno's cache
+ * nor its site has it, the recovered one. That is reported: such tests run another
+ * Deno than a release has.
  */
 export async function findTestRuntime(
+  target: string,
   report: (line: string) => void,
   signal: AbortSignal,
   sources: RuntimeSources = { isCached, isOffered },
 ): Promise<RuntimeKind> {
-  const path = `release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
+  const path = `release/v${Deno.version.deno}/denort-${target}.zip`;
   if (await sources.isCached(path)) return "official";
   const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
   let why: string;

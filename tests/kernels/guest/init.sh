@@ -1,8 +1,7 @@
 #!/bin/sh
-# Process 1 of a virtual machine: makes a small system, then runs what the
-# second serial port says. A job is a line `run ID BASE64`, a shell script. Its
-# output comes back as it is written, in lines that begin with `+`; its end is a
-# line `= ID CODE`.
+# Process 1 of a virtual machine: makes a small system, then runs what its control
+# port says. A job is a line `run ID BASE64`, a shell script. Its output comes back
+# as it is written, in lines that begin with `+`; its end is a line `= ID CODE`.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root DENO_DIR=/opt/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 CI=true
 mount -t proc proc /proc
@@ -22,8 +21,7 @@ done
 [ -c /dev/net/tun ] || mknod /dev/net/tun c 10 200
 ip link set lo up
 echo guest >/proc/sys/kernel/hostname
-exec 3<>/dev/ttyS1
-stty raw -echo <&3
+exec 3<>"$(echo /dev/vport*p1)"
 echo "ready $(uname -r)" >&3
 while read -r word id script <&3; do
   case $word in

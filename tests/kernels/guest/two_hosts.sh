@@ -10,10 +10,15 @@
 #   reset PEER-CONTAINER   takes the card's link away, and its rings
 #   cleanup                stops the agent and removes what is left
 #
-# A result is a line `name=value`; a failure ends with another code than 0.
+# A result is a line `name=value`; a failure ends with another code than 0. If the
+# project has a Debian package in dist/, that is installed, and the agent is
+# started as its unit would.
 set -eu
 ETCD=http://192.0.2.11:2379
+UNIT=/usr/lib/systemd/system/loden.service
+PACKAGE=$(echo /opt/loden/dist/loden_*.deb)
 LODEN=/opt/loden/dist/loden
+[ ! -e "$PACKAGE" ] || LODEN=/usr/bin/loden
 
 wait_for() { # SECONDS COMMAND...
   tries=$(($1 * 5))
@@ -31,8 +36,15 @@ wait_for() { # SECONDS COMMAND...
 
 start_agent() {
   : >/tmp/loden.log
-  setsid "$LODEN" --etcd-endpoints="$ETCD" --iface=eth0 "$@" \
-    >>/tmp/loden.log 2>&1 </dev/null &
+  command="$LODEN --etcd-endpoints=$ETCD --iface=eth0"
+  if [ -e "$PACKAGE" ]; then
+    set -a
+    . /etc/default/loden
+    set +a
+    command=$(sed -n 's/^ExecStart=//p' "$UNIT")
+  fi
+  # shellcheck disable=SC2086 # words
+  setsid $command "$@" >>/tmp/loden.log 2>&1 </dev/null &
   echo $! >/tmp/loden.pid
   # Another Loden that asks would take the processor that this one needs.
   wait_for 120 grep -q event=agent.ready /tmp/loden.log
@@ -42,6 +54,14 @@ stop_agent() {
   [ -s /tmp/loden.pid ] || return 0
   kill "$(cat /tmp/loden.pid)" 2>/dev/null || true
   wait_for 20 sh -c "! kill -0 $(cat /tmp/loden.pid)"
+}
+
+install_package() {
+  dpkg --install "$PACKAGE"
+  {
+    echo "FLANNELD_ETCD_ENDPOINTS=$ETCD"
+    echo "FLANNELD_IFACE=eth0"
+  } >>/etc/default/loden
 }
 
 up() {
@@ -54,6 +74,7 @@ up() {
   ip link set eth0 up
   # As Docker does.
   echo 1 >/proc/sys/net/ipv4/ip_forward
+  [ ! -e "$PACKAGE" ] || install_package
   [ "$1" = 1 ] || return 0
   setsid etcd --data-dir /tmp/etcd --listen-client-urls "$ETCD" \
     --advertise-client-urls "$ETCD" >/tmp/etcd.log 2>&1 </dev/null &
@@ -220,7 +241,11 @@ left() {
 
 cleanup() {
   stop_agent
-  "$LODEN" cleanup
+  if [ -e "$PACKAGE" ]; then
+    dpkg --purge loden
+  else
+    "$LODEN" cleanup
+  fi
   # The kernel frees programs a moment later.
   tries=20
   while [ -n "$(left)" ] && [ $tries -gt 0 ]; do

@@ -6,6 +6,7 @@ import {
   ensurePackages,
   MissingPackagesError,
   type PackageHost,
+  requirementsOfKernels,
   TEST_REQUIREMENTS,
 } from "../../../tools/packages.ts";
 
@@ -102,5 +103,20 @@ Deno.test("a program to compare with is required where it is measured, and only 
   assertEquals(
     packages(["vxlan", "fastd", "wireguard-go", "nebula"]).slice(own.length),
     ["fastd", "wireguard-go", "wireguard-tools", "nebula"],
+  );
+});
+
+Deno.test("QEMU for arm64 is needed only when an arm64 kernel is to run, and in no other test", () => {
+  const arm = "qemu-system-arm";
+  const packages = (...architectures: ("amd64" | "arm64")[]) =>
+    requirementsOfKernels(architectures).map((each) => each.debianPackage);
+  assertEquals(packages("amd64", "amd64").includes(arm), false);
+  assertEquals(
+    packages("amd64", "arm64").filter((name) => name.startsWith("qemu")),
+    ["qemu-system-x86", arm],
+  );
+  assertEquals(
+    TEST_REQUIREMENTS.some((each) => each.debianPackage === arm),
+    false,
   );
 });

@@ -5,10 +5,12 @@ import {
 } from "../../../../tools/compile/test_runtime.ts";
 
 const signal = new AbortController().signal;
+const TARGET = "aarch64-unknown-linux-gnu";
 
 async function found(sources: Partial<RuntimeSources>) {
   const lines: string[] = [];
-  const kind = await findTestRuntime((line) => lines.push(line), signal, {
+  const report = (line: string) => lines.push(line);
+  const kind = await findTestRuntime(TARGET, report, signal, {
     isCached: () => Promise.resolve(false),
     isOffered: () => Promise.resolve(false),
     ...sources,
@@ -28,7 +30,7 @@ Deno.test("tests that compile with the recovered runtime say so, and why", async
   assertEquals(missing.kind, "recovered");
   assertMatch(
     missing.lines.join("\n"),
-    /^https:\/\/dl\.deno\.land does not have release\/v[\d.]+\/denort-\S+\.zip: compiling with --runtime=recovered$/,
+    /^https:\/\/dl\.deno\.land does not have release\/v[\d.]+\/denort-aarch64-unknown-linux-gnu\.zip: compiling with --runtime=recovered$/,
   );
   const { kind, lines } = await found({
     isOffered: () => Promise.reject(new TypeError("no route")),
@@ -42,7 +44,7 @@ Deno.test("tests that compile with the recovered runtime say so, and why", async
 Deno.test("an abort is none of these", async () => {
   await assertRejects(
     () =>
-      findTestRuntime(() => {}, AbortSignal.abort(new Error("stop")), {
+      findTestRuntime(TARGET, () => {}, AbortSignal.abort(new Error("stop")), {
         isCached: () => Promise.resolve(false),
         isOffered: (_, signal) => Promise.reject(signal.reason),
       }),
