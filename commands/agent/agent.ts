@@ -35,7 +35,6 @@ import { whyConfined } from "../../host/confined_command.ts";
 import { findFlanneld } from "../../host/flanneld_process.ts";
 import { readWatchdogTimeout, SystemdNotifier } from "../../host/systemd.ts";
 import { systemClock } from "../../linux/clock.ts";
-import { releaseProgramPages } from "../../linux/program_pages.ts";
 import { systemRandom } from "../../linux/random.ts";
 import { VERSION } from "../../version.ts";
 import { composeAgent, FEATURES } from "./agent_parts.ts";
@@ -43,12 +42,10 @@ import { listenerRoutes, socketRoutes } from "./routes.ts";
 import { buildCommit } from "../build_commit.ts";
 import type { CommandContext, CommandEntry, CommandIo } from "../command.ts";
 import { closeDebugger } from "../../agent/process/debugger_guard.ts";
+import { releaseStartMemory } from "../../agent/process/start_memory.ts";
 import { exitCodeOf } from "../failure.ts";
 
 const log = getLogger(["loden", "agent"]);
-
-/** Packets and Docker come first. */
-const AFTER_READY_MS = 1_000;
 
 /**
  * Runs the agent until a signal or an error that waiting cannot cure ends it.
@@ -172,7 +169,7 @@ async function runAgent(
       socketRoutes(state, metrics, probes),
       new Map([["/monitor", monitorRoute(monitor, paths.socket)]]),
     );
-    onceReady(state, ending.signal, releaseProgramPages);
+    onceReady(state, () => releaseStartMemory(systemClock, ending.signal));
     try {
       await Promise.all([
         agent.run(ending.signal).finally(() => ending.abort()),
@@ -197,17 +194,11 @@ function refuseFlanneld(settings: Settings): void {
   throw new FlanneldRunningError(flanneld.pid, flanneld.shared);
 }
 
-/** Runs work after the start, when the processor is idle. */
-function onceReady(
-  state: AgentState,
-  signal: AbortSignal,
-  action: () => void,
-): void {
+function onceReady(state: AgentState, action: () => void): void {
   const end = state.onChange(() => {
     if (!state.facts.ready) return;
     end();
-    systemClock.sleep(AFTER_READY_MS, signal)
-      .then(action, () => {});
+    action();
   });
 }
 
