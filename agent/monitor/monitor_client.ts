@@ -16,6 +16,8 @@ export interface EventLines extends AsyncDisposable {
 /**
  * Resolves once the agent has begun to answer.
  *
+ * @param signal ends the stream.
+ * @param limit ends the wait for the beginning alone.
  * @throws {AgentNotRunningError} if nothing listens on the socket.
  * @throws {AgentAccessError} if this user may not open it.
  * @throws {TooManyListenersError} if there are too many.
@@ -24,32 +26,47 @@ export interface EventLines extends AsyncDisposable {
 export async function listenToAgent(
   socketPath: string,
   signal: AbortSignal,
+  limit: AbortSignal,
 ): Promise<EventLines> {
+  signal.throwIfAborted();
   using owned = new DisposableStack();
   const client = owned.use(Deno.createHttpClient({
     proxy: { transport: "unix", path: socketPath },
   }));
   const leaving = new AbortController();
+  let reader: ReadableStreamDefaultReader<string> | undefined = undefined;
+  const leave = () => {
+    leaving.abort();
+    // Deno 2.7 forgets the signal of a fetch when it collects garbage. If it has
+    // ended the stream, this fails.
+    reader?.cancel().catch(() => {});
+  };
+  signal.addEventListener("abort", leave, { once: true });
+  owned.defer(() => signal.removeEventListener("abort", leave));
+  limit.addEventListener("abort", leave, { once: true });
   let response: Response;
   try {
     // An address, because a name would be resolved: see `status_client.ts`.
     response = await fetch("http://127.0.0.1/monitor", {
       client,
-      signal: AbortSignal.any([signal, leaving.signal]),
+      signal: leaving.signal,
     });
   } catch (error) {
     signal.throwIfAborted();
     throw connectionError(socketPath, error);
+  } finally {
+    limit.removeEventListener("abort", leave);
   }
   if (response.status === 503) throw new TooManyListenersError(socketPath);
   if (!response.ok || response.body === null) {
     throw new AgentAnswerError(socketPath, await response.text());
   }
+  reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const kept = owned.move();
   return {
-    lines: linesOf(response.body),
+    lines: linesOf(reader),
     [Symbol.asyncDispose]: () => {
-      leaving.abort();
+      leave();
       kept[Symbol.dispose]();
       return Promise.resolve();
     },
@@ -57,12 +74,14 @@ export async function listenToAgent(
 }
 
 async function* linesOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  reader: ReadableStreamDefaultReader<string>,
 ): AsyncGenerator<string> {
   let rest = "";
   try {
-    for await (const text of body.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
       rest = lines.pop()!;
       yield* lines;
     }

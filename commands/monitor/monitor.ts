@@ -10,10 +10,7 @@ import {
   type InstancePaths,
   instancePaths,
 } from "../../agent/instance/instance.ts";
-import {
-  type EventLines,
-  listenToAgent,
-} from "../../agent/monitor/monitor_client.ts";
+import { listenToAgent } from "../../agent/monitor/monitor_client.ts";
 import {
   type MonitorEvent,
   parseMonitorEvent,
@@ -64,7 +61,10 @@ async function follow(
   signal: AbortSignal,
 ): Promise<number> {
   // First, so that events are not lost while the peers are listed.
-  await using events = await connect(paths, signal);
+  await using events = await askAgent(
+    paths,
+    (limit) => listenToAgent(paths.socket, signal, limit),
+  );
   if (filter.wantsPeers) {
     const { peers } = await askAgent(
       paths,
@@ -93,24 +93,4 @@ async function follow(
 function textOf({ given }: CommandLine, name: string): string | undefined {
   const value = given.get(name)?.value;
   return value === undefined || value === "" ? undefined : String(value);
-}
-
-/** The time for an answer ends with its beginning: events come for as long as you wait. */
-function connect(
-  paths: InstancePaths,
-  signal: AbortSignal,
-): Promise<EventLines> {
-  return askAgent(paths, async (timeout) => {
-    const late = new AbortController();
-    const onLate = () => late.abort();
-    timeout.addEventListener("abort", onLate, { once: true });
-    try {
-      return await listenToAgent(
-        paths.socket,
-        AbortSignal.any([signal, late.signal]),
-      );
-    } finally {
-      timeout.removeEventListener("abort", onLate);
-    }
-  });
 }
