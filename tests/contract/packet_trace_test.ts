@@ -77,7 +77,7 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
   });
 
   Deno.test("an nft that ends early is the reason that is given", async () => {
-    using _nft = fakeNft(`printf 'table ip x {\n}\n'; exec sleep 0.1`);
+    using _nft = fakeNft("exec sleep 0.1");
     await assertRejects(() => trace(), NoTraceError, "nft has ended");
   });
 
@@ -98,6 +98,18 @@ testInNamespace("the trace of a packet", import.meta.url, () => {
     );
     assertEquals(await trace(), { kind: "left" });
     nft("delete table ip mine");
+  });
+
+  Deno.test("nft that reads many rules first is waited for", async () => {
+    const [real] = runSync("which", ["nft"]).split("\n");
+    using _nft = fakeNft(`mkfifo "$0.fifo"
+exec 3<&0
+while read -r line; do
+  case $line in monitor*) sleep 1 ;; esac
+  echo "$line"
+done <&3 >"$0.fifo" 2>/dev/null &
+exec ${real} -i <"$0.fifo" 3<&-`);
+    assertEquals(await trace(), { kind: "left" });
   });
 
   Deno.test("a packet that is not sent is lost", async () => {

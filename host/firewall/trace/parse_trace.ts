@@ -21,31 +21,45 @@ export type PacketFate =
   /** Something else has taken it, after these chains; none: it never came. */
   | { readonly kind: "lost"; readonly chains: readonly string[] };
 
+/** Chains of the table that marks packets, by what a packet shows that meets them. */
+export const OWN_CHAINS = {
+  /** That it is followed. */
+  first: "first",
+  local: "local",
+  /** That it has passed all others. */
+  last: "last",
+  /** That nft prints what is traced. */
+  ready: "ready",
+} as const;
+
 const LINE =
   /^trace id (\w+) (\w+) (\S+) (\S+) (packet:|(?:unknown )?rule|verdict|policy) ?(.*)$/;
 const DROP = /\(verdict drop\)\s*$/;
 
+interface Line {
+  readonly id: string;
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly kind: string;
+  readonly rest: string;
+}
+
 /**
- * @param own the table whose only rules mark the packet. Others that are traced meet
- * its chains, too, but not these rules. A packet that reaches its chain `last` has
- * passed all others.
+ * @param own the table whose only rules mark packets. Others that are traced meet its
+ * chains, too, but not these rules.
  */
 export function parseTrace(text: string, own: string): PacketFate {
-  const lines = text.split("\n").map((line) => LINE.exec(line))
-    .filter((match) => match !== null)
-    .map(([, id, family, table, chain, kind, rest]) => ({
-      ...{ id: id!, family: family!, table: table!, chain: chain! },
-      ...{ kind: kind!, rest: rest!.trim() },
-    }));
+  const lines = linesOf(text);
   const ids = new Set(
-    lines.filter(({ kind, table }) => table === own && kind.endsWith("rule"))
+    lines.filter((line) => isMark(line, own) && line.chain !== OWN_CHAINS.ready)
       .map(({ id }) => id),
   );
   const chains = new Set<string>();
   for (const { chain, family, id, kind, rest, table } of lines) {
     if (!ids.has(id)) continue;
     if (table === own) {
-      if (chain === "last") return { kind: "left" };
+      if (chain === OWN_CHAINS.last) return { kind: "left" };
       continue;
     }
     chains.add(`${family} ${table} ${chain}`);
@@ -62,4 +76,24 @@ export function parseTrace(text: string, own: string): PacketFate {
     }
   }
   return { kind: "lost", chains: [...chains] };
+}
+
+/** Whether a packet has met the chain `ready`. */
+export function isReady(text: string, own: string): boolean {
+  return linesOf(text).some((line) =>
+    isMark(line, own) && line.chain === OWN_CHAINS.ready
+  );
+}
+
+function isMark({ kind, table }: Line, own: string): boolean {
+  return table === own && kind.endsWith("rule");
+}
+
+function linesOf(text: string): Line[] {
+  return text.split("\n").map((line) => LINE.exec(line))
+    .filter((match) => match !== null)
+    .map(([, id, family, table, chain, kind, rest]) => ({
+      ...{ id: id!, family: family!, table: table!, chain: chain! },
+      ...{ kind: kind!, rest: rest!.trim() },
+    }));
 }

@@ -11,8 +11,15 @@
 import { LodenError } from "../../../errors.ts";
 import { childEnvironment } from "../../../linux/child_environment.ts";
 import type { Clock } from "../../../linux/clock.ts";
-import { formatIpv4, type Ipv4 } from "../../../net/ipv4.ts";
-import { type PacketFate, parseTrace } from "./parse_trace.ts";
+import { sendPacket } from "../../../linux/raw_packet.ts";
+import { buildFirstPacket } from "../../../net/first_packet.ts";
+import { formatIpv4, type Ipv4, ipv4FromBytes } from "../../../net/ipv4.ts";
+import {
+  isReady,
+  OWN_CHAINS,
+  type PacketFate,
+  parseTrace,
+} from "./parse_trace.ts";
 
 /** By which the packet is known. */
 export interface TracedPacket {
@@ -35,10 +42,14 @@ export class NoTraceError extends LodenError {
 const LIMIT_SECONDS = 3;
 /** For an nft that does not end when it is told to. */
 const KILL_SECONDS = 0.5;
-const READY_MS = 1_000;
+/** Until nft prints what is traced: it reads all rules of the host before. */
+const READY_MS = 2_000;
 const ATTEMPTS = 4;
 const ATTEMPT_MS = 200;
 const LOOK_MS = 20;
+const LOOPBACK = ipv4FromBytes(Uint8Array.of(127, 0, 0, 1));
+/** RFC 863. */
+const DISCARD_PORT = 9;
 
 /**
  * Sends it up to four times, until its fate is known.
@@ -54,15 +65,24 @@ export async function tracePacket(
   const table = `loden_explain_${Deno.pid}`;
   await using nft = new Nft();
   await nft.write(commands(table, packet));
-  // The list of the table, which comes when it is there.
-  const isListed = () => nft.output.includes("\n}");
-  await until(() => isListed() || nft.error !== "", READY_MS);
-  if (!isListed()) throw new NoTraceError(nft.error || "nft does not answer");
+  const marker = buildFirstPacket({
+    ...markerOf(packet),
+    protocol: 17,
+    ports: [DISCARD_PORT, DISCARD_PORT],
+    sizeBytes: 0,
+  });
+  const isTracing = () => {
+    if (isReady(nft.output, table)) return true;
+    if (nft.error === "") sendPacket(marker, LOOPBACK);
+    return nft.error !== "";
+  };
+  await until(isTracing, READY_MS);
+  if (!isReady(nft.output, table)) throw nft.failure();
   const fate = () => parseTrace(nft.output, table);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     send();
     if (await until(() => fate().kind !== "lost", ATTEMPT_MS)) return fate();
-    if (nft.hasEnded) throw new NoTraceError(nft.error || "nft has ended");
+    if (nft.hasEnded) throw nft.failure();
   }
   return fate();
 
@@ -75,25 +95,33 @@ export async function tracePacket(
   }
 }
 
-function commands(
-  table: string,
-  { destination, id, source, ttl }: TracedPacket,
-): string {
+/** A packet of this host to itself, which its table drops. */
+function markerOf({ id }: TracedPacket): TracedPacket {
+  return { source: LOOPBACK, destination: LOOPBACK, id, ttl: 1 };
+}
+
+function commands(table: string, packet: TracedPacket): string {
+  const { first, last, local, ready } = OWN_CHAINS;
   const chain = (name: string, hook: string, priority: number) =>
     `add chain ip ${table} ${name} ` +
     `{ type filter hook ${hook} priority ${priority}; }`;
-  const mark = (name: string) =>
+  const mark = (
+    name: string,
+    { destination, id, source, ttl }: TracedPacket,
+    verdict = "",
+  ) =>
     `add rule ip ${table} ${name} ip id ${id} ip ttl ${ttl} ip saddr ${
       formatIpv4(source)
-    } ip daddr ${formatIpv4(destination)} meta nftrace set 1`;
+    } ip daddr ${formatIpv4(destination)} meta nftrace set 1 ${verdict}`;
   return [
     `add table ip ${table} { flags owner; }`,
-    chain("first", "prerouting", -400),
-    chain("local", "output", -400),
-    chain("last", "postrouting", 400),
-    mark("first"),
-    mark("local"),
-    `list table ip ${table}`,
+    chain(ready, "output", -401),
+    chain(first, "prerouting", -400),
+    chain(local, "output", -400),
+    chain(last, "postrouting", 400),
+    mark(ready, markerOf(packet), "drop"),
+    mark(first, packet),
+    mark(local, packet),
     "monitor trace",
     "",
   ].join("\n");
@@ -136,6 +164,11 @@ class Nft implements AsyncDisposable {
   /** The first line of what it has complained about. */
   get error(): string {
     return this.#errors.trim().split("\n", 1)[0]!;
+  }
+
+  failure(): NoTraceError {
+    const what = this.hasEnded ? "nft has ended" : "nft does not answer";
+    return new NoTraceError(this.error || what);
   }
 
   async write(text: string): Promise<void> {

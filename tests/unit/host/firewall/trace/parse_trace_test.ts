@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { parseTrace } from "../../../../../host/firewall/trace/parse_trace.ts";
+import {
+  isReady,
+  parseTrace,
+} from "../../../../../host/firewall/trace/parse_trace.ts";
 import { TRACE } from "../../../../support/nft_trace.ts";
 
 const OWN = "loden_explain_812";
@@ -67,4 +70,12 @@ trace id 1 ip nat POSTROUTING rule comment "(verdict drop)" (verdict accept)`;
     kind: "lost",
     chains: ["ip nat POSTROUTING"],
   });
+});
+
+Deno.test("a packet in the chain ready shows that nft prints, and is not the one that is followed", () => {
+  const ready = `trace id 4 ip ${OWN} ready packet: oif "lo" ip saddr 127.0.0.1
+trace id 4 ip ${OWN} ready unknown rule handle 6 (verdict drop)`;
+  assertEquals(isReady(ready, OWN), true);
+  assertEquals(parseTrace(ready, OWN), { kind: "lost", chains: [] });
+  assertEquals(isReady(MARKED, OWN), false);
 });
