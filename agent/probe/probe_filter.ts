@@ -26,15 +26,17 @@ export function filterFor(
   peers: Iterable<{ readonly peer: Peer; readonly address: Ipv4 }>,
 ): Omit<ProbeFilter, "port"> {
   let least = PROBE_TTL;
-  let clearBits = 0xffff_ffff;
+  // Without peers, any address may be that of the first one.
+  let clearBits: number | undefined;
   for (const { address, peer } of peers) {
     least = Math.min(least, leastTtl(target, peer));
-    clearBits &= ~netmask(peer.subnet.prefixLength) & ~address;
+    const hostBits = ~netmask(peer.subnet.prefixLength);
+    clearBits = (clearBits ?? hostBits) & hostBits & ~address;
   }
   return {
     devices: target.devices,
     leastTtl: least,
-    clearSourceBits: toIpv4(clearBits),
+    clearSourceBits: toIpv4(clearBits ?? 0),
   };
 }
 

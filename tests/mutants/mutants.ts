@@ -788,8 +788,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     fault: "a container of another host fills the buffer for probes",
     file: "agent/probe/probe_filter.ts",
-    text: "clearBits &= ~netmask(peer.subnet.prefixLength) & ~address",
-    change: "clearBits = peer.subnet.address & address & 0",
+    text: "(clearBits ?? hostBits) & hostBits & ~address",
+    change: "hostBits & address & 0",
     tests: PROBE_TESTS,
   },
   {
