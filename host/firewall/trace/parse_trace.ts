@@ -26,6 +26,7 @@ export const OWN_CHAINS = {
   /** That it is followed. */
   first: "first",
   local: "local",
+  forward: "forward",
   /** That it has passed all others. */
   last: "last",
   /** That nft prints what is traced. */
@@ -47,7 +48,8 @@ interface Line {
 
 /**
  * @param own the table whose only rules mark packets. Others that are traced meet its
- * chains, too, but not these rules.
+ * chains, too, but not these rules. A packet can have two ids: where bridges call
+ * iptables (br_netfilter), it gets another one when it leaves its bridge.
  */
 export function parseTrace(text: string, own: string): PacketFate {
   const lines = linesOf(text);

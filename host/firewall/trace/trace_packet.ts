@@ -101,27 +101,28 @@ function markerOf({ id }: TracedPacket): TracedPacket {
 }
 
 function commands(table: string, packet: TracedPacket): string {
-  const { first, last, local, ready } = OWN_CHAINS;
+  const { first, forward, last, local, ready } = OWN_CHAINS;
   const chain = (name: string, hook: string, priority: number) =>
     `add chain ip ${table} ${name} ` +
     `{ type filter hook ${hook} priority ${priority}; }`;
-  const mark = (
-    name: string,
-    { destination, id, source, ttl }: TracedPacket,
-    verdict = "",
-  ) =>
-    `add rule ip ${table} ${name} ip id ${id} ip ttl ${ttl} ip saddr ${
-      formatIpv4(source)
-    } ip daddr ${formatIpv4(destination)} meta nftrace set 1 ${verdict}`;
+  const mark = (name: string, { id, source, ttl }: TracedPacket, more = "") =>
+    `add rule ip ${table} ${name} ip id ${id} ip ttl ${ttl} ` +
+    `ip saddr ${formatIpv4(source)} ${more} meta nftrace set 1`;
+  const to = ({ destination }: TracedPacket) =>
+    `ip daddr ${formatIpv4(destination)}`;
+  const marker = markerOf(packet);
   return [
     `add table ip ${table} { flags owner; }`,
     chain(ready, "output", -401),
     chain(first, "prerouting", -400),
     chain(local, "output", -400),
+    chain(forward, "forward", -400),
     chain(last, "postrouting", 400),
-    mark(ready, markerOf(packet), "drop"),
-    mark(first, packet),
-    mark(local, packet),
+    `${mark(ready, marker, to(marker))} drop`,
+    mark(first, packet, to(packet)),
+    mark(local, packet, to(packet)),
+    // Another rule may have changed the destination, and the host has taken one.
+    mark(forward, { ...packet, ttl: packet.ttl - 1 }),
     "monitor trace",
     "",
   ].join("\n");
