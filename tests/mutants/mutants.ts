@@ -800,6 +800,13 @@ export const MUTANTS: readonly Mutant[] = [
     tests: ["tests/contract/probe_socket_test.ts"],
   },
   {
+    fault: "explain loses a packet that leaves a bridge with br_netfilter",
+    file: "host/firewall/trace/trace_packet.ts",
+    text: "mark(forward, { ...packet, ttl: packet.ttl - 1 })",
+    change: "mark(forward, packet)",
+    tests: ["tests/contract/packet_trace_test.ts"],
+  },
+  {
     fault: "explain takes a packet that others trace for its own",
     file: "host/firewall/trace/parse_trace.ts",
     text: 'table === own && kind.endsWith("rule")',
