@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { KernelPacketSteering } from "../../linux/packet_steering.ts";
+import {
+  KernelPacketSteering,
+  parseCpuMask,
+} from "../../linux/packet_steering.ts";
 import { runSync, testInNamespace } from "./in_namespace.ts";
 import { packetSteeringContract } from "./packet_steering_contract.ts";
 
@@ -28,10 +31,10 @@ testInNamespace("packet steering", import.meta.url, () => {
     using device = veth(3);
     device.steering.setCpus(device.veth, 1n);
     const set = [0, 1, 2].map((queue) =>
-      Number(Deno.readTextFileSync(
+      parseCpuMask(Deno.readTextFileSync(
         `/sys/class/net/veth7/queues/rx-${queue}/rps_cpus`,
       ))
     );
-    assertEquals(set, [1, 1, 1]);
+    assertEquals(set, [1n, 1n, 1n]);
   });
 });
