@@ -12,8 +12,8 @@ import { Rig } from "../rig/rig.ts";
 
 /** After the second release of memory. */
 const AFTER_READY_MS = 70_000;
-/** In MB of 10^6 bytes. */
-const MOST_MB = { tun: 82, ebpf: 66 };
+/** In MB of 10^6 bytes: a tenth more than docs/binary.md says. */
+const MOST_MB = { tun: 92, ebpf: 71 };
 
 Deno.test("a minute after its start, an idle agent has little in memory", async () => {
   assert(
