@@ -38,7 +38,7 @@ import {
   eventually,
   FIRST,
   ip,
-  KernelPathHost,
+  type KernelPathHost,
   openBpfDescriptors,
   OWN_ADDRESS,
   peerOf,
@@ -46,6 +46,7 @@ import {
   PREFIX_ALIAS,
   REMOTE,
   SECOND,
+  testOnHost as test,
 } from "../support/kernel_path_host.ts";
 import { address, network, OWN_SUBNET } from "../support/kernel_world.ts";
 import { fragmentationNeeded } from "../support/outer_packet.ts";
@@ -67,22 +68,6 @@ const ROUTES = [...PEER_ROUTES, UNREACHABLE];
 const { suffix } = ownershipOf(PREFIX_ALIAS);
 /** In frames that earlier versions have stripped; no device's. */
 const NOWHERE_MAC = Uint8Array.of(0x02, 0x4c, 0x6f, 0x64, 0x65, 0x6e);
-
-/** A host with `eth0`, which is removed afterwards. */
-function test(
-  name: string,
-  run: (host: KernelPathHost) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    const host = new KernelPathHost();
-    try {
-      host.plugIn();
-      await run(host);
-    } finally {
-      await host.clean();
-    }
-  });
-}
 
 /** An agent in a process of its own, until it is killed. */
 async function agent(options: object = {}) {

@@ -17,13 +17,14 @@ import { hasLinkKind, hasUpperKind } from "../support/link_kind.ts";
 import {
   FIRST,
   ip,
-  KernelPathHost,
+  type KernelPathHost,
   OTHER_MAC,
   OWN_ADDRESS,
   peerOf,
   PEERS,
   REMOTE,
   type StackKind,
+  testOnHost as test,
 } from "../support/kernel_path_host.ts";
 import { testInNamespace } from "./in_namespace.ts";
 
@@ -44,22 +45,6 @@ function kinds(): StackKind[] {
     ["macvlan", hasUpperKind("macvlan")],
   ];
   return all.filter(([, isThere]) => isThere).map(([kind]) => kind);
-}
-
-/** A host with `eth0`, which is removed afterwards. */
-function test(
-  name: string,
-  run: (host: KernelPathHost) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    const host = new KernelPathHost();
-    try {
-      host.plugIn();
-      await run(host);
-    } finally {
-      await host.clean();
-    }
-  });
 }
 
 async function startOn(

@@ -514,6 +514,22 @@ function withoutSuffix(name: string): string {
   return name.replace(/^(loden_\w+)_[0-9a-f]{5}$/, "$1");
 }
 
+/** A test on a host with `eth0`, which is removed afterwards. */
+export function testOnHost(
+  name: string,
+  run: (host: KernelPathHost) => Promise<void>,
+): void {
+  Deno.test(name, async () => {
+    const host = new KernelPathHost();
+    try {
+      host.plugIn();
+      await run(host);
+    } finally {
+      await host.clean();
+    }
+  });
+}
+
 /** Descriptors of programs and maps that this process holds. */
 export function openBpfDescriptors(): string[] {
   return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
