@@ -5,7 +5,7 @@
  * Loden appends two fields of its own, {@linkcode HOST_ID_FIELD} and
  * {@linkcode DATA_PATH_FIELD}, after flannel's, which flannel ignores. It
  * writes no other key under `<prefix>/subnets`, because one that flannel cannot
- * read makes every flannel lose all its peers (compat 12.1).
+ * read makes every flannel lose all its peers (compat 3.7).
  *
  * @module
  */

@@ -34,7 +34,7 @@ export interface TlsFiles {
  * Credentials for one endpoint. The files are read here, so that a bad one is
  * reported at once, and again for each connection that the channel opens. Only
  * the scheme of the endpoint decides whether they are used; a CA without a
- * certificate is enough (flannel ignores it then, compat 12.13).
+ * certificate is enough (flannel ignores it then, compat 3.9).
  *
  * @throws {TlsFileError}
  */

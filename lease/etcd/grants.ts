@@ -18,7 +18,7 @@ const SWEEP_PAUSE_MS = 10_000;
 
 /**
  * Grants etcd leases and revokes those without attached keys, so that no
- * restart or renewal leaves one behind (flannel does, compat 12.8).
+ * restart or renewal leaves one behind (flannel does, compat 3.3).
  *
  * Revoking deletes the attached keys. Whether a key is attached is therefore
  * always read from etcd, never inferred: a put that was reported as failed may
