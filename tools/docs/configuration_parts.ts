@@ -5,11 +5,7 @@
  */
 
 import { toJsonSchema } from "@valibot/to-json-schema";
-import {
-  environmentName,
-  FLAG_GROUPS,
-  type FlagSpec,
-} from "../../config/flag_spec.ts";
+import { FLAG_GROUPS, type FlagSpec } from "../../config/flag_spec.ts";
 import { AGENT_FLAGS } from "../../config/flags.ts";
 import { describeDefault, flagForm } from "../../commands/help/help_text.ts";
 import * as v from "valibot";
@@ -40,7 +36,7 @@ function flagTables(): string {
     .filter(({ members }) => members.length > 0)
     .map(({ group, members }) =>
       `### ${group}\n\n` + markdownTable(
-        ["flag", "default", "environment", "from", "meaning"],
+        ["flag", "default", "from", "meaning"],
         members.map(flagRow),
       )
     )
@@ -52,7 +48,6 @@ function flagRow(flag: FlagSpec): string[] {
   return [
     code(flagForm(flag)),
     fallback === undefined ? "" : code(fallback),
-    flag.commandLineOnly ? "" : code(environmentName(flag)),
     flag.origin,
     flag.help + describeRange(flag),
   ];
@@ -63,14 +58,17 @@ function describeRange(flag: FlagSpec): string {
   return `; ${flag.min} to ${flag.max}`;
 }
 
+/** The flags that have the same reason share a row. */
 function inertTable(kind: "ignored" | "refused"): string {
+  const byReason = Map.groupBy(
+    withStatus(kind),
+    ({ status }) => status.kind === "active" ? "" : status.reason,
+  );
   return markdownTable(
-    ["flag", "from", "meant", "why"],
-    withStatus(kind).map((flag) => [
-      code(flagForm(flag)),
-      flag.origin,
-      flag.help,
-      flag.status.kind === "active" ? "" : flag.status.reason,
+    ["flags", "why"],
+    [...byReason].map(([reason, flags]) => [
+      flags.map((flag) => code(flagForm(flag))).join(", "),
+      reason,
     ]),
   );
 }
