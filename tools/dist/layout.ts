@@ -93,7 +93,9 @@ export function layout(rendered: RenderedFiles): LayoutEntry[] {
     ...MONITORING.map((file) => packaging(`usr/share/loden/${file}`, file)),
     { path: `${DOC}/LICENSE`, source: { file: "LICENSE" } },
     { path: `${DOC}/README.md`, source: { file: "README.md" } },
-    { path: `${DOC}/CONTRIBUTING.md`, source: { file: "CONTRIBUTING.md" } },
+    ...["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map((
+      file,
+    ): LayoutEntry => ({ path: `${DOC}/${file}`, source: { file } })),
     ...documents.map((name): LayoutEntry => ({
       path: `${DOC}/docs/${name}`,
       source: { file: `docs/${name}` },
