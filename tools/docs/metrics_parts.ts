@@ -16,16 +16,20 @@ export function renderMetricsParts(): Record<string, string> {
   const metrics: readonly Metric[] = CATALOGUE;
   return {
     metrics: markdownTable(
-      ["metric", "type", "labels", "meaning", "OpenTelemetry"],
+      ["metric", "type", "labels", "meaning"],
       metrics.map((metric) => [
         code(metric.name),
         metric.type,
         describeLabels(metric),
-        metric.help + (metric.isPerPeer ? " With `--metrics-peers`." : ""),
-        metric.otel === undefined ? "" : code(metric.otel),
+        describe(metric),
       ]),
     ),
   };
+}
+
+function describe({ help, isPerPeer, otel }: Metric): string {
+  return help + (isPerPeer ? " With `--metrics-peers`." : "") +
+    (otel === undefined ? "" : ` OpenTelemetry: ${code(otel)}.`);
 }
 
 function describeLabels({ labels = {} }: Metric): string {
