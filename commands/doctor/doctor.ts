@@ -20,7 +20,7 @@ import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { DoctorHost } from "./check.ts";
 import { CHECKS } from "./checks.ts";
 import { renderFindings } from "./doctor_text.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, findingOn } from "./finding.ts";
 import { openHost, settingsHost } from "./host.ts";
 import { runChecks } from "./run_checks.ts";
 
@@ -73,12 +73,9 @@ export async function run(
 }
 
 function sourceFinding(source: string | undefined): Finding[] {
-  return source === undefined ? [] : [{
-    code: "settings.source",
-    severity: "ok",
-    what: "settings",
-    value: `those of ${source}`,
-  }];
+  return source === undefined
+    ? []
+    : [findingOn("settings.source", "settings")("ok", `those of ${source}`)];
 }
 
 /** What the command prints in a pipe, for a bundle. */

@@ -25,11 +25,22 @@ export interface Finding {
   /** What was found, on one line. */
   readonly value: string;
   /** What to do: a command, where there is one. */
-  readonly fix?: string | undefined;
+  readonly fix?: string;
 }
 
-/** A finding without its code, for functions that know only that. */
-export type Fact = Omit<Finding, "code">;
+/** Makes findings with one code about one thing: `fact("warning", "is full")`. */
+export function findingOn(
+  code: FindingCode,
+  what: string,
+): (severity: Severity, value: string, fix?: string) => Finding {
+  return (severity, value, fix) => ({
+    code,
+    severity,
+    what,
+    value,
+    ...fix !== undefined && { fix },
+  });
+}
 
 /** The worst first or last is the caller's choice: this is its rank. */
 export function rankOf({ severity }: Pick<Finding, "severity">): number {

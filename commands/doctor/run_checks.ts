@@ -7,7 +7,7 @@
 import { describeError, LodenError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
 import type { Check, DoctorHost } from "./check.ts";
-import { type Finding, rankOf } from "./finding.ts";
+import { type Finding, findingOn, rankOf } from "./finding.ts";
 
 /** How long to wait, and what to call meanwhile. */
 export interface RunChecksOptions {
@@ -46,13 +46,11 @@ async function runCheck(
   const late = clock.sleep(limitMs, done.signal).then(() => {
     limit.abort();
     return whenLate?.(host) ?? [
-      {
-        code: "doctor.late",
-        severity: "warning",
-        what: name,
-        value: `not known: no result within ${limitMs / 1000} s`,
-        fix: "run the command again: the host is busy, or what it asks hangs",
-      } as const,
+      findingOn("doctor.late", name)(
+        "warning",
+        `not known: no result within ${limitMs / 1000} s`,
+        "run the command again: the host is busy, or what it asks hangs",
+      ),
     ];
   });
   // A check that is done first ends it.
@@ -64,12 +62,12 @@ async function runCheck(
     return await Promise.race([result, late]);
   } catch (error) {
     if (!isExpected(error)) throw error;
-    return [{
-      code: "doctor.failed",
-      severity: "warning",
-      what: name,
-      value: `not known: ${describeError(error)}`,
-    }];
+    return [
+      findingOn("doctor.failed", name)(
+        "warning",
+        `not known: ${describeError(error)}`,
+      ),
+    ];
   } finally {
     done.abort();
     limit.abort();

@@ -7,7 +7,7 @@
 import { isShown } from "../../../agent/status/health.ts";
 import { VERSION } from "../../../version.ts";
 import type { Check, DoctorHost } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** See the module. */
 export const agentCheck: Check = {
@@ -20,12 +20,9 @@ export const agentCheck: Check = {
 };
 
 function settingsWarnings({ settings }: DoctorHost): Finding[] {
-  return settings.warnings.map(({ text }) => ({
-    code: "settings.warning",
-    severity: "note",
-    what: "settings",
-    value: text,
-  }));
+  return settings.warnings.map(({ text }) =>
+    findingOn("settings.warning", "settings")("note", text)
+  );
 }
 
 async function agent(
@@ -34,49 +31,44 @@ async function agent(
 ): Promise<Finding[]> {
   const { etcdPrefix } = host.settings;
   const sight = await host.agent(signal);
-  const fact = { code: "agent.state", what: "agent" } as const;
+  const fact = findingOn("agent.state", "agent");
   if (sight.kind === "absent") {
-    return [{
-      ...fact,
-      severity: "note",
-      value: `none of ${etcdPrefix} is running`,
-    }];
+    return [fact("note", `none of ${etcdPrefix} is running`)];
   }
   if (sight.kind === "unseen") {
-    return [{
-      ...fact,
-      severity: host.isRoot ? "warning" : "note",
-      value: `not known: ${sight.reason}`,
-    }];
+    return [
+      fact(host.isRoot ? "warning" : "note", `not known: ${sight.reason}`),
+    ];
   }
   const { pid, ready, version, waitingFor, warnings } = sight.status;
-  const findings: Finding[] = [{
-    ...fact,
-    severity: ready ? "ok" : "warning",
-    value: `process ${pid} of ${etcdPrefix}, ` +
-      (ready ? "ready" : `not ready, waiting: ${waitingFor ?? "to start"}`),
-    ...ready ? {} : { fix: "loden status" },
-  }];
+  const who = `process ${pid} of ${etcdPrefix}`;
+  const findings = [
+    ready ? fact("ok", `${who}, ready`) : fact(
+      "warning",
+      `${who}, not ready, waiting: ${waitingFor ?? "to start"}`,
+      "loden status",
+    ),
+  ];
   if (version !== VERSION) {
-    findings.push({
-      code: "agent.version",
-      severity: "note",
-      what: "agent",
-      value: `runs version ${version}, this command is ${VERSION}`,
-      fix: "systemctl restart loden",
-    });
+    findings.push(
+      findingOn("agent.version", "agent")(
+        "note",
+        `runs version ${version}, this command is ${VERSION}`,
+        "systemctl restart loden",
+      ),
+    );
   }
   const shown = warnings.filter(isShown);
   if (shown.length > 0) {
-    findings.push({
-      code: "agent.warnings",
-      severity: shown.some(({ severity }) => severity === "error")
-        ? "problem"
-        : "warning",
-      what: "agent",
-      value: `it warns of ${shown.map(({ code }) => code).join(", ")}`,
-      fix: "loden status",
-    });
+    findings.push(
+      findingOn("agent.warnings", "agent")(
+        shown.some(({ severity }) => severity === "error")
+          ? "problem"
+          : "warning",
+        `it warns of ${shown.map(({ code }) => code).join(", ")}`,
+        "loden status",
+      ),
+    );
   }
   return findings;
 }
@@ -88,11 +80,11 @@ function flanneld({ findFlanneld, readText }: DoctorHost): Finding[] {
   const unit = /\/([^/]+\.service)\s*$/m.exec(
     readText(`/proc/${pid}/cgroup`) ?? "",
   )?.[1];
-  return [{
-    code: "flanneld.running",
-    severity: "problem",
-    what: "flanneld",
-    value: `process ${pid} uses ${shared}: the agent does not start beside it`,
-    fix: unit === undefined ? `kill ${pid}` : `systemctl disable --now ${unit}`,
-  }];
+  return [
+    findingOn("flanneld.running", "flanneld")(
+      "problem",
+      `process ${pid} uses ${shared}: the agent does not start beside it`,
+      unit === undefined ? `kill ${pid}` : `systemctl disable --now ${unit}`,
+    ),
+  ];
 }

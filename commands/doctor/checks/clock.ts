@@ -7,7 +7,7 @@
 
 import type { EndpointReport } from "../../../lease/etcd/endpoint_report.ts";
 import type { Check, DoctorHost } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** What time servers keep easily; a date over HTTP has whole seconds. */
 const TOLERANCE_MS = 2_000;
@@ -25,23 +25,21 @@ export const clockCheck: Check = {
 
 function compare({ aheadMs, url }: EndpointReport): Finding {
   const { least, most } = aheadMs!;
-  const fact = { code: "clock.etcd", what: "clock" } as const;
+  const fact = findingOn("clock.etcd", "clock");
   const differenceMs = least > 0 ? least : most < 0 ? -most : 0;
   if (differenceMs <= TOLERANCE_MS) {
-    return {
-      ...fact,
-      severity: "ok",
-      value: `agrees with ${url} within ` +
+    return fact(
+      "ok",
+      `agrees with ${url} within ` +
         `${Math.ceil((differenceMs + most - least) / 1_000)} s`,
-    };
+    );
   }
-  return {
-    ...fact,
-    severity: "warning",
-    value: `is ${describeSeconds(differenceMs)} ` +
+  return fact(
+    "warning",
+    `is ${describeSeconds(differenceMs)} ` +
       `${least > 0 ? "behind" : "ahead of"} ${url}: one of the two is wrong`,
-    fix: SYNC,
-  };
+    SYNC,
+  );
 }
 
 /** Whether anything keeps the clock matters less if it is right. */
@@ -50,19 +48,13 @@ function synchronization(
   isCompared: boolean,
 ): Finding {
   const { maxErrorMs, synchronized } = clockSync();
-  const fact = { code: "clock.sync", what: "clock" } as const;
+  const fact = findingOn("clock.sync", "clock");
   return synchronized
-    ? {
-      ...fact,
-      severity: "ok",
-      value: `set by a time server, at most ${maxErrorMs.toFixed()} ms wrong`,
-    }
-    : {
-      ...fact,
-      severity: isCompared ? "note" : "warning",
-      value: "no time server sets it",
-      fix: SYNC,
-    };
+    ? fact(
+      "ok",
+      `set by a time server, at most ${maxErrorMs.toFixed()} ms wrong`,
+    )
+    : fact(isCompared ? "note" : "warning", "no time server sets it", SYNC);
 }
 
 function describeSeconds(ms: number): string {

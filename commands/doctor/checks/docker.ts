@@ -27,7 +27,7 @@ import { FirewallError } from "../../../host/firewall/errors.ts";
 import { type Cidr, formatCidr } from "../../../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../../../net/ipv4.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 import { mayUseNfTables } from "./firewall.ts";
 
 /** See the module. */
@@ -36,12 +36,12 @@ export const dockerCheck: Check = {
   run: async (host, signal) => {
     const engine = await host.engine();
     if (engine === undefined) {
-      return [{
-        code: "docker.engine",
-        severity: "note",
-        what: "docker",
-        value: "no daemon runs in this network namespace",
-      }];
+      return [
+        findingOn("docker.engine", "docker")(
+          "note",
+          "no daemon runs in this network namespace",
+        ),
+      ];
     }
     const text = host.readText(DAEMON_CONFIG_PATH) ?? "";
     const options = engineOptions(engine.words, text);
@@ -70,73 +70,57 @@ function engineFinding(
   { isRoot }: DoctorHost,
   version: string | undefined,
 ): Finding {
-  const fact = { code: "docker.engine", what: "docker" } as const;
+  const fact = findingOn("docker.engine", "docker");
   if (version === "") {
-    return {
-      ...fact,
-      severity: "warning",
-      value: "dockerd runs and does not answer on /run/docker.sock",
-      fix: "journalctl -u docker -e",
-    };
+    return fact(
+      "warning",
+      "dockerd runs and does not answer on /run/docker.sock",
+      "journalctl -u docker -e",
+    );
   }
-  return {
-    ...fact,
-    severity: "ok",
-    value: version ??
+  return fact(
+    "ok",
+    version ??
       `dockerd runs${isRoot ? "" : "; only root may ask its version"}`,
-  };
+  );
 }
 
 /** Settings that matter, whatever the lease is. */
 function settings(options: EngineOptions): Finding[] {
   const isOn = (name: string, byDefault: boolean) =>
     (options.get(name) ?? String(byDefault)) === "true";
+  const iptables = findingOn("docker.iptables", "docker iptables");
+  const liveRestore = findingOn("docker.live-restore", "docker live-restore");
+  const proxy = findingOn("docker.userland-proxy", "docker proxy");
   return [
     isOn("iptables", true)
-      ? {
-        code: "docker.iptables",
-        severity: "ok",
-        what: "docker iptables",
-        value: "Docker sets its rules; it sets ip_forward when it starts",
-      }
-      : {
-        code: "docker.iptables",
-        severity: "note",
-        what: "docker iptables",
-        value: "off (--iptables=false): published ports, and masquerade " +
+      ? iptables(
+        "ok",
+        "Docker sets its rules; it sets ip_forward when it starts",
+      )
+      : iptables(
+        "note",
+        "off (--iptables=false): published ports, and masquerade " +
           "without --ip-masq, need rules of your own",
-      },
+      ),
     isOn("live-restore", false)
-      ? {
-        code: "docker.live-restore",
-        severity: "note",
-        what: "docker live-restore",
-        value:
-          "on: while containers run, docker0 keeps its old subnet over a " +
+      ? liveRestore(
+        "note",
+        "on: while containers run, docker0 keeps its old subnet over a " +
           "restart of Docker; when the subnet changes, stop them first",
-        fix: "docker stop $(docker ps -q) && systemctl restart docker",
-      }
-      : {
-        code: "docker.live-restore",
-        severity: "ok",
-        what: "docker live-restore",
-        value: "off: a restart of Docker restarts the containers",
-      },
+        "docker stop $(docker ps -q) && systemctl restart docker",
+      )
+      : liveRestore("ok", "off: a restart of Docker restarts the containers"),
     isOn("userland-proxy", true)
-      ? {
-        code: "docker.userland-proxy",
-        severity: "ok",
-        what: "docker proxy",
-        value: "on: docker-proxy serves published ports for this host itself",
-      }
-      : {
-        code: "docker.userland-proxy",
-        severity: "ok",
-        what: "docker proxy",
-        value: "off: rules alone serve published ports",
-      },
+      ? proxy(
+        "ok",
+        "on: docker-proxy serves published ports for this host itself",
+      )
+      : proxy("ok", "off: rules alone serve published ports"),
   ];
 }
+
+const optionsFact = findingOn("docker.options", "docker options");
 
 /** What is known about Docker and the network. */
 interface Context {
@@ -156,22 +140,21 @@ async function overlay(
 ): Promise<Finding[]> {
   const { network, subnetEnv: { ipMasq, mtuBytes, subnet } } = known;
   if (network === undefined || subnet === undefined) {
-    return [{
-      code: "docker.options",
-      severity: "note",
-      what: "docker options",
-      value:
+    return [
+      optionsFact(
+        "note",
         `not compared: ${host.settings.subnetFile} does not say a subnet ` +
-        "yet",
-    }];
+          "yet",
+      ),
+    ];
   }
   if (!isSeen) {
-    return [{
-      code: "docker.options",
-      severity: "note",
-      what: "docker options",
-      value: "not compared: the command line of dockerd cannot be read",
-    }];
+    return [
+      optionsFact(
+        "note",
+        "not compared: the command line of dockerd cannot be read",
+      ),
+    ];
   }
   const config = parseDaemonConfig(text);
   const fit = checkBridges(
@@ -218,67 +201,57 @@ function compareOptions(
   options: EngineOptions,
   { onLease, problem }: BridgeFit,
 ): Finding[] {
-  const fact = { code: "docker.options", what: "docker options" } as const;
   const wrong = [...wanted].filter(([name, value]) =>
     (options.get(name) ?? DEFAULTS.get(name)) !== value
   );
   const text = wrong.map(([name, value]) => `--${name}=${value}`).join(" ");
   if (wrong.length === 0) {
-    return [{
-      ...fact,
-      severity: "ok",
-      value: `dockerd runs with ${
-        [...wanted].map(([name, value]) => `--${name}=${value}`).join(" ")
-      }`,
-    }];
+    return [
+      optionsFact(
+        "ok",
+        `dockerd runs with ${
+          [...wanted].map(([name, value]) => `--${name}=${value}`).join(" ")
+        }`,
+      ),
+    ];
   }
   const value = `dockerd runs without ${text}`;
   const fix = problem?.fix ?? "systemctl restart docker";
   if (wrong.every(([name]) => name !== "bip")) {
-    return [{ ...fact, severity: "warning", value, fix }];
+    return [optionsFact("warning", value, fix)];
   }
   // Another Docker network may be on the lease.
-  return onLease === undefined
-    ? [{ ...fact, severity: "problem", value, fix }]
-    : [{
-      ...fact,
-      severity: "note",
-      value: `${value}; ${onLease} is on the lease nevertheless`,
-    }];
+  return onLease === undefined ? [optionsFact("problem", value, fix)] : [
+    optionsFact("note", `${value}; ${onLease} is on the lease nevertheless`),
+  ];
 }
 
 /** The agent's file has them as well. */
 function givenTwice({ keys }: DaemonConfig): Finding[] {
   const twice = ["bip", "mtu", "ip-masq"].filter((key) => keys.has(key))
     .map((key) => `"${key}"`);
-  return twice.length === 0 ? [] : [{
-    code: "docker.options",
-    severity: "note",
-    what: "docker options",
-    value: `${DAEMON_CONFIG_PATH} sets ${twice.join(" and ")}: with the ` +
-      "agent's options, Docker does not start, because it has them twice",
-    fix: `remove ${twice.join(" and ")} from ${DAEMON_CONFIG_PATH}`,
-  }];
+  return twice.length === 0 ? [] : [
+    optionsFact(
+      "note",
+      `${DAEMON_CONFIG_PATH} sets ${twice.join(" and ")}: with the ` +
+        "agent's options, Docker does not start, because it has them twice",
+      `remove ${twice.join(" and ")} from ${DAEMON_CONFIG_PATH}`,
+    ),
+  ];
 }
 
 function bridge({ onLease, problem }: BridgeFit, subnet: Cidr): Finding {
-  const fact = { code: "docker.bridge", what: "docker bridge" } as const;
+  const fact = findingOn("docker.bridge", "docker bridge");
   if (problem !== undefined) {
-    return {
-      ...fact,
-      severity: "problem",
-      value: problem.text,
-      fix: problem.fix,
-    };
+    return fact("problem", problem.text, problem.fix);
   }
   return onLease === undefined
-    ? {
-      ...fact,
-      severity: "warning",
-      value: `no bridge is on this host's lease ${formatCidr(subnet)}`,
-      fix: "systemctl restart docker, or loden docker-network --run",
-    }
-    : { ...fact, severity: "ok", value: `${onLease} is on the lease` };
+    ? fact(
+      "warning",
+      `no bridge is on this host's lease ${formatCidr(subnet)}`,
+      "systemctl restart docker, or loden docker-network --run",
+    )
+    : fact("ok", `${onLease} is on the lease`);
 }
 
 function staleOptions(
@@ -292,13 +265,9 @@ function staleOptions(
   const problem = text === undefined
     ? undefined
     : checkStaleOptions(text, { network, subnet, subnetFile });
-  return problem === undefined ? [] : [{
-    code: "docker.options",
-    severity: "warning",
-    what: "docker options",
-    value: problem.text,
-    fix: problem.fix,
-  }];
+  return problem === undefined
+    ? []
+    : [optionsFact("warning", problem.text, problem.fix)];
 }
 
 /** Only with a device of the overlay there are packets that Docker could drop. */
@@ -319,7 +288,7 @@ async function drops(
     link.alias === alias && holders.includes(link.index)
   );
   if (!isRoot || device === undefined || !mayUseNfTables(host)) return [];
-  const fact = { code: "docker.drops", what: "docker drops" } as const;
+  const fact = findingOn("docker.drops", "docker drops");
   try {
     const problem = await findDrops(runner, {
       ...context,
@@ -330,24 +299,11 @@ async function drops(
     }, signal);
     return [
       problem === undefined
-        ? {
-          ...fact,
-          severity: "ok",
-          value: "Docker's rules let packets of other hosts pass",
-        }
-        : {
-          ...fact,
-          severity: "problem",
-          value: problem.text,
-          fix: problem.fix,
-        },
+        ? fact("ok", "Docker's rules let packets of other hosts pass")
+        : fact("problem", problem.text, problem.fix),
     ];
   } catch (error) {
     if (!(error instanceof FirewallError)) throw error;
-    return [{
-      ...fact,
-      severity: "note",
-      value: `not known: ${error.message}`,
-    }];
+    return [fact("note", `not known: ${error.message}`)];
   }
 }

@@ -9,7 +9,7 @@ import type { EndpointReport } from "../../../lease/etcd/endpoint_report.ts";
 import type { RegistryError } from "../../../lease/errors.ts";
 import type { Settings } from "../../../config/settings.ts";
 import type { Check, DoctorHost } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** See the module. */
 export const etcdCheck: Check = {
@@ -25,13 +25,13 @@ export const etcdCheck: Check = {
     ];
   },
   late: ({ settings }) =>
-    settings.etcdEndpoints.map((url) => ({
-      code: "etcd.endpoint",
-      severity: "problem",
-      what: `etcd ${url}`,
-      value: "no answer in time, or this host is too busy to see it",
-      fix: reachability(url),
-    })),
+    settings.etcdEndpoints.map((url) =>
+      findingOn("etcd.endpoint", `etcd ${url}`)(
+        "problem",
+        "no answer in time, or this host is too busy to see it",
+        reachability(url),
+      )
+    ),
 };
 
 function fixFor({ fault, hint }: RegistryError, url: string) {
@@ -54,15 +54,14 @@ function reachability(url: string): string {
 
 function endpoint(report: EndpointReport, isUsable: boolean): Finding {
   const { failure, healthy, latencyMs = 0, reason, url, version } = report;
-  const fact = { code: "etcd.endpoint", what: `etcd ${url}` } as const;
+  const fact = findingOn("etcd.endpoint", `etcd ${url}`);
   if (failure !== undefined) {
-    return {
-      ...fact,
-      // The agent uses the others.
-      severity: isUsable ? "warning" : "problem",
-      value: failure.detail,
-      fix: fixFor(failure, url),
-    };
+    // The agent uses the others.
+    return fact(
+      isUsable ? "warning" : "problem",
+      failure.detail,
+      fixFor(failure, url),
+    );
   }
   const words = [
     version === undefined ? "version not told" : `version ${version}`,
@@ -75,25 +74,23 @@ function endpoint(report: EndpointReport, isUsable: boolean): Finding {
     const ctl = `etcdctl --endpoints=${url}`;
     const isFull = reason?.includes("NOSPACE") ?? false;
     const because = reason ? `: ${reason}` : "";
-    return {
-      ...fact,
-      severity: isFull ? "problem" : "warning",
-      value: `says that it is not healthy${because}`,
-      fix: isFull
+    return fact(
+      isFull ? "problem" : "warning",
+      `says that it is not healthy${because}`,
+      isFull
         ? `${ctl} compact $(${ctl} endpoint status --write-out=json | ` +
           `grep -o '"revision":[0-9]*' | head -n1 | cut -d: -f2) && ` +
           `${ctl} defrag && ${ctl} alarm disarm`
         : `${ctl} endpoint health`,
-    };
+    );
   }
   return latencyMs > SLOW_MS
-    ? {
-      ...fact,
-      severity: "warning",
-      value: `${words.join(", ")}: slow`,
-      fix: `etcdctl --endpoints=${url} check perf`,
-    }
-    : { ...fact, severity: "ok", value: words.join(", ") };
+    ? fact(
+      "warning",
+      `${words.join(", ")}: slow`,
+      `etcdctl --endpoints=${url} check perf`,
+    )
+    : fact("ok", words.join(", "));
 }
 
 /** A tenth of the agent's patience with a call. */
@@ -103,23 +100,20 @@ const SLOW_MS = 500;
 function rights(reports: readonly EndpointReport[]): Finding[] {
   const report = reports.find(({ failure }) => failure === undefined);
   if (report === undefined) return [];
-  const fact = { code: "etcd.rights", what: "etcd rights" } as const;
+  const fact = findingOn("etcd.rights", "etcd rights");
   if (report.denied.length === 0) {
-    return [{
-      ...fact,
-      severity: "ok",
-      value: "may read the config, and read and write leases",
-    }];
+    return [fact("ok", "may read the config, and read and write leases")];
   }
   // Several operations may need the same right.
   const byFix = new Map(report.denied.map((error) => [error.hint, error]));
-  return [...byFix.values()].map(({ hint, message }) => ({
-    ...fact,
-    severity: "problem",
-    value: message,
-    fix: hint?.replace(/^grant the right: /, "")
-      .replace(" ROLE ", ` ${report.role ?? "ROLE"} `),
-  }));
+  return [...byFix.values()].map(({ hint, message }) =>
+    fact(
+      "problem",
+      message,
+      hint?.replace(/^grant the right: /, "")
+        .replace(" ROLE ", ` ${report.role ?? "ROLE"} `),
+    )
+  );
 }
 
 const SOON_DAYS = 14;
@@ -134,20 +128,17 @@ function certificates(
     if (ends === undefined) return [];
     const days = Math.floor((ends - nowMs()) / DAY_MS);
     const date = new Date(ends).toISOString().slice(0, 10);
-    const fact = { code: "etcd.certificate", what: "certificate" } as const;
+    const fact = findingOn("etcd.certificate", "certificate");
     if (days > SOON_DAYS) {
-      return [{
-        ...fact,
-        severity: "ok",
-        value: `${path} is valid until ${date}`,
-      }];
+      return [fact("ok", `${path} is valid until ${date}`)];
     }
-    return [{
-      ...fact,
-      severity: days < 0 ? "problem" : "warning",
-      value: `${path} ${days < 0 ? "ended" : "ends"} on ${date}`,
-      fix: `put a new certificate into ${path}; the agent reads it by itself`,
-    }];
+    return [
+      fact(
+        days < 0 ? "problem" : "warning",
+        `${path} ${days < 0 ? "ended" : "ends"} on ${date}`,
+        `put a new certificate into ${path}; the agent reads it by itself`,
+      ),
+    ];
   });
 }
 
@@ -169,12 +160,12 @@ function clearText(
   if (etcdUsername === "") return [];
   return etcdEndpoints
     .filter((url) => url.startsWith("http://") && !LOOPBACK.test(url))
-    .map((url) => ({
-      code: "etcd.clear-text",
-      severity: "warning",
-      what: `etcd ${url}`,
-      value: `the password of ${etcdUsername} is sent in clear text`,
-      fix: "serve etcd over TLS and use https:// in --etcd-endpoints, with " +
-        "--etcd-cafile",
-    }));
+    .map((url) =>
+      findingOn("etcd.clear-text", `etcd ${url}`)(
+        "warning",
+        `the password of ${etcdUsername} is sent in clear text`,
+        "serve etcd over TLS and use https:// in --etcd-endpoints, with " +
+          "--etcd-cafile",
+      )
+    );
 }

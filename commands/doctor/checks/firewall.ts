@@ -8,7 +8,7 @@ import { parseIptablesSave } from "../../../host/firewall/iptables_text.ts";
 import { CommandMissingError } from "../../../linux/command.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** What was read of the rules; texts are `undefined` where that is not possible. */
 interface Rules {
@@ -111,7 +111,7 @@ function tool(
   { iptables, nft, save, tables }: Rules,
   { config }: KnownNetwork,
 ): Finding {
-  const fact = { code: "firewall.tool", what: "firewall" } as const;
+  const fact = findingOn("firewall.tool", "firewall");
   const candidates = [
     { version: iptables, state: save },
     { version: nft, state: tables },
@@ -130,30 +130,24 @@ function tool(
     const isEmpty = chosen.state.kind === "unread"
       ? "; rules are not read"
       : "";
-    return {
-      ...fact,
-      severity: "ok",
-      value: `${chosen.version}${failed}${isEmpty}`,
-    };
+    return fact("ok", `${chosen.version}${failed}${isEmpty}`);
   }
   const reasons = candidates.map(({ state }) => state)
     .filter((state) => state.kind === "failed").map(({ reason }) => reason);
   const isNeeded = settings.ipMasq || settings.iptablesForwardRules;
-  return {
-    ...fact,
-    severity: isNeeded ? "problem" : "note",
-    value: reasons.length > 0
+  return fact(
+    isNeeded ? "problem" : "note",
+    reasons.length > 0
       ? reasons.join("; ")
       : "neither iptables nor nft is on the PATH",
-    fix:
-      (reasons.length > 0
-        ? "modprobe --all nf_tables ip_tables"
-        : "apt-get install iptables") +
+    (reasons.length > 0
+      ? "modprobe --all nf_tables ip_tables"
+      : "apt-get install iptables") +
       (isNeeded
         ? ", or start the agent with --ip-masq=false " +
           "--iptables-forward-rules=false"
         : ""),
-  };
+  );
 }
 
 /** By the names of chains and tables. */
@@ -182,29 +176,27 @@ function writers(
   const found = WRITERS.filter(([pattern]) =>
     names.some((name) => pattern.test(name))
   ).map(([, writer]) => writer);
-  const fact = { code: "firewall.writers", what: "other rules" } as const;
+  const fact = findingOn("firewall.writers", "other rules");
   // A verdict of its own chains is final, whatever others accept.
   const source = network === undefined ? "NETWORK" : formatCidr(network);
   const firewalld: Finding[] = found.includes("firewalld")
-    ? [{
-      ...fact,
-      severity: "warning",
-      value:
+    ? [
+      fact(
+        "warning",
         "firewalld rejects packets of interfaces and sources that are in " +
-        "no zone which lets them pass, whatever Loden's rules accept",
-      fix:
+          "no zone which lets them pass, whatever Loden's rules accept",
         `firewall-cmd --permanent --zone=trusted --add-source=${source} && ` +
-        "firewall-cmd --reload",
-    }]
+          "firewall-cmd --reload",
+      ),
+    ]
     : [];
   const others = found.filter((writer) => writer !== "firewalld");
   return [
     ...others.length === 0 ? [] : [
-      {
-        ...fact,
-        severity: others.every((writer) => writer === "Docker") ? "ok" : "note",
-        value: `set by ${others.join(", ")}`,
-      } as const,
+      fact(
+        others.every((writer) => writer === "Docker") ? "ok" : "note",
+        `set by ${others.join(", ")}`,
+      ),
     ],
     ...firewalld,
   ];
@@ -229,39 +221,32 @@ function forwardPolicy(
     /^\*filter$[\s\S]*?^COMMIT$/m.exec(save.text)?.[0] ?? "",
   )?.[1];
   if (policy === undefined) return [];
-  const fact = {
-    code: "firewall.forward-policy",
-    what: "FORWARD",
-  } as const;
+  const fact = findingOn("firewall.forward-policy", "FORWARD");
   if (policy !== "DROP") {
-    return [{ ...fact, severity: "ok", value: `policy ${policy}` }];
+    return [fact("ok", `policy ${policy}`)];
   }
   return settings.iptablesForwardRules
-    ? [{
-      ...fact,
-      severity: "ok",
-      value: "policy DROP; the agent's rules let the overlay pass",
-    }]
-    : [{
-      ...fact,
-      severity: "warning",
-      value: "policy DROP blocks the containers' traffic",
-      fix: "start the agent with --iptables-forward-rules=true",
-    }];
+    ? [fact("ok", "policy DROP; the agent's rules let the overlay pass")]
+    : [
+      fact(
+        "warning",
+        "policy DROP blocks the containers' traffic",
+        "start the agent with --iptables-forward-rules=true",
+      ),
+    ];
 }
 
 function twoKinds({ save }: Rules): Finding[] {
   if (save.kind !== "text") return [];
   const other = /# Warning: (iptables-legacy|iptables) tables present/
     .exec(save.warning + save.text)?.[1];
-  return other === undefined ? [] : [{
-    code: "firewall.two-kinds",
-    severity: "warning",
-    what: "firewall",
-    value:
+  return other === undefined ? [] : [
+    findingOn("firewall.two-kinds", "firewall")(
+      "warning",
       "rules of iptables-legacy and of nf_tables apply at the same time; " +
-      "each tool sees only its own",
-    fix: "iptables-legacy-save, and remove what it shows from the program " +
-      "that sets it",
-  }];
+        "each tool sees only its own",
+      "iptables-legacy-save, and remove what it shows from the program " +
+        "that sets it",
+    ),
+  ];
 }

@@ -14,7 +14,7 @@ import { TrialFailedError } from "../../../backend/run_feature_trials.ts";
 import { moduleHint } from "../../../linux/kernel_module.ts";
 import type { Check, DoctorHost } from "../check.ts";
 import type { FindingCode } from "../finding_codes.ts";
-import type { Finding, Severity } from "../finding.ts";
+import { type Finding, findingOn, type Severity } from "../finding.ts";
 
 /** What a feature gives, and what is used without it. */
 interface FeatureUse {
@@ -101,24 +101,21 @@ type FeatureStates = ReadonlyMap<Feature, FeatureState>;
 export const kernelFeaturesCheck: Check = {
   name: "kernel features",
   run: async (host, signal) => {
-    const release: Finding = {
-      code: "kernel.release",
-      severity: "ok",
-      what: "kernel",
-      value: `Linux ${host.kernelRelease}, ${Deno.build.arch}`,
-    };
+    const release: Finding = findingOn("kernel.release", "kernel")(
+      "ok",
+      `Linux ${host.kernelRelease}, ${Deno.build.arch}`,
+    );
     if (!host.isRoot) return [release, nfTables(host)];
     const [states, { config }] = await Promise.all([
       statesOf(host, signal),
       host.network(signal),
     ]);
     if (states instanceof TrialFailedError) {
-      return [release, nfTables(host), {
-        code: "kernel.features",
-        severity: "note",
-        what: "features",
-        value: states.message,
-      }];
+      return [
+        release,
+        nfTables(host),
+        findingOn("kernel.features", "features")("note", states.message),
+      ];
     }
     const wanted = {
       backend: config?.backend.type,
@@ -189,7 +186,8 @@ function describe(
   states: FeatureStates,
   wanted: Wanted,
 ): Finding {
-  const { code, gives, name: what, without } = USES[feature];
+  const { code, gives, name, without } = USES[feature];
+  const fact = findingOn(code, name);
   const state = states.get(feature) ?? { kind: "untried" };
   switch (state.kind) {
     case "works": {
@@ -201,39 +199,28 @@ function describe(
         : state.detail === ""
         ? ""
         : ` ${state.detail}`;
-      return {
-        code,
-        severity: "ok",
-        what,
-        value: `works${detail}: gives ${gives}`,
-      };
+      return fact("ok", `works${detail}: gives ${gives}`);
     }
     case "loadable":
-      return {
-        code,
-        severity: "ok",
-        what,
-        value: feature === "xdp"
+      return fact(
+        "ok",
+        feature === "xdp"
           ? "not tried, because that would load veth"
           : `a module that loads itself when it is needed: gives ${gives}`,
-      };
+      );
     case "untried":
-      return {
-        code,
-        severity: "note",
-        what,
-        value: "not tried, because that could load a module: where the " +
+      return fact(
+        "note",
+        "not tried, because that could load a module: where the " +
           "kernel's modules are listed cannot be seen here",
-      };
+      );
     case "missing": {
       const severity = severityOf(feature, states, wanted);
-      return {
-        code,
+      return fact(
         severity,
-        what,
-        value: `missing: ${state.reason}; without it ${without}`,
-        ...severity === "note" ? {} : fixOf(feature, state.fix),
-      };
+        `missing: ${state.reason}; without it ${without}`,
+        severity === "note" ? undefined : fixOf(feature, state.fix),
+      );
     }
   }
 }
@@ -246,12 +233,12 @@ function lackingParts(state: FeatureState | undefined): Finding[] {
   const parts = state?.kind === "works" ? state.parts ?? [] : [];
   return parts.filter(({ name, problem }) =>
     problem !== undefined && !OTHERWISE_LISTED.includes(name)
-  ).map(({ name, since, without }) => ({
-    code: "kernel.bpf",
-    severity: "note",
-    what: "bpf",
-    value: `no ${name} (Linux ${since} has it): ${without}`,
-  }));
+  ).map(({ name, since, without }) =>
+    findingOn("kernel.bpf", "bpf")(
+      "note",
+      `no ${name} (Linux ${since} has it): ${without}`,
+    )
+  );
 }
 
 /** A missing feature matters if what the network uses needs it. */
@@ -275,36 +262,29 @@ function severityOf(
   return dataPath === "ebpf" || !has("tun") ? "problem" : "warning";
 }
 
-function fixOf(feature: Feature, known?: string): Pick<Finding, "fix"> {
-  if (known !== undefined) return { fix: known };
-  const [module] = FEATURE_MODULES[feature].slice(-1);
-  return module === undefined ? {} : { fix: moduleHint(module) };
+function fixOf(feature: Feature, known?: string): string | undefined {
+  const module = FEATURE_MODULES[feature].at(-1);
+  return known ?? (module && moduleHint(module));
 }
 
 function nfTables({ canLoadModules, moduleState }: DoctorHost): Finding {
-  const fact = { code: "kernel.nf-tables", what: "nf_tables" } as const;
+  const fact = findingOn("kernel.nf-tables", "nf_tables");
   const gives = "nft, and iptables on nf_tables";
   const state = moduleState("nf_tables");
   switch (state) {
     case "present":
-      return { ...fact, severity: "ok", value: `is there: gives ${gives}` };
+      return fact("ok", `is there: gives ${gives}`);
     case "loadable":
-      return {
-        ...fact,
-        severity: "ok",
-        value: `a module that loads itself when it is needed: gives ${gives}`,
-      };
+      return fact(
+        "ok",
+        `a module that loads itself when it is needed: gives ${gives}`,
+      );
     case "absent":
-      return {
-        ...fact,
-        severity: "note",
-        value: "missing: only iptables-legacy works",
-      };
+      return fact("note", "missing: only iptables-legacy works");
     case undefined:
-      return {
-        ...fact,
-        severity: canLoadModules ? "note" : "ok",
-        value: "not checked separately: see firewall",
-      };
+      return fact(
+        canLoadModules ? "note" : "ok",
+        "not checked separately: see firewall",
+      );
   }
 }

@@ -10,7 +10,6 @@ import { backendsAtStart } from "../../../agent/network/backend_succession.ts";
 import { backendOf, BACKENDS } from "../../../backend/backends.ts";
 import {
   findLeftovers,
-  type Leftover,
   type LeftoverScope,
 } from "../../../backend/leftovers.ts";
 import { shownConfig } from "../../../config/network/shown_config.ts";
@@ -20,7 +19,7 @@ import { RegistryError } from "../../../lease/errors.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import { findAddressConflicts } from "../../agent/agent_parts.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** See the module. */
 export const networkCheck: Check = {
@@ -42,45 +41,40 @@ function configFindings(
   { settings }: DoctorHost,
   { config, failure, network }: KnownNetwork,
 ): Finding[] {
-  const fact = { code: "network.config", what: "network" } as const;
+  const fact = findingOn("network.config", "network");
   if (config !== undefined) {
     const { backend, ignoredKeys, pool } = config;
     return [
-      {
-        ...fact,
-        severity: "ok",
-        value: `${formatCidr(pool.network)}, a /${pool.subnetLength} for ` +
+      fact(
+        "ok",
+        `${formatCidr(pool.network)}, a /${pool.subnetLength} for ` +
           `each host, backend ${backend.type}`,
-      },
-      ...ignoredKeys.map(({ key, near }): Finding => ({
-        ...fact,
-        severity: "warning",
-        value: `the key ${key} has no effect` +
-          (near === undefined ? "" : `; ${near} may have been meant`),
-        fix: configCommands(
-          settings,
-          shownConfig(withoutKey(config.raw, key, near), BACKENDS),
-        )[1],
-      })),
+      ),
+      ...ignoredKeys.map(({ key, near }): Finding =>
+        fact(
+          "warning",
+          `the key ${key} has no effect` +
+            (near === undefined ? "" : `; ${near} may have been meant`),
+          configCommands(
+            settings,
+            shownConfig(withoutKey(config.raw, key, near), BACKENDS),
+          )[1],
+        )
+      ),
     ];
   }
   if (failure instanceof RegistryError && failure.fault !== "bad-value") {
     const known = network === undefined
       ? ""
       : `; ${settings.subnetFile} says ${formatCidr(network)}`;
-    return [{
-      ...fact,
-      severity: "note",
-      value: `not known, because etcd cannot be read${known}`,
-    }];
+    return [fact("note", `not known, because etcd cannot be read${known}`)];
   }
-  return [{
-    ...fact,
-    severity: "problem",
-    value: failure?.message ??
+  return [fact(
+    "problem",
+    failure?.message ??
       `${settings.etcdPrefix}/config must be in etcd: there is no such key`,
-    fix: failure === undefined ? configCommands(settings)[1] : failure.hint,
-  }];
+    failure === undefined ? configCommands(settings)[1] : failure.hint,
+  )];
 }
 
 /** The config with the key that was meant in its place, or without it. */
@@ -115,91 +109,64 @@ function backendFindings(
     allowsCommands: settings.allowExtensionCommands,
   });
   if (refusal === undefined) return [];
-  return [{
-    code: "network.backend",
-    severity: "problem",
-    what: "backend",
-    value: refusal.message,
-    fix: refusal.hint,
-  }];
+  return [
+    findingOn("network.backend", "backend")(
+      "problem",
+      refusal.message,
+      refusal.hint,
+    ),
+  ];
 }
 
 function overlaps(host: DoctorHost, config: NetworkConfig): Finding[] {
   const { isServed, overlaps } = findAddressConflicts(config, host.rtnetlink);
   const network = formatCidr(config.pool.network);
-  const fact = { code: "network.overlap", what: "addresses" } as const;
+  const fact = findingOn("network.overlap", "addresses");
   if (overlaps.length === 0) {
-    return [{
-      ...fact,
-      severity: "ok",
-      value: `no route and no address of this host lies in ${network}`,
-    }];
+    return [
+      fact("ok", `no route and no address of this host lies in ${network}`),
+    ];
   }
-  return overlaps.map(({ fix, kind, text }): Finding => ({
-    ...fact,
-    severity: kind === "takeover" ? "note" : isServed ? "warning" : "problem",
-    value: kind === "takeover"
-      ? `the overlay takes part of the route ${text}`
-      : `${network} overlaps ${text}`,
-    ...kind === "takeover" ? {} : {
-      fix: fix ??
-        `publish another Network: ${
-          configCommands(
-            host.settings,
-            '{ "Network": "ANOTHER" }',
-          )[1]
-        }`,
-    },
-  }));
+  return overlaps.map(({ fix, kind, text }) =>
+    kind === "takeover"
+      ? fact("note", `the overlay takes part of the route ${text}`)
+      : fact(
+        isServed ? "warning" : "problem",
+        `${network} overlaps ${text}`,
+        fix ??
+          `publish another Network: ${
+            configCommands(host.settings, '{ "Network": "ANOTHER" }')[1]
+          }`,
+      )
+  );
 }
 
 function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
-  const fact = { code: "network.leftover", what: "leftovers" } as const;
+  const fact = findingOn("network.leftover", "leftovers");
   const scope = scopeOf(host, known);
   if (scope === undefined) {
-    return [{
-      ...fact,
-      severity: "note",
-      value: "not known, because the network is not",
-    }];
+    return [fact("note", "not known, because the network is not")];
   }
   const isConfigKnown = known.config !== undefined;
   const found = findLeftovers(readHostNetworks(host.rtnetlink), scope)
     // Without the config, Loden's own may be wanted.
     .filter(({ owner }) => isConfigKnown || owner === "flannel");
   if (found.length === 0) {
-    return [{
-      ...fact,
-      severity: "ok",
-      value: `none of other backends in ${formatCidr(scope.network)}`,
-    }];
+    return [
+      fact("ok", `none of other backends in ${formatCidr(scope.network)}`),
+    ];
   }
-  return found.map((leftover) => ({
-    ...fact,
-    ...describeLeftover(leftover, host),
-  }));
-}
-
-function describeLeftover(
-  { fix, owner, what }: Leftover,
-  { settings }: DoctorHost,
-): Pick<Finding, "fix" | "severity" | "value"> {
-  if (owner === "loden") {
-    return {
-      severity: "note",
-      value: `${what} of an earlier backend: the agent removes it`,
-    };
-  }
-  return settings.takeOverDevices
-    ? {
-      severity: "note",
-      value: `flannel's ${what}: the agent removes it (--take-over-devices)`,
-    }
-    : {
-      severity: "problem",
-      value: `flannel has left a ${what}, which takes packets`,
-      fix,
-    };
+  const { takeOverDevices } = host.settings;
+  return found.map(({ fix, owner, what }) =>
+    owner === "loden"
+      ? fact("note", `${what} of an earlier backend: the agent removes it`)
+      : takeOverDevices
+      ? fact(
+        "note",
+        `flannel's ${what}: the agent removes it (--take-over-devices)`,
+      )
+      : fact("problem", `flannel has left a ${what}, which takes packets`, fix)
+  );
 }
 
 function scopeOf(

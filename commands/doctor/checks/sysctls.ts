@@ -8,7 +8,7 @@ import { deviceAlias } from "../../../agent/instance/footprint.ts";
 import { isCrowded, roomFor } from "../../../backend/kernel_backend.ts";
 import { checkSysctls } from "../../../host/sysctl_check.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 import type { FindingCode } from "../finding_codes.ts";
 import { underlayOf } from "./underlay.ts";
 
@@ -36,21 +36,23 @@ function common(host: DoctorHost): Finding[] {
   ): Finding => {
     const [, code, what] = CODES.find(([pattern]) => pattern.test(path))!;
     const isSet = isOurs && setSysctls;
-    return {
-      code,
-      what,
-      severity: severity === "warning" && !isSet ? "problem" : "note",
-      value: isSet
-        ? `${name} is ${value}; the agent sets it to ${wanted} (--set-sysctls)`
-        : `${name} is ${value}: ${text}`,
-      ...isSet ? {} : { fix },
-    };
+    const fact = findingOn(code, what);
+    return isSet
+      ? fact(
+        "note",
+        `${name} is ${value}; the agent sets it to ${wanted} (--set-sysctls)`,
+      )
+      : fact(
+        severity === "warning" ? "problem" : "note",
+        `${name} is ${value}: ${text}`,
+        fix,
+      );
   });
   const right = CODES.filter(([, code]) =>
     !found.some((finding) => finding.code === code)
   ).flatMap(([, code, what]): Finding[] => {
     const value = rightValue(code, read);
-    return value === undefined ? [] : [{ code, severity: "ok", what, value }];
+    return value === undefined ? [] : [findingOn(code, what)("ok", value)];
   });
   return [...found, ...right];
 }
@@ -91,19 +93,17 @@ function unprivilegedBpf(host: DoctorHost): Finding[] {
   const value = readerOf(host)("kernel/unprivileged_bpf_disabled");
   if (value === undefined) return [];
   const name = "kernel.unprivileged_bpf_disabled";
-  const fact = {
-    code: "sysctl.unprivileged-bpf",
-    what: "bpf for users",
-  } as const;
+  const fact = findingOn("sysctl.unprivileged-bpf", "bpf for users");
   return value === "0"
-    ? [{
-      ...fact,
-      severity: "note",
-      value: `${name} is 0: every user may load programs; Loden needs root's ` +
-        "only",
-      fix: `sysctl -w ${name}=1`,
-    }]
-    : [{ ...fact, severity: "ok", value: `${name} is ${value}` }];
+    ? [
+      fact(
+        "note",
+        `${name} is 0: every user may load programs; Loden needs root's ` +
+          "only",
+        `sysctl -w ${name}=1`,
+      ),
+    ]
+    : [fact("ok", `${name} is ${value}`)];
 }
 
 /** Every peer of these takes one. */
@@ -118,18 +118,19 @@ function neighbours(
   const limit = Number(readerOf(host)(LIMIT));
   if (!(limit > 0)) return [];
   const name = LIMIT.replaceAll("/", ".");
-  const fact = { code: "sysctl.neighbours", what: "neighbours" } as const;
+  const fact = findingOn("sysctl.neighbours", "neighbours");
   const hosts = leases?.length ?? 0;
   const needsOneEach = config !== undefined &&
     WITH_NEIGHBOURS.includes(config.backend.type);
   return needsOneEach && isCrowded(hosts, limit)
-    ? [{
-      ...fact,
-      severity: "warning",
-      value: `${name} is ${limit}, and ${hosts} hosts need an entry each`,
-      fix: `sysctl -w ${name}=${roomFor(hosts)}`,
-    }]
-    : [{ ...fact, severity: "ok", value: `${name} is ${limit}` }];
+    ? [
+      fact(
+        "warning",
+        `${name} is ${limit}, and ${hosts} hosts need an entry each`,
+        `sysctl -w ${name}=${roomFor(hosts)}`,
+      ),
+    ]
+    : [fact("ok", `${name} is ${limit}`)];
 }
 
 function readerOf({ readText }: DoctorHost) {

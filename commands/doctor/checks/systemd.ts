@@ -7,7 +7,7 @@
 import { CommandMissingError } from "../../../linux/command.ts";
 import { type Cidr, contains } from "../../../net/cidr.ts";
 import type { Check, DoctorHost } from "../check.ts";
-import type { Fact, Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 const UNITS = ["loden.service", "docker.service", "flanneld.service"] as const;
 const PROPERTIES = [
@@ -28,28 +28,15 @@ export const systemdCheck: Check = {
   run: async (host, signal) => {
     const units = await readUnits(host, signal);
     if (typeof units === "string") {
-      return [{
-        code: "systemd.manager",
-        severity: "note",
-        what: "systemd",
-        value: units,
-      }];
+      return [findingOn("systemd.manager", "systemd")("note", units)];
     }
     const [loden, docker, flanneld] = units;
     const isInstalled = isLoaded(loden);
     const { subnetEnv } = await host.network(signal);
     const isBeside = hasOtherBridge(host, subnetEnv.subnet);
     return [
-      ...lodenUnit(loden).map((fact): Finding => ({
-        code: "systemd.loden",
-        ...fact,
-      })),
-      ...isInstalled && isLoaded(docker)
-        ? dockerUnit(docker, isBeside).map((fact): Finding => ({
-          code: "systemd.docker",
-          ...fact,
-        }))
-        : [],
+      ...lodenUnit(loden),
+      ...isInstalled && isLoaded(docker) ? dockerUnit(docker, isBeside) : [],
       ...flanneldUnit(flanneld),
     ];
   },
@@ -94,36 +81,26 @@ function isLoaded(unit: Properties): boolean {
   return unit.get("LoadState") === "loaded";
 }
 
-function lodenUnit(unit: Properties): Fact[] {
-  const what = "loden.service";
-  if (!isLoaded(unit)) {
-    return [{ severity: "note", what, value: "is not installed" }];
-  }
+function lodenUnit(unit: Properties): Finding[] {
+  const fact = findingOn("systemd.loden", "loden.service");
+  if (!isLoaded(unit)) return [fact("note", "is not installed")];
   const active = unit.get("ActiveState") ?? "";
   const file = unit.get("UnitFileState") ?? "";
-  const facts: Fact[] = [];
+  const findings: Finding[] = [];
   if (active === "failed") {
-    facts.push({
-      severity: "problem",
-      what,
-      value: "has failed",
-      fix: "journalctl -u loden -e",
-    });
+    findings.push(fact("problem", "has failed", "journalctl -u loden -e"));
   }
   if (file === "disabled" || file === "masked") {
-    facts.push({
-      severity: "warning",
-      what,
-      value: `is ${file}: the network does not start at boot`,
-      fix: file === "masked"
+    findings.push(fact(
+      "warning",
+      `is ${file}: the network does not start at boot`,
+      file === "masked"
         ? "systemctl unmask loden && systemctl enable loden"
         : "systemctl enable loden",
-    });
+    ));
   }
-  facts.push(...reload(unit, what));
-  return facts.length > 0
-    ? facts
-    : [{ severity: "ok", what, value: `${file}, ${active}` }];
+  findings.push(...reload(unit, fact));
+  return findings.length > 0 ? findings : [fact("ok", `${file}, ${active}`)];
 }
 
 /** Names that the options file gives Docker's options. */
@@ -143,8 +120,8 @@ function hasOtherBridge(
   );
 }
 
-function dockerUnit(unit: Properties, isBeside: boolean): Fact[] {
-  const what = "docker.service";
+function dockerUnit(unit: Properties, isBeside: boolean): Finding[] {
+  const fact = findingOn("systemd.docker", "docker.service");
   const after = (unit.get("After") ?? "").split(" ");
   const isOrdered = ["loden.service", "flanneld.service"]
     .some((name) => after.includes(name));
@@ -158,25 +135,22 @@ function dockerUnit(unit: Properties, isBeside: boolean): Fact[] {
       ? []
       : ["starts dockerd without the options that the agent writes"],
   ];
-  const facts = reload(unit, what);
+  const findings = reload(unit, fact);
   if (faults.length > 0) {
-    facts.unshift({
-      severity: isBeside ? "note" : "warning",
-      what,
-      value: faults.join(", and "),
-      fix: isBeside
+    findings.unshift(fact(
+      isBeside ? "note" : "warning",
+      faults.join(", and "),
+      isBeside
         ? undefined
         : isOrdered
         ? "systemctl cat docker, and in the last drop-in that sets " +
           "ExecStart= keep $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ"
         : DROP_IN,
-    });
+    ));
   }
-  return facts.length > 0 ? facts : [{
-    severity: "ok",
-    what,
-    value: "starts after the agent, with its options",
-  }];
+  return findings.length > 0
+    ? findings
+    : [fact("ok", "starts after the agent, with its options")];
 }
 
 /** `packaging/systemd/docker.service.d/50-loden.conf`, without its comments. */
@@ -198,15 +172,18 @@ const DROP_IN =
   } >${DROP_IN_DIRECTORY}/50-loden.conf && systemctl daemon-reload && ` +
   "systemctl restart docker";
 
-function reload(unit: Properties, what: string): Fact[] {
-  return unit.get("NeedDaemonReload") === "yes"
-    ? [{
-      severity: "warning",
-      what,
-      value: "has changed on disk since systemd read it",
-      fix: "systemctl daemon-reload",
-    }]
-    : [];
+function reload(
+  unit: Properties,
+  fact: ReturnType<typeof findingOn>,
+): Finding[] {
+  if (unit.get("NeedDaemonReload") !== "yes") return [];
+  return [
+    fact(
+      "warning",
+      "has changed on disk since systemd read it",
+      "systemctl daemon-reload",
+    ),
+  ];
 }
 
 /** As an alias of loden.service it is Loden. */
@@ -215,13 +192,14 @@ function flanneldUnit(unit: Properties): Finding[] {
   if (isAlias || !isLoaded(unit)) return [];
   const isUsed = unit.get("UnitFileState") === "enabled" ||
     unit.get("ActiveState") === "active";
-  return [{
-    code: "systemd.flanneld",
-    severity: isUsed ? "warning" : "note",
-    what: "flanneld.service",
-    value: isUsed
-      ? "is flannel's own and starts beside Loden"
-      : "is flannel's own, and disabled",
-    ...isUsed ? { fix: "systemctl disable --now flanneld" } : {},
-  }];
+  const fact = findingOn("systemd.flanneld", "flanneld.service");
+  return [
+    isUsed
+      ? fact(
+        "warning",
+        "is flannel's own and starts beside Loden",
+        "systemctl disable --now flanneld",
+      )
+      : fact("note", "is flannel's own, and disabled"),
+  ];
 }

@@ -15,7 +15,7 @@ import { formatCidr } from "../../../net/cidr.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
 import type { Underlay } from "../../../net/underlay.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
-import type { Finding } from "../finding.ts";
+import { type Finding, findingOn } from "../finding.ts";
 
 /** See the module. */
 export const underlayCheck: Check = {
@@ -23,13 +23,13 @@ export const underlayCheck: Check = {
   run: async (host, signal) => {
     const underlay = underlayOf(host.settings, host.rtnetlink);
     if (underlay instanceof InterfaceError) {
-      return [{
-        code: "underlay.interface",
-        severity: "problem",
-        what: "underlay",
-        value: underlay.message,
-        fix: underlay.hint,
-      }];
+      return [
+        findingOn("underlay.interface", "underlay")(
+          "problem",
+          underlay.message,
+          underlay.hint,
+        ),
+      ];
     }
     const [network, { kind }] = await Promise.all([
       host.network(signal),
@@ -65,28 +65,22 @@ function interfaceOf({ rtnetlink }: DoctorHost, underlay: Underlay): Finding[] {
   const outside = publicIp === address
     ? ""
     : `, PublicIP ${formatIpv4(publicIp)}`;
-  const fact = { code: "underlay.interface", what: "underlay" } as const;
+  const fact = findingOn("underlay.interface", "underlay");
   const value = `${interfaceName} ${formatIpv4(address)}${outside}`;
   const state: Finding = link?.up !== true
-    ? {
-      ...fact,
-      severity: "problem",
-      value: `${value} is down`,
-      fix: `ip link set ${interfaceName} up`,
-    }
+    ? fact("problem", `${value} is down`, `ip link set ${interfaceName} up`)
     : link.carrier
-    ? { ...fact, severity: "ok", value }
-    : {
-      ...fact,
-      severity: "problem",
-      value: `${value} has no carrier`,
-      fix: `check the cable of ${interfaceName} and its other end`,
-    };
+    ? fact("ok", value)
+    : fact(
+      "problem",
+      `${value} has no carrier`,
+      `check the cable of ${interfaceName} and its other end`,
+    );
   return [
     state,
     ...underlayWarnings(underlay, links, rtnetlink.addresses()).map((
       { fix, text },
-    ): Finding => ({ ...fact, severity: "warning", value: text, fix })),
+    ): Finding => fact("warning", text, fix)),
   ];
 }
 
@@ -97,24 +91,19 @@ function mtu(
   { interfaceName, mtuBytes }: Underlay,
   { config }: KnownNetwork,
 ): Finding {
-  const fact = { code: "underlay.mtu", what: "MTU" } as const;
+  const fact = findingOn("underlay.mtu", "MTU");
   const value = `${interfaceName} ${mtuBytes}`;
   if (mtuBytes < USUAL_MTU_BYTES) {
-    return {
-      ...fact,
-      severity: "warning",
-      value: `${value}: small, so packets of containers are small`,
-      fix: `ip link set ${interfaceName} mtu 1500`,
-    };
+    return fact(
+      "warning",
+      `${value}: small, so packets of containers are small`,
+      `ip link set ${interfaceName} mtu 1500`,
+    );
   }
-  if (config === undefined) return { ...fact, severity: "ok", value };
+  if (config === undefined) return fact("ok", value);
   const { options, type } = config.backend;
   const inner = backendOf(type).overlayMtuBytes(options, mtuBytes);
-  return {
-    ...fact,
-    severity: "ok",
-    value: `${value}, so the overlay has ${inner} (${type})`,
-  };
+  return fact("ok", `${value}, so the overlay has ${inner} (${type})`);
 }
 
 /** Whether the agent could open its socket. */
@@ -132,17 +121,16 @@ function port(
     socket.port === wanted &&
     (socket.address === 0 || socket.address === address)
   );
-  const fact = { code: "underlay.port", what: "port" } as const;
+  const fact = findingOn("underlay.port", "port");
   return [
     isTaken
-      ? {
-        ...fact,
-        severity: "problem",
-        value: `UDP ${wanted} is in use by another program`,
-        fix: `ss -lunp sport = :${wanted}, and stop what it shows, or give ` +
+      ? fact(
+        "problem",
+        `UDP ${wanted} is in use by another program`,
+        `ss -lunp sport = :${wanted}, and stop what it shows, or give ` +
           "the network another Backend.Port",
-      }
-      : { ...fact, severity: "ok", value: `UDP ${wanted} is free` },
+      )
+      : fact("ok", `UDP ${wanted} is free`),
   ];
 }
 
@@ -151,36 +139,29 @@ function address(
   { publicIp }: Underlay,
   { hostId, leases }: KnownNetwork,
 ): Finding {
-  const fact = { code: "underlay.address", what: "address" } as const;
+  const fact = findingOn("underlay.address", "address");
   const text = formatIpv4(publicIp);
   const unasked = "no packet is sent to ask the link";
   if (leases === undefined) {
-    return {
-      ...fact,
-      severity: "note",
-      value: `not known whether another host has ${text}: the leases in etcd ` +
+    return fact(
+      "note",
+      `not known whether another host has ${text}: the leases in etcd ` +
         `cannot be read, and ${unasked}`,
-    };
+    );
   }
   const other = leases.find(({ attributes }) =>
     attributes.publicIp === publicIp && attributes.hostId !== undefined &&
     attributes.hostId !== hostId
   );
   if (other !== undefined) {
-    return {
-      ...fact,
-      // A host without an identity yet may have been installed before.
-      severity: hostId === undefined ? "note" : "warning",
-      value: `another installation holds ${formatCidr(other.subnet)} for ` +
+    // A host without an identity yet may have been installed before.
+    return fact(
+      hostId === undefined ? "note" : "warning",
+      `another installation holds ${formatCidr(other.subnet)} for ` +
         `${text}: a former one of this host, or a host with its address`,
-      fix:
-        `ping ${text} from a third host and compare ip neigh show ${text}; ` +
+      `ping ${text} from a third host and compare ip neigh show ${text}; ` +
         "give one of the two another address",
-    };
+    );
   }
-  return {
-    ...fact,
-    severity: "ok",
-    value: `${text} is in no other host's lease; ${unasked}`,
-  };
+  return fact("ok", `${text} is in no other host's lease; ${unasked}`);
 }
