@@ -15,184 +15,113 @@ export interface Requirement {
   readonly debianPackage: string;
 }
 
-const NAMESPACES: Requirement = {
-  purpose: "network namespaces",
-  programs: ["ip", "bridge"],
-  debianPackage: "iproute2",
-};
-const OFFLOADS: Requirement = {
-  purpose: "offloads of the namespaces' devices",
-  programs: ["ethtool"],
-  debianPackage: "ethtool",
-};
-const ETCD: Requirement = {
-  purpose: "a real etcd",
-  programs: ["etcd"],
-  debianPackage: "etcd-server",
-};
-const ETCDCTL: Requirement = {
-  purpose: "writing to etcd as an operator does",
-  programs: ["etcdctl"],
-  debianPackage: "etcd-client",
-};
-const PING: Requirement = {
-  purpose: "round trips",
-  programs: ["ping"],
-  debianPackage: "iputils-ping",
-};
-const IPERF3: Requirement = {
-  purpose: "TCP throughput",
-  programs: ["iperf3"],
-  debianPackage: "iperf3",
-};
-const NETPERF: Requirement = {
-  purpose: "TCP request/response of one byte, with percentiles",
-  programs: ["netperf", "netserver"],
-  debianPackage: "netperf",
-};
-const IPTABLES: Requirement = {
-  purpose: "masquerading",
-  programs: ["iptables", "iptables-restore"],
-  debianPackage: "iptables",
-};
-const NFTABLES: Requirement = {
-  purpose: "masquerading",
-  programs: ["nft"],
-  debianPackage: "nftables",
-};
-const FASTD: Requirement = {
-  purpose: "to compare with",
-  programs: ["fastd"],
-  debianPackage: "fastd",
-};
-const WIREGUARD_GO: Requirement = {
-  purpose: "to compare with",
-  programs: ["wireguard-go"],
-  debianPackage: "wireguard-go",
-};
-const WIREGUARD_TOOLS: Requirement = {
-  purpose: "keys and peers of wireguard-go",
-  programs: ["wg"],
-  debianPackage: "wireguard-tools",
-};
-const NEBULA: Requirement = {
-  purpose: "to compare with",
-  programs: ["nebula", "nebula-cert"],
-  debianPackage: "nebula",
-};
-const BUSYBOX: Requirement = {
-  purpose: "small programs for tests of the firewall",
-  programs: ["busybox"],
-  debianPackage: "busybox-static",
-};
-const BPFTOOL: Requirement = {
-  purpose: "looking at the kernel's eBPF with other eyes",
-  programs: ["bpftool"],
-  debianPackage: "bpftool",
-};
-const PROMETHEUS: Requirement = {
-  purpose: "reading the metrics as operators do",
-  programs: ["prometheus", "promtool"],
-  debianPackage: "prometheus",
-};
-const FAKETIME: Requirement = {
-  purpose: "a wall clock that tests set",
-  programs: ["faketime"],
-  debianPackage: "faketime",
-};
-const MMDEBSTRAP: Requirement = {
-  purpose: "root file systems of hosts in tests",
-  programs: ["mmdebstrap"],
-  debianPackage: "mmdebstrap",
-};
-const NSPAWN: Requirement = {
-  purpose: "hosts with a systemd of their own",
-  programs: ["systemd-nspawn"],
-  debianPackage: "systemd-container",
-};
-const SYSTEMD: Requirement = {
-  purpose: "checking the units",
-  programs: ["systemd-analyze"],
-  debianPackage: "systemd",
-};
-const DEBHELPER: Requirement = {
-  purpose: "the Debian package",
-  programs: ["dh", "dpkg-shlibdeps"],
-  debianPackage: "debhelper",
-};
-const SSH_KEYGEN: Requirement = {
-  purpose: "signing what is handed out",
-  programs: ["ssh-keygen"],
-  debianPackage: "openssh-client",
-};
-const LINTIAN: Requirement = {
-  purpose: "checking the Debian package",
-  programs: ["lintian"],
-  debianPackage: "lintian",
-};
-const MANDOC: Requirement = {
-  purpose: "checking the manual page",
-  programs: ["mandoc"],
-  debianPackage: "mandoc",
-};
-const ZSH: Requirement = {
-  purpose: "trying its completion",
-  programs: ["zsh"],
-  debianPackage: "zsh",
-};
-const FISH: Requirement = {
-  purpose: "trying its completion",
-  programs: ["fish"],
-  debianPackage: "fish",
-};
+function requirement(
+  purpose: string,
+  debianPackage: string,
+  programs = [debianPackage],
+): Requirement {
+  return { purpose, programs, debianPackage };
+}
 
-const CHROMIUM: Requirement = {
-  purpose: "the agent's page in a browser",
-  programs: ["chromium"],
-  debianPackage: "chromium",
-};
+const NAMESPACES = requirement("network namespaces", "iproute2", [
+  "ip",
+  "bridge",
+]);
+const OFFLOADS = requirement("offloads of the namespaces' devices", "ethtool");
+const ETCD = requirement("a real etcd", "etcd-server", ["etcd"]);
+const ETCDCTL = requirement(
+  "writing to etcd as an operator does",
+  "etcd-client",
+  ["etcdctl"],
+);
+const PING = requirement("round trips", "iputils-ping", ["ping"]);
+const IPERF3 = requirement("TCP throughput", "iperf3");
+const NETPERF = requirement(
+  "TCP request/response of one byte, with percentiles",
+  "netperf",
+  ["netperf", "netserver"],
+);
+const IPTABLES = requirement("masquerading", "iptables", [
+  "iptables",
+  "iptables-restore",
+]);
+const NFTABLES = requirement("masquerading", "nftables", ["nft"]);
+const FASTD = requirement("to compare with", "fastd");
+const WIREGUARD_GO = requirement("to compare with", "wireguard-go");
+const WIREGUARD_TOOLS = requirement(
+  "keys and peers of wireguard-go",
+  "wireguard-tools",
+  ["wg"],
+);
+const NEBULA = requirement("to compare with", "nebula", [
+  "nebula",
+  "nebula-cert",
+]);
+const BUSYBOX = requirement(
+  "small programs for tests of the firewall",
+  "busybox-static",
+  ["busybox"],
+);
+const BPFTOOL = requirement(
+  "looking at the kernel's eBPF with other eyes",
+  "bpftool",
+);
+const PROMETHEUS = requirement(
+  "reading the metrics as operators do",
+  "prometheus",
+  ["prometheus", "promtool"],
+);
+const FAKETIME = requirement("a wall clock that tests set", "faketime");
+const MMDEBSTRAP = requirement(
+  "root file systems of hosts in tests",
+  "mmdebstrap",
+);
+const NSPAWN = requirement(
+  "hosts with a systemd of their own",
+  "systemd-container",
+  ["systemd-nspawn"],
+);
+const SYSTEMD = requirement("checking the units", "systemd", [
+  "systemd-analyze",
+]);
+const DEBHELPER = requirement("the Debian package", "debhelper", [
+  "dh",
+  "dpkg-shlibdeps",
+]);
+const SSH_KEYGEN = requirement("signing what is handed out", "openssh-client", [
+  "ssh-keygen",
+]);
+const LINTIAN = requirement("checking the Debian package", "lintian");
+const MANDOC = requirement("checking the manual page", "mandoc");
+const ZSH = requirement("trying its completion", "zsh");
+const FISH = requirement("trying its completion", "fish");
+
+const CHROMIUM = requirement("the agent's page in a browser", "chromium");
 const QEMU: Readonly<Record<"amd64" | "arm64", Requirement>> = {
-  amd64: {
-    purpose: "virtual machines",
-    programs: ["qemu-system-x86_64"],
-    debianPackage: "qemu-system-x86",
-  },
-  arm64: {
-    purpose: "virtual machines with arm64 processors",
-    programs: ["qemu-system-aarch64"],
-    debianPackage: "qemu-system-arm",
-  },
+  amd64: requirement("virtual machines", "qemu-system-x86", [
+    "qemu-system-x86_64",
+  ]),
+  arm64: requirement(
+    "virtual machines with arm64 processors",
+    "qemu-system-arm",
+    ["qemu-system-aarch64"],
+  ),
 };
-const ENOSYS: Requirement = {
-  purpose: "a kernel that lacks a system call",
-  programs: ["enosys"],
-  debianPackage: "util-linux-extra",
-};
-const KMOD: Requirement = {
-  purpose: "which modules a kernel's disks need",
-  programs: ["depmod", "modprobe"],
-  debianPackage: "kmod",
-};
-const CPIO: Requirement = {
-  purpose: "an initramfs",
-  programs: ["cpio"],
-  debianPackage: "cpio",
-};
-const XZ: Requirement = {
-  purpose: "kernel modules",
-  programs: ["xz"],
-  debianPackage: "xz-utils",
-};
-const ZSTD: Requirement = {
-  purpose: "kernel modules",
-  programs: ["zstd"],
-  debianPackage: "zstd",
-};
-const E2FSPROGS: Requirement = {
-  purpose: "disks of virtual machines",
-  programs: ["mke2fs"],
-  debianPackage: "e2fsprogs",
-};
+const ENOSYS = requirement(
+  "a kernel that lacks a system call",
+  "util-linux-extra",
+  ["enosys"],
+);
+const KMOD = requirement("which modules a kernel's disks need", "kmod", [
+  "depmod",
+  "modprobe",
+]);
+const CPIO = requirement("an initramfs", "cpio");
+const XZ = requirement("kernel modules", "xz-utils", ["xz"]);
+const ZSTD = requirement("kernel modules", "zstd");
+const E2FSPROGS = requirement("disks of virtual machines", "e2fsprogs", [
+  "mke2fs",
+]);
 
 /** What `deno task test:kernels` runs for machines of these architectures. */
 export function requirementsOfKernels(
