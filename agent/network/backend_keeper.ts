@@ -10,27 +10,18 @@ import type {
   Backend,
   BackendAdvertisement,
   BackendContext,
-  BackendStatus,
-  BackendWarning,
 } from "../../backend/backend.ts";
 import { describeError } from "../../errors.ts";
 import { Backoff } from "../../linux/backoff.ts";
 import { formatCidr } from "../../net/cidr.ts";
-import {
-  applyPeerDiff,
-  type Peer,
-  type PeerDiff,
-  type PeerTraffic,
-} from "../../net/peer.ts";
-import type { Overlay, UnderlayUse } from "../../net/underlay.ts";
-import type { DropSource } from "../status/state.ts";
+import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
+import type { Overlay } from "../../net/underlay.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 
 const log = getLogger(["loden", "agent"]);
 
 /** A backend that ran this long counts as working: restart it at once. */
 const GOOD_RUN_MS = 10_000;
-const NO_OUTER_PACKETS: UnderlayUse = { traffic: [], devices: [] };
 const PAUSES = { firstMs: 500, maxMs: 5_000 };
 
 /** Callbacks of the keeper. */
@@ -104,43 +95,9 @@ export class BackendKeeper {
     return this.#peers;
   }
 
-  /** `undefined` if no backend runs. */
-  status(): BackendStatus | undefined {
-    return this.#running?.backend.status();
-  }
-
-  /** `undefined` while no backend runs. */
-  underlayUse(): UnderlayUse | undefined {
-    const backend = this.#running?.backend;
-    if (backend?.underlayUse === undefined) return backend && NO_OUTER_PACKETS;
-    return backend.underlayUse();
-  }
-
-  /** `undefined` while no backend runs, or it does not know them yet. */
-  directDevices(): readonly string[] | undefined {
-    const backend = this.#running?.backend;
-    if (backend?.directDevices === undefined) return backend && [];
-    return backend.directDevices();
-  }
-
-  /** None while no backend runs. */
-  peerTraffic(): readonly PeerTraffic[] {
-    return this.#running?.backend.peerTraffic?.() ?? [];
-  }
-
-  /** What tells of its drops; `undefined` if no backend runs. */
-  dropSource(): DropSource | undefined {
-    const backend = this.#running?.backend;
-    return backend && {
-      backendType: backend.type,
-      reader: backend.drops?.(),
-      kernelAlone: backend.drops === undefined,
-    };
-  }
-
-  /** What the backend that runs does not do as well as it could. */
-  warnings(): readonly BackendWarning[] {
-    return this.#running?.backend.warnings?.() ?? [];
+  /** The backend that runs, if one does. */
+  get running(): Backend | undefined {
+    return this.#running?.backend;
   }
 
   /**

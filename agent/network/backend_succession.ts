@@ -48,6 +48,7 @@ const log = getLogger(["loden", "agent"]);
  */
 const LINGER_MS = 30_000;
 const CHECK_MS = 1_000;
+const NO_OUTER_PACKETS: UnderlayUse = { traffic: [], devices: [] };
 
 /** How to make backends, and what to tell. */
 export interface BackendSuccessionOptions {
@@ -141,15 +142,13 @@ export class BackendSuccession {
    * until the present one runs.
    */
   status(): BackendStatus | undefined {
-    const status = this.#present?.keeper.status();
-    if (status === undefined) {
-      return this.#former.map(({ keeper }) => keeper.status())
-        .find((each) => each !== undefined);
-    }
+    const present = this.#present?.keeper.running;
+    if (present === undefined) return this.#running[0]?.status();
+    const status = present.status();
     const former = this.#former.map(({ config, held, keeper, leaving }) => ({
       type: config.type,
       peers: held.size - leaving.size,
-      counters: keeper.status()?.counters,
+      counters: keeper.running?.status().counters,
     }));
     const details = former.map(({ peers, type }) => [
       `still by ${type}`,
@@ -168,10 +167,13 @@ export class BackendSuccession {
     };
   }
 
-  /** Outer packets of all backends. */
+  /** Outer packets of all backends; `undefined` until one knows its own. */
   underlayUse(): UnderlayUse | undefined {
-    const uses = this.#members.map(({ keeper }) => keeper.underlayUse())
-      .filter((use) => use !== undefined);
+    const uses = this.#running.map((backend) =>
+      backend.underlayUse === undefined
+        ? NO_OUTER_PACKETS
+        : backend.underlayUse()
+    ).filter((use) => use !== undefined);
     if (uses.length < 2) return uses[0];
     return {
       traffic: uses.flatMap(({ traffic }) => traffic),
@@ -184,26 +186,34 @@ export class BackendSuccession {
    * until the present backend knows them.
    */
   directDevices(): readonly string[] | undefined {
-    const present = this.#present?.keeper.directDevices();
-    const former = this.#former.flatMap(({ keeper }) =>
-      keeper.directDevices() ?? []
-    );
-    return present && [...new Set([...present, ...former])];
+    const present = this.#present?.keeper.running;
+    if (present === undefined) return undefined;
+    const known = present.directDevices ? present.directDevices() : [];
+    return known && [
+      ...new Set([
+        ...known,
+        ...this.#running.flatMap((each) => each.directDevices?.() ?? []),
+      ]),
+    ];
   }
 
   /** Of the peers that have counters of their own, with any of the backends. */
   peerTraffic(): readonly PeerTraffic[] {
-    return this.#members.flatMap(({ keeper }) => keeper.peerTraffic());
+    return this.#running.flatMap((backend) => backend.peerTraffic?.() ?? []);
   }
 
   /** What tells of the drops of each backend that runs. */
   dropSources(): readonly DropSource[] {
-    return this.#members.flatMap(({ keeper }) => keeper.dropSource() ?? []);
+    return this.#running.map((backend) => ({
+      backendType: backend.type,
+      reader: backend.drops?.(),
+      kernelAlone: backend.drops === undefined,
+    }));
   }
 
   /** What the backends that run do not do as well as they could. */
   warnings(): readonly BackendWarning[] {
-    return this.#members.flatMap(({ keeper }) => keeper.warnings());
+    return this.#running.flatMap((backend) => backend.warnings?.() ?? []);
   }
 
   /**
@@ -224,7 +234,7 @@ export class BackendSuccession {
     }
     const present = this.#present!;
     for (const member of this.#former) this.#startFormer(member, context);
-    const isRunning = present.keeper.status() !== undefined;
+    const isRunning = present.keeper.running !== undefined;
     if (isRunning && present.up && isSame(present.context, context)) {
       // It was a former one.
       const { overlay, advertisement } = present.up;
@@ -271,6 +281,10 @@ export class BackendSuccession {
     return this.#present === undefined
       ? this.#former
       : [this.#present, ...this.#former];
+  }
+
+  get #running(): readonly Backend[] {
+    return this.#members.flatMap(({ keeper }) => keeper.running ?? []);
   }
 
   /** The first start of this process. */

@@ -134,7 +134,7 @@ Deno.test("changes of peers during a restart reach the new backend", async () =>
   failing = true;
   backends[0]!.fail(new Error("gone"));
   await clock.settle();
-  assertEquals(dataPath.status(), undefined);
+  assertEquals(dataPath.running, undefined);
   await dataPath.apply({
     added: [peer("10.1.8.0/24")],
     changed: [peer("10.1.7.0/24", "192.0.2.99")],
@@ -212,7 +212,7 @@ Deno.test("stop during a start that hears no signal leaves no backend running", 
   await assertRejects(() => started);
   await stopped;
   assertEquals(backends.map((each) => each.stopped), [true]);
-  assertEquals(dataPath.status(), undefined);
+  assertEquals(dataPath.running, undefined);
 });
 
 Deno.test("stop during the pause of a restart ends it", async () => {
@@ -264,14 +264,4 @@ Deno.test("a change of peers does not wait for a start that it finds waiting", a
   await Promise.all([restarted, applied]);
   assertEquals([...backends.at(-1)!.peers.keys()], ["10.1.6.0/24"]);
   await dataPath.stop();
-});
-
-Deno.test("a backend without outer packets has none, as soon as it runs", async () => {
-  const { dataPath } = rig();
-  assertEquals(dataPath.underlayUse(), undefined);
-  await dataPath.start(context, noSignal);
-  // Otherwise the rules for the former backend's packets would stay.
-  assertEquals(dataPath.underlayUse(), { traffic: [], devices: [] });
-  await dataPath.stop();
-  assertEquals(dataPath.underlayUse(), undefined);
 });

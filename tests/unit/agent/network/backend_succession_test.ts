@@ -286,3 +286,13 @@ Deno.test("a former backend that is down is started when the config names it aga
   assertEquals(world.peers, { udp: "10.1.6.0/24 10.1.7.0/24", vxlan: "" });
   await world.succession.stop();
 });
+
+Deno.test("a backend without outer packets has none, as soon as it runs", async () => {
+  const world = new World();
+  assertEquals(world.succession.underlayUse(), undefined);
+  await world.start(UDP);
+  // Otherwise the rules for the former backend's packets would stay.
+  assertEquals(world.succession.underlayUse(), { traffic: [], devices: [] });
+  await world.succession.stop();
+  assertEquals(world.succession.underlayUse(), undefined);
+});
