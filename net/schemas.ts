@@ -27,6 +27,18 @@ export function textOf<T>(
   );
 }
 
+/** The value of a JSON text; `undefined` for any other text. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A JSON text. */
+export const jsonText = textOf(jsonIn, "JSON");
+
 /** `10.1.5.0/24`. */
 export const cidrText = textOf(parseCidr, "a.b.c.d/len");
 

@@ -13,7 +13,7 @@ import {
   type NamespaceHolder,
 } from "../../host/container_finder.ts";
 import { readHostChains } from "../../host/firewall/evaluate/read_chains.ts";
-import { BadStateError, decodeState } from "../../lease/saved/state_codec.ts";
+import { decodeState } from "../../lease/saved/state_codec.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { bootTimeNs } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
@@ -75,12 +75,7 @@ export function hostReader(
     },
     async savedPeers() {
       const text = await Deno.readTextFile(stateFile(stateDir, paths.name));
-      try {
-        return decodeState(text).peers;
-      } catch (error) {
-        if (!(error instanceof BadStateError)) throw error;
-        throw new LodenError("explain.state", error.message, { cause: error });
-      }
+      return decodeState(text).peers;
     },
     container(address, destination) {
       const { holders, isComplete } = findNamespaces(address);

@@ -251,9 +251,7 @@ async function readState(
     const state = decodeState(text);
     return state.underlayMac === formatMac(mac) ? state : undefined;
   } catch (error) {
-    const isSpoilt = error instanceof BadStateError ||
-      error instanceof SyntaxError;
-    if (isSpoilt) return undefined;
+    if (error instanceof BadStateError) return undefined;
     throw error;
   }
 }

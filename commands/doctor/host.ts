@@ -127,9 +127,7 @@ function hostIdIn(state: string): string | undefined {
   try {
     return decodeState(state).hostId;
   } catch (error) {
-    if (error instanceof BadStateError || error instanceof SyntaxError) {
-      return undefined;
-    }
+    if (error instanceof BadStateError) return undefined;
     throw error;
   }
 }

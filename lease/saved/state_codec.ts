@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import { LodenError } from "../../errors.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import {
@@ -12,6 +13,7 @@ import {
   dataPathName,
   describeIssue,
   ipv4Text,
+  jsonText,
   timeText,
 } from "../../net/schemas.ts";
 import { hostIdText } from "../host_id.ts";
@@ -82,11 +84,10 @@ const stateSchema = v.object({
 }, "an object");
 
 /**
- * @throws {SyntaxError} for invalid JSON, {@linkcode BadStateError} for JSON
- * that {@linkcode encodeState} does not produce.
+ * @throws {BadStateError} for what {@linkcode encodeState} does not produce.
  */
 export function decodeState(text: string): DurableState {
-  const result = v.safeParse(stateSchema, JSON.parse(text));
+  const result = v.safeParse(v.pipe(jsonText, stateSchema), text);
   if (!result.success) {
     throw new BadStateError(describeIssue(result.issues[0]));
   }
@@ -100,9 +101,11 @@ export function decodeState(text: string): DurableState {
   };
 }
 
-/** JSON of another form. */
-export class BadStateError extends Error {
-  override readonly name = "BadStateError";
+/** A text that is no state. */
+export class BadStateError extends LodenError {
+  constructor(reason: string) {
+    super("state.unreadable", `Cannot understand the saved state: ${reason}`);
+  }
 }
 
 function storedLease(

@@ -420,7 +420,6 @@ export function parsers(): Parser[] {
       textLike(STATE),
       decodeState,
       BadStateError,
-      SyntaxError,
     ),
 
     parser("parseSubnetEnv", textLike(SUBNET_ENV), parseSubnetEnv),

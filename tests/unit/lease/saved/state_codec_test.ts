@@ -106,6 +106,6 @@ for (const [what, value] of BAD) {
 
 Deno.test("text that is no JSON is refused", () => {
   for (const text of ["", "{", "garbage", encodeState(STATE).slice(0, 100)]) {
-    assertThrows(() => decodeState(text), SyntaxError);
+    assertThrows(() => decodeState(text), BadStateError, "must be JSON");
   }
 });
