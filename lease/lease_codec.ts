@@ -20,7 +20,7 @@ import {
   isMulticast,
   parseIpv4,
 } from "../net/ipv4.ts";
-import { dataPathName, textOf } from "../net/schemas.ts";
+import { dataPathName, jsonIn, textOf } from "../net/schemas.ts";
 import { hostIdText } from "./host_id.ts";
 import type { LeaseAttributes } from "./lease.ts";
 
@@ -139,11 +139,8 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
 
 /** Parses a lease's value, flannel's or ours. */
 export function decodeLeaseValue(text: string): Decoded<LeaseAttributes> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text unescaped.
+  const json = jsonIn(text);
+  if (json === undefined) {
     return refuse(`the value must be JSON: current value is ${show(text)}`);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {

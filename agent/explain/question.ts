@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import type { Finding, Outcome } from "../../net/finding.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import { ipv4Text } from "../../net/schemas.ts";
+import { ipv4Text, jsonIn } from "../../net/schemas.ts";
 import type { Flow } from "./flow.ts";
 
 /** See the module. */
@@ -65,7 +65,10 @@ export function encodeQuestion({ flow, outerSource }: Question): Uint8Array {
 
 /** `undefined` for anything else, and for another version's question. */
 export function decodeQuestion(content: Uint8Array): Question | undefined {
-  const result = v.safeParse(questionSchema, parseJson(content));
+  const result = v.safeParse(
+    questionSchema,
+    jsonIn(new TextDecoder().decode(content)),
+  );
   if (!result.success) return undefined;
   const { from, outer, port, proto, size, to } = result.output;
   return {
@@ -110,7 +113,10 @@ export function encodeAnswer(
 
 /** `undefined` for anything else. */
 export function decodeAnswer(content: Uint8Array): Finding[] | undefined {
-  const result = v.safeParse(answerSchema, parseJson(content));
+  const result = v.safeParse(
+    answerSchema,
+    jsonIn(new TextDecoder().decode(content)),
+  );
   if (!result.success) return undefined;
   const findings = result.output.map(
     ([stage, word, text, fix]): Finding | undefined => {
@@ -124,13 +130,4 @@ export function decodeAnswer(content: Uint8Array): Finding[] | undefined {
     },
   ).filter((finding) => finding !== undefined);
   return findings.length === result.output.length ? findings : undefined;
-}
-
-function parseJson(content: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(content));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

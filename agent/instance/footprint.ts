@@ -12,7 +12,7 @@ import * as v from "valibot";
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
-import { cidrText } from "../../net/schemas.ts";
+import { cidrText, jsonIn } from "../../net/schemas.ts";
 import { RunDirectoryError } from "../errors.ts";
 import type { InstancePaths } from "./instance.ts";
 
@@ -97,13 +97,8 @@ export async function readFootprint(
 
 /** `undefined` if it cannot be understood. */
 export function parseFootprint(text: string): Footprint | undefined {
-  try {
-    const result = v.safeParse(footprintSchema, JSON.parse(text));
-    return result.success ? result.output : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const result = v.safeParse(footprintSchema, jsonIn(text));
+  return result.success ? result.output : undefined;
 }
 
 const footprintSchema = v.object({

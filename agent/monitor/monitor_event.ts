@@ -11,6 +11,7 @@ import { formatCidr } from "../../net/cidr.ts";
 import type { DroppedPacket, PacketFlow } from "../../net/dropped_packet.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
+import { jsonIn } from "../../net/schemas.ts";
 import { jsonFormatter } from "../logging/log_line.ts";
 import type { Warning } from "../status/health.ts";
 import { formatTime } from "../status/state.ts";
@@ -122,12 +123,7 @@ export type EventOf<Type extends MonitorEvent["type"]> = Extract<
 
 /** The event in a line; `undefined` if it is none that this version knows. */
 export function parseMonitorEvent(line: string): MonitorEvent | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return undefined;
-  }
+  const value = jsonIn(line);
   return v.is(eventSchema, value) ? value : undefined;
 }
 

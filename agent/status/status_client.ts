@@ -6,6 +6,7 @@
 
 import { fetchFailure } from "../../deno27/fetch_error.ts";
 import * as v from "valibot";
+import { jsonIn } from "../../net/schemas.ts";
 import {
   AgentAccessError,
   AgentAnswerError,
@@ -23,12 +24,7 @@ export async function fetchStatus(
   signal: AbortSignal,
 ): Promise<StatusSnapshot> {
   const { text } = await fetchPath(socketPath, "/status", signal);
-  let answer: unknown;
-  try {
-    answer = JSON.parse(text);
-  } catch {
-    throw new AgentAnswerError(socketPath, text);
-  }
+  const answer = jsonIn(text);
   if (!v.is(statusSchema, answer)) {
     throw new AgentAnswerError(socketPath, text);
   }

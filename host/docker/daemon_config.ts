@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import { jsonIn } from "../../net/schemas.ts";
 
 /** dockerd's default path. */
 export const DAEMON_CONFIG_PATH = "/etc/docker/daemon.json";
@@ -30,12 +31,7 @@ const daemonSchema = v.looseObject({});
 
 /** Parses the file's text; a file that dockerd would refuse counts as empty. */
 export function parseDaemonConfig(text: string): DaemonConfig {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return NO_DAEMON_CONFIG;
-  }
+  const value = jsonIn(text);
   if (!v.is(daemonSchema, value)) return NO_DAEMON_CONFIG;
   return {
     usesNftables: value["firewall-backend"] === "nftables",

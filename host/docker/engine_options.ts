@@ -4,6 +4,8 @@
  * @module
  */
 
+import { jsonIn } from "../../net/schemas.ts";
+
 /** Values by the daemon's names: `bip`, `userland-proxy`. */
 export type EngineOptions = ReadonlyMap<string, string>;
 
@@ -34,12 +36,7 @@ export function engineOptions(
 const VALUED = ["bip", "mtu", "bridge", "fixed-cidr", "firewall-backend"];
 
 function configEntries(config: string): [string, string][] {
-  let value: unknown;
-  try {
-    value = JSON.parse(config);
-  } catch {
-    return [];
-  }
+  const value = jsonIn(config);
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value)
     .filter(([, each]) => ["string", "number", "boolean"].includes(typeof each))

@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import * as v from "valibot";
+import { jsonIn } from "../../net/schemas.ts";
 import { readTlsFiles, type TlsFiles } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -55,7 +56,7 @@ export async function askWeb(
 
 /** The answer to `/version`. */
 export function parseVersion(text: string): Pick<WebAnswers, "version"> {
-  const value = parseJson(text);
+  const value = jsonIn(text);
   return v.is(versionSchema, value) ? { version: value.etcdserver } : {};
 }
 
@@ -63,7 +64,7 @@ export function parseVersion(text: string): Pick<WebAnswers, "version"> {
 export function parseHealth(
   text: string,
 ): Pick<WebAnswers, "healthy" | "reason"> {
-  const result = v.safeParse(healthSchema, parseJson(text));
+  const result = v.safeParse(healthSchema, jsonIn(text));
   if (!result.success) return {};
   const { health, reason } = result.output;
   return { healthy: String(health) === "true", reason };
@@ -135,12 +136,4 @@ function ask(
     resolve({ text: body.join("\r\n\r\n"), date, sentMs, receivedMs });
   });
   return promise.finally(() => signal.removeEventListener("abort", abort));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
