@@ -4,8 +4,7 @@
  * @module
  */
 
-import { ifThere } from "./proc.ts";
-import { readIfThere } from "./read_if_there.ts";
+import { exists, readIfThere } from "./read_if_there.ts";
 
 /** `present`: loaded or built in; `loadable`: the kernel can load it. */
 export type ModuleState = "present" | "loadable" | "absent";
@@ -54,8 +53,4 @@ export function canLoadModules(root = ""): boolean {
 export function moduleHint(name: string): string {
   return `modprobe ${name}; if there is no such module, install the ` +
     "distribution's full kernel package";
-}
-
-function exists(path: string): boolean {
-  return ifThere(() => Deno.statSync(path)) !== undefined;
 }

@@ -10,3 +10,8 @@ import { ifThere } from "./proc.ts";
 export function readIfThere(path: string): string | undefined {
   return ifThere(() => Deno.readTextFileSync(path));
 }
+
+/** Whether there is such a file, and this user may look. */
+export function exists(path: string): boolean {
+  return ifThere(() => Deno.statSync(path)) !== undefined;
+}

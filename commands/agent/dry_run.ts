@@ -53,6 +53,7 @@ import {
 import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { readIfThere } from "../../linux/read_if_there.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { formatMac } from "../../net/mac.ts";
 import type { Underlay } from "../../net/underlay.ts";
@@ -84,7 +85,7 @@ export interface DryRunWorld {
   readonly rtnetlink: Rtnetlink;
   readonly runner: CommandRunner;
   /** `undefined` when there is no such file, or it cannot be read. */
-  readonly readFile: (path: string) => Promise<string | undefined>;
+  readonly readText: (path: string) => string | undefined;
   readonly checkSysctls: (devices: readonly string[]) => SysctlFinding[];
   readonly readDaemonConfig: () => Promise<DaemonConfig>;
   readonly findFlanneld: (settings: Settings) => FlanneldProcess | undefined;
@@ -118,22 +119,18 @@ async function planStart(
   const paths = instancePaths(settings.runDir, settings.etcdPrefix);
   const { config, snapshot } = await readEtcd(io, settings, world.access);
   const { network } = config.pool;
-  const former = parseSubnetEnv(
-    await world.readFile(settings.subnetFile) ?? "",
-  );
+  const former = parseSubnetEnv(world.readText(settings.subnetFile) ?? "");
   const underlay = pickUnderlay(settings, rtnetlink);
   const host = readHostNetworks(rtnetlink);
   const warnings = underlayWarnings(underlay, host.links, host.addresses);
-  const state = await readState(settings, paths, underlay, world);
+  const state = readState(settings, paths, underlay, world);
   const lease = forecastLease(config, snapshot, {
     publicIp: underlay.publicIp,
     hostId: state?.hostId,
     previous: previousSubnets(former.subnet, state?.lease),
   });
   const { subnet } = lease;
-  const footprint = parseFootprint(
-    await world.readFile(footprintPath(paths)) ?? "",
-  );
+  const footprint = parseFootprint(world.readText(footprintPath(paths)) ?? "");
   const formerBackends = footprint?.backends
     ?.filter(({ type }) => isBackend(type)) ?? [];
   const present = backendsAtStart(config.backend, formerBackends);
@@ -239,13 +236,13 @@ function findOthers(
 }
 
 /** Reads like the agent's store, but does not rename a corrupt file. */
-async function readState(
+function readState(
   settings: Settings,
   { name }: InstancePaths,
   { mac }: Underlay,
-  { readFile }: DryRunWorld,
-): Promise<DurableState | undefined> {
-  const text = await readFile(stateFile(settings.stateDir, name));
+  { readText }: DryRunWorld,
+): DurableState | undefined {
+  const text = readText(stateFile(settings.stateDir, name));
   if (text === undefined) return undefined;
   try {
     const state = decodeState(text);
@@ -322,12 +319,12 @@ async function planFiles(
   settings: Settings,
   paths: InstancePaths,
   { backend }: NetworkConfig,
-  { readFile, readDaemonConfig }: DryRunWorld,
+  { readText, readDaemonConfig }: DryRunWorld,
   env: SubnetEnv | undefined,
 ): Promise<FileForecast[]> {
   const files: FileForecast[] = [];
   for (const { path, render } of hostFiles(settings, readDaemonConfig)) {
-    const present = await readFile(path);
+    const present = readText(path);
     files.push({ path, present, wanted: env && await render(env) });
   }
   // Only their existence matters here; their content concerns the agent alone.
@@ -338,7 +335,7 @@ async function planFiles(
       : [],
   ];
   for (const path of own) {
-    const present = await readFile(path);
+    const present = readText(path);
     files.push({ path, present, wanted: present });
   }
   return files;
@@ -349,19 +346,10 @@ function hostWorld(): DryRunWorld {
     access: etcdAccess,
     rtnetlink: new KernelRtnetlink(),
     runner: new HostCommandRunner(),
-    readFile: readIfPresent,
+    readText: readIfThere,
     checkSysctls: (devices) => checkSysctls(devices),
     readDaemonConfig: () => readDaemonConfig(),
     findFlanneld: (settings) => findFlanneld(settings),
     obstacle: (type) => backendOf(type).obstacle?.(),
   };
-}
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { describeError } from "../../errors.ts";
 import type { Clock } from "../../linux/clock.ts";
 import {
@@ -90,7 +91,9 @@ async function gatherOne(
   const ending = AbortSignal.any([signal, late.signal]);
   let gathered: Partial<Gathered>;
   try {
-    gathered = await until(ending, () => part.gather(ending));
+    ending.throwIfAborted();
+    // The work may not heed the signal.
+    gathered = await abortable(Promise.try(() => part.gather(ending)), ending);
   } catch (error) {
     signal.throwIfAborted();
     const reason = late.signal.aborted
@@ -116,25 +119,6 @@ async function gatherOne(
 /** Half of a secret would not be recognised. */
 function wholeLines(text: string): string {
   return text.slice(0, text.lastIndexOf("\n") + 1);
-}
-
-/** The work may not heed the signal. */
-async function until<T>(
-  signal: AbortSignal,
-  work: () => Promise<T> | T,
-): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  aborted.promise.catch(() => {});
-  try {
-    const working = Promise.resolve().then(work);
-    working.catch(() => {});
-    return await Promise.race([working, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }
 
 /** Shorter than the limit of a part, so that what the others said is kept. */

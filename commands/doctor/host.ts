@@ -29,8 +29,7 @@ import {
   kernelModuleState,
 } from "../../linux/kernel_module.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import { ifThere } from "../../linux/proc.ts";
-import { readIfThere } from "../../linux/read_if_there.ts";
+import { exists, readIfThere } from "../../linux/read_if_there.ts";
 import {
   type AgentProcess,
   agentProcess,
@@ -181,8 +180,4 @@ async function engine(): Promise<RunningEngine | undefined> {
   if (pid === undefined) return undefined;
   const words = readIfThere(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
   return { words, describe: () => describeEngine() };
-}
-
-function exists(path: string): boolean {
-  return ifThere(() => Deno.statSync(path)) !== undefined;
 }

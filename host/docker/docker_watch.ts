@@ -63,7 +63,7 @@ export interface DockerWatchComponents {
   /** `host/docker/stale_options.ts`; an absent file is not stale. */
   readonly checkStaleOptions: (
     context: Pick<StaleOptionsContext, "network" | "subnet">,
-  ) => Promise<DockerProblem | undefined>;
+  ) => DockerProblem | undefined;
 }
 
 /** The overlay. */
@@ -133,7 +133,7 @@ class DockerWatch {
   async #look(signal: AbortSignal): Promise<DockerLook> {
     const { isEngineRunning, readConfig, checkStaleOptions } = this.#components;
     const problems: (DockerProblem | undefined)[] = [
-      await checkStaleOptions(this.#subject),
+      checkStaleOptions(this.#subject),
     ];
     // A bridge without a daemon gets a new address when the daemon starts.
     if (!await isEngineRunning()) {

@@ -7,6 +7,7 @@
 import type { Clock } from "../../linux/clock.ts";
 import { HostCommandRunner } from "../../linux/command.ts";
 import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { readIfThere } from "../../linux/read_if_there.ts";
 import { readDaemonConfig } from "./daemon_config.ts";
 import { findDrops } from "./docker_drops.ts";
 import type { DockerWatchComponents } from "./docker_watch.ts";
@@ -34,21 +35,12 @@ export function hostDocker(
     isEngineRunning: () => isEngineRunning(),
     readConfig: () => readDaemonConfig(),
     findDrops: (context, signal) => findDrops(runner, context, signal),
-    async checkStaleOptions(context) {
+    checkStaleOptions(context) {
       if (dockerOptsFile === USUAL_OPTIONS_FILE) return undefined;
-      const text = await readIfPresent(USUAL_OPTIONS_FILE);
+      const text = readIfThere(USUAL_OPTIONS_FILE);
       return text === undefined
         ? undefined
         : checkStaleOptions(text, { ...context, subnetFile });
     },
   };
-}
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

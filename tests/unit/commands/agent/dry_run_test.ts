@@ -102,7 +102,7 @@ class Host {
           throw new Error("the firewall is changed");
         },
       }),
-      readFile: (path) => Promise.resolve(this.files.get(path)),
+      readText: (path) => this.files.get(path),
       checkSysctls: () => this.sysctls,
       readDaemonConfig: () => Promise.resolve(NO_DAEMON_CONFIG),
       findFlanneld: () => this.flanneld,

@@ -34,13 +34,14 @@ class Watched {
       {
         clock: this.clock,
         rtnetlink: this.rtnetlink,
-        isEngineRunning: () =>
-          this.error === undefined
-            ? Promise.resolve(this.engineRuns)
-            : Promise.reject(this.error),
+        isEngineRunning: async () => {
+          await Promise.resolve();
+          if (this.error !== undefined) throw this.error;
+          return this.engineRuns;
+        },
         readConfig: () => Promise.resolve(NO_DAEMON_CONFIG),
         findDrops: () => Promise.resolve(this.drops.shift()),
-        checkStaleOptions: () => Promise.resolve(undefined),
+        checkStaleOptions: () => undefined,
       },
       {
         network: parseCidr("10.1.0.0/16")!,
