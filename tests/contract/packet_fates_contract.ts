@@ -52,6 +52,11 @@ export interface ReceivedRow {
    * host, or the XDP program takes the outer headers off already.
    */
   readonly programs?: "leave" | "strip";
+  /**
+   * What they do on a wire, if that is not what they do in a test run: the kernel
+   * takes a tag out of the frame before it runs them.
+   */
+  readonly onWire?: "delivered";
 }
 
 /** A packet that the host routes into the overlay device. */
@@ -494,11 +499,14 @@ export const RECEIVED: readonly ReceivedRow[] = [
     "left",
     arriving(WHOLE, {}, { vlans: [7] }),
   ),
-  beside(
-    "a frame with a priority",
-    "delivered",
-    arriving(WHOLE, {}, { vlans: [0] }),
-  ),
+  ...[WHOLE, TCP].map((packet): ReceivedRow => ({
+    ...beside(
+      `a frame with a priority and ${packet === TCP ? "TCP" : "UDP"}`,
+      "delivered",
+      arriving(packet, {}, { vlans: [0] }),
+    ),
+    onWire: "delivered",
+  })),
   beside("a first outer fragment", "left", framed(firstFragment)),
   beside("a last outer fragment", "left", framed(lastFragment)),
   beside(

@@ -57,6 +57,7 @@ const EVERYTHING = 0x0300;
 const FRAME_BYTES = 65_536;
 const PATIENCE_ROUNDS = 2_000;
 const OUTER_BYTES = 28;
+const TAG_BYTES = 4;
 const WIRE_MAC = "02:4c:6f:00:00:09";
 const OTHER_END_MAC = "02:4c:6f:00:00:0a";
 /** What an outer packet can carry, RFC 791 and RFC 768. */
@@ -229,7 +230,8 @@ async function eventually(what: string, isSo: () => boolean): Promise<void> {
 }
 
 /** What the programs alone say of a row, without the agent's socket. */
-function byPrograms({ outcome, programs }: ReceivedRow): string {
+function byPrograms({ onWire, outcome, programs }: ReceivedRow): string {
+  if (onWire !== undefined) return onWire;
   if (programs === "leave") return "left";
   return typeof outcome === "string" ? outcome : outcome.programs;
 }
@@ -247,7 +249,9 @@ testInNamespace("over a real wire", import.meta.url, () => {
           const outcome = byPrograms(row);
           // Behind the outer headers.
           const packet = outcome === "delivered"
-            ? unpadded(row.frame.slice(OUTER_BYTES))
+            ? unpadded(row.frame.slice(
+              OUTER_BYTES + (row.onWire === undefined ? 0 : TAG_BYTES),
+            ))
             : undefined;
           const expected = packet !== undefined
             ? { "rx.packets": 2, "rx.bytes": LAST.length + packet.length }

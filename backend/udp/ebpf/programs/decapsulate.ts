@@ -3,7 +3,7 @@
  *
  * Packets that are not ours are left to the host: other ports, outer fragments
  * and outer IP options (the host reassembles them and passes them to the
- * agent's socket), frames for other machines or with a VLAN tag. Our packets
+ * agent's socket), frames for other machines or of a VLAN. Our packets
  * are checked in the order of the user-space data path (`receive.as.ts`):
  * lengths, version, header, header checksum, sender, destination.
  *
@@ -76,6 +76,7 @@ import {
   SKB,
   UDP,
   VERDICT,
+  VLAN_ID_MASK,
 } from "./layout.ts";
 import {
   count,
@@ -180,10 +181,26 @@ function leaveFramesOfOthers(): Instruction[] {
   return [
     load("u32", R1, R6, SKB.PACKET_TYPE),
     jumpIf(R1, "!=", PACKET_HOST, "not ours"),
-    load("u32", R1, R6, SKB.VLAN_PRESENT),
-    jumpIf(R1, "!=", 0, "not ours"),
+    ...unlessOfVlan("no VLAN"),
+    goto("not ours"),
+    label("no VLAN"),
     load("u32", R1, R6, SKB.PROTOCOL),
     jumpIf(R1, "!=", networkHalf(ETHERTYPE_IPV4), "not ours"),
+  ];
+}
+
+/**
+ * Jumps to `otherwise` unless the frame belongs to a VLAN; changes R1. A tag of
+ * VLAN 0 says a priority only (802.1p), and the host takes such frames. The
+ * kernel has moved the tag out of the frame, if the network card has not.
+ */
+export function unlessOfVlan(otherwise: string): Instruction[] {
+  return [
+    load("u32", R1, R6, SKB.VLAN_PRESENT),
+    jumpIf(R1, "==", 0, otherwise),
+    load("u32", R1, R6, SKB.VLAN_TCI),
+    and(R1, VLAN_ID_MASK),
+    jumpIf(R1, "==", 0, otherwise),
   ];
 }
 

@@ -40,7 +40,12 @@ import {
 import { netmask } from "../../../../net/cidr.ts";
 import { PEER } from "../maps.ts";
 import type { HostConstants } from "./constants.ts";
-import { enter, leavePacketsOfOthers, setMacs } from "./decapsulate.ts";
+import {
+  enter,
+  leavePacketsOfOthers,
+  setMacs,
+  unlessOfVlan,
+} from "./decapsulate.ts";
 import {
   ENCAPSULATED_BYTES,
   ETHERNET,
@@ -57,7 +62,6 @@ import {
   SKB,
   UDP,
   VERDICT,
-  VLAN_ID_MASK,
   XDP,
   XDP_VERDICT,
 } from "./layout.ts";
@@ -193,11 +197,7 @@ export function takeStripped(host: HostConstants): Instruction[] {
     jumpIf32(R1, "!=", host.mark, "not stripped"),
     // A tag that hardware took off is not in the frame: the driver's program
     // could not see it.
-    load("u32", R1, R6, SKB.VLAN_PRESENT),
-    jumpIf(R1, "==", 0, "no tag"),
-    load("u32", R1, R6, SKB.VLAN_TCI),
-    and(R1, VLAN_ID_MASK),
-    jumpIf(R1, "==", 0, "no tag"),
+    ...unlessOfVlan("no tag"),
     ...counters(VERDICT.DROP, "tagged "),
     ...countDrop("rx.drop.vlanTag"),
     label("no tag"),
