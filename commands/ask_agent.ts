@@ -26,12 +26,13 @@ export interface AskOptions {
  */
 export async function askAgent<T>(
   paths: InstancePaths,
-  ask: (signal: AbortSignal) => Promise<T>,
+  ask: (socketPath: string, signal: AbortSignal) => Promise<T>,
   { limitMs = LIMIT_MS, signal }: AskOptions = {},
 ): Promise<T> {
   const limit = AbortSignal.timeout(limitMs);
   try {
-    return await ask(signal ? AbortSignal.any([signal, limit]) : limit);
+    const ending = signal ? AbortSignal.any([signal, limit]) : limit;
+    return await ask(paths.socket, ending);
   } catch (error) {
     signal?.throwIfAborted();
     if (!limit.aborted) throw error;

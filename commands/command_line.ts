@@ -17,15 +17,31 @@ import { acceptedFlags } from "./flags.ts";
  * @returns `undefined` after printing the help that was asked for.
  * @throws {UsageError}
  */
-export function readCommandLine(
-  io: CommandContext,
-): CommandLine | undefined {
+export function readCommandLine(io: CommandContext): CommandLine | undefined {
   const line = parseGoFlags(acceptedFlags(io.entry.flags), io.argv, {
     words: "collect",
   });
   if (!line.help && line.given.get("help")?.value !== true) return line;
   io.stdout(commandHelp(io.entry, io.terminal()?.columns));
   return undefined;
+}
+
+/**
+ * As {@linkcode readCommandLine}, for a command that takes no words.
+ *
+ * @throws {UsageError}
+ */
+export function readFlags(io: CommandContext): CommandLine | undefined {
+  const line = readCommandLine(io);
+  const word = line?.words[0];
+  if (word === undefined) return line;
+  const { name } = io.entry;
+  throw new UsageError(
+    "usage.word",
+    `Cannot run ${name}: it takes flags only: current word is ` +
+      JSON.stringify(word),
+    { hint: `see loden ${name} --help` },
+  );
 }
 
 /** The help of one command, for a terminal of so many columns. */
@@ -40,21 +56,6 @@ export function commandHelp(entry: CommandEntry, columns?: number): string {
 /** Whether a flag that is false by default was set. */
 export function isSet(line: CommandLine, flagName: string): boolean {
   return line.given.get(flagName)?.value === true;
-}
-
-/** @throws {UsageError} for words that the command does not take. */
-export function refuseWords(
-  { entry: { name } }: CommandContext,
-  line: CommandLine,
-): void {
-  const [word] = line.words;
-  if (word === undefined) return;
-  throw new UsageError(
-    "usage.word",
-    `Cannot run ${name}: it takes flags only: current word is ` +
-      JSON.stringify(word),
-    { hint: `see loden ${name} --help` },
-  );
 }
 
 /**

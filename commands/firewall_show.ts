@@ -22,12 +22,7 @@ import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import type { CommandContext } from "./command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "./command_line.ts";
+import { isSet, readFlags, readSettings } from "./command_line.ts";
 
 /** Prints the rules; the exit code says whether all are in place. */
 export async function run(
@@ -35,9 +30,8 @@ export async function run(
   runner: CommandRunner = new HostCommandRunner(),
   findDevice: typeof overlayDeviceOf = overlayDeviceOf,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const { runDir, etcdPrefix } = await readSettings(io, line);
   const footprint = await readFootprint(instancePaths(runDir, etcdPrefix));
   const overlayDevice = footprint && findDevice(etcdPrefix, footprint.subnet);

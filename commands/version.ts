@@ -8,13 +8,12 @@ import { exitCodes } from "../agent/exit_codes.ts";
 import { RUNTIME, VERSION } from "../version.ts";
 import { buildCommit } from "./build_commit.ts";
 import type { CommandContext } from "./command.ts";
-import { isSet, readCommandLine, refuseWords } from "./command_line.ts";
+import { isSet, readFlags } from "./command_line.ts";
 
 /** Prints what a bug report needs. */
 export async function run(io: CommandContext): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   io.stdout(
     isSet(line, "json")
       ? JSON.stringify(await versions()) + "\n"

@@ -15,12 +15,7 @@ import { type CommandRunner, HostCommandRunner } from "../../linux/command.ts";
 import { removeFile } from "../../linux/remove_file.ts";
 import { VERSION } from "../../version.ts";
 import type { CommandContext } from "../command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { reportHost } from "../doctor/doctor.ts";
 import { Progress } from "../terminal/progress.ts";
 import { findAgentProcess, settingsOf } from "../agent_process.ts";
@@ -61,9 +56,8 @@ export async function run(
   io: CommandContext,
   tools: BundleTools = hostTools,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const createdMs = tools.clock.now();
   const name = `loden-bundle-${compactTime(createdMs)}`;
   const output = String(line.given.get("output")?.value ?? `${name}.tar.gz`);

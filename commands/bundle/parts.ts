@@ -62,11 +62,7 @@ export function bundleParts(sources: BundleSources): Part[] {
   const asked = <T>(
     fetch: (socket: string, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
-  ) =>
-    askAgent(paths, (limit) => fetch(paths.socket, limit), {
-      limitMs: AGENT_LIMIT_MS,
-      signal,
-    });
+  ) => askAgent(paths, fetch, { limitMs: AGENT_LIMIT_MS, signal });
   const status = once((signal: AbortSignal) => asked(fetchStatus, signal));
   return [
     {

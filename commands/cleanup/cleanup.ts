@@ -39,21 +39,15 @@ import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import { type CleanupStep, planCleanup, planPrograms } from "./cleanup_plan.ts";
 import type { CommandContext } from "../command.ts";
 import { Progress } from "../terminal/progress.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 
 /**
  * Removes what an agent leaves in place when it stops, and prints what it
  * removes.
  */
 export async function run(io: CommandContext): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const settings = await readSettings(io, line);
   const { runDir, stateDir, etcdPrefix } = settings;
   const paths = instancePaths(runDir, etcdPrefix);

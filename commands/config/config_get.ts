@@ -10,7 +10,7 @@ import { ConfigMissingError } from "../../agent/changes/missing_config.ts";
 import { parseNetworkConfig } from "../../config/network/network.ts";
 import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { CommandContext } from "../command.ts";
-import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
+import { readFlags, readSettings } from "../command_line.ts";
 import { settingsHost } from "../doctor/host.ts";
 import { etcdAccess, type RegistryAccess, withRegistry } from "../etcd.ts";
 
@@ -23,9 +23,8 @@ export async function run(
   access: RegistryAccess = etcdAccess,
   host: SettingsHost = settingsHost,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const own = await readSettings(io, line);
   const { settings } = await chooseSettings(own, host);
   const stored = await withRegistry(

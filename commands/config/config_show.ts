@@ -8,12 +8,7 @@ import { exitCodes } from "../../agent/exit_codes.ts";
 import { UDP_FEATURES } from "../../backend/udp/features.ts";
 import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { CommandContext } from "../command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { settingsHost } from "../doctor/host.ts";
 import { renderSettings, reportSettings } from "./settings_text.ts";
 
@@ -25,9 +20,8 @@ export async function run(
   io: CommandContext,
   host: SettingsHost = settingsHost,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const own = await readSettings(io, line, Object.keys(UDP_FEATURES));
   const { settings, source } = await chooseSettings(own, host);
   io.stdout(

@@ -9,12 +9,7 @@ import type { Settings } from "../../config/settings.ts";
 import { type Clock, systemClock } from "../../linux/clock.ts";
 import { VERSION } from "../../version.ts";
 import type { CommandContext } from "../command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
 import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { DoctorHost } from "./check.ts";
@@ -45,9 +40,8 @@ export async function run(
   io: CommandContext,
   { clock, open, settingsHost }: DoctorParts = realParts,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const { settings, source } = await chooseSettings(
     await readSettings(io, line),
     settingsHost,

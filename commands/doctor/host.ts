@@ -160,11 +160,7 @@ async function lookAtAgent(
 ): Promise<AgentSight> {
   const paths = instancePaths(runDir, etcdPrefix);
   try {
-    const status = await askAgent(
-      paths,
-      (limit) => fetchStatus(paths.socket, limit),
-      { signal },
-    );
+    const status = await askAgent(paths, fetchStatus, { signal });
     return { kind: "running", status };
   } catch (error) {
     if (error instanceof AgentNotRunningError) return { kind: "absent" };

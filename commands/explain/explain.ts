@@ -45,8 +45,7 @@ export async function run(io: CommandContext): Promise<number> {
     etcdPrefix,
     paths,
     stateDir,
-    status: () =>
-      askAgent(paths, (limit) => fetchStatus(paths.socket, limit), { signal }),
+    status: () => askAgent(paths, fetchStatus, { signal }),
     entersContainers: true,
   });
   using progress = new Progress(io, systemClock);

@@ -11,22 +11,18 @@ import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { type Clock, systemClock } from "../../linux/clock.ts";
 import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
-import { readCommandLine, readSettings, refuseWords } from "../command_line.ts";
+import { readFlags, readSettings } from "../command_line.ts";
 
 /** Prints the agent's metrics, or writes them to a file for a collector. */
 export async function run(
   io: CommandContext,
   clock: Pick<Clock, "now"> = systemClock,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const { etcdPrefix, runDir } = await readSettings(io, line);
   const paths = instancePaths(runDir, etcdPrefix);
-  const text = await askAgent(
-    paths,
-    (signal) => fetchMetrics(paths.socket, signal),
-  );
+  const text = await askAgent(paths, fetchMetrics);
   const output = String(line.given.get("output")?.value ?? "");
   if (output === "") {
     io.stdout(text);

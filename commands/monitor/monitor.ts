@@ -19,21 +19,15 @@ import { fetchStatus } from "../../agent/status/status_client.ts";
 import type { CommandLine } from "../../config/go_flags.ts";
 import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { Capture } from "./capture.ts";
 import { EventFilter } from "./event_filter.ts";
 import { renderEvent } from "./event_text.ts";
 
 /** Prints events until Ctrl-C, or until the agent or the reader has gone. */
 export async function run(io: CommandContext): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   const filter = new EventFilter({
     peer: textOf(line, "peer"),
     reasons: textOf(line, "reason")?.split(",").map((word) => word.trim()),
@@ -63,13 +57,10 @@ async function follow(
   // First, so that events are not lost while the peers are listed.
   await using events = await askAgent(
     paths,
-    (limit) => listenToAgent(paths.socket, signal, limit),
+    (socket, limit) => listenToAgent(socket, signal, limit),
   );
   if (filter.wantsPeers) {
-    const { peers } = await askAgent(
-      paths,
-      (timeout) => fetchStatus(paths.socket, timeout),
-    );
+    const { peers } = await askAgent(paths, fetchStatus);
     for (const peer of peers) filter.know(peer);
   }
   const pcap = textOf(line, "pcap");

@@ -18,12 +18,7 @@ import { describeEngine, isEngineRunning } from "../../host/docker/engine.ts";
 import { type Clock, systemClock } from "../../linux/clock.ts";
 import { askAgent } from "../ask_agent.ts";
 import type { CommandContext } from "../command.ts";
-import {
-  isSet,
-  readCommandLine,
-  readSettings,
-  refuseWords,
-} from "../command_line.ts";
+import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { printError } from "../failure.ts";
 import { check, type CheckName, type Sight } from "./status_check.ts";
 import { renderFailure, renderStatus } from "./status_text.ts";
@@ -36,9 +31,8 @@ export async function run(
   io: CommandContext,
   clock: Clock = systemClock,
 ): Promise<number> {
-  const line = readCommandLine(io);
+  const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  refuseWords(io, line);
   refuseTogether(line, "watch", ["wait", "check"]);
   refuseTogether(line, "check", ["json"]);
   refuseTogether(line, "web", ["json", "watch", "check"]);
@@ -114,11 +108,7 @@ function refuseTogether(
 /** Faults of the command itself are thrown. */
 async function lookAt(paths: InstancePaths): Promise<Sight> {
   try {
-    const status = await askAgent(
-      paths,
-      (signal) => fetchStatus(paths.socket, signal),
-    );
-    return { status };
+    return { status: await askAgent(paths, fetchStatus) };
   } catch (error) {
     if (error instanceof LodenError) return { failure: error };
     throw error;
