@@ -7,11 +7,12 @@
 import { getLogger } from "@logtape/logtape";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
+import type { FirewallRules } from "../../host/firewall/firewall.ts";
 import type {
-  AntiSpoofing,
-  FirewallRules,
-} from "../../host/firewall/firewall.ts";
-import type { FirewallStatus } from "../../host/firewall/firewall_keeper.ts";
+  FirewallDevices,
+  FirewallEvents,
+  FirewallKeeper,
+} from "../../host/firewall/firewall_keeper.ts";
 import { type Cidr, equalCidr } from "../../net/cidr.ts";
 import type { NetworkPlan } from "./network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
@@ -22,17 +23,11 @@ const log = getLogger(["loden", "agent"]);
 /** Where a tool refuses for reasons of its own. */
 const SHOW = "loden firewall show";
 
-/** The keeper of the host's firewall (`host/firewall/firewall_keeper.ts`). */
-export interface FirewallSupervisor {
-  ensure(rules: FirewallRules, signal: AbortSignal): Promise<void>;
-  setOverlayDevices(
-    overlayDevice: string | undefined,
-    formerDevices: readonly string[],
-  ): void;
-  start(signal: AbortSignal): void;
-  stop(): Promise<void>;
-  status(): FirewallStatus;
-}
+/** The keeper of the host's firewall. */
+export type FirewallSupervisor = Pick<
+  FirewallKeeper,
+  "ensure" | "setOverlayDevices" | "start" | "stop" | "status"
+>;
 
 /** What it needs. */
 export interface NetworkFirewallComponents extends RetryComponents {
@@ -42,20 +37,6 @@ export interface NetworkFirewallComponents extends RetryComponents {
     events: FirewallEvents,
     devices: FirewallDevices,
   ) => FirewallSupervisor;
-}
-
-/** What the rules must know of the host's devices, as of now. */
-export interface FirewallDevices {
-  /** Without it there are no rules against spoofing. */
-  readonly antiSpoofing: (() => AntiSpoofing | undefined) | undefined;
-  /** Where packets of peers arrive without encapsulation. */
-  readonly directDevices: () => readonly string[] | undefined;
-}
-
-/** Called after each check of the rules, with the error or without one. */
-export interface FirewallEvents {
-  onResult(error: unknown | undefined): void;
-  onAntiSpoofing(error: unknown | undefined): void;
 }
 
 /** The settings. */

@@ -19,10 +19,6 @@ import {
 } from "../../agent/instance/instance.ts";
 import type { AgentMetrics } from "../../agent/metrics/agent_metrics.ts";
 import { LeaseMembership } from "../../agent/lease_membership.ts";
-import type {
-  FirewallDevices,
-  FirewallEvents,
-} from "../../agent/network/network_firewall.ts";
 import { refuseNetworkOfOthers } from "../../agent/instance/other_agents.ts";
 import type { NetworkOptions } from "../../agent/network/network.ts";
 import type { AddressConflicts } from "../../agent/network/address_conflicts.ts";
@@ -53,7 +49,11 @@ import { watchDocker } from "../../host/docker/docker_watch.ts";
 import { hostDocker } from "../../host/docker/host_docker.ts";
 import { renderAgentDockerOpts } from "../../host/docker/docker_opts.ts";
 import { containerBridges } from "../../host/container_bridges.ts";
-import { FirewallKeeper } from "../../host/firewall/firewall_keeper.ts";
+import {
+  type FirewallDevices,
+  type FirewallEvents,
+  FirewallKeeper,
+} from "../../host/firewall/firewall_keeper.ts";
 import { selectFirewall } from "../../host/firewall/select_firewall.ts";
 import { pickUnderlay } from "../../host/underlay/interface_picker.ts";
 import {
@@ -359,20 +359,18 @@ function createFirewall(
   settings: Settings,
   config: NetworkConfig,
   events: FirewallEvents,
-  { antiSpoofing, directDevices }: FirewallDevices,
+  devices: FirewallDevices,
 ): FirewallKeeper {
   const runner = new HostCommandRunner();
   const options = { enableNftables: config.enableNfTables };
   return new FirewallKeeper({
     select: (signal) => selectFirewall(runner, options, signal),
     clock: systemClock,
-    ...antiSpoofing && { antiSpoofing },
-    directDevices,
+    ...devices,
     openMonitor: () => new KernelNftablesMonitor(),
   }, {
     resyncSeconds: settings.iptablesResyncSeconds,
-    onResult: (error) => events.onResult(error),
-    onAntiSpoofing: (error) => events.onAntiSpoofing(error),
+    ...events,
   });
 }
 

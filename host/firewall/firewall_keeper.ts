@@ -21,35 +21,42 @@ import type { FirewallSelection } from "./select_firewall.ts";
 
 const log = getLogger(["loden", "firewall"]);
 
+/** What the rules must know of the host's devices, read every few seconds. */
+export interface FirewallDevices {
+  /**
+   * What containers must not send; returns `undefined` until it is known.
+   * Without it there are no rules against spoofing.
+   */
+  readonly antiSpoofing: (() => AntiSpoofing | undefined) | undefined;
+  /**
+   * The present {@linkcode FirewallRules.directDevices}; `undefined` until they
+   * are known.
+   */
+  readonly directDevices: () => readonly string[] | undefined;
+}
+
 /** What the keeper works with. */
-export interface FirewallKeeperComponents {
+export interface FirewallKeeperComponents extends FirewallDevices {
   /** Chooses the tool; called again until one works. */
   readonly select: (signal: AbortSignal) => Promise<FirewallSelection>;
   readonly clock: Clock;
-  /**
-   * The present anti-spoofing rules, read every few seconds; `undefined` until
-   * they are known. Without it there are no such rules.
-   */
-  readonly antiSpoofing?: () => AntiSpoofing | undefined;
-  /**
-   * The present {@linkcode FirewallRules.directDevices}, read as often;
-   * `undefined` until they are known. Without it there are none.
-   */
-  readonly directDevices?: () => readonly string[] | undefined;
-  /** Reports changes by others; without it the rules are polled. */
-  readonly openMonitor?: () => NftablesMonitor;
+  /** Reports changes by others; if it throws, the rules are polled. */
+  readonly openMonitor: () => NftablesMonitor;
+}
+
+/** Called after each check of the rules, with the error or without one. */
+export interface FirewallEvents {
+  readonly onResult: (error: unknown | undefined) => void;
+  /** For the anti-spoofing rules alone. */
+  readonly onAntiSpoofing: (error: unknown | undefined) => void;
 }
 
 /** The settings. */
-export interface FirewallKeeperOptions {
+export interface FirewallKeeperOptions extends FirewallEvents {
   /**
    * `--iptables-resync`: how often to poll rules that need polling; at least 1.
    */
   readonly resyncSeconds: number;
-  /** Called after each check of the rules, with the error or without one. */
-  readonly onResult?: (error: unknown | undefined) => void;
-  /** The same for the anti-spoofing rules alone. */
-  readonly onAntiSpoofing?: (error: unknown | undefined) => void;
 }
 
 /** What `loden status` shows. */
@@ -176,8 +183,8 @@ export class FirewallKeeper {
 
   /** Whether rules in place are not those of the present devices. */
   #hasOtherDevices(): boolean {
-    const { antiSpoofing: ask } = this.#components;
-    const direct = this.#findDirectDevices();
+    const { antiSpoofing: ask, directDevices } = this.#components;
+    const direct = directDevices();
     if (direct !== undefined && direct.join() !== this.#directDevices) {
       return true;
     }
@@ -202,7 +209,6 @@ export class FirewallKeeper {
 
   async #runByChanges(signal: AbortSignal): Promise<void> {
     const { clock, openMonitor } = this.#components;
-    if (openMonitor === undefined) return;
     try {
       using monitor = openMonitor();
       this.#isFollowed = true;
@@ -258,7 +264,7 @@ export class FirewallKeeper {
       // meantime.
       this.#selection = undefined;
       this.#report(error);
-      this.#options.onResult?.(error);
+      this.#options.onResult(error);
       throw error;
     }
     this.#inPlace = true;
@@ -268,7 +274,7 @@ export class FirewallKeeper {
       });
     }
     this.#reported = undefined;
-    this.#options.onResult?.(undefined);
+    this.#options.onResult(undefined);
   }
 
   async #set(rules: FirewallRules, signal: AbortSignal): Promise<void> {
@@ -291,18 +297,13 @@ export class FirewallKeeper {
     if (!this.#knowsDevices) return;
     const overlayDevice = this.#overlayDevice;
     const formerDevices = this.#formerDevices;
-    const directDevices = this.#findDirectDevices();
+    const directDevices = this.#components.directDevices();
     if (directDevices === undefined) return;
     const wanted = { ...rules, overlayDevice, formerDevices, directDevices };
     for (const set of this.#selection?.forDocker ?? []) {
       await this.#setForDocker(set, wanted, signal);
     }
     this.#directDevices = directDevices.join();
-  }
-
-  #findDirectDevices(): readonly string[] | undefined {
-    const { directDevices: ask } = this.#components;
-    return ask === undefined ? [] : ask();
   }
 
   /** The last run's rules stay until this one knows its devices. */
@@ -325,7 +326,7 @@ export class FirewallKeeper {
       const wanted = { ...rules, overlayDevice, formerDevices, antiSpoofing };
       const changes = await set.ensure(wanted, signal);
       this.#againstSpoofing = JSON.stringify(antiSpoofing);
-      onAntiSpoofing?.(undefined);
+      onAntiSpoofing(undefined);
       if (changes.length === 0) return;
       log.info("rules against spoofing set", {
         event: "firewall.anti-spoofing",
@@ -336,7 +337,7 @@ export class FirewallKeeper {
       if (signal.aborted) throw error;
       // Packets that are wanted flow all the same.
       this.#againstSpoofing = undefined;
-      onAntiSpoofing?.(error);
+      onAntiSpoofing(error);
     }
   }
 
@@ -377,7 +378,7 @@ export class FirewallKeeper {
       const isUnneeded = !rules.masquerade && !rules.forward;
       if (isUnneeded && error instanceof NoFirewallToolError) {
         const isWanted = this.#components.antiSpoofing !== undefined;
-        this.#options.onAntiSpoofing?.(isWanted ? error : undefined);
+        this.#options.onAntiSpoofing(isWanted ? error : undefined);
         return undefined;
       }
       throw error;

@@ -27,6 +27,7 @@ import {
 } from "../../fakes/fake_backend.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeFirewall } from "../../fakes/fake_firewall.ts";
+import { FakeNftablesMonitor } from "../../fakes/fake_nftables_monitor.ts";
 import { FakeMembership } from "../../fakes/fake_membership.ts";
 import { FakeProbeNet } from "../../fakes/fake_probe_net.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
@@ -216,7 +217,7 @@ export class AgentRig {
         return backend;
       },
       containerBridges: () => ["docker0"],
-      createFirewall: (_config, events, { antiSpoofing, directDevices }) => {
+      createFirewall: (_config, events, devices) => {
         const keeper = new FirewallKeeper({
           select: () =>
             Promise.resolve({
@@ -227,8 +228,8 @@ export class AgentRig {
               forDocker: [],
             }),
           clock: this.clock,
-          ...antiSpoofing && { antiSpoofing },
-          directDevices,
+          ...devices,
+          openMonitor: () => new FakeNftablesMonitor(),
         }, { resyncSeconds: 5, ...events });
         return {
           ensure: async (rules, signal) => {

@@ -27,18 +27,13 @@ interface Scene {
   readonly monitor: FakeNftablesMonitor;
   /** What `select` answers, or throws. */
   selection: FirewallSelection | Error;
+  /** Makes it answer the usual, but for these parts. */
+  readonly select: (parts: Partial<FirewallSelection>) => void;
   /** What `onResult` was told. */
   readonly results: (string | undefined)[];
   /** What `onAntiSpoofing` was told. */
   readonly spoofing: (string | undefined)[];
   readonly events: () => unknown[];
-}
-
-/** Of whichever tool. */
-function kept(
-  { antiSpoofing }: Scene,
-): Pick<FirewallSelection, "antiSpoofing"> {
-  return { antiSpoofing };
 }
 
 async function withKeeper(
@@ -74,6 +69,13 @@ async function withKeeper(
     onAntiSpoofing: (error) =>
       spoofing.push(error instanceof Error ? error.message : undefined),
   });
+  const usual: FirewallSelection = {
+    firewall,
+    antiSpoofing,
+    reason: "test",
+    others: [],
+    forDocker: [],
+  };
   const scene: Scene = {
     clock,
     firewall,
@@ -82,13 +84,8 @@ async function withKeeper(
     direct: [],
     keeper,
     monitor,
-    selection: {
-      firewall,
-      antiSpoofing,
-      reason: "test",
-      others: [],
-      forDocker: [],
-    },
+    selection: usual,
+    select: (parts) => scene.selection = { ...usual, ...parts },
     results,
     spoofing,
     events: () => records.map((record) => record.properties.event),
@@ -144,16 +141,10 @@ Deno.test("rules whose changes the kernel reports are not polled", async () => {
 
 Deno.test("all rules are polled where those for Docker are not reported", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, keeper, clock } = scene;
+    const { keeper, clock } = scene;
     const set = new FakeFirewall("iptables");
     set.changesAreReported = false;
-    scene.selection = {
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker: [set],
-    };
+    scene.select({ forDocker: [set] });
     keeper.setOverlayDevices("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
@@ -214,14 +205,14 @@ Deno.test("a failure is reported each time and logged once, and so is its end", 
 
 Deno.test("a tool that is installed later is found", async () => {
   await withKeeper(async (scene) => {
-    const { keeper, clock, firewall, selection } = scene;
+    const { keeper, clock, firewall } = scene;
     scene.selection = new NoFirewallToolError(["no iptables", "no nft"]);
     await assertRejects(
       () => keeper.ensure(RULES, signal),
       NoFirewallToolError,
     );
     keeper.start(signal);
-    scene.selection = selection;
+    scene.select({});
     await clock.advance(5_000);
     assertEquals(await firewall.check(RULES, signal), []);
   });
@@ -236,14 +227,7 @@ Deno.test("after a failure the tool is chosen again", async () => {
     firewall.failure = new NoFirewallToolError(["iptables was removed"]);
     monitor.tell();
     const next = new FakeFirewall("nftables");
-    scene.selection = {
-      ...kept(scene),
-      ...kept(scene),
-      firewall: next,
-      reason: "test",
-      others: [],
-      forDocker: [],
-    };
+    scene.select({ firewall: next });
     await clock.advance(10_000);
     assertEquals(await next.check(RULES, signal), []);
     assertEquals(keeper.status().tool, "nftables");
@@ -266,14 +250,7 @@ Deno.test("this network's rules in another tool go, other networks' stay", async
     const foreign = { ...RULES, network: parseCidr("10.9.0.0/16")! };
     await other.ensure(RULES, signal);
     await other.ensure(foreign, signal);
-    scene.selection = {
-      ...kept(scene),
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [other],
-      forDocker: [],
-    };
+    scene.select({ others: [other] });
     await keeper.ensure(RULES, signal);
     assertEquals([...other.sets.keys()], ["10.9.0.0/16"]);
     assertEquals(await firewall.check(RULES, signal), []);
@@ -284,12 +261,7 @@ Deno.test("another tool that fails does not keep the rules from being set", asyn
   await withKeeper(async (scene) => {
     const other = new FakeFirewall("nftables");
     other.failure = new FirewallError("refused", "no");
-    scene.selection = {
-      ...kept(scene),
-      ...kept(scene),
-      ...scene.selection,
-      others: [other],
-    } as FirewallSelection;
+    scene.select({ others: [other] });
     await scene.keeper.ensure(RULES, signal);
     assert(scene.keeper.status().inPlace);
     assertEquals(scene.events().at(-1), "firewall.other-stays");
@@ -370,19 +342,12 @@ Deno.test("where the kernel's reports cannot be had, all rules are polled", asyn
 
 Deno.test("the overlay device bypasses Docker's rules, in every tool that Docker may use", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, events } = scene;
+    const { events } = scene;
     const forDocker = [
       new FakeFirewall("iptables"),
       new FakeFirewall("nftables"),
     ];
-    scene.selection = {
-      ...kept(scene),
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker,
-    };
+    scene.select({ forDocker });
     await scene.keeper.ensure(RULES, signal);
     // What the last run has let past is not taken away before that.
     for (const set of forDocker) assertEquals(set.lastRules, undefined);
@@ -402,15 +367,9 @@ Deno.test("the overlay device bypasses Docker's rules, in every tool that Docker
 
 Deno.test("devices of peers on the link bypass Docker's rules once they are known, and follow them", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, keeper, clock } = scene;
+    const { keeper, clock } = scene;
     const set = new FakeFirewall("iptables");
-    scene.selection = {
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker: [set],
-    };
+    scene.select({ forDocker: [set] });
     scene.direct = undefined;
     keeper.start(signal);
     keeper.setOverlayDevices("flannel.1");
@@ -430,15 +389,9 @@ Deno.test("devices of peers on the link bypass Docker's rules once they are know
 
 Deno.test("without a device of the overlay, those of peers on the link are enough", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, keeper, clock } = scene;
+    const { keeper, clock } = scene;
     const set = new FakeFirewall("iptables");
-    scene.selection = {
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker: [set],
-    };
+    scene.select({ forDocker: [set] });
     await keeper.ensure(RULES, signal);
     assertEquals(set.lastRules, undefined);
     keeper.start(signal);
@@ -455,17 +408,10 @@ Deno.test("without a device of the overlay, those of peers on the link are enoug
 
 Deno.test("a failed bypass of Docker's rules blocks nothing else and is logged once", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, keeper, clock, events } = scene;
+    const { keeper, clock, events } = scene;
     const set = new FakeFirewall("nftables");
     set.failure = new FirewallError("refused", "no");
-    scene.selection = {
-      ...kept(scene),
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker: [set],
-    };
+    scene.select({ forDocker: [set] });
     keeper.setOverlayDevices("flannel0");
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
@@ -483,15 +429,9 @@ Deno.test("a failed bypass of Docker's rules blocks nothing else and is logged o
 
 Deno.test("a backend without a device ends the bypass of the former one's", async () => {
   await withKeeper(async (scene) => {
-    const { firewall, keeper, clock } = scene;
+    const { keeper, clock } = scene;
     const set = new FakeFirewall("nftables");
-    scene.selection = {
-      ...kept(scene),
-      firewall,
-      reason: "test",
-      others: [],
-      forDocker: [set],
-    };
+    scene.select({ forDocker: [set] });
     await keeper.ensure(RULES, signal);
     keeper.start(signal);
     for (const devices of [["flannel.1"], [undefined, ["flannel.1"]], []]) {
