@@ -14,6 +14,7 @@ import type {
   LinkAddress,
   Route,
   Rtnetlink,
+  RtnetlinkReader,
 } from "../linux/netlink/rtnetlink.ts";
 import {
   type Cidr,
@@ -47,7 +48,7 @@ export interface Leftover {
 }
 
 /** The host's state. */
-export interface HostState {
+interface HostState {
   readonly links: readonly Link[];
   readonly addresses: readonly LinkAddress[];
   readonly routes: readonly Route[];
@@ -75,25 +76,21 @@ export interface LeftoverScope {
 /** Names of flannel's devices, and of Loden's, which are the same. */
 const FLANNEL_DEVICE = /^flannel(\d+|\.\d+|\.ipip|-wg(-v6)?|-v6\.\d+)$/;
 
-/** A pure function of its arguments. */
+/** As of now. */
 export function findLeftovers(
-  host: HostState,
+  rtnetlink: RtnetlinkReader,
   scope: LeftoverScope,
 ): Leftover[] {
+  const host: HostState = {
+    links: rtnetlink.links(),
+    addresses: rtnetlink.addresses(),
+    routes: rtnetlink.routes(),
+  };
   return [
     ...leftDevices(host, scope),
     ...leftRoutes(host, scope),
     ...leftSafetyRoute(host, scope),
   ];
-}
-
-/** The kernel's state now. */
-export function readHostState(rtnetlink: Rtnetlink): HostState {
-  return {
-    links: rtnetlink.links(),
-    addresses: rtnetlink.addresses(),
-    routes: rtnetlink.routes(),
-  };
 }
 
 /** Removes one, the programs of a kernel data path before its device. */

@@ -5,11 +5,8 @@
  */
 
 import { exitCodes } from "../agent/exit_codes.ts";
-import {
-  deviceAlias,
-  type Footprint,
-  readFootprint,
-} from "../agent/instance/footprint.ts";
+import { type Footprint, readFootprint } from "../agent/instance/footprint.ts";
+import { ownDevices } from "../agent/instance/own_devices.ts";
 import { instancePaths } from "../agent/instance/instance.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
 import {
@@ -18,6 +15,7 @@ import {
   type RuleSetState,
 } from "../host/firewall/firewall_report.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
+import { readHostNetworks } from "../host/network_fit.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
@@ -73,12 +71,8 @@ function overlayDeviceOf(
   subnet: Cidr,
 ): string | undefined {
   using rtnetlink = new KernelRtnetlink();
-  const alias = deviceAlias(etcdPrefix);
-  const holders = rtnetlink.addresses()
-    .filter(({ address }) => address === subnet.address)
-    .map(({ interfaceIndex }) => interfaceIndex);
-  return rtnetlink.links()
-    .find((link) => link.alias === alias && holders.includes(link.index))?.name;
+  const host = readHostNetworks(rtnetlink);
+  return ownDevices(etcdPrefix, host, subnet.address)[0]?.name;
 }
 
 function toJson(

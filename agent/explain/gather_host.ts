@@ -5,9 +5,9 @@
  */
 
 import { backendOf, isBackend } from "../../backend/backends.ts";
-import type { Link } from "../../linux/netlink/rtnetlink.ts";
 import { parseCidr } from "../../net/cidr.ts";
-import { type Ipv4, parseIpv4 } from "../../net/ipv4.ts";
+import { parseIpv4 } from "../../net/ipv4.ts";
+import { ownDevices } from "../instance/own_devices.ts";
 import { deviceAlias, type Footprint } from "../instance/footprint.ts";
 import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
 import {
@@ -68,16 +68,18 @@ function overlayFacts(
     );
   }
   const prefix = valueOf(status)?.etcdPrefix ?? left?.etcdPrefix;
+  const host = valueOf(devices) ?? { links: [], addresses: [] };
   const ours = prefix === undefined
     ? []
-    : (valueOf(devices)?.links ?? []).filter(({ alias }) =>
-      alias === deviceAlias(prefix)
-    );
+    : host.links.filter(({ alias }) => alias === deviceAlias(prefix));
+  const [own] = prefix === undefined
+    ? []
+    : ownDevices(prefix, host, subnetCidr.address);
   return seen({
     network: networkCidr,
     subnet: subnetCidr,
     backendType,
-    device: overlay?.device ?? ownDevice(ours, subnetCidr.address, devices),
+    device: overlay?.device ?? own?.name,
     devices: [
       ...new Set([
         ...overlay?.device ? [overlay.device] : [],
@@ -93,20 +95,6 @@ function overlayFacts(
     masquerade: left?.firewall?.masquerade,
     forwardRules: left?.firewall?.forward,
   });
-}
-
-/** Without an agent: the one of the network's devices that has the address. */
-function ownDevice(
-  ours: readonly Link[],
-  address: Ipv4,
-  devices: Fact<Devices>,
-): string | undefined {
-  const { addresses = [] } = valueOf(devices) ?? {};
-  return ours.find(({ index }) =>
-    addresses.some((each) =>
-      each.interfaceIndex === index && each.address === address
-    )
-  )?.name;
 }
 
 /** Whether it has no device and no routes by the underlay. */

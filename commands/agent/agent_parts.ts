@@ -192,7 +192,7 @@ export async function composeAgent(
     },
     findAddressConflicts: (config) => findAddressConflicts(config, rtnetlink),
     findLeftovers: (config, present) =>
-      hostLeftovers(settings, config, present, rtnetlink),
+      hostLeftovers(settings, config.pool, present, rtnetlink),
     removeLeftover: (leftover) =>
       removeLeftover(host.parts, host.deviceAlias, leftover),
     checkSysctls: (devices) => {

@@ -147,7 +147,7 @@ async function planStart(
     ...forecastUnderlay(underlay, warnings),
     ...lease.steps,
     ...forecastLeftovers(
-      hostLeftovers(settings, config, present, rtnetlink),
+      hostLeftovers(settings, config.pool, present, rtnetlink),
       {
         takeOver: settings.takeOverDevices,
         encrypts: backendOf(config.backend.type).encrypts ?? false,

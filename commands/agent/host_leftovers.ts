@@ -9,23 +9,22 @@ import { backendOf } from "../../backend/backends.ts";
 import {
   findLeftovers,
   type Leftover,
-  readHostState,
+  type LeftoverScope,
 } from "../../backend/leftovers.ts";
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
-import type { NetworkConfig } from "../../config/network/network.ts";
 import type { Settings } from "../../config/settings.ts";
-import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import type { RtnetlinkReader } from "../../linux/netlink/rtnetlink.ts";
 
 /** As of now. @param present backends whose devices and routes are wanted. */
 export function hostLeftovers(
   settings: Pick<Settings, "deviceName" | "etcdPrefix">,
-  { pool }: NetworkConfig,
+  { network, subnetLength }: Pick<LeftoverScope, "network" | "subnetLength">,
   present: readonly BackendConfig[],
-  rtnetlink: Rtnetlink,
+  rtnetlink: RtnetlinkReader,
 ): Leftover[] {
-  return findLeftovers(readHostState(rtnetlink), {
-    network: pool.network,
-    subnetLength: pool.subnetLength,
+  return findLeftovers(rtnetlink, {
+    network,
+    subnetLength,
     deviceAlias: deviceAlias(settings.etcdPrefix),
     device: settings.deviceName,
     present: present.map(({ options, type }) => ({

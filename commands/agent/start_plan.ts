@@ -6,6 +6,7 @@
 
 import { backendOf } from "../../backend/backends.ts";
 import type { Leftover } from "../../backend/leftovers.ts";
+import { ownDevices } from "../../agent/instance/own_devices.ts";
 import { deviceAlias } from "../../agent/instance/footprint.ts";
 import { describeError } from "../../errors.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
@@ -201,10 +202,8 @@ function findOwn(
   { addresses, etcdPrefix, links }: DeviceContext,
 ): Link | undefined {
   const alias = deviceAlias(etcdPrefix);
-  const ours = links.filter((link) => link.alias === alias);
-  return ours.find(({ index }) =>
-    addresses.some(({ interfaceIndex }) => interfaceIndex === index)
-  ) ?? ours[0];
+  return ownDevices(etcdPrefix, { addresses, links })[0] ??
+    links.find((link) => link.alias === alias);
 }
 
 function forecastAddress(

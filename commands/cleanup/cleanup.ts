@@ -7,8 +7,6 @@
 import { AgentRunningError } from "../../agent/errors.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
-  deviceAlias,
-  type Footprint,
   footprintPath,
   readFootprint,
 } from "../../agent/instance/footprint.ts";
@@ -20,11 +18,7 @@ import {
 } from "../../agent/instance/instance.ts";
 import { InstanceLock } from "../../agent/instance/instance_lock.ts";
 import { claimNamespace } from "../../agent/instance/namespace_claim.ts";
-import {
-  findLeftovers,
-  type Leftover,
-  readHostState,
-} from "../../backend/leftovers.ts";
+import type { Leftover } from "../../backend/leftovers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { describeError } from "../../errors.ts";
 import { workingRuleSets } from "../../host/firewall/select_firewall.ts";
@@ -35,7 +29,7 @@ import { FileReadError } from "../../linux/file_errors.ts";
 import { removeFile } from "../../linux/remove_file.ts";
 import { KernelBpf } from "../../linux/bpf/kernel_bpf.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
-import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
+import { hostLeftovers } from "../agent/host_leftovers.ts";
 import { type CleanupStep, planCleanup, planPrograms } from "./cleanup_plan.ts";
 import type { CommandContext } from "../command.ts";
 import { Progress } from "../terminal/progress.ts";
@@ -114,9 +108,16 @@ async function plan(
   // They live as long as the steps, which end with the process.
   const rtnetlink = new KernelRtnetlink();
   const bpf = new KernelBpf();
-  const leftovers = footprint === undefined
-    ? []
-    : flannelLeftovers(settings, footprint, rtnetlink);
+  // The network's own are removed by their alias and their protocol number.
+  const leftovers = footprint === undefined ? [] : hostLeftovers(
+    settings,
+    {
+      network: footprint.network,
+      subnetLength: footprint.subnet.prefixLength,
+    },
+    [],
+    rtnetlink,
+  ).filter(({ owner }) => owner === "flannel");
   const steps = await planCleanup(etcdPrefix, footprint, {
     rtnetlink,
     leftovers: settings.takeOverDevices ? leftovers : [],
@@ -136,21 +137,6 @@ async function plan(
     });
   }
   return { steps, left: settings.takeOverDevices ? [] : leftovers };
-}
-
-/** The network's own are removed by their alias and their protocol number. */
-function flannelLeftovers(
-  { deviceName, etcdPrefix }: Settings,
-  { network, subnet }: Footprint,
-  rtnetlink: Rtnetlink,
-): Leftover[] {
-  return findLeftovers(readHostState(rtnetlink), {
-    network,
-    subnetLength: subnet.prefixLength,
-    deviceAlias: deviceAlias(etcdPrefix),
-    device: deviceName,
-    present: [],
-  }).filter(({ owner }) => owner === "flannel");
 }
 
 function describeLeft({ fix, what }: Leftover): string {

@@ -152,7 +152,7 @@ function leftoversOnThisHost(
   settings: Settings,
 ): Leftover[] {
   using rtnetlink = new KernelRtnetlink();
-  return hostLeftovers(settings, config, [config.backend], rtnetlink)
+  return hostLeftovers(settings, config.pool, [config.backend], rtnetlink)
     .filter(({ owner }) => owner === "flannel");
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { deviceAlias } from "../../../agent/instance/footprint.ts";
+import { ownDevices } from "../../../agent/instance/own_devices.ts";
+import { readHostNetworks } from "../../../host/network_fit.ts";
 import {
   type BridgeFit,
   checkBridges,
@@ -280,12 +281,10 @@ async function drops(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const { isRoot, rtnetlink, runner, settings } = host;
-  const alias = deviceAlias(settings.etcdPrefix);
-  const holders = rtnetlink.addresses()
-    .filter(({ address }) => address === context.subnet.address)
-    .map(({ interfaceIndex }) => interfaceIndex);
-  const device = rtnetlink.links().find((link) =>
-    link.alias === alias && holders.includes(link.index)
+  const [device] = ownDevices(
+    settings.etcdPrefix,
+    readHostNetworks(rtnetlink),
+    context.subnet.address,
   );
   if (!isRoot || device === undefined || !mayUseNfTables(host)) return [];
   const fact = findingOn("docker.drops", "docker drops");

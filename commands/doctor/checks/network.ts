@@ -5,19 +5,14 @@
  */
 
 import { configCommands } from "../../../agent/changes/missing_config.ts";
-import { deviceAlias } from "../../../agent/instance/footprint.ts";
 import { backendsAtStart } from "../../../agent/network/backend_succession.ts";
 import { backendOf, BACKENDS } from "../../../backend/backends.ts";
-import {
-  findLeftovers,
-  type LeftoverScope,
-} from "../../../backend/leftovers.ts";
 import { shownConfig } from "../../../config/network/shown_config.ts";
 import type { NetworkConfig } from "../../../config/network/network.ts";
-import { readHostNetworks } from "../../../host/network_fit.ts";
 import { RegistryError } from "../../../lease/errors.ts";
 import { formatCidr } from "../../../net/cidr.ts";
 import { findAddressConflicts } from "../../agent/agent_parts.ts";
+import { hostLeftovers } from "../../agent/host_leftovers.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
 import { type Finding, findingOn } from "../finding.ts";
 
@@ -143,17 +138,21 @@ function overlaps(host: DoctorHost, config: NetworkConfig): Finding[] {
 
 function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
   const fact = findingOn("network.leftover", "leftovers");
-  const scope = scopeOf(host, known);
-  if (scope === undefined) {
+  const { backends, config, network, subnetEnv: { subnet } } = known;
+  const pool = config?.pool ??
+    (network && subnet && { network, subnetLength: subnet.prefixLength });
+  if (pool === undefined) {
     return [fact("note", "not known, because the network is not")];
   }
-  const isConfigKnown = known.config !== undefined;
-  const found = findLeftovers(readHostNetworks(host.rtnetlink), scope)
+  const present = config === undefined
+    ? backends
+    : backendsAtStart(config.backend, backends);
+  const found = hostLeftovers(host.settings, pool, present, host.rtnetlink)
     // Without the config, Loden's own may be wanted.
-    .filter(({ owner }) => isConfigKnown || owner === "flannel");
+    .filter(({ owner }) => config !== undefined || owner === "flannel");
   if (found.length === 0) {
     return [
-      fact("ok", `none of other backends in ${formatCidr(scope.network)}`),
+      fact("ok", `none of other backends in ${formatCidr(pool.network)}`),
     ];
   }
   const { takeOverDevices } = host.settings;
@@ -167,33 +166,4 @@ function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
       )
       : fact("problem", `flannel has left a ${what}, which takes packets`, fix)
   );
-}
-
-function scopeOf(
-  { settings }: DoctorHost,
-  { backends, config, network, subnetEnv }: KnownNetwork,
-): LeftoverScope | undefined {
-  const common = {
-    deviceAlias: deviceAlias(settings.etcdPrefix),
-    device: settings.deviceName,
-  };
-  if (config !== undefined) {
-    return {
-      ...common,
-      network: config.pool.network,
-      subnetLength: config.pool.subnetLength,
-      present: backendsAtStart(config.backend, backends)
-        .map(({ options, type }) => ({ descriptor: backendOf(type), options })),
-    };
-  }
-  if (network === undefined || subnetEnv.subnet === undefined) return undefined;
-  return {
-    ...common,
-    network,
-    subnetLength: subnetEnv.subnet.prefixLength,
-    present: backends.map(({ options, type }) => ({
-      descriptor: backendOf(type),
-      options,
-    })),
-  };
 }

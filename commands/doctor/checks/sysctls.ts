@@ -4,8 +4,9 @@
  * @module
  */
 
-import { deviceAlias } from "../../../agent/instance/footprint.ts";
+import { ownDevices } from "../../../agent/instance/own_devices.ts";
 import { isCrowded, roomFor } from "../../../backend/kernel_backend.ts";
+import { readHostNetworks } from "../../../host/network_fit.ts";
 import { checkSysctls } from "../../../host/sysctl_check.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
 import { type Finding, findingOn } from "../finding.ts";
@@ -75,16 +76,10 @@ function rightValue(
 
 /** The underlay's device, and this network's that the host routes by. */
 function devicesOf({ rtnetlink, settings }: DoctorHost): string[] {
-  const alias = deviceAlias(settings.etcdPrefix);
   const underlay = underlayOf(settings, rtnetlink);
-  // Not the other end of its pair.
-  const holders = new Set(
-    rtnetlink.addresses().map(({ interfaceIndex }) => interfaceIndex),
-  );
+  const own = ownDevices(settings.etcdPrefix, readHostNetworks(rtnetlink));
   return [
-    ...rtnetlink.links().filter((link) =>
-      link.alias === alias && holders.has(link.index)
-    ).map(({ name }) => name),
+    ...own.map(({ name }) => name),
     ..."interfaceName" in underlay ? [underlay.interfaceName] : [],
   ];
 }

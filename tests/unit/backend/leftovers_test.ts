@@ -3,7 +3,6 @@ import { backendOf } from "../../../backend/backends.ts";
 import {
   findLeftovers,
   type LeftoverScope,
-  readHostState,
 } from "../../../backend/leftovers.ts";
 import { createHostGwBackend } from "../../../backend/host_gw/host_gw_backend.ts";
 import { ROUTE_PROTOCOL } from "../../../backend/reconcile/kernel_state.ts";
@@ -54,7 +53,7 @@ function addPeerRoute(
 }
 
 const found = ({ rtnetlink }: KernelWorld, wanted: LeftoverScope) =>
-  findLeftovers(readHostState(rtnetlink), wanted)
+  findLeftovers(rtnetlink, wanted)
     .map(({ fix, owner, what }) => `${owner}: ${what}: ${fix}`);
 
 Deno.test("a device of flannel's vxlan is a leftover beside another backend", () => {
@@ -124,7 +123,7 @@ Deno.test("a leftover is removed with its routes", () => {
   addPeerRoute(world, "10.1.6.0/24");
   for (
     const { remove } of findLeftovers(
-      readHostState(world.rtnetlink),
+      world.rtnetlink,
       scope("udp"),
     )
   ) remove(world.rtnetlink);
@@ -148,7 +147,7 @@ Deno.test("beside alloc and extension, the unreachable route of a former backend
   for (const type of ["udp", "vxlan", "host-gw", "ipip", "wireguard"]) {
     assertEquals(found(world, scope(type)), []);
   }
-  const [route] = findLeftovers(readHostState(rtnetlink), scope("alloc"));
+  const [route] = findLeftovers(rtnetlink, scope("alloc"));
   route!.remove(rtnetlink);
   assertEquals(found(world, scope("alloc")), []);
 });
