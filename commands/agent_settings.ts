@@ -15,6 +15,8 @@ export interface ChosenSettings {
   readonly settings: Settings;
   /** `undefined`: the command's own command line and environment. */
   readonly source: string | undefined;
+  /** Variables that have changed in the unit's files since the agent started. */
+  readonly changed: readonly string[];
 }
 
 /** What is looked at. */
@@ -26,9 +28,10 @@ export interface SettingsHost {
   readonly readText: (path: string) => string | undefined;
 }
 
+const UNIT = "loden.service";
 /** Where the unit may be. */
 const UNITS = ["/etc", "/usr/lib", "/lib"].map((directory) =>
-  `${directory}/systemd/system/loden.service`
+  `${directory}/systemd/system/${UNIT}`
 );
 /** Of the unit's command line. */
 const UNIT_WORDS = ["--ip-masq=true"];
@@ -50,13 +53,17 @@ export async function chooseSettings(
     provenance.source !== "default"
   ).map(({ flag }) => flag.name);
   if (given.some((name) => !SELECTING.includes(name))) {
-    return { settings: own, source: undefined };
+    return { settings: own, source: undefined, changed: [] };
   }
   const agent = await findAgent(own);
   if (agent !== undefined) {
     const settings = await settingsOf(agent);
     if (settings !== undefined) {
-      return { settings, source: `process ${agent.pid}, the running agent` };
+      return {
+        settings,
+        source: `process ${agent.pid}, the running agent`,
+        changed: changedSince(agent, readText),
+      };
     }
   } else if (given.length === 0) {
     const unit = UNITS.find((path) => readText(path) !== undefined);
@@ -66,10 +73,23 @@ export async function chooseSettings(
         env: unitEnvironment(readText),
         readFile: (path) => Deno.readTextFile(path),
       });
-      return { settings, source: `${unit} and its files` };
+      return { settings, source: `${unit} and its files`, changed: [] };
     }
   }
-  return { settings: own, source: undefined };
+  return { settings: own, source: undefined, changed: [] };
+}
+
+/** What the files set takes effect at the next start only. */
+function changedSince(
+  { env, unit }: AgentProcess,
+  readText: SettingsHost["readText"],
+): string[] {
+  if (unit !== UNIT) return [];
+  return Object.entries(unitEnvironment(readText))
+    .filter(([name, value]) =>
+      name.startsWith("FLANNELD_") && (env[name] ?? "") !== value
+    )
+    .map(([name]) => name);
 }
 
 function unitEnvironment(

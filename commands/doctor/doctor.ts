@@ -11,7 +11,11 @@ import { VERSION } from "../../version.ts";
 import type { CommandContext } from "../command.ts";
 import { isSet, readFlags, readSettings } from "../command_line.ts";
 import { Progress } from "../terminal/progress.ts";
-import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
+import {
+  chooseSettings,
+  type ChosenSettings,
+  type SettingsHost,
+} from "../agent_settings.ts";
 import type { DoctorHost } from "./check.ts";
 import { CHECKS } from "./checks.ts";
 import { renderFindings } from "./doctor_text.ts";
@@ -42,14 +46,14 @@ export async function run(
 ): Promise<number> {
   const line = readFlags(io);
   if (line === undefined) return exitCodes.ok;
-  const { settings, source } = await chooseSettings(
+  const chosen = await chooseSettings(
     await readSettings(io, line),
     settingsHost,
   );
-  using host = open(settings);
+  using host = open(chosen.settings);
   using progress = new Progress(io, clock);
   const findings = [
-    ...sourceFinding(source),
+    ...sourceFindings(chosen),
     ...await runChecks(CHECKS, host, {
       clock,
       limitMs: LIMIT_MS,
@@ -66,10 +70,16 @@ export async function run(
     : exitCodes.ok;
 }
 
-function sourceFinding(source: string | undefined): Finding[] {
-  return source === undefined
-    ? []
-    : [findingOn("settings.source", "settings")("ok", `those of ${source}`)];
+function sourceFindings({ changed, source }: ChosenSettings): Finding[] {
+  if (source === undefined) return [];
+  const found = findingOn("settings.source", "settings");
+  if (changed.length === 0) return [found("ok", `those of ${source}`)];
+  return [found(
+    "warning",
+    `those of ${source}, which started before ${changed.join(", ")} ` +
+      "changed in the files of loden.service",
+    "systemctl restart --no-block loden",
+  )];
 }
 
 /** What the command prints in a pipe, for a bundle. */

@@ -1,10 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import type { AgentProcess } from "../../../commands/agent_process.ts";
 import { chooseSettings } from "../../../commands/agent_settings.ts";
 import { SettingsError } from "../../../config/errors.ts";
 import { resolveSettings } from "../../../config/settings.ts";
 
 const UNIT = "/usr/lib/systemd/system/loden.service";
-const AGENT = {
+const AGENT: AgentProcess = {
   pid: 7,
   env: { FLANNELD_ETCD_ENDPOINTS: "http://192.0.2.7:2379" },
   words: ["--iface=eth7"],
@@ -15,7 +16,7 @@ const AGENT = {
 async function choose(
   argv: readonly string[],
   { agent, files = {} }: {
-    readonly agent?: typeof AGENT;
+    readonly agent?: AgentProcess;
     readonly files?: Readonly<Record<string, string>>;
   } = {},
 ) {
@@ -65,6 +66,34 @@ Deno.test("without any, those of the running agent are", async () => {
   }
 });
 
+Deno.test("variables that have changed since the unit started the agent are named", async () => {
+  const changed = async (agent: AgentProcess) =>
+    (await chooseSettings(
+      await resolveSettings({
+        argv: [],
+        env: {},
+        readFile: () => Promise.reject(new Error("no file is asked for")),
+      }),
+      {
+        findAgent: () => Promise.resolve(agent),
+        readText: (path) => (INSTALLED as Record<string, string>)[path],
+      },
+    )).changed;
+  const ofUnit = { ...AGENT, unit: "loden.service" };
+  assertEquals(await changed(ofUnit), [
+    "FLANNELD_IFACE",
+    "FLANNELD_ETCD_ENDPOINTS",
+  ]);
+  const env = {
+    FLANNELD_ETCD_ENDPOINTS: "http://192.0.2.1:2379",
+    FLANNELD_IFACE: "eth2",
+    FLANNELD_ETCD_KEYFILE: "from a drop-in",
+  };
+  assertEquals(await changed({ ...ofUnit, env }), []);
+  // The files are not those of an agent that the unit has not started.
+  assertEquals(await changed(AGENT), []);
+});
+
 Deno.test("without an agent, those of its unit are: the last file wins", async () => {
   assertEquals(await choose([], { files: INSTALLED }), {
     endpoint: "http://192.0.2.1:2379",
@@ -78,7 +107,7 @@ Deno.test("without an agent, those of its unit are: the last file wins", async (
 });
 
 Deno.test("what cannot be read or used leaves the command's own", async () => {
-  const unread = { ...AGENT, env: {} as typeof AGENT.env, words: [] };
+  const unread = { ...AGENT, env: {}, words: [] };
   const { source } = await choose([], { agent: unread, files: INSTALLED });
   assertEquals(source, undefined);
   assertEquals((await choose([])).source, undefined);

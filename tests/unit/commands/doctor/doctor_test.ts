@@ -45,6 +45,36 @@ Deno.test("with a problem the exit code is 1; warnings alone leave it 0", async 
   ]);
 });
 
+Deno.test("settings that have changed since the agent started are a warning with the restart", async () => {
+  const io = new FakeCommandIo([]);
+  const opened = await new FakeDoctorHost().open();
+  await run(io.as("doctor"), {
+    open: () => opened,
+    clock: new FakeClock(),
+    settingsHost: {
+      findAgent: () =>
+        Promise.resolve({
+          pid: 7,
+          env: { FLANNELD_IFACE: "eth0" },
+          words: ["--ip-masq=true"],
+          logFile: undefined,
+          unit: "loden.service",
+        }),
+      readText: (path) =>
+        path === "/etc/default/loden" ? "FLANNELD_IFACE=eth1\n" : undefined,
+    },
+  });
+  assertEquals(
+    io.out.match(/^warning {2}settings .*\n.*$/m)?.[0].replaceAll(
+      / {2,}/g,
+      "  ",
+    ),
+    "warning  settings  those of process 7, the running agent, which started " +
+      "before FLANNELD_IFACE changed in the files of loden.service\n" +
+      "  to do: systemctl restart --no-block loden",
+  );
+});
+
 Deno.test("a word and an unknown flag are usage errors", async () => {
   for (const argv of [["doctor", "now"], ["doctor", "--unknown"]]) {
     const io = new FakeCommandIo(argv);
