@@ -6,7 +6,7 @@
  */
 
 import { resolveSettings, type Settings } from "../config/settings.ts";
-import { parseDotenv } from "../host/dotenv.ts";
+import { parseDotenv } from "../linux/dotenv.ts";
 import { type AgentProcess, settingsOf } from "./agent_process.ts";
 import { ENVIRONMENT_FILES } from "./environment_files.ts";
 

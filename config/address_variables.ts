@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseDotenv } from "../linux/dotenv.ts";
 import { formatIpv4, parseIpv4 } from "../net/ipv4.ts";
 import type { Environment } from "./env.ts";
 
@@ -63,7 +64,7 @@ function lookUp(
   environmentFile: string,
 ): Found | undefined {
   const names = [`COREOS_${variable.toUpperCase()}`, variable];
-  const file = parseEnvironmentFile(environmentFile);
+  const file = Object.fromEntries(parseDotenv(environmentFile));
   for (
     const [values, place] of [
       [env, "the environment"],
@@ -91,18 +92,4 @@ function explain(variable: string, found: Found | undefined): AddressRefusal {
     hint: `put ${name}=<address of this host> into the environment or ` +
       `${ENVIRONMENT_FILE}`,
   };
-}
-
-/**
- * `NAME=value` lines as systemd reads them, without quotes around the value.
- */
-function parseEnvironmentFile(content: string): Record<string, string> {
-  const values: Record<string, string> = {};
-  for (const line of content.split("\n")) {
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$/
-      .exec(line);
-    if (match === null) continue;
-    values[match[1]!] = match[2]!.replace(/^(["'])(.*)\1$/, "$2");
-  }
-  return values;
 }

@@ -8,7 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import { type Cidr, formatCidr, parseCidr } from "../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../net/ipv4.ts";
 import { type OverlayMtu, overlayMtu } from "../net/mtu.ts";
-import { parseDotenv } from "./dotenv.ts";
+import { parseDotenv } from "../linux/dotenv.ts";
 
 const log = getLogger(["loden", "host"]);
 

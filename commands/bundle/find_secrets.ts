@@ -9,7 +9,7 @@
  */
 
 import type { Settings } from "../../config/settings.ts";
-import { parseDotenv } from "../../host/dotenv.ts";
+import { parseDotenv } from "../../linux/dotenv.ts";
 import { ENVIRONMENT_FILES } from "../environment_files.ts";
 import { Secrets } from "./secrets.ts";
 

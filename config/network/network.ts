@@ -152,21 +152,14 @@ function refuseIpv6(network: NetworkJson, refuse: Refuse): void {
 
 function poolOf(network: NetworkJson, refuse: Refuse): SubnetPool {
   const cidr = parseCidr(network.Network)!;
-  if (cidr.prefixLength === 0) {
-    // flannel takes it for "not given".
-    throw refuse({
-      key: "Network",
-      rule: "smaller than all of IPv4",
-      current: network.Network,
-      example: exampleFor("Network", {}),
-      code: "network.network",
-    });
-  }
   const special = SPECIAL_NETWORKS.find((each) => overlaps(each.cidr, cidr));
   if (special !== undefined) {
     throw refuse({
       key: "Network",
-      rule: `apart from ${formatCidr(special.cidr)}, ${special.what}`,
+      rule: cidr.prefixLength === 0
+        // flannel takes it for "not given".
+        ? "smaller than all of IPv4"
+        : `apart from ${formatCidr(special.cidr)}, ${special.what}`,
       current: network.Network,
       example: exampleFor("Network", {}),
       code: "network.network",

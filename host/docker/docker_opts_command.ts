@@ -6,7 +6,7 @@
 
 import { writeFileAtomically } from "../../linux/atomic_file.ts";
 import { FileWriteError } from "../../linux/file_errors.ts";
-import { parseDotenv } from "../dotenv.ts";
+import { parseDotenv } from "../../linux/dotenv.ts";
 import { type DockerOptsContent, renderDockerOpts } from "./docker_opts.ts";
 import { DockerOptsError } from "../errors.ts";
 

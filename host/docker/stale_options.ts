@@ -11,7 +11,7 @@ import {
   parseAddressWithPrefix,
 } from "../../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../../net/ipv4.ts";
-import { parseDotenv } from "../dotenv.ts";
+import { parseDotenv } from "../../linux/dotenv.ts";
 import type { DockerProblem } from "./docker_problem.ts";
 
 /** The path that flannel's units use, and Loden by default. */

@@ -23,7 +23,7 @@ import { parseDaemonConfig } from "../../host/docker/daemon_config.ts";
 import { createDockerNetwork } from "../../host/docker/docker_network.ts";
 import { engineOptions } from "../../host/docker/engine_options.ts";
 import { parseDockerContainer } from "../../host/docker/docker_container.ts";
-import { parseDotenv } from "../../host/dotenv.ts";
+import { parseDotenv } from "../../linux/dotenv.ts";
 import {
   type BaseChain,
   passHook,

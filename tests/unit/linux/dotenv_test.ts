@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { parseDotenv } from "../../../host/dotenv.ts";
+import { parseDotenv } from "../../../linux/dotenv.ts";
 
 const CASES: readonly [string, Record<string, string>][] = [
   ["A=1\nB=2\n", { A: "1", B: "2" }],
