@@ -41,8 +41,8 @@ export async function collect(
     ...hostSamples(status, metrics),
     ...metrics.facts.perPeer
       ? {
-        ...probeSamples(state.peerStates(), Date.parse(status.time)),
-        ...peerTrafficSamples(state.peerTraffic()),
+        ...probeSamples(state.parts.peerStates(), Date.parse(status.time)),
+        ...peerTrafficSamples(state.parts.peerTraffic()),
       }
       : {},
     ...ofProcess ? processSamples() : {},
@@ -150,7 +150,7 @@ function networkSamples(
   { applies, events }: AgentMetrics,
 ): Samples {
   const states = { up: 0, stale: 0, unreachable: 0, ignored: 0 };
-  for (const { probe, stale } of state.peerStates()) {
+  for (const { probe, stale } of state.parts.peerStates()) {
     const word = stale
       ? "stale"
       : probe?.state === "unreachable"
@@ -163,7 +163,7 @@ function networkSamples(
     states.up = Math.max(0, states.up - states.ignored);
   }
   return {
-    loden_network_subnets: one(state.subnetCount()),
+    loden_network_subnets: one(state.parts.subnetCount()),
     loden_network_subnets_used: one(
       peerCount + (lease === null || lease.subnet === null ? 0 : 1),
     ),

@@ -177,10 +177,18 @@ class Watching implements Disposable {
 
   /** What is listened to now. */
   source(): EventOf<"source"> {
+    const backend = this.#components.state.parts.backend();
+    const sources = this.#sources();
+    const readers = sources.flatMap(({ reader }) => reader ?? []);
     return {
       type: "source",
       time: this.#time(),
-      ...this.#describeSource(),
+      backend: backend?.type ?? null,
+      dataPath: backend?.dataPath ?? null,
+      drops: readers.length > 0,
+      why: readers.length > 0 ? null : whyNoDrops(sources[0]),
+      reasons: [...new Set(readers.flatMap(({ reasons }) => reasons))],
+      link: readers[0]?.link ?? null,
     };
   }
 
@@ -249,25 +257,11 @@ class Watching implements Disposable {
   }
 
   #counters(): Readonly<Record<string, number>> {
-    return this.#components.state.backend()?.counters ?? {};
+    return this.#components.state.parts.backend()?.counters ?? {};
   }
 
   #sources(): readonly DropSource[] {
-    return this.#components.state.dropSources();
-  }
-
-  #describeSource(): Omit<EventOf<"source">, "type" | "time"> {
-    const backend = this.#components.state.backend();
-    const sources = this.#sources();
-    const readers = sources.flatMap(({ reader }) => reader ?? []);
-    return {
-      backend: backend?.type ?? null,
-      dataPath: backend?.dataPath ?? null,
-      drops: readers.length > 0,
-      why: readers.length > 0 ? null : whyNoDrops(sources[0]),
-      reasons: [...new Set(readers.flatMap(({ reasons }) => reasons))],
-      link: readers[0]?.link ?? null,
-    };
+    return this.#components.state.parts.dropSources();
   }
 
   /** A data path that changes has another reader: its status need not be asked. */

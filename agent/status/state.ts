@@ -222,7 +222,7 @@ export interface LiveParts {
   peers(): readonly PeerStatus[];
   peerCount(): number;
   peerStates(): Iterable<PeerState>;
-  /** How many subnets the network config allows. */
+  /** How many subnets the network config allows; `undefined` until it is known. */
   subnetCount(): number | undefined;
   /** Of the peers that have counters of their own. */
   peerTraffic(): readonly PeerTraffic[];
@@ -285,6 +285,10 @@ export class AgentState {
 
   get facts(): AgentFacts {
     return this.#facts;
+  }
+
+  get parts(): LiveParts {
+    return this.#parts;
   }
 
   /** Enters a phase; what the former phase waited for is over. */
@@ -350,21 +354,6 @@ export class AgentState {
     return this.#health.unhealthy();
   }
 
-  /** Of every peer, as of now. */
-  peerStates(): Iterable<PeerState> {
-    return this.#parts.peerStates();
-  }
-
-  /** How many subnets the network config allows; `undefined` until it is known. */
-  subnetCount(): number | undefined {
-    return this.#parts.subnetCount();
-  }
-
-  /** Traffic of the peers that have counters of their own. */
-  peerTraffic(): readonly PeerTraffic[] {
-    return this.#parts.peerTraffic();
-  }
-
   /** Calls `listener` after each change, until the returned function is called. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -380,16 +369,6 @@ export class AgentState {
   /** The backend has been given these changes. */
   tellPeers(diff: PeerDiff): void {
     for (const listener of this.#peerListeners) listener(diff);
-  }
-
-  /** The backends that run, and what tells of their drops. */
-  dropSources(): readonly DropSource[] {
-    return this.#parts.dropSources();
-  }
-
-  /** As in the snapshot; `undefined` if none runs. */
-  backend(): BackendStatus | undefined {
-    return this.#parts.backend();
   }
 
   /** The snapshot without the peers, of which there may be thousands. */
