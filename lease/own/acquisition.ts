@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Logger } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import type { RandomSource } from "../../linux/random.ts";
 import { type Cidr, formatCidr, overlaps } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
@@ -25,11 +25,12 @@ import { ANSWER_WITHIN_MS } from "../liveness/answer_times.ts";
 import { describeHoldings, describeRoom } from "./pool_holdings.ts";
 import type { LeaseRegistry, LeaseSnapshot } from "../registry.ts";
 
+const log = getLogger(["loden", "lease"]);
+
 /** What an attempt works with. */
 export interface AcquisitionComponents {
   readonly registry: LeaseRegistry;
   readonly random: RandomSource;
-  readonly log: Logger;
 }
 
 /** What a host wants. */
@@ -72,7 +73,7 @@ export async function tryAcquire(
   request: AcquisitionRequest,
   signal: AbortSignal,
 ): Promise<Acquired | undefined> {
-  const { registry, log } = components;
+  const { registry } = components;
   const { pool, attributes, previous, onRunningLost } = request;
   const snapshot = await registry.list(signal);
   const { discard, step, losesRunning } = planAcquisition(
@@ -110,7 +111,7 @@ export async function tryAcquire(
  * must get its address back.
  */
 async function refuseSharedAddress(
-  { registry, log }: AcquisitionComponents,
+  { registry }: AcquisitionComponents,
   { attributes, takeOver }: AcquisitionRequest,
   { leases }: LeaseSnapshot,
   step: AcquisitionStep,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { getLogger, type Logger } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../linux/clock.ts";
 import type { RandomSource } from "../../linux/random.ts";
 import { equalCidr, formatCidr } from "../../net/cidr.ts";
@@ -43,6 +43,8 @@ import type { LeaseRegistry, RejectedLease } from "../registry.ts";
 import { RegistryPauses } from "../registry_pauses.ts";
 import type { StateStore } from "../saved/state_store.ts";
 
+const log = getLogger(["loden", "lease"]);
+
 /** What the keeper works with. */
 export interface LeaseKeeperComponents {
   readonly registry: LeaseRegistry;
@@ -50,7 +52,6 @@ export interface LeaseKeeperComponents {
   readonly random: RandomSource;
   /** Called with every confirmed lease. */
   readonly store?: Pick<StateStore, "saveLease">;
-  readonly log?: Logger;
 }
 
 /** Options of the keeper. */
@@ -94,7 +95,6 @@ export class LeaseKeeper {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #store: Pick<StateStore, "saveLease"> | undefined;
-  readonly #log: Logger;
   readonly #times: LeaseTimes;
   /** Subnets that this host has had, the most trusted first. */
   #previous: readonly PreviousSubnet[];
@@ -110,12 +110,11 @@ export class LeaseKeeper {
     components: LeaseKeeperComponents,
     options: LeaseKeeperOptions = {},
   ) {
-    const { registry, clock, random, store, log } = components;
+    const { registry, clock, random, store } = components;
     this.#registry = registry;
     this.#clock = clock;
     this.#random = random;
     this.#store = store;
-    this.#log = log ?? getLogger(["loden", "lease"]);
     this.#times = {
       ttlSeconds: options.ttlSeconds ?? DEFAULT_TTL_SECONDS,
       renewMarginSeconds: options.renewMarginSeconds ??
@@ -221,7 +220,7 @@ export class LeaseKeeper {
     signal: AbortSignal,
   ): Promise<Acquired | undefined> {
     return tryAcquire(
-      { registry: this.#registry, random: this.#random, log: this.#log },
+      { registry: this.#registry, random: this.#random },
       {
         pool: this.#pool!,
         attributes: { ...attributes, ...this.#own.said },
@@ -243,7 +242,7 @@ export class LeaseKeeper {
     this.#pauses.reset();
     // Two hosts that both have the flag would take it from each other for ever.
     this.#takeOver = false;
-    this.#log.info("lease acquired", {
+    log.info("lease acquired", {
       event: "lease.acquired",
       subnet: formatCidr(lease.subnet),
       publicIp: formatIpv4(lease.attributes.publicIp),
@@ -296,7 +295,7 @@ export class LeaseKeeper {
       this.#enter({ type: "lost", cause: unreadable(rejected) });
     }
     if (lease !== undefined && !own.hasOurValue(lease)) {
-      this.#log.warn("another program has changed this host's lease", {
+      log.warn("another program has changed this host's lease", {
         event: "lease.restored",
         subnet: formatCidr(lease.subnet),
         found: encodeLeaseValue(lease.attributes),
@@ -409,7 +408,7 @@ export class LeaseKeeper {
       this.#enter({ type: "renewal-begun" });
       const renewed = await this.#write(this.#own.lease!, signal);
       if (renewed === undefined) return;
-      this.#log.info("lease renewed", {
+      log.info("lease renewed", {
         event: "lease.renewed",
         subnet: formatCidr(renewed.subnet),
         dataPath: renewed.attributes.dataPath,
@@ -469,7 +468,7 @@ export class LeaseKeeper {
     if (this.#state === before) return;
     const { lease } = this.#own;
     if (isNews(before, this.#state)) {
-      logLeaseState(this.#log, before, this.#state, {
+      logLeaseState(before, this.#state, {
         ...(lease === undefined ? {} : { subnet: lease.subnet }),
         expiresAtMs: this.#leaseClock.expiresAtMs,
         error,

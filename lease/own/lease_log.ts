@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Logger } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import type { LeaseState } from "./lease_state.ts";
+
+const log = getLogger(["loden", "lease"]);
 
 /** What is known in addition to the state. */
 export interface LeaseLogContext {
@@ -19,7 +21,6 @@ export interface LeaseLogContext {
 
 /** Logs a change of state, except for normal transitions. */
 export function logLeaseState(
-  log: Logger,
   before: LeaseState,
   { phase, cause }: LeaseState,
   { subnet, expiresAtMs, error }: LeaseLogContext,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { getLogger, type Logger } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import { LodenError } from "../../errors.ts";
 import { type Clock, slept } from "../../linux/clock.ts";
 import type { RandomSource } from "../../linux/random.ts";
@@ -23,6 +23,8 @@ import type {
 import { RegistryPauses } from "../registry_pauses.ts";
 import type { StateStore, StoredPeer } from "../saved/state_store.ts";
 
+const log = getLogger(["loden", "peers"]);
+
 /** What the watch works with. */
 export interface PeerWatchComponents {
   readonly registry: Pick<LeaseRegistry, "list" | "watch">;
@@ -32,7 +34,6 @@ export interface PeerWatchComponents {
   readonly store?: Pick<StateStore, "savePeers">;
   /** Told when etcd has confirmed which peers. */
   readonly ledger?: PeerLedger;
-  readonly log?: Logger;
 }
 
 /** Callbacks and intervals. */
@@ -96,7 +97,6 @@ export class PeerWatch {
   readonly #random: RandomSource;
   readonly #store: Pick<StateStore, "savePeers"> | undefined;
   readonly #ledger: PeerLedger | undefined;
-  readonly #log: Logger;
   readonly #options: PeerWatchOptions;
   readonly #set: PeerSet;
   readonly #pauses: RegistryPauses;
@@ -123,13 +123,12 @@ export class PeerWatch {
   #due = new AbortController();
 
   constructor(components: PeerWatchComponents, options: PeerWatchOptions) {
-    const { registry, clock, random, store, ledger, log } = components;
+    const { registry, clock, random, store, ledger } = components;
     this.#registry = registry;
     this.#clock = clock;
     this.#random = random;
     this.#store = store;
     this.#ledger = ledger;
-    this.#log = log ?? getLogger(["loden", "peers"]);
     this.#options = options;
     this.#graceMs = 1_000 *
       (options.peerGraceSeconds ?? DEFAULT_GRACE_SECONDS);
@@ -223,7 +222,7 @@ export class PeerWatch {
     signal: AbortSignal,
   ): Promise<LeaseSnapshot> {
     const { confirmSeconds = DEFAULT_CONFIRM_SECONDS } = this.#options;
-    this.#log.warn("etcd lacks most of the peers; listing them again", {
+    log.warn("etcd lacks most of the peers; listing them again", {
       event: "peers.confirming",
       missing,
       known: live,
@@ -371,7 +370,7 @@ export class PeerWatch {
       !stale && !ledger.isTrusted(subnet)
     ).map(({ subnet }) => subnet);
     if (subnets.length > 0) {
-      this.#log.warn(
+      log.warn(
         "peers are no longer used: etcd has not confirmed them",
         {
           event: "peers.trust-ended",
@@ -423,7 +422,7 @@ export class PeerWatch {
         signal.throwIfAborted();
         const message = error instanceof Error ? error.message : String(error);
         if (message !== reason) {
-          this.#log.error(
+          log.error(
             "data path did not apply changed peers; trying again",
             {
               event: "peers.not-taken",
@@ -440,7 +439,7 @@ export class PeerWatch {
   #logStale({ changed, removed }: PeerDiff): void {
     const stale = changed.filter(({ stale }) => stale);
     if (stale.length > 0) {
-      this.#log.warn(
+      log.warn(
         "peers are gone from etcd; their traffic continues during the grace period",
         {
           event: "peers.stale",
@@ -452,7 +451,7 @@ export class PeerWatch {
     }
     const ended = removed.filter(({ stale }) => stale);
     if (ended.length > 0) {
-      this.#log.info("grace period of peers is over; they are removed", {
+      log.info("grace period of peers is over; they are removed", {
         event: "peers.grace-ended",
         count: ended.length,
         subnets: showSubnets(ended.map(({ subnet }) => subnet)),
@@ -485,13 +484,13 @@ export class PeerWatch {
     ];
     for (const { key, code, reason } of this.#reports.changed(notices)) {
       if (code === "rejected") {
-        this.#log.warn("key cannot be read and is skipped", {
+        log.warn("key cannot be read and is skipped", {
           event: "peers.key-rejected",
           key,
           reason,
         });
       } else if (code === "overlap") {
-        this.#log.warn(
+        log.warn(
           "lease overlaps an older one of another host and is no peer",
           {
             event: "peers.overlap",
@@ -500,7 +499,7 @@ export class PeerWatch {
           },
         );
       } else {
-        this.#log.warn("lease is not used as a peer", {
+        log.warn("lease is not used as a peer", {
           event: "peers.not-a-peer",
           key,
           code,
@@ -513,7 +512,7 @@ export class PeerWatch {
   #recover(): void {
     if (this.#faultCode === undefined) return;
     this.#faultCode = undefined;
-    this.#log.info("changes of peers are seen again", {
+    log.info("changes of peers are seen again", {
       event: "peers.recovered",
     });
     this.#options.onFault?.(undefined);
@@ -525,7 +524,7 @@ export class PeerWatch {
     const isTrouble = code !== "registry.compacted";
     if (isTrouble && code !== this.#faultCode) {
       this.#faultCode = code;
-      this.#log.warn("changes of peers are not seen; known peers stay", {
+      log.warn("changes of peers are not seen; known peers stay", {
         event: "peers.degraded",
         error,
       });
