@@ -16,6 +16,13 @@ export interface CardKind {
   readonly cable: "socket" | "taps";
   /** The first Linux whose driver runs XDP programs; `undefined`: none does. */
   readonly xdpSince: string | undefined;
+  /** An offload of the card that does not work in QEMU, by `ethtool`'s name. */
+  readonly brokenOffload?: string;
+  /**
+   * The driver forgets its XDP program when it sets up its rings. The kernel
+   * then keeps the program.
+   */
+  readonly forgetsXdp?: true;
   /** What is tried with it. */
   readonly modes: readonly Mode[];
 }
@@ -56,14 +63,18 @@ export const CARDS = {
     modes: [AUTO, XDP],
   },
   "e1000e": { ...VIRTIO, model: "e1000e", xdpSince: undefined },
-  "vmxnet3": { ...VIRTIO, model: "vmxnet3", xdpSince: "6.6" },
-  /** Over a socket, QEMU's loses most of a TCP stream, VXLAN's too. */
+  /** `vmxnet3_rq_cleanup_all` clears the program and does not release it. */
+  "vmxnet3": { ...VIRTIO, model: "vmxnet3", xdpSince: "6.6", forgetsXdp: true },
+  /**
+   * QEMU writes the checksum of a packet in a tunnel into the outer header: it
+   * ignores the lengths of headers that the driver gives (`igb_setup_tx_offloads`).
+   */
   "igb": {
     ...VIRTIO,
     model: "igb",
     cable: "taps",
     xdpSince: "5.10",
-    modes: [AUTO, XDP],
+    brokenOffload: "tx",
   },
 } as const satisfies Readonly<Record<string, CardKind>>;
 

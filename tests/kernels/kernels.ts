@@ -29,7 +29,9 @@ export const KERNELS: readonly Kernel[] = [
     "bullseye-security",
     String.raw`5\.10\.0-[0-9]+(-cloud)?-amd64`,
   ),
-  image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`),
+  image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`, {
+    cards: ["virtio", "vmxnet3"],
+  }),
   image(
     "6.12",
     "trixie-security",
@@ -49,7 +51,14 @@ export const KERNELS: readonly Kernel[] = [
     String.raw`6\.12\.[0-9]+\+deb13-amd64`,
     { cards: ["e1000e", "igb"] },
   ),
-  parts("7.3", "trixie-backports", String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`),
+  {
+    ...parts(
+      "7.3",
+      "trixie-backports",
+      String.raw`7\.3\.[0-9]+\+deb13-cloud-amd64`,
+    ),
+    cards: ["virtio", "vmxnet3"],
+  },
   image(
     "6.12-arm64",
     "trixie-security",

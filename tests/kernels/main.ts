@@ -42,6 +42,7 @@ import { type GuestRoot, guestRoot } from "./guest_root.ts";
 import { kernelImage } from "./kernel_image.ts";
 import { type Kernel, KERNELS, suitesOf } from "./kernels.ts";
 import { type CardName, CARDS, isCardName } from "./cards.ts";
+import { hostsPlan } from "./hosts_plan.ts";
 import { updatePage } from "./kernels_page.ts";
 import { brokenRow, cellsOf, HEAD, type KernelRow, type Row } from "./rows.ts";
 import { type Mode, modeName, modeNamed, MODES } from "./modes.ts";
@@ -74,11 +75,11 @@ const USAGE =
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
   FILE    a test file or a folder of them (${FILES.length} that touch the kernel)
   --run   a shell script to run instead of tests
-  --hosts instead of tests: two hosts on one cable, in each receive mode, with
-          each card that the kernel knows
+  --hosts instead of tests: two hosts on one cable; without --cards and --modes,
+          the usual cards and receive modes of the kernel, half an hour for all
   --cards ${Object.keys(CARDS).join(", ")}
-          (those that are listed with the kernel)
-  --modes some of ${MODES.map(modeName).join(", ")} (all of them)
+          (all that the kernel has drivers for)
+  --modes some of ${MODES.map(modeName).join(", ")} (all of the card)
   --package
           both hosts install the Debian package, which is built first, and start
           what its unit starts
@@ -98,7 +99,7 @@ interface Request {
   readonly packaged: boolean;
   /** Only these. */
   readonly cards: readonly CardName[] | undefined;
-  readonly modes: readonly Mode[];
+  readonly modes: readonly Mode[] | undefined;
   readonly write: boolean;
 }
 
@@ -167,7 +168,7 @@ function parseRequest(args: string[]): Request | string {
   const unknown = cards?.find((name) => !isCardName(name));
   if (unknown !== undefined) return `there is no card ${unknown}`;
   const modes: Mode[] = [];
-  for (const name of words.modes?.split(",") ?? MODES.map(modeName)) {
+  for (const name of words.modes?.split(",") ?? []) {
     const mode = modeNamed(name);
     if (mode === undefined) return `there is no mode ${name}`;
     modes.push(mode);
@@ -179,7 +180,7 @@ function parseRequest(args: string[]): Request | string {
     hosts: words.hosts,
     packaged: words.package,
     cards: cards?.filter(isCardName),
-    modes,
+    modes: words.modes === undefined ? undefined : modes,
     write: words.write,
   };
 }
@@ -196,10 +197,8 @@ async function runAll(
   let passed = 0;
   let failed = 0;
   for (const kernel of kernels) {
-    const cards = kernel.cards.filter((card) =>
-      request.cards?.includes(card) ?? true
-    );
-    if (hosts && cards.length === 0) continue;
+    const plan = hostsPlan(kernel, request);
+    if (hosts && plan.length === 0) continue;
     const { architecture } = kernel;
     const shared = supplies.get(architecture) ??
       await supply(architecture, program, work.path, signal);
@@ -213,11 +212,11 @@ async function runAll(
     const startedAtMs = performance.now();
     const seconds = () => Math.round((performance.now() - startedAtMs) / 1000);
     if (hosts) {
-      for (const card of cards) {
+      for (const [card, modes] of plan) {
         const found = await runTwoHosts(
           image,
           disks,
-          { card, directory, modes: request.modes },
+          { card, directory, modes },
           say,
           signal,
         ).catch((error): Row[] => {

@@ -5,7 +5,7 @@
  */
 
 import { linuxSince } from "../support/kernel_release.ts";
-import { type CardName, CARDS } from "./cards.ts";
+import { type CardKind, type CardName, CARDS } from "./cards.ts";
 import type { Mode } from "./modes.ts";
 
 /** What the machines said, by the names that the guest's script has. */
@@ -38,6 +38,8 @@ export interface Row {
   readonly gaps: string;
   /** What is not as it must be; empty if all is well. */
   readonly faults: readonly string[];
+  /** What others do wrong, as is known. */
+  readonly notes: readonly string[];
 }
 
 /** What a packet must do, by the script's names of its results. */
@@ -90,6 +92,7 @@ export function rowOf(origin: Origin, found: Results): Row {
         : [],
       ...isKernelPath ? queueFaults(found) : [],
     ],
+    notes: [],
   };
 }
 
@@ -163,7 +166,38 @@ export function brokenRow(
     ...{ runs: "", tcp: "", queues: "", lostAtStart: "", lostInRestart: "" },
     gaps: "",
     faults: [fault],
+    notes: [],
   };
+}
+
+/**
+ * The rows of a card, after what each machine found when it had cleaned up. What
+ * is left is a fault of the last row; a program that the driver forgot, of the
+ * rows that had it attached.
+ */
+export function cleanedRows(
+  rows: readonly Row[],
+  machines: readonly Results[],
+): Row[] {
+  const left = new Set<string>();
+  let forgotten = false;
+  for (const { forgets, kept, left: others } of machines) {
+    const isDrivers = forgets === "yes" &&
+      rows.some(({ card }) => (CARDS[card] as CardKind).forgetsXdp);
+    if (others !== "") left.add(others!);
+    if (kept === "") continue;
+    if (isDrivers) forgotten = true;
+    else left.add(kept!);
+  }
+  return rows.map((row, index) => ({
+    ...row,
+    faults: index === rows.length - 1 && left.size > 0
+      ? [...row.faults, `cleanup left ${[...left].join(" ")}`]
+      : row.faults,
+    notes: forgotten && row.runs.startsWith("xdp")
+      ? ["the driver forgot the program"]
+      : row.notes,
+  }));
 }
 
 /** A row of one of the kernels. */
@@ -198,6 +232,8 @@ export function cellsOf(row: KernelRow): string[] {
     row.lostAtStart,
     row.lostInRestart,
     row.gaps,
-    row.faults.length === 0 ? "passed" : row.faults.join("; "),
+    (row.faults.length === 0 ? ["passed", ...row.notes] : row.faults).join(
+      "; ",
+    ),
   ];
 }

@@ -11,6 +11,7 @@ import { type CardKind, type CardName, CARDS } from "./cards.ts";
 import type { KernelImage } from "./kernel_image.ts";
 import {
   brokenRow,
+  cleanedRows,
   type Origin,
   type Results,
   type Row,
@@ -30,18 +31,14 @@ const HOST = "sh /opt/loden/tests/kernels/guest/two_hosts.sh";
 /** Runs words of the guest's script in a machine. */
 type Ask = (machine: VirtualMachine, words: string) => Promise<Results>;
 
-/**
- * Boots two machines and tries each mode.
- *
- * @param modes those of {@linkcode MODES} that are wanted.
- */
+/** Boots two machines and tries each mode. */
 export async function runTwoHosts(
   image: KernelImage,
   disks: Disks,
-  { card, directory, modes = MODES }: {
+  { card, directory, modes }: {
     readonly card: CardName;
     readonly directory: string;
-    readonly modes?: readonly Mode[];
+    readonly modes: readonly Mode[];
   },
   say: (line: string) => void,
   stop: AbortSignal,
@@ -62,10 +59,11 @@ export async function runTwoHosts(
   const { first, second } = pair;
   const machines = [first, second] as const;
   const ask: Ask = (machine, words) => results(machine, words, say, signal);
-  const { modes: ofCard, queues }: CardKind = CARDS[card];
-  await both(ask(first, `up 1 ${queues}`), ask(second, `up 2 ${queues}`));
+  const { brokenOffload = "", queues }: CardKind = CARDS[card];
+  const up = (end: CableEnd) => `up ${end} ${queues} ${brokenOffload}`;
+  await both(ask(first, up(1)), ask(second, up(2)));
   const rows: Row[] = [];
-  for (const mode of modes.filter((mode) => ofCard.includes(mode))) {
+  for (const mode of modes) {
     const origin: Origin = { card, mode, release: image.release };
     const startedAtMs = performance.now();
     const row = await tryMode(machines, origin, ask).catch((error): Row => {
@@ -79,20 +77,8 @@ export async function runTwoHosts(
     );
     rows.push(row);
   }
-  for (
-    const { left } of await both(
-      ask(first, "cleanup"),
-      ask(second, "cleanup"),
-    )
-  ) {
-    if (left === "") continue;
-    const last = rows.at(-1)!;
-    rows[rows.length - 1] = {
-      ...last,
-      faults: [...last.faults, `cleanup left ${left}`],
-    };
-  }
-  return rows;
+  const ended = await both(ask(first, "cleanup"), ask(second, "cleanup"));
+  return cleanedRows(rows, ended);
 }
 
 /** Two machines, of which none is left if the other one does not boot. */

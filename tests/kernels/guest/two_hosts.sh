@@ -1,7 +1,8 @@
 #!/bin/sh
 # One of two hosts on one cable, as the runner asks for it by words:
 #
-#   up N QUEUES            host N (1 or 2) gets its address; host 1 runs etcd
+#   up N QUEUES [FEATURE]  host N (1 or 2) gets its address; host 1 runs etcd;
+#                          the card runs without an offload
 #   agent N DATAPATH MODE  starts the agent, or replaces the one that runs
 #   probe PEER-CONTAINER   sends to a container of the other host
 #   flows PEER-CONTAINER   sends 16 flows there
@@ -70,6 +71,7 @@ up() {
     # A machine with one processor takes one queue by itself.
     ethtool -L eth0 combined "$2"
   fi
+  [ -z "${3-}" ] || ethtool -K eth0 "$3" off
   ip address add "192.0.2.1$1/24" dev eth0
   ip link set eth0 up
   # As Docker does.
@@ -228,13 +230,28 @@ reset() {
   wait_for 30 in_container ping -n -c 1 -W 1 "$1"
 }
 
+# Loden's programs and maps in the kernel: `kept` are an XDP program and its
+# maps, `left` all others.
+bpf_objects() {
+  { bpftool prog show && echo && bpftool map show; } 2>/dev/null | awk '
+    /^$/ { maps = 1 }
+    /^[0-9]+: / { own = !maps && $2 == "xdp" && $4 ~ /^loden_xdp/ }
+    own && match($0, /map_ids [0-9,]+/) {
+      count = split(substr($0, RSTART + 8, RLENGTH - 8), ids, ",")
+      for (i = 1; i <= count; i++) held[ids[i] ":"] = 1
+    }
+    /^[0-9]+: / && $4 ~ /^loden_/ { print own || maps && $1 in held ? "kept" : "left", $4 }'
+}
+
+kept() { bpf_objects | sed -n 's/^kept //p' | sort -u | tr '\n' ' '; }
+
 left() {
   {
     ip -o link show | grep -o 'flannel[^:@]*' || true
     ip link show eth0 | grep -o 'prog/xdp' || true
     tc qdisc show dev eth0 | grep -o clsact || true
     ip route show table all | grep '^10\.1\.0\.0/16' || true
-    { bpftool prog show && bpftool map show; } 2>/dev/null | grep -o 'name loden_[a-z0-9]*' || true
+    bpf_objects | sed -n 's/^left //p'
     { iptables-save || true; nft list ruleset || true; } 2>/dev/null | grep -o -i 'flannel[^ ]*' || true
   } | sort -u | tr '\n' ' '
 }
@@ -248,11 +265,14 @@ cleanup() {
   fi
   # The kernel frees programs a moment later.
   tries=20
-  while [ -n "$(left)" ] && [ $tries -gt 0 ]; do
+  while [ -n "$(left)$(kept)" ] && [ $tries -gt 0 ]; do
     sleep 0.5
     tries=$((tries - 1))
   done
   echo "left=$(left)"
+  echo "kept=$(kept)"
+  [ -z "$(kept)" ] || deno run --allow-all --cached-only --no-check \
+    /opt/loden/tests/kernels/guest/driver_forgets_xdp.ts
 }
 
 "$@"

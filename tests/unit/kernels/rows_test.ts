@@ -1,7 +1,13 @@
 import { assertEquals } from "@std/assert";
 import type { CardName } from "../../kernels/cards.ts";
 import type { Mode } from "../../kernels/modes.ts";
-import { brokenRow, cellsOf, HEAD, rowOf } from "../../kernels/rows.ts";
+import {
+  brokenRow,
+  cellsOf,
+  cleanedRows,
+  HEAD,
+  rowOf,
+} from "../../kernels/rows.ts";
 
 const GOOD = {
   container: "10.1.5.2",
@@ -44,6 +50,7 @@ Deno.test("a mode in which all packets arrive has no fault", () => {
     lostInRestart: "0",
     gaps: "2.4 / refused",
     faults: [],
+    notes: [],
   });
 });
 
@@ -122,4 +129,41 @@ Deno.test("the table has a cell for each column", () => {
   });
   assertEquals(broken.length, HEAD.length);
   assertEquals(broken.at(-1), "it did not boot");
+});
+
+Deno.test("what is left after the cleanup is a fault, but for a program that the driver forgets", () => {
+  const clean = { left: "", kept: "" };
+  const kept = { left: "", kept: "loden_peers loden_xdp" };
+  const after = (card: CardName, ...machines: Record<string, string>[]) => {
+    const rows = [
+      rowFrom({ receive: "xdp" }, { card, mode: ["ebpf", "xdp"] }),
+      rowFrom({ path: "tun" }, { card, mode: ["tun", "auto"] }),
+    ];
+    return cleanedRows(rows, machines).map((row) =>
+      cellsOf({ ...row, kernel: "6.12" }).at(-1)
+    );
+  };
+  assertEquals(after("virtio", clean, clean), ["passed", "passed"]);
+  assertEquals(after("virtio", clean, { ...clean, left: "clsact" }), [
+    "passed",
+    "cleanup left clsact",
+  ]);
+  const fault = "cleanup left loden_peers loden_xdp";
+  assertEquals(after("virtio", { ...kept, forgets: "yes" }, clean), [
+    "passed",
+    fault,
+  ]);
+  assertEquals(after("vmxnet3", { ...kept, forgets: "no" }, clean), [
+    "passed",
+    fault,
+  ]);
+  const known = { ...kept, forgets: "yes" };
+  assertEquals(after("vmxnet3", known, known), [
+    "passed; the driver forgot the program",
+    "passed",
+  ]);
+  assertEquals(after("vmxnet3", known, { ...known, left: "flannel0" }), [
+    "passed; the driver forgot the program",
+    "cleanup left flannel0",
+  ]);
 });
