@@ -8,7 +8,14 @@ import { replaceParts } from "../../tools/docs/document_parts.ts";
 import { markdownTable } from "../../tools/docs/markdown_table.ts";
 import { CARDS } from "./cards.ts";
 import { KERNELS } from "./kernels.ts";
-import { cellsOf, HEAD, type KernelRow, KEY_COLUMNS } from "./rows.ts";
+import { MODES } from "./modes.ts";
+import {
+  cellsOf,
+  HEAD,
+  type KernelRow,
+  KEY_COLUMNS,
+  startedWith,
+} from "./rows.ts";
 
 /** The columns of the table of kernels. */
 export const KERNEL_HEAD: readonly string[] = ["kernel", "release", "run on"];
@@ -22,8 +29,8 @@ export interface RanKernel {
 }
 
 /**
- * The page with the outcome of a run. The rows of kernels and cards that did not
- * run stay as they are.
+ * The page with the outcome of a run. The rows of kernels, cards and modes that
+ * did not run stay as they are.
  */
 export function updatePage(
   page: string,
@@ -42,10 +49,11 @@ export function updatePage(
   });
 }
 
-/** The order of kernels and of cards in this directory's lists. */
+/** The order of kernels, cards and modes in this directory's lists. */
 const ORDER: readonly (readonly string[])[] = [
   KERNELS.map(({ name }) => name),
   Object.keys(CARDS),
+  MODES.map(startedWith),
 ];
 
 function mergedTable(

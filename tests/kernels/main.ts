@@ -83,8 +83,8 @@ const USAGE =
   --package
           both hosts install the Debian package, which is built first, and start
           what its unit starts
-  --write writes the rows into docs/kernels.md; those of other kernels and cards
-          stay
+  --write writes the rows into docs/kernels.md; those of other kernels, cards and
+          modes stay
   --help  this text
 `;
 

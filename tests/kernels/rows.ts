@@ -218,7 +218,7 @@ export const HEAD: readonly string[] = [
 ];
 
 /** The first of {@linkcode HEAD} say which run a row is from. */
-export const KEY_COLUMNS = 2;
+export const KEY_COLUMNS = 3;
 
 /** A line of the table. */
 export function cellsOf(row: KernelRow): string[] {

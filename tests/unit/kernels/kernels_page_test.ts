@@ -5,6 +5,7 @@ import {
   rowsOfPart,
   updatePage,
 } from "../../kernels/kernels_page.ts";
+import type { Mode } from "../../kernels/modes.ts";
 import { brokenRow, HEAD, type KernelRow } from "../../kernels/rows.ts";
 
 const EMPTY = `# Kernels
@@ -20,21 +21,23 @@ const row = (
   kernel: string,
   card: keyof typeof CARDS,
   fault: string,
-): KernelRow => ({ ...brokenRow(card, ["tun", "auto"], fault), kernel });
+  mode: Mode = ["tun", "auto"],
+): KernelRow => ({ ...brokenRow(card, mode, fault), kernel });
 const on = (name: string, release: string) => ({
   name,
   release,
   date: "2026-11-29",
 });
 
-Deno.test("a run replaces the rows of its kernels and cards, and leaves the others", () => {
+Deno.test("a run replaces the rows of its kernels, cards and modes, and leaves the others", () => {
   const first = updatePage(EMPTY, [on("6.12", "6.12.1"), on("6.1", "6.1.1")], [
     row("6.12", "vmxnet3", "a"),
-    row("6.12", "virtio", "b"),
+    row("6.12", "virtio", "b", ["ebpf", "xdp"]),
+    row("6.12", "virtio", "g"),
     row("6.1", "virtio", "c | d"),
   ]);
   const second = updatePage(first, [on("6.12", "6.12.2")], [
-    row("6.12", "virtio", "e"),
+    row("6.12", "virtio", "e", ["auto", "auto"]),
     row("6.12", "virtio", "f"),
   ]);
   assertEquals(rowsOfPart(second, "kernels"), [
@@ -50,6 +53,7 @@ Deno.test("a run replaces the rows of its kernels and cards, and leaves the othe
     [
       ["6.1", "virtio", "c | d"],
       ["6.12", "virtio", "e"],
+      ["6.12", "virtio", "b"],
       ["6.12", "virtio", "f"],
       ["6.12", "vmxnet3", "a"],
     ],
