@@ -17,6 +17,5 @@ export const hostIdText = v.pipe(
 
 /** 128 random bits as hexadecimal digits. */
 export function makeHostId(random: RandomSource): string {
-  return [...random.bytes(16)]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return random.bytes(16).toHex();
 }

@@ -25,3 +25,16 @@ export const systemRandom: RandomSource = {
   },
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
 };
+
+/** In random order (Fisher and Yates). */
+export function shuffled<T>(
+  items: readonly T[],
+  random: Pick<RandomSource, "below">,
+): T[] {
+  const all = [...items];
+  for (let at = all.length - 1; at > 0; at--) {
+    const other = random.below(at + 1);
+    [all[at], all[other]] = [all[other]!, all[at]!];
+  }
+  return all;
+}

@@ -46,7 +46,7 @@ export function claimNamespace(
 ): Disposable {
   const plain = `loden/${name}`;
   const lock = NamespaceLock.acquire(plain) ??
-    NamespaceLock.acquire(`${plain}/${suffix(components.random)}`);
+    NamespaceLock.acquire(`${plain}/${components.random.bytes(16).toHex()}`);
   if (lock === undefined) throw new AgentInNamespaceError(etcdPrefix, runDir);
   const others = abstractSockets().filter(({ name, inode }) =>
     (name === plain || name.startsWith(`${plain}/`)) && inode !== lock.inode
@@ -65,9 +65,4 @@ export function claimNamespace(
     });
   }
   return lock;
-}
-
-function suffix(random: RandomSource): string {
-  return [...random.bytes(16)]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -14,7 +14,7 @@
 import { formatCidr } from "../../net/cidr.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { Peer, PeerDiff } from "../../net/peer.ts";
-import type { RandomSource } from "../../linux/random.ts";
+import { type RandomSource, shuffled } from "../../linux/random.ts";
 import type { Clock } from "../../linux/clock.ts";
 import { PeerProbe, type ProbeConditions } from "./peer_probe.ts";
 import { peerProbeAddress } from "./probe_address.ts";
@@ -224,16 +224,4 @@ function* firstDue(
     found++;
     yield key;
   }
-}
-
-function shuffled(
-  peers: readonly Peer[],
-  random: Pick<RandomSource, "below">,
-): Peer[] {
-  const all = [...peers];
-  for (let at = all.length - 1; at > 0; at--) {
-    const other = random.below(at + 1);
-    [all[at], all[other]] = [all[other]!, all[at]!];
-  }
-  return all;
 }

@@ -9,8 +9,8 @@ import {
   type Cidr,
   cidrOf,
   contains,
-  equalCidr,
   formatCidr,
+  isWithin,
   overlaps,
 } from "../../net/cidr.ts";
 import { formatIpv4, toIpv4 } from "../../net/ipv4.ts";
@@ -67,7 +67,7 @@ export function checkBridges(
   );
   const foreign = bridges.find((bridge) =>
     bridge !== onLease && overlaps(network, bridge.cidr) &&
-    !isPart(subnet, bridge.cidr)
+    !isWithin(bridge.cidr, subnet)
   );
   if (foreign !== undefined) {
     return {
@@ -114,9 +114,4 @@ function fixFor(name: string, text: string, config: DaemonConfig): string {
   const id = NETWORK_BRIDGE.exec(name)?.[1];
   if (id !== undefined) return `docker network rm ${id}`;
   return `ip address del ${text.split(" ")[1]} dev ${name}`;
-}
-
-function isPart(whole: Cidr, part: Cidr): boolean {
-  return equalCidr(whole, part) ||
-    (part.prefixLength > whole.prefixLength && contains(whole, part.address));
 }

@@ -43,24 +43,21 @@ export async function runBounded(
   signal: AbortSignal,
   stdin?: string,
 ): Promise<CommandResult> {
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MILLISECONDS);
+  const timeout = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
   try {
     return await runner.run(command, words, {
-      signal: AbortSignal.any([signal, timeout.signal]),
+      signal: AbortSignal.any([signal, timeout]),
       ...(stdin === undefined ? {} : { stdin }),
     });
   } catch (error) {
     if (error instanceof CommandMissingError) {
       throw new NoFirewallToolError([error.message], { cause: error });
     }
-    if (signal.aborted || !timeout.signal.aborted) throw error;
+    if (signal.aborted || !timeout.aborted) throw error;
     throw new FirewallRefusedError([command, ...words].join(" "), {
       code: 124,
       stdout: "",
       stderr: `no answer within ${TIMEOUT_MILLISECONDS / 1000} seconds`,
     });
-  } finally {
-    clearTimeout(timer);
   }
 }

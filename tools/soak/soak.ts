@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RandomSource } from "../../linux/random.ts";
+import { type RandomSource, shuffled } from "../../linux/random.ts";
 import { AGENT_FAULTS } from "../../tests/e2e/faults/agent_faults.ts";
 import { CONFLICT_FAULTS } from "../../tests/e2e/faults/conflict_faults.ts";
 import {
@@ -100,14 +100,4 @@ export async function soak(
   );
   for (const line of watch.lines()) progress.print(line);
   return watch.growth();
-}
-
-/** In random order (Fisher and Yates). */
-function shuffled(faults: readonly Fault[], random: RandomSource): Fault[] {
-  const deck = [...faults];
-  for (let i = deck.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [deck[i], deck[j]] = [deck[j]!, deck[i]!];
-  }
-  return deck;
 }
