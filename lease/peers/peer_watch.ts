@@ -54,8 +54,6 @@ export interface PeerWatchOptions {
   readonly initialPeers?: readonly StoredPeer[];
   /** How long a peer is kept after its key disappeared. */
   readonly peerGraceSeconds?: number;
-  /** Interval between two regular listings. */
-  readonly resyncSeconds?: number;
   /** Delay before a listing that lacks most peers is accepted. */
   readonly confirmSeconds?: number;
   /**
@@ -67,7 +65,8 @@ export interface PeerWatchOptions {
 }
 
 const DEFAULT_GRACE_SECONDS = 600;
-const DEFAULT_RESYNC_SECONDS = 300;
+/** Interval between two regular listings. */
+const RESYNC_MS = 300_000;
 const DEFAULT_CONFIRM_SECONDS = 5;
 /** How often the ages of peers are saved although nothing changes. */
 const SAVE_AGES_MS = 30 * 60_000;
@@ -242,11 +241,10 @@ export class PeerWatch {
     signal: AbortSignal,
   ): Promise<void> {
     const either = AbortSignal.any([signal, due.signal]);
-    const { resyncSeconds = DEFAULT_RESYNC_SECONDS } = this.#options;
     // Plus or minus a fifth, so that a thousand hosts do not list together.
     const jitter = 0.8 + 0.4 * this.#random.below(1_000) / 1_000;
     const timers = [
-      this.#clock.sleep(resyncSeconds * 1_000 * jitter, either)
+      this.#clock.sleep(RESYNC_MS * jitter, either)
         .then(() => due.abort(), () => {}),
       this.#clock.sleep(GOOD_WATCH_MS, either)
         .then(() => this.#onGoodWatch(), () => {}),

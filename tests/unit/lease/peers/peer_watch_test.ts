@@ -314,7 +314,7 @@ Deno.test("a change that the watch missed is found by the periodic listing", asy
   etcd.before = (operation) => {
     if (operation === "list") lists++;
   };
-  await using host = await new Follower(etcd, { resyncSeconds: 300 }).settle();
+  await using host = await new Follower(etcd).settle();
   // A watch that hears nothing: its history is in another world.
   const hear = etcd.changesAfter;
   etcd.changesAfter = () => [];
@@ -391,7 +391,7 @@ Deno.test("a host that moves while it lists does so once more", async () => {
 Deno.test("a wiped etcd leaves the peers stale, after a second look, and new leases are seen at once", async () => {
   using logs = new CapturedLogs();
   const etcd = makeEtcd(2, 3, 4);
-  await using host = await new Follower(etcd, { confirmSeconds: 5 }).settle();
+  await using host = await new Follower(etcd).settle();
   await host.pass(60);
   etcd.wipe();
   etcd.put("10.1.2.0-24", value(2));
