@@ -29,23 +29,6 @@ export async function readNftTable(
   throw new FirewallRefusedError(["nft", ...words].join(" "), result);
 }
 
-/** The table's rules, one line each: `CHAIN: RULE`. */
-async function listNftTable(
-  runner: CommandRunner,
-  table: string,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const text = await readNftTable(runner, table, signal) ?? "";
-  const rules: string[] = [];
-  let chain = "";
-  for (const line of text.split("\n")) {
-    chain = /^\tchain (\S+) \{/.exec(line)?.[1] ?? chain;
-    const rule = /^\t\t(.*) # handle \d+$/.exec(line)?.[1];
-    if (rule !== undefined) rules.push(`${table} ${chain}: ${rule}`);
-  }
-  return rules;
-}
-
 /** Rules in one table of nftables. */
 export abstract class NftablesRules<State> extends PlannedRules<State> {
   readonly tool = "nftables";
@@ -64,7 +47,10 @@ export abstract class NftablesRules<State> extends PlannedRules<State> {
   }
 
   async list(signal: AbortSignal): Promise<string[]> {
-    return await listNftTable(this.runner, this.table, signal);
+    const chains = await this.readChains(signal);
+    return [...chains ?? []].flatMap(([chain, rules]) =>
+      rules.map(({ text }) => `${this.table} ${chain}: ${text}`)
+    );
   }
 
   /** The chains of the table; `undefined` when there is none. */

@@ -10,6 +10,7 @@ import type { AddressMatch, PlannedRule } from "./rule_plan.ts";
 /** A rule as `nft -a list` prints it. */
 export interface ListedRule {
   readonly handle: number;
+  readonly text: string;
   /** Empty if it has none. */
   readonly comment: string;
 }
@@ -23,13 +24,14 @@ export function parseNftTable(text: string): Map<string, ListedRule[]> {
   let rules: ListedRule[] = [];
   for (const line of text.split("\n")) {
     const chain = /^\tchain (\S+) \{/.exec(line)?.[1];
-    const handle = /^\t\t.* # handle (\d+)$/.exec(line)?.[1];
+    const rule = /^\t\t(.*) # handle (\d+)$/.exec(line);
     if (chain !== undefined) {
       rules = [];
       chains.set(chain, rules);
-    } else if (handle !== undefined) {
-      const comment = /\bcomment "([^"]*)" # handle/.exec(line)?.[1] ?? "";
-      rules.push({ handle: Number(handle), comment });
+    } else if (rule !== null) {
+      const [, text, handle] = rule;
+      const comment = /\bcomment "([^"]*)"$/.exec(text!)?.[1] ?? "";
+      rules.push({ handle: Number(handle), text: text!, comment });
     }
   }
   return chains;
