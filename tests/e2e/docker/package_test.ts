@@ -7,7 +7,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { StatusSnapshot } from "../../../agent/status/state.ts";
 import { makeDist } from "../../../tools/dist/make_dist.ts";
 import { VERSION } from "../../../version.ts";
@@ -158,6 +158,28 @@ async function endOf(machine: BootedHost): Promise<Container> {
     mtuBytes: overlay!.mtuBytes,
   };
 }
+
+test("beside a running flanneld.service, the package is unpacked and waits to be configured", async () => {
+  const { machines: [machine], packages } = await world();
+  const unit = "/usr/lib/systemd/system/flanneld.service";
+  await machine!.writeTextFile(
+    unit,
+    "[Service]\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+  );
+  await machine!.run(["systemctl", "enable", "--now", "flanneld.service"]);
+  await assertRejects(
+    () => installLoden(machine!, { debianPackage: packages.first }),
+    Error,
+    "systemctl disable --now flanneld",
+  );
+  const active = ["systemctl", "is-active", "flanneld.service"];
+  assertEquals(await machine!.run(active), "active\n");
+  const enabled = ["systemctl", "is-enabled", "loden.service"];
+  assertEquals((await machine!.attempt(enabled)).stdout, "disabled\n");
+  await machine!.run(["systemctl", "disable", "--now", "flanneld.service"]);
+  await machine!.run(["rm", unit]);
+  await machine!.run(["dpkg", "--configure", "loden"]);
+});
 
 test("an installation ends without waiting for etcd; the agent is enabled and waits", async () => {
   const { machines, packages } = await world();
