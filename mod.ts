@@ -13,7 +13,8 @@ export {
 } from "./agent/instance/instance.ts";
 export { configureLogging } from "./agent/logging/logging.ts";
 export { type WarningCode, warningDefinitions } from "./agent/status/health.ts";
-export { AgentState, type StatusSnapshot } from "./agent/status/state.ts";
+export { AgentState } from "./agent/status/state.ts";
+export type { StatusSnapshot } from "./agent/status/status_snapshot.ts";
 export { fetchStatus } from "./agent/status/status_client.ts";
 export { type AgentParts, composeAgent } from "./commands/agent/agent_parts.ts";
 export {

@@ -37,7 +37,7 @@ import {
   formatTime,
   type LeaseStatus,
   type PeerStatus,
-} from "./status/state.ts";
+} from "./status/status_snapshot.ts";
 import {
   SubnetChangeHook,
   type SubnetChangeOptions,

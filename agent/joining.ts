@@ -27,7 +27,8 @@ import {
 } from "./changes/missing_config.ts";
 import { type NetworkPlan, underlayStatus } from "./network/network_plan.ts";
 import { type RetryComponents, retryUntilDone } from "./tasks/retry.ts";
-import type { AgentPhase, AgentState, WaitSubject } from "./status/state.ts";
+import type { AgentState, WaitSubject } from "./status/state.ts";
+import type { AgentPhase } from "./status/status_snapshot.ts";
 import { reportUnderlayWarnings } from "./status/host_report.ts";
 
 const log = getLogger(["loden", "agent"]);

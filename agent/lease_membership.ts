@@ -35,7 +35,7 @@ import type {
   SavedNetwork,
 } from "./membership.ts";
 import type { RetryComponents } from "./tasks/retry.ts";
-import { formatTime } from "./status/state.ts";
+import { formatTime } from "./status/status_snapshot.ts";
 
 const log = getLogger(["loden", "agent"]);
 

@@ -10,7 +10,7 @@ import type { Lease } from "../lease/lease.ts";
 import type { Cidr } from "../net/cidr.ts";
 import type { Peer, PeerDiff } from "../net/peer.ts";
 import type { Underlay } from "../net/underlay.ts";
-import type { LeaseStatus } from "./status/state.ts";
+import type { LeaseStatus } from "./status/status_snapshot.ts";
 
 /** What an earlier run of this agent saved. */
 export interface SavedNetwork {

@@ -9,7 +9,7 @@ import { parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
 import { ownDevices } from "../instance/own_devices.ts";
 import { deviceAlias, type Footprint } from "../instance/footprint.ts";
-import type { PeerStatus, StatusSnapshot } from "../status/state.ts";
+import type { PeerStatus, StatusSnapshot } from "../status/status_snapshot.ts";
 import {
   asyncFactOf,
   type Fact,

@@ -11,7 +11,7 @@ import type { Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { Peer } from "../../net/peer.ts";
 import type { Footprint } from "../instance/footprint.ts";
-import type { StatusSnapshot } from "../status/state.ts";
+import type { StatusSnapshot } from "../status/status_snapshot.ts";
 import type { ContainerSearch } from "./snapshot.ts";
 
 /** What a method cannot see, it throws. */

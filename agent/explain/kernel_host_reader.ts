@@ -26,7 +26,7 @@ import { readSysctl } from "../../linux/sysctl.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { deviceAlias, readFootprint } from "../instance/footprint.ts";
 import { type InstancePaths, stateFile } from "../instance/instance.ts";
-import type { StatusSnapshot } from "../status/state.ts";
+import type { StatusSnapshot } from "../status/status_snapshot.ts";
 import { seen, unseen } from "./fact.ts";
 import type { HostReader, InspectionRequest } from "./host_reader.ts";
 import { routeFacts } from "./gather_parts.ts";

@@ -6,7 +6,8 @@
 
 import type { BackendStatus } from "../../backend/backend.ts";
 import { isShown, warningDefinitions } from "../status/health.ts";
-import type { AgentState, StatusSummary } from "../status/state.ts";
+import type { AgentState } from "../status/state.ts";
+import type { StatusSummary } from "../status/status_snapshot.ts";
 import type { AgentMetrics } from "./agent_metrics.ts";
 import { CATALOGUE, type MetricName } from "./catalogue.ts";
 import { trafficCounters } from "./device_counters.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LeaseStatus } from "../status/state.ts";
+import type { LeaseStatus } from "../status/status_snapshot.ts";
 
 /** Codes of the lease's causes without `lease.`, and `expired`. */
 export const LOSS_CAUSES = [

@@ -14,7 +14,7 @@ import type { PeerDiff } from "../../net/peer.ts";
 import type { LogObservers } from "../logging/log_observers.ts";
 import type { Warning } from "../status/health.ts";
 import type { AgentState, DropSource } from "../status/state.ts";
-import { formatTime } from "../status/state.ts";
+import { formatTime } from "../status/status_snapshot.ts";
 import { EventQueue } from "./event_queue.ts";
 import {
   dropEvent,

@@ -14,7 +14,7 @@ import type { Peer } from "../../net/peer.ts";
 import { jsonIn } from "../../net/schemas.ts";
 import { jsonFormatter } from "../logging/log_line.ts";
 import type { Warning } from "../status/health.ts";
-import { formatTime } from "../status/state.ts";
+import { formatTime } from "../status/status_snapshot.ts";
 
 const flowSchema = v.object({
   source: v.string(),

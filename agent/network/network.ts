@@ -48,7 +48,8 @@ import {
 } from "./address_conflicts.ts";
 import { isSameBackend, type NetworkPlan } from "./network_plan.ts";
 import { NewestTask } from "../tasks/newest_task.ts";
-import type { AgentPhase, AgentState } from "../status/state.ts";
+import type { AgentState } from "../status/state.ts";
+import type { AgentPhase } from "../status/status_snapshot.ts";
 import type { TaskGroup } from "../tasks/task_group.ts";
 
 const log = getLogger(["loden", "agent"]);

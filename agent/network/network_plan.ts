@@ -10,7 +10,8 @@ import { shownOptions } from "../../config/network/shown_config.ts";
 import { type Cidr, equalCidr, formatCidr } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
 import type { Underlay } from "../../net/underlay.ts";
-import type { AgentFacts, UnderlayStatus } from "../status/state.ts";
+import type { AgentFacts } from "../status/state.ts";
+import type { UnderlayStatus } from "../status/status_snapshot.ts";
 
 /** Everything that decides what must run. */
 export interface NetworkPlan {

@@ -11,7 +11,8 @@ import {
 } from "../metrics/device_counters.ts";
 import { keepAnswer } from "../status/kept_answer.ts";
 import type { Handler, PlainAnswer } from "../status/request_server.ts";
-import type { AgentState, StatusSnapshot } from "../status/state.ts";
+import type { AgentState } from "../status/state.ts";
+import type { StatusSnapshot } from "../status/status_snapshot.ts";
 
 /** The state as the page shows it. */
 export interface PageData extends StatusSnapshot {

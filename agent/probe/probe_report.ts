@@ -13,12 +13,12 @@ import {
   type Underlay,
   type UnderlayUse,
 } from "../../net/underlay.ts";
+import type { AgentState } from "../status/state.ts";
 import {
-  type AgentState,
   formatTime,
   type PeerProbeStatus,
   type ProbesStatus,
-} from "../status/state.ts";
+} from "../status/status_snapshot.ts";
 import { ProbeAddressError } from "./errors.ts";
 import type { ProbeState } from "./peer_probe.ts";
 import type { ProbedPeer } from "./peer_probes.ts";

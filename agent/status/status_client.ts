@@ -12,7 +12,7 @@ import {
   AgentAnswerError,
   AgentNotRunningError,
 } from "../errors.ts";
-import type { StatusSnapshot } from "./state.ts";
+import type { StatusSnapshot } from "./status_snapshot.ts";
 
 /**
  * @throws {AgentNotRunningError} if nothing listens on the socket.

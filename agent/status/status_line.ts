@@ -5,7 +5,7 @@
  */
 
 import { isShown } from "./health.ts";
-import type { StatusSummary } from "./state.ts";
+import type { StatusSummary } from "./status_snapshot.ts";
 
 /** One line, without a newline (which would end sd_notify's STATUS field). */
 export function describeStatus(status: StatusSummary): string {

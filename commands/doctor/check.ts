@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import type { Feature, FeatureTrial } from "../../backend/feature_trials.ts";
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";

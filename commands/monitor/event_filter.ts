@@ -8,7 +8,7 @@ import type {
   EventOf,
   MonitorEvent,
 } from "../../agent/monitor/monitor_event.ts";
-import type { PeerStatus } from "../../agent/status/state.ts";
+import type { PeerStatus } from "../../agent/status/status_snapshot.ts";
 import { UsageError } from "../../config/errors.ts";
 import { nearMatch } from "../../config/near_match.ts";
 import {

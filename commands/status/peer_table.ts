@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PeerStatus } from "../../agent/status/state.ts";
+import type { PeerStatus } from "../../agent/status/status_snapshot.ts";
 import { describeAge } from "./age.ts";
 import { type Line, plain } from "../terminal/lines.ts";
 

@@ -9,7 +9,7 @@ import {
   type InstancePaths,
   instancePaths,
 } from "../../agent/instance/instance.ts";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 import { UsageError } from "../../config/errors.ts";
 import type { CommandLine } from "../../config/go_flags.ts";

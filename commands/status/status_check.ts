@@ -13,7 +13,7 @@ import {
 import type {
   StatusSnapshot,
   StatusWarning,
-} from "../../agent/status/state.ts";
+} from "../../agent/status/status_snapshot.ts";
 import { describeStatus } from "../../agent/status/status_line.ts";
 import { describeError } from "../../errors.ts";
 import { withoutControls } from "../terminal/controls.ts";

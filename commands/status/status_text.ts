@@ -8,7 +8,7 @@ import { isShown } from "../../agent/status/health.ts";
 import type {
   StatusSnapshot,
   StatusWarning,
-} from "../../agent/status/state.ts";
+} from "../../agent/status/status_snapshot.ts";
 import { describeNoBackend } from "../../agent/status/status_line.ts";
 import { describeError } from "../../errors.ts";
 import type { Terminal } from "../command.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { LodenError } from "../../errors.ts";
 
 /** There is no page to look at. */

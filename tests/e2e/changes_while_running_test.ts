@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { ping } from "../../bench/measure/ping.ts";
 import { EACH_PATH } from "./data_paths.ts";
 import { CONFIG, eventually, type Node, restart, statusOf } from "./overlay.ts";

@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { type Agent, loden } from "../rig/agent.ts";
 import type { RigHost } from "../rig/host.ts";
 import { Rig } from "../rig/rig.ts";

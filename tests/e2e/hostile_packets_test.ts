@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { ping } from "../../bench/measure/ping.ts";
 import { droppedPackets } from "../rig/counters.ts";
 import type { Daemon } from "../rig/daemon.ts";

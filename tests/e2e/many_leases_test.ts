@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { decodePeer, MAPS, subnetOfKey } from "../../backend/udp/ebpf/maps.ts";
 import { PREFIX, program } from "../../bench/control/measure_agent.ts";
 import { encodeLeaseValue, leaseName } from "../../lease/lease_codec.ts";

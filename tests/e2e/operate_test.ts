@@ -14,7 +14,7 @@
 import { assertEquals } from "@std/assert";
 import { after, before, describe, it } from "@std/testing/bdd";
 import { exitCodes } from "../../agent/exit_codes.ts";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { replaceParts } from "../../tools/docs/document_parts.ts";
 import { type Agent, type AgentOptions, loden } from "../rig/agent.ts";
 import { Daemon } from "../rig/daemon.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { Daemon } from "../rig/daemon.ts";
 import type { Agent, AgentOptions } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";

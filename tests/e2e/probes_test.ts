@@ -10,7 +10,7 @@ import { assert, assertEquals } from "@std/assert";
 import { after, before, describe, it } from "@std/testing/bdd";
 import { instancePaths } from "../../agent/instance/instance.ts";
 import type { ProbeResult } from "../../agent/probe/prober.ts";
-import type { PeerProbeStatus } from "../../agent/status/state.ts";
+import type { PeerProbeStatus } from "../../agent/status/status_snapshot.ts";
 import type { Agent } from "../rig/agent.ts";
 import type { Container } from "../rig/container.ts";
 import { Rig } from "../rig/rig.ts";

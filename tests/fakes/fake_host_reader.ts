@@ -7,7 +7,7 @@
 import type { HostReader } from "../../agent/explain/host_reader.ts";
 import type { ContainerSearch } from "../../agent/explain/snapshot.ts";
 import type { Footprint } from "../../agent/instance/footprint.ts";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import type { Inspection } from "../../backend/inspection.ts";
 import { LodenError } from "../../errors.ts";
 import type { HostChains } from "../../host/firewall/evaluate/read_chains.ts";

@@ -15,7 +15,7 @@ import {
   type CommandResult,
 } from "../../tools/command.ts";
 import { instancePaths } from "../../agent/instance/instance.ts";
-import type { StatusSnapshot } from "../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../agent/status/status_snapshot.ts";
 import { fetchStatus } from "../../agent/status/status_client.ts";
 
 /** Enough for an agent that has nothing to wait for, on a busy machine. */

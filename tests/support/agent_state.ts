@@ -5,7 +5,8 @@
  */
 
 import type { BackendStatus } from "../../backend/backend.ts";
-import { AgentState, type PeerStatus } from "../../agent/status/state.ts";
+import { AgentState } from "../../agent/status/state.ts";
+import type { PeerStatus } from "../../agent/status/status_snapshot.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 
 /** Of the agent with process id 4711. */

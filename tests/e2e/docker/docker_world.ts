@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { StatusSnapshot } from "../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../agent/status/status_snapshot.ts";
 import { BootedHost } from "../../rig/booted/booted_host.ts";
 import {
   type ContainerOptions,

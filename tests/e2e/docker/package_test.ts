@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import type { StatusSnapshot } from "../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../agent/status/status_snapshot.ts";
 import { makeDist } from "../../../tools/dist/make_dist.ts";
 import { VERSION } from "../../../version.ts";
 import { BootedHost } from "../../rig/booted/booted_host.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { StatusSnapshot } from "../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../agent/status/status_snapshot.ts";
 import type { Agent, AgentOptions } from "../../rig/agent.ts";
 import type { RigHost } from "../../rig/host.ts";
 import type { Rig } from "../../rig/rig.ts";

@@ -11,7 +11,7 @@ import { type Cidr, formatCidr, parseCidr } from "../../../net/cidr.ts";
 import { formatMac } from "../../../net/mac.ts";
 import { parseIpv4 } from "../../../net/ipv4.ts";
 import type { PeerDiff } from "../../../net/peer.ts";
-import type { LeaseStatus } from "../../../agent/status/state.ts";
+import type { LeaseStatus } from "../../../agent/status/status_snapshot.ts";
 import { FakeClock } from "../../fakes/fake_clock.ts";
 import { FakeRandom } from "../../fakes/fake_random.ts";
 import { FakeEtcd, FakeRegistry } from "../../fakes/fake_registry.ts";

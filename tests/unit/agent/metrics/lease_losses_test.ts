@@ -3,7 +3,7 @@ import {
   LeaseLosses,
   LOSS_CAUSES,
 } from "../../../../agent/metrics/lease_losses.ts";
-import type { LeaseStatus } from "../../../../agent/status/state.ts";
+import type { LeaseStatus } from "../../../../agent/status/status_snapshot.ts";
 
 function status(state: string, causeCode: string | null = null): LeaseStatus {
   return {

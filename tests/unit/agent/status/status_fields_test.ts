@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { warningDefinitions } from "../../../../agent/status/health.ts";
-import type { StatusSnapshot } from "../../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../../agent/status/status_snapshot.ts";
 import { statusFaults, undescribed } from "../../../support/status_schema.ts";
 
 /** Every field, so that the compiler names one that is missing here. */

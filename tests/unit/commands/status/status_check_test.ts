@@ -5,7 +5,7 @@ import {
   AgentSilentError,
 } from "../../../../agent/errors.ts";
 import type { WarningCode } from "../../../../agent/status/health.ts";
-import type { StatusSnapshot } from "../../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../../agent/status/status_snapshot.ts";
 import { check } from "../../../../commands/status/status_check.ts";
 import { bringUp, newAgentState } from "../../../support/agent_state.ts";
 

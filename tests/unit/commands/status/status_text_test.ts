@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { getColorEnabled, setColorEnabled } from "@std/fmt/colors";
-import type { StatusSnapshot } from "../../../../agent/status/state.ts";
+import type { StatusSnapshot } from "../../../../agent/status/status_snapshot.ts";
 import { renderStatus } from "../../../../commands/status/status_text.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { bringUp, newAgentState, PEER } from "../../../support/agent_state.ts";
