@@ -373,7 +373,7 @@ export const AGENT_FLAGS = [
     default: true,
     group: "Firewall and routes",
     ...LODEN,
-    help: "drop packets that containers send in the name of another host",
+    help: "drop packets of containers that pose as another host",
   },
   {
     name: "iptables-resync",
