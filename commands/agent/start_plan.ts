@@ -254,8 +254,10 @@ export function forecastFirewall(
 ): StartStep[] {
   return sets.flatMap(({ name, changes }) =>
     changes.length === 0
-      ? [keeps(`firewall: ${name}`)]
-      : changes.map((change) => would(`firewall: ${name}: ${change}`))
+      ? [keeps(`firewall rules: ${name}`)]
+      : changes.map((change) =>
+        would(`change firewall rules: ${name}: ${change}`)
+      )
   );
 }
 

@@ -84,7 +84,7 @@ Deno.test("an agent cares for its host", async (t) => {
         const line of [
           /^would lease a free subnet of 10\.1\.0\.0\/16/m,
           /^would create device flannel%d, MTU 1472/m,
-          /^would firewall: iptables/m,
+          /^would change firewall rules: iptables/m,
           /^would write file .*subnet\.env/m,
         ]
       ) assertMatch(stdout, line);

@@ -162,7 +162,7 @@ Deno.test("on a new host everything would be made, and nothing is", async () => 
     "would lease a free subnet of 10.1.0.0/16 (0 are held)",
     "would create device flannel%d, MTU 1472 (data path auto)",
     "would add route unreachable 10.1.0.0/16, and the peers'",
-    "would firewall: iptables (iptables works): set the rules of the new subnet",
+    "would change firewall rules: iptables (iptables works): set the rules of the new subnet",
     `would write file ${SUBNET_FILE}`,
     `would write file ${OPTS_FILE}`,
     `would write file ${STATE_FILE}`,
@@ -178,8 +178,8 @@ Deno.test("on a host that an agent has left as it should be nothing would change
     "keeps device flannel0 (data path auto)",
     "keeps address 10.1.5.0/32 of flannel0",
     "keeps route unreachable 10.1.0.0/16",
-    "keeps firewall: iptables (iptables works)",
-    "keeps firewall: iptables, anti-spoofing",
+    "keeps firewall rules: iptables (iptables works)",
+    "keeps firewall rules: iptables, anti-spoofing",
     `keeps file ${SUBNET_FILE}`,
     `keeps file ${OPTS_FILE}`,
     `keeps file ${STATE_FILE}`,
@@ -195,9 +195,9 @@ Deno.test("each missing or changed item is one line", async () => {
   const { lines } = await host.run("--ip-masq");
   for (
     const line of [
-      "would firewall: iptables (iptables works): filter: write chain " +
+      "would change firewall rules: iptables (iptables works): filter: write chain " +
       "FLANNEL-FWD, 2 rules (0 not of this network)",
-      "would firewall: iptables, anti-spoofing: mangle: write chain " +
+      "would change firewall rules: iptables, anti-spoofing: mangle: write chain " +
       "LODEN-SPOOF-FWD-f78ee519, called from FORWARD",
       `would rewrite file ${SUBNET_FILE}`,
       `would rewrite file ${OPTS_FILE}`,
@@ -232,7 +232,7 @@ Deno.test("rules of a former network would be removed, also without rules for th
     .filter((line) => line.includes("firewall"));
   assertEquals(
     former,
-    "would firewall: iptables (iptables works): filter: remove the jump from " +
+    "would change firewall rules: iptables (iptables works): filter: remove the jump from " +
       "FORWARD to FLANNEL-FWD",
   );
   host.rules = "";
