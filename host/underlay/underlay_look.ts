@@ -52,7 +52,11 @@ export function lookAtUnderlay(
   if (isThere && link.up && link.carrier) return stay(current, link);
   const other = choose(options, rtnetlink);
   if (other.kind === "unusable") {
-    return isThere ? unusable(whyDown(link)) : other;
+    if (isThere) return unusable(whyDown(link));
+    const { interfaceName } = current;
+    return host.byName(interfaceName) === undefined
+      ? unusable(`${interfaceName} is gone: ${other.reason}`)
+      : other;
   }
   const { interfaceIndex, interfaceName } = other.underlay;
   const chosen = host.byIndex(interfaceIndex);

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { lookAtUnderlay } from "../../../../host/underlay/underlay_look.ts";
 import { pickUnderlay } from "../../../../host/underlay/interface_picker.ts";
 import type { Link } from "../../../../linux/netlink/rtnetlink.ts";
@@ -150,13 +150,21 @@ Deno.test("without options, a host whose interface is down uses its other defaul
   );
 });
 
-Deno.test("an interface that is gone, has no address or too small an MTU says so as at the start", () => {
+Deno.test("an interface that is gone is named, with why no other one is used", () => {
   assertEquals(
     found([ETH1]),
-    "Cannot choose the interface: --iface must be the name or an IPv4 address " +
-      "of an interface of this host: current value is eth0 " +
+    "eth0 is gone: Cannot choose the interface: --iface must be the name or an " +
+      "IPv4 address of an interface of this host: current value is eth0 " +
       "(this host has eth1 (10.0.0.10))",
   );
+  assertStringIncludes(
+    found([{ ...ETH0, index: 9, addresses: [] }, ETH1], NO_OPTIONS),
+    "Cannot choose the interface: the main routing table",
+  );
+  assert(!found([{ ...ETH0, index: 9, addresses: [] }]).includes("gone"));
+});
+
+Deno.test("an interface that has no address or too small an MTU says so as at the start", () => {
   assertStringIncludes(
     found([{ ...ETH0, addresses: [] }, ETH1]),
     "interface eth0: it must have an IPv4 address",
