@@ -6,8 +6,14 @@
 
 import { NetNamespace } from "../rig/namespace.ts";
 import { uniqueRigName } from "../rig/names.ts";
-import { type CardName, CARDS } from "./cards.ts";
+import { type CardKind, type CardName, CARDS } from "./cards.ts";
 import type { Card } from "./virtual_machine.ts";
+
+/** A card in it can be unplugged; QEMU puts others onto the board. */
+const SLOT = ["-device", "pcie-root-port,id=plug,chassis=1"];
+
+/** A card with QEMU's arguments for its cable. */
+type MakeCard = (end: CableEnd, cable: readonly string[]) => Card;
 
 /** The two ends of a cable. */
 export type CableEnd = 1 | 2;
@@ -27,32 +33,32 @@ export async function makeCable(
   path: string,
   signal: AbortSignal,
 ): Promise<Cable> {
-  const { cable, model, queues } = CARDS[name];
-  const device = (end: CableEnd) => [
-    "-device",
-    `${model},netdev=net0,mac=02:00:00:00:00:0${end}`,
-  ];
+  const { cable, model, queues, trials }: CardKind = CARDS[name];
+  const isPluggable = trials.includes("replug");
+  const card = (end: CableEnd, cable: readonly string[]) => ({
+    arguments: [...cable, ...isPluggable ? SLOT : []],
+    device: `${model},netdev=net0,mac=02:00:00:00:00:0${end}` +
+      (isPluggable ? ",id=card,bus=plug" : ""),
+    commandPrefix: [],
+  });
   return cable === "socket"
-    ? socketCable(path, device)
-    : await tapCable(queues, device, signal);
+    ? socketCable(path, card)
+    : await tapCable(queues, card, signal);
 }
 
 /** No offload of the host passes a socket: packets cross one by one. */
 function socketCable(
   path: string,
-  device: (end: CableEnd) => string[],
+  card: MakeCard,
 ): Cable {
   return {
-    card: (end) => ({
-      arguments: [
+    card: (end) =>
+      card(end, [
         "-netdev",
         `stream,id=net0,addr.type=unix,addr.path=${path},` +
         // The machines boot together, in either order.
         (end === 1 ? "server=on" : "server=off,reconnect-ms=200"),
-        ...device(end),
-      ],
-      commandPrefix: [],
-    }),
+      ]),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -64,7 +70,7 @@ function socketCable(
  */
 async function tapCable(
   queues: number,
-  device: (end: CableEnd) => string[],
+  card: MakeCard,
   signal: AbortSignal,
 ): Promise<Cable> {
   const namespace = await NetNamespace.create(uniqueRigName(), signal);
@@ -87,11 +93,10 @@ async function tapCable(
   }
   return {
     card: (end) => ({
-      arguments: [
+      ...card(end, [
         "-netdev",
         `tap,id=net0,ifname=tap${end},script=no,downscript=no,queues=${queues}`,
-        ...device(end),
-      ],
+      ]),
       commandPrefix: namespace.commandPrefix,
     }),
     [Symbol.asyncDispose]: remove,

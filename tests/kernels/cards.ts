@@ -25,7 +25,20 @@ export interface CardKind {
   readonly forgetsXdp?: true;
   /** What is tried with it. */
   readonly modes: readonly Mode[];
+  /** What is tried in each mode, after packets of all kinds. */
+  readonly trials: readonly Trial[];
+  /** What else is unusual about the machine: see `MachineOptions`. */
+  readonly machine?: { readonly boot?: string; readonly processors?: string };
 }
+
+/**
+ * - `life`: the agent is killed and started under a ping; with the first modes,
+ *   the card's link and rings are taken away.
+ * - `replug`: the card is unplugged and plugged in.
+ * - `counters`: they must count what was sent.
+ * - `view`: `loden explain` and `loden monitor` must show what they can.
+ */
+export type Trial = "life" | "replug" | "counters" | "view";
 
 /** What the hypervisor would do for the guest. */
 const NO_OFFLOADS = [
@@ -40,11 +53,12 @@ const VIRTIO: CardKind = {
   cable: "socket",
   xdpSince: "4.10",
   modes: MODES,
+  trials: ["life"],
 };
 
 const [AUTO, XDP, , TUN] = MODES;
 
-/** The cards that QEMU has and Debian's kernels know. */
+/** The cards that QEMU has and Debian's kernels know, and unusual machines. */
 export const CARDS = {
   /** A socket passes no super-packets, whatever the card would take. */
   "virtio": VIRTIO,
@@ -75,6 +89,26 @@ export const CARDS = {
     cable: "taps",
     xdpSince: "5.10",
     brokenOffload: "tx",
+  },
+  "virtio-replugged": {
+    ...VIRTIO,
+    modes: [AUTO, XDP, TUN],
+    trials: ["replug"],
+  },
+  /** Confidentiality forbids all that integrity forbids, and more. */
+  "virtio-lockdown": {
+    ...VIRTIO,
+    machine: { boot: "lockdown=confidentiality" },
+    modes: [AUTO, XDP, TUN],
+    trials: ["view"],
+  },
+  /** A map per processor has a value for each that could be plugged in. */
+  "virtio-66-processors": {
+    ...VIRTIO,
+    // Linux takes no plug in a package that has a processor for one of its own.
+    machine: { processors: "1,sockets=66,cores=1,maxcpus=66" },
+    modes: [AUTO, XDP],
+    trials: ["counters"],
   },
 } as const satisfies Readonly<Record<string, CardKind>>;
 

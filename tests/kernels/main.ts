@@ -1,9 +1,9 @@
 /**
  * Tests on other kernels than this machine's, in virtual machines.
  *
- * `deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]`: boots each
+ * `deno task test:kernels [KERNEL]... [FILE]... [--filter=WORDS]`: boots each
  * kernel and runs the test files in it; without words, all kernels and the files
- * that touch the kernel most. `--run` runs a shell script instead, in the
+ * that touch the kernel most. `--run=SCRIPT` runs a shell script instead, in the
  * project's directory, and shows its output. `--hosts` boots two machines on one
  * cable instead and prints a table, a row for each way to receive packets. The
  * last line is `N passed, N failed`.
@@ -69,11 +69,14 @@ const FILES = [
 const OTHER_ARCHITECTURE_FILES = ["tests/unit/linux"];
 
 const USAGE =
-  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--run=SCRIPT]
+  `Usage: deno task test:kernels [KERNEL]... [FILE]... [--filter=WORDS]
+       deno task test:kernels [KERNEL]... --run=SCRIPT
        deno task test:kernels [KERNEL]... --hosts [--cards=LIST] [--modes=LIST] [--package | --write]
 
   KERNEL  ${KERNELS.map(({ name }) => name).join(", ")} (all of them)
   FILE    a test file or a folder of them (${FILES.length} that touch the kernel)
+  --filter
+          only tests with these words in their names
   --run   a shell script to run instead of tests
   --hosts instead of tests: two hosts on one cable; without --cards and --modes,
           the usual cards and receive modes of the kernel, half an hour for all
@@ -93,6 +96,7 @@ interface Request {
   readonly kernels: readonly Kernel[];
   /** `undefined`: the usual ones. */
   readonly files: readonly string[] | undefined;
+  readonly filter: string;
   readonly script: string | undefined;
   readonly hosts: boolean;
   /** Whether the hosts install the Debian package. */
@@ -147,7 +151,7 @@ function parseRequest(args: string[]): Request | string {
   let refused: string | undefined;
   const words = parseArgs(args, {
     // Without "_" the kernel 5.10 would be the number 5.1.
-    string: ["_", "cards", "modes", "run"],
+    string: ["_", "cards", "filter", "modes", "run"],
     boolean: ["hosts", "package", "write"],
     unknown: (word: string) => {
       if (word.startsWith("-")) refused ??= `there is no ${word}`;
@@ -176,6 +180,7 @@ function parseRequest(args: string[]): Request | string {
   return {
     kernels: kernels.length > 0 ? kernels : KERNELS,
     files: files.length > 0 ? files : undefined,
+    filter: words.filter ?? "",
     script: words.run,
     hosts: words.hosts,
     packaged: words.package,
@@ -189,9 +194,13 @@ async function runAll(
   request: Request,
   signal: AbortSignal,
 ): Promise<number> {
-  const { files, hosts, kernels, script } = request;
+  const { files, filter, hosts, kernels, script } = request;
   await using work = await temporaryDirectory();
-  const program = request.packaged ? "package" : hosts ? "binary" : undefined;
+  const program = request.packaged
+    ? "package"
+    : hosts || files?.some(startsAgents)
+    ? "binary"
+    : undefined;
   const supplies = new Map<Architecture, Supplies>();
   const rows: KernelRow[] = [];
   let passed = 0;
@@ -237,7 +246,8 @@ async function runAll(
     await using machine = await VirtualMachine.boot(
       image,
       disks,
-      { directory },
+      // Agents, their etcd and what tests start beside them.
+      { directory, ...program === "binary" ? { processors: "2" } : {} },
       signal,
     );
     say(`booted after ${seconds()} s`);
@@ -250,7 +260,7 @@ async function runAll(
     const usual = isNative(architecture)
       ? FILES
       : [...OTHER_ARCHITECTURE_FILES, ...FILES];
-    const totals = await runTests(machine, files ?? usual, signal);
+    const totals = await runTests(machine, files ?? usual, filter, signal);
     say(
       `Linux ${image.release}: ${totals.passed} passed, ${totals.failed} ` +
         `failed, ${totals.notRun} not for this kernel, ${seconds()} s`,
@@ -299,17 +309,23 @@ async function supply(
   return { archive, root, project };
 }
 
+/** Whether a test file starts agents: from sources they are slow. */
+function startsAgents(file: string): boolean {
+  return /^tests\/(e2e|long)\//.test(file);
+}
+
 /** A file that fails outside its tests has failed once. */
 async function runTests(
   machine: VirtualMachine,
   files: readonly string[],
+  filter: string,
   signal: AbortSignal,
 ): Promise<TestReport> {
   const code = await machine.run(
     `cd /opt/loden
-deno test --allow-all --cached-only --no-check --junit-path=/tmp/junit.xml ${
-      files.join(" ")
-    }`,
+[ ! -e dist/loden ] || export LODEN_BINARY=dist/loden
+deno test --allow-all --cached-only --no-check --junit-path=/tmp/junit.xml \
+  --filter='${filter}' ${files.join(" ")}`,
     say,
     signal,
   );

@@ -48,7 +48,16 @@ const WANTED: Results = {
   largest: "0",
   larger: "refused",
   fragments: "0",
+};
+/** What trials must find, where they were made. */
+const WANTED_OF_TRIALS: Results = {
   after_life: "0",
+  counted: "all",
+  possible: "0-65",
+  lockdown: "confidentiality",
+  explain: "0",
+  monitor: "rx.drop.short",
+  replug_left: "nothing",
 };
 /** Of the 2 Mbit/s that are sent. */
 const LEAST_UDP_MEGABITS = 1.5;
@@ -79,7 +88,7 @@ export function rowOf(origin: Origin, found: Results): Row {
       ? "one"
       : found.queues.split(" ").join(" / "),
     lostAtStart: `${found.attach_lost} in ${found.attach_gap} s`,
-    lostInRestart: `${found.life}`,
+    lostInRestart: found.life ?? "-",
     gaps: found.down_gap === undefined
       ? "-"
       : `${found.down_gap} / ${found.rings_gap}`,
@@ -87,7 +96,7 @@ export function rowOf(origin: Origin, found: Results): Row {
       ...pathFaults(origin, found),
       ...packetFaults(found),
       // Without the programs, no packet passes while no agent runs.
-      ...isKernelPath && found.life !== "0"
+      ...isKernelPath && found.life !== undefined && found.life !== "0"
         ? [`kill and start: ${found.life} lost`]
         : [],
       ...isKernelPath ? queueFaults(found) : [],
@@ -126,6 +135,10 @@ function packetFaults(found: Results): string[] {
   const faults = Object.entries(WANTED)
     .filter(([name, value]) => found[name] !== value)
     .map(([name]) => `${name}: ${found[name] ?? "none"}`);
+  for (const [name, value] of Object.entries(WANTED_OF_TRIALS)) {
+    const is = found[name];
+    if (is !== undefined && is !== value) faults.push(`${name}: ${is}`);
+  }
   for (const name of ["tcp", "tcp_back"]) {
     if (!(Number(found[name]) > 0)) faults.push(`${name}: nothing arrived`);
   }
@@ -134,7 +147,7 @@ function packetFaults(found: Results): string[] {
       faults.push(`${name}: ${found[name] || "none"} of 2 Mbit/s arrived`);
     }
   }
-  for (const name of ["down_gap", "rings_gap"]) {
+  for (const name of ["down_gap", "rings_gap", "replug_back"]) {
     const gap = found[name];
     if (
       gap === undefined || gap === "refused" ||

@@ -44,6 +44,7 @@ export async function runTwoHosts(
   stop: AbortSignal,
 ): Promise<Row[]> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(CARD_MS)]);
+  const { brokenOffload = "", machine, queues }: CardKind = CARDS[card];
   await using cable = await makeCable(card, `${directory}/${card}`, signal);
   const boot = async (end: CableEnd) => {
     const own = `${directory}/${card}-${end}`;
@@ -51,7 +52,7 @@ export async function runTwoHosts(
     return await VirtualMachine.boot(
       image,
       disks,
-      { directory: own, card: cable.card(end) },
+      { ...machine, directory: own, card: cable.card(end) },
       signal,
     );
   };
@@ -59,17 +60,18 @@ export async function runTwoHosts(
   const { first, second } = pair;
   const machines = [first, second] as const;
   const ask: Ask = (machine, words) => results(machine, words, say, signal);
-  const { brokenOffload = "", queues }: CardKind = CARDS[card];
   const up = (end: CableEnd) => `up ${end} ${queues} ${brokenOffload}`;
   await both(ask(first, up(1)), ask(second, up(2)));
   const rows: Row[] = [];
   for (const mode of modes) {
     const origin: Origin = { card, mode, release: image.release };
     const startedAtMs = performance.now();
-    const row = await tryMode(machines, origin, ask).catch((error): Row => {
-      signal.throwIfAborted();
-      return brokenRow(card, mode, describeError(error));
-    });
+    const row = await tryMode(machines, origin, ask, signal).catch(
+      (error): Row => {
+        signal.throwIfAborted();
+        return brokenRow(card, mode, describeError(error));
+      },
+    );
     say(
       `  ${row.startedWith} on ${card}: ${row.runs}, ${
         row.faults.join(", ") || "ok"
@@ -107,6 +109,7 @@ async function tryMode(
   [first, second]: readonly [VirtualMachine, VirtualMachine],
   origin: Origin,
   ask: Ask,
+  signal: AbortSignal,
 ): Promise<Row> {
   const agent = (end: CableEnd) => `agent ${end} ${origin.mode.join(" ")}`;
   const [here, there] = await both(
@@ -114,16 +117,36 @@ async function tryMode(
     ask(second, agent(2)),
   );
   const peer = there.container;
+  const { queues, trials }: CardKind = CARDS[origin.card];
   const found = [here, await ask(first, `probe ${peer}`)];
-  if (CARDS[origin.card].queues > 1) {
+  if (queues > 1) {
     const before = await ask(second, "interrupts");
     await ask(first, `flows ${peer}`);
     const after = await ask(second, "interrupts");
     found.push({ queues: difference(after.queues!, before.queues!) });
   }
-  found.push(await ask(first, `life ${peer}`));
-  if (RESET_MODES.includes(origin.mode)) {
-    found.push(await ask(first, `reset ${peer}`));
+  if (trials.includes("life")) {
+    found.push(await ask(first, `life ${peer}`));
+    if (RESET_MODES.includes(origin.mode)) {
+      found.push(await ask(first, `reset ${peer}`));
+    }
+  }
+  if (trials.includes("counters")) {
+    found.push(await ask(first, `counters ${peer}`));
+  }
+  if (trials.includes("view")) {
+    await ask(first, "listen");
+    await ask(second, "stray 1");
+    found.push(await ask(first, `view ${here.container} ${peer}`));
+  }
+  if (trials.includes("replug")) {
+    await ask(first, `watch ${peer}`);
+    await ask(second, "unplug");
+    await second.unplugCard(signal);
+    await ask(second, "unplugged");
+    await second.plugCard(signal);
+    found.push(await ask(second, `plugged 2 ${here.container}`));
+    found.push(await ask(first, `watched ${peer}`));
   }
   return rowOf(origin, Object.assign({}, ...found));
 }

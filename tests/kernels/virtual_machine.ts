@@ -7,6 +7,8 @@
 
 import { delay } from "@std/async/delay";
 import type { KernelImage } from "./kernel_image.ts";
+import { Monitor } from "./monitor.ts";
+import { linesOf, writeLine } from "./socket_lines.ts";
 
 const BOOT_MS = 180_000;
 const OFF_MS = 10_000;
@@ -20,8 +22,10 @@ export interface Disks {
 
 /** An Ethernet card with its cable: see `cables.ts`. */
 export interface Card {
-  /** QEMU's. */
+  /** QEMU's, of what is there as long as the machine. */
   readonly arguments: readonly string[];
+  /** What `-device` says; one with an `id` of "card" can be unplugged. */
+  readonly device: string;
   /** What stands before QEMU's command line: `ip netns exec NAME`. */
   readonly commandPrefix: readonly string[];
 }
@@ -31,6 +35,10 @@ export interface MachineOptions {
   /** For its sockets and its console, `console.log`. */
   readonly directory: string;
   readonly card?: Card;
+  /** Words of the kernel's command line. */
+  readonly boot?: string;
+  /** QEMU's `-smp`; one processor by default. */
+  readonly processors?: string;
 }
 
 /** Boots at once; ends with the scope. */
@@ -38,16 +46,20 @@ export class VirtualMachine implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #control: Deno.Conn;
+  readonly #monitor: string;
+  readonly #card: Card | undefined;
   #jobs = 0;
 
   private constructor(
     process: Deno.ChildProcess,
     control: Deno.Conn,
-    lines: AsyncIterator<string>,
+    { card, directory }: MachineOptions,
   ) {
     this.#process = process;
     this.#control = control;
-    this.#lines = lines;
+    this.#lines = linesOf(control.readable);
+    this.#monitor = monitorSocket(directory);
+    this.#card = card;
   }
 
   /**
@@ -58,9 +70,10 @@ export class VirtualMachine implements AsyncDisposable {
   static async boot(
     { architecture, initramfs, kernel, modules }: KernelImage,
     { project, root }: Disks,
-    { card, directory }: MachineOptions,
+    options: MachineOptions,
     signal: AbortSignal,
   ): Promise<VirtualMachine> {
+    const { boot = "", card, directory, processors = "1" } = options;
     const socket = `${directory}/control`;
     const console = `${directory}/console.log`;
     const [program, ...words] = [
@@ -71,14 +84,17 @@ export class VirtualMachine implements AsyncDisposable {
       args: [
         ...words,
         ...["-accel", "tcg,thread=multi", ...architecture.machine],
-        ...["-m", `${MEMORY_MEGABYTES}`, "-smp", "1", "-no-reboot"],
+        ...["-m", `${MEMORY_MEGABYTES}`, "-smp", processors, "-no-reboot"],
         ...["-nodefaults", "-display", "none", "-monitor", "none"],
         ...controlPort(socket),
         ...[root, modules, project].flatMap(drive),
-        ...card?.arguments ?? [],
+        ...["-qmp", `unix:${monitorSocket(directory)},server=on,wait=off`],
+        ...card === undefined
+          ? []
+          : [...card.arguments, "-device", card.device],
         ...["-kernel", kernel, "-initrd", initramfs],
         "-append",
-        `console=${architecture.console} panic=-1 quiet net.ifnames=0`,
+        `console=${architecture.console} panic=-1 quiet net.ifnames=0 ${boot}`,
         ...["-serial", `file:${console}`],
       ],
       stdin: "null",
@@ -87,8 +103,7 @@ export class VirtualMachine implements AsyncDisposable {
     }).spawn();
     try {
       const control = await connect(socket, signal);
-      const lines = linesOf(control.readable);
-      const machine = new VirtualMachine(process, control, lines);
+      const machine = new VirtualMachine(process, control, options);
       await machine.#untilReady(console, signal);
       return machine;
     } catch (error) {
@@ -111,8 +126,7 @@ export class VirtualMachine implements AsyncDisposable {
   ): Promise<number> {
     this.#jobs += 1;
     const bytes = new TextEncoder().encode(script);
-    const command = `run ${this.#jobs} ${bytes.toBase64()}\n`;
-    await writeAll(this.#control, new TextEncoder().encode(command));
+    await writeLine(this.#control, `run ${this.#jobs} ${bytes.toBase64()}`);
     for (;;) {
       const line = await this.#nextLine(signal);
       if (line.startsWith("+")) onLine(line.slice(1));
@@ -121,8 +135,21 @@ export class VirtualMachine implements AsyncDisposable {
     }
   }
 
+  /** Returns when the guest has let go of its card. */
+  async unplugCard(signal: AbortSignal): Promise<void> {
+    using monitor = await Monitor.open(this.#monitor, signal);
+    await monitor.command("device_del card");
+    await monitor.untilEvent("DEVICE_DELETED");
+  }
+
+  /** Plugs in a card as the unplugged one was. */
+  async plugCard(signal: AbortSignal): Promise<void> {
+    using monitor = await Monitor.open(this.#monitor, signal);
+    await monitor.command(`device_add ${this.#card!.device}`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await writeAll(this.#control, new TextEncoder().encode("off\n"))
+    await writeLine(this.#control, "off")
       .catch(() => {}); // It is off already.
     const ended = await Promise.race([
       this.#process.status.then(() => true),
@@ -203,22 +230,6 @@ async function connect(path: string, signal: AbortSignal): Promise<Deno.Conn> {
   }
 }
 
-async function* linesOf(
-  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    yield* lines;
-  }
-}
-
-async function writeAll(
-  connection: Deno.Conn,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    at += await connection.write(bytes.subarray(at));
-  }
+function monitorSocket(directory: string): string {
+  return `${directory}/monitor`;
 }

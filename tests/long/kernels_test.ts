@@ -1,5 +1,6 @@
 /**
- * `deno task test:kernels --hosts` on all kernels and cards.
+ * `deno task test:kernels`: all kernels and cards, and what stands in
+ * docs/kernels.md beside them.
  *
  * @module
  */
@@ -9,11 +10,31 @@ import { attempt } from "../../tools/command.ts";
 
 const MOST_MS = 30 * 60_000;
 
-Deno.test("two hosts with each kernel and each card exchange packets in each receive mode", async () => {
-  const { exitCode, stderr, stdout } = await attempt(
-    [Deno.execPath(), "run", "-A", "tests/kernels/main.ts", "--hosts"],
-    { signal: AbortSignal.timeout(MOST_MS) },
-  );
-  assertEquals(exitCode, 0, stdout + stderr);
-  assertMatch(stdout, /^[1-9]\d* passed, 0 failed$/m);
-});
+for (
+  const [what, words] of [
+    [
+      "two hosts with each kernel and each card exchange packets in each receive mode",
+      ["--hosts"],
+    ],
+    [
+      "a card that is unplugged, lockdown and 66 possible processors stop no packet",
+      [
+        ...["6.12", "--hosts"],
+        "--cards=virtio-replugged,virtio-lockdown,virtio-66-processors",
+      ],
+    ],
+    [
+      "packets cross bonds and VLANs",
+      ["6.12", "tests/long/underlay_devices_test.ts"],
+    ],
+  ] as const
+) {
+  Deno.test(`in virtual machines, ${what}`, async () => {
+    const { exitCode, stderr, stdout } = await attempt(
+      [Deno.execPath(), "run", "-A", "tests/kernels/main.ts", ...words],
+      { signal: AbortSignal.timeout(MOST_MS) },
+    );
+    assertEquals(exitCode, 0, stdout + stderr);
+    assertMatch(stdout, /^[1-9]\d* passed, 0 failed$/m);
+  });
+}

@@ -9,6 +9,13 @@
 #   interrupts             says how many each receive queue of a virtio card had
 #   life PEER-CONTAINER    kills and starts the agent under a ping
 #   reset PEER-CONTAINER   takes the card's link away, and its rings
+#   watch PEER-CONTAINER   begins a ping; watched ends it
+#   unplug                 comes before the card goes, unplugged after it
+#   plugged N PEER-CONT.   gives the new card the address of the old one
+#   counters PEER-CONT.    compares the agent's counters with what was sent
+#   listen                 begins loden monitor
+#   stray N                sends host N what it must drop
+#   view CONTAINER PEER-C. says what loden explain and loden monitor show
 #   cleanup                stops the agent and removes what is left
 #
 # A result is a line `name=value`; a failure ends with another code than 0. If the
@@ -244,6 +251,97 @@ bpf_objects() {
 }
 
 kept() { bpf_objects | sed -n 's/^kept //p' | sort -u | tr '\n' ' '; }
+
+# What the agent has logged since the card went.
+replug_log() { tail -n "+$(($(cat /tmp/log-lines) + 1))" /tmp/loden.log; }
+
+said() { replug_log | grep -q "event=$1"; }
+
+programs() { bpftool prog show 2>/dev/null | grep -c 'name loden_' || true; }
+
+watch() {
+  setsid ip netns exec c ping -n -D -i 0.1 "$1" >/tmp/watch 2>&1 </dev/null &
+  echo $! >/tmp/watch.pid
+}
+
+watched() {
+  wait_for 60 in_container ping -n -c 1 -W 1 "$1"
+  sleep 1
+  kill -INT "$(cat /tmp/watch.pid)"
+  echo "replug_gap=$(longest_gap /tmp/watch)"
+}
+
+unplug() {
+  programs >/tmp/programs
+  wc -l </tmp/loden.log >/tmp/log-lines
+}
+
+unplugged() {
+  wait_for 30 sh -c '! ip link show eth0'
+  sleep 2
+}
+
+plugged() {
+  wait_for 30 ip link show eth0
+  start=$(date +%s%N)
+  ip address add "192.0.2.1$1/24" dev eth0
+  ip link set eth0 up
+  wait_for 60 in_container ping -n -c 1 -W 1 "$2"
+  echo "replug_back=$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $start) / 1e9 }")"
+  wait_for 30 said underlay.lost
+  wait_for 30 said underlay.changed
+  replug_log
+  tries=20
+  while [ "$(programs)" != "$(cat /tmp/programs)" ] && [ $tries -gt 0 ]; do
+    sleep 0.5
+    tries=$((tries - 1))
+  done
+  [ "$(programs)" = "$(cat /tmp/programs)" ] && echo "replug_left=nothing" ||
+    echo "replug_left=$(programs) programs where $(cat /tmp/programs) were"
+}
+
+# Packets there and back, by the status and by the metrics. An answer of the agent
+# is up to ten seconds old.
+counted() {
+  sleep 11
+  "$LODEN" status --json | grep -o '"[rt]x\.packets":[0-9]*' | sed 's/.*://'
+  "$LODEN" metrics | awk '/^loden_packets_total/ { print $2 }'
+}
+
+counters() {
+  echo "possible=$(cat /sys/devices/system/cpu/possible)"
+  counted >/tmp/before
+  in_container ping -n -q -c 200 -i 0.01 "$1" >/tmp/ping
+  counted >/tmp/after
+  # The agents probe each other meanwhile.
+  paste /tmp/before /tmp/after | awk '
+    $2 - $1 < 200 || $2 - $1 > 300 { wrong = 1 } { text = text " " $2 - $1 }
+    END { print NR == 4 && !wrong ? "counted=all" : "counted=of 200" text }'
+}
+
+listen() {
+  setsid "$LODEN" monitor >/tmp/monitor 2>&1 </dev/null &
+  echo $! >/tmp/monitor.pid
+  wait_for 60 grep -q '^[^ ]* *from' /tmp/monitor
+}
+
+stray() { bash -c "echo stray >/dev/udp/192.0.2.1$1/8285"; }
+
+view() {
+  mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
+  echo "lockdown=$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/security/lockdown)"
+  # The other agent's first answer may come too late here.
+  for _ in 1 2 3; do
+    code=0
+    "$LODEN" explain "$1" "$2" >/tmp/explain 2>&1 || code=$?
+    [ $code -ne 0 ] || break
+  done
+  echo "explain=$code"
+  wait_for 20 grep -q ' drop ' /tmp/monitor
+  kill "$(cat /tmp/monitor.pid)"
+  echo "monitor=$(awk '$2 == "drop" { print $3; exit }' /tmp/monitor)"
+  sed 's/^/  /' /tmp/explain /tmp/monitor
+}
 
 left() {
   {

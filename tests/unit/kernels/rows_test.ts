@@ -167,3 +167,33 @@ Deno.test("what is left after the cleanup is a fault, but for a program that the
     "cleanup left flannel0",
   ]);
 });
+
+Deno.test("what a trial must find is a fault where it was made and found something else", () => {
+  const found = {
+    counted: "all",
+    possible: "0-65",
+    lockdown: "confidentiality",
+    explain: "0",
+    monitor: "rx.drop.short",
+    replug_left: "nothing",
+    replug_back: "1.2",
+  };
+  assertEquals(rowFrom(found).faults, []);
+  for (const name of Object.keys(found)) {
+    assertEquals(
+      rowFrom({ ...found, [name]: "all" }).faults.length,
+      name === "counted" ? 0 : 1,
+      name,
+    );
+  }
+  assertEquals(rowFrom({ counted: "of 200 0" }).faults, ["counted: of 200 0"]);
+});
+
+Deno.test("a row without a trial shows a dash for it", () => {
+  const { after_life: _, down_gap: _gap, life: _life, ...others } = GOOD;
+  const row = rowOf(
+    { card: "virtio-replugged", mode: ["auto", "auto"], release: "6.12.1" },
+    others,
+  );
+  assertEquals([row.lostInRestart, row.gaps, row.faults], ["-", "-", []]);
+});
