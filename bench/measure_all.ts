@@ -69,12 +69,14 @@ export async function measureAll(
     ? await measureAgentStarts(loden, options, context)
     : new Map<PathName, StartFigures>();
   const restart = new Map<PathName, RestartFigures[]>();
-  for (let index = 0; index < options.runs; index++) {
-    for (const mode of options.modes) {
-      await measureMode(entries, mode, index, options, context);
-      if (index === 0 && options.measurements.includes("restart")) {
-        await measureRestarts(entries, mode, restart, options, context);
-      }
+  for (const mode of options.modes) {
+    const measured = entries.filter(({ modes }) => modes.includes(mode));
+    await enterMode(measured, mode, context);
+    for (let index = 0; index < options.runs; index++) {
+      await measureRun(measured, mode, index, options, context);
+    }
+    if (options.measurements.includes("restart")) {
+      await measureRestarts(measured, mode, restart, options, context);
     }
   }
   return report(entries, agents, restart, options);
@@ -113,20 +115,12 @@ async function build(
   return entries;
 }
 
-async function measureMode(
-  entries: readonly Entry[],
+async function enterMode(
+  measured: readonly Entry[],
   mode: LinkMode,
-  runIndex: number,
-  options: BenchOptions,
   { progress, signal }: MeasureContext,
 ): Promise<void> {
-  const { measurements, runs, seconds } = options;
-  const measured = entries.filter(({ modes }) => modes.includes(mode));
-  const figures = new Map<Entry, PathFigures>(
-    measured.map((entry) => [entry, {}]),
-  );
-  const prefix = `run ${runIndex + 1} of ${runs}, ${mode}`;
-  await progress.step(`${prefix}: the underlay`, async () => {
+  await progress.step(`${mode}: the underlay`, async () => {
     for (const { path, receive } of measured) {
       await inTurn(path, signal, async () => {
         await path.enterMode(mode, signal);
@@ -136,6 +130,19 @@ async function measureMode(
       });
     }
   });
+}
+
+async function measureRun(
+  measured: readonly Entry[],
+  mode: LinkMode,
+  runIndex: number,
+  { measurements, runs, seconds }: BenchOptions,
+  { progress, signal }: MeasureContext,
+): Promise<void> {
+  const figures = new Map<Entry, PathFigures>(
+    measured.map((entry) => [entry, {}]),
+  );
+  const prefix = `${mode}, run ${runIndex + 1} of ${runs}`;
   for (const [name, { measure, title }] of Object.entries(MEASUREMENTS)) {
     if (!(measurements as readonly string[]).includes(name)) continue;
     await progress.step(`${prefix}: ${title}`, async () => {
@@ -185,18 +192,17 @@ async function measureAgentStarts(
 }
 
 async function measureRestarts(
-  entries: readonly Entry[],
+  measured: readonly Entry[],
   mode: LinkMode,
   restart: Map<PathName, RestartFigures[]>,
   { fewDisturbances, modes }: BenchOptions,
   { progress, signal }: MeasureContext,
 ): Promise<void> {
   if (fewDisturbances && mode !== modes[0]) return;
-  for (const { modes, path } of entries) {
+  for (const { path } of measured) {
     // The rows of their own receive modes differ from udp-ebpf in nothing here.
     const isMeasured = path.name === "udp-tun" || path.name === "udp-ebpf";
     if (!(path instanceof UdpPath && isMeasured)) continue;
-    if (!modes.includes(mode)) continue;
     const figures = restart.get(path.name) ?? [];
     restart.set(path.name, figures);
     await progress.step(
