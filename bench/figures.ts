@@ -47,18 +47,34 @@ export type FigureName = keyof typeof FIGURES;
 /** All of them, in the order of the report. */
 export const FIGURE_NAMES = Object.keys(FIGURES) as readonly FigureName[];
 
-/** One run's values, or their medians: those that were measured. */
+/** One measurement's values, or their medians: those that were measured. */
 export type PathFigures = Readonly<Partial<Record<FigureName, number>>>;
+
+/** A run's values, in the order of the turns that the paths took. */
+export type RunFigures = Readonly<
+  Partial<Record<FigureName, readonly number[]>>
+>;
+
+/** The values of each turn, by figure. */
+export function runFigures(turns: readonly PathFigures[]): RunFigures {
+  return Object.fromEntries(
+    FIGURE_NAMES.map((name) =>
+      [name, turns.flatMap((figures) => figures[name] ?? [])] as const
+    ).filter(([, values]) => values.length > 0),
+  );
+}
 
 /**
  * The median of each figure that every run has.
  *
  * @param runs At least one.
  */
-export function medianFigures(runs: readonly PathFigures[]): PathFigures {
+export function medianFigures(runs: readonly RunFigures[]): PathFigures {
   const medians: Partial<Record<FigureName, number>> = {};
   for (const name of FIGURE_NAMES) {
-    const values = runs.flatMap((figures) => figures[name] ?? []);
+    const values = runs.flatMap(({ [name]: values }) =>
+      values === undefined ? [] : [median(values)]
+    );
     if (values.length === runs.length) {
       medians[name] = significant(median(values));
     }

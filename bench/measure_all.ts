@@ -15,7 +15,13 @@ import { lodenProgram, prepareLoden } from "../tests/rig/loden_program.ts";
 import type { LinkMode } from "../tests/rig/link_mode.ts";
 import { Rig } from "../tests/rig/rig.ts";
 import type { Progress } from "../tools/progress.ts";
-import { medianFigures, type PathFigures, significant } from "./figures.ts";
+import {
+  medianFigures,
+  type PathFigures,
+  type RunFigures,
+  runFigures,
+  significant,
+} from "./figures.ts";
 import { hostFacts } from "./host_facts.ts";
 import { MEASUREMENTS } from "./measurements.ts";
 import { median } from "./median.ts";
@@ -35,13 +41,19 @@ import {
   FEW_DISTURBANCES,
   type RestartFigures,
 } from "./restart/restart_figures.ts";
-import { inTurn, rotated, untilReached } from "./turns.ts";
+import {
+  inLongTurns,
+  inShortTurns,
+  inTurn,
+  rotated,
+  untilReached,
+} from "./turns.ts";
 
 /** A path that is up, and what has been measured of it. */
 interface Entry {
   readonly path: MeasuredPath;
   readonly modes: readonly LinkMode[];
-  readonly runs: Map<LinkMode, PathFigures[]>;
+  readonly runs: Map<LinkMode, RunFigures[]>;
   readonly receive: Map<LinkMode, string>;
   readonly memory: MemoryWatch;
 }
@@ -122,7 +134,7 @@ async function enterMode(
 ): Promise<void> {
   await progress.step(`${mode}: the underlay`, async () => {
     for (const { path, receive } of measured) {
-      await inTurn(path, signal, async () => {
+      await inTurn([path], signal, async () => {
         await path.enterMode(mode, signal);
         if (!(path instanceof UdpPath)) return;
         const start = path.lastStart();
@@ -139,29 +151,43 @@ async function measureRun(
   { measurements, runs, seconds }: BenchOptions,
   { progress, signal }: MeasureContext,
 ): Promise<void> {
-  const figures = new Map<Entry, PathFigures>(
-    measured.map((entry) => [entry, {}]),
-  );
-  const prefix = `${mode}, run ${runIndex + 1} of ${runs}`;
-  for (const [name, { measure, title }] of Object.entries(MEASUREMENTS)) {
+  const entries = rotated(measured, runIndex);
+  const paths = entries.map(({ path }) => path);
+  const turns: PathFigures[][] = entries.map(() => []);
+  for (const [name, measurement] of Object.entries(MEASUREMENTS)) {
     if (!(measurements as readonly string[]).includes(name)) continue;
-    await progress.step(`${prefix}: ${title}`, async () => {
-      for (const entry of rotated(measured, runIndex)) {
-        const { memory, path } = entry;
-        const some = await inTurn(path, signal, async () => {
-          await untilReached(path, signal);
-          return await memory.during(
-            path.processes().flat(),
-            () => measure(path, seconds, signal),
-          );
-        });
-        figures.set(entry, { ...figures.get(entry)!, ...some });
-      }
-    });
+    const figures = await progress.step(
+      `${mode}, run ${runIndex + 1} of ${runs}: ${measurement.title}`,
+      () =>
+        watchingMemory(
+          entries,
+          () =>
+            "open" in measurement
+              ? inShortTurns(paths, measurement.open, seconds, signal)
+              : inLongTurns(
+                paths,
+                (path) => measurement.measure(path, seconds, signal),
+                signal,
+              ),
+        ),
+    );
+    for (const [index, own] of figures.entries()) turns[index]!.push(...own);
   }
-  for (const entry of measured) {
-    entry.runs.get(mode)!.push(figures.get(entry)!);
+  for (const [index, { runs }] of entries.entries()) {
+    runs.get(mode)!.push(runFigures(turns[index]!));
   }
+}
+
+/** Also of those whose turn it is not: they have what they had. */
+function watchingMemory<Result>(
+  entries: readonly Entry[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  return entries.reduce(
+    (inner, { memory, path }) => () =>
+      memory.during(path.processes().flat(), inner),
+    work,
+  )();
 }
 
 type StartFigures = Pick<AgentFigures, "startMs" | "loadMs">;
@@ -178,7 +204,7 @@ async function measureAgentStarts(
       `starts of ${path.name}`,
       () =>
         inTurn(
-          path,
+          [path],
           signal,
           () => path.measureStarts(Math.max(runs, 2), signal),
         ),
@@ -208,7 +234,7 @@ async function measureRestarts(
     await progress.step(
       `${mode}: restarts of ${path.name}`,
       () =>
-        inTurn(path, signal, async () => {
+        inTurn([path], signal, async () => {
           await untilReached(path, signal);
           for (
             const disturbance of fewDisturbances

@@ -6,23 +6,33 @@
 
 import type { PathFigures } from "./figures.ts";
 import { busySeconds } from "./measure/cpu.ts";
-import { CPU_EACH, ONE_CPU } from "./measure/placement.ts";
-import { measureRequestResponse } from "./measure/request_response.ts";
+import { openRequestResponse } from "./measure/request_response.ts";
 import { measureSplitCpu } from "./measure/split_cpu.ts";
 import { measureTcp } from "./measure/tcp.ts";
-import { measureUdp } from "./measure/udp.ts";
+import { openUdp } from "./measure/udp.ts";
 import type { MeasuredPath } from "./paths/measured_path.ts";
+import type { ShortTurn } from "./turns.ts";
 
 /** One measurement and the figures that come of it. */
-export interface Measurement {
-  /** For the progress. */
-  readonly title: string;
-  measure(
-    path: MeasuredPath,
-    seconds: number,
-    signal: AbortSignal,
-  ): Promise<PathFigures>;
-}
+export type Measurement =
+  & {
+    /** For the progress. */
+    readonly title: string;
+  }
+  & ({
+    /** In one turn of so many seconds. */
+    measure(
+      path: MeasuredPath,
+      seconds: number,
+      signal: AbortSignal,
+    ): Promise<PathFigures>;
+  } | {
+    /** In many short ones, with programs that are started once. */
+    open(
+      path: MeasuredPath,
+      programs: AsyncDisposableStack,
+    ): Promise<ShortTurn>;
+  });
 
 /** In the order in which they are made. */
 export const MEASUREMENTS = {
@@ -48,36 +58,16 @@ export const MEASUREMENTS = {
   },
   rr: {
     title: "request/response",
-    async measure({ link }, seconds, signal) {
-      const { p50Us, p99Us, perSecond } = await measureRequestResponse(
-        link,
-        { seconds, cpus: ONE_CPU },
-        signal,
-      );
-      return { rrPerSecond: perSecond, rrP50Us: p50Us, rrP99Us: p99Us };
-    },
+    open: ({ link }, programs) => openRequestResponse(link, programs),
   },
   udp: {
     title: "64-byte UDP",
-    async measure({ link }, seconds, signal) {
-      const { packetsPerSecond } = await measureUdp(
-        link,
-        { seconds, cpus: CPU_EACH },
-        signal,
-      );
-      return { pps64: packetsPerSecond };
-    },
+    open: ({ link }, programs) => openUdp(link, "messages", "pps64", programs),
   },
   "udp-segment": {
     title: "64-byte UDP with UDP_SEGMENT",
-    async measure({ link }, seconds, signal) {
-      const { packetsPerSecond } = await measureUdp(
-        link,
-        { seconds, segmented: true, cpus: CPU_EACH },
-        signal,
-      );
-      return { udpSegmentPps: packetsPerSecond };
-    },
+    open: ({ link }, programs) =>
+      openUdp(link, "segmented", "udpSegmentPps", programs),
   },
   "cpu-split": {
     title: "a CPU for each host",

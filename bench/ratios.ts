@@ -2,8 +2,9 @@
  * Figures as multiples of another path's: VXLAN's and the bare underlay's, if
  * they are measured.
  *
- * A ratio is taken within a run, where the two were measured seconds apart, and
- * its median over the runs counts: what drifts on the machine drifts for both.
+ * A ratio is taken within a turn, where the two were measured right after each
+ * other: what drifts on the machine drifts for both. The median of a run's turns
+ * is the run's, and the median of the runs counts.
  *
  * @module
  */
@@ -11,7 +12,7 @@
 import {
   FIGURE_NAMES,
   type FigureName,
-  type PathFigures,
+  type RunFigures,
   significant,
 } from "./figures.ts";
 import { median } from "./median.ts";
@@ -26,17 +27,19 @@ export interface Ratio {
 /** The figures that both paths have. */
 export type PathRatios = Readonly<Partial<Record<FigureName, Ratio>>>;
 
-/** Run `i` of `runs` is compared with run `i` of `base`. */
+/** Run `i` of `runs` is compared with run `i` of `base`, turn by turn. */
 export function ratiosTo(
-  base: readonly PathFigures[],
-  runs: readonly PathFigures[],
+  base: readonly RunFigures[],
+  runs: readonly RunFigures[],
 ): PathRatios {
   const ratios: Partial<Record<FigureName, Ratio>> = {};
   for (const name of FIGURE_NAMES) {
     const values = runs.flatMap((figures, index) => {
-      const own = figures[name];
-      const other = base[index]?.[name];
-      return own === undefined || !other ? [] : [own / other];
+      const others = base[index]?.[name] ?? [];
+      const turns = (figures[name] ?? []).flatMap((own, turn) =>
+        others[turn] ? [own / others[turn]] : []
+      );
+      return turns.length === 0 ? [] : [median(turns)];
     });
     if (values.length === 0) continue;
     ratios[name] = ratioOf(values);

@@ -5,11 +5,18 @@
  */
 
 import { delay } from "@std/async/delay";
+import type { PathFigures } from "./figures.ts";
 import { ping } from "./measure/ping.ts";
 import type { MeasuredPath } from "./paths/measured_path.ts";
 
 /** Agents see what passed meanwhile, and are done with it. */
 const THAW_MS = 200;
+
+/** So short that a paths' neighbours in time have the machine as it has it. */
+const SHORT_TURN_MS = 50;
+
+/** What one path does in a short turn; its programs run already. */
+export type ShortTurn = (milliseconds: number) => Promise<PathFigures>;
 
 /** Nobody is always the first after what the machine did before. */
 export function rotated<Item>(items: readonly Item[], by: number): Item[] {
@@ -17,18 +24,18 @@ export function rotated<Item>(items: readonly Item[], by: number): Item[] {
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-/** Lets a path's processes run for as long as `work` takes. */
+/** Lets the processes of paths run for as long as `work` takes. */
 export async function inTurn<Result>(
-  path: MeasuredPath,
+  paths: readonly MeasuredPath[],
   signal: AbortSignal,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  path.thaw();
+  for (const path of paths) path.thaw();
   try {
     await delay(THAW_MS, { signal });
     return await work();
   } finally {
-    path.freeze();
+    for (const path of paths) path.freeze();
   }
 }
 
@@ -47,4 +54,55 @@ export async function untilReached(
       `Cannot measure ${name}: ${link.server.address} must answer a ping`,
     );
   }
+}
+
+/** Each path once. @returns the figures of each, in the order of `paths`. */
+export async function inLongTurns(
+  paths: readonly MeasuredPath[],
+  measure: (path: MeasuredPath) => Promise<PathFigures>,
+  signal: AbortSignal,
+): Promise<PathFigures[][]> {
+  const figures: PathFigures[][] = [];
+  for (const path of paths) {
+    figures.push(
+      await inTurn([path], signal, async () => {
+        await untilReached(path, signal);
+        return [await measure(path)];
+      }),
+    );
+  }
+  return figures;
+}
+
+/**
+ * The paths in turns of milliseconds, for `seconds` each; what is measured on a
+ * virtual machine can be twice as fast a second later, because others use its
+ * processors as well.
+ *
+ * @returns the figures of each turn of each, in the order of `paths`.
+ */
+export async function inShortTurns(
+  paths: readonly MeasuredPath[],
+  open: (
+    path: MeasuredPath,
+    programs: AsyncDisposableStack,
+  ) => Promise<ShortTurn>,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<PathFigures[][]> {
+  return await inTurn(paths, signal, async () => {
+    await using programs = new AsyncDisposableStack();
+    const measured: { turn: ShortTurn; figures: PathFigures[] }[] = [];
+    for (const path of paths) {
+      await untilReached(path, signal);
+      measured.push({ turn: await open(path, programs), figures: [] });
+    }
+    for (let index = 0; index < seconds * 1000 / SHORT_TURN_MS; index++) {
+      for (const { figures, turn } of rotated(measured, index)) {
+        signal.throwIfAborted();
+        figures.push(await turn(SHORT_TURN_MS));
+      }
+    }
+    return measured.map(({ figures }) => figures);
+  });
 }

@@ -1,8 +1,8 @@
 /**
  * Installing Debian packages so that nothing but their files comes with them.
  *
- * `etcd-server`, `netperf` and `prometheus` start a server when they are installed, and would
- * start it at every boot. Here they are wanted as programs only, so service
+ * `etcd-server` and `prometheus` start a server when they are installed, and
+ * would start it at every boot. Here they are wanted as programs only, so service
  * starts are refused while apt runs (policy-rc.d, `invoke-rc.d(8)`) and the
  * packages' units are left disabled.
  *
@@ -16,7 +16,7 @@ const POLICY_FILE = "/usr/sbin/policy-rc.d";
 /** "Action forbidden by policy", `invoke-rc.d(8)`. */
 const POLICY = "#!/bin/sh\n# Written by loden while it installs packages.\n" +
   "exit 101\n";
-const SERVICES = ["etcd", "netperf", "prometheus"];
+const SERVICES = ["etcd", "prometheus"];
 
 /** apt-get failed. `code` is `packages.apt`. */
 export class AptError extends LodenError {

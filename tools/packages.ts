@@ -36,11 +36,6 @@ const ETCDCTL = requirement(
 );
 const PING = requirement("round trips", "iputils-ping", ["ping"]);
 const IPERF3 = requirement("TCP throughput", "iperf3");
-const NETPERF = requirement(
-  "TCP request/response of one byte, with percentiles",
-  "netperf",
-  ["netperf", "netserver"],
-);
 const IPTABLES = requirement("masquerading", "iptables", [
   "iptables",
   "iptables-restore",
@@ -145,7 +140,6 @@ export const DEMO_REQUIREMENTS: readonly Requirement[] = [
 export const BENCH_REQUIREMENTS: readonly Requirement[] = [
   ...DEMO_REQUIREMENTS,
   OFFLOADS,
-  NETPERF,
 ];
 
 /** What hosts with a systemd of their own need. */

@@ -150,7 +150,7 @@ async function compare(
 ): Promise<DockerThroughput> {
   const { name } = docker;
   for (const path of [plain, docker]) {
-    await inTurn(path, signal, () => path.enterMode(mode, signal));
+    await inTurn([path], signal, () => path.enterMode(mode, signal));
   }
   const gbps = new Map<MeasuredPath, number[]>([[plain, []], [docker, []]]);
   for (let index = 0; index < runs; index++) {
@@ -159,7 +159,7 @@ async function compare(
       async () => {
         for (const path of rotated([plain, docker], index)) {
           const watched = path === docker ? docker.processes().flat() : [];
-          const result = await inTurn(path, signal, async () => {
+          const result = await inTurn([path], signal, async () => {
             await untilReached(path, signal);
             return await memory.during(
               watched,

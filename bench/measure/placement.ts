@@ -27,3 +27,12 @@ export const CPU_EACH: ProgramCpus = {
 export function onCpu(cpu: number | undefined): string[] {
   return cpu === undefined ? [] : ["taskset", "--cpu-list", String(cpu)];
 }
+
+/**
+ * The same, and no other program of the machine has the CPU meanwhile. It also
+ * decides who runs when one end wakes the other on its CPU: the other waits
+ * until the first one does. Otherwise it is at times this and at times that.
+ */
+export function onCpuAlone(cpu: number, priority = 1): string[] {
+  return ["chrt", "--rr", String(priority), ...onCpu(cpu)];
+}

@@ -4,83 +4,49 @@
  * @module
  */
 
-import { fromFileUrl } from "@std/path";
-import { type MeasuredLink, startServer } from "./link.ts";
-import { onCpu, type ProgramCpus } from "./placement.ts";
+import type { FigureName } from "../figures.ts";
+import type { ShortTurn } from "../turns.ts";
+import { Conversation } from "./conversation.ts";
+import type { MeasuredLink } from "./link.ts";
+import { CPU_EACH, onCpuAlone } from "./placement.ts";
 
-const PORT = 5999;
-/** The receiver counts this much after its first packet, and a little waits. */
-const END_TIMEOUT_MS = 5_000;
+const PORT = "5999";
+/** They are counted only while the sender sends. */
+const COUNTED = 0.8;
+/** On a machine with one CPU, what has come is counted before more is sent. */
+const RECEIVER_PRIORITY = 2;
 
-/** What was sent and what arrived. */
-export interface UdpResult {
-  readonly packetsPerSecond: number;
-  /** Arrived in the window, of those that were sent meanwhile; 0 to 1. */
-  readonly delivered: number;
-}
-
-/** How to send. */
-export interface UdpOptions {
-  readonly seconds: number;
-  /** One buffer that the kernel cuts (`UDP_SEGMENT`), instead of 64 messages. */
-  readonly segmented?: boolean;
-  readonly cpus?: ProgramCpus;
-}
-
-/** One sender, 64 bytes of payload, 64 packets with a system call. */
-export async function measureUdp(
-  link: MeasuredLink,
-  { cpus, seconds, segmented = false }: UdpOptions,
-  signal: AbortSignal,
-): Promise<UdpResult> {
-  const receiver = await startServer(
-    link,
-    [
-      ...onCpu(cpus?.server),
-      ...program("udp_receive.ts", link.server.address, String(seconds)),
-    ],
-    /^listening$/m,
-    signal,
+/**
+ * One sender, 64 bytes of payload, 64 packets with a system call.
+ *
+ * @param how a message for each packet, or one buffer that the kernel cuts
+ * (`UDP_SEGMENT`).
+ */
+export async function openUdp(
+  { client, server }: MeasuredLink,
+  how: "messages" | "segmented",
+  figure: FigureName,
+  programs: AsyncDisposableStack,
+): Promise<ShortTurn> {
+  const receiver = programs.use(
+    await Conversation.start(
+      server.namespace,
+      onCpuAlone(CPU_EACH.server, RECEIVER_PRIORITY),
+      ["udp_receive.ts", server.address, PORT],
+    ),
   );
-  try {
-    const { sent } = JSON.parse(
-      await link.client.namespace.run(
-        [
-          ...onCpu(cpus?.client),
-          ...program(
-            "udp_send.ts",
-            link.server.address,
-            String(seconds),
-            segmented ? "segmented" : "messages",
-          ),
-        ],
-        { signal },
-      ),
-    ) as { sent: number };
-    await receiver.ended(END_TIMEOUT_MS, signal);
-    const lastLine = receiver.log().trimEnd().split("\n").at(-1)!;
-    const { received } = JSON.parse(lastLine) as { received: number };
-    return {
-      packetsPerSecond: received / seconds,
-      delivered: sent === 0 ? 0 : received / sent,
-    };
-  } finally {
-    await receiver.stop();
-  }
-}
-
-function program(
-  name: string,
-  address: string,
-  ...words: readonly string[]
-): string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    "-A",
-    fromFileUrl(new URL(`../programs/${name}`, import.meta.url)),
-    address,
-    String(PORT),
-    ...words,
-  ];
+  const sender = programs.use(
+    await Conversation.start(
+      client.namespace,
+      onCpuAlone(CPU_EACH.client),
+      ["udp_send.ts", server.address, PORT, how],
+    ),
+  );
+  return async (milliseconds) => {
+    const [packetsPerSecond] = await Promise.all([
+      receiver.ask<number>(milliseconds * COUNTED),
+      sender.ask<number>(milliseconds),
+    ]);
+    return { [figure]: packetsPerSecond };
+  };
 }

@@ -1,7 +1,9 @@
 /**
  * Sends 64-byte UDP payloads as fast as it can, 64 with a system call:
- * `udp_send.ts <address> <port> <seconds> messages|segmented`. Prints how many
- * it sent.
+ * `udp_send.ts <address> <port> messages|segmented`. Prints `ready`, and then
+ * answers each line of standard input, a number of milliseconds, with the
+ * nanoseconds that a packet took. Whatever the kernel does with it on its way
+ * through devices of the same machine is in that time.
  *
  * `segmented` gives the kernel one buffer for the 64, to be cut where the packet
  * leaves (`UDP_SEGMENT`, udp(7)), as QUIC does.
@@ -17,6 +19,7 @@ import {
   SOCK_DGRAM,
   socketAddress,
 } from "../../tests/support/socket_address.ts";
+import { answerLines } from "./answer_lines.ts";
 
 const PAYLOAD_BYTES = 64;
 const PAYLOADS_PER_CALL = 64;
@@ -24,8 +27,7 @@ const PAYLOADS_PER_CALL = 64;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 
-const [address, port, seconds, how] = Deno.args as [
-  string,
+const [address, port, how] = Deno.args as [
   string,
   string,
   "messages" | "segmented",
@@ -55,18 +57,23 @@ const batch = messageBatch(
   PAYLOADS_PER_CALL / payloadsPerMessage,
   PAYLOAD_BYTES * payloadsPerMessage,
 );
-const end = performance.now() + Number(seconds) * 1000;
-let sent = 0;
-while (performance.now() < end) {
-  const result = c.sendmmsg(descriptor, batch.address, batch.count, 0);
-  if (result >= 0) {
-    sent += result * payloadsPerMessage;
-    continue;
+
+answerLines((milliseconds) => {
+  const startMs = performance.now();
+  let passedMs = 0;
+  let sent = 0;
+  while (passedMs < milliseconds) {
+    sent += sendBatch() * payloadsPerMessage;
+    passedMs = performance.now() - startMs;
   }
+  return passedMs * 1e6 / sent;
+});
+
+function sendBatch(): number {
+  const result = c.sendmmsg(descriptor, batch.address, batch.count, 0);
+  if (result >= 0) return result;
   const number = errno();
   // A full queue, or an ICMP error for an earlier packet: send the next.
-  if (number !== ERRNO.ENOBUFS && number !== ERRNO.ECONNREFUSED) {
-    throw new SystemCallError("send", number);
-  }
+  if (number === ERRNO.ENOBUFS || number === ERRNO.ECONNREFUSED) return 0;
+  throw new SystemCallError("send", number);
 }
-console.log(JSON.stringify({ sent }));

@@ -28,11 +28,16 @@ import { ProgramWorld } from "../../tests/support/program_world.ts";
 import { uniqueRigName } from "../../tests/rig/names.ts";
 import { NetNamespace } from "../../tests/rig/namespace.ts";
 import { destroyRig } from "../../tests/rig/teardown.ts";
+import { Conversation } from "../measure/conversation.ts";
+import { CPU_EACH, onCpuAlone } from "../measure/placement.ts";
 import { median } from "../median.ts";
 
-const PACKETS = 20_000;
+/** Of a program on one packet, in pairs. */
+const TEST_RUNS = 20_000;
+/** What the change before has left is not measured. */
+const WARM_UP_MS = 5;
+const MEASURED_MS = 50;
 const DEFAULT_PAIRS = 40;
-const PROGRAM = new URL("../programs/udp_timed.ts", import.meta.url).pathname;
 
 const RULES: FirewallRules = {
   network: parseCidr("10.1.0.0/16")!,
@@ -131,46 +136,6 @@ function toolsIn(
   ];
 }
 
-/** The sending program, on one processor. */
-class Source implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #answers: ReadableStreamDefaultReader<string>;
-
-  constructor(namespace: NetNamespace, destination: string) {
-    const [program, ...words] = namespace.commandPrefix;
-    this.#child = new Deno.Command(program!, {
-      args: [
-        ...words,
-        ...["taskset", "-c", "0", Deno.execPath(), "run", "--no-check", "-A"],
-        ...[PROGRAM, destination, "9"],
-      ],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.#answers = this.#child.stdout
-      .pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  async nanosecondsPerPacket(): Promise<number> {
-    // What the change before has left is not measured.
-    await this.#send(PACKETS / 10);
-    return await this.#send(PACKETS);
-  }
-
-  async #send(packets: number): Promise<number> {
-    await this.#input.write(new TextEncoder().encode(`${packets}\n`));
-    const { value } = await this.#answers.read();
-    return Number(value);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#child.status;
-  }
-}
-
 for (const [name, direction] of Object.entries(DIRECTIONS)) {
   const rig = uniqueRigName();
   try {
@@ -178,15 +143,23 @@ for (const [name, direction] of Object.entries(DIRECTIONS)) {
     const sender = await NetNamespace.create(`${rig}-h1-c1`);
     const sink = await NetNamespace.create(`${rig}-h1-c2`);
     await connect({ host, sender, sink }, direction);
-    await using source = new Source(sender, direction.destination);
+    await using source = await Conversation.start(
+      sender,
+      onCpuAlone(CPU_EACH.client),
+      ["udp_send.ts", direction.destination, "9", "messages"],
+    );
+    const nanosecondsPerPacket = async () => {
+      await source.ask(WARM_UP_MS);
+      return await source.ask<number>(MEASURED_MS);
+    };
     for (const [tool, others, set, table] of toolsIn(host)) {
       const without: number[] = [];
       const differences: number[] = [];
       await others.ensure(RULES, signal);
       for (let pair = 0; pair < pairs; pair++) {
-        const first = await source.nanosecondsPerPacket();
+        const first = await nanosecondsPerPacket();
         await set.ensure(RULES, signal);
-        const second = await source.nanosecondsPerPacket();
+        const second = await nanosecondsPerPacket();
         without.push(first);
         differences.push(second - first);
         // The chains of a table stay when its rules go.
@@ -210,7 +183,7 @@ for (const role of ["rx", "xdp"] as const) {
   const packet = arriving(inner());
   const without: number[] = [];
   const differences: number[] = [];
-  for (let run = 0; run < PACKETS; run++) {
+  for (let run = 0; run < TEST_RUNS; run++) {
     const first = plain.durationNs(role, packet);
     without.push(first);
     differences.push(checking.durationNs(role, packet) - first);
@@ -218,6 +191,6 @@ for (const role of ["rx", "xdp"] as const) {
   console.log(
     `loden_${role}: ${median(without)} ns, with --sender-interface-check ` +
       `${mean(differences).toFixed(1)} ns more ` +
-      `(middle half of ${PACKETS} pairs)`,
+      `(middle half of ${TEST_RUNS} pairs)`,
   );
 }

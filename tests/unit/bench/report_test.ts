@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { medianFigures, type PathFigures } from "../../../bench/figures.ts";
+import {
+  medianFigures,
+  type PathFigures,
+  runFigures,
+} from "../../../bench/figures.ts";
 import { median } from "../../../bench/median.ts";
 import { ratiosTo } from "../../../bench/ratios.ts";
 import type { BenchReport } from "../../../bench/report.ts";
@@ -74,18 +78,25 @@ Deno.test("the median is the value in the middle, or the mean of two", () => {
   assertThrows(() => median([]), RangeError);
 });
 
-Deno.test("each figure has its own median, of four digits", () => {
+Deno.test("a run has the values of its turns, by figure", () => {
+  assertEquals(
+    runFigures([{ pps64: 3 }, { pps64: 1 }, { tcpGbps: 2 }]),
+    { tcpGbps: [2], pps64: [3, 1] },
+  );
+});
+
+Deno.test("each figure has its own median of the runs' medians, of four digits", () => {
   const runs = [
-    { ...FIGURES, tcpGbps: 1.234567, rrP99Us: 3 },
-    { ...FIGURES, tcpGbps: 9, rrP99Us: 1 },
-    { ...FIGURES, tcpGbps: 1, rrP99Us: 2 },
+    { tcpGbps: [1.234567], rrP99Us: [3, 3, 100] },
+    { tcpGbps: [9], rrP99Us: [1] },
+    { tcpGbps: [1], rrP99Us: [2, 2, 2] },
   ];
-  assertEquals(medianFigures(runs), { ...FIGURES, tcpGbps: 1.235, rrP99Us: 2 });
+  assertEquals(medianFigures(runs), { tcpGbps: 1.235, rrP99Us: 2 });
 });
 
 Deno.test("a figure that some run lacks has no median", () => {
   assertEquals(
-    medianFigures([{ tcpGbps: 1, pps64: 2 }, { tcpGbps: 3 }]),
+    medianFigures([{ tcpGbps: [1], pps64: [2] }, { tcpGbps: [3] }]),
     { tcpGbps: 2 },
   );
 });
@@ -94,17 +105,29 @@ Deno.test("a ratio is taken within a run, and then the median", () => {
   // The machine became twice as fast: the ratio of the medians would be 1.5.
   assertEquals(
     ratiosTo(
-      [{ tcpGbps: 1 }, { tcpGbps: 2 }, { tcpGbps: 2 }],
-      [{ tcpGbps: 1.5 }, { tcpGbps: 2.2 }, { tcpGbps: 3.2 }],
+      [{ tcpGbps: [1] }, { tcpGbps: [2] }, { tcpGbps: [2] }],
+      [{ tcpGbps: [1.5] }, { tcpGbps: [2.2] }, { tcpGbps: [3.2] }],
     ),
     { tcpGbps: { median: 1.5, least: 1.1, most: 1.6 } },
   );
 });
 
+Deno.test("a run's ratio is the median of those of its turns", () => {
+  // Within the run, the machine is at times three times as fast as at others:
+  // the ratio of the medians would be 0.3.
+  assertEquals(
+    ratiosTo(
+      [{ pps64: [1, 3, 1, 3, 3] }],
+      [{ pps64: [0.9, 2.7, 0.9, 0.9, 2.7] }],
+    ),
+    { pps64: { median: 0.9, least: 0.9, most: 0.9 } },
+  );
+});
+
 Deno.test("there is no ratio to what was not measured, or was nothing", () => {
-  assertEquals(ratiosTo([{}], [FIGURES]), {});
-  assertEquals(ratiosTo([{ tcpGbps: 0 }], [{ tcpGbps: 1 }]), {});
-  assertEquals(ratiosTo([], [{ tcpGbps: 1 }]), {});
+  assertEquals(ratiosTo([{}], [{ tcpGbps: [1] }]), {});
+  assertEquals(ratiosTo([{ tcpGbps: [0] }], [{ tcpGbps: [1] }]), {});
+  assertEquals(ratiosTo([], [{ tcpGbps: [1] }]), {});
 });
 
 Deno.test("the table shows every figure of every path, in the modes that it has", () => {

@@ -6,7 +6,6 @@ import {
 import { residentMemory } from "../../../../bench/measure/memory.ts";
 import { parsePing } from "../../../../bench/measure/ping.ts";
 import { processSeconds } from "../../../../bench/measure/process_cpu.ts";
-import { parseNetperf } from "../../../../bench/measure/request_response.ts";
 import { parseIperf3 } from "../../../../bench/measure/tcp.ts";
 
 Deno.test("iperf3: what the receiver got counts", () => {
@@ -25,17 +24,6 @@ Deno.test("iperf3: its own error is passed on", () => {
     Error,
     "unable to connect",
   );
-});
-
-Deno.test("netperf: rate and percentiles", () => {
-  const output = "MIGRATED TCP REQUEST/RESPONSE TEST from 0.0.0.0\n" +
-    "THROUGHPUT=12345.67\nP50_LATENCY=65\nP99_LATENCY=120\n";
-  assertEquals(parseNetperf(output), {
-    perSecond: 12345.67,
-    p50Us: 65,
-    p99Us: 120,
-  });
-  assertThrows(() => parseNetperf("THROUGHPUT=1\n"), Error, "P50_LATENCY");
 });
 
 Deno.test("ping: counts, and the mean in microseconds", () => {
