@@ -97,8 +97,8 @@ export class BackendSuccession {
   #pastRestarts = 0;
   /** Serialises changes of who serves whom. */
   #turn: Promise<unknown> = Promise.resolve();
-  #loop: Promise<void> = Promise.resolve();
-  #loopRuns = false;
+  /** While there are former ones. */
+  #loop: Promise<void> | undefined;
 
   constructor(
     components: RetryComponents,
@@ -303,7 +303,7 @@ export class BackendSuccession {
     onBackends(this.backends);
     // Peers that came before the start.
     await this.#inTurn(() => this.#distribute([...this.#peers.keys()]));
-    if (this.#former.length > 0) this.#follow();
+    if (this.#former.length > 0) this.#loop ??= this.#follow();
   }
 
   /** Makes another backend the present one. */
@@ -329,7 +329,7 @@ export class BackendSuccession {
     this.#present.leaving.clear();
     onBackends(this.backends);
     await this.#inTurn(() => this.#distribute([...this.#peers.keys()]));
-    if (this.#former.length > 0) this.#follow();
+    if (this.#former.length > 0) this.#loop ??= this.#follow();
   }
 
   #makeMember(
@@ -409,13 +409,17 @@ export class BackendSuccession {
   }
 
   #redistribute(): void {
-    this.#inTurn(() => this.#distribute([...this.#peers.keys()]))
-      .catch((error) => {
-        log.warn("peers could not be given to another backend", {
-          event: "backend.change-stuck",
-          reason: describeError(error),
-        });
+    this.#soon(() => this.#distribute([...this.#peers.keys()]));
+  }
+
+  /** Nothing waits for it. */
+  #soon(action: () => Promise<void>): void {
+    this.#inTurn(action).catch((error) => {
+      log.warn("peers could not be given to another backend", {
+        event: "backend.change-stuck",
+        reason: describeError(error),
       });
+    });
   }
 
   /**
@@ -484,35 +488,28 @@ export class BackendSuccession {
     );
     if (leaves.length === 0) return;
     this.#former = this.#former.filter((member) => !leaves.includes(member));
-    this.#inTurn(async () => {
+    this.#soon(async () => {
       for (const member of leaves) await this.#retire(member);
       this.#options.onBackends(this.backends);
-    }).catch((error) => {
-      log.warn("peers could not be given to another backend", {
-        event: "backend.change-stuck",
-        reason: describeError(error),
-      });
     });
   }
 
   /** Ends lingering peers, and former backends that have nothing left to do. */
-  #follow(): void {
-    if (this.#loopRuns) return;
-    this.#loopRuns = true;
-    this.#loop = this.#loop.then(async () => {
-      const { clock } = this.#components;
-      const { signal } = this.#stopping;
+  async #follow(): Promise<void> {
+    const { clock } = this.#components;
+    const { signal } = this.#stopping;
+    try {
       while (this.#former.length > 0 && await slept(clock, CHECK_MS, signal)) {
         await this.#inTurn(() => this.#look());
       }
-      this.#loopRuns = false;
-    }).catch((error) => {
-      this.#loopRuns = false;
+    } catch (error) {
       log.warn("former backends are not followed any more", {
         event: "backend.change-stuck",
         reason: describeError(error),
       });
-    });
+    } finally {
+      this.#loop = undefined;
+    }
   }
 
   async #look(): Promise<void> {
