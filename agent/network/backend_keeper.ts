@@ -13,6 +13,7 @@ import type {
 } from "../../backend/backend.ts";
 import { describeError } from "../../errors.ts";
 import { Backoff } from "../../linux/backoff.ts";
+import { TaskQueue } from "../../linux/task_queue.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import { applyPeerDiff, type Peer, type PeerDiff } from "../../net/peer.ts";
 import type { Overlay } from "../../net/underlay.ts";
@@ -70,7 +71,7 @@ export class BackendKeeper {
   /** It has failed and is not stopped yet. */
   #failed: Backend | undefined;
   /** Serialises starts, changes of peers and stops. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue = new TaskQueue();
   /** Starts that are called for and have not ended. */
   #starts = 0;
   /** Those of them that have not begun. */
@@ -116,7 +117,7 @@ export class BackendKeeper {
     this.#starts++;
     this.#startsAhead++;
     try {
-      return await this.#enqueue(async () => {
+      return await this.#queue.run(async () => {
         this.#startsAhead--;
         ending.throwIfAborted();
         const before = this.#running?.backend ?? this.#failed;
@@ -140,7 +141,7 @@ export class BackendKeeper {
     for (const peers of [diff.added, diff.changed, diff.removed]) {
       for (const { subnet } of peers) this.#touched.add(formatCidr(subnet));
     }
-    const applied = this.#enqueue(async () => {
+    const applied = this.#queue.run(async () => {
       const running = this.#running;
       if (running === undefined) return;
       try {
@@ -157,7 +158,7 @@ export class BackendKeeper {
   /** Stops the process's part; what runs in the kernel alone stays. */
   async stop(): Promise<void> {
     this.#stopping.abort(new DOMException("stopping", "AbortError"));
-    await this.#enqueue(async () => {
+    await this.#queue.run(async () => {
       const running = this.#running;
       this.#running = undefined;
       await running?.backend.stop();
@@ -167,7 +168,7 @@ export class BackendKeeper {
   /** Stops, and removes what runs in the kernel. */
   async remove(): Promise<void> {
     this.#stopping.abort(new DOMException("removed", "AbortError"));
-    await this.#enqueue(async () => {
+    await this.#queue.run(async () => {
       const running = this.#running;
       this.#running = undefined;
       if (running === undefined) return;
@@ -264,7 +265,7 @@ export class BackendKeeper {
     // A start that waits its turn replaces it.
     if (this.#startsAhead > 0) return;
     const lifetime = this.#lifetime();
-    this.#enqueue(() => this.#restart(running, flowsOn, lifetime))
+    this.#queue.run(() => this.#restart(running, flowsOn, lifetime))
       .catch((cause) => {
         if (lifetime.aborted) return;
         log.error("data path restart ended", {
@@ -285,12 +286,6 @@ export class BackendKeeper {
     if (clock.monotonic() - startedAtMs >= GOOD_RUN_MS) this.#pauses.reset();
     else await clock.sleep(this.#pauses.next(), signal);
     await this.#startUntilDone(context, signal, flowsOn);
-  }
-
-  #enqueue<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(task);
-    this.#queue = result.catch(() => {});
-    return result;
   }
 }
 

@@ -28,6 +28,7 @@ import {
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import { describeError } from "../../errors.ts";
 import { slept } from "../../linux/clock.ts";
+import { TaskQueue } from "../../linux/task_queue.ts";
 import { formatCidr } from "../../net/cidr.ts";
 import {
   applyPeerDiff,
@@ -96,7 +97,7 @@ export class BackendSuccession {
   /** Of members that are gone. */
   #pastRestarts = 0;
   /** Serialises changes of who serves whom. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #queue = new TaskQueue();
   /** While there are former ones. */
   #loop: Promise<void> | undefined;
 
@@ -250,7 +251,7 @@ export class BackendSuccession {
       signal,
     );
     // Until those that must not run beside it are gone.
-    await this.#inTurn(() => Promise.resolve());
+    await this.#queue.idle;
     return overlay;
   }
 
@@ -260,7 +261,7 @@ export class BackendSuccession {
     this.#knowsPeers = true;
     const touched = [diff.added, diff.changed, diff.removed].flat()
       .map(({ subnet }) => formatCidr(subnet));
-    await this.#inTurn(() => this.#distribute(touched));
+    await this.#queue.run(() => this.#distribute(touched));
   }
 
   /** All peers of a first listing have been applied; there may be none. */
@@ -302,7 +303,7 @@ export class BackendSuccession {
     }
     onBackends(this.backends);
     // Peers that came before the start.
-    await this.#inTurn(() => this.#distribute([...this.#peers.keys()]));
+    await this.#queue.run(() => this.#distribute([...this.#peers.keys()]));
     if (this.#former.length > 0) this.#loop ??= this.#follow();
   }
 
@@ -328,7 +329,7 @@ export class BackendSuccession {
     this.#present.idleSinceMs = undefined;
     this.#present.leaving.clear();
     onBackends(this.backends);
-    await this.#inTurn(() => this.#distribute([...this.#peers.keys()]));
+    await this.#queue.run(() => this.#distribute([...this.#peers.keys()]));
     if (this.#former.length > 0) this.#loop ??= this.#follow();
   }
 
@@ -414,7 +415,7 @@ export class BackendSuccession {
 
   /** Nothing waits for it. */
   #soon(action: () => Promise<void>): void {
-    this.#inTurn(action).catch((error) => {
+    this.#queue.run(action).catch((error) => {
       log.warn("peers could not be given to another backend", {
         event: "backend.change-stuck",
         reason: describeError(error),
@@ -500,7 +501,7 @@ export class BackendSuccession {
     const { signal } = this.#stopping;
     try {
       while (this.#former.length > 0 && await slept(clock, CHECK_MS, signal)) {
-        await this.#inTurn(() => this.#look());
+        await this.#queue.run(() => this.#look());
       }
     } catch (error) {
       log.warn("former backends are not followed any more", {
@@ -555,12 +556,6 @@ export class BackendSuccession {
     member.leaving.clear();
     await member.keeper.remove();
     member.claim.end();
-  }
-
-  #inTurn(action: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(action, action);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 }
 

@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import type { BackendConfig } from "../../config/network/backend_spec.ts";
 import type { NetworkConfig } from "../../config/network/network.ts";
 import { describeError } from "../../errors.ts";
+import { TaskQueue } from "../../linux/task_queue.ts";
 import { type Cidr, equalCidr } from "../../net/cidr.ts";
 import type { PeerDiff } from "../../net/peer.ts";
 import type { Footprint } from "../instance/footprint.ts";
@@ -54,12 +55,12 @@ export class NetworkSupervisor {
   #current: Network | undefined;
   #isPlanned = false;
   /** Plans are checked and adopted one after the other. */
-  #adopting: Promise<unknown> = Promise.resolve();
+  readonly #adopting = new TaskQueue();
   readonly #bringUp = new NewestTask();
   /** The backends in the record. */
   #saved = "";
   /** Records are written one after the other, so that the last one stays. */
-  #saving: Promise<void> = Promise.resolve();
+  readonly #saving = new TaskQueue();
 
   constructor(
     components: NetworkSupervisorComponents,
@@ -117,7 +118,7 @@ export class NetworkSupervisor {
 
   /** Updates the peers; without a network there are none. */
   async apply(diff: PeerDiff): Promise<void> {
-    await this.#adopting;
+    await this.#adopting.idle;
     await this.#current?.backend.apply(diff);
   }
 
@@ -136,9 +137,7 @@ export class NetworkSupervisor {
   /** @returns whether anything has to change. */
   #adopt(next: NextPlan): Promise<boolean> {
     this.#isPlanned = true;
-    const adopted = this.#adopting.then(() => this.#adoptNow(next));
-    this.#adopting = adopted.catch(() => {});
-    return adopted;
+    return this.#adopting.run(() => this.#adoptNow(next));
   }
 
   async #adoptNow(next: NextPlan): Promise<boolean> {
@@ -185,8 +184,7 @@ export class NetworkSupervisor {
   }
 
   #saveFootprint(plan: NetworkPlan): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#saveNow(plan));
-    return this.#saving;
+    return this.#saving.run(() => this.#saveNow(plan));
   }
 
   async #saveNow({ config, subnet }: NetworkPlan): Promise<void> {

@@ -17,6 +17,7 @@ import type {
   RuleSet,
 } from "./firewall.ts";
 import type { NftablesMonitor } from "../../linux/netlink/nftables_monitor.ts";
+import { TaskQueue } from "../../linux/task_queue.ts";
 import type { FirewallSelection } from "./select_firewall.ts";
 
 const log = getLogger(["loden", "firewall"]);
@@ -106,7 +107,7 @@ export class FirewallKeeper {
   /** The same for each bypass of Docker's rules. */
   readonly #reportedForDocker = new Map<string, string>();
   /** Serialises changes. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #queue = new TaskQueue();
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
 
@@ -125,7 +126,7 @@ export class FirewallKeeper {
    */
   async ensure(wanted: FirewallRules, signal: AbortSignal): Promise<void> {
     this.#rules = wanted;
-    await this.#takeTurn(() => this.#ensureNow(wanted, signal));
+    await this.#queue.run(() => this.#ensureNow(wanted, signal));
   }
 
   /**
@@ -157,7 +158,7 @@ export class FirewallKeeper {
   /** Stops checking. The rules stay, so that packets are still forwarded. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#loop, this.#turn]);
+    await Promise.all([this.#loop, this.#queue.idle]);
   }
 
   status(): FirewallStatus {
@@ -236,7 +237,7 @@ export class FirewallKeeper {
     const rules = this.#rules;
     if (rules === undefined) return;
     try {
-      await this.#takeTurn(() => this.#ensureNow(rules, signal));
+      await this.#queue.run(() => this.#ensureNow(rules, signal));
     } catch (error) {
       if (signal.aborted) return;
       log.debug("trying to set the firewall rules again", {
@@ -245,12 +246,6 @@ export class FirewallKeeper {
         error,
       });
     }
-  }
-
-  #takeTurn<T>(action: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(action, action);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   async #ensureNow(rules: FirewallRules, signal: AbortSignal): Promise<void> {

@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import { LodenError } from "../../errors.ts";
 import { type Clock, slept } from "../../linux/clock.ts";
 import type { RandomSource } from "../../linux/random.ts";
+import { TaskQueue } from "../../linux/task_queue.ts";
 import { type Cidr, formatCidr } from "../../net/cidr.ts";
 import type { Peer, PeerDiff } from "../../net/peer.ts";
 import { ChangingReports } from "./changing_reports.ts";
@@ -115,7 +116,7 @@ export class PeerWatch {
   #savedAtMs = -Infinity;
   #configRestUntilMs = -Infinity;
   /** Changes are applied one after the other. */
-  #turn: Promise<void> = Promise.resolve();
+  readonly #changes = new TaskQueue();
   /** Of {@linkcode run}. */
   #signal: AbortSignal | undefined;
   /** Ends the watch, because the next listing is due. */
@@ -398,16 +399,13 @@ export class PeerWatch {
     signal: AbortSignal,
     make: (nowMs: number) => PeerDiff,
   ): Promise<void> {
-    const turn = this.#turn.then(async () => {
+    return this.#changes.run(async () => {
       const diff = make(this.#clock.monotonic());
       if (isEmpty(diff)) return;
       this.#logStale(diff);
       await this.#deliver(diff, signal);
       this.#save();
     });
-    // The caller gets the error; the next change continues.
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   async #deliver(diff: PeerDiff, signal: AbortSignal): Promise<void> {
