@@ -47,6 +47,9 @@ export async function asyncFactOf<T>(read: () => Promise<T>): Promise<Fact<T>> {
 
 /** @throws the error, if it is a defect and not what the system answers. */
 function reasonOf(error: unknown): string {
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return "it took too long";
+  }
   const isExpected = error instanceof LodenError || isProcessGone(error) ||
     error instanceof DOMException;
   if (!isExpected) throw error;
