@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { LodenError } from "../errors.ts";
 import type { Feature, FeatureTrial } from "./feature_trials.ts";
 import type { TrialAnswer } from "./trial_worker.ts";
@@ -30,8 +31,6 @@ export async function runFeatureTrials(
     type: "module",
     name: "feature-trials",
   });
-  const onAbort = () => answer.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
   worker.onmessage = ({ data }: MessageEvent<TrialAnswer>) =>
     answer.resolve(data);
   worker.onerror = (event) => {
@@ -40,11 +39,10 @@ export async function runFeatureTrials(
   };
   worker.postMessage(features);
   try {
-    const result = await answer.promise;
+    const result = await abortable(answer.promise, signal);
     if ("failure" in result) throw new TrialFailedError(result.failure);
     return result.trials;
   } finally {
-    signal.removeEventListener("abort", onAbort);
     worker.terminate();
   }
 }

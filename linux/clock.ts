@@ -4,6 +4,8 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
+
 /** The clock; tests replace it. */
 export interface Clock {
   /** Wall clock, milliseconds since 1970-01-01 UTC. It may jump. */
@@ -41,20 +43,7 @@ export async function slept(
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  sleep(milliseconds, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal!.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      }, milliseconds);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  },
+  sleep: (milliseconds, signal) => delay(milliseconds, signal && { signal }),
 };
 
 /** CLOCK_BOOTTIME to ten milliseconds: man 5 proc_uptime. */
