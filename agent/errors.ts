@@ -218,9 +218,9 @@ export class ConfigChangeError extends LodenError {
    * @param publishFormer The command that publishes the running config again.
    */
   constructor(
-    readonly subnet: Cidr,
-    readonly refusals: readonly string[],
-    publishFormer = "loden config put",
+    subnet: Cidr,
+    refusals: readonly string[],
+    publishFormer: string,
   ) {
     super(
       "config.refused",

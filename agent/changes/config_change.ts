@@ -42,12 +42,14 @@ export interface ConfigChange {
 /**
  * Compares a new config with the running one.
  *
+ * @param publishFormer The command that publishes the running config again.
  * @throws {ConfigChangeError} naming each value that cannot change while this
  * host keeps its subnet, and why.
  */
 export function planConfigChange(
   running: RunningConfig,
   next: NetworkConfig,
+  publishFormer: string,
 ): ConfigChange {
   const { config, subnet, peers } = running;
   // Nothing runs that could conflict with it.
@@ -56,7 +58,9 @@ export function planConfigChange(
     ...refusePool(config, subnet, next),
     ...refuseNetworkWithout(peers, next),
   ];
-  if (refusals.length > 0) throw new ConfigChangeError(subnet!, refusals);
+  if (refusals.length > 0) {
+    throw new ConfigChangeError(subnet!, refusals, publishFormer);
+  }
   const values = changedValues(config, next);
   const needsReplan = values.some(({ key }) => REPLANNED.has(key));
   return { values, needsReplan };

@@ -15,12 +15,8 @@ import { describeError, LodenError } from "../../errors.ts";
 import { RegistryError } from "../../lease/errors.ts";
 import type { LeaseRegistry, StoredConfig } from "../../lease/registry.ts";
 import { RegistryPauses } from "../../lease/registry_pauses.ts";
-import {
-  type ConfigChange,
-  planConfigChange,
-  type RunningConfig,
-} from "./config_change.ts";
-import { ConfigChangeError, ConfigDeletedError } from "../errors.ts";
+import { planConfigChange, type RunningConfig } from "./config_change.ts";
+import { ConfigDeletedError } from "../errors.ts";
 import { configCommands, type EtcdSettings } from "./missing_config.ts";
 import type { RetryComponents } from "../tasks/retry.ts";
 import type { AgentState } from "../status/state.ts";
@@ -99,15 +95,20 @@ export class ConfigWatch {
     const { etcd, running, apply } = this.#options;
     const before = running();
     const key = `${etcd.etcdPrefix}/config`;
+    const former = shownConfig(before.config.raw, BACKENDS);
+    const [etcdctl, loden] = configCommands(etcd, former);
     if (stored === undefined) {
-      const commands = this.#publishing(before);
-      throw new ConfigDeletedError(key, commands.join(" or "));
+      throw new ConfigDeletedError(key, `${etcdctl} or ${loden}`);
     }
     if (stored.text === before.config.raw) return;
     const config = parseNetworkConfig(stored.text, BACKENDS, key);
     const refusal = this.#components.refuseBackend(config.backend.type);
     if (refusal !== undefined) throw refusal;
-    const { values, needsReplan } = this.#plan(before, config);
+    const { values, needsReplan } = planConfigChange(
+      before,
+      config,
+      loden,
+    );
     await apply(config);
     logIgnoredKeys(config);
     log.info("changed network config is applied", {
@@ -115,23 +116,6 @@ export class ConfigWatch {
       changes: values.map(({ key, from, to }) => `${key}: ${from} -> ${to}`),
       replan: needsReplan,
     });
-  }
-
-  #plan(before: RunningConfig, config: NetworkConfig): ConfigChange {
-    try {
-      return planConfigChange(before, config);
-    } catch (error) {
-      if (!(error instanceof ConfigChangeError)) throw error;
-      const { refusals, subnet } = error;
-      const [, command] = this.#publishing(before);
-      throw new ConfigChangeError(subnet, refusals, command);
-    }
-  }
-
-  /** The commands that publish the running config again. */
-  #publishing({ config }: RunningConfig): [string, string] {
-    const former = shownConfig(config.raw, BACKENDS);
-    return configCommands(this.#options.etcd, former);
   }
 
   #refuse(error: LodenError): void {

@@ -27,7 +27,7 @@ function change(next: Record<string, unknown>, before: unknown = BEFORE) {
     JSON.stringify({ ...BEFORE, ...next }),
     BACKENDS,
   );
-  return planConfigChange(running, config);
+  return planConfigChange(running, config, "loden config put");
 }
 
 const TAKEN: [string, Record<string, unknown>, string[], boolean][] = [
