@@ -6,7 +6,7 @@
 
 import { type Cidr, formatCidr } from "../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../net/ipv4.ts";
-import type { SubnetPool } from "../net/subnet_pool.ts";
+import { poolSize, type SubnetPool } from "../net/subnet_pool.ts";
 import { LodenError, type LodenErrorOptions } from "../errors.ts";
 
 /**
@@ -141,35 +141,26 @@ export class BadEndpointError extends LodenError {
 
 /** Every subnet that hosts may lease is held. */
 export class PoolExhaustedError extends LodenError {
-  readonly pool: SubnetPool;
-  readonly heldCount: number;
-  readonly poolSize: number;
-
-  /** @param details The holders, and a config with more subnets, if known. */
-  constructor(
-    pool: SubnetPool,
-    heldCount: number,
-    poolSize: number,
-    details: { readonly holders?: string; readonly room?: string } = {},
-  ) {
-    const { holders = "", room = "" } = details;
+  constructor(pool: SubnetPool, { heldCount, holders, room }: {
+    readonly heldCount: number;
+    /** Who holds them; empty if that is not known. */
+    readonly holders: string;
+    /** Configs that would have more. */
+    readonly room: string;
+  }) {
     super(
       "lease.pool-exhausted",
-      `Cannot lease a subnet: the pool must have a free one: ${heldCount} leases hold all of the ${poolSize} subnets of /${pool.subnetLength} from ${
-        formatIpv4(pool.first)
-      } to ${formatIpv4(pool.last)} in ${formatCidr(pool.network)}` +
+      `Cannot lease a subnet: the pool must have a free one: ${heldCount} leases hold all of the ${
+        poolSize(pool)
+      } subnets of /${pool.subnetLength} from ${formatIpv4(pool.first)} to ${
+        formatIpv4(pool.last)
+      } in ${formatCidr(pool.network)}` +
         (holders === "" ? "" : `: ${holders}`),
       {
         hint: "delete the keys of hosts that are gone, or publish another " +
-          "config: " +
-          (room === ""
-            ? "a longer SubnetLen or a wider Network, SubnetMin or SubnetMax"
-            : room),
+          `config: ${room}`,
       },
     );
-    this.pool = pool;
-    this.heldCount = heldCount;
-    this.poolSize = poolSize;
   }
 }
 

@@ -7,6 +7,9 @@
 import { type Cidr, cidrSize, contains, lastAddress } from "./cidr.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
+/** The longest SubnetLen: a subnet needs room for the bridge and one container. */
+export const LONGEST_SUBNET = 30;
+
 /**
  * `first` and `last` are network addresses of subnets of `subnetLength` bits;
  * both may be leased (compat 2.3).

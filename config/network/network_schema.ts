@@ -8,14 +8,12 @@
  */
 
 import * as v from "valibot";
+import { LONGEST_SUBNET } from "../../net/subnet_pool.ts";
 
 const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const ADDRESS = `${OCTET}(\\.${OCTET}){3}`;
 const IPV4 = new RegExp(`^${ADDRESS}$`);
 const IPV4_CIDR = new RegExp(`^${ADDRESS}/(3[0-2]|[12]?[0-9])$`);
-
-/** The longest SubnetLen: a subnet needs room for the bridge and one container. */
-export const LONGEST_SUBNET = 30;
 
 // The messages end the sentence "… must be".
 const CIDR_RULE = "an IPv4 network in CIDR notation";

@@ -14,8 +14,7 @@ import {
   lastAddress,
 } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4, toIpv4 } from "../../net/ipv4.ts";
-import type { SubnetPool } from "../../net/subnet_pool.ts";
-import { LONGEST_SUBNET } from "./network_schema.ts";
+import { LONGEST_SUBNET, type SubnetPool } from "../../net/subnet_pool.ts";
 
 /** The values that decide; 0 and `undefined` mean "not given". */
 export interface SubnetRules {

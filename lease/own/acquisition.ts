@@ -8,7 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import type { RandomSource } from "../../linux/random.ts";
 import { type Cidr, formatCidr, overlaps } from "../../net/cidr.ts";
 import { formatIpv4 } from "../../net/ipv4.ts";
-import type { SubnetPool } from "../../net/subnet_pool.ts";
+import { type SubnetPool, takesRoom } from "../../net/subnet_pool.ts";
 import {
   type AcquisitionStep,
   planAcquisition,
@@ -234,16 +234,13 @@ async function allocate(
   },
   signal: AbortSignal,
 ): Promise<Cidr> {
-  try {
-    return allocateSubnet(pool, step.held, random);
-  } catch (error) {
-    if (!(error instanceof PoolExhaustedError)) throw error;
-    const { heldCount, poolSize } = error;
-    throw new PoolExhaustedError(pool, heldCount, poolSize, {
-      holders: await describeHoldings(registry, pool, snapshot, signal),
-      room: describeRoom(pool),
-    });
-  }
+  const subnet = allocateSubnet(pool, step.held, random);
+  if (subnet !== undefined) return subnet;
+  throw new PoolExhaustedError(pool, {
+    heldCount: step.held.filter((cidr) => takesRoom(pool, cidr)).length,
+    holders: await describeHoldings(registry, pool, snapshot, signal),
+    room: describeRoom(pool),
+  });
 }
 
 /** Whether another installation has this host's PublicIP. */

@@ -6,14 +6,8 @@
 
 import { type Cidr, cidrOf, lastAddress } from "../../net/cidr.ts";
 import { toIpv4 } from "../../net/ipv4.ts";
-import {
-  poolSize,
-  type SubnetPool,
-  subnetSize,
-  takesRoom,
-} from "../../net/subnet_pool.ts";
+import { type SubnetPool, subnetSize } from "../../net/subnet_pool.ts";
 import type { RandomSource } from "../../linux/random.ts";
-import { PoolExhaustedError } from "../errors.ts";
 
 /**
  * flannel chooses among at most this many free subnets (compat 3.4, step 4).
@@ -25,19 +19,17 @@ const MAX_CANDIDATES = 100;
  * (of any length), and takes one of the first 100 free ones at random, so that
  * hosts that start together rarely choose the same.
  *
- * @throws {PoolExhaustedError} if none is free.
+ * @returns `undefined` if none is free.
  */
 export function allocateSubnet(
   pool: SubnetPool,
   held: readonly Cidr[],
   random: RandomSource,
-): Cidr {
+): Cidr | undefined {
   const candidates = freeSubnets(pool, held, MAX_CANDIDATES);
-  if (candidates.length === 0) {
-    const heldInPool = held.filter((cidr) => takesRoom(pool, cidr));
-    throw new PoolExhaustedError(pool, heldInPool.length, poolSize(pool));
-  }
-  return candidates[random.below(candidates.length)]!;
+  return candidates.length === 0
+    ? undefined
+    : candidates[random.below(candidates.length)];
 }
 
 /** The pool's first free subnets, at most `limit`, in order of address. */

@@ -8,6 +8,7 @@
 import { cidrOf, cidrSize, formatCidr, lastAddress } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
 import {
+  LONGEST_SUBNET,
   poolSize,
   type SubnetPool,
   subnetSize,
@@ -20,8 +21,6 @@ import type { LeaseRegistry, LeaseSnapshot } from "../registry.ts";
 const SHOWN = 3;
 /** Number of leases whose expiry is read, one call each. */
 const ASKED = 16;
-/** flannel HEAD's bounds (compat 2.3). */
-const LONGEST_SUBNET = 30;
 
 /**
  * A phrase that names the holders of a pool's subnets and those that expire

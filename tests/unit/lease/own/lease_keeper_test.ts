@@ -273,6 +273,12 @@ Deno.test("an exhausted pool is waited for, until a lease ends", async () => {
   const acquiring = host.acquire();
   await host.pass(30_000);
   assertEquals(host.states, ["acquiring lease.pool-exhausted"]);
+  const { message } = host.keeper.status.state.cause!;
+  assertStringIncludes(
+    message,
+    "255 leases hold all of the 255 subnets of /24 from 10.1.1.0 to 10.1.255.0 in 10.1.0.0/16",
+  );
+  assertStringIncludes(message, "SubnetLen 25 would give");
   etcd.delete("10.1.9.0-24");
   await host.pass(11_000);
   await acquiring;
