@@ -25,7 +25,12 @@ for (
     ],
     [
       "packets cross bonds and VLANs",
-      ["6.12", "tests/long/underlay_devices_test.ts"],
+      // What is neither was tried on this machine.
+      [
+        "6.12",
+        "tests/long/underlay_devices_test.ts",
+        "--filter=/bond|VLAN/",
+      ],
     ],
   ] as const
 ) {
