@@ -13,8 +13,8 @@ const UNKNOWN = "unknown";
 const GIT_LIMIT_MS = 5_000;
 
 /** 40 hexadecimal digits, with `-dirty` behind them when files were changed. */
-export async function buildCommit(signal?: AbortSignal): Promise<string> {
-  return COMMIT ?? await sourceCommit(signal);
+export async function buildCommit(): Promise<string> {
+  return COMMIT ?? await sourceCommit();
 }
 
 /** The commit of the sources, by git; `unknown` without one. */

@@ -112,11 +112,11 @@ export async function composeAgent(
   env: Readonly<Record<string, string>>,
   paths: InstancePaths,
   state: AgentState,
-  metrics?: AgentMetrics,
+  metrics: AgentMetrics,
 ): Promise<AgentParts> {
   // First, because it loads the slowest modules in the background.
   const etcd = openRegistry(settings);
-  const registry = metrics?.count(etcd) ?? etcd;
+  const registry = metrics.count(etcd);
   const rtnetlink = new KernelRtnetlink();
   // Created once: they hold a descriptor, and every attempt creates a backend.
   const ledger = new PeerLedger(systemClock, {
@@ -219,9 +219,7 @@ export async function composeAgent(
         firewall: firewallFootprint(settings, config),
       }),
     runShell,
-    ...metrics && {
-      timeApply: (apply: () => Promise<void>) => metrics.timeApply(apply),
-    },
+    timeApply: (apply) => metrics.timeApply(apply),
     probes: {
       openSocket: (address, port) => new KernelProbeSocket(address, port),
       openEcho: (address) => new KernelEchoSocket(address),

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { LodenError } from "../../errors.ts";
 import { unpackNpmArchive } from "../npm_archive.ts";
 import type { CompileRuntime } from "./compile_runtime.ts";
@@ -161,16 +162,13 @@ async function hasChecksum(
   path: string,
   { bytes: length, sha256 }: { bytes?: number; sha256: string },
 ): Promise<boolean> {
-  let bytes: Uint8Array<ArrayBuffer>;
+  let bytes: Uint8Array;
   try {
     bytes = await Deno.readFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    bytes.subarray(0, length),
-  );
-  return new Uint8Array(digest).toHex() === sha256;
+  const hash = createHash("sha256").update(bytes.subarray(0, length));
+  return hash.digest("hex") === sha256;
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
+
 /** The sums of files, by their paths below `directory`, sorted. */
 export async function sumFiles(
   directory: string,
@@ -12,8 +14,8 @@ export async function sumFiles(
   const lines: string[] = [];
   for (const path of [...paths].sort()) {
     const bytes = await Deno.readFile(`${directory}/${path}`);
-    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    lines.push(`${sum.toHex()}  ${path}\n`);
+    const sum = createHash("sha256").update(bytes).digest("hex");
+    lines.push(`${sum}  ${path}\n`);
   }
   return lines.join("");
 }
