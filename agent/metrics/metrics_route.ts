@@ -6,7 +6,7 @@
 
 import type { Clock } from "../../linux/clock.ts";
 import { keepAnswer } from "../status/kept_answer.ts";
-import type { PlainAnswer, PlainRequest } from "../status/request_server.ts";
+import type { PlainAnswer, PlainRequest } from "../status/http_message.ts";
 import { prefersOpenMetrics } from "./accept.ts";
 import { CONTENT_TYPES, expose, type Format } from "./exposition.ts";
 import type { Family } from "./metric.ts";

@@ -10,7 +10,8 @@ import {
   trafficCounters,
 } from "../metrics/device_counters.ts";
 import { keepAnswer } from "../status/kept_answer.ts";
-import type { Handler, PlainAnswer } from "../status/request_server.ts";
+import type { PlainAnswer } from "../status/http_message.ts";
+import type { Handler } from "../status/request_server.ts";
 import type { AgentState } from "../status/state.ts";
 import type { StatusSnapshot } from "../status/status_snapshot.ts";
 

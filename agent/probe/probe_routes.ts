@@ -10,7 +10,7 @@
 import { Buffer } from "node:buffer";
 import { formatCidr, parseCidr } from "../../net/cidr.ts";
 import { MOST_CONTENT_BYTES } from "../../net/probe_message.ts";
-import type { PlainAnswer, PlainRequest } from "../status/request_server.ts";
+import type { PlainAnswer, PlainRequest } from "../status/http_message.ts";
 import type { Routes } from "../status/routes.ts";
 import { SMALL_BYTES } from "./peer_probe.ts";
 import type { ProbeService } from "./probe_service.ts";

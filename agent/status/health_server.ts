@@ -12,11 +12,8 @@ import { type RetryComponents, retryUntilDone } from "../tasks/retry.ts";
 import type { WarningCode } from "./health.ts";
 import { type ListenerPlan, reaches } from "./listener_plan.ts";
 import { isOwnName } from "./own_name.ts";
-import {
-  type PlainAnswer,
-  type PlainRequest,
-  RequestServer,
-} from "./request_server.ts";
+import type { PlainAnswer, PlainRequest } from "./http_message.ts";
+import { RequestServer } from "./request_server.ts";
 import { answerRoute, type Routes } from "./routes.ts";
 import type { AgentState } from "./state.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../../linux/clock.ts";
-import type { PlainAnswer } from "./request_server.ts";
+import type { PlainAnswer } from "./http_message.ts";
 
 const KEPT_MS = 1_000;
 /** Of a processor, at most: any user of the host may ask all the time. */

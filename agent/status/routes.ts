@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Handler, PlainAnswer, PlainRequest } from "./request_server.ts";
+import type { PlainAnswer, PlainRequest } from "./http_message.ts";
+import type { Handler } from "./request_server.ts";
 
 /** By path. A map, because a path may be any word, also that of a property. */
 export type Routes = ReadonlyMap<string, Handler>;

@@ -13,6 +13,7 @@ import fc from "fast-check";
 import { decodeAnswer, decodeQuestion } from "../../agent/explain/question.ts";
 import { parseFootprint } from "../../agent/instance/footprint.ts";
 import { parseMonitorEvent } from "../../agent/monitor/monitor_event.ts";
+import { parseRequestHead } from "../../agent/status/http_message.ts";
 import { decodeDropRecord } from "../../backend/udp/ebpf/drop_maps.ts";
 import { parseWireguardKey } from "../../backend/wireguard/wireguard_options.ts";
 import { BACKENDS } from "../../backend/backends.ts";
@@ -378,6 +379,12 @@ export function parsers(): Parser[] {
       "decodeProbe",
       bytes().map((each) => Uint8Array.of(0x4c, 0x50, 1, ...each)),
       decodeProbe,
+    ),
+
+    parser(
+      "parseRequestHead",
+      textLike("GET http://a/b?c HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n"),
+      (text) => parseRequestHead(text, undefined),
     ),
 
     parser("decodeText", bytes(), decodeText),

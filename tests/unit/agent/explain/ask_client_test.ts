@@ -11,7 +11,7 @@ import { instancePaths } from "../../../../agent/instance/instance.ts";
 import type {
   PlainAnswer,
   PlainRequest,
-} from "../../../../agent/status/request_server.ts";
+} from "../../../../agent/status/http_message.ts";
 import { StatusServer } from "../../../../agent/status/status_server.ts";
 import { parseCidr } from "../../../../net/cidr.ts";
 

@@ -4,7 +4,7 @@ import {
   documentHandler,
   type PageData,
 } from "../../../../agent/page/page_routes.ts";
-import type { PlainAnswer } from "../../../../agent/status/request_server.ts";
+import type { PlainAnswer } from "../../../../agent/status/http_message.ts";
 import { FakeClock } from "../../../fakes/fake_clock.ts";
 import { bringUp, newAgentState } from "../../../support/agent_state.ts";
 import { statusFaults } from "../../../support/status_schema.ts";

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
 import fc from "fast-check";
+import type {
+  PlainAnswer,
+  PlainRequest,
+} from "../../../../agent/status/http_message.ts";
 import {
-  type PlainAnswer,
-  type PlainRequest,
   REQUEST_LIMITS,
   type RequestLimits,
   RequestServer,
