@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { BACKENDS } from "../../backend/backends.ts";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
@@ -28,6 +29,7 @@ import { isPeerRoute, type Leftover } from "../../backend/leftovers.ts";
 import type { Settings } from "../../config/settings.ts";
 import { KernelRtnetlink } from "../../linux/netlink/kernel_rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
+import { jsonIn } from "../../net/schemas.ts";
 import { hostLeftovers } from "../agent/host_leftovers.ts";
 import { chooseSettings, type SettingsHost } from "../agent_settings.ts";
 import type { CommandContext } from "../command.ts";
@@ -183,21 +185,7 @@ function readArgument(text: string): NetworkConfig {
 
 /** Spaces and the order of keys do not matter. */
 function isSameJson(a: string, b: string): boolean {
-  if (a === b) return true;
-  try {
-    return canonical(JSON.parse(a)) === canonical(JSON.parse(b));
-  } catch {
-    return false;
-  }
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  return `{${
-    Object.entries(value)
-      .sort(([a], [b]) => a < b ? -1 : 1)
-      .map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`)
-      .join()
-  }}`;
+  const value = jsonIn(a);
+  return a === b ||
+    value !== undefined && isDeepStrictEqual(value, jsonIn(b));
 }

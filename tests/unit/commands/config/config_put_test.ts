@@ -55,6 +55,16 @@ Deno.test("a config is created once, and a repetition writes nothing", async () 
   assertEquals(etcd.revision, revision);
 });
 
+Deno.test("spaces and the order of keys are no other config", async () => {
+  const { etcd, access } = rig();
+  etcd.putConfig('{ "SubnetLen": 25, "Network": "10.1.0.0/16" }');
+  const { revision } = etcd;
+  const io = new FakeCommandIo(['{"Network":"10.1.0.0/16","SubnetLen":25}']);
+  await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT);
+  assertStringIncludes(io.out, "nothing is written");
+  assertEquals(etcd.revision, revision);
+});
+
 Deno.test("another config replaces the one that is there, and names it", async () => {
   const { etcd, access } = rig();
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
