@@ -5,6 +5,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import type { Clock } from "../../linux/clock.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import { RegistryError, type RegistryFault } from "../../lease/errors.ts";
@@ -254,24 +255,16 @@ export class FakeRegistry implements LeaseRegistry {
     signal: AbortSignal,
   ): AsyncGenerator<StoredConfig | undefined> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
-    const aborted = Promise.withResolvers<never>();
-    aborted.promise.catch(() => {});
-    const onAbort = () => aborted.reject(either.reason);
-    either.addEventListener("abort", onAbort, { once: true });
-    try {
-      let seen: StoredConfig | undefined | "nothing yet" = "nothing yet";
-      for (;;) {
-        const next = this.#etcd.nextSignal();
-        const config = await this.readConfig(either);
-        const isNews = seen === "nothing yet" ||
-          seen?.modRevision !== config?.modRevision;
-        seen = config;
-        if (isNews) yield config;
-        const broken = await Promise.race([next, aborted.promise]);
-        if (broken !== undefined) throw this.#etcd.error(broken, "watch");
-      }
-    } finally {
-      either.removeEventListener("abort", onAbort);
+    let seen: StoredConfig | undefined | "nothing yet" = "nothing yet";
+    for (;;) {
+      const next = this.#etcd.nextSignal();
+      const config = await this.readConfig(either);
+      const isNews = seen === "nothing yet" ||
+        seen?.modRevision !== config?.modRevision;
+      seen = config;
+      if (isNews) yield config;
+      const broken = await abortable(next, either);
+      if (broken !== undefined) throw this.#etcd.error(broken, "watch");
     }
   }
 
@@ -393,28 +386,20 @@ export class FakeRegistry implements LeaseRegistry {
     only?: Cidr,
   ): AsyncGenerator<readonly LeaseEvent[]> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
-    const aborted = Promise.withResolvers<never>();
-    aborted.promise.catch(() => {});
-    const onAbort = () => aborted.reject(either.reason);
-    either.addEventListener("abort", onAbort, { once: true });
-    try {
-      await this.#run("watch", signal, () => {});
-      let seen = Number(revision);
-      for (;;) {
-        either.throwIfAborted();
-        const next = this.#etcd.nextSignal();
-        const changes = this.#etcd.changesAfter(seen);
-        seen = changes.at(-1)?.revision ?? seen;
-        const events = changes.flatMap((change) => {
-          const wanted = only === undefined || change.name === leaseName(only);
-          return wanted ? toEvent(change) ?? [] : [];
-        });
-        if (events.length > 0) yield events;
-        const broken = await Promise.race([next, aborted.promise]);
-        if (broken !== undefined) throw this.#etcd.error(broken, "watch");
-      }
-    } finally {
-      either.removeEventListener("abort", onAbort);
+    await this.#run("watch", signal, () => {});
+    let seen = Number(revision);
+    for (;;) {
+      either.throwIfAborted();
+      const next = this.#etcd.nextSignal();
+      const changes = this.#etcd.changesAfter(seen);
+      seen = changes.at(-1)?.revision ?? seen;
+      const events = changes.flatMap((change) => {
+        const wanted = only === undefined || change.name === leaseName(only);
+        return wanted ? toEvent(change) ?? [] : [];
+      });
+      if (events.length > 0) yield events;
+      const broken = await abortable(next, either);
+      if (broken !== undefined) throw this.#etcd.error(broken, "watch");
     }
   }
 
