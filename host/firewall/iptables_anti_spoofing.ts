@@ -176,14 +176,12 @@ function planChain(
 }
 
 /**
- * What a packet must fulfil for a chain to be called because of a drop; the
- * addresses and devices, as few packets fulfil these. The host's own packets come
- * by all kinds of devices, so at `input` it is the port.
+ * What a packet must fulfil for a chain to be called because of a drop: the
+ * outer traffic, or else addresses and devices. To compare a protocol takes less
+ * than to compare a device's name.
  */
 function callConditions(drop: SpoofingDrop): string[] {
-  if (drop.hook === "input" && drop.traffic) {
-    return [trafficMatch(drop.traffic)];
-  }
+  if (drop.traffic) return [trafficMatch(drop.traffic)];
   return eachPair(drop).map((pair) => addressMatch(drop, pair));
 }
 
