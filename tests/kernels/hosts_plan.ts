@@ -13,15 +13,18 @@ export type CardPlan = readonly [CardName, readonly Mode[]];
 
 const [AUTO, XDP, DIRECT, TUN] = MODES;
 
+const RECEIVE = [AUTO, XDP, DIRECT];
+
 /**
- * Without words: by the kernel's name, each receive mode of the usual drivers, in
- * half an hour. The user-space path is the same on each card.
+ * Without words: by the kernel's name, each receive mode of the usual drivers.
+ * The user-space path is the same on each card, and has one more feature since
+ * 6.2. Quiet, on two processors, all of it takes about 23 minutes.
  */
 const USUAL: Readonly<Record<string, readonly CardPlan[]>> = {
   "5.10": [["virtio", [AUTO, TUN]]],
-  "6.1": [["virtio", MODES]],
-  "6.12": [["virtio", MODES], ["vmxnet3", [AUTO, XDP, DIRECT]]],
-  "6.12-full": [["e1000e", [AUTO, XDP, DIRECT]]],
+  "6.1": [["virtio", RECEIVE]],
+  "6.12": [["virtio", RECEIVE], ["vmxnet3", RECEIVE]],
+  "6.12-full": [["e1000e", RECEIVE]],
   "7.3": [["virtio", MODES]],
   "6.12-arm64": [["virtio", [AUTO, XDP]]],
 };

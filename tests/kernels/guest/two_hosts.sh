@@ -180,8 +180,11 @@ probe() {
   echo "fragments=$(lost /tmp/ping)"
   echo "tcp=$(megabits --client "$1")"
   echo "tcp_back=$(megabits --client "$1" --reverse)"
-  echo "udp=$(megabits --client "$1" --udp --bitrate 2M --length 1000)"
-  echo "udp_back=$(megabits --client "$1" --udp --bitrate 2M --length 1000 --reverse)"
+  udp="--udp --bitrate 2M --length 1000 --time 1"
+  # shellcheck disable=SC2086 # words
+  echo "udp=$(megabits --client "$1" $udp)"
+  # shellcheck disable=SC2086 # words
+  echo "udp_back=$(megabits --client "$1" $udp --reverse)"
 }
 
 flows() {

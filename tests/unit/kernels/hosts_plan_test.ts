@@ -18,7 +18,7 @@ Deno.test("without words, what is usual is what the kernel and the card can", ()
     }
   }
   assertEquals(modesOf(hostsPlan(named("6.12"), NOTHING)), [
-    ["virtio", "auto,xdp,direct,tun"],
+    ["virtio", "auto,xdp,direct"],
     ["vmxnet3", "auto,xdp,direct"],
   ]);
 });
