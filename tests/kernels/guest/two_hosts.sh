@@ -119,7 +119,8 @@ agent() {
   [ "$1" = 1 ] || return 0
   # An agent that has just started may be too slow for the first question.
   wait_for 60 sh -c "'$LODEN' status --json >/tmp/status"
-  echo "path=$(sed -n 's/.*"dataPath": *"\([a-z-]*\)".*/\1/p' /tmp/status | head -n 1)"
+  # Peers have a data path as well, of which a lease may not know yet.
+  echo "path=$(sed -n 's/.*"backend": *{[^{}]*"dataPath": *"\([a-z-]*\)".*/\1/p' /tmp/status)"
   echo "receive=$(sed -n 's/.*"receive on eth0": *"\([a-z]*\) by .*/\1/p' /tmp/status)"
   echo "attach=$(sed -n 's/.*"receive on eth0": *"[a-z]* by \([^:]*\):.*/\1/p' /tmp/status)"
   echo "reason=$(sed -n 's/.*"receive on eth0": *"[^:]*: \(.*\)",*$/\1/p' /tmp/status)"
@@ -180,11 +181,8 @@ probe() {
   echo "fragments=$(lost /tmp/ping)"
   echo "tcp=$(megabits --client "$1")"
   echo "tcp_back=$(megabits --client "$1" --reverse)"
-  udp="--udp --bitrate 2M --length 1000 --time 1"
-  # shellcheck disable=SC2086 # words
-  echo "udp=$(megabits --client "$1" $udp)"
-  # shellcheck disable=SC2086 # words
-  echo "udp_back=$(megabits --client "$1" $udp --reverse)"
+  echo "udp=$(megabits --client "$1" --udp --bitrate 2M --length 1000)"
+  echo "udp_back=$(megabits --client "$1" --udp --bitrate 2M --length 1000 --reverse)"
 }
 
 flows() {
