@@ -105,8 +105,7 @@ async function replaceFile(
   mode: number,
   owner: AtomicFileOptions["owner"],
 ): Promise<void> {
-  const suffix = [...systemRandom.bytes(8)]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const suffix = systemRandom.bytes(8).toHex();
   const temporary = join(dirname(target), `.${basename(target)}.${suffix}`);
   try {
     {
