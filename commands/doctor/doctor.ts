@@ -73,13 +73,14 @@ export async function run(
 function sourceFindings({ changed, source }: ChosenSettings): Finding[] {
   if (source === undefined) return [];
   const found = findingOn("settings.source", "settings");
-  if (changed.length === 0) return [found("ok", `those of ${source}`)];
-  return [found(
-    "warning",
-    `those of ${source}, which started before ${changed.join(", ")} ` +
-      "changed in the files of loden.service",
-    "systemctl restart --no-block loden",
-  )];
+  if (changed.length === 0) return [found.ok(`those of ${source}`)];
+  return [
+    found.warning(
+      `those of ${source}, which started before ${changed.join(", ")} ` +
+        "changed in the files of loden.service",
+      "systemctl restart --no-block loden",
+    ),
+  ];
 }
 
 /** What the command prints in a pipe, for a bundle. */

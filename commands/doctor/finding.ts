@@ -28,18 +28,26 @@ export interface Finding {
   readonly fix?: string;
 }
 
-/** Makes findings with one code about one thing: `fact("warning", "is full")`. */
-export function findingOn(
-  code: FindingCode,
-  what: string,
-): (severity: Severity, value: string, fix?: string) => Finding {
-  return (severity, value, fix) => ({
+/** Makes a finding of each severity. */
+export type FindingsOn = Readonly<
+  Record<Severity, (value: string, fix?: string) => Finding>
+>;
+
+/** Makes findings with one code about one thing: `fact.warning("is full")`. */
+export function findingOn(code: FindingCode, what: string): FindingsOn {
+  const make = (severity: Severity) => (value: string, fix?: string) => ({
     code,
     severity,
     what,
     value,
     ...fix !== undefined && { fix },
   });
+  return {
+    ok: make("ok"),
+    note: make("note"),
+    warning: make("warning"),
+    problem: make("problem"),
+  };
 }
 
 /** The worst first or last is the caller's choice: this is its rank. */

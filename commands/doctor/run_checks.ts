@@ -46,8 +46,7 @@ async function runCheck(
   const late = clock.sleep(limitMs, done.signal).then(() => {
     limit.abort();
     return whenLate?.(host) ?? [
-      findingOn("doctor.late", name)(
-        "warning",
+      findingOn("doctor.late", name).warning(
         `not known: no result within ${limitMs / 1000} s`,
         "run the command again: the host is busy, or what it asks hangs",
       ),
@@ -63,8 +62,7 @@ async function runCheck(
   } catch (error) {
     if (!isExpected(error)) throw error;
     return [
-      findingOn("doctor.failed", name)(
-        "warning",
+      findingOn("doctor.failed", name).warning(
         `not known: ${describeError(error)}`,
       ),
     ];

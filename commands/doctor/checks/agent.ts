@@ -21,7 +21,7 @@ export const agentCheck: Check = {
 
 function settingsWarnings({ settings }: DoctorHost): Finding[] {
   return settings.warnings.map(({ text }) =>
-    findingOn("settings.warning", "settings")("note", text)
+    findingOn("settings.warning", "settings").note(text)
   );
 }
 
@@ -33,26 +33,24 @@ async function agent(
   const sight = await host.agent(signal);
   const fact = findingOn("agent.state", "agent");
   if (sight.kind === "absent") {
-    return [fact("note", `none of ${etcdPrefix} is running`)];
+    return [fact.note(`none of ${etcdPrefix} is running`)];
   }
   if (sight.kind === "unseen") {
     return [
-      fact(host.isRoot ? "warning" : "note", `not known: ${sight.reason}`),
+      fact[host.isRoot ? "warning" : "note"](`not known: ${sight.reason}`),
     ];
   }
   const { pid, ready, version, waitingFor, warnings } = sight.status;
   const who = `process ${pid} of ${etcdPrefix}`;
   const findings = [
-    ready ? fact("ok", `${who}, ready`) : fact(
-      "warning",
+    ready ? fact.ok(`${who}, ready`) : fact.warning(
       `${who}, not ready, waiting: ${waitingFor ?? "to start"}`,
       "loden status",
     ),
   ];
   if (version !== VERSION) {
     findings.push(
-      findingOn("agent.version", "agent")(
-        "note",
+      findingOn("agent.version", "agent").note(
         `runs version ${version}, this command is ${VERSION}`,
         "systemctl restart loden",
       ),
@@ -60,11 +58,9 @@ async function agent(
   }
   const shown = warnings.filter(isShown);
   if (shown.length > 0) {
+    const isBad = shown.some(({ severity }) => severity === "error");
     findings.push(
-      findingOn("agent.warnings", "agent")(
-        shown.some(({ severity }) => severity === "error")
-          ? "problem"
-          : "warning",
+      findingOn("agent.warnings", "agent")[isBad ? "problem" : "warning"](
         `it warns of ${shown.map(({ code }) => code).join(", ")}`,
         "loden status",
       ),
@@ -81,8 +77,7 @@ function flanneld({ findFlanneld, readText }: DoctorHost): Finding[] {
     readText(`/proc/${pid}/cgroup`) ?? "",
   )?.[1];
   return [
-    findingOn("flanneld.running", "flanneld")(
-      "problem",
+    findingOn("flanneld.running", "flanneld").problem(
       `process ${pid} uses ${shared}: the agent does not start beside it`,
       unit === undefined ? `kill ${pid}` : `systemctl disable --now ${unit}`,
     ),

@@ -28,14 +28,12 @@ function compare({ aheadMs, url }: EndpointReport): Finding {
   const fact = findingOn("clock.etcd", "clock");
   const differenceMs = least > 0 ? least : most < 0 ? -most : 0;
   if (differenceMs <= TOLERANCE_MS) {
-    return fact(
-      "ok",
+    return fact.ok(
       `agrees with ${url} within ` +
         `${Math.ceil((differenceMs + most - least) / 1_000)} s`,
     );
   }
-  return fact(
-    "warning",
+  return fact.warning(
     `is ${describeSeconds(differenceMs)} ` +
       `${least > 0 ? "behind" : "ahead of"} ${url}: one of the two is wrong`,
     SYNC,
@@ -50,11 +48,8 @@ function synchronization(
   const { maxErrorMs, synchronized } = clockSync();
   const fact = findingOn("clock.sync", "clock");
   return synchronized
-    ? fact(
-      "ok",
-      `set by a time server, at most ${maxErrorMs.toFixed()} ms wrong`,
-    )
-    : fact(isCompared ? "note" : "warning", "no time server sets it", SYNC);
+    ? fact.ok(`set by a time server, at most ${maxErrorMs.toFixed()} ms wrong`)
+    : fact[isCompared ? "note" : "warning"]("no time server sets it", SYNC);
 }
 
 function describeSeconds(ms: number): string {

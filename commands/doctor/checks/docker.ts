@@ -38,8 +38,7 @@ export const dockerCheck: Check = {
     const engine = await host.engine();
     if (engine === undefined) {
       return [
-        findingOn("docker.engine", "docker")(
-          "note",
+        findingOn("docker.engine", "docker").note(
           "no daemon runs in this network namespace",
         ),
       ];
@@ -73,14 +72,12 @@ function engineFinding(
 ): Finding {
   const fact = findingOn("docker.engine", "docker");
   if (version === "") {
-    return fact(
-      "warning",
+    return fact.warning(
       "dockerd runs and does not answer on /run/docker.sock",
       "journalctl -u docker -e",
     );
   }
-  return fact(
-    "ok",
+  return fact.ok(
     version ??
       `dockerd runs${isRoot ? "" : "; only root may ask its version"}`,
   );
@@ -95,29 +92,21 @@ function settings(options: EngineOptions): Finding[] {
   const proxy = findingOn("docker.userland-proxy", "docker proxy");
   return [
     isOn("iptables", true)
-      ? iptables(
-        "ok",
-        "Docker sets its rules; it sets ip_forward when it starts",
-      )
-      : iptables(
-        "note",
+      ? iptables.ok("Docker sets its rules; it sets ip_forward when it starts")
+      : iptables.note(
         "off (--iptables=false): published ports, and masquerade " +
           "without --ip-masq, need rules of your own",
       ),
     isOn("live-restore", false)
-      ? liveRestore(
-        "note",
+      ? liveRestore.note(
         "on: while containers run, docker0 keeps its old subnet over a " +
           "restart of Docker; when the subnet changes, stop them first",
         "docker stop $(docker ps -q) && systemctl restart docker",
       )
-      : liveRestore("ok", "off: a restart of Docker restarts the containers"),
+      : liveRestore.ok("off: a restart of Docker restarts the containers"),
     isOn("userland-proxy", true)
-      ? proxy(
-        "ok",
-        "on: docker-proxy serves published ports for this host itself",
-      )
-      : proxy("ok", "off: rules alone serve published ports"),
+      ? proxy.ok("on: docker-proxy serves published ports for this host itself")
+      : proxy.ok("off: rules alone serve published ports"),
   ];
 }
 
@@ -142,8 +131,7 @@ async function overlay(
   const { network, subnetEnv: { ipMasq, mtuBytes, subnet } } = known;
   if (network === undefined || subnet === undefined) {
     return [
-      optionsFact(
-        "note",
+      optionsFact.note(
         `not compared: ${host.settings.subnetFile} does not say a subnet ` +
           "yet",
       ),
@@ -151,8 +139,7 @@ async function overlay(
   }
   if (!isSeen) {
     return [
-      optionsFact(
-        "note",
+      optionsFact.note(
         "not compared: the command line of dockerd cannot be read",
       ),
     ];
@@ -208,8 +195,7 @@ function compareOptions(
   const text = wrong.map(([name, value]) => `--${name}=${value}`).join(" ");
   if (wrong.length === 0) {
     return [
-      optionsFact(
-        "ok",
+      optionsFact.ok(
         `dockerd runs with ${
           [...wanted].map(([name, value]) => `--${name}=${value}`).join(" ")
         }`,
@@ -219,11 +205,11 @@ function compareOptions(
   const value = `dockerd runs without ${text}`;
   const fix = problem?.fix ?? "systemctl restart docker";
   if (wrong.every(([name]) => name !== "bip")) {
-    return [optionsFact("warning", value, fix)];
+    return [optionsFact.warning(value, fix)];
   }
   // Another Docker network may be on the lease.
-  return onLease === undefined ? [optionsFact("problem", value, fix)] : [
-    optionsFact("note", `${value}; ${onLease} is on the lease nevertheless`),
+  return onLease === undefined ? [optionsFact.problem(value, fix)] : [
+    optionsFact.note(`${value}; ${onLease} is on the lease nevertheless`),
   ];
 }
 
@@ -232,8 +218,7 @@ function givenTwice({ keys }: DaemonConfig): Finding[] {
   const twice = ["bip", "mtu", "ip-masq"].filter((key) => keys.has(key))
     .map((key) => `"${key}"`);
   return twice.length === 0 ? [] : [
-    optionsFact(
-      "note",
+    optionsFact.note(
       `${DAEMON_CONFIG_PATH} sets ${twice.join(" and ")}: with the ` +
         "agent's options, Docker does not start, because it has them twice",
       `remove ${twice.join(" and ")} from ${DAEMON_CONFIG_PATH}`,
@@ -244,15 +229,14 @@ function givenTwice({ keys }: DaemonConfig): Finding[] {
 function bridge({ onLease, problem }: BridgeFit, subnet: Cidr): Finding {
   const fact = findingOn("docker.bridge", "docker bridge");
   if (problem !== undefined) {
-    return fact("problem", problem.text, problem.fix);
+    return fact.problem(problem.text, problem.fix);
   }
   return onLease === undefined
-    ? fact(
-      "warning",
+    ? fact.warning(
       `no bridge is on this host's lease ${formatCidr(subnet)}`,
       "systemctl restart docker, or loden docker-network --run",
     )
-    : fact("ok", `${onLease} is on the lease`);
+    : fact.ok(`${onLease} is on the lease`);
 }
 
 function staleOptions(
@@ -268,7 +252,7 @@ function staleOptions(
     : checkStaleOptions(text, { network, subnet, subnetFile });
   return problem === undefined
     ? []
-    : [optionsFact("warning", problem.text, problem.fix)];
+    : [optionsFact.warning(problem.text, problem.fix)];
 }
 
 /** Only with a device of the overlay there are packets that Docker could drop. */
@@ -298,11 +282,11 @@ async function drops(
     }, signal);
     return [
       problem === undefined
-        ? fact("ok", "Docker's rules let packets of other hosts pass")
-        : fact("problem", problem.text, problem.fix),
+        ? fact.ok("Docker's rules let packets of other hosts pass")
+        : fact.problem(problem.text, problem.fix),
     ];
   } catch (error) {
     if (!(error instanceof FirewallError)) throw error;
-    return [fact("note", `not known: ${error.message}`)];
+    return [fact.note(`not known: ${error.message}`)];
   }
 }

@@ -26,8 +26,7 @@ export const etcdCheck: Check = {
   },
   late: ({ settings }) =>
     settings.etcdEndpoints.map((url) =>
-      findingOn("etcd.endpoint", `etcd ${url}`)(
-        "problem",
+      findingOn("etcd.endpoint", `etcd ${url}`).problem(
         "no answer in time, or this host is too busy to see it",
         reachability(url),
       )
@@ -57,8 +56,7 @@ function endpoint(report: EndpointReport, isUsable: boolean): Finding {
   const fact = findingOn("etcd.endpoint", `etcd ${url}`);
   if (failure !== undefined) {
     // The agent uses the others.
-    return fact(
-      isUsable ? "warning" : "problem",
+    return fact[isUsable ? "warning" : "problem"](
       failure.detail,
       fixFor(failure, url),
     );
@@ -74,8 +72,7 @@ function endpoint(report: EndpointReport, isUsable: boolean): Finding {
     const ctl = `etcdctl --endpoints=${url}`;
     const isFull = reason?.includes("NOSPACE") ?? false;
     const because = reason ? `: ${reason}` : "";
-    return fact(
-      isFull ? "problem" : "warning",
+    return fact[isFull ? "problem" : "warning"](
       `says that it is not healthy${because}`,
       isFull
         ? `${ctl} compact $(${ctl} endpoint status --write-out=json | ` +
@@ -85,12 +82,11 @@ function endpoint(report: EndpointReport, isUsable: boolean): Finding {
     );
   }
   return latencyMs > SLOW_MS
-    ? fact(
-      "warning",
+    ? fact.warning(
       `${words.join(", ")}: slow`,
       `etcdctl --endpoints=${url} check perf`,
     )
-    : fact("ok", words.join(", "));
+    : fact.ok(words.join(", "));
 }
 
 /** A tenth of the agent's patience with a call. */
@@ -102,13 +98,12 @@ function rights(reports: readonly EndpointReport[]): Finding[] {
   if (report === undefined) return [];
   const fact = findingOn("etcd.rights", "etcd rights");
   if (report.denied.length === 0) {
-    return [fact("ok", "may read the config, and read and write leases")];
+    return [fact.ok("may read the config, and read and write leases")];
   }
   // Several operations may need the same right.
   const byFix = new Map(report.denied.map((error) => [error.hint, error]));
   return [...byFix.values()].map(({ hint, message }) =>
-    fact(
-      "problem",
+    fact.problem(
       message,
       hint?.replace(/^grant the right: /, "")
         .replace(" ROLE ", ` ${report.role ?? "ROLE"} `),
@@ -130,11 +125,10 @@ function certificates(
     const date = new Date(ends).toISOString().slice(0, 10);
     const fact = findingOn("etcd.certificate", "certificate");
     if (days > SOON_DAYS) {
-      return [fact("ok", `${path} is valid until ${date}`)];
+      return [fact.ok(`${path} is valid until ${date}`)];
     }
     return [
-      fact(
-        days < 0 ? "problem" : "warning",
+      fact[days < 0 ? "problem" : "warning"](
         `${path} ${days < 0 ? "ended" : "ends"} on ${date}`,
         `put a new certificate into ${path}; the agent reads it by itself`,
       ),
@@ -161,8 +155,7 @@ function clearText(
   return etcdEndpoints
     .filter((url) => url.startsWith("http://") && !LOOPBACK.test(url))
     .map((url) =>
-      findingOn("etcd.clear-text", `etcd ${url}`)(
-        "warning",
+      findingOn("etcd.clear-text", `etcd ${url}`).warning(
         `the password of ${etcdUsername} is sent in clear text`,
         "serve etcd over TLS and use https:// in --etcd-endpoints, with " +
           "--etcd-cafile",

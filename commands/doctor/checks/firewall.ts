@@ -130,13 +130,12 @@ function tool(
     const isEmpty = chosen.state.kind === "unread"
       ? "; rules are not read"
       : "";
-    return fact("ok", `${chosen.version}${failed}${isEmpty}`);
+    return fact.ok(`${chosen.version}${failed}${isEmpty}`);
   }
   const reasons = candidates.map(({ state }) => state)
     .filter((state) => state.kind === "failed").map(({ reason }) => reason);
   const isNeeded = settings.ipMasq || settings.iptablesForwardRules;
-  return fact(
-    isNeeded ? "problem" : "note",
+  return fact[isNeeded ? "problem" : "note"](
     reasons.length > 0
       ? reasons.join("; ")
       : "neither iptables nor nft is on the PATH",
@@ -181,8 +180,7 @@ function writers(
   const source = network === undefined ? "NETWORK" : formatCidr(network);
   const firewalld: Finding[] = found.includes("firewalld")
     ? [
-      fact(
-        "warning",
+      fact.warning(
         "firewalld rejects packets of interfaces and sources that are in " +
           "no zone which lets them pass, whatever Loden's rules accept",
         `firewall-cmd --permanent --zone=trusted --add-source=${source} && ` +
@@ -193,8 +191,7 @@ function writers(
   const others = found.filter((writer) => writer !== "firewalld");
   return [
     ...others.length === 0 ? [] : [
-      fact(
-        others.every((writer) => writer === "Docker") ? "ok" : "note",
+      fact[others.every((writer) => writer === "Docker") ? "ok" : "note"](
         `set by ${others.join(", ")}`,
       ),
     ],
@@ -223,13 +220,12 @@ function forwardPolicy(
   if (policy === undefined) return [];
   const fact = findingOn("firewall.forward-policy", "FORWARD");
   if (policy !== "DROP") {
-    return [fact("ok", `policy ${policy}`)];
+    return [fact.ok(`policy ${policy}`)];
   }
   return settings.iptablesForwardRules
-    ? [fact("ok", "policy DROP; the agent's rules let the overlay pass")]
+    ? [fact.ok("policy DROP; the agent's rules let the overlay pass")]
     : [
-      fact(
-        "warning",
+      fact.warning(
         "policy DROP blocks the containers' traffic",
         "start the agent with --iptables-forward-rules=true",
       ),
@@ -241,8 +237,7 @@ function twoKinds({ save }: Rules): Finding[] {
   const other = /# Warning: (iptables-legacy|iptables) tables present/
     .exec(save.warning + save.text)?.[1];
   return other === undefined ? [] : [
-    findingOn("firewall.two-kinds", "firewall")(
-      "warning",
+    findingOn("firewall.two-kinds", "firewall").warning(
       "rules of iptables-legacy and of nf_tables apply at the same time; " +
         "each tool sees only its own",
       "iptables-legacy-save, and remove what it shows from the program " +

@@ -101,8 +101,7 @@ type FeatureStates = ReadonlyMap<Feature, FeatureState>;
 export const kernelFeaturesCheck: Check = {
   name: "kernel features",
   run: async (host, signal) => {
-    const release: Finding = findingOn("kernel.release", "kernel")(
-      "ok",
+    const release: Finding = findingOn("kernel.release", "kernel").ok(
       `Linux ${host.kernelRelease}, ${Deno.build.arch}`,
     );
     if (!host.isRoot) return [release, nfTables(host)];
@@ -114,7 +113,7 @@ export const kernelFeaturesCheck: Check = {
       return [
         release,
         nfTables(host),
-        findingOn("kernel.features", "features")("note", states.message),
+        findingOn("kernel.features", "features").note(states.message),
       ];
     }
     const wanted = {
@@ -199,25 +198,22 @@ function describe(
         : state.detail === ""
         ? ""
         : ` ${state.detail}`;
-      return fact("ok", `works${detail}: gives ${gives}`);
+      return fact.ok(`works${detail}: gives ${gives}`);
     }
     case "loadable":
-      return fact(
-        "ok",
+      return fact.ok(
         feature === "xdp"
           ? "not tried, because that would load veth"
           : `a module that loads itself when it is needed: gives ${gives}`,
       );
     case "untried":
-      return fact(
-        "note",
+      return fact.note(
         "not tried, because that could load a module: where the " +
           "kernel's modules are listed cannot be seen here",
       );
     case "missing": {
       const severity = severityOf(feature, states, wanted);
-      return fact(
-        severity,
+      return fact[severity](
         `missing: ${state.reason}; without it ${without}`,
         severity === "note" ? undefined : fixOf(feature, state.fix),
       );
@@ -234,8 +230,7 @@ function lackingParts(state: FeatureState | undefined): Finding[] {
   return parts.filter(({ name, problem }) =>
     problem !== undefined && !OTHERWISE_LISTED.includes(name)
   ).map(({ name, since, without }) =>
-    findingOn("kernel.bpf", "bpf")(
-      "note",
+    findingOn("kernel.bpf", "bpf").note(
       `no ${name} (Linux ${since} has it): ${without}`,
     )
   );
@@ -273,17 +268,15 @@ function nfTables({ canLoadModules, moduleState }: DoctorHost): Finding {
   const state = moduleState("nf_tables");
   switch (state) {
     case "present":
-      return fact("ok", `is there: gives ${gives}`);
+      return fact.ok(`is there: gives ${gives}`);
     case "loadable":
-      return fact(
-        "ok",
+      return fact.ok(
         `a module that loads itself when it is needed: gives ${gives}`,
       );
     case "absent":
-      return fact("note", "missing: only iptables-legacy works");
+      return fact.note("missing: only iptables-legacy works");
     case undefined:
-      return fact(
-        canLoadModules ? "note" : "ok",
+      return fact[canLoadModules ? "note" : "ok"](
         "not checked separately: see firewall",
       );
   }

@@ -40,14 +40,12 @@ function configFindings(
   if (config !== undefined) {
     const { backend, ignoredKeys, pool } = config;
     return [
-      fact(
-        "ok",
+      fact.ok(
         `${formatCidr(pool.network)}, a /${pool.subnetLength} for ` +
           `each host, backend ${backend.type}`,
       ),
       ...ignoredKeys.map(({ key, near }): Finding =>
-        fact(
-          "warning",
+        fact.warning(
           `the key ${key} has no effect` +
             (near === undefined ? "" : `; ${near} may have been meant`),
           configCommands(
@@ -62,10 +60,9 @@ function configFindings(
     const known = network === undefined
       ? ""
       : `; ${settings.subnetFile} says ${formatCidr(network)}`;
-    return [fact("note", `not known, because etcd cannot be read${known}`)];
+    return [fact.note(`not known, because etcd cannot be read${known}`)];
   }
-  return [fact(
-    "problem",
+  return [fact.problem(
     failure?.message ??
       `${settings.etcdPrefix}/config must be in etcd: there is no such key`,
     failure === undefined ? configCommands(settings)[1] : failure.hint,
@@ -105,8 +102,7 @@ function backendFindings(
   });
   if (refusal === undefined) return [];
   return [
-    findingOn("network.backend", "backend")(
-      "problem",
+    findingOn("network.backend", "backend").problem(
       refusal.message,
       refusal.hint,
     ),
@@ -119,14 +115,13 @@ function overlaps(host: DoctorHost, config: NetworkConfig): Finding[] {
   const fact = findingOn("network.overlap", "addresses");
   if (overlaps.length === 0) {
     return [
-      fact("ok", `no route and no address of this host lies in ${network}`),
+      fact.ok(`no route and no address of this host lies in ${network}`),
     ];
   }
   return overlaps.map(({ fix, kind, text }) =>
     kind === "takeover"
-      ? fact("note", `the overlay takes part of the route ${text}`)
-      : fact(
-        isServed ? "warning" : "problem",
+      ? fact.note(`the overlay takes part of the route ${text}`)
+      : fact[isServed ? "warning" : "problem"](
         `${network} overlaps ${text}`,
         fix ??
           `publish another Network: ${
@@ -142,7 +137,7 @@ function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
   const pool = config?.pool ??
     (network && subnet && { network, subnetLength: subnet.prefixLength });
   if (pool === undefined) {
-    return [fact("note", "not known, because the network is not")];
+    return [fact.note("not known, because the network is not")];
   }
   const present = config === undefined
     ? backends
@@ -152,18 +147,17 @@ function leftovers(host: DoctorHost, known: KnownNetwork): Finding[] {
     .filter(({ owner }) => config !== undefined || owner === "flannel");
   if (found.length === 0) {
     return [
-      fact("ok", `none of other backends in ${formatCidr(pool.network)}`),
+      fact.ok(`none of other backends in ${formatCidr(pool.network)}`),
     ];
   }
   const { takeOverDevices } = host.settings;
   return found.map(({ fix, owner, what }) =>
     owner === "loden"
-      ? fact("note", `${what} of an earlier backend: the agent removes it`)
+      ? fact.note(`${what} of an earlier backend: the agent removes it`)
       : takeOverDevices
-      ? fact(
-        "note",
+      ? fact.note(
         `flannel's ${what}: the agent removes it (--take-over-devices)`,
       )
-      : fact("problem", `flannel has left a ${what}, which takes packets`, fix)
+      : fact.problem(`flannel has left a ${what}, which takes packets`, fix)
   );
 }

@@ -12,8 +12,7 @@ export const rightsCheck: Check = {
   name: "rights",
   run: ({ isRoot }) =>
     isRoot ? [] : [
-      findingOn("doctor.rights", "rights")(
-        "note",
+      findingOn("doctor.rights", "rights").note(
         "not root: kernel features, firewall rules, Docker's answers, " +
           "saved state and the agent's socket are not looked at",
         "sudo loden doctor",

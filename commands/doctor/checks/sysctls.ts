@@ -39,12 +39,10 @@ function common(host: DoctorHost): Finding[] {
     const isSet = isOurs && setSysctls;
     const fact = findingOn(code, what);
     return isSet
-      ? fact(
-        "note",
+      ? fact.note(
         `${name} is ${value}; the agent sets it to ${wanted} (--set-sysctls)`,
       )
-      : fact(
-        severity === "warning" ? "problem" : "note",
+      : fact[severity === "warning" ? "problem" : "note"](
         `${name} is ${value}: ${text}`,
         fix,
       );
@@ -53,7 +51,7 @@ function common(host: DoctorHost): Finding[] {
     !found.some((finding) => finding.code === code)
   ).flatMap(([, code, what]): Finding[] => {
     const value = rightValue(code, read);
-    return value === undefined ? [] : [findingOn(code, what)("ok", value)];
+    return value === undefined ? [] : [findingOn(code, what).ok(value)];
   });
   return [...found, ...right];
 }
@@ -91,14 +89,13 @@ function unprivilegedBpf(host: DoctorHost): Finding[] {
   const fact = findingOn("sysctl.unprivileged-bpf", "bpf for users");
   return value === "0"
     ? [
-      fact(
-        "note",
+      fact.note(
         `${name} is 0: every user may load programs; Loden needs root's ` +
           "only",
         `sysctl -w ${name}=1`,
       ),
     ]
-    : [fact("ok", `${name} is ${value}`)];
+    : [fact.ok(`${name} is ${value}`)];
 }
 
 /** Every peer of these takes one. */
@@ -119,13 +116,12 @@ function neighbours(
     WITH_NEIGHBOURS.includes(config.backend.type);
   return needsOneEach && isCrowded(hosts, limit)
     ? [
-      fact(
-        "warning",
+      fact.warning(
         `${name} is ${limit}, and ${hosts} hosts need an entry each`,
         `sysctl -w ${name}=${roomFor(hosts)}`,
       ),
     ]
-    : [fact("ok", `${name} is ${limit}`)];
+    : [fact.ok(`${name} is ${limit}`)];
 }
 
 function readerOf({ readText }: DoctorHost) {

@@ -7,7 +7,7 @@
 import { CommandMissingError } from "../../../linux/command.ts";
 import { type Cidr, contains } from "../../../net/cidr.ts";
 import type { Check, DoctorHost } from "../check.ts";
-import { type Finding, findingOn } from "../finding.ts";
+import { type Finding, findingOn, type FindingsOn } from "../finding.ts";
 
 const UNITS = ["loden.service", "docker.service", "flanneld.service"] as const;
 const PROPERTIES = [
@@ -28,7 +28,7 @@ export const systemdCheck: Check = {
   run: async (host, signal) => {
     const units = await readUnits(host, signal);
     if (typeof units === "string") {
-      return [findingOn("systemd.manager", "systemd")("note", units)];
+      return [findingOn("systemd.manager", "systemd").note(units)];
     }
     const [loden, docker, flanneld] = units;
     const isInstalled = isLoaded(loden);
@@ -83,24 +83,25 @@ function isLoaded(unit: Properties): boolean {
 
 function lodenUnit(unit: Properties): Finding[] {
   const fact = findingOn("systemd.loden", "loden.service");
-  if (!isLoaded(unit)) return [fact("note", "is not installed")];
+  if (!isLoaded(unit)) return [fact.note("is not installed")];
   const active = unit.get("ActiveState") ?? "";
   const file = unit.get("UnitFileState") ?? "";
   const findings: Finding[] = [];
   if (active === "failed") {
-    findings.push(fact("problem", "has failed", "journalctl -u loden -e"));
+    findings.push(fact.problem("has failed", "journalctl -u loden -e"));
   }
   if (file === "disabled" || file === "masked") {
-    findings.push(fact(
-      "warning",
-      `is ${file}: the network does not start at boot`,
-      file === "masked"
-        ? "systemctl unmask loden && systemctl enable loden"
-        : "systemctl enable loden",
-    ));
+    findings.push(
+      fact.warning(
+        `is ${file}: the network does not start at boot`,
+        file === "masked"
+          ? "systemctl unmask loden && systemctl enable loden"
+          : "systemctl enable loden",
+      ),
+    );
   }
   findings.push(...reload(unit, fact));
-  return findings.length > 0 ? findings : [fact("ok", `${file}, ${active}`)];
+  return findings.length > 0 ? findings : [fact.ok(`${file}, ${active}`)];
 }
 
 /** Names that the options file gives Docker's options. */
@@ -137,20 +138,21 @@ function dockerUnit(unit: Properties, isBeside: boolean): Finding[] {
   ];
   const findings = reload(unit, fact);
   if (faults.length > 0) {
-    findings.unshift(fact(
-      isBeside ? "note" : "warning",
-      faults.join(", and "),
-      isBeside
-        ? undefined
-        : isOrdered
-        ? "systemctl cat docker, and in the last drop-in that sets " +
-          "ExecStart= keep $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ"
-        : DROP_IN,
-    ));
+    findings.unshift(
+      fact[isBeside ? "note" : "warning"](
+        faults.join(", and "),
+        isBeside
+          ? undefined
+          : isOrdered
+          ? "systemctl cat docker, and in the last drop-in that sets " +
+            "ExecStart= keep $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ"
+          : DROP_IN,
+      ),
+    );
   }
   return findings.length > 0
     ? findings
-    : [fact("ok", "starts after the agent, with its options")];
+    : [fact.ok("starts after the agent, with its options")];
 }
 
 /** `packaging/systemd/docker.service.d/50-loden.conf`, without its comments. */
@@ -174,12 +176,11 @@ const DROP_IN =
 
 function reload(
   unit: Properties,
-  fact: ReturnType<typeof findingOn>,
+  fact: FindingsOn,
 ): Finding[] {
   if (unit.get("NeedDaemonReload") !== "yes") return [];
   return [
-    fact(
-      "warning",
+    fact.warning(
       "has changed on disk since systemd read it",
       "systemctl daemon-reload",
     ),
@@ -195,11 +196,10 @@ function flanneldUnit(unit: Properties): Finding[] {
   const fact = findingOn("systemd.flanneld", "flanneld.service");
   return [
     isUsed
-      ? fact(
-        "warning",
+      ? fact.warning(
         "is flannel's own and starts beside Loden",
         "systemctl disable --now flanneld",
       )
-      : fact("note", "is flannel's own, and disabled"),
+      : fact.note("is flannel's own, and disabled"),
   ];
 }

@@ -24,8 +24,7 @@ export const underlayCheck: Check = {
     const underlay = underlayOf(host.settings, host.rtnetlink);
     if (underlay instanceof InterfaceError) {
       return [
-        findingOn("underlay.interface", "underlay")(
-          "problem",
+        findingOn("underlay.interface", "underlay").problem(
           underlay.message,
           underlay.hint,
         ),
@@ -68,11 +67,10 @@ function interfaceOf({ rtnetlink }: DoctorHost, underlay: Underlay): Finding[] {
   const fact = findingOn("underlay.interface", "underlay");
   const value = `${interfaceName} ${formatIpv4(address)}${outside}`;
   const state: Finding = link?.up !== true
-    ? fact("problem", `${value} is down`, `ip link set ${interfaceName} up`)
+    ? fact.problem(`${value} is down`, `ip link set ${interfaceName} up`)
     : link.carrier
-    ? fact("ok", value)
-    : fact(
-      "problem",
+    ? fact.ok(value)
+    : fact.problem(
       `${value} has no carrier`,
       `check the cable of ${interfaceName} and its other end`,
     );
@@ -80,7 +78,7 @@ function interfaceOf({ rtnetlink }: DoctorHost, underlay: Underlay): Finding[] {
     state,
     ...underlayWarnings(underlay, links, rtnetlink.addresses()).map((
       { fix, text },
-    ): Finding => fact("warning", text, fix)),
+    ): Finding => fact.warning(text, fix)),
   ];
 }
 
@@ -94,16 +92,15 @@ function mtu(
   const fact = findingOn("underlay.mtu", "MTU");
   const value = `${interfaceName} ${mtuBytes}`;
   if (mtuBytes < USUAL_MTU_BYTES) {
-    return fact(
-      "warning",
+    return fact.warning(
       `${value}: small, so packets of containers are small`,
       `ip link set ${interfaceName} mtu 1500`,
     );
   }
-  if (config === undefined) return fact("ok", value);
+  if (config === undefined) return fact.ok(value);
   const { options, type } = config.backend;
   const inner = backendOf(type).overlayMtuBytes(options, mtuBytes);
-  return fact("ok", `${value}, so the overlay has ${inner} (${type})`);
+  return fact.ok(`${value}, so the overlay has ${inner} (${type})`);
 }
 
 /** Whether the agent could open its socket. */
@@ -124,13 +121,12 @@ function port(
   const fact = findingOn("underlay.port", "port");
   return [
     isTaken
-      ? fact(
-        "problem",
+      ? fact.problem(
         `UDP ${wanted} is in use by another program`,
         `ss -lunp sport = :${wanted}, and stop what it shows, or give ` +
           "the network another Backend.Port",
       )
-      : fact("ok", `UDP ${wanted} is free`),
+      : fact.ok(`UDP ${wanted} is free`),
   ];
 }
 
@@ -143,8 +139,7 @@ function address(
   const text = formatIpv4(publicIp);
   const unasked = "no packet is sent to ask the link";
   if (leases === undefined) {
-    return fact(
-      "note",
+    return fact.note(
       `not known whether another host has ${text}: the leases in etcd ` +
         `cannot be read, and ${unasked}`,
     );
@@ -155,13 +150,12 @@ function address(
   );
   if (other !== undefined) {
     // A host without an identity yet may have been installed before.
-    return fact(
-      hostId === undefined ? "note" : "warning",
+    return fact[hostId === undefined ? "note" : "warning"](
       `another installation holds ${formatCidr(other.subnet)} for ` +
         `${text}: a former one of this host, or a host with its address`,
       `ping ${text} from a third host and compare ip neigh show ${text}; ` +
         "give one of the two another address",
     );
   }
-  return fact("ok", `${text} is in no other host's lease; ${unasked}`);
+  return fact.ok(`${text} is in no other host's lease; ${unasked}`);
 }
