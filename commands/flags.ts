@@ -22,6 +22,8 @@ const OWN = {
   commandLineOnly: true,
 } as const;
 
+const OWN_TEXT = { ...OWN, type: "string", default: "" } as const;
+
 /** For programs that parse the output. */
 export const JSON_FLAG: BoolFlag = {
   ...OWN,
@@ -38,10 +40,8 @@ export const WATCH_FLAG: BoolFlag = {
 
 /** `status`: until the agent is ready. */
 export const WAIT_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "wait",
-  type: "string",
-  default: "",
   placeholder: "DURATION",
   bareValue: "5m",
   help: "wait until the agent is ready, or until --check succeeds, for at " +
@@ -61,10 +61,8 @@ export const CHECK_FLAG: EnumFlag = {
 
 /** `metrics`: for a collector that reads files. */
 export const OUTPUT_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "output",
-  type: "string",
-  default: "",
   placeholder: "FILE",
   help: "write to FILE in one step in place of printing",
 };
@@ -120,10 +118,8 @@ export const WEB_FLAG: BoolFlag = {
 
 /** `monitor`: events of one host. */
 export const PEER_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "peer",
-  type: "string",
-  default: "",
   placeholder: "HOST",
   help: "show only what concerns HOST: a subnet or an address, also of a " +
     "host that is no peer",
@@ -131,10 +127,8 @@ export const PEER_FLAG: StringFlag = {
 
 /** `monitor`: drops of some kinds. */
 export const REASON_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "reason",
-  type: "string",
-  default: "",
   placeholder: "LIST",
   help: "show only drops for these reasons, separated by commas: " +
     "rx.drop.unknownSender, or unknownSender",
@@ -142,10 +136,8 @@ export const REASON_FLAG: StringFlag = {
 
 /** `monitor`: for Wireshark. */
 export const PCAP_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "pcap",
-  type: "string",
-  default: "",
   placeholder: "FILE",
   help:
     "write the dropped packets to FILE as well, which must not exist, for " +
@@ -182,10 +174,8 @@ export const RUN_FLAG: BoolFlag = {
 
 /** `bundle`: where the archive goes. */
 export const ARCHIVE_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "output",
-  type: "string",
-  default: "",
   placeholder: "FILE",
   help: "write the archive to FILE, not to loden-bundle-TIME.tar.gz here",
 };
@@ -205,10 +195,8 @@ export const APPLY_DRY_RUN_FLAG: BoolFlag = {
 
 /** `cloud-config apply`: a host that is not running. */
 export const ROOT_FLAG: StringFlag = {
-  ...OWN,
+  ...OWN_TEXT,
   name: "root",
-  type: "string",
-  default: "",
   placeholder: "DIR",
   help: "write below DIR, the root of a host that is not running",
 };

@@ -32,6 +32,15 @@ import {
   WEB_FLAG,
 } from "./flags.ts";
 
+/** Which agent, and where it runs. */
+const PLACE = agentFlags(["etcd-prefix", "run-dir", "config"]);
+const PLACE_AND_STATE = agentFlags([
+  "etcd-prefix",
+  "run-dir",
+  "state-dir",
+  "config",
+]);
+
 /** In the order of `loden help`. */
 export const commandTable: readonly CommandEntry[] = [
   {
@@ -46,24 +55,14 @@ export const commandTable: readonly CommandEntry[] = [
     synopsis:
       "[--json|--watch|--check=WORD|--web] [--wait[=DURATION]] [FLAG]...",
     help: "show the state of the running agent",
-    flags: [
-      JSON_FLAG,
-      WATCH_FLAG,
-      WAIT_FLAG,
-      CHECK_FLAG,
-      WEB_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
-    ],
+    flags: [JSON_FLAG, WATCH_FLAG, WAIT_FLAG, CHECK_FLAG, WEB_FLAG, ...PLACE],
     load: () => import("./status/status.ts"),
   },
   {
     name: "metrics",
     synopsis: "[--output=FILE] [FLAG]...",
     help: "print the metrics of the running agent, for a file collector",
-    flags: [
-      OUTPUT_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
-    ],
+    flags: [OUTPUT_FLAG, ...PLACE],
     load: () => import("./metrics/metrics.ts"),
   },
   {
@@ -85,7 +84,7 @@ export const commandTable: readonly CommandEntry[] = [
       SIZE_FLAG,
       SEND_FLAG,
       JSON_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
+      ...PLACE_AND_STATE,
     ],
     load: () => import("./explain/explain.ts"),
   },
@@ -93,13 +92,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: "monitor",
     synopsis: "[--peer=HOST] [--reason=LIST] [--json] [--pcap=FILE] [FLAG]...",
     help: "show dropped packets and changes as they happen",
-    flags: [
-      JSON_FLAG,
-      PEER_FLAG,
-      REASON_FLAG,
-      PCAP_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "config"]),
-    ],
+    flags: [JSON_FLAG, PEER_FLAG, REASON_FLAG, PCAP_FLAG, ...PLACE],
     load: () => import("./monitor/monitor.ts"),
   },
   {
@@ -148,29 +141,21 @@ export const commandTable: readonly CommandEntry[] = [
     name: "firewall show",
     synopsis: "[--json] [FLAG]...",
     help: "show the firewall rules of this network, and which are missing",
-    flags: [JSON_FLAG, ...agentFlags(["etcd-prefix", "run-dir", "config"])],
+    flags: [JSON_FLAG, ...PLACE],
     load: () => import("./firewall_show.ts"),
   },
   {
     name: "cleanup",
     synopsis: "[--dry-run] [--state] [FLAG]...",
     help: "remove what a stopped agent left on this host",
-    flags: [
-      DRY_RUN_FLAG,
-      STATE_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
-    ],
+    flags: [DRY_RUN_FLAG, STATE_FLAG, ...PLACE_AND_STATE],
     load: () => import("./cleanup/cleanup.ts"),
   },
   {
     name: "bundle",
     synopsis: "[--output=FILE] [--anonymize] [FLAG]...",
     help: "gather what a bug report needs in one archive, without secrets",
-    flags: [
-      ARCHIVE_FLAG,
-      ANONYMIZE_FLAG,
-      ...agentFlags(["etcd-prefix", "run-dir", "state-dir", "config"]),
-    ],
+    flags: [ARCHIVE_FLAG, ANONYMIZE_FLAG, ...PLACE_AND_STATE],
     load: () => import("./bundle/bundle.ts"),
   },
   {
