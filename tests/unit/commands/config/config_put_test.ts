@@ -19,11 +19,24 @@ import { FakeEtcd, FakeRegistry } from "../../../fakes/fake_registry.ts";
 const CONFIG = '{ "Network": "10.1.0.0/16" }';
 
 /** What this machine has must not matter. */
-const noOverlaps = () => [];
+const nothing = () => [];
 const NO_AGENT: SettingsHost = {
   findAgent: () => Promise.resolve(undefined),
   readText: () => undefined,
 };
+
+/** By default on a host with nothing that matters. */
+function publish(
+  io: FakeCommandIo,
+  access: RegistryAccess,
+  { overlaps = nothing, leftovers = nothing, host = NO_AGENT }: {
+    overlaps?: Parameters<typeof put>[2];
+    leftovers?: Parameters<typeof put>[3];
+    host?: SettingsHost;
+  } = {},
+): Promise<number> {
+  return put(io.as("config put"), access, overlaps, leftovers, host);
+}
 
 function rig() {
   const clock = new FakeClock();
@@ -39,18 +52,12 @@ function rig() {
 Deno.test("a config is created once, and a repetition writes nothing", async () => {
   const { etcd, access } = rig();
   const first = new FakeCommandIo([CONFIG]);
-  assertEquals(
-    await put(first.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(first, access), 0);
   assertEquals(first.out, "created /coreos.com/network/config\n");
   assertEquals(etcd.config?.value, CONFIG);
   const { revision } = etcd;
   const again = new FakeCommandIo(['{"Network":"10.1.0.0/16"}']);
-  assertEquals(
-    await put(again.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(again, access), 0);
   assertStringIncludes(again.out, "nothing is written");
   assertEquals(etcd.revision, revision);
 });
@@ -60,7 +67,7 @@ Deno.test("spaces and the order of keys are no other config", async () => {
   etcd.putConfig('{ "SubnetLen": 25, "Network": "10.1.0.0/16" }');
   const { revision } = etcd;
   const io = new FakeCommandIo(['{"Network":"10.1.0.0/16","SubnetLen":25}']);
-  await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT);
+  await publish(io, access);
   assertStringIncludes(io.out, "nothing is written");
   assertEquals(etcd.revision, revision);
 });
@@ -69,10 +76,7 @@ Deno.test("another config replaces the one that is there, and names it", async (
   const { etcd, access } = rig();
   etcd.putConfig('{"Network":"10.2.0.0/16"}');
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(io, access), 0);
   assertStringIncludes(io.out, 'is replaced; it was {"Network":"10.2.0.0/16"}');
   assertEquals(etcd.config?.value, CONFIG);
 });
@@ -83,7 +87,7 @@ Deno.test("what a config was does not show its preshared key", async () => {
     '{"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"c2VjcmV0"}}',
   );
   const io = new FakeCommandIo([CONFIG]);
-  await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT);
+  await publish(io, access);
   assertStringIncludes(
     io.out,
     'it was {"Network":"10.2.0.0/16","Backend":{"Type":"wireguard","psk":"hidden"}}',
@@ -94,10 +98,7 @@ Deno.test("what a config was cannot talk to the terminal", async () => {
   const { etcd, access } = rig();
   etcd.putConfig("\x1b[31m\n");
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(io, access), 0);
   assertStringIncludes(io.out, "it was ?[31m?\n");
 });
 
@@ -110,10 +111,7 @@ Deno.test("two hosts that publish at once: the second sees the first one's", asy
     etcd.putConfig(CONFIG);
   };
   const io = new FakeCommandIo([CONFIG]);
-  assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(io, access), 0);
   assertStringIncludes(io.out, "nothing is written");
 });
 
@@ -121,24 +119,13 @@ Deno.test("a config that the checks refuse is not written, unless forced", async
   const { etcd, access } = rig();
   const bad = '{ "Network": "10.1.0.0/16", "SubnetLen": 31 }';
   await assertRejects(
-    () =>
-      put(
-        new FakeCommandIo([bad]).as("config put"),
-        access,
-        noOverlaps,
-        noOverlaps,
-        NO_AGENT,
-      ),
+    () => publish(new FakeCommandIo([bad]), access),
     SettingsError,
     "SubnetLen",
   );
   assertEquals(etcd.config, undefined);
   assertEquals(
-    await put(
-      new FakeCommandIo(["--force", bad]).as("config put"),
-      access,
-      noOverlaps,
-    ),
+    await publish(new FakeCommandIo(["--force", bad]), access),
     0,
   );
   assertEquals(etcd.config?.value, bad);
@@ -149,10 +136,7 @@ Deno.test("a key without a meaning is pointed out", async () => {
   const io = new FakeCommandIo([
     '{ "Network": "10.1.0.0/16", "SubnetLne": 24 }',
   ]);
-  assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(io, access), 0);
   assertStringIncludes(
     io.err,
     "SubnetLne is an unknown key and has no effect: did you mean SubnetLen?",
@@ -163,14 +147,7 @@ Deno.test("the config is exactly one word", async () => {
   const { access } = rig();
   for (const argv of [[], ["{", "}"]]) {
     await assertRejects(
-      () =>
-        put(
-          new FakeCommandIo(argv).as("config put"),
-          access,
-          noOverlaps,
-          noOverlaps,
-          NO_AGENT,
-        ),
+      () => publish(new FakeCommandIo(argv), access),
       UsageError,
       "one word",
     );
@@ -181,13 +158,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
   const { clock, etcd, access } = rig();
   etcd.fault = "refused";
   const io = new FakeCommandIo([CONFIG]);
-  const running = put(
-    io.as("config put"),
-    access,
-    noOverlaps,
-    noOverlaps,
-    NO_AGENT,
-  );
+  const running = publish(io, access);
   await clock.advance(8_000);
   etcd.fault = undefined;
   await clock.advance(8_000);
@@ -199,11 +170,7 @@ Deno.test("etcd that is being started is waited for, and the reason said once", 
 Deno.test("etcd that stays away ends the command in time", async () => {
   const { clock, etcd, access } = rig();
   etcd.fault = "unreachable";
-  const running = put(
-    new FakeCommandIo([CONFIG]).as("config put"),
-    access,
-    noOverlaps,
-  );
+  const running = publish(new FakeCommandIo([CONFIG]), access);
   running.catch(() => {});
   await clock.advance(20_000);
   await assertRejects(() => running, EtcdUnavailableError, "within 20 seconds");
@@ -213,14 +180,7 @@ Deno.test("a wrong password is no matter of waiting", async () => {
   const { etcd, access } = rig();
   etcd.fault = "auth";
   await assertRejects(
-    () =>
-      put(
-        new FakeCommandIo([CONFIG]).as("config put"),
-        access,
-        noOverlaps,
-        noOverlaps,
-        NO_AGENT,
-      ),
+    () => publish(new FakeCommandIo([CONFIG]), access),
     RegistryError,
   );
 });
@@ -269,38 +229,18 @@ Deno.test("a network that this host has no room for is not written, unless force
   } as const;
   const refused = await assertRejects(
     () =>
-      put(
-        new FakeCommandIo([CONFIG]).as("config put"),
-        access,
-        () => [overlap],
-      ),
+      publish(new FakeCommandIo([CONFIG]), access, {
+        overlaps: () => [overlap],
+      }),
     NetworkOverlapError,
     "10.0.0.0/8 via 192.0.2.1 dev eth0",
   );
   assertStringIncludes(refused.hint!, "--force");
   assertEquals(etcd.config, undefined);
   const forced = new FakeCommandIo(["--force", CONFIG]);
-  assertEquals(
-    await put(
-      forced.as("config put"),
-      access,
-      () => [overlap],
-      noOverlaps,
-      NO_AGENT,
-    ),
-    0,
-  );
+  assertEquals(await publish(forced, access, { overlaps: () => [overlap] }), 0);
   const again = new FakeCommandIo([CONFIG]);
-  assertEquals(
-    await put(
-      again.as("config put"),
-      access,
-      () => [overlap],
-      noOverlaps,
-      NO_AGENT,
-    ),
-    0,
-  );
+  assertEquals(await publish(again, access, { overlaps: () => [overlap] }), 0);
   assertStringIncludes(again.out, "nothing is written");
 });
 
@@ -308,10 +248,7 @@ async function notesOf(before: string, after: string): Promise<string> {
   const { etcd, access } = rig();
   etcd.putConfig(before);
   const io = new FakeCommandIo([after]);
-  assertEquals(
-    await put(io.as("config put"), access, noOverlaps, noOverlaps, NO_AGENT),
-    0,
-  );
+  assertEquals(await publish(io, access), 0);
   return io.err;
 }
 const withBackend = (backend: unknown) =>
@@ -338,13 +275,7 @@ Deno.test("what flannel has left on this host is named when a config is publishe
     fix: "ip link delete flannel.1",
     remove: () => {},
   } as const;
-  await put(
-    io.as("config put"),
-    access,
-    noOverlaps,
-    () => [leftover],
-    NO_AGENT,
-  );
+  await publish(io, access, { leftovers: () => [leftover] });
   assertStringIncludes(io.err, "device flannel.1 with 2 routes");
   assertStringIncludes(io.err, "ip link delete flannel.1");
 });
@@ -371,7 +302,7 @@ Deno.test("without settings of their own, the commands use the etcd of the runni
     readText: () => undefined,
   };
   const io = new FakeCommandIo([CONFIG]);
-  await put(io.as("config put"), watched, noOverlaps, noOverlaps, agent);
+  await publish(io, watched, { host: agent });
   assertEquals(io.out, "created /a/config\n");
   await get(new FakeCommandIo().as("config get"), watched, agent);
   const given = new FakeCommandIo(["--etcd-endpoints=http://192.0.2.1:2379"]);
