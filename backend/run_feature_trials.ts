@@ -39,7 +39,7 @@ export async function runFeatureTrials(
   };
   worker.postMessage(features);
   try {
-    const result = await abortable(answer.promise, signal);
+    const result: TrialAnswer = await abortable(answer.promise, signal);
     if ("failure" in result) throw new TrialFailedError(result.failure);
     return result.trials;
   } finally {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import { basename, dirname, join } from "node:path/posix";
 import { FileWriteError } from "./file_errors.ts";
 import { systemRandom } from "./random.ts";
@@ -56,7 +57,7 @@ export async function writeFileAtomically(
     const mode = modeOf(options, present);
     const isRight = present !== undefined && isOurs(present) &&
       permissionsOf(present) === mode && options.owner === undefined &&
-      isEqual(await Deno.readFile(target), bytes);
+      equals(await Deno.readFile(target), bytes);
     if (!isRight) await replaceFile(target, bytes, mode, options.owner);
   } catch (error) {
     throw new FileWriteError(path, error);
@@ -79,10 +80,6 @@ function isOurs({ uid }: Deno.FileInfo): boolean {
 
 function permissionsOf({ mode }: Deno.FileInfo): number {
   return (mode ?? 0) & 0o7777;
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 /** A rename would replace a directory or `/dev/null` with a file. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import asc from "assemblyscript/asc";
 import { MEMORY_PAGES } from "../backend/udp/tun/shared_state.ts";
 
@@ -44,16 +45,12 @@ async function compile(): Promise<Uint8Array> {
   return result;
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 if (import.meta.main) {
   const compiled = await compile();
   if (!Deno.args.includes("--check")) {
     await Deno.writeFile(RESULT, compiled);
     console.log(`${RESULT}: ${compiled.length} bytes`);
-  } else if (!sameBytes(compiled, await Deno.readFile(RESULT))) {
+  } else if (!equals(compiled, await Deno.readFile(RESULT))) {
     console.error(
       `${RESULT} is not what ${SOURCE} compiles to: run deno task build:wasm`,
     );

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import type {
   WireguardDevice,
   WireguardEndpoint,
@@ -165,7 +166,7 @@ function differenceOf(
   const { allowedIps, endpoint, keepaliveSeconds, presharedKey } = entry;
   const change: WireguardPeerChange = {
     publicKey: entry.publicKey,
-    ...isSameBytes(presharedKey, actual.presharedKey ?? NO_KEY)
+    ...equals(presharedKey, actual.presharedKey ?? NO_KEY)
       ? {}
       : { presharedKey },
     ...isLost(endpoint, actual, context) ? { endpoint } : {},
@@ -201,10 +202,6 @@ function hasAddresses(
   const present = new Set(allowedIps.map(formatCidr));
   return allowedIpv6 === 0 && present.size === wanted.length &&
     wanted.every((cidr) => present.has(formatCidr(cidr)));
-}
-
-function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import { exitCodes } from "../../agent/exit_codes.ts";
 import {
   ENVIRONMENT_FILE,
@@ -153,10 +154,8 @@ async function differs(path: string, file: PlannedFile): Promise<boolean> {
   );
   if (found === undefined) return true;
   const [present, { mode }] = found;
-  const wanted = bytesOf(file);
   return (mode ?? 0) % 0o10000 !== file.mode ||
-    present.length !== wanted.length ||
-    present.some((byte, index) => byte !== wanted[index]);
+    !equals(present, bytesOf(file));
 }
 
 function bytesOf({ content }: PlannedFile): Uint8Array {

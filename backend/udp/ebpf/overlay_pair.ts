@@ -10,6 +10,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import type { DeviceFeature, Ethtool } from "../../../linux/ethtool.ts";
 import { onlineCpus } from "../../../linux/cpu_list.ts";
 import { ERRNO } from "../../../linux/errno.ts";
@@ -50,8 +51,8 @@ export function findOverlayPair(
     link.alias === alias && link.kind === "veth"
   );
   const { mac, peerMac } = ownershipOf(alias);
-  const peer = ours.find((link) => isEqual(link.mac, peerMac));
-  const device = ours.find((link) => isEqual(link.mac, mac)) ??
+  const peer = ours.find((link) => equals(link.mac, peerMac));
+  const device = ours.find((link) => equals(link.mac, mac)) ??
     ours.find(({ index }) => index === peer?.peerIndex) ??
     ours.toSorted((a, b) => a.mtuBytes - b.mtuBytes)[0];
   const hop = ours.find(({ index }) => index === device?.peerIndex);
@@ -111,9 +112,9 @@ function removeHalfMade(
 ): void {
   const links = rtnetlink.links()
     .filter(({ alias, kind }) => alias === "" && kind === "veth");
-  for (const { index, peerIndex } of links.filter((e) => isEqual(e.mac, mac))) {
+  for (const { index, peerIndex } of links.filter((e) => equals(e.mac, mac))) {
     const other = links.find((link) => link.index === peerIndex);
-    if (other !== undefined && isEqual(other.mac, peerMac)) {
+    if (other !== undefined && equals(other.mac, peerMac)) {
       rtnetlink.deleteLink(index);
     }
   }
@@ -156,10 +157,6 @@ function ensureFeatures(
   if (wrong.length === 0) return false;
   ethtool.setFeatures(name, Object.fromEntries(wrong));
   return true;
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
 /** TCP in all its kinds, and UDP; tunnels' packets are not met here. */

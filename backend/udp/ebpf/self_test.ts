@@ -8,6 +8,7 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import type { Bpf, BpfMap } from "../../../linux/bpf/bpf.ts";
 import { internetChecksum } from "../../../net/checksum.ts";
 import { type Cidr, cidrOf } from "../../../net/cidr.ts";
@@ -71,7 +72,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   const out = bpf.testRun(egress, { data: frame(sent) });
   if (
     out.returnValue !== VERDICT.REDIRECT ||
-    !isEqual(out.data.subarray(INNER_IP), sent) ||
+    !equals(out.data.subarray(INNER_IP), sent) ||
     destination(out.data) !== PEER_ADDRESS
   ) {
     throw new TestPacketLostError("to the underlay", out.returnValue);
@@ -90,7 +91,7 @@ export function passTestPackets(bpf: Bpf, host: HostConstants): void {
   });
   if (
     into.returnValue !== VERDICT.REDIRECT ||
-    !isEqual(into.data.subarray(ETHERNET.BYTES), received)
+    !equals(into.data.subarray(ETHERNET.BYTES), received)
   ) {
     throw new TestPacketLostError("from the underlay", into.returnValue);
   }
@@ -135,8 +136,4 @@ function frame(packet: Uint8Array): Uint8Array {
 function destination(frame: Uint8Array): number {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   return view.getUint32(OUTER_IP + IPV4.DESTINATION);
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
