@@ -6,7 +6,7 @@
 
 import { exitCodes } from "../agent/exit_codes.ts";
 import { type Footprint, readFootprint } from "../agent/instance/footprint.ts";
-import { ownDevices } from "../agent/instance/own_devices.ts";
+import { ownDevices, readDevices } from "../agent/instance/own_devices.ts";
 import { instancePaths } from "../agent/instance/instance.ts";
 import type { FirewallRules } from "../host/firewall/firewall.ts";
 import {
@@ -15,7 +15,6 @@ import {
   type RuleSetState,
 } from "../host/firewall/firewall_report.ts";
 import { selectFirewall } from "../host/firewall/select_firewall.ts";
-import { readHostNetworks } from "../host/network_fit.ts";
 import { type CommandRunner, HostCommandRunner } from "../linux/command.ts";
 import { KernelRtnetlink } from "../linux/netlink/kernel_rtnetlink.ts";
 import { type Cidr, formatCidr } from "../net/cidr.ts";
@@ -71,8 +70,8 @@ function overlayDeviceOf(
   subnet: Cidr,
 ): string | undefined {
   using rtnetlink = new KernelRtnetlink();
-  const host = readHostNetworks(rtnetlink);
-  return ownDevices(etcdPrefix, host, subnet.address)[0]?.name;
+  return ownDevices(etcdPrefix, readDevices(rtnetlink), subnet.address)[0]
+    ?.name;
 }
 
 function toJson(

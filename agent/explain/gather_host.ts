@@ -7,7 +7,12 @@
 import { backendOf, isBackend } from "../../backend/backends.ts";
 import { parseCidr } from "../../net/cidr.ts";
 import { parseIpv4 } from "../../net/ipv4.ts";
-import { ownDevices } from "../instance/own_devices.ts";
+import {
+  type HostDevices,
+  NO_DEVICES,
+  ownDevices,
+  readDevices,
+} from "../instance/own_devices.ts";
 import { deviceAlias, type Footprint } from "../instance/footprint.ts";
 import type { PeerStatus, StatusSnapshot } from "../status/status_snapshot.ts";
 import {
@@ -19,21 +24,18 @@ import {
   valueOf,
 } from "./fact.ts";
 import type { HostReader } from "./host_reader.ts";
-import type { Devices, OverlayFacts, PeerFacts } from "./snapshot.ts";
+import type { OverlayFacts, PeerFacts } from "./snapshot.ts";
 
 /** See the module. */
 export interface HostFacts {
-  readonly devices: Fact<Devices>;
+  readonly devices: Fact<HostDevices>;
   readonly overlay: Fact<OverlayFacts>;
   readonly peers: Fact<readonly PeerFacts[]>;
 }
 
 /** Devices, the overlay and its peers. */
 export async function gatherHost(reader: HostReader): Promise<HostFacts> {
-  const devices = factOf(() => ({
-    links: reader.rtnetlink.links(),
-    addresses: reader.rtnetlink.addresses(),
-  }));
+  const devices = factOf(() => readDevices(reader.rtnetlink));
   const [status, footprint] = await Promise.all([
     asyncFactOf(() => reader.status()),
     asyncFactOf(() => reader.footprint()),
@@ -51,7 +53,7 @@ export async function gatherHost(reader: HostReader): Promise<HostFacts> {
 function overlayFacts(
   status: Fact<StatusSnapshot>,
   footprint: Fact<Footprint | undefined>,
-  devices: Fact<Devices>,
+  devices: Fact<HostDevices>,
 ): Fact<OverlayFacts> {
   const left = valueOf(footprint);
   const { backend, network, overlay, subnet, underlay } = valueOf(status) ?? {};
@@ -68,7 +70,7 @@ function overlayFacts(
     );
   }
   const prefix = valueOf(status)?.etcdPrefix ?? left?.etcdPrefix;
-  const host = valueOf(devices) ?? { links: [], addresses: [] };
+  const host = valueOf(devices) ?? NO_DEVICES;
   const ours = prefix === undefined
     ? []
     : host.links.filter(({ alias }) => alias === deviceAlias(prefix));

@@ -18,13 +18,13 @@ import { SystemCallError } from "../../linux/errno.ts";
 import type { RouteQuery, Rtnetlink } from "../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import type { OuterTraffic } from "../../net/underlay.ts";
+import type { HostDevices } from "../instance/own_devices.ts";
 import { asyncFactOf, type Fact, factOf, seen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import type { HostReader } from "./host_reader.ts";
 import { isOwn } from "./place.ts";
 import type {
   ContainerSearch,
-  Devices,
   FirewallFacts,
   ReceiveSnapshot,
   RouteFacts,
@@ -34,7 +34,7 @@ import type {
 export async function gatherBehind(
   reader: HostReader,
   { destination, source }: Flow,
-  bridge: Devices["links"][number] | undefined,
+  bridge: HostDevices["links"][number] | undefined,
 ): Promise<Pick<ReceiveSnapshot, "container" | "neighbour">> {
   if (bridge === undefined) {
     return { container: undefined, neighbour: undefined };
@@ -67,7 +67,7 @@ export function filteredTraffic(
 /** What every packet of the flow has in common at all hooks. */
 export function innerPacket(
   { destination, port, protocol, sizeBytes, source }: Flow,
-  host: Devices,
+  host: HostDevices,
 ): Omit<TestPacket, "hook" | "arrivesOn" | "leavesBy" | "isSourceRouted"> {
   return {
     source,

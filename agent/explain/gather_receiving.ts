@@ -6,6 +6,7 @@
  */
 
 import type { Ipv4 } from "../../net/ipv4.ts";
+import { NO_DEVICES } from "../instance/own_devices.ts";
 import { asyncFactOf, factOf, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import type { HostFacts } from "./gather_host.ts";
@@ -30,7 +31,7 @@ export async function gatherReceiving(
   outerSource: Ipv4 | undefined,
   signal: AbortSignal,
 ): Promise<ReceiveSnapshot> {
-  const host = valueOf(devices) ?? { links: [], addresses: [] };
+  const host = valueOf(devices) ?? NO_DEVICES;
   const own = valueOf(overlay);
   const peer = peerOf(valueOf(peers) ?? [], flow.source);
   const outer = peer &&

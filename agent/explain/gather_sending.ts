@@ -5,6 +5,7 @@
  * @module
  */
 
+import { NO_DEVICES } from "../instance/own_devices.ts";
 import { asyncFactOf, factOf, unseen, valueOf } from "./fact.ts";
 import type { Flow } from "./flow.ts";
 import type { HostFacts } from "./gather_host.ts";
@@ -36,7 +37,7 @@ export async function gatherSending(
   flow: Flow,
   signal: AbortSignal,
 ): Promise<SendSnapshot> {
-  const host = valueOf(devices) ?? { links: [], addresses: [] };
+  const host = valueOf(devices) ?? NO_DEVICES;
   const bridge = isOwn(host, flow.source)
     ? undefined
     : linkOf(host, flow.source);

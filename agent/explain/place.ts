@@ -12,16 +12,17 @@ import type {
 } from "../../linux/netlink/rtnetlink.ts";
 import { cidrOf, contains } from "../../net/cidr.ts";
 import { formatIpv4, type Ipv4 } from "../../net/ipv4.ts";
-import type { Devices, PeerFacts, RouteFacts, Way } from "./snapshot.ts";
+import type { HostDevices } from "../instance/own_devices.ts";
+import type { PeerFacts, RouteFacts, Way } from "./snapshot.ts";
 
 /** Whether an address is one of this host's own. */
-export function isOwn({ addresses }: Devices, address: Ipv4): boolean {
+export function isOwn({ addresses }: HostDevices, address: Ipv4): boolean {
   return addresses.some((each) => each.address === address);
 }
 
 /** The address of a device on whose link `address` is; the longest prefix. */
 export function linkAddressOf(
-  { addresses }: Devices,
+  { addresses }: HostDevices,
   address: Ipv4,
 ): LinkAddress | undefined {
   return addresses.filter((each) =>
@@ -31,14 +32,14 @@ export function linkAddressOf(
 }
 
 /** The device on whose link an address is. */
-export function linkOf(devices: Devices, address: Ipv4): Link | undefined {
+export function linkOf(devices: HostDevices, address: Ipv4): Link | undefined {
   const found = linkAddressOf(devices, address);
   return devices.links.find(({ index }) => index === found?.interfaceIndex);
 }
 
 /** The device of a route; `undefined` if there is no route or device. */
 export function linkOfRoute(
-  { links }: Pick<Devices, "links">,
+  { links }: Pick<HostDevices, "links">,
   route: RouteFacts | undefined,
 ): Link | undefined {
   return route?.kind === "found"
@@ -47,7 +48,7 @@ export function linkOfRoute(
 }
 
 /** `10.1.5.1/24` of the device on whose link an address is. */
-export function linkAddressText(devices: Devices, address: Ipv4): string {
+export function linkAddressText(devices: HostDevices, address: Ipv4): string {
   const found = linkAddressOf(devices, address);
   return found === undefined
     ? "no address"

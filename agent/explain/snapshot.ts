@@ -10,21 +10,15 @@ import type { HookVerdict } from "../../host/firewall/evaluate/chains.ts";
 import type { PacketFate } from "../../host/firewall/trace/parse_trace.ts";
 import type {
   Link,
-  LinkAddress,
   NeighbourEntry,
   RouteAnswer,
 } from "../../linux/netlink/rtnetlink.ts";
 import type { Cidr } from "../../net/cidr.ts";
 import type { Finding } from "../../net/finding.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
+import type { HostDevices } from "../instance/own_devices.ts";
 import type { Fact } from "./fact.ts";
 import type { Flow } from "./flow.ts";
-
-/** The links and addresses of this host. */
-export interface Devices {
-  readonly links: readonly Link[];
-  readonly addresses: readonly LinkAddress[];
-}
 
 /** The overlay as this host's agent, or what it left, describes it. */
 export interface OverlayFacts {
@@ -127,7 +121,7 @@ export interface FirewallFacts {
 /** The facts about the sending host. */
 export interface SendSnapshot {
   readonly flow: Flow;
-  readonly devices: Fact<Devices>;
+  readonly devices: Fact<HostDevices>;
   readonly overlay: Fact<OverlayFacts>;
   readonly peers: Fact<readonly PeerFacts[]>;
   /** The one that has the lease of the destination. */
@@ -188,7 +182,7 @@ export interface ReceiveSnapshot {
   readonly flow: Flow;
   /** From where the sender says that its outer packets come. */
   readonly outerSource: Ipv4 | undefined;
-  readonly devices: Fact<Devices>;
+  readonly devices: Fact<HostDevices>;
   readonly overlay: Fact<OverlayFacts>;
   readonly peers: Fact<readonly PeerFacts[]>;
   readonly settings: ReadonlyMap<string, string>;

@@ -4,9 +4,29 @@
  * @module
  */
 
-import type { Link, LinkAddress } from "../../linux/netlink/rtnetlink.ts";
+import type {
+  Link,
+  LinkAddress,
+  RtnetlinkReader,
+} from "../../linux/netlink/rtnetlink.ts";
 import type { Ipv4 } from "../../net/ipv4.ts";
 import { deviceAlias } from "./footprint.ts";
+
+/** This host's devices and their addresses. */
+export interface HostDevices {
+  readonly addresses: readonly LinkAddress[];
+  readonly links: readonly Link[];
+}
+
+/** Where they cannot be seen. */
+export const NO_DEVICES: HostDevices = { addresses: [], links: [] };
+
+/** Without the routes, of which there may be thousands. */
+export function readDevices(
+  rtnetlink: Pick<RtnetlinkReader, "addresses" | "links">,
+): HostDevices {
+  return { addresses: rtnetlink.addresses(), links: rtnetlink.links() };
+}
 
 /**
  * Those with an address, or with this one: of a pair, the end that the host
@@ -14,10 +34,7 @@ import { deviceAlias } from "./footprint.ts";
  */
 export function ownDevices(
   etcdPrefix: string,
-  { addresses, links }: {
-    readonly addresses: readonly LinkAddress[];
-    readonly links: readonly Link[];
-  },
+  { addresses, links }: HostDevices,
   address?: Ipv4,
 ): Link[] {
   const alias = deviceAlias(etcdPrefix);

@@ -14,6 +14,7 @@ import {
   unknown,
 } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
+import { NO_DEVICES } from "../../instance/own_devices.ts";
 import { valueOf } from "../fact.ts";
 import { isOwn, linkAddressText, linkOf, peerOf } from "../place.ts";
 import type { ReceiveSnapshot } from "../snapshot.ts";
@@ -124,7 +125,7 @@ function judgeRoute(snapshot: ReceiveSnapshot): Judgement {
     ? undefined
     : judgeReversePath(snapshot, errno, arrivesOn);
   if (filtered !== undefined) return filtered;
-  const host = valueOf(devices) ?? { addresses: [], links: [] };
+  const host = valueOf(devices) ?? NO_DEVICES;
   if (errno === ERRNO.EINVAL && isOwn(host, flow.source)) {
     return drop(
       `${sourceText(flow)} is taken twice: the receiving host has it, too`,

@@ -5,6 +5,7 @@
  */
 
 import type { Finding, Judgement } from "../../../net/finding.ts";
+import { NO_DEVICES } from "../../instance/own_devices.ts";
 import { valueOf } from "../fact.ts";
 import { isOwn, linkOf } from "../place.ts";
 import type { SendSnapshot } from "../snapshot.ts";
@@ -62,6 +63,6 @@ function judgeArrival(
 ): Judgement | undefined {
   const link = container === undefined || isBridged
     ? undefined
-    : linkOf(valueOf(devices) ?? { addresses: [], links: [] }, flow.source);
+    : linkOf(valueOf(devices) ?? NO_DEVICES, flow.source);
   return link && judgeForwarding(settings, link.name);
 }

@@ -7,6 +7,7 @@
 import { shellWord } from "../../../linux/shell_word.ts";
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
+import { NO_DEVICES } from "../../instance/own_devices.ts";
 import { valueOf } from "../fact.ts";
 import { linkAddressOf } from "../place.ts";
 import type { SendSnapshot } from "../snapshot.ts";
@@ -25,7 +26,7 @@ export function judgeContainer(
   }
   const { deviceName, isUp, mtuBytes, route } = inside.value;
   const bridge = linkAddressOf(
-    valueOf(devices) ?? { addresses: [], links: [] },
+    valueOf(devices) ?? NO_DEVICES,
     flow.source,
   );
   if (route.kind === "refused") {

@@ -8,6 +8,7 @@ import { ERRNO } from "../../../linux/errno.ts";
 import { contains, formatCidr } from "../../../net/cidr.ts";
 import { drop, type Judgement, ok, unknown } from "../../../net/finding.ts";
 import { formatIpv4 } from "../../../net/ipv4.ts";
+import { NO_DEVICES } from "../../instance/own_devices.ts";
 import { valueOf } from "../fact.ts";
 import { linkAddressText, linkOf } from "../place.ts";
 import type { PeerFacts, SendSnapshot } from "../snapshot.ts";
@@ -100,7 +101,7 @@ function judgeRefusal(
 ): Judgement {
   const { devices, flow, overlay, peer, peers } = snapshot;
   const destination = destinationText(flow);
-  const host = valueOf(devices) ?? { addresses: [], links: [] };
+  const host = valueOf(devices) ?? NO_DEVICES;
   const device = linkOf(host, flow.source)?.name ?? "all";
   const filtered = judgeReversePath(snapshot, errno, device);
   if (filtered !== undefined) return filtered;

@@ -4,8 +4,10 @@
  * @module
  */
 
-import { ownDevices } from "../../../agent/instance/own_devices.ts";
-import { readHostNetworks } from "../../../host/network_fit.ts";
+import {
+  ownDevices,
+  readDevices,
+} from "../../../agent/instance/own_devices.ts";
 import {
   type BridgeFit,
   checkBridges,
@@ -267,7 +269,7 @@ async function drops(
   const { isRoot, rtnetlink, runner, settings } = host;
   const [device] = ownDevices(
     settings.etcdPrefix,
-    readHostNetworks(rtnetlink),
+    readDevices(rtnetlink),
     context.subnet.address,
   );
   if (!isRoot || device === undefined || !mayUseNfTables(host)) return [];

@@ -4,9 +4,11 @@
  * @module
  */
 
-import { ownDevices } from "../../../agent/instance/own_devices.ts";
+import {
+  ownDevices,
+  readDevices,
+} from "../../../agent/instance/own_devices.ts";
 import { isCrowded, roomFor } from "../../../backend/kernel_backend.ts";
-import { readHostNetworks } from "../../../host/network_fit.ts";
 import { checkSysctls } from "../../../host/sysctl_check.ts";
 import type { Check, DoctorHost, KnownNetwork } from "../check.ts";
 import { type Finding, findingOn } from "../finding.ts";
@@ -75,7 +77,7 @@ function rightValue(
 /** The underlay's device, and this network's that the host routes by. */
 function devicesOf({ rtnetlink, settings }: DoctorHost): string[] {
   const underlay = underlayOf(settings, rtnetlink);
-  const own = ownDevices(settings.etcdPrefix, readHostNetworks(rtnetlink));
+  const own = ownDevices(settings.etcdPrefix, readDevices(rtnetlink));
   return [
     ...own.map(({ name }) => name),
     ..."interfaceName" in underlay ? [underlay.interfaceName] : [],
