@@ -12,7 +12,7 @@ import type { MeasuredPath } from "./paths/measured_path.ts";
 /** Agents see what passed meanwhile, and are done with it. */
 const THAW_MS = 200;
 
-/** So short that a paths' neighbours in time have the machine as it has it. */
+/** Short beside the time in which the speed of the machine changes. */
 const SHORT_TURN_MS = 50;
 
 /** What one path does in a short turn; its programs run already. */
@@ -75,9 +75,8 @@ export async function inLongTurns(
 }
 
 /**
- * The paths in turns of milliseconds, for `seconds` each; what is measured on a
- * virtual machine can be twice as fast a second later, because others use its
- * processors as well.
+ * The paths in turns of milliseconds, for `seconds` each. A virtual machine can
+ * be twice as fast a second later, because others use its processors as well.
  *
  * @returns the figures of each turn of each, in the order of `paths`.
  */

@@ -29,9 +29,9 @@ export function onCpu(cpu: number | undefined): string[] {
 }
 
 /**
- * The same, and no other program of the machine has the CPU meanwhile. It also
- * decides who runs when one end wakes the other on its CPU: the other waits
- * until the first one does. Otherwise it is at times this and at times that.
+ * The same with real-time priority: no program without it has the CPU meanwhile.
+ * If one end wakes the other on its CPU, it goes on until it waits itself;
+ * without the priority, the scheduler decides that differently each time.
  */
 export function onCpuAlone(cpu: number, priority = 1): string[] {
   return ["chrt", "--rr", String(priority), ...onCpu(cpu)];
