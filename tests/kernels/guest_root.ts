@@ -32,13 +32,14 @@ const PACKAGES = [
   "netperf",
   "nftables",
   "procps",
+  "systemd",
   "tcpdump",
 ];
 const CODENAME = "trixie";
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 
 /** Raised whenever this module makes something else of the same packages. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 /** Adds what was unpacked to dpkg's list of installed packages. */
 const RECORD_PACKAGES = `for package in "$1"/var/cache/apt/archives/*.deb; do
@@ -76,11 +77,12 @@ export async function guestRoot(
   architecture: Architecture,
   signal: AbortSignal,
 ): Promise<GuestRoot> {
-  const init = await Deno.readTextFile(
-    new URL("guest/init.sh", import.meta.url),
-  );
+  const read = (name: string) =>
+    Deno.readTextFile(new URL(`guest/${name}`, import.meta.url));
+  const init = await read("init.sh");
+  const unit = await read("guest.service");
   const lock = await Deno.readTextFile("deno.lock");
-  const contents = [CODENAME, PACKAGES, Deno.version.deno, init, lock];
+  const contents = [CODENAME, PACKAGES, Deno.version.deno, init, unit, lock];
   const key = [RECIPE, architecture, contents];
   const directory = await cached("guest-root", key, async (path) => {
     await Deno.mkdir(path);
@@ -100,6 +102,9 @@ export async function guestRoot(
     await Deno.writeTextFile(`${root}/usr/local/sbin/guest-init`, init, {
       mode: 0o755,
     });
+    await Deno.writeTextFile(`${root}/etc/systemd/system/guest.service`, unit);
+    // Without one, systemd would take it for a first start, and enable units.
+    await Deno.writeTextFile(`${root}/etc/machine-id`, `${"1".repeat(32)}\n`);
     await Deno.mkdir(`${root}/opt/loden`);
     await installDeno(architecture, `${root}/usr/local/bin/deno`, signal);
     await installPackages(architecture, `${root}/opt/deno`, signal);

@@ -68,6 +68,12 @@ export const KERNELS: readonly Kernel[] = [
     String.raw`6\.12\.[0-9]+\+deb13-cloud-arm64`,
     { architecture: ARM64 },
   ),
+  image(
+    "6.12-arm64-16k",
+    "trixie-security",
+    String.raw`6\.12\.[0-9]+\+deb13-arm64-16k`,
+    { architecture: ARM64 },
+  ),
 ];
 
 /** The suites that have the kernels of an architecture. */

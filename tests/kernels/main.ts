@@ -84,8 +84,8 @@ const USAGE =
           (all that the kernel has drivers for)
   --modes some of ${MODES.map(modeName).join(", ")} (all of the card)
   --package
-          both hosts install the Debian package, which is built first, and start
-          what its unit starts
+          both hosts boot systemd, install the Debian package, which is built
+          first, and start its unit
   --write writes the rows into docs/kernels.md; those of other kernels, cards and
           modes stay
   --help  this text
@@ -225,7 +225,7 @@ async function runAll(
         const found = await runTwoHosts(
           image,
           disks,
-          { card, directory, modes },
+          { card, directory, modes, packaged: request.packaged },
           say,
           signal,
         ).catch((error): Row[] => {

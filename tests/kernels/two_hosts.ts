@@ -35,10 +35,12 @@ type Ask = (machine: VirtualMachine, words: string) => Promise<Results>;
 export async function runTwoHosts(
   image: KernelImage,
   disks: Disks,
-  { card, directory, modes }: {
+  { card, directory, modes, packaged }: {
     readonly card: CardName;
     readonly directory: string;
     readonly modes: readonly Mode[];
+    /** Whether they install the Debian package, and systemd starts the agents. */
+    readonly packaged: boolean;
   },
   say: (line: string) => void,
   stop: AbortSignal,
@@ -46,13 +48,14 @@ export async function runTwoHosts(
   const signal = AbortSignal.any([stop, AbortSignal.timeout(CARD_MS)]);
   const { brokenOffload = "", machine, queues }: CardKind = CARDS[card];
   await using cable = await makeCable(card, `${directory}/${card}`, signal);
+  const words = [machine?.boot ?? "", packaged ? "guest.systemd" : ""].join(" ");
   const boot = async (end: CableEnd) => {
     const own = `${directory}/${card}-${end}`;
     await Deno.mkdir(own);
     return await VirtualMachine.boot(
       image,
       disks,
-      { ...machine, directory: own, card: cable.card(end) },
+      { ...machine, boot: words, directory: own, card: cable.card(end) },
       signal,
     );
   };

@@ -19,11 +19,10 @@
 #   cleanup                stops the agent and removes what is left
 #
 # A result is a line `name=value`; a failure ends with another code than 0. If the
-# project has a Debian package in dist/, that is installed, and the agent is
-# started as its unit would.
+# project has a Debian package in dist/, that is installed, and the agent is its
+# unit's.
 set -eu
 ETCD=http://192.0.2.11:2379
-UNIT=/usr/lib/systemd/system/loden.service
 PACKAGE=$(echo /opt/loden/dist/loden_*.deb)
 LODEN=/opt/loden/dist/loden
 [ ! -e "$PACKAGE" ] || LODEN=/usr/bin/loden
@@ -33,32 +32,41 @@ wait_for() { # SECONDS COMMAND...
   shift
   until "$@" >/dev/null 2>&1; do
     tries=$((tries - 1))
-    if [ $tries -eq 0 ]; then
-      echo "no success in time: $*"
-      tail -n 20 /tmp/loden.log /tmp/etcd.log 2>/dev/null || true
-      exit 1
-    fi
+    [ $tries -gt 0 ] || give_up "$@"
     sleep 0.2
   done
 }
 
+give_up() { # COMMAND...
+  echo "no success in time: $*"
+  [ ! -e "$PACKAGE" ] || journalctl --no-pager --lines=20 --unit=loden
+  tail -n 20 /tmp/loden.log /tmp/etcd.log 2>/dev/null || true
+  exit 1
+}
+
 start_agent() {
-  : >/tmp/loden.log
-  command="$LODEN --etcd-endpoints=$ETCD --iface=eth0"
   if [ -e "$PACKAGE" ]; then
-    set -a
-    . /etc/default/loden
-    set +a
-    command=$(sed -n 's/^ExecStart=//p' "$UNIT")
+    {
+      echo "FLANNELD_DATAPATH=${1#*=}"
+      echo "FLANNELD_EBPF_RECEIVE=${2#*=}"
+    } >>/etc/default/loden
+    # It returns when the agent is ready.
+    timeout 120 systemctl start loden || give_up systemctl start loden
+    return
   fi
-  # shellcheck disable=SC2086 # words
-  setsid $command "$@" >>/tmp/loden.log 2>&1 </dev/null &
+  : >/tmp/loden.log
+  setsid "$LODEN" --etcd-endpoints="$ETCD" --iface=eth0 "$@" \
+    >>/tmp/loden.log 2>&1 </dev/null &
   echo $! >/tmp/loden.pid
   # Another Loden that asks would take the processor that this one needs.
   wait_for 120 grep -q event=agent.ready /tmp/loden.log
 }
 
 stop_agent() {
+  if [ -e "$PACKAGE" ]; then
+    systemctl stop loden
+    return
+  fi
   [ -s /tmp/loden.pid ] || return 0
   kill "$(cat /tmp/loden.pid)" 2>/dev/null || true
   wait_for 20 sh -c "! kill -0 $(cat /tmp/loden.pid)"
@@ -198,11 +206,19 @@ life() {
   ip netns exec c ping -n -D -i 0.1 "$1" >/tmp/life &
   pinging=$!
   sleep 2
-  arguments=$(tr '\0' '\n' <"/proc/$(cat /tmp/loden.pid)/cmdline" | grep -E '^--(datapath|ebpf-receive)=')
-  kill -9 "$(cat /tmp/loden.pid)"
-  sleep 1
-  # shellcheck disable=SC2086 # two words
-  start_agent $arguments
+  if [ -e "$PACKAGE" ]; then
+    systemctl kill --kill-whom=main --signal=KILL loden
+    sleep 1
+    # Its unit starts it.
+    wait_for 120 systemctl is-active loden
+  else
+    pid=$(cat /tmp/loden.pid)
+    arguments=$(tr '\0' '\n' <"/proc/$pid/cmdline" | grep -E '^--(datapath|ebpf-receive)=')
+    kill -9 "$pid"
+    sleep 1
+    # shellcheck disable=SC2086 # two words
+    start_agent $arguments
+  fi
   end_ping $pinging
   echo "life=$(missing /tmp/life)"
   wait_for 30 in_container ping -n -c 1 -W 1 "$1"
