@@ -48,7 +48,9 @@ export async function runTwoHosts(
   const signal = AbortSignal.any([stop, AbortSignal.timeout(CARD_MS)]);
   const { brokenOffload = "", machine, queues }: CardKind = CARDS[card];
   await using cable = await makeCable(card, `${directory}/${card}`, signal);
-  const words = [machine?.boot ?? "", packaged ? "guest.systemd" : ""].join(" ");
+  const words = [machine?.boot ?? "", packaged ? "guest.systemd" : ""].join(
+    " ",
+  );
   const boot = async (end: CableEnd) => {
     const own = `${directory}/${card}-${end}`;
     await Deno.mkdir(own);

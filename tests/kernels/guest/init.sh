@@ -9,7 +9,7 @@ export HOME=/root DENO_DIR=/opt/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 CI=true
 if [ $$ -eq 1 ]; then
   mount -t proc proc /proc
   mount -t sysfs sysfs /sys
-  mount -t tmpfs tmpfs /run
+  mount -t tmpfs -o mode=755 tmpfs /run
   mount -t tmpfs tmpfs /tmp
   mkdir -p /dev/pts /dev/shm /dev/net /run/netns
   mount -t devpts devpts /dev/pts
