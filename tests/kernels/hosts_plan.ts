@@ -28,6 +28,7 @@ const USUAL: Readonly<Record<string, readonly CardPlan[]>> = {
   "6.12-full": [["e1000e", [AUTO, DIRECT]]],
   "7.3": [["virtio", MODES]],
   "6.12-arm64": [["virtio", RECEIVE]],
+  "6.12-arm64-16k": [["virtio", [AUTO]]],
 };
 
 /**

@@ -10,7 +10,7 @@ import { attempt } from "../../tools/command.ts";
 const KERNELS = { amd64: "6.12", arm64: "6.12-arm64" };
 
 for (const [architecture, kernel] of Object.entries(KERNELS)) {
-  Deno.test(`the package for ${architecture} installs, carries packets between two machines and leaves nothing`, async () => {
+  Deno.test(`the package for ${architecture} installs, is started by systemd, carries packets between two machines and leaves nothing`, async () => {
     const { exitCode, stderr, stdout } = await attempt([
       ...[Deno.execPath(), "run", "-A", "tests/kernels/main.ts", kernel],
       ...["--hosts", "--package", "--cards=virtio", "--modes=auto"],
