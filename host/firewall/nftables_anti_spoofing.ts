@@ -144,9 +144,9 @@ function script(lines: readonly string[]): string {
 
 /**
  * First what a packet of the overlay does not fulfil, so that the rest is not
- * compared; the kernel goes from left to right.
+ * compared; the kernel goes from left to right. Devices' names stand behind
+ * addresses and ports: to compare one takes longer than all of these.
  */
-/** Devices' names last: to compare one takes longer than all the rest. */
 function dropText(drop: SpoofingDrop): string {
   const words: string[] = [];
   if (drop.source) words.push(`ip saddr ${formatCidr(drop.source)}`);
