@@ -104,7 +104,7 @@ export function decodeState(text: string): DurableState {
 /** A text that is no state. */
 export class BadStateError extends LodenError {
   constructor(reason: string) {
-    super("state.unreadable", `Cannot understand the saved state: ${reason}`);
+    super("state.invalid", `Cannot understand the saved state: ${reason}`);
   }
 }
 

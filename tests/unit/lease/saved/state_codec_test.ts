@@ -106,6 +106,11 @@ for (const [what, value] of BAD) {
 
 Deno.test("text that is no JSON is refused", () => {
   for (const text of ["", "{", "garbage", encodeState(STATE).slice(0, 100)]) {
-    assertThrows(() => decodeState(text), BadStateError, "must be JSON");
+    const { code } = assertThrows(
+      () => decodeState(text),
+      BadStateError,
+      "must be JSON",
+    );
+    assertEquals(code, "state.invalid");
   }
 });
