@@ -296,3 +296,19 @@ Deno.test("a backend without outer packets has none, as soon as it runs", async 
   await world.succession.stop();
   assertEquals(world.succession.underlayUse(), undefined);
 });
+
+Deno.test("devices of peers on the link are those of all backends, once the present one knows its own", async () => {
+  const world = await changing();
+  const { made: [udp, vxlan], succession } = world;
+  assertEquals(succession.directDevices(), []);
+  Object.assign(udp!, { directDevices: () => ["eth1"] });
+  assertEquals(succession.directDevices(), ["eth1"]);
+  let known: string[] | undefined = undefined;
+  Object.assign(vxlan!, { directDevices: () => known });
+  // Otherwise Docker would drop packets until they are known.
+  assertEquals(succession.directDevices(), undefined);
+  known = ["eth0", "eth1"];
+  assertEquals(succession.directDevices(), ["eth0", "eth1"]);
+  await succession.stop();
+  assertEquals(succession.directDevices(), undefined);
+});
