@@ -6,9 +6,11 @@
  */
 
 import { resolveSettings, type Settings } from "../config/settings.ts";
-import { parseDotenv } from "../linux/dotenv.ts";
 import { type AgentProcess, settingsOf } from "./agent_process.ts";
-import { ENVIRONMENT_FILES } from "./environment_files.ts";
+import {
+  ENVIRONMENT_FILES,
+  parseEnvironmentFile,
+} from "./environment_files.ts";
 
 /** Settings, and where they are from. */
 export interface ChosenSettings {
@@ -96,6 +98,8 @@ function unitEnvironment(
   readText: SettingsHost["readText"],
 ): Record<string, string> {
   return Object.fromEntries(
-    ENVIRONMENT_FILES.flatMap((path) => [...parseDotenv(readText(path) ?? "")]),
+    ENVIRONMENT_FILES.flatMap((path) => [
+      ...parseEnvironmentFile(readText(path) ?? ""),
+    ]),
   );
 }

@@ -10,7 +10,10 @@
 
 import type { Settings } from "../../config/settings.ts";
 import { parseDotenv } from "../../linux/dotenv.ts";
-import { ENVIRONMENT_FILES } from "../environment_files.ts";
+import {
+  ENVIRONMENT_FILES,
+  parseEnvironmentFile,
+} from "../environment_files.ts";
 import { Secrets } from "./secrets.ts";
 
 /** What may know some. */
@@ -33,7 +36,10 @@ export async function findSecrets(sources: SecretSources): Promise<Secrets> {
   secrets.addWords(sources.argv);
   secrets.addWords(sources.agentWords);
   for (const path of ENVIRONMENT_FILES) {
-    secrets.addVariables(parseDotenv(await textOf(path)));
+    const text = await textOf(path);
+    secrets.addVariables(parseEnvironmentFile(text));
+    // As the file's author may have meant it.
+    secrets.addVariables(parseDotenv(text));
   }
   for (const settings of sources.settings) await addSettings(secrets, settings);
   for (const directory of new Set(sources.directories)) {

@@ -14,6 +14,7 @@ import { decodeAnswer, decodeQuestion } from "../../agent/explain/question.ts";
 import { parseFootprint } from "../../agent/instance/footprint.ts";
 import { parseMonitorEvent } from "../../agent/monitor/monitor_event.ts";
 import { parseRequestHead } from "../../agent/status/http_message.ts";
+import { parseEnvironmentFile } from "../../commands/environment_files.ts";
 import { decodeDropRecord } from "../../backend/udp/ebpf/drop_maps.ts";
 import { parseWireguardKey } from "../../backend/wireguard/wireguard_options.ts";
 import { BACKENDS } from "../../backend/backends.ts";
@@ -431,6 +432,11 @@ export function parsers(): Parser[] {
 
     parser("parseSubnetEnv", textLike(SUBNET_ENV), parseSubnetEnv),
     parser("parseDotenv", textLike(SUBNET_ENV), parseDotenv),
+    parser(
+      "parseEnvironmentFile",
+      textLike(SUBNET_ENV),
+      parseEnvironmentFile,
+    ),
     parser("parseFootprint", textLike(FOOTPRINT), parseFootprint),
     parser(
       "readCloudConfig",

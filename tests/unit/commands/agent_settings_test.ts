@@ -67,7 +67,10 @@ Deno.test("without any, those of the running agent are", async () => {
 });
 
 Deno.test("variables that have changed since the unit started the agent are named", async () => {
-  const changed = async (agent: AgentProcess) =>
+  const changed = async (
+    agent: AgentProcess,
+    files: Readonly<Record<string, string>> = INSTALLED,
+  ) =>
     (await chooseSettings(
       await resolveSettings({
         argv: [],
@@ -76,7 +79,7 @@ Deno.test("variables that have changed since the unit started the agent are name
       }),
       {
         findAgent: () => Promise.resolve(agent),
-        readText: (path) => (INSTALLED as Record<string, string>)[path],
+        readText: (path) => files[path],
       },
     )).changed;
   const ofUnit = { ...AGENT, unit: "loden.service" };
@@ -90,6 +93,14 @@ Deno.test("variables that have changed since the unit started the agent are name
     FLANNELD_ETCD_KEYFILE: "from a drop-in",
   };
   assertEquals(await changed({ ...ofUnit, env }), []);
+  // systemd takes a comment behind a value as part of it.
+  const commented = "eth1   # the private network";
+  assertEquals(
+    await changed({ ...ofUnit, env: { FLANNELD_IFACE: commented } }, {
+      "/etc/default/loden": `FLANNELD_IFACE=${commented}\n`,
+    }),
+    [],
+  );
   // The files are not those of an agent that the unit has not started.
   assertEquals(await changed(AGENT), []);
 });
