@@ -380,7 +380,12 @@ cleanup() {
   fi
   # The kernel frees programs a moment later.
   tries=20
-  while [ -n "$(left)$(kept)" ] && [ $tries -gt 0 ]; do
+  while [ -n "$(left)" ] && [ $tries -gt 0 ]; do
+    sleep 0.5
+    tries=$((tries - 1))
+  done
+  tries=10
+  while [ -n "$(kept)" ] && [ $tries -gt 0 ]; do
     sleep 0.5
     tries=$((tries - 1))
   done
