@@ -30,7 +30,7 @@ export const KERNELS: readonly Kernel[] = [
     String.raw`5\.10\.0-[0-9]+(-cloud)?-amd64`,
   ),
   image("6.1", "bookworm-security", String.raw`6\.1\.0-[0-9]+-cloud-amd64`, {
-    cards: ["virtio", "vmxnet3"],
+    cards: ["virtio", "vmxnet3", "virtio-66-processors"],
   }),
   image(
     "6.12",
@@ -44,7 +44,6 @@ export const KERNELS: readonly Kernel[] = [
         "virtio-2-queues-plain",
         "virtio-replugged",
         "virtio-lockdown",
-        "virtio-66-processors",
       ],
     },
   ),
