@@ -29,7 +29,6 @@ const PACKAGES = [
   "iptables",
   "iputils-ping",
   "kmod",
-  "netperf",
   "nftables",
   "procps",
   "systemd",
