@@ -106,17 +106,22 @@ export interface AgentParts extends Disposable {
   readonly agent: Agent;
 }
 
-/** Puts the parts together; nothing is started. */
+/**
+ * Puts the parts together; nothing is started.
+ *
+ * @param metrics What counts the agent's work; a program that embeds the agent
+ * may have none.
+ */
 export async function composeAgent(
   settings: Settings,
   env: Readonly<Record<string, string>>,
   paths: InstancePaths,
   state: AgentState,
-  metrics: AgentMetrics,
+  metrics?: AgentMetrics,
 ): Promise<AgentParts> {
   // First, because it loads the slowest modules in the background.
   const etcd = openRegistry(settings);
-  const registry = metrics.count(etcd);
+  const registry = metrics?.count(etcd) ?? etcd;
   const rtnetlink = new KernelRtnetlink();
   // Created once: they hold a descriptor, and every attempt creates a backend.
   const ledger = new PeerLedger(systemClock, {
@@ -219,7 +224,9 @@ export async function composeAgent(
         firewall: firewallFootprint(settings, config),
       }),
     runShell,
-    timeApply: (apply) => metrics.timeApply(apply),
+    ...metrics && {
+      timeApply: (apply: () => Promise<void>) => metrics.timeApply(apply),
+    },
     probes: {
       openSocket: (address, port) => new KernelProbeSocket(address, port),
       openEcho: (address) => new KernelEchoSocket(address),
