@@ -30,6 +30,8 @@ const PAUSE_MS = 1;
 /** What comes later belongs to the next count. */
 const QUIET_MS = 5;
 const FIRST_PACKET_MS = 10_000;
+/** A receiver that is slower than the sender never reads all. */
+const CATCH_UP_MS = 10;
 /** asm-generic/socket.h, linux/socket.h. */
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
@@ -73,12 +75,14 @@ answerLines((milliseconds) => {
   return received === 0 ? 0 : received / (lastMs - startMs) * 1000;
 });
 
-/** When the first packets had come, and all of them were read. */
+/** When the first packets had come, and all of them were read if possible. */
 function firstPacketsMs(): number {
   const endMs = performance.now() + FIRST_PACKET_MS;
-  while (receive() === 0 || !isEmpty) {
+  while (receive() === 0) {
     if (performance.now() > endMs) throw new Error("No packet has arrived");
   }
+  const caughtUpMs = performance.now() + CATCH_UP_MS;
+  while (!isEmpty && performance.now() < caughtUpMs) receive();
   return performance.now();
 }
 

@@ -337,6 +337,14 @@ Deno.test("a host that is rebooted while etcd is away has its subnet and its con
   }
   await all.untilJoined();
   await all.assertBridge(0);
+  for (const index of all.hosts.keys()) {
+    await eventually(
+      `host ${index} without warnings`,
+      () => all.status(index),
+      ({ warnings }) => warnings.length === 0,
+      30_000,
+    );
+  }
 });
 
 Deno.test("no unit of any host has failed", async () => {
